@@ -1,0 +1,64 @@
+"""Roost: a durable runtime for long-running agent workers.
+
+The names below are what engines, plugins and programs use. They are imported at
+first use, so that a command that needs few of them starts fast.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from roost_core.client import Roost
+    from roost_core.context import StepContext
+    from roost_core.errors import PermanentError, RetryLater, RoostError
+    from roost_core.markers import hookimpl
+    from roost_core.models import Artifact, RetryPolicy, Snapshot, State, WorkItem, WorkStatus
+    from roost_core.settings import Settings
+
+__all__ = [
+    "Artifact",
+    "PermanentError",
+    "RetryLater",
+    "RetryPolicy",
+    "Roost",
+    "RoostError",
+    "Settings",
+    "Snapshot",
+    "State",
+    "StepContext",
+    "WorkItem",
+    "WorkStatus",
+    "hookimpl",
+]
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Artifact": "models",
+    "PermanentError": "errors",
+    "RetryLater": "errors",
+    "RetryPolicy": "models",
+    "Roost": "client",
+    "RoostError": "errors",
+    "Settings": "settings",
+    "Snapshot": "models",
+    "State": "models",
+    "StepContext": "context",
+    "WorkItem": "models",
+    "WorkStatus": "models",
+    "hookimpl": "markers",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

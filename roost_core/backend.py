@@ -1,0 +1,445 @@
+"""The interfaces that backends and artifact stores implement, and their vocabulary.
+
+A backend deals in bytes and numbers: it stores encoded items and snapshots
+without looking inside, decides by its own clock, and guarantees the invariants.
+The models around the bytes are the core's business. Times that cross this
+border are whole milliseconds since the epoch by the server's clock, and
+durations are whole milliseconds.
+"""
+
+from __future__ import annotations
+
+import abc
+import asyncio
+import enum
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+import attrs
+
+from roost_core.models import Artifact, Event, Lease, State
+
+
+@attrs.frozen
+class NewWork:
+    """A work item to store.
+
+    ``nonce`` makes a repeated request recognizable: the same id with the same
+    nonce is one enqueue whose reply was lost. ``digest`` stands for engine and
+    payload, and is what an idempotency key is compared by.
+    """
+
+    work_id: str
+    engine: str
+    item: bytes
+    nonce: str
+    digest: str
+    priority: int = 0
+    resources: tuple[str, ...] = ()
+    idempotency_key: str | None = None
+    delay_ms: int = 0
+    deadline_ms: int | None = None
+    max_attempts: int = 5
+    max_recoveries: int = 3
+
+
+class EnqueueOutcome(enum.StrEnum):
+    """What became of a :class:`NewWork`."""
+
+    CREATED = "created"
+    EXISTING = "existing"  #: the idempotency key stands for a stored item: its id is returned
+    TAKEN = "taken"  #: the id belongs to another item, which was left alone
+    CONFLICT = "conflict"  #: the idempotency key was used for another engine or payload
+
+
+@attrs.frozen
+class Enqueued:
+    """The answer to one :class:`NewWork`."""
+
+    outcome: EnqueueOutcome
+    work_id: str
+
+
+@attrs.frozen
+class ClaimRequest:
+    """A worker's wish for up to ``limit`` leases on work of its ``engines``."""
+
+    worker_id: str
+    engines: tuple[str, ...]
+    limit: int
+    lease_ttl_ms: int
+
+
+@attrs.frozen
+class Claim:
+    """A leased work item with everything needed to run its next step."""
+
+    lease: Lease
+    engine: str
+    version: int
+    attempts: int
+    recoveries: int
+    created_ms: int
+    updated_ms: int
+    deadline_ms: int | None
+    item: bytes = attrs.field(repr=False)
+    snapshot: bytes | None = attrs.field(repr=False)
+
+
+@attrs.frozen
+class ClaimBatch:
+    """The answer to a :class:`ClaimRequest`.
+
+    ``dead_letters`` are the ids that this claim dead-lettered on the way, for
+    the observers. ``next_wake_ms`` is how long until something becomes due or a
+    lease expires, or None if nothing is known to.
+    """
+
+    claims: tuple[Claim, ...]
+    dead_letters: tuple[str, ...] = ()
+    next_wake_ms: int | None = None
+
+
+class Then(enum.StrEnum):
+    """What a commit asks for next."""
+
+    CONTINUE = "continue"  #: keep the lease, the next step follows at once
+    YIELD = "yield"  #: give the lease back, stand in the ready queue again
+    SLEEP = "sleep"  #: give the lease back, come back after ``delay_ms``
+    FINISH = "finish"  #: give the lease back, the work is done
+
+
+@attrs.frozen
+class Commit:
+    """A step's outcome to be made durable.
+
+    ``commit_id`` names this commit: repeating it gives the recorded answer.
+    ``expected_version`` is the version that the step started from; the stored
+    one becomes ``expected_version + 1``. ``events`` are the engine's own.
+    """
+
+    commit_id: str
+    expected_version: int
+    snapshot: bytes = attrs.field(repr=False)
+    step: str
+    then: Then
+    delay_ms: int = 0
+    lease_ttl_ms: int = 0
+    events: tuple[bytes, ...] = ()
+
+
+@attrs.frozen
+class Failure:
+    """A failed attempt. ``error`` is an encoded ``ErrorRecord``; ``commit_id`` as in a commit."""
+
+    commit_id: str
+    error: bytes
+    permanent: bool
+    delay_ms: int
+
+
+@attrs.frozen
+class Ack:
+    """The answer to a commit, a failure or an interrupt: where the work stands now.
+
+    ``state`` is ``running`` if the lease goes on; else the lease has ended.
+    """
+
+    state: State
+    version: int
+    attempts: int
+    at_ms: int
+    due_ms: int | None = None
+
+
+@attrs.frozen
+class Beat:
+    """One lease to renew, with an engine's newest heartbeat if there is one to store."""
+
+    work_id: str
+    token: str = attrs.field(repr=False)
+    heartbeat: bytes | None = None
+
+
+@attrs.frozen
+class StoredWork:
+    """A work item as it stands in the backend. Missing bytes are None."""
+
+    work_id: str
+    engine: str
+    state: State
+    priority: int
+    version: int
+    step: str | None
+    attempts: int
+    max_attempts: int
+    recoveries: int
+    max_recoveries: int
+    fence: int
+    worker_id: str | None
+    expires_ms: int | None
+    due_ms: int | None
+    deadline_ms: int | None
+    blocked_on: str | None
+    created_ms: int
+    updated_ms: int
+    finished_ms: int | None
+    started_ms: int | None
+    item: bytes | None = attrs.field(default=None, repr=False)
+    snapshot: bytes | None = attrs.field(default=None, repr=False)
+    error: bytes | None = attrs.field(default=None, repr=False)
+    heartbeat: bytes | None = attrs.field(default=None, repr=False)
+
+
+@attrs.frozen
+class ListQuery:
+    """Which work items to list: newest first, or soonest due first where a state has due times."""
+
+    state: State | None = None
+    engine: str | None = None
+    limit: int = 50
+    offset: int = 0
+
+
+@attrs.frozen
+class Finding:
+    """One line of a diagnosis. ``level`` is ``ok``, ``info``, ``warning`` or ``problem``.
+
+    A problem is something that would lose data or stop work.
+    """
+
+    level: str
+    subject: str
+    message: str
+
+
+@attrs.frozen
+class ServePlan:
+    """How a worker wants its lanes run.
+
+    ``stopping`` ends claiming when it is set; steps in flight then have
+    ``drain_timeout`` seconds before they are cancelled. With ``burst`` the lanes
+    also end when nothing is ready.
+    """
+
+    worker_id: str
+    engines: tuple[str, ...]
+    concurrency: int
+    lease_ttl_ms: int
+    drain_timeout: float
+    burst: bool
+    stopping: asyncio.Event
+
+
+class Renewer(abc.ABC):
+    """Keeps one worker's leases, and its registration, alive.
+
+    It is used from a thread of its own, so it is synchronous and shares no
+    connection with the event loop.
+    """
+
+    @abc.abstractmethod
+    def renew(self, info: bytes, beats: Sequence[Beat], lease_ttl_ms: int) -> Sequence[str]:
+        """Extend all leases at once and announce the worker, in one command.
+
+        :param info: the encoded ``WorkerInfo``.
+        :returns: the tokens of the leases that are lost.
+        :raises BackendUnavailable: no answer; nothing may be concluded.
+        """
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Close the connection."""
+
+
+class Backend(abc.ABC):
+    """The durable ledger of one queue.
+
+    Every method is atomic and durable when it returns. A method that raises
+    :class:`~roost_core.errors.BackendUnavailable` may or may not have taken
+    effect and can be repeated safely, with the same ids.
+    """
+
+    @abc.abstractmethod
+    async def open(self) -> None:
+        """Connect, start a server if that is this backend's way, check its version.
+
+        :raises BackendUnavailable: one line that says where it tried and what to do.
+        """
+
+    @abc.abstractmethod
+    async def close(self) -> None:
+        """Give back every connection. May be called twice."""
+
+    @property
+    @abc.abstractmethod
+    def description(self) -> str:
+        """Where the data is, for people; no password in it."""
+
+    # -- transitions -----------------------------------------------------------------------
+
+    @abc.abstractmethod
+    async def enqueue(self, works: Sequence[NewWork]) -> list[Enqueued]:
+        """Store work items, pipelined; each by itself is all or nothing."""
+
+    @abc.abstractmethod
+    async def claim(self, request: ClaimRequest) -> ClaimBatch:
+        """Take leases: recover expired ones, promote what is due, take the first ones ready."""
+
+    @abc.abstractmethod
+    async def commit(self, lease: Lease, commit: Commit) -> Ack:
+        """Accept a step.
+
+        :raises LeaseLost: the token is not current.
+        :raises VersionConflict: the stored version is not the expected one.
+        """
+
+    @abc.abstractmethod
+    async def fail(self, lease: Lease, failure: Failure) -> Ack:
+        """Give up an attempt: retry later, or dead-letter if it was the last.
+
+        :raises LeaseLost: the token is not current.
+        """
+
+    @abc.abstractmethod
+    async def interrupt(
+        self, lease: Lease, commit_id: str, reason: str, delay_ms: int | None
+    ) -> Ack:
+        """Give the work back without blame, to its old place in the queue.
+
+        :param delay_ms: None to be ready at once, else sleep so long.
+        :raises LeaseLost: the token is not current.
+        """
+
+    @abc.abstractmethod
+    def renewer(self) -> Renewer:
+        """Return a renewer with a connection of its own; call after :meth:`open`."""
+
+    @abc.abstractmethod
+    async def retire(self, worker_id: str) -> None:
+        """Strike a worker that has stopped from the register."""
+
+    @abc.abstractmethod
+    async def purge(
+        self, retention_ms: int, dead_letter_retention_ms: int | None, limit: int
+    ) -> Sequence[str]:
+        """Remove up to ``limit`` work items that are terminal for longer than the retention.
+
+        :param dead_letter_retention_ms: None keeps dead letters for ever.
+        :returns: the ids that are gone.
+        """
+
+    # -- reading ---------------------------------------------------------------------------
+
+    @abc.abstractmethod
+    async def read(self, work_id: str) -> StoredWork | None:
+        """Return one work item with all its bytes, read at one moment, or None."""
+
+    @abc.abstractmethod
+    async def list(self, query: ListQuery) -> Sequence[StoredWork]:
+        """Return a page of work items, with item bytes but without snapshots."""
+
+    @abc.abstractmethod
+    async def counts(self) -> Mapping[State, int]:
+        """Return how many work items are in each state; states without any are there as 0."""
+
+    @abc.abstractmethod
+    async def events(
+        self,
+        *,
+        after: str | None = None,
+        work_id: str | None = None,
+        limit: int = 100,
+        block_ms: int | None = None,
+    ) -> Sequence[Event]:
+        """Return events in order.
+
+        :param after: an event id; only later ones. None: the newest ``limit``.
+        :param block_ms: wait so long for the first one; None does not wait.
+        """
+
+    @abc.abstractmethod
+    async def wait_terminal(self, work_id: str, timeout: float | None) -> StoredWork | None:
+        """Wait until a work item is terminal, without polling, and return it.
+
+        :param timeout: seconds; None waits for ever.
+        :returns: its last known standing, terminal or not; None if it does not exist.
+        """
+
+    @abc.abstractmethod
+    async def workers(self) -> Sequence[tuple[bytes, int]]:
+        """Return live workers: encoded ``WorkerInfo`` and when each was last seen (ms)."""
+
+    @abc.abstractmethod
+    async def now_ms(self) -> int:
+        """Return the server's clock."""
+
+    @abc.abstractmethod
+    async def diagnose(self) -> Sequence[Finding]:
+        """Look for what would lose data: version, persistence, eviction policy, clock."""
+
+    # -- serving ---------------------------------------------------------------------------
+
+    @abc.abstractmethod
+    async def serve(
+        self,
+        plan: ServePlan,
+        handle: Callable[[Claim], Awaitable[None]],
+        on_dead_letters: Callable[[Sequence[str]], Awaitable[None]],
+        upkeep: Callable[[], Awaitable[None]],
+    ) -> None:
+        """Run a worker's lanes until ``plan.stopping`` is set and they are empty.
+
+        Each claim goes to ``handle``, at most ``plan.concurrency`` at a time; a
+        handle that is still running at the end of the drain is cancelled and
+        must give its work back. ``upkeep`` is called about once a minute. A
+        server that is away is waited for; only a bug ends the lanes early.
+        """
+
+
+class ArtifactStore(abc.ABC):
+    """Bytes by their SHA-256. Synchronous: callers on an event loop use a thread."""
+
+    @abc.abstractmethod
+    def put(
+        self, data: bytes, *, work_id: str, ext: str = "bin", name: str | None = None
+    ) -> Artifact:
+        """Store bytes durably and note that the work item refers to them.
+
+        Storing the same bytes again, from any number of processes, is one blob.
+
+        :raises ArtifactError: they could not be made durable; nothing half-written is visible.
+        """
+
+    @abc.abstractmethod
+    def get(self, artifact_id: str) -> bytes:
+        """Return the bytes, verified.
+
+        :raises InvalidInput: not an artifact id.
+        :raises ArtifactNotFound: no such artifact.
+        :raises ArtifactCorrupt: the bytes do not hash to their name.
+        """
+
+    @abc.abstractmethod
+    def exists(self, artifact_id: str) -> bool:
+        """Return whether the artifact is there; its content is not read."""
+
+    @abc.abstractmethod
+    def describe(self, artifact_id: str) -> Sequence[tuple[str, Artifact]]:
+        """Return who refers to an artifact: pairs of work id and that work's metadata."""
+
+    @abc.abstractmethod
+    def of_work(self, work_id: str) -> Sequence[Artifact]:
+        """Return the metadata of everything a work item produced, sorted by artifact id."""
+
+    @abc.abstractmethod
+    def forget(self, work_id: str) -> None:
+        """Drop a purged work item's metadata, and blobs that nobody refers to any more."""
+
+    @abc.abstractmethod
+    def diagnose(self) -> Sequence[Finding]:
+        """Look for what would lose data: a folder that cannot be written, wrong modes."""
+
+    @property
+    @abc.abstractmethod
+    def description(self) -> str:
+        """Where the artifacts are, for people."""

@@ -1,0 +1,154 @@
+"""What an engine is handed beside its snapshot."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, MutableSequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from roost_core import codec
+from roost_core.backend import ArtifactStore
+from roost_core.errors import InvalidInput
+from roost_core.models import Artifact, Heartbeat, Json, Lease, WorkItem
+from roost_core.settings import Settings
+
+_log = logging.getLogger("roost.engine")
+
+#: The largest JSON artifact, in bytes: 64 MiB.
+MAX_JSON_ARTIFACT_BYTES = 64 << 20
+
+
+@attrs.define(eq=False)
+class Artifacts:
+    """The artifact store, bound to one work item.
+
+    The ``put_`` methods block until the bytes are durable: right for a plain
+    ``def`` engine, which runs in a thread. An ``async def`` engine awaits their
+    ``aput_`` twins. Put what they return into the snapshot's ``artifacts``.
+    """
+
+    _store: ArtifactStore
+    _work_id: str
+
+    def put_bytes(self, data: bytes, *, ext: str = "bin", name: str | None = None) -> Artifact:
+        """Store bytes; ``ext`` is 1 to 8 lower-case letters or digits."""
+        return self._store.put(data, work_id=self._work_id, ext=ext, name=name)
+
+    def put_text(self, text: str, *, ext: str = "txt", name: str | None = None) -> Artifact:
+        """Store a text as UTF-8."""
+        return self.put_bytes(text.encode(), ext=ext, name=name)
+
+    def put_json(self, value: Json, *, name: str | None = None) -> Artifact:
+        """Store a value as indented JSON with sorted keys: equal values are equal bytes.
+
+        :raises CodecError: the value is not JSON.
+        """
+        codec.dumps(value, "the artifact", MAX_JSON_ARTIFACT_BYTES)
+        return self.put_bytes(codec.pretty(value), ext="json", name=name)
+
+    def get_bytes(self, artifact_id: str) -> bytes:
+        """Return an artifact's bytes, verified."""
+        return self._store.get(artifact_id)
+
+    async def aput_bytes(
+        self, data: bytes, *, ext: str = "bin", name: str | None = None
+    ) -> Artifact:
+        """Store bytes without blocking the event loop."""
+        return await asyncio.to_thread(self.put_bytes, data, ext=ext, name=name)
+
+    async def aput_text(self, text: str, *, ext: str = "txt", name: str | None = None) -> Artifact:
+        """Store a text without blocking the event loop."""
+        return await asyncio.to_thread(self.put_text, text, ext=ext, name=name)
+
+    async def aput_json(self, value: Json, *, name: str | None = None) -> Artifact:
+        """Store a value as JSON without blocking the event loop."""
+        return await asyncio.to_thread(self.put_json, value, name=name)
+
+    async def aget_bytes(self, artifact_id: str) -> bytes:
+        """Return an artifact's bytes without blocking the event loop."""
+        return await asyncio.to_thread(self.get_bytes, artifact_id)
+
+
+@attrs.define(eq=False)
+class StepContext:
+    """One run of one step.
+
+    :ivar item: the work item.
+    :ivar lease: the lease it runs under.
+    :ivar version: the version it started from; 0 in ``init_snapshot``.
+    :ivar attempt: 1, and one more after each failed attempt of this step.
+    :ivar settings: the worker's settings.
+    :ivar artifacts: the artifact store, bound to this work item.
+    """
+
+    item: WorkItem
+    lease: Lease
+    version: int
+    attempt: int
+    settings: Settings
+    artifacts: Artifacts
+    _make_workspace: Callable[[str], Path]
+    _beat: Callable[[Heartbeat], None]
+    _is_cancelled: Callable[[], bool]
+    events: MutableSequence[bytes] = attrs.field(factory=list, init=False, repr=False)
+
+    @property
+    def fence(self) -> int:
+        """A number that only grows, per work item, with each lease: hand it to outside systems."""
+        return self.lease.fence
+
+    @property
+    def idempotency_key(self) -> str:
+        """The same text for every run of this step, for outside systems that drop repeats."""
+        settings = self.settings
+        return f"{settings.namespace}/{settings.queue}/{self.item.work_id}/{self.version + 1}"
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether this run is void: its lease is lost, it timed out, or the worker stops.
+
+        An ``async def`` step is also cancelled; a plain ``def`` step has to look.
+        """
+        return self._is_cancelled()
+
+    @property
+    def log(self) -> logging.LoggerAdapter[logging.Logger]:
+        """A logger whose records carry work id, engine, version and attempt."""
+        fields = {
+            "work_id": self.item.work_id,
+            "engine": self.item.engine,
+            "version": self.version,
+            "attempt": self.attempt,
+        }
+        return logging.LoggerAdapter(_log, fields)
+
+    def workspace(self) -> Path:
+        """Return the work item's own git worktree or clone, made at first use. Blocks.
+
+        :raises WorkspaceError: no ``workspace_source`` is set, or git failed.
+        """
+        return self._make_workspace(self.item.work_id)
+
+    async def aworkspace(self) -> Path:
+        """Return the workspace without blocking the event loop."""
+        return await asyncio.to_thread(self.workspace)
+
+    def heartbeat(self, progress: float | None = None, message: str = "") -> None:
+        """Show people how far the step is. Cheap; sent with the next renewal.
+
+        :param progress: from 0 to 1.
+        """
+        if progress is not None and not 0 <= progress <= 1:
+            raise InvalidInput(f"progress must be between 0 and 1, not {progress}")
+        self._beat(Heartbeat(progress=progress, message=str(message)[:500]))
+
+    def emit(self, event: Mapping[str, Any]) -> None:
+        """Add an event to the queue's stream, if and when this step is accepted.
+
+        :raises CodecError: it is not JSON or over 16 KiB.
+        """
+        self.events.append(codec.dumps(dict(event), "the event", codec.MAX_EVENT_BYTES))

@@ -1,0 +1,177 @@
+"""Every error that Roost raises on purpose.
+
+A command line prints an expected error as one line and leaves with the class's
+``exit_code``: 2 when the person has to change what they typed or configured,
+1 when the request was sound and could not be carried out::
+
+    RoostError                      1
+    ├── InvalidInput                2   a value that cannot be accepted
+    │   ├── SettingsError           2   a setting is unknown or malformed
+    │   ├── UnknownEngine           2   nobody offers this engine
+    │   └── CodecError              2   bytes or values that are not sound JSON
+    ├── PluginError                 2   plugins that cannot be used together
+    │   ├── PluginLoadError         2   one plugin that cannot be loaded
+    │   └── PluginConflict          2   two plugins that claim one name
+    ├── WorkNotFound                1
+    ├── WorkIdTaken                 1
+    ├── IdempotencyConflict         1
+    ├── BackendError                1   the server answered, but refused
+    │   └── BackendUnavailable      1   the server did not answer
+    ├── LeaseLost                   1   somebody else owns the work now
+    ├── VersionConflict             1   the step started from an older snapshot
+    ├── CorruptRecord               1   stored bytes that do not decode
+    ├── ArtifactError               1
+    │   ├── ArtifactNotFound        1
+    │   └── ArtifactCorrupt         1
+    ├── WorkspaceError              1
+    └── EngineError                 1   what an engine raises or does wrong
+        ├── PermanentError          1   raised by engines: do not retry
+        ├── RetryLater              1   raised by engines: not a failure
+        ├── StepTimeout             1
+        └── InvalidStepResult       1   the engine returned something else
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ArtifactCorrupt",
+    "ArtifactError",
+    "ArtifactNotFound",
+    "BackendError",
+    "BackendUnavailable",
+    "CodecError",
+    "CorruptRecord",
+    "EngineError",
+    "IdempotencyConflict",
+    "InvalidInput",
+    "InvalidStepResult",
+    "LeaseLost",
+    "PermanentError",
+    "PluginConflict",
+    "PluginError",
+    "PluginLoadError",
+    "RetryLater",
+    "RoostError",
+    "SettingsError",
+    "StepTimeout",
+    "UnknownEngine",
+    "VersionConflict",
+    "WorkIdTaken",
+    "WorkNotFound",
+    "WorkspaceError",
+]
+
+
+class RoostError(Exception):
+    """The root of all expected errors; its text is one line that says what to do."""
+
+    exit_code = 1
+
+
+class InvalidInput(RoostError):
+    """A value given by a person or a program cannot be accepted."""
+
+    exit_code = 2
+
+
+class SettingsError(InvalidInput):
+    """A setting is unknown, malformed or out of its range."""
+
+
+class UnknownEngine(InvalidInput):
+    """Neither an installed plugin nor a live worker offers the engine."""
+
+
+class CodecError(InvalidInput):
+    """A value is not JSON, too large, too deep, or of the wrong shape."""
+
+
+class PluginError(RoostError):
+    """The set of plugins cannot be used as it is."""
+
+    exit_code = 2
+
+
+class PluginLoadError(PluginError):
+    """A plugin cannot be imported or registered; the text names it and the cause."""
+
+
+class PluginConflict(PluginError):
+    """Two plugins, or two engines, claim the same name; the text names both."""
+
+
+class WorkNotFound(RoostError):
+    """No work item has this id."""
+
+
+class WorkIdTaken(RoostError):
+    """A work item with this id exists already; it was left as it is."""
+
+
+class IdempotencyConflict(RoostError):
+    """The idempotency key was used before, for another engine or payload."""
+
+
+class BackendError(RoostError):
+    """The backend answered and refused, for example because it is out of memory."""
+
+
+class BackendUnavailable(BackendError):
+    """The backend did not answer. Whether the request took effect is not known."""
+
+
+class LeaseLost(RoostError):
+    """The lease's token is not the current one; nothing was changed."""
+
+
+class VersionConflict(RoostError):
+    """The commit does not follow the stored version; nothing was changed."""
+
+
+class CorruptRecord(RoostError):
+    """Stored bytes do not decode. They are kept as they are."""
+
+
+class ArtifactError(RoostError):
+    """An artifact cannot be written or read."""
+
+
+class ArtifactNotFound(ArtifactError):
+    """No artifact has this id."""
+
+
+class ArtifactCorrupt(ArtifactError):
+    """The stored bytes do not hash to the artifact's id."""
+
+
+class WorkspaceError(RoostError):
+    """A workspace cannot be made."""
+
+
+class EngineError(RoostError):
+    """What an engine raises, or does wrong."""
+
+
+class PermanentError(EngineError):
+    """Raised by an engine: retrying cannot help, dead-letter the work item at once."""
+
+
+class RetryLater(EngineError):
+    """Raised by an engine: run the step again later; this does not count as an attempt.
+
+    :param seconds: the delay before the step runs again; finite and not negative.
+    :param reason: a short text for people, kept in the event stream.
+    """
+
+    def __init__(self, seconds: float, reason: str = "") -> None:
+        super().__init__(reason or f"retry in {seconds} s")
+        self.seconds = seconds
+        self.reason = reason
+
+
+class StepTimeout(EngineError):
+    """The step took longer than the work item's step timeout."""
+
+
+class InvalidStepResult(EngineError):
+    """An engine hook returned something that is not a usable snapshot."""

@@ -1,0 +1,108 @@
+"""Every hook of Roost, and nothing else.
+
+pluggy hands an implementation only the arguments that it names, so
+``def step(snapshot)`` is a complete engine. The two engine hooks and the
+observers may be ``def`` or ``async def``; all others are ``def``.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING
+
+from roost_core.markers import hookspec
+
+if TYPE_CHECKING:
+    import click
+
+    from roost_core.backend import ArtifactStore, Backend
+    from roost_core.context import StepContext
+    from roost_core.models import DeadLetter, Lease, Snapshot, WorkerInfo, WorkItem
+    from roost_core.settings import Settings
+
+
+@hookspec
+def init_snapshot(item: WorkItem, context: StepContext) -> Snapshot:  # type: ignore[empty-body]
+    """Make the first snapshot of a work item; it is stored as version 1.
+
+    Called once, under the first lease, on the plugin that owns the engine; again
+    only if the worker dies before the snapshot is stored. An engine without it
+    starts from the payload: ``data`` is the payload if that is an object, else
+    ``{"payload": payload}``.
+    """
+
+
+@hookspec
+def step(  # type: ignore[empty-body]
+    snapshot: Snapshot, item: WorkItem, context: StepContext
+) -> Snapshot:
+    """Move the work on by one step and return the next snapshot.
+
+    Called on the plugin that owns the engine. It may run again from the same
+    snapshot after a crash or a failure, so hand ``context.idempotency_key`` to
+    systems outside. Raise ``PermanentError`` to give up, ``RetryLater`` to come
+    back later; anything else counts as an attempt. A plain ``def`` runs in a
+    thread.
+    """
+
+
+@hookspec
+def around_step(  # type: ignore[empty-body]
+    context: StepContext,
+) -> AbstractAsyncContextManager[None]:
+    """Return an async context manager that is entered around every step of every engine.
+
+    Called for ``init_snapshot`` and ``step``, on all plugins; the first
+    registered plugin's manager is outermost. An error that it raises counts as the step's own.
+    For tracing, budgets and rate limits.
+    """
+
+
+@hookspec
+def on_lease_lost(lease: Lease, item: WorkItem, snapshot: Snapshot | None) -> None:
+    """Observe that a step was cancelled because its lease was lost.
+
+    ``snapshot`` is the one that the step had started from.
+    """
+
+
+@hookspec
+def on_dead_letter(letter: DeadLetter) -> None:
+    """Observe a dead letter, after it is stored."""
+
+
+@hookspec
+def on_step_committed(item: WorkItem, snapshot: Snapshot) -> None:
+    """Observe an accepted snapshot, after it is stored."""
+
+
+@hookspec
+def on_worker_start(worker: WorkerInfo) -> None:
+    """Observe a worker that is about to take its first work."""
+
+
+@hookspec
+def on_worker_stop(worker: WorkerInfo) -> None:
+    """Observe a worker that has given back all its work."""
+
+
+@hookspec(firstresult=True)
+def backend(settings: Settings) -> Backend | None:
+    """Return the backend for ``settings.redis_url``, not yet opened, or None to pass.
+
+    The first plugin that returns one wins; the URL's scheme decides. An empty
+    URL asks for the embedded server.
+    """
+
+
+@hookspec(firstresult=True)
+def artifact_store(settings: Settings) -> ArtifactStore | None:
+    """Return the artifact store, or None to pass; the first one wins.
+
+    The filesystem store is the default and comes last.
+    """
+
+
+@hookspec
+def register_commands(cli: click.Group) -> None:
+    """Add commands to the ``roost`` command line."""

@@ -1,0 +1,387 @@
+"""The words of Roost as frozen classes.
+
+Nothing here does I/O or reads a clock. Times are aware ``datetime`` values in
+UTC, taken from the server; delays and durations are ``float`` seconds. What is
+persisted of a model, and how, is :mod:`roost_core.codec`'s business.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+import attrs
+
+from roost_core.errors import InvalidInput
+
+#: Anything that JSON can hold. Engines see what a JSON round trip leaves.
+Json = Any
+
+WORK_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+ENGINE_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+RESOURCE: Final = re.compile(r"[\x21-\x7e]{1,200}")
+ARTIFACT_ID: Final = re.compile(r"[0-9a-f]{64}")
+EXTENSION: Final = re.compile(r"[a-z0-9]{1,8}")
+
+#: Work items carry a priority between these two; higher runs first.
+MIN_PRIORITY: Final = -1000
+MAX_PRIORITY: Final = 1000
+#: The longest delay, ten years in seconds: longer ones are mistakes.
+MAX_DELAY_SECONDS: Final = 10 * 365 * 86400.0
+#: A step is given up after this many seconds unless the work item says otherwise.
+DEFAULT_STEP_TIMEOUT_SECONDS: Final = 3600.0
+#: A work item whose worker died this often is dead-lettered at the next death.
+DEFAULT_MAX_RECOVERIES: Final = 3
+#: The most resources that one work item may name.
+MAX_RESOURCES: Final = 32
+#: The longest short text (title, step label, idempotency key), in characters.
+MAX_LABEL: Final = 200
+
+
+class State(enum.StrEnum):
+    """Where a work item stands. Each one that is not terminal is exactly one place."""
+
+    QUEUED = "queued"
+    SLEEPING = "sleeping"
+    RUNNING = "running"
+    RETRY_WAIT = "retry_wait"
+    BLOCKED = "blocked"
+    WAITING = "waiting"
+    PAUSED = "paused"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether only a person's explicit retry or replay can leave this state."""
+        return self in TERMINAL_STATES
+
+
+TERMINAL_STATES: Final = frozenset({State.DONE, State.FAILED, State.CANCELLED})
+
+
+def matching(pattern: re.Pattern[str], what: str) -> Any:
+    """Return an attrs validator: the value is a string that the whole pattern matches."""
+
+    def validate(_instance: object, _attribute: object, value: object) -> None:
+        if not isinstance(value, str) or pattern.fullmatch(value) is None:
+            raise InvalidInput(f"{value!r} is not a valid {what}: it must match {pattern.pattern}")
+
+    return validate
+
+
+def _label(_instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    if value is None:
+        return
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_LABEL or not value.isprintable():
+        raise InvalidInput(
+            f"{attribute.name} must be 1 to {MAX_LABEL} printable characters, not {value!r:.80}"
+        )
+
+
+def check_seconds(value: object, what: str) -> float:
+    """Return ``value`` as a delay in seconds.
+
+    :raises InvalidInput: it is not a finite number between 0 and ten years.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidInput(f"{what} must be a number of seconds, not {value!r:.80}")
+    if not math.isfinite(value) or not 0 <= value <= MAX_DELAY_SECONDS:
+        raise InvalidInput(
+            f"{what} must be finite, not negative and at most {MAX_DELAY_SECONDS:.0f} s, not {value}"
+        )
+    return float(value)
+
+
+def milliseconds(seconds: float) -> int:
+    """Round a checked delay up to whole milliseconds: nothing comes early."""
+    # The inner rounding takes 0.1 + 0.2 back to 300 ms before the ceiling makes it 301.
+    return math.ceil(round(seconds * 1000, 6))
+
+
+def _positive(_instance: object, attribute: attrs.Attribute[float], value: float) -> None:
+    if check_seconds(value, attribute.name) <= 0:
+        raise InvalidInput(f"{attribute.name} must be more than 0 seconds")
+
+
+def _at_least(minimum: int) -> Any:
+    def validate(_instance: object, attribute: attrs.Attribute[int], value: object) -> None:
+        if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
+            raise InvalidInput(
+                f"{attribute.name} must be a whole number of at least {minimum}, not {value!r:.80}"
+            )
+
+    return validate
+
+
+def _resources(_instance: object, _attribute: object, value: tuple[str, ...]) -> None:
+    if len(value) > MAX_RESOURCES:
+        raise InvalidInput(f"a work item may name at most {MAX_RESOURCES} resources")
+    if len(set(value)) != len(value):
+        raise InvalidInput("a work item may name each resource once")
+    for name in value:
+        if not isinstance(name, str) or RESOURCE.fullmatch(name) is None:
+            raise InvalidInput(
+                f"{name!r} is not a valid resource: 1 to 200 visible ASCII characters, no spaces"
+            )
+
+
+def _priority(_instance: object, _attribute: object, value: object) -> None:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int)
+        or not MIN_PRIORITY <= value <= MAX_PRIORITY
+    ):
+        raise InvalidInput(
+            f"priority must be a whole number from {MIN_PRIORITY} to {MAX_PRIORITY}, not {value!r}"
+        )
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str) or not isinstance(value, list | tuple | set | frozenset):
+        raise InvalidInput("resources must be a list of names")
+    return tuple(value)
+
+
+@attrs.frozen
+class RetryPolicy:
+    """How often a failing step is tried, and how long Roost waits in between.
+
+    Attempts are counted per step: an accepted step starts the count anew. The
+    wait before attempt *n* + 1 is ``base_seconds * factor ** (n - 1)``, at most
+    ``max_seconds``, less a random share of up to ``jitter`` of it.
+    """
+
+    max_attempts: int = attrs.field(default=5, validator=_at_least(1))
+    base_seconds: float = attrs.field(default=1.0, validator=_positive)
+    factor: float = attrs.field(default=2.0, validator=_positive)
+    max_seconds: float = attrs.field(default=300.0, validator=_positive)
+    jitter: float = attrs.field(default=0.2)
+    extra: Mapping[str, Json] = attrs.field(factory=dict, repr=False)
+
+    @jitter.validator
+    def _share(self, _attribute: object, value: float) -> None:
+        if not 0 <= check_seconds(value, "jitter") <= 1:
+            raise InvalidInput("jitter must be a share between 0 and 1")
+
+    @factor.validator
+    def _grows(self, _attribute: object, value: float) -> None:
+        if value < 1:
+            raise InvalidInput("factor must be at least 1: waits do not shrink")
+
+
+@attrs.frozen
+class WorkItem:
+    """The durable unit of work, as it was accepted; it never changes afterwards.
+
+    ``extra`` holds fields that a newer Roost wrote and this one does not know;
+    they survive a round trip.
+    """
+
+    work_id: str = attrs.field(validator=matching(WORK_ID, "work id"))
+    engine: str = attrs.field(validator=matching(ENGINE_ID, "engine id"))
+    payload: Json = None
+    priority: int = attrs.field(default=0, validator=_priority)
+    resources: tuple[str, ...] = attrs.field(default=(), converter=_names, validator=_resources)
+    title: str | None = attrs.field(default=None, validator=_label)
+    idempotency_key: str | None = attrs.field(default=None, validator=_label)
+    deadline_at: datetime | None = attrs.field(
+        default=None, validator=attrs.validators.optional(attrs.validators.instance_of(datetime))
+    )
+    retry: RetryPolicy = attrs.field(
+        factory=RetryPolicy, validator=attrs.validators.instance_of(RetryPolicy)
+    )
+    max_recoveries: int = attrs.field(default=DEFAULT_MAX_RECOVERIES, validator=_at_least(0))
+    step_timeout_seconds: float = attrs.field(
+        default=DEFAULT_STEP_TIMEOUT_SECONDS, validator=_positive
+    )
+    parent: str | None = attrs.field(
+        default=None, validator=attrs.validators.optional(matching(WORK_ID, "parent work id"))
+    )
+    created_at: datetime | None = None
+    extra: Mapping[str, Json] = attrs.field(factory=dict, repr=False)
+
+
+@attrs.frozen
+class Artifact:
+    """Bytes that an engine produced, named by their SHA-256 in lower-case hex."""
+
+    artifact_id: str = attrs.field(validator=matching(ARTIFACT_ID, "artifact id"))
+    size_bytes: int = attrs.field(validator=_at_least(0))
+    ext: str = attrs.field(default="bin", validator=matching(EXTENSION, "artifact extension"))
+    name: str | None = attrs.field(default=None, validator=_label)
+    extra: Mapping[str, Json] = attrs.field(factory=dict, repr=False)
+
+
+@attrs.frozen
+class Snapshot:
+    """An engine's state after a step.
+
+    Engines make the first with :meth:`start` and each next one with
+    :meth:`evolve` or :meth:`finish`. The runtime alone numbers versions, checks
+    the result and fills in the three times; whatever an engine writes there is
+    replaced.
+    """
+
+    work_id: str
+    engine: str
+    version: int = 0
+    step: str = attrs.field(default="init", validator=_label)
+    data: Mapping[str, Json] = attrs.field(factory=dict)
+    artifacts: tuple[Artifact, ...] = ()
+    is_finished: bool = False
+    next_step_delay_seconds: float | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    finished_at: datetime | None = None
+    extra: Mapping[str, Json] = attrs.field(factory=dict, repr=False)
+
+    @classmethod
+    def start(cls, item: WorkItem, **fields: Any) -> Snapshot:
+        """Make the first snapshot of a work item; ``fields`` are this class's own."""
+        return cls(work_id=item.work_id, engine=item.engine, **fields)
+
+    def evolve(self, **changes: Any) -> Snapshot:
+        """Make the next snapshot: this one with ``changes``.
+
+        A delay is not inherited: without ``next_step_delay_seconds`` the next
+        step follows at once.
+        """
+        changes.setdefault("next_step_delay_seconds", None)
+        return attrs.evolve(self, **changes)
+
+    def finish(self, **changes: Any) -> Snapshot:
+        """Make the last snapshot: finished, its step labelled ``done`` unless given."""
+        changes.setdefault("step", "done")
+        return self.evolve(is_finished=True, **changes)
+
+
+@attrs.frozen
+class Lease:
+    """One worker's time-bound right to a work item.
+
+    The server decides by ``token``; ``fence`` only grows, per work item, and is
+    for systems outside Roost. ``expires_at`` is by the server's clock.
+    """
+
+    work_id: str
+    worker_id: str
+    token: str = attrs.field(repr=False)
+    fence: int
+    expires_at: datetime
+
+
+@attrs.frozen
+class ErrorRecord:
+    """What went wrong, as it is kept with the work item and shown to people.
+
+    ``kind`` is one of ``exception``, ``permanent``, ``timeout``,
+    ``invalid_result``, ``corrupt``, ``recoveries`` (its worker died too often)
+    and ``deadline``.
+    """
+
+    kind: str
+    message: str
+    error_type: str | None = None
+    traceback: str | None = None
+    worker_id: str | None = None
+    extra: Mapping[str, Json] = attrs.field(factory=dict, repr=False)
+
+
+@attrs.frozen
+class Heartbeat:
+    """An engine's live word to people: how far it is, in 0 to 1, and what it does."""
+
+    progress: float | None = None
+    message: str = ""
+    at: datetime | None = None
+    extra: Mapping[str, Json] = attrs.field(factory=dict, repr=False)
+
+
+@attrs.frozen
+class WorkMeta:
+    """What the backend knows about a work item beside the item and its snapshot.
+
+    ``attempts`` counts failed attempts of the current step, ``recoveries`` the
+    workers that died over it; an accepted step sets both to 0.
+    """
+
+    work_id: str
+    engine: str
+    state: State
+    priority: int
+    version: int
+    step: str | None
+    attempts: int
+    max_attempts: int
+    recoveries: int
+    max_recoveries: int
+    fence: int
+    lease: Lease | None
+    due_at: datetime | None
+    deadline_at: datetime | None
+    blocked_on: str | None
+    created_at: datetime
+    updated_at: datetime
+    finished_at: datetime | None
+    error: ErrorRecord | None = None
+    heartbeat: Heartbeat | None = None
+
+
+@attrs.frozen
+class WorkStatus:
+    """All that is known of one work item: what ``roost status`` prints."""
+
+    meta: WorkMeta
+    item: WorkItem
+    snapshot: Snapshot | None
+
+
+@attrs.frozen
+class DeadLetter:
+    """A work item that ran out of attempts, of recoveries, or of time."""
+
+    item: WorkItem
+    snapshot: Snapshot | None
+    error: ErrorRecord
+    failed_at: datetime
+
+
+@attrs.frozen
+class Event:
+    """One accepted transition, or one event that an engine emitted with a commit.
+
+    ``kind`` is one of ``enqueued``, ``claimed``, ``blocked``, ``unblocked``,
+    ``committed``, ``attempt_failed``, ``interrupted``, ``recovered``,
+    ``dead_lettered``, ``purged`` and ``emitted``. ``state`` is the state after it.
+    """
+
+    event_id: str
+    at: datetime
+    kind: str
+    work_id: str
+    engine: str
+    version: int
+    state: State
+    data: Mapping[str, Json] = attrs.field(factory=dict)
+
+
+@attrs.frozen
+class WorkerInfo:
+    """A worker process as it announces itself; its id is new at every start."""
+
+    worker_id: str
+    host: str
+    pid: int
+    engines: tuple[str, ...]
+    concurrency: int
+    lease_ttl_seconds: float
+    roost_version: str
+    started_at: datetime
+    seen_at: datetime | None = None
+    extra: Mapping[str, Json] = attrs.field(factory=dict, repr=False)

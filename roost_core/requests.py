@@ -1,0 +1,158 @@
+"""A wish to enqueue, the checks it passes, what a refusal says, and how often one asks."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from datetime import datetime
+from typing import TypeVar
+
+import attrs
+
+from roost_core import codec
+from roost_core.backend import Enqueued, EnqueueOutcome, NewWork
+from roost_core.errors import (
+    BackendUnavailable,
+    IdempotencyConflict,
+    InvalidInput,
+    RoostError,
+    UnknownEngine,
+    WorkIdTaken,
+)
+from roost_core.models import (
+    DEFAULT_MAX_RECOVERIES,
+    DEFAULT_STEP_TIMEOUT_SECONDS,
+    Json,
+    RetryPolicy,
+    WorkItem,
+    check_seconds,
+    milliseconds,
+)
+
+_T = TypeVar("_T")
+
+
+@attrs.frozen(kw_only=True)
+class EnqueueRequest:
+    """One work item to enqueue; the fields are :meth:`Roost.enqueue`'s arguments."""
+
+    engine: str
+    payload: Json = attrs.field(default=None, repr=False)
+    work_id: str | None = None
+    idempotency_key: str | None = None
+    priority: int = 0
+    resources: Sequence[str] = ()
+    delay_seconds: float = 0
+    deadline_at: datetime | None = None
+    deadline_seconds: float | None = None
+    title: str | None = None
+    retry: RetryPolicy | None = None
+    max_recoveries: int | None = None
+    step_timeout_seconds: float | None = None
+
+    def build(self, now_ms: int | None = None) -> tuple[WorkItem, NewWork]:
+        """Check everything and return the work item, and how it is stored.
+
+        :param now_ms: the server's clock, needed for ``deadline_seconds``.
+        :raises InvalidInput: a value cannot be accepted; the text says which.
+        """
+        item = WorkItem(
+            work_id=f"w-{secrets.token_hex(8)}" if self.work_id is None else self.work_id,
+            engine=self.engine,
+            payload=self.payload,
+            priority=self.priority,
+            resources=self.resources,
+            title=self.title,
+            idempotency_key=self.idempotency_key,
+            deadline_at=self._deadline(now_ms),
+            retry=RetryPolicy() if self.retry is None else self.retry,
+            max_recoveries=_or(self.max_recoveries, DEFAULT_MAX_RECOVERIES),
+            step_timeout_seconds=_or(self.step_timeout_seconds, DEFAULT_STEP_TIMEOUT_SECONDS),
+        )
+        new = NewWork(
+            work_id=item.work_id,
+            engine=item.engine,
+            item=codec.encode_item(item),
+            nonce=secrets.token_hex(8),
+            digest=codec.digest(item.engine, item.payload),
+            priority=item.priority,
+            resources=item.resources,
+            idempotency_key=item.idempotency_key,
+            delay_ms=milliseconds(check_seconds(self.delay_seconds, "delay_seconds")),
+            deadline_ms=_to_ms(item.deadline_at),
+            max_attempts=item.retry.max_attempts,
+            max_recoveries=item.max_recoveries,
+        )
+        return item, new
+
+    def _deadline(self, now_ms: int | None) -> datetime | None:
+        if self.deadline_seconds is None:
+            return self.deadline_at
+        if self.deadline_at is not None:
+            raise InvalidInput("deadline_at and deadline_seconds exclude each other")
+        seconds = check_seconds(self.deadline_seconds, "deadline_seconds")
+        return codec.from_milliseconds((now_ms or 0) + milliseconds(seconds))
+
+
+def _or(value: _T | None, default: _T) -> _T:
+    return default if value is None else value
+
+
+def _to_ms(value: datetime | None) -> int | None:
+    return None if value is None else codec.to_milliseconds(value)
+
+
+def refusal(new: NewWork, answer: Enqueued) -> RoostError | None:
+    """Return the error that an answer stands for, or None if the work is stored."""
+    if answer.outcome is EnqueueOutcome.TAKEN:
+        return WorkIdTaken(
+            f"work id {new.work_id} is taken by another work item, which was left as it is"
+        )
+    if answer.outcome is EnqueueOutcome.CONFLICT:
+        return IdempotencyConflict(
+            f"idempotency key {new.idempotency_key!r} was used before, "
+            f"for another engine or payload ({answer.work_id})"
+        )
+    return None
+
+
+def unknown_engine(engine: str, offered: Collection[str]) -> UnknownEngine:
+    """Return the error for an engine that is not among those offered, with close names."""
+    close = difflib.get_close_matches(engine, sorted(offered), n=3)
+    if close:
+        hint = f"did you mean {' or '.join(close)}?"
+    elif offered:
+        hint = f"offered are: {', '.join(sorted(offered)[:10])}"
+    else:
+        hint = "none is installed"
+    return UnknownEngine(
+        f"no installed plugin and no live worker offers the engine {engine!r}; {hint}"
+    )
+
+
+async def repeated(
+    call: Callable[[], Awaitable[_T]], patience: float, *, waits: bool = False
+) -> _T:
+    """Repeat what got no answer, with growing pauses, for up to ``patience`` seconds.
+
+    :param waits: the call itself may wait for long: patience counts from the
+        first failure in a row, not from the start.
+    """
+    ends = time.monotonic() + patience
+    pause = 0.1
+    failed_before = False
+    while True:
+        began = time.monotonic()
+        try:
+            return await call()
+        except BackendUnavailable:
+            now = time.monotonic()
+            if waits and (not failed_before or now - began > patience):
+                ends, pause, failed_before = now + patience, 0.1, True
+            if now + pause > ends:
+                raise
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, 2.0)

@@ -1,0 +1,215 @@
+"""Blocking functions beside the event loop, in daemon threads.
+
+A step that hangs must never keep a worker from stopping. ``asyncio.to_thread``
+(a ``ThreadPoolExecutor``) and anyio both wait for their threads when the
+process ends, so one hung call keeps the process alive for ever. Here every
+thread is a daemon: who waits can be cancelled at once, the thread goes on
+alone, what it returns is dropped, and the next call gets another thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+import itertools
+import queue
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any, Final, TypeVar, TypeVarTuple
+
+import attrs
+
+from roost_core.errors import EngineError
+
+#: A thread without work ends after this many seconds.
+DEFAULT_IDLE_SECONDS: Final = 10.0
+
+_Result = TypeVar("_Result")
+_Args = TypeVarTuple("_Args")
+
+
+class DaemonThreads:
+    """A crew of daemon threads that grows with the calls in flight and shrinks when idle.
+
+    There is no upper bound: whoever calls bounds the calls in flight, and a
+    call that was given up keeps its thread for as long as it runs.
+
+    :param name: the first part of the threads' names.
+    :param idle_seconds: how long a thread without work is kept.
+    """
+
+    def __init__(
+        self, name: str = "roost-thread", *, idle_seconds: float = DEFAULT_IDLE_SECONDS
+    ) -> None:
+        self._crew = _Crew(name, idle_seconds)
+        # The threads know the crew only, so a forgotten pool is collected and ends them.
+        weakref.finalize(self, self._crew.close).atexit = False
+
+    async def run(self, function: Callable[[*_Args], _Result], /, *args: *_Args) -> _Result:
+        """Call ``function(*args)`` in a thread, with a copy of the context variables.
+
+        What it raises is raised here. What would end a thread or a loop instead
+        of a call (``SystemExit``, ``KeyboardInterrupt``, ``CancelledError`` out of
+        the function itself) arrives as an ``EngineError`` with the original as its
+        cause; ``StopIteration``, which no coroutine can raise, as ``RuntimeError``.
+
+        Cancelling the wait takes effect at once and does not stop the function.
+
+        :raises RuntimeError: the pool is closed.
+        """
+        loop = asyncio.get_running_loop()
+        outcome: asyncio.Future[tuple[Any, Exception | None]] = loop.create_future()
+        self._crew.submit(_Job(function, args, contextvars.copy_context(), loop, outcome))
+        value, error = await outcome
+        if error is not None:
+            try:
+                raise error
+            finally:
+                del error  # the error's traceback holds this frame: no cycle
+        result: _Result = value
+        return result
+
+    @property
+    def idle(self) -> int:
+        """How many threads wait for work."""
+        return len(self._crew.idle)
+
+    def close(self) -> None:
+        """Refuse new calls and end each thread as soon as it has nothing to do.
+
+        Does not wait: a hung call goes on until the process ends. May be called twice.
+        """
+        self._crew.close()
+
+
+@attrs.define(eq=False)
+class _Job:
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    context: contextvars.Context
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[tuple[Any, Exception | None]]
+
+    def run(self) -> tuple[Any, Exception | None]:
+        if self.future.cancelled():
+            return None, None
+        try:
+            return self.context.run(self.function, *self.args), None
+        except Exception as error:  # noqa: BLE001 - it is raised where the call is awaited
+            return None, error
+        except BaseException as error:  # noqa: BLE001 - as above, and it must not end the thread
+            return None, engine_error(self.function, error)
+
+    def deliver(self, value: Any, error: Exception | None) -> None:
+        try:
+            self.loop.call_soon_threadsafe(_settle, self.future, value, error)
+        except RuntimeError:  # the loop is closed: nobody waits any more
+            _discard(value)
+
+
+class _Crew:
+    """What threads and pool share. An idle thread is known by the inbox that it waits on."""
+
+    def __init__(self, name: str, idle_seconds: float) -> None:
+        self.idle: list[queue.SimpleQueue[_Job | None]] = []
+        self._name = name
+        self._idle_seconds = idle_seconds
+        self._lock = threading.Lock()
+        self._is_closed = False
+        self._numbers = itertools.count(1)
+
+    def submit(self, job: _Job) -> None:
+        with self._lock:
+            if self._is_closed:
+                raise RuntimeError("these threads are closed")
+            # The last one parked has the warmest caches, and lets the others run out.
+            inbox = self.idle.pop() if self.idle else None
+        if inbox is not None:
+            inbox.put(job)
+            return
+        name = f"{self._name}-{next(self._numbers)}"
+        threading.Thread(target=_work, args=(self, job), name=name, daemon=True).start()
+
+    def park(self, inbox: queue.SimpleQueue[_Job | None]) -> bool:
+        """Offer an inbox for the next job; False when the crew is closed."""
+        with self._lock:
+            if not self._is_closed:
+                self.idle.append(inbox)
+            return not self._is_closed
+
+    def next_job(self, inbox: queue.SimpleQueue[_Job | None]) -> _Job | None:
+        """Wait on a parked inbox; None means to end."""
+        try:
+            return inbox.get(timeout=self._idle_seconds)
+        except queue.Empty:
+            with self._lock:
+                if inbox in self.idle:
+                    self.idle.remove(inbox)
+                    return None
+        return inbox.get()  # picked at the last moment: the job is on its way
+
+    def close(self) -> None:
+        with self._lock:
+            self._is_closed = True
+            idle, self.idle = self.idle, []
+        for inbox in idle:
+            inbox.put(None)
+
+
+def _work(crew: _Crew, first: _Job) -> None:
+    inbox: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+    job: _Job | None = first
+    del first
+    while job is not None:
+        value, error = job.run()
+        # Parked before the answer goes out: a call that follows at once finds this thread.
+        goes_on = crew.park(inbox)
+        job.deliver(value, error)
+        job = value = error = None  # an idle thread keeps nothing alive
+        if goes_on:
+            job = crew.next_job(inbox)
+
+
+def _settle(
+    future: asyncio.Future[tuple[Any, Exception | None]], value: Any, error: Exception | None
+) -> None:
+    if future.done():
+        _discard(value)
+    else:
+        future.set_result((value, error))
+
+
+def _discard(value: Any) -> None:
+    # A dropped coroutine would complain that nobody awaited it.
+    if inspect.iscoroutine(value):
+        value.close()
+
+
+def engine_error(function: Callable[..., Any], error: BaseException) -> EngineError:
+    """Wrap what must not leave a plugin's function as it is, with the original as the cause."""
+    name = getattr(function, "__qualname__", type(function).__qualname__)
+    wrapped = EngineError(f"{name} raised {type(error).__name__}({error})")
+    wrapped.__cause__ = error
+    return wrapped
+
+
+# Each loop has its own pool, which goes away with the loop: nothing crosses between loops.
+_pools: Final[weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, DaemonThreads]] = (
+    weakref.WeakKeyDictionary()
+)
+_pools_lock: Final = threading.Lock()
+
+
+async def run_in_thread(function: Callable[[*_Args], _Result], /, *args: *_Args) -> _Result:
+    """Call ``function(*args)`` in a daemon thread of the running loop's own pool.
+
+    See :meth:`DaemonThreads.run` for errors and cancellation.
+    """
+    loop = asyncio.get_running_loop()
+    with _pools_lock:
+        threads = _pools.get(loop)
+        if threads is None:
+            threads = _pools[loop] = DaemonThreads("roost-step")
+    return await threads.run(function, *args)

@@ -1,1 +1,23 @@
-"""placeholder"""
+"""The default artifact store: files in a folder.
+
+It answers last, so that a plugin with another store only has to be installed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from roost_core.markers import hookimpl
+
+if TYPE_CHECKING:
+    from roost_core.backend import ArtifactStore
+    from roost_core.settings import Settings
+
+
+@hookimpl(trylast=True)
+def artifact_store(settings: Settings) -> ArtifactStore:
+    """Return the store in ``settings.resolved_artifact_root()``; nothing is made yet."""
+    # Imported here: most commands never touch an artifact.
+    from roost_plugins.fs_artifacts.store import FilesystemStore
+
+    return FilesystemStore(settings.resolved_artifact_root())

@@ -1,0 +1,390 @@
+"""Artifacts as files, by their SHA-256.
+
+Below the root, folders 0700 and files 0600::
+
+    blobs/ab/<artifact id>                  the bytes
+    records/ab/<artifact id>/<work>.json    who refers to them: one work's metadata
+    works/<work>/<artifact id>              empty: where to look for a work's records
+    locks/ab                                one lock per first byte of the id
+    tmp/<random>                            files being written
+
+**Order.** ``put`` notes the artifact under ``works``, then publishes the blob,
+then the record; each is durable before the next begins. So a record always has
+its blob, whatever is interrupted, and all that an interrupted ``put`` can leave
+is found again under ``works`` by ``forget``. Readers see a blob or a record
+only after the rename that completes it.
+
+**Locks.** A ``put`` holds its artifact's lock shared from before it looks for
+the blob until its record is there; dropping a blob takes the lock exclusively.
+So a blob cannot go while somebody is about to refer to it, and writers never
+wait for each other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import logging
+import os
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from roost_core import codec
+from roost_core.backend import ArtifactStore, Finding
+from roost_core.errors import (
+    ArtifactCorrupt,
+    ArtifactError,
+    ArtifactNotFound,
+    CorruptRecord,
+    InvalidInput,
+)
+from roost_core.models import ARTIFACT_ID, WORK_ID, Artifact
+from roost_plugins.fs_artifacts import files
+from roost_plugins.fs_artifacts.diagnosis import diagnose
+
+_log = logging.getLogger("roost.artifacts")
+
+BLOBS: Final = "blobs"
+RECORDS: Final = "records"
+WORKS: Final = "works"
+LOCKS: Final = "locks"
+TMP: Final = "tmp"
+
+#: Seconds to wait for a lock. Only a stopped process, or a very large blob, takes so long.
+LOCK_TIMEOUT: Final = 60.0
+#: The largest record, in bytes of JSON.
+MAX_RECORD_BYTES: Final = 64 << 10
+#: How often ``put`` makes a work's folder again that ``forget`` takes away under it.
+_TRIES: Final = 100
+
+_SUFFIX: Final = ".json"
+
+
+def work_folder(work_id: str) -> str:
+    """Return the file name that stands for a work item.
+
+    It is the id itself; an id with upper-case letters is followed by a digest,
+    so that ``A`` and ``a`` stay apart where file names ignore case.
+
+    :raises InvalidInput: not a work id.
+    """
+    if not isinstance(work_id, str) or WORK_ID.fullmatch(work_id) is None:
+        raise InvalidInput(f"{work_id!r:.200} is not a valid work id")
+    if work_id == work_id.lower():
+        return work_id
+    return f"{work_id}+{hashlib.sha256(work_id.encode()).hexdigest()[:16]}"
+
+
+def _check_id(artifact_id: str) -> str:
+    if not isinstance(artifact_id, str) or ARTIFACT_ID.fullmatch(artifact_id) is None:
+        raise InvalidInput(
+            f"{artifact_id!r:.200} is not an artifact id: it is 64 hexadecimal digits, lower case"
+        )
+    return artifact_id
+
+
+def _reason(error: OSError) -> str:
+    text = error.strerror or type(error).__name__
+    return f"{text} ({error.filename})" if error.filename else text
+
+
+class FilesystemStore(ArtifactStore):
+    """The store below one folder; for any number of threads and processes of one machine."""
+
+    def __init__(self, root: Path) -> None:
+        # Absolute, because a process may change its folder later.
+        self._tree = files.Tree(Path(os.path.abspath(root)))
+        self._is_swept = False
+
+    @property
+    def description(self) -> str:
+        """The root folder."""
+        return str(self._tree.root)
+
+    # -- writing ---------------------------------------------------------------------------
+
+    def put(
+        self, data: bytes, *, work_id: str, ext: str = "bin", name: str | None = None
+    ) -> Artifact:
+        """Store bytes durably and note that the work item refers to them.
+
+        Putting again what is there costs a read and a new record; a stored blob
+        that turns out to be damaged is replaced.
+
+        :raises InvalidInput: the work id, ``ext`` or ``name`` is malformed, or ``data`` not bytes.
+        :raises ArtifactError: they could not be made durable; nothing half-written is visible.
+        """
+        if not isinstance(data, bytes):
+            raise InvalidInput(f"an artifact is made of bytes, not {type(data).__name__}")
+        work = work_folder(work_id)
+        artifact_id = hashlib.sha256(data).hexdigest()
+        artifact = Artifact(artifact_id=artifact_id, size_bytes=len(data), ext=ext, name=name)
+        plain = {"schema": codec.SCHEMA, **codec.converter().unstructure(artifact)}
+        record = codec.dumps(plain, "the artifact's record", MAX_RECORD_BYTES)
+        try:
+            if not self._is_swept:
+                self._sweep()
+            with self._locked(artifact_id, exclusive=False):
+                self._note(work, artifact_id)
+                self._put_blob(artifact_id, data)
+                self._put_record(artifact_id, work, record)
+        except OSError as error:
+            self._tidy(artifact_id, work)
+            raise ArtifactError(
+                f"cannot store artifact {artifact_id} in {self.description}: {_reason(error)}"
+            ) from error
+        return artifact
+
+    @contextlib.contextmanager
+    def _locked(
+        self, artifact_id: str, *, exclusive: bool, timeout: float = LOCK_TIMEOUT
+    ) -> Iterator[None]:
+        with (
+            self._tree.folder(LOCKS, create=True) as locks,
+            files.lock(locks, artifact_id[:2], exclusive=exclusive, timeout=timeout),
+        ):
+            yield
+
+    def _note(self, work: str, artifact_id: str) -> None:
+        with self._tree.folder(WORKS, create=True) as works:
+            for _ in range(_TRIES):
+                # A forget of this work's last artifact may remove the folder at any moment.
+                with (
+                    contextlib.suppress(FileNotFoundError),
+                    files.inner_folder(works, work, create=True) as mine,
+                ):
+                    files.touch(mine, artifact_id)
+                    return
+        raise OSError(errno.EAGAIN, "the work item is being forgotten at the same time")
+
+    def _put_blob(self, artifact_id: str, data: bytes) -> None:
+        with self._tree.folder(BLOBS, artifact_id[:2], create=True) as blobs:
+            if _holds(blobs, artifact_id, data):
+                # Its writer may be about to sync the folder; do not depend on that.
+                os.fsync(blobs)
+                return
+            with (
+                self._tree.folder(TMP, create=True) as tmp,
+                files.temporary(tmp, data) as temp,
+            ):
+                files.publish(tmp, temp, blobs, artifact_id)
+
+    def _put_record(self, artifact_id: str, work: str, record: bytes) -> None:
+        with (
+            self._tree.folder(RECORDS, artifact_id[:2], create=True) as shard,
+            files.inner_folder(shard, artifact_id, create=True) as records,
+            self._tree.folder(TMP, create=True) as tmp,
+            files.temporary(tmp, record) as temp,
+        ):
+            files.publish(tmp, temp, records, work + _SUFFIX)
+
+    def _tidy(self, artifact_id: str, work: str) -> None:
+        """After a failed put: leave no blob that nobody refers to, if that is easy."""
+        try:
+            with self._locked(artifact_id, exclusive=True, timeout=0):
+                self._collect(artifact_id, work)
+        except OSError as error:
+            # What is left is whole, and forget finds it.
+            _log.debug("could not tidy up artifact %s: %s", artifact_id, _reason(error))
+
+    # -- forgetting ------------------------------------------------------------------------
+
+    def forget(self, work_id: str) -> None:
+        """Drop a work item's records, and the blobs that nobody refers to any more.
+
+        May be repeated; what one call could not drop, the next one tries again.
+
+        :raises InvalidInput: not a work id.
+        :raises ArtifactError: something could not be dropped; all else was.
+        """
+        work = work_folder(work_id)
+        failed: OSError | None = None
+        for artifact_id in self._noted(work):
+            try:
+                with self._locked(artifact_id, exclusive=True):
+                    self._drop_record(artifact_id, work)
+                    self._collect(artifact_id, work)
+            except OSError as error:
+                failed = error
+        with contextlib.suppress(OSError), self._tree.folder(WORKS) as works:
+            # Not empty any more if the work has put something new.
+            os.rmdir(work, dir_fd=works)
+        self._sweep()
+        if failed is not None:
+            raise ArtifactError(
+                f"cannot drop all artifacts of {work_id} from {self.description}: {_reason(failed)}"
+            ) from failed
+
+    def _drop_record(self, artifact_id: str, work: str) -> None:
+        with (
+            contextlib.suppress(FileNotFoundError),
+            self._tree.folder(RECORDS, artifact_id[:2], artifact_id) as records,
+        ):
+            files.remove(records, work + _SUFFIX)
+
+    def _collect(self, artifact_id: str, work: str) -> None:
+        """Drop what has no record: the blob if nobody's, the note if not this work's.
+
+        The lock is held exclusively: no put of the same bytes is under way.
+        """
+        owners = self._record_names(artifact_id)
+        if not owners:
+            with (
+                contextlib.suppress(FileNotFoundError),
+                self._tree.folder(BLOBS, artifact_id[:2]) as blobs,
+            ):
+                files.remove(blobs, artifact_id)
+            with contextlib.suppress(OSError), self._tree.folder(RECORDS, artifact_id[:2]) as shard:
+                os.rmdir(artifact_id, dir_fd=shard)
+        if work + _SUFFIX not in owners:
+            with contextlib.suppress(FileNotFoundError), self._tree.folder(WORKS, work) as mine:
+                files.remove(mine, artifact_id)
+
+    def _sweep(self) -> None:
+        """Remove temporary files that a crash left behind a day ago or earlier."""
+        self._is_swept = True
+        try:
+            with self._tree.folder(TMP) as tmp:
+                # File times are this machine's, so its clock is the one to compare with.
+                files.sweep(tmp, time.time())
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            _log.warning("cannot clean %s/%s: %s", self.description, TMP, _reason(error))
+
+    # -- reading ---------------------------------------------------------------------------
+
+    def get(self, artifact_id: str) -> bytes:
+        """Return the bytes, verified.
+
+        :raises InvalidInput: not an artifact id.
+        :raises ArtifactNotFound: no such artifact.
+        :raises ArtifactCorrupt: the bytes do not hash to their name.
+        :raises ArtifactError: they cannot be read.
+        """
+        _check_id(artifact_id)
+        try:
+            with self._tree.folder(BLOBS, artifact_id[:2]) as blobs:
+                data = files.read(blobs, artifact_id)
+        except FileNotFoundError as error:
+            raise ArtifactNotFound(f"no artifact {artifact_id} in {self.description}") from error
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.EINVAL, errno.EISDIR):
+                raise self._corrupt(artifact_id, "is not a regular file") from error
+            raise ArtifactError(
+                f"cannot read artifact {artifact_id} in {self.description}: {_reason(error)}"
+            ) from error
+        if hashlib.sha256(data).hexdigest() != artifact_id:
+            raise self._corrupt(artifact_id, f"holds {len(data)} other bytes")
+        return data
+
+    def _corrupt(self, artifact_id: str, what: str) -> ArtifactCorrupt:
+        path = self._tree.root / BLOBS / artifact_id[:2] / artifact_id
+        return ArtifactCorrupt(
+            f"artifact {artifact_id} is damaged: {path} {what}; "
+            "restore that file from a backup, or store the same bytes again"
+        )
+
+    def exists(self, artifact_id: str) -> bool:
+        """Return whether the artifact is there; its content is not read.
+
+        :raises InvalidInput: not an artifact id.
+        :raises ArtifactError: the folder cannot be read.
+        """
+        _check_id(artifact_id)
+        try:
+            with self._tree.folder(BLOBS, artifact_id[:2]) as blobs:
+                return files.is_regular(blobs, artifact_id)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise self._unreadable(error) from error
+
+    def describe(self, artifact_id: str) -> Sequence[tuple[str, Artifact]]:
+        """Return who refers to an artifact: pairs of work id and that work's metadata.
+
+        Sorted by work id; empty if nobody does. A damaged record is logged and left out.
+
+        :raises InvalidInput: not an artifact id.
+        :raises ArtifactError: the folder cannot be read.
+        """
+        _check_id(artifact_id)
+        try:
+            names = self._record_names(artifact_id)
+        except OSError as error:
+            raise self._unreadable(error) from error
+        pairs = []
+        for name in names:
+            work = name.removesuffix(_SUFFIX)
+            artifact = self._record(artifact_id, work)
+            if artifact is not None:
+                pairs.append((work.partition("+")[0], artifact))
+        return sorted(pairs, key=lambda pair: pair[0])
+
+    def of_work(self, work_id: str) -> Sequence[Artifact]:
+        """Return the metadata of everything a work item produced, sorted by artifact id.
+
+        A damaged record is logged and left out.
+
+        :raises InvalidInput: not a work id.
+        :raises ArtifactError: the folder cannot be read.
+        """
+        work = work_folder(work_id)
+        found = [self._record(artifact_id, work) for artifact_id in self._noted(work)]
+        return [artifact for artifact in found if artifact is not None]
+
+    def _noted(self, work: str) -> list[str]:
+        try:
+            with self._tree.folder(WORKS, work) as mine:
+                names = os.listdir(mine)
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise self._unreadable(error) from error
+        return sorted(name for name in names if ARTIFACT_ID.fullmatch(name))
+
+    def _record_names(self, artifact_id: str) -> list[str]:
+        try:
+            with self._tree.folder(RECORDS, artifact_id[:2], artifact_id) as records:
+                return [name for name in os.listdir(records) if name.endswith(_SUFFIX)]
+        except FileNotFoundError:
+            return []
+
+    def _record(self, artifact_id: str, work: str) -> Artifact | None:
+        name = work + _SUFFIX
+        try:
+            with self._tree.folder(RECORDS, artifact_id[:2], artifact_id) as records:
+                artifact = codec.decode_model(Artifact, files.read(records, name))
+            if artifact.artifact_id != artifact_id:
+                raise CorruptRecord(f"it is about {artifact.artifact_id}")
+        except FileNotFoundError:
+            return None  # noted by a put that has not come so far, or forgotten meanwhile
+        except (OSError, CorruptRecord) as error:
+            path = self._tree.root / RECORDS / artifact_id[:2] / artifact_id / name
+            _log.warning("skipped the artifact record %s: %s", path, error)
+            return None
+        return artifact
+
+    def _unreadable(self, error: OSError) -> ArtifactError:
+        return ArtifactError(f"cannot read {self.description}: {_reason(error)}")
+
+    def diagnose(self) -> Sequence[Finding]:
+        """Look for what would lose data: a folder that cannot be written, wrong modes."""
+        return diagnose(self._tree, (BLOBS, RECORDS, WORKS, LOCKS, TMP))
+
+
+def _holds(blobs: int, artifact_id: str, data: bytes) -> bool:
+    """Return whether the stored blob is these bytes; a damaged one is not believed."""
+    try:
+        found = os.stat(artifact_id, dir_fd=blobs, follow_symlinks=False)
+        if found.st_size == len(data) and files.read(blobs, artifact_id) == data:
+            return True
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        _log.warning("artifact %s cannot be read: %s", artifact_id, _reason(error))
+    _log.warning("artifact %s was damaged; it is written anew", artifact_id)
+    return False

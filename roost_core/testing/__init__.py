@@ -1,1 +1,14 @@
-"""placeholder"""
+"""The kit that Roost's own tests use, for tests of engines, plugins and backends.
+
+:class:`MemoryBackend` is a whole backend in this process, :class:`ManualClock`
+lets its time pass at will, and :class:`MemoryArtifactStore` keeps artifacts.
+:mod:`roost_core.testing.contract` holds the tests that every backend passes.
+"""
+
+from __future__ import annotations
+
+from roost_core.testing.artifacts import MemoryArtifactStore
+from roost_core.testing.clock import Clock, ManualClock, RealClock
+from roost_core.testing.memory import MemoryBackend
+
+__all__ = ["Clock", "ManualClock", "MemoryArtifactStore", "MemoryBackend", "RealClock"]

@@ -1,0 +1,82 @@
+"""An artifact store that lives in this process."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Sequence
+
+from roost_core.backend import ArtifactStore, Finding
+from roost_core.errors import ArtifactNotFound, InvalidInput
+from roost_core.models import ARTIFACT_ID, WORK_ID, Artifact
+
+
+class MemoryArtifactStore(ArtifactStore):
+    """Artifacts in two dictionaries: blobs by id, and metadata by work item."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._blobs: dict[str, bytes] = {}
+        self._notes: dict[str, dict[str, Artifact]] = {}
+
+    def put(
+        self, data: bytes, *, work_id: str, ext: str = "bin", name: str | None = None
+    ) -> Artifact:
+        """Keep the bytes and note that the work item refers to them."""
+        if WORK_ID.fullmatch(work_id) is None:
+            raise InvalidInput(f"{work_id!r} is not a valid work id")
+        artifact = Artifact(
+            artifact_id=hashlib.sha256(data).hexdigest(),
+            size_bytes=len(data),
+            ext=ext,
+            name=name,
+        )
+        with self._lock:
+            self._blobs[artifact.artifact_id] = bytes(data)
+            self._notes.setdefault(work_id, {})[artifact.artifact_id] = artifact
+        return artifact
+
+    def get(self, artifact_id: str) -> bytes:
+        """Return the bytes."""
+        if not self.exists(artifact_id):
+            raise ArtifactNotFound(f"there is no artifact {artifact_id}")
+        return self._blobs[artifact_id]
+
+    def exists(self, artifact_id: str) -> bool:
+        """Return whether the artifact is there."""
+        if ARTIFACT_ID.fullmatch(artifact_id) is None:
+            raise InvalidInput(f"{artifact_id!r} is not an artifact id")
+        return artifact_id in self._blobs
+
+    def describe(self, artifact_id: str) -> Sequence[tuple[str, Artifact]]:
+        """Return who refers to the artifact."""
+        self.exists(artifact_id)
+        with self._lock:
+            return [
+                (work_id, notes[artifact_id])
+                for work_id, notes in sorted(self._notes.items())
+                if artifact_id in notes
+            ]
+
+    def of_work(self, work_id: str) -> Sequence[Artifact]:
+        """Return what a work item produced."""
+        with self._lock:
+            notes = self._notes.get(work_id, {})
+            return [notes[artifact_id] for artifact_id in sorted(notes)]
+
+    def forget(self, work_id: str) -> None:
+        """Drop a work item's notes, and blobs that nobody refers to any more."""
+        with self._lock:
+            dropped = self._notes.pop(work_id, {})
+            kept = {artifact_id for notes in self._notes.values() for artifact_id in notes}
+            for artifact_id in dropped.keys() - kept:
+                del self._blobs[artifact_id]
+
+    def diagnose(self) -> Sequence[Finding]:
+        """Say that nothing is kept."""
+        return [Finding("problem", "artifacts", "they live in memory and end with the process")]
+
+    @property
+    def description(self) -> str:
+        """Say that it is in memory."""
+        return "in memory, gone with this process"

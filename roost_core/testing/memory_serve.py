@@ -1,0 +1,94 @@
+"""The model's worker loop: claim what there is room for, then wait for a reason to look again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from typing import Any, Final
+
+from roost_core.backend import Backend, Claim, ClaimBatch, ClaimRequest, ServePlan
+from roost_core.testing.clock import Clock
+
+#: How often upkeep runs, in milliseconds.
+UPKEEP_MS: Final = 60_000
+
+
+async def serve_lanes(
+    backend: Backend,
+    clock: Clock,
+    changed: asyncio.Event,
+    plan: ServePlan,
+    handle: Callable[[Claim], Awaitable[None]],
+    on_dead_letters: Callable[[Sequence[str]], Awaitable[None]],
+    upkeep: Callable[[], Awaitable[None]],
+) -> None:
+    """Run lanes until the plan says stop, or, with burst, until nothing is ready or running.
+
+    :param changed: set whenever something happened in the backend.
+    """
+    lanes: set[asyncio.Task[None]] = set()
+    upkeep_at = clock.now_ms() + UPKEEP_MS
+    try:
+        while not plan.stopping.is_set():
+            changed.clear()
+            if clock.now_ms() >= upkeep_at:
+                upkeep_at = clock.now_ms() + UPKEEP_MS
+                await upkeep()
+            batch = await _claim(backend, plan, plan.concurrency - len(lanes))
+            if batch.dead_letters:
+                await on_dead_letters(batch.dead_letters)
+            lanes.update(asyncio.create_task(_lane(handle, claim)) for claim in batch.claims)
+            if plan.burst and not lanes and batch.next_wake_ms != 0:
+                break
+            wake_at = upkeep_at
+            if batch.next_wake_ms is not None:
+                wake_at = min(upkeep_at, clock.now_ms() + batch.next_wake_ms)
+            reasons = (plan.stopping.wait(), changed.wait(), clock.sleep_until(wake_at))
+            lanes -= await _first_of(lanes, reasons)
+        await _drain(lanes, plan.drain_timeout)
+    finally:
+        for lane in lanes:
+            lane.cancel()
+        await asyncio.gather(*lanes, return_exceptions=True)
+
+
+async def _claim(backend: Backend, plan: ServePlan, room: int) -> ClaimBatch:
+    if room == 0:
+        return ClaimBatch(claims=())
+    return await backend.claim(
+        ClaimRequest(
+            worker_id=plan.worker_id,
+            engines=plan.engines,
+            limit=room,
+            lease_ttl_ms=plan.lease_ttl_ms,
+        )
+    )
+
+
+async def _lane(handle: Callable[[Claim], Awaitable[None]], claim: Claim) -> None:
+    await handle(claim)
+
+
+async def _first_of(
+    lanes: set[asyncio.Task[None]], reasons: Iterable[Coroutine[Any, Any, Any]]
+) -> set[asyncio.Task[None]]:
+    """Wait for a lane to end or for another reason to look; return the ended lanes."""
+    others = [asyncio.create_task(reason) for reason in reasons]
+    try:
+        await asyncio.wait([*lanes, *others], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for other in others:
+            other.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+    ended = {lane for lane in lanes if lane.done()}
+    for lane in ended:
+        lane.result()  # a handler that raises is a bug, and ends the loop
+    return ended
+
+
+async def _drain(lanes: set[asyncio.Task[None]], timeout: float) -> None:
+    """Let lanes end by themselves for a while; the caller cancels those that have not."""
+    if lanes:
+        ended, _ = await asyncio.wait(lanes, timeout=timeout)
+        for lane in ended:
+            lane.result()

@@ -1,0 +1,397 @@
+"""The rules of the ledger, written down once, plainly: the oracle of all backends.
+
+:class:`MemoryState` keeps each work item as one object and finds what it needs
+by looking at all of them. It has no indexes that could disagree with the items,
+no I/O and no clock: every method takes the time as ``now``, in milliseconds.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final
+
+from roost_core import codec
+from roost_core.backend import (
+    Ack,
+    Beat,
+    Claim,
+    ClaimBatch,
+    ClaimRequest,
+    Commit,
+    Enqueued,
+    EnqueueOutcome,
+    Failure,
+    NewWork,
+    Then,
+)
+from roost_core.errors import LeaseLost, VersionConflict
+from roost_core.models import Event, Json, Lease, State, WorkerInfo
+from roost_core.testing.memory_work import DUE_STATES, Work, error_bytes
+
+#: The most expired leases that one claim takes back.
+MAX_RECOVERED: Final = 100
+#: The most due work items that one claim makes ready.
+MAX_PROMOTED: Final = 1000
+#: How many more work items than its limit a claim looks at.
+MAX_EXTRA_INSPECTED: Final = 100
+#: How many of its last leases a work item remembers the answer of.
+MAX_REMEMBERED: Final = 3
+
+
+class MemoryState:
+    """All work items of a queue, their events, and the rules that move them."""
+
+    def __init__(self) -> None:
+        self.works: dict[str, Work] = {}
+        #: Per idempotency key: the digest it stands for, and the work id.
+        self.keys: dict[str, tuple[str, str]] = {}
+        self.events: list[Event] = []
+        #: Per worker id: its encoded info, when it was last seen, and its lease TTL.
+        self.workers: dict[str, tuple[bytes, int, int]] = {}
+        self._seq = itertools.count(1)
+        self._tokens = itertools.count(1)
+        self._event_ids = itertools.count(1)
+
+    # -- what all transitions are made of ---------------------------------------------------
+
+    def _place(
+        self,
+        work: Work,
+        now: int,
+        state: State,
+        *,
+        due_ms: int | None = None,
+        blocked_on: str | None = None,
+    ) -> None:
+        """Put a work item in exactly one place; unless that is a lease, its lease ends."""
+        if work.state is not state:
+            work.since_ms = now
+        work.state = state
+        work.due_ms = due_ms
+        work.blocked_on = blocked_on
+        work.updated_ms = now
+        if state.is_terminal:
+            work.finished_ms = now
+        if state is not State.RUNNING:
+            work.token = work.worker_id = work.expires_ms = None
+
+    def _note(
+        self, work: Work, now: int, kind: str, data: Mapping[str, Json] | None = None
+    ) -> None:
+        self.events.append(
+            Event(
+                event_id=f"{next(self._event_ids)}-0",
+                at=codec.from_milliseconds(now),
+                kind=kind,
+                work_id=work.new.work_id,
+                engine=work.new.engine,
+                version=work.version,
+                state=work.state,
+                data={} if data is None else data,
+            )
+        )
+
+    def _in_states(self, *states: State) -> list[Work]:
+        return [work for work in self.works.values() if work.state in states]
+
+    def is_held(self, resource: str) -> bool:
+        """Whether a leased work item holds the resource."""
+        return any(resource in work.new.resources for work in self._in_states(State.RUNNING))
+
+    def _pass_on(self, work: Work, now: int) -> None:
+        """Wake the next waiters for those of a work item's resources that are free.
+
+        Called when it gives them back, and when it leaves the ready ones without
+        taking them: it may have been woken for them, and others wait behind it.
+        """
+        for resource in work.resources:
+            if self.is_held(resource):
+                continue
+            waiters = [w for w in self._in_states(State.BLOCKED) if w.blocked_on == resource]
+            waiters.sort(key=lambda waiter: waiter.ready_order)
+            woken_engines: set[str] = set()
+            for waiter in waiters:
+                # One of each engine: a worker that lacks the engine could not pass it on.
+                if waiter.new.engine not in woken_engines:
+                    woken_engines.add(waiter.new.engine)
+                    self._place(waiter, now, State.QUEUED)
+                    self._note(waiter, now, "unblocked")
+
+    def _dead_letter(self, work: Work, now: int, error: bytes) -> None:
+        work.error = error
+        self._place(work, now, State.FAILED)
+        self._note(work, now, "dead_lettered", {"error": json.loads(error)})
+        self._pass_on(work, now)
+
+    # -- enqueue ------------------------------------------------------------------------------
+
+    def enqueue(self, now: int, new: NewWork) -> Enqueued:
+        """Store one work item, or say what stands in its place."""
+        if new.idempotency_key is not None and new.idempotency_key in self.keys:
+            digest, work_id = self.keys[new.idempotency_key]
+            if digest != new.digest:
+                return Enqueued(EnqueueOutcome.CONFLICT, work_id)
+            is_repeat = self.works[work_id].new.nonce == new.nonce
+            outcome = EnqueueOutcome.CREATED if is_repeat else EnqueueOutcome.EXISTING
+            return Enqueued(outcome, work_id)
+        if new.work_id in self.works:
+            is_repeat = self.works[new.work_id].new.nonce == new.nonce
+            outcome = EnqueueOutcome.CREATED if is_repeat else EnqueueOutcome.TAKEN
+            return Enqueued(outcome, new.work_id)
+        work = Work(
+            new=new,
+            state=State.QUEUED,
+            seq=next(self._seq),
+            created_ms=now,
+            updated_ms=now,
+            since_ms=now,
+        )
+        if new.delay_ms > 0:
+            due_ms = work.not_past_deadline(now + new.delay_ms)
+            self._place(work, now, State.SLEEPING, due_ms=due_ms)
+        self.works[new.work_id] = work
+        if new.idempotency_key is not None:
+            self.keys[new.idempotency_key] = (new.digest, new.work_id)
+        self._note(work, now, "enqueued")
+        return Enqueued(EnqueueOutcome.CREATED, new.work_id)
+
+    # -- claim --------------------------------------------------------------------------------
+
+    def claim(self, now: int, request: ClaimRequest) -> ClaimBatch:
+        """Recover what has expired, promote what is due, and take what is first."""
+        dead_letters = self._recover(now)
+        self._promote(now)
+        claims: list[Claim] = []
+        for _ in range(request.limit + MAX_EXTRA_INSPECTED):
+            ready = self._ready(request.engines)
+            if not ready or len(claims) == request.limit:
+                break
+            work = ready[0]
+            busy = next((name for name in work.resources if self.is_held(name)), None)
+            if work.is_late(now):
+                self._dead_letter(work, now, error_bytes("deadline", "its deadline has passed"))
+                dead_letters.append(work.new.work_id)
+            elif busy is not None:
+                self._place(work, now, State.BLOCKED, blocked_on=busy)
+                self._note(work, now, "blocked", {"resource": busy})
+                self._pass_on(work, now)
+            else:
+                claims.append(self._lease(work, now, request))
+        gave_up = len(claims) < request.limit and bool(self._ready(request.engines))
+        return ClaimBatch(
+            claims=tuple(claims),
+            dead_letters=tuple(dead_letters),
+            next_wake_ms=0 if gave_up else self._next_wake_ms(now),
+        )
+
+    def _recover(self, now: int) -> list[str]:
+        """Take back expired leases; return the ids that were dead-lettered instead."""
+        expired = [
+            work
+            for work in self._in_states(State.RUNNING)
+            if work.expires_ms is not None and work.expires_ms <= now
+        ]
+        expired.sort(key=lambda work: (work.expires_ms, work.id_bytes))
+        dead_letters = []
+        for work in expired[:MAX_RECOVERED]:
+            if work.recoveries >= work.new.max_recoveries:
+                deaths = work.recoveries + 1
+                message = f"{deaths} workers died over this step, or lost touch"
+                self._dead_letter(work, now, error_bytes("recoveries", message))
+                dead_letters.append(work.new.work_id)
+            else:
+                work.recoveries += 1
+                self._place(work, now, State.QUEUED)
+                self._note(work, now, "recovered")
+                self._pass_on(work, now)
+        return dead_letters
+
+    def _promote(self, now: int) -> None:
+        due = [w for w in self._in_states(*DUE_STATES) if w.due_ms is not None and w.due_ms <= now]
+        due.sort(key=lambda work: (work.due_ms, work.id_bytes))
+        for work in due[:MAX_PROMOTED]:
+            work.seq = next(self._seq)
+            self._place(work, now, State.QUEUED)
+
+    def _ready(self, engines: Sequence[str]) -> list[Work]:
+        ready = [work for work in self._in_states(State.QUEUED) if work.new.engine in engines]
+        return sorted(ready, key=lambda work: work.ready_order)
+
+    def _lease(self, work: Work, now: int, request: ClaimRequest) -> Claim:
+        self._place(work, now, State.RUNNING)
+        work.fence += 1
+        work.token = f"token-{next(self._tokens)}"
+        work.worker_id = request.worker_id
+        work.expires_ms = now + request.lease_ttl_ms
+        if work.started_ms is None:
+            work.started_ms = now
+        self._note(work, now, "claimed", {"worker_id": request.worker_id, "fence": work.fence})
+        return Claim(
+            lease=Lease(
+                work_id=work.new.work_id,
+                worker_id=request.worker_id,
+                token=work.token,
+                fence=work.fence,
+                expires_at=codec.from_milliseconds(work.expires_ms),
+            ),
+            engine=work.new.engine,
+            version=work.version,
+            attempts=work.attempts,
+            recoveries=work.recoveries,
+            created_ms=work.created_ms,
+            committed_ms=work.committed_ms,
+            deadline_ms=work.new.deadline_ms,
+            item=work.new.item,
+            snapshot=work.snapshot,
+        )
+
+    def _next_wake_ms(self, now: int) -> int | None:
+        times = [work.due_ms for work in self._in_states(*DUE_STATES)]
+        times += [work.expires_ms for work in self._in_states(State.RUNNING)]
+        known = [time for time in times if time is not None]
+        return max(1, min(known) - now) if known else None
+
+    # -- what a holder does -------------------------------------------------------------------
+
+    def _answered(self, lease: Lease, commit_id: str, transition: Callable[[Work], Ack]) -> Ack:
+        """Run a transition under a current lease, once: a repeat gets the first answer."""
+        work = self.works.get(lease.work_id)
+        if work is None:
+            raise LeaseLost(f"there is no work item {lease.work_id}")
+        recorded = work.answers.get(lease.token)
+        if recorded is not None and recorded[0] == commit_id:
+            return recorded[1]
+        if work.token != lease.token:
+            raise LeaseLost(f"the lease on {lease.work_id} is not the current one")
+        ack = transition(work)
+        work.answers.pop(lease.token, None)
+        work.answers[lease.token] = (commit_id, ack)
+        while len(work.answers) > MAX_REMEMBERED:
+            del work.answers[next(iter(work.answers))]
+        return ack
+
+    @staticmethod
+    def _ack(work: Work, now: int) -> Ack:
+        return Ack(work.state, work.version, work.attempts, now, work.due_ms)
+
+    def commit(self, now: int, lease: Lease, commit: Commit) -> Ack:
+        """Accept a step.
+
+        :raises LeaseLost: the token is not current.
+        :raises VersionConflict: the stored version is not the expected one.
+        """
+
+        def transition(work: Work) -> Ack:
+            if work.version != commit.expected_version:
+                raise VersionConflict(
+                    f"{lease.work_id} is at version {work.version}, "
+                    f"and this step started from {commit.expected_version}"
+                )
+            work.version += 1
+            work.step = commit.step
+            work.snapshot = commit.snapshot
+            work.committed_ms = now
+            work.attempts = work.recoveries = 0
+            work.error = work.heartbeat = None
+            self._place_after_commit(work, now, commit)
+            self._note(work, now, "committed", {"step": commit.step})
+            for event in commit.events:
+                self._note(work, now, "emitted", json.loads(event))
+            if work.state is not State.RUNNING:
+                self._pass_on(work, now)
+            return self._ack(work, now)
+
+        return self._answered(lease, commit.commit_id, transition)
+
+    def _place_after_commit(self, work: Work, now: int, commit: Commit) -> None:
+        if commit.then is Then.FINISH:
+            self._place(work, now, State.DONE)
+        elif commit.then is Then.SLEEP:
+            due_ms = work.not_past_deadline(now + commit.delay_ms)
+            self._place(work, now, State.SLEEPING, due_ms=due_ms)
+        elif commit.then is Then.CONTINUE and not work.is_late(now):
+            self._place(work, now, State.RUNNING)
+            work.expires_ms = now + commit.lease_ttl_ms
+        else:
+            work.seq = next(self._seq)
+            self._place(work, now, State.QUEUED)
+
+    def fail(self, now: int, lease: Lease, failure: Failure) -> Ack:
+        """Count a failed attempt: retry later, or dead-letter.
+
+        :raises LeaseLost: the token is not current.
+        """
+
+        def transition(work: Work) -> Ack:
+            work.attempts += 1
+            if failure.permanent or work.attempts >= work.new.max_attempts:
+                self._dead_letter(work, now, failure.error)
+            else:
+                work.error = failure.error
+                due_ms = work.not_past_deadline(now + failure.delay_ms)
+                self._place(work, now, State.RETRY_WAIT, due_ms=due_ms)
+                self._note(work, now, "attempt_failed", {"error": json.loads(failure.error)})
+                self._pass_on(work, now)
+            return self._ack(work, now)
+
+        return self._answered(lease, failure.commit_id, transition)
+
+    def interrupt(
+        self, now: int, lease: Lease, commit_id: str, reason: str, delay_ms: int | None
+    ) -> Ack:
+        """Take work back without blame: no counter moves, and its place in the queue is kept.
+
+        :raises LeaseLost: the token is not current.
+        """
+
+        def transition(work: Work) -> Ack:
+            if delay_ms is None:
+                self._place(work, now, State.QUEUED)
+            else:
+                self._place(work, now, State.SLEEPING, due_ms=now + delay_ms)
+            self._note(work, now, "interrupted", {"reason": reason})
+            self._pass_on(work, now)
+            return self._ack(work, now)
+
+        return self._answered(lease, commit_id, transition)
+
+    def renew(self, now: int, info: bytes, beats: Iterable[Beat], ttl_ms: int) -> list[str]:
+        """Extend leases and register their worker; return the tokens that are not current."""
+        worker_id = codec.decode_model(WorkerInfo, info).worker_id
+        self.workers[worker_id] = (info, now, ttl_ms)
+        lost = []
+        for beat in beats:
+            work = self.works.get(beat.work_id)
+            if work is None or work.token != beat.token:
+                lost.append(beat.token)
+                continue
+            work.expires_ms = now + ttl_ms
+            if beat.heartbeat is not None:
+                work.heartbeat = beat.heartbeat
+        return lost
+
+    def purge(
+        self, now: int, retention_ms: int, dead_letter_retention_ms: int | None, limit: int
+    ) -> list[str]:
+        """Remove what has been terminal for longer than the retention, the oldest first."""
+        old = [
+            work
+            for work in self._in_states(State.DONE, State.CANCELLED)
+            if work.finished_ms is not None and work.finished_ms <= now - retention_ms
+        ]
+        if dead_letter_retention_ms is not None:
+            old += [
+                work
+                for work in self._in_states(State.FAILED)
+                if work.finished_ms is not None
+                and work.finished_ms <= now - dead_letter_retention_ms
+            ]
+        old.sort(key=lambda work: (work.finished_ms, work.id_bytes))
+        for work in old[:limit]:
+            del self.works[work.new.work_id]
+            if work.new.idempotency_key is not None:
+                del self.keys[work.new.idempotency_key]
+            self._note(work, now, "purged")
+        return [work.new.work_id for work in old[:limit]]

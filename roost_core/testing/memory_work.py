@@ -1,0 +1,121 @@
+"""One work item of the model, and how it looks from outside."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import attrs
+
+from roost_core import codec
+from roost_core.backend import Ack, ListQuery, NewWork, StoredWork
+from roost_core.models import ErrorRecord, State
+
+#: The states that have a due time.
+DUE_STATES: Final = frozenset({State.SLEEPING, State.RETRY_WAIT})
+
+
+@attrs.define
+class Work:
+    """One work item as it stands. ``seq`` is its place among the ready ones."""
+
+    new: NewWork
+    state: State
+    seq: int
+    created_ms: int
+    updated_ms: int
+    since_ms: int
+    version: int = 0
+    step: str | None = None
+    attempts: int = 0
+    recoveries: int = 0
+    fence: int = 0
+    token: str | None = None
+    worker_id: str | None = None
+    expires_ms: int | None = None
+    due_ms: int | None = None
+    blocked_on: str | None = None
+    started_ms: int | None = None
+    finished_ms: int | None = None
+    committed_ms: int | None = None
+    snapshot: bytes | None = None
+    error: bytes | None = None
+    heartbeat: bytes | None = None
+    #: Per token of its last leases: the last commit id acknowledged, and the answer.
+    answers: dict[str, tuple[str, Ack]] = attrs.field(factory=dict)
+
+    @property
+    def id_bytes(self) -> bytes:
+        """The work id as it sorts."""
+        return self.new.work_id.encode()
+
+    @property
+    def ready_order(self) -> tuple[int, int]:
+        """Sorts ready work: higher priority first, then first come."""
+        return (-self.new.priority, self.seq)
+
+    @property
+    def resources(self) -> list[str]:
+        """The resources in the order in which they are looked at."""
+        return sorted(self.new.resources)
+
+    def not_past_deadline(self, due_ms: int) -> int:
+        """Return ``due_ms``, or the deadline if that comes first."""
+        deadline = self.new.deadline_ms
+        return due_ms if deadline is None else min(due_ms, deadline)
+
+    def is_late(self, now: int) -> bool:
+        """Whether its deadline has passed."""
+        return self.new.deadline_ms is not None and self.new.deadline_ms <= now
+
+    def to_stored(self, *, with_snapshot: bool) -> StoredWork:
+        """Return it as a backend reports it."""
+        return StoredWork(
+            work_id=self.new.work_id,
+            engine=self.new.engine,
+            state=self.state,
+            priority=self.new.priority,
+            version=self.version,
+            step=self.step,
+            attempts=self.attempts,
+            max_attempts=self.new.max_attempts,
+            recoveries=self.recoveries,
+            max_recoveries=self.new.max_recoveries,
+            fence=self.fence,
+            worker_id=self.worker_id,
+            expires_ms=self.expires_ms,
+            due_ms=self.due_ms,
+            deadline_ms=self.new.deadline_ms,
+            blocked_on=self.blocked_on,
+            created_ms=self.created_ms,
+            updated_ms=self.updated_ms,
+            finished_ms=self.finished_ms,
+            started_ms=self.started_ms,
+            committed_ms=self.committed_ms,
+            item=self.new.item,
+            snapshot=self.snapshot if with_snapshot else None,
+            error=self.error,
+            heartbeat=self.heartbeat,
+        )
+
+
+def listed(works: list[Work], query: ListQuery) -> list[Work]:
+    """Return the page that the query asks for, in the order that its state has."""
+    chosen = [
+        work
+        for work in works
+        if query.state in (None, work.state) and query.engine in (None, work.new.engine)
+    ]
+    if query.state is State.QUEUED:
+        chosen.sort(key=lambda work: work.ready_order)
+    elif query.state in DUE_STATES:
+        chosen.sort(key=lambda work: (work.due_ms, work.id_bytes))
+    elif query.state is None:
+        chosen.sort(key=lambda work: (work.created_ms, work.id_bytes), reverse=True)
+    else:
+        chosen.sort(key=lambda work: (work.since_ms, work.id_bytes), reverse=True)
+    return chosen[query.offset : query.offset + query.limit]
+
+
+def error_bytes(kind: str, message: str) -> bytes:
+    """Encode the error of a dead letter that the ledger itself makes."""
+    return codec.encode_model(ErrorRecord(kind=kind, message=message))

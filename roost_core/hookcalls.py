@@ -243,9 +243,7 @@ class AroundStep:
             yield
 
 
-def _manager(
-    call: HookCall, context: StepContext
-) -> AbstractAsyncContextManager[Any, Any] | None:
+def _manager(call: HookCall, context: StepContext) -> AbstractAsyncContextManager[Any, Any] | None:
     try:
         manager = call.function(*(context for _ in call.names))
     except (Exception, KeyboardInterrupt):

@@ -1,0 +1,126 @@
+"""Asking plugins for what they provide: backend, artifact store, commands.
+
+Each implementation is called by itself, so that an error names its plugin.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from roost_core.backend import ArtifactStore, Backend
+from roost_core.errors import (
+    PluginConflict,
+    PluginError,
+    PluginLoadError,
+    RoostError,
+    SettingsError,
+)
+from roost_core.hookcalls import HookCall
+from roost_core.plugin_sources import cause
+from roost_core.settings import Settings, redact
+
+if TYPE_CHECKING:
+    import click
+
+
+def backend(calls: Sequence[HookCall], settings: Settings, absent: Sequence[str]) -> Backend:
+    """Return the first backend that is offered for ``settings.redis_url``.
+
+    :param absent: why other plugins are not asked, for the error's text.
+    :raises SettingsError: nobody takes the URL.
+    :raises PluginError: nobody offers backends, or a plugin fails.
+    """
+    found = _first(calls, settings)
+    if found is None:
+        asked = _asked(calls, "a backend", absent)
+        url = shown_url(settings)
+        where = f"the server {url}" if url else "a server of Roost's own"
+        raise SettingsError(f"no plugin has a backend for {where} (asked: {asked})")
+    call, made = found
+    if not isinstance(made, Backend):
+        raise _wrong_type(call, made, "a Backend")
+    return made
+
+
+def artifact_store(
+    calls: Sequence[HookCall], settings: Settings, absent: Sequence[str]
+) -> ArtifactStore:
+    """Return the first artifact store that is offered.
+
+    :param absent: as in :func:`backend`.
+    :raises PluginError: nobody offers one, or a plugin fails.
+    """
+    found = _first(calls, settings)
+    if found is None:
+        asked = _asked(calls, "an artifact store", absent)
+        raise PluginError(f"no plugin has an artifact store for these settings (asked: {asked})")
+    call, made = found
+    if not isinstance(made, ArtifactStore):
+        raise _wrong_type(call, made, "an ArtifactStore")
+    return made
+
+
+def shown_url(settings: Settings) -> str:
+    """Return the server's URL without its password, even if it is no URL at all."""
+    try:
+        return redact(settings.redis_url)
+    except ValueError:  # nobody knows where its password is
+        return f"{settings.redis_url.partition(':')[0][:20]}:***"
+
+
+def _first(calls: Sequence[HookCall], settings: Settings) -> tuple[HookCall, object] | None:
+    for call in calls:
+        try:
+            made = call.function(*(settings for _ in call.names))
+        except (RoostError, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            text = cause(error)
+            if settings.redis_url:
+                text = text.replace(settings.redis_url, shown_url(settings))
+            raise PluginError(f"plugin {call.plugin_name}: {call.hook} raised {text}") from error
+        if made is not None:
+            return call, made
+    return None
+
+
+def _asked(calls: Sequence[HookCall], what: str, absent: Sequence[str]) -> str:
+    if calls:
+        return ", ".join(call.plugin_name for call in calls)
+    raise PluginError(f"no plugin offers {what} ({'; '.join(absent) or 'none is installed'})")
+
+
+def _wrong_type(call: HookCall, made: object, expected: str) -> PluginError:
+    if inspect.iscoroutine(made):
+        made.close()
+    found = made.__name__ if inspect.isclass(made) else f"an object of {type(made).__name__}"
+    return PluginError(f"plugin {call.plugin_name}: {call.hook} returned {found}, not {expected}")
+
+
+def add_commands(call: HookCall, cli: click.Group, described: str) -> None:
+    """Let a plugin add its commands: all of them, or none if it fails.
+
+    :raises PluginLoadError: it raised.
+    :raises PluginConflict: it replaced or removed a command that was there.
+    """
+    import click  # lazily: only a command line needs it
+
+    before = dict(cli.commands)
+    known = {*before, *cli.list_commands(click.Context(cli))}
+    try:
+        call.function(*(cli for _ in call.names))
+        changed = [name for name in known if cli.commands.get(name) is not before.get(name)]
+        if changed:
+            raise PluginConflict(
+                f"plugin {described}: the command {min(changed)} is there already; rename it"
+            )
+    except BaseException as error:
+        cli.commands.clear()
+        cli.commands.update(before)
+        if isinstance(error, PluginConflict | KeyboardInterrupt):
+            raise
+        raise PluginLoadError(
+            f"plugin {described}: register_commands raised {cause(error)}"
+        ) from error

@@ -19,6 +19,7 @@ AddressPolicy = Callable[[str], str | None]
 #: Registered as global, and yet not a site on the public internet.
 _NOT_SITES: Final = (
     (IPv4Network("168.63.129.16/32"), "a cloud provider's service for its own machines"),
+    (IPv4Network("192.0.0.0/24"), "kept for protocols, RFC 6890"),
     (IPv4Network("192.88.99.0/24"), "a relay, RFC 7526"),
 )
 #: All that is routed as global unicast, RFC 4291 and the IANA registry.

@@ -350,7 +350,8 @@ class MemoryState:
             if delay_ms is None:
                 self._place(work, now, State.QUEUED)
             else:
-                self._place(work, now, State.SLEEPING, due_ms=now + delay_ms)
+                due_ms = work.not_past_deadline(now + delay_ms)
+                self._place(work, now, State.SLEEPING, due_ms=due_ms)
             self._note(work, now, "interrupted", {"reason": reason})
             self._pass_on(work, now)
             return self._ack(work, now)

@@ -15,6 +15,7 @@ address that a name has: payloads do not get to ask this machine's resolver.
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import time
 import zlib
@@ -114,7 +115,7 @@ async def fetch(
     except TimeoutError:
         error = f"no complete answer within {limits.deadline_seconds:g} s"
     except (aiohttp.ClientError, OSError, ValueError, zlib.error) as failure:
-        error = f"{type(failure).__name__}: {failure}"
+        error = _explain(failure)
     return Page(
         url=str(progress.url),
         at=at,
@@ -127,6 +128,15 @@ async def fetch(
         is_truncated=progress.is_truncated,
         error=error,
     )
+
+
+def _explain(failure: Exception) -> str:
+    # The shorter texts say what people look for; aiohttp's own begin with its classes' jargon.
+    if isinstance(failure, aiohttp.ClientConnectorCertificateError):
+        return f"the certificate of {failure.host} is not valid: {failure.certificate_error}"
+    if isinstance(failure, aiohttp.ClientConnectorError):
+        return f"cannot connect to {failure.host}: {failure.os_error}"
+    return f"{type(failure).__name__}: {failure}"
 
 
 async def _follow(
@@ -254,7 +264,7 @@ def _socket_factory(policy: AddressPolicy) -> aiohttp.SocketFactoryType:
         reason = policy(str(sockaddr[0]))
         if reason is not None:
             # An OSError is what aiohttp expects here; it closes what it opened.
-            raise PermissionError(f"refused to connect: the address is not public ({reason})")
+            raise PermissionError(errno.EACCES, f"the address is not public ({reason})")
         return socket.socket(family=family, type=kind, proto=proto)
 
     return make

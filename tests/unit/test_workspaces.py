@@ -1,0 +1,78 @@
+"""The parts of workspaces that touch neither disk nor git."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from roost_core.errors import InvalidInput, WorkspaceError
+from roost_core.models import WORK_ID
+from roost_core.workspaces import Workspaces, workspace_name
+
+WORK_IDS = st.from_regex(WORK_ID, fullmatch=True)
+
+
+def test_plain_ids_name_themselves():
+    """A lower-case id without git's forbidden parts is the name of its folder."""
+    for work_id in ("w1", "0a-b_c.d", "x.lock.y", "a" * 128):
+        assert work_id == workspace_name(work_id)
+
+
+@pytest.mark.parametrize("work_id", ["a..b", "a.", "a.lock", "Fix", "a.lock.lock", "a...lock"])
+def test_unruly_ids_get_a_digest(work_id):
+    """An id that git or a case-blind file system would mistake is marked with a digest."""
+    assert "+" in workspace_name(work_id)
+
+
+@given(WORK_IDS)
+def test_names_are_one_safe_component(work_id):
+    """Every name is a single path component that git accepts at the end of a branch name."""
+    name = workspace_name(work_id)
+
+    assert "/" not in name
+    assert ".." not in name
+    assert not name.startswith((".", "-"))
+    assert not name.endswith((".", ".lock"))
+    assert len(name) < 200
+
+
+@given(WORK_IDS, WORK_IDS)
+def test_names_tell_ids_apart_even_without_case(one, other):
+    """Two ids never share a name, not even where case is ignored."""
+    if one != other:
+        assert workspace_name(one).lower() != workspace_name(other).lower()
+    assert workspace_name(one.lower()).lower() != workspace_name(one.upper()).lower() or (
+        one.lower() == one.upper()
+    )
+
+
+@pytest.mark.parametrize("work_id", ["", ".", "..", "a/b", "../a", "a\n", "-x", "ä", "a" * 129, 7])
+def test_malformed_ids_touch_no_path(work_id):
+    """What is not a work id is refused by every method."""
+    workspaces = Workspaces(Path("/nowhere"), Path("/nowhere/either"))
+
+    for method in (workspaces.path_of, workspaces.ensure, workspaces.remove):
+        with pytest.raises(InvalidInput, match="work id"):
+            method(work_id)
+
+
+def test_path_is_pure_and_absolute(tmp_path, monkeypatch):
+    """path_of makes nothing, and a later change of folder does not move it."""
+    monkeypatch.chdir(tmp_path)
+    workspaces = Workspaces(None, Path("root"))
+    monkeypatch.chdir("/")
+
+    assert tmp_path / "root" / "w1" == workspaces.path_of("w1")
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_without_a_source_the_setting_is_named(tmp_path):
+    """One line says which setting is missing, and no folder is made."""
+    with pytest.raises(WorkspaceError, match="ROOST_WORKSPACE_SOURCE") as caught:
+        Workspaces(None, tmp_path / "root").ensure("w1")
+
+    assert "\n" not in str(caught.value)
+    assert [] == list(tmp_path.iterdir())

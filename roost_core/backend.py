@@ -71,7 +71,10 @@ class ClaimRequest:
 
 @attrs.frozen
 class Claim:
-    """A leased work item with everything needed to run its next step."""
+    """A leased work item with everything needed to run its next step.
+
+    ``committed_ms`` is when its snapshot was accepted, or None if it has none.
+    """
 
     lease: Lease
     engine: str
@@ -79,7 +82,7 @@ class Claim:
     attempts: int
     recoveries: int
     created_ms: int
-    updated_ms: int
+    committed_ms: int | None
     deadline_ms: int | None
     item: bytes = attrs.field(repr=False)
     snapshot: bytes | None = attrs.field(repr=False)
@@ -184,6 +187,7 @@ class StoredWork:
     updated_ms: int
     finished_ms: int | None
     started_ms: int | None
+    committed_ms: int | None = None
     item: bytes | None = attrs.field(default=None, repr=False)
     snapshot: bytes | None = attrs.field(default=None, repr=False)
     error: bytes | None = attrs.field(default=None, repr=False)

@@ -1,0 +1,441 @@
+"""The backend: the scripts behind the core's interface."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from roost_core.backend import (
+    Ack,
+    Backend,
+    Beat,
+    Claim,
+    ClaimBatch,
+    ClaimRequest,
+    Commit,
+    Enqueued,
+    EnqueueOutcome,
+    Failure,
+    Finding,
+    ListQuery,
+    NewWork,
+    Renewer,
+    ServePlan,
+    StoredWork,
+    Then,
+)
+from roost_core.errors import BackendError, BackendUnavailable
+from roost_core.models import TERMINAL_STATES, Event, Lease, State
+from roost_core.settings import Settings
+from roost_plugins.redis_saq import diagnosis, records, scripts
+from roost_plugins.redis_saq.calls import Calls
+from roost_plugins.redis_saq.connection import Endpoint, translated
+from roost_plugins.redis_saq.keys import PLACES, Keys
+
+if TYPE_CHECKING:
+    from roost_plugins.redis_saq.lanes import Lanes
+
+#: A worker that has been silent for so many of its own lease times does not count as live.
+_SILENT_TTLS = 3
+#: Workers that have been silent for a day are forgotten. Milliseconds.
+_FORGET_WORKERS_MS = 86_400_000
+#: How many members one call of the ``list`` script looks at.
+_SCAN = 10_000
+#: How often a wait looks by itself, in case the message was lost. Seconds.
+_LOOK_AGAIN = 5.0
+#: Listing order: soonest first where the set is ordered by due time or place in the line.
+_FORWARD = frozenset({State.QUEUED, State.SLEEPING, State.RETRY_WAIT, State.BLOCKED})
+
+
+class RedisSaqBackend(Backend):
+    """One queue on a Redis or Valkey server, its lanes run by SAQ's worker."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.keys = Keys(settings.redis_prefix, settings.namespace, settings.queue)
+        self.endpoint = Endpoint(settings)
+        self._calls = Calls(self.endpoint)
+        self._scripts = {
+            name: scripts.load(name, self.keys, settings.events_kept) for name in scripts.NAMES
+        }
+        #: The lanes that this process serves, if it is a worker.
+        self.lanes: Lanes | None = None
+
+    @property
+    def description(self) -> str:
+        """Where the data is, for people; no password in it."""
+        return f"{self.endpoint.description}, {self.keys.tag}"
+
+    @property
+    def client(self) -> Any:
+        """The redis-py client, for diagnosis."""
+        return self._calls.client
+
+    async def open(self) -> None:
+        """Connect and check the server's version."""
+        await self._calls.open()
+        try:
+            with translated(self.endpoint.description):
+                info = await self._calls.client.info("server")
+            refusal = diagnosis.refused_version(info)
+            if refusal:
+                raise BackendError(f"{self.endpoint.description}: {refusal}")
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Give back every connection."""
+        await self._calls.close()
+
+    async def _call(self, name: str, *args: Any) -> Any:
+        return await self._calls(self._scripts[name], *args)
+
+    # -- transitions -----------------------------------------------------------------------
+
+    async def enqueue(self, works: Sequence[NewWork]) -> list[Enqueued]:
+        """Store work items, pipelined."""
+        answers = await asyncio.gather(*(self._enqueue(work) for work in works))
+        return [
+            Enqueued(EnqueueOutcome(outcome.decode()), work_id.decode())
+            for outcome, work_id in answers
+        ]
+
+    async def _enqueue(self, work: NewWork) -> Any:
+        return await self._call(
+            "enqueue",
+            work.work_id,
+            work.engine,
+            work.priority,
+            work.nonce,
+            work.digest,
+            work.idempotency_key or "",
+            work.delay_ms,
+            "" if work.deadline_ms is None else work.deadline_ms,
+            work.max_attempts,
+            work.max_recoveries,
+            json.dumps(sorted(work.resources)) if work.resources else "",
+            work.item,
+        )
+
+    async def claim(self, request: ClaimRequest, *, was_idle: bool = True) -> ClaimBatch:
+        """Take leases.
+
+        :param was_idle: whether the worker may stand in the register of idle ones.
+        """
+        next_wake, dead, rows = await self._call(
+            "claim",
+            request.worker_id,
+            request.lease_ttl_ms,
+            request.limit,
+            " ".join(request.engines),
+            int(was_idle),
+            *(secrets.token_hex(8) for _ in range(request.limit)),
+        )
+        return ClaimBatch(
+            claims=tuple(records.claim(row, request.worker_id) for row in rows),
+            dead_letters=tuple(work_id.decode() for work_id in dead),
+            next_wake_ms=None if next_wake < 0 else next_wake,
+        )
+
+    async def commit(self, lease: Lease, commit: Commit) -> Ack:
+        """Accept a step."""
+        answer = await self._call(
+            "commit",
+            lease.work_id,
+            lease.token,
+            commit.commit_id,
+            commit.expected_version,
+            commit.snapshot,
+            commit.step,
+            commit.then.value,
+            commit.delay_ms,
+            commit.lease_ttl_ms,
+            lease.worker_id,
+            self._standing_engines(),
+            *commit.events,
+        )
+        if commit.then is Then.CONTINUE:
+            return self._released(lease, answer, running=True)
+        return self._released(lease, answer)
+
+    async def fail(self, lease: Lease, failure: Failure) -> Ack:
+        """Give up an attempt."""
+        answer = await self._call(
+            "fail",
+            lease.work_id,
+            lease.token,
+            failure.commit_id,
+            failure.error,
+            int(failure.permanent),
+            failure.delay_ms,
+            lease.worker_id,
+            self._standing_engines(),
+        )
+        return self._released(lease, answer)
+
+    async def interrupt(
+        self, lease: Lease, commit_id: str, reason: str, delay_ms: int | None
+    ) -> Ack:
+        """Give the work back without blame."""
+        answer = await self._call(
+            "interrupt",
+            lease.work_id,
+            lease.token,
+            commit_id,
+            json.dumps({"reason": reason[:500]}),
+            -1 if delay_ms is None else delay_ms,
+            lease.worker_id,
+            self._standing_engines(),
+        )
+        return self._released(lease, answer)
+
+    def _standing_engines(self) -> str:
+        """Return the engines for which a free lane of this process will ask for work."""
+        return self.lanes.standing_engines if self.lanes is not None else ""
+
+    def _released(self, lease: Lease, answer: Any, *, running: bool = False) -> Ack:
+        ack, again = records.ack(answer, lease.work_id)
+        if self.lanes is not None and not (running and ack.state is State.RUNNING):
+            due_in = None if ack.due_ms is None else ack.due_ms - ack.at_ms
+            self.lanes.lease_ended(lease.token, claim_again=again, due_in_ms=due_in)
+        return ack
+
+    def renewer(self) -> Renewer:
+        """Return a renewer with a connection of its own."""
+        return _RedisRenewer(self.endpoint, self._scripts["renew"])
+
+    async def retire(self, worker_id: str) -> None:
+        """Strike a worker that has stopped from the register."""
+        engines = self.lanes.engines if self.lanes is not None else ()
+        await self._call("retire", worker_id, " ".join(engines))
+
+    async def purge(
+        self, retention_ms: int, dead_letter_retention_ms: int | None, limit: int
+    ) -> Sequence[str]:
+        """Remove work items that are terminal for longer than the retention."""
+        gone = await self._call(
+            "purge",
+            retention_ms,
+            -1 if dead_letter_retention_ms is None else dead_letter_retention_ms,
+            limit,
+            _FORGET_WORKERS_MS,
+        )
+        return [work_id.decode() for work_id in gone]
+
+    # -- reading ---------------------------------------------------------------------------
+
+    async def read(self, work_id: str) -> StoredWork | None:
+        """Return one work item, read at one moment, or None."""
+        row = await self._call("read", work_id)
+        return None if row is None else records.stored_work(row)
+
+    async def list(self, query: ListQuery) -> Sequence[StoredWork]:
+        """Return a page of work items."""
+        place = "created" if query.state is None else PLACES[query.state]
+        script = scripts.with_index(self._scripts["list"], self.keys, place)
+        reverse = int(query.state not in _FORWARD)
+        rank, skip = (0, query.offset) if query.engine else (query.offset, 0)
+        found: list[StoredWork] = []
+        while rank >= 0 and len(found) < skip + query.limit:
+            wanted = skip + query.limit - len(found)
+            rank, rows = await self._calls(
+                script, rank, wanted, reverse, query.engine or "", _SCAN
+            )
+            found.extend(records.stored_work(row) for row in rows)
+        return found[skip:]
+
+    async def counts(self) -> Mapping[State, int]:
+        """Return how many work items are in each state."""
+        pipeline = self._calls.client.pipeline(transaction=True)
+        for place in PLACES.values():
+            pipeline.zcard(self.keys.key(place))
+        with translated(self.endpoint.description):
+            return dict(zip(PLACES, await pipeline.execute(), strict=True))
+
+    async def events(
+        self,
+        *,
+        after: str | None = None,
+        work_id: str | None = None,
+        limit: int = 100,
+        block_ms: int | None = None,
+    ) -> Sequence[Event]:
+        """Return events in order."""
+        if after is None:
+            return await self._newest_events(work_id, limit)
+        found: list[Event] = []
+        blocking = self.endpoint.client(blocking=True) if block_ms else None
+        try:
+            deadline = time.monotonic() + (block_ms or 0) / 1000
+            while len(found) < limit:
+                page = await self._events_after(after, limit)
+                if not page and blocking is not None and not found:
+                    left = int((deadline - time.monotonic()) * 1000)
+                    if left <= 0:
+                        break
+                    with translated(self.endpoint.description):
+                        await blocking.xread({self.keys.key("events"): after}, 1, left)
+                    continue
+                if not page:
+                    break
+                after = page[-1].event_id
+                found.extend(one for one in page if work_id in (None, one.work_id))
+            return found[:limit]
+        finally:
+            if blocking is not None:
+                await blocking.aclose()
+
+    async def _events_after(self, after: str, limit: int) -> list[Event]:
+        key = self.keys.key("events")
+        with translated(self.endpoint.description):
+            entries = await self._calls.client.xrange(key, f"({after}", "+", max(limit, 100))
+        return [records.event(entry) for entry in entries]
+
+    async def _newest_events(self, work_id: str | None, limit: int) -> list[Event]:
+        key = self.keys.key("events")
+        found: list[Event] = []
+        before = "+"
+        while len(found) < limit:
+            with translated(self.endpoint.description):
+                entries = await self._calls.client.xrevrange(key, before, "-", 1000)
+            if not entries:
+                break
+            before = f"({entries[-1][0].decode()}"
+            page = (records.event(entry) for entry in entries)
+            found.extend(one for one in page if work_id in (None, one.work_id))
+        return found[limit - 1 :: -1] if len(found) > limit else found[::-1]
+
+    async def wait_terminal(self, work_id: str, timeout: float | None) -> StoredWork | None:
+        """Wait until a work item is terminal, told by the server."""
+        work = await self.read(work_id)
+        if work is None or work.state in TERMINAL_STATES or timeout == 0:
+            return work
+        deadline = None if timeout is None else time.monotonic() + timeout
+        client = self.endpoint.client(blocking=True)
+        try:
+            async with client.pubsub() as ended:
+                with translated(self.endpoint.description):
+                    await ended.subscribe(self.keys.ended_channel(work_id))
+                while True:
+                    work = await self.read(work_id)
+                    left = _LOOK_AGAIN if deadline is None else deadline - time.monotonic()
+                    if work is None or work.state in TERMINAL_STATES or left <= 0:
+                        return work
+                    with translated(self.endpoint.description):
+                        await _message(ended, min(left, _LOOK_AGAIN))
+        finally:
+            await client.aclose()
+
+    async def workers(self) -> Sequence[tuple[bytes, int]]:
+        """Return live workers and when each was last seen."""
+        pipeline = self._calls.client.pipeline(transaction=True)
+        pipeline.hgetall(self.keys.key("workers"))
+        pipeline.zrange(self.keys.key("seen"), 0, -1, withscores=True)
+        pipeline.time()
+        with translated(self.endpoint.description):
+            infos, seen, (seconds, microseconds) = await pipeline.execute()
+        now = seconds * 1000 + microseconds // 1000
+        live = []
+        for worker_id, at in seen:
+            info = infos.get(worker_id)
+            if info is not None and now - at <= _silence_allowed_ms(info):
+                live.append((info, int(at)))
+        return live
+
+    async def now_ms(self) -> int:
+        """Return the server's clock."""
+        with translated(self.endpoint.description):
+            seconds, microseconds = await self._calls.client.time()
+        return int(seconds) * 1000 + int(microseconds) // 1000
+
+    async def diagnose(self) -> Sequence[Finding]:
+        """Look for what would lose data."""
+        with translated(self.endpoint.description):
+            return await diagnosis.findings(self._calls.client, self.endpoint)
+
+    # -- serving ---------------------------------------------------------------------------
+
+    async def serve(
+        self,
+        plan: ServePlan,
+        handle: Callable[[Claim], Awaitable[None]],
+        on_dead_letters: Callable[[Sequence[str]], Awaitable[None]],
+        upkeep: Callable[[], Awaitable[None]],
+    ) -> None:
+        """Run a worker's lanes with SAQ's worker."""
+        from roost_plugins.redis_saq import queue
+        from roost_plugins.redis_saq.lanes import Lanes
+
+        with translated(self.endpoint.description):
+            refusal = await diagnosis.refused_eviction(self._calls.client)
+        if refusal:
+            raise BackendError(f"{self.endpoint.description}: {refusal}")
+        self.lanes = Lanes(self, plan, on_dead_letters)
+        try:
+            await queue.run_lanes(self.lanes, plan, handle, upkeep)
+        finally:
+            await self.lanes.close()
+            # The lanes stay known until the worker has retired: they name its engines.
+
+
+def _silence_allowed_ms(info: bytes) -> float:
+    try:
+        return max(5.0, _SILENT_TTLS * float(json.loads(info)["lease_ttl_seconds"])) * 1000
+    except (ValueError, KeyError, TypeError):
+        return 60_000.0
+
+
+async def _message(pubsub: Any, timeout: float) -> None:
+    """Wait until a message comes or the time is over, whichever is first."""
+    deadline = time.monotonic() + timeout
+    while (left := deadline - time.monotonic()) > 0:
+        message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=left)
+        if message is not None:
+            return
+
+
+class _RedisRenewer(Renewer):
+    """Renews over a synchronous connection of its own."""
+
+    def __init__(self, endpoint: Endpoint, script: scripts.Script) -> None:
+        self._endpoint = endpoint
+        self._script = script
+        self._client: Any = None
+
+    def renew(self, info: bytes, beats: Sequence[Beat], lease_ttl_ms: int) -> Sequence[str]:
+        """Extend all leases at once and announce the worker."""
+        worker_id = json.loads(info)["worker_id"]
+        args: list[Any] = [worker_id, info, lease_ttl_ms]
+        for beat in beats:
+            args += (beat.work_id, beat.token, beat.heartbeat or b"")
+        try:
+            with translated(self._endpoint.description):
+                lost = self._evalsha(args)
+        except BackendUnavailable:
+            self.close()
+            self._endpoint.ensure_blocking()
+            raise
+        return [token.decode() for token in lost]
+
+    def _evalsha(self, args: Sequence[Any]) -> Any:
+        import redis.exceptions
+
+        if self._client is None:
+            self._client = self._endpoint.sync_client()
+        script = self._script
+        try:
+            return self._client.evalsha(script.sha, len(script.keys), *script.keys, *args)
+        except redis.exceptions.NoScriptError:
+            self._client.script_load(script.source)
+            return self._client.evalsha(script.sha, len(script.keys), *script.keys, *args)
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None

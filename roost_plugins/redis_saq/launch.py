@@ -1,0 +1,28 @@
+"""The script that becomes the embedded server's supervisor.
+
+It runs without ``site``, so nothing installed can be imported. The packages that the
+supervisor's modules are in are therefore put in place bare: their own ``__init__``
+would import the whole plugin.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import ModuleType
+
+
+def main() -> int:
+    """Run the supervisor with this script's arguments."""
+    here = Path(__file__).resolve().parent
+    for name, path in (("roost_plugins", here.parent), ("roost_plugins.redis_saq", here)):
+        package = ModuleType(name)
+        package.__path__ = [str(path)]
+        sys.modules[name] = package
+    from roost_plugins.redis_saq.supervisor import main as supervise
+
+    return supervise(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

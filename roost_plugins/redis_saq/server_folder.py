@@ -1,0 +1,85 @@
+"""The server folder of a home: what is in it, who may use it, who is in charge of it.
+
+Standard library alone: the supervisor imports this too.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+import time
+
+SCHEMA = 1
+SOCKET = "roost.sock"
+RECORD = "server.json"
+LOCK = "lock"
+SERVER_LOG = "valkey.log"
+LOG = "supervisor.log"
+#: Names the folder that holds a short path to the socket; a link, so that it is one write.
+SHORT = "short"
+#: The longest socket path in bytes: Linux allows 107, macOS 103.
+MAX_SOCKET_PATH = 100
+READY, BUSY, FAILED = b"ready", b"busy", b"failed "
+
+#: Paths are relative to the server folder, which is the working directory: no path is
+#: too long for the server, and none needs quoting here.
+CONFIG = f"""\
+# Written at each start; changes made here are lost.
+port 0
+unixsocket {SOCKET}
+unixsocketperm 700
+daemonize no
+dir ./
+logfile {SERVER_LOG}
+loglevel notice
+hide-user-data-from-log yes
+set-proc-title no
+save ""
+appendonly yes
+appenddirname appendonlydir
+appendfsync %s
+no-appendfsync-on-rewrite no
+auto-aof-rewrite-percentage 100
+auto-aof-rewrite-min-size 64mb
+aof-use-rdb-preamble yes
+aof-load-truncated yes
+maxmemory 0
+maxmemory-policy noeviction
+io-threads 1
+enable-debug-command no
+enable-module-command no
+enable-protected-configs no
+"""
+
+
+def own_folder_problem(path: str) -> str | None:
+    """Return why a folder is not this user's alone, or None if it is."""
+    found = os.lstat(path)
+    if not stat.S_ISDIR(found.st_mode):
+        return "it is not a folder"
+    if found.st_uid != os.geteuid():
+        return f"it belongs to user {found.st_uid}, not to user {os.geteuid()}"
+    if found.st_mode & 0o077:
+        return f"others can reach it (mode {stat.S_IMODE(found.st_mode):o})"
+    return None
+
+
+def try_lock(descriptor: int) -> bool:
+    """Take the lock for good, if no supervisor or server has it.
+
+    Those who only test the lock share it for an instant; they do not count.
+    """
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pass
+        else:
+            return True
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+        time.sleep(0.002)

@@ -7,15 +7,15 @@ import os
 
 
 def sync_folder(path: str) -> None:
-    """Make the names in a folder as durable as the files are."""
+    """Make the names in a folder as durable as the files are.
+
+    :raises OSError: the folder cannot be read, or its file system cannot do this.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
     try:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    except OSError as error:  # some file systems cannot
-        _log(f"cannot sync the folder {path}: {error.strerror}")
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 class Syncer:

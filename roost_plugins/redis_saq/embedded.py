@@ -10,7 +10,7 @@ Everything about the server is in ``<home>/server``, a folder of mode 0700:
                        home's own path is too long for a socket
 ``appendonlydir/``     the append-only file: the data
 ``valkey.conf``        the server's settings, written at each start
-``valkey.log``, ``server_folder.log``    what happened, and one older file of each
+``valkey.log``, ``supervisor.log``    what happened, and one older file of each
 =====================  ==============================================================
 
 A user of the server is whoever is connected to it. Once nobody has been for
@@ -66,14 +66,14 @@ def ensure(home: Path, *, fsync: str, idle_seconds: float, start_timeout: float 
     :raises BackendUnavailable: there is no server for this platform, it does not start,
         or it does not answer in time. The text says what to do.
     """
-    folder = _server_folder(home)
+    folder = _folder_of(home)
     deadline = time.monotonic() + start_timeout
     silent = 0
     while (left := deadline - time.monotonic()) > 0:
         found = _answering(folder, fsync, min(left, _ANSWER_TIMEOUT))
         if found is not None:
             return found
-        if not _is_free(folder):
+        if not server_folder.is_free(folder):
             # Somebody is starting a server, or one is on its way out.
             time.sleep(_LOOK_AGAIN)
             continue
@@ -101,12 +101,12 @@ def stop(home: Path, *, timeout: float = 30.0) -> None:
 
     :raises BackendUnavailable: it is still there after ``timeout`` seconds.
     """
-    folder = _server_folder(home)
+    folder = _folder_of(home)
     deadline = time.monotonic() + timeout
-    while not _is_free(folder):
+    while not server_folder.is_free(folder):
         record = _record(folder)
-        path = record and _socket_path(folder, record)
-        if path:
+        path = _socket_path(folder, record) if record else None
+        if path is not None:
             try:
                 with Wire(path, 1.0) as wire:
                     wire.call("SHUTDOWN")
@@ -130,9 +130,9 @@ def describe(home: Path) -> dict[str, Any] | None:
     ``fsync`` (as it is now), ``idle_seconds``, ``clients`` (this call's connection and
     the supervisor's among them), ``memory_bytes``, ``log``.
     """
-    folder = _server_folder(home)
+    folder = _folder_of(home)
     record = _record(folder)
-    path = record and _socket_path(folder, record)
+    path = _socket_path(folder, record) if record else None
     if record is None or path is None:
         return None
     try:
@@ -153,7 +153,7 @@ def describe(home: Path) -> dict[str, Any] | None:
 # -- what is there ---------------------------------------------------------------------------
 
 
-def _server_folder(home: Path) -> str:
+def _folder_of(home: Path) -> str:
     """Return the real path of the server folder, and refuse one that is not to be trusted."""
     folder = os.path.join(os.path.realpath(home), "server")
     try:
@@ -234,7 +234,7 @@ def _socket_path(folder: str, record: dict[str, Any]) -> str | None:
 
 def _answering(folder: str, fsync: str, timeout: float) -> Path | None:
     record = _record(folder)
-    path = record and _socket_path(folder, record)
+    path = _socket_path(folder, record) if record else None
     if record is None or path is None:
         return None
     try:
@@ -259,25 +259,6 @@ def _is_alive(pid: int) -> bool:
         return False
     except PermissionError:
         return True
-    return True
-
-
-def _is_free(folder: str) -> bool:
-    """Tell whether neither a supervisor nor a server of this folder is left."""
-    import fcntl
-
-    try:
-        descriptor = os.open(f"{folder}/{server_folder.LOCK}", os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return True
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        # Said aloud, because a process forked meanwhile has a copy of the descriptor.
-        fcntl.flock(descriptor, fcntl.LOCK_UN)
-    except BlockingIOError:
-        return False
-    finally:
-        os.close(descriptor)
     return True
 
 
@@ -313,7 +294,7 @@ def _start(folder: str, fsync: str, idle_seconds: float, timeout: float) -> byte
         os.path.realpath(tempfile.gettempdir()),
     ]
     try:
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603 - our own interpreter and script, no shell
             command,
             stdin=subprocess.DEVNULL,
             capture_output=True,

@@ -7,17 +7,20 @@ would import the whole plugin.
 
 from __future__ import annotations
 
+import os
 import sys
-from pathlib import Path
 from types import ModuleType
 
 
 def main() -> int:
     """Run the supervisor with this script's arguments."""
-    here = Path(__file__).resolve().parent
-    for name, path in (("roost_plugins", here.parent), ("roost_plugins.redis_saq", here)):
+    here = os.path.dirname(os.path.realpath(__file__))
+    for name, path in (
+        ("roost_plugins", os.path.dirname(here)),
+        ("roost_plugins.redis_saq", here),
+    ):
         package = ModuleType(name)
-        package.__path__ = [str(path)]
+        package.__path__ = [path]
         sys.modules[name] = package
     from roost_plugins.redis_saq.supervisor import main as supervise
 

@@ -83,3 +83,20 @@ def try_lock(descriptor: int) -> bool:
             return False
         fcntl.flock(descriptor, fcntl.LOCK_UN)
         time.sleep(0.002)
+
+
+def is_free(folder: str) -> bool:
+    """Tell whether neither a supervisor nor a server of this folder is left."""
+    try:
+        descriptor = os.open(f"{folder}/{LOCK}", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        # Said aloud, because a process forked meanwhile has a copy of the descriptor.
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True

@@ -139,8 +139,7 @@ class Supervisor:
             self._clear_leftovers()
             self._spawn()
             version = self._await_server()
-            for made in (".", ".."):
-                sync_folder(made)
+            self._sync_folders()
             self._publish(version)
             answer(READY)
             self._watch(version)
@@ -224,6 +223,14 @@ class Supervisor:
         # After its mark for a warning a line has the text that tells.
         told = [line.split(" # ", 1)[1] for line in lines if " # " in line]
         return (told or lines or ["its log is empty"])[-1].strip()
+
+    @staticmethod
+    def _sync_folders() -> None:
+        for made in (".", ".."):
+            try:
+                sync_folder(made)
+            except OSError as error:
+                _log(f"cannot sync the folder {os.path.abspath(made)}: {error.strerror}")
 
     # -- where it can be found -------------------------------------------------------------
 

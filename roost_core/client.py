@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
@@ -280,6 +280,13 @@ class Roost:
         """
         return views.status(await self._stored(_id_of(work)))
 
+    async def row(self, work: WorkItem | str) -> WorkRow:
+        """Return how a work item stands, as in a listing: its bytes need not be readable.
+
+        :raises WorkNotFound: no work item has this id.
+        """
+        return views.row(await self._stored(_id_of(work)))
+
     async def wait(self, work: WorkItem | str, timeout: float | None = None) -> WorkStatus:
         """Wait until a work item is terminal, without polling.
 
@@ -330,7 +337,7 @@ class Roost:
 
     async def follow(
         self, work: WorkItem | str | None = None, *, after: str | None = None
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         """Yield events as they happen, for ever; close it with ``aclose`` or by cancelling.
 
         A server that is away is waited for, up to 30 s.

@@ -119,7 +119,11 @@ def refusal(new: NewWork, answer: Enqueued) -> RoostError | None:
     return None
 
 
-def unknown_engine(engine: str, offered: Collection[str]) -> UnknownEngine:
+def unknown_engine(
+    engine: str,
+    offered: Collection[str],
+    by: str = "no installed plugin and no live worker offers",
+) -> UnknownEngine:
     """Return the error for an engine that is not among those offered, with close names."""
     close = difflib.get_close_matches(engine, sorted(offered), n=3)
     if close:
@@ -128,9 +132,7 @@ def unknown_engine(engine: str, offered: Collection[str]) -> UnknownEngine:
         hint = f"offered are: {', '.join(sorted(offered)[:10])}"
     else:
         hint = "none is installed"
-    return UnknownEngine(
-        f"no installed plugin and no live worker offers the engine {engine!r}; {hint}"
-    )
+    return UnknownEngine(f"{by} the engine {engine!r}; {hint}")
 
 
 async def repeated(

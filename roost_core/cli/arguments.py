@@ -1,0 +1,102 @@
+"""Types of arguments: checked before anything else happens, so that a typo exits with 2."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from roost_core import models
+from roost_core.models import ARTIFACT_ID, ENGINE_ID, EXTENSION, RESOURCE, WORK_ID
+
+if TYPE_CHECKING:
+    _Type = click.ParamType[Any]
+else:
+    # Older releases of click have no parameter here.
+    _Type = click.ParamType
+
+_RELATIVE: Final = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
+_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+
+
+class PatternType(_Type):
+    """A text that one of the model's patterns matches."""
+
+    def __init__(self, name: str, pattern: re.Pattern[str]) -> None:
+        self.name = name
+        self.pattern = pattern
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the value as it is, or fail with the pattern."""
+        if self.pattern.fullmatch(value) is None:
+            self.fail(f"{value!r} does not match {self.pattern.pattern}", param, ctx)
+        return value
+
+
+WORK_ID_TYPE: Final = PatternType("work id", WORK_ID)
+ENGINE_TYPE: Final = PatternType("engine", ENGINE_ID)
+RESOURCE_TYPE: Final = PatternType("resource", RESOURCE)
+ARTIFACT_ID_TYPE: Final = PatternType("artifact id", ARTIFACT_ID)
+EXTENSION_TYPE: Final = PatternType("ext", EXTENSION)
+
+
+class SecondsType(_Type):
+    """Seconds, or a number with a unit: ``90``, ``90s``, ``10m``, ``2h``, ``3d``, ``1w``."""
+
+    name = "seconds"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the seconds as a float."""
+        seconds = relative_seconds(value)
+        try:
+            number = float(value) if seconds is None else seconds
+            return models.check_seconds(number, "the time")
+        except ValueError:
+            self.fail(f"{value!r} is neither seconds nor like 90s, 10m, 2h or 3d", param, ctx)
+
+
+class DeadlineType(_Type):
+    """A time with its zone, or a span from now on: a ``datetime`` or ``float`` seconds."""
+
+    name = "deadline"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return an aware ``datetime``, or seconds from now."""
+        seconds = relative_seconds(value)
+        if seconds is not None:
+            return models.check_seconds(seconds, "the deadline")
+        try:
+            return iso_time(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def relative_seconds(value: str) -> float | None:
+    """Return the seconds that a text like ``10m`` stands for, or None if it is not like that."""
+    found = _RELATIVE.fullmatch(value.strip())
+    return None if found is None else float(found[1]) * _UNITS[found[2]]
+
+
+def iso_time(value: str) -> datetime:
+    """Return the aware time that an ISO 8601 text stands for.
+
+    :raises ValueError: it is none, or has no zone.
+    """
+    try:
+        time = datetime.fromisoformat(value)
+    except ValueError:
+        example = f"{datetime.now(UTC) + timedelta(days=1):%Y-%m-%dT%H:%M:%SZ}"
+        raise ValueError(
+            f"{value!r} is neither like {example} nor like 90s, 10m, 2h or 3d"
+        ) from None
+    if time.tzinfo is None:
+        raise ValueError(f"{value!r} has no time zone: add Z or an offset like +02:00")
+    return time
+
+
+SECONDS_TYPE: Final = SecondsType()
+DEADLINE_TYPE: Final = DeadlineType()
+FILE_TYPE: Final = click.Path(path_type=Path)

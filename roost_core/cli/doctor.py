@@ -1,0 +1,139 @@
+"""``roost doctor``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import attrs
+import click
+
+from roost_core.backend import Finding
+from roost_core.cli import output
+from roost_core.cli.options import RoostCommand, roost_options
+from roost_core.cli.session import Session
+from roost_core.client import Roost
+from roost_core.errors import PluginError, RoostError
+from roost_core.models import State
+from roost_core.plugins import Plugins, PluginStatus
+from roost_core.settings import Settings, redact
+
+
+@click.command(
+    "doctor",
+    cls=RoostCommand,
+    example=("roost doctor --redis-url redis://db.example.com:6379/0",),
+)
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
+@roost_options()
+@click.pass_context
+def command(ctx: click.Context, as_json: bool) -> None:
+    """Look for what would lose data or stop work: settings, plugins, server, artifacts.
+
+    Columns: level (ok, info, warning, problem), subject, finding. Exits with 1
+    if there is a problem. An unreachable server and broken plugins are findings
+    as well: the rest is still looked at.
+    """
+    findings = examine(ctx.obj)
+    if as_json:
+        output.json_line([attrs.asdict(one) for one in findings], indent=2)
+    else:
+        output.table(
+            ["level", "subject", "finding"],
+            [(one.level, one.subject, one.message) for one in findings],
+        )
+    if any(one.level == "problem" for one in findings):
+        ctx.exit(1)
+
+
+def examine(session: Session) -> list[Finding]:
+    """Return everything there is to say, the parts independent of each other."""
+    try:
+        settings = session.settings
+    except RoostError as error:
+        return [Finding("problem", "settings", str(error))]
+    findings = _of_settings(settings)
+    try:
+        plugins = session.plugins()
+    except PluginError as error:
+        # What was asked for cannot be had; the installed ones may still tell something.
+        findings.append(Finding("problem", "plugins", str(error)))
+        try:
+            plugins = Plugins.load(explicit=(), environment=(), strict=False)
+        except PluginError as second:
+            return [*findings, Finding("problem", "plugins", str(second))]
+    findings += _of_plugins(plugins)
+    findings += asyncio.run(_of_server(Roost.connect(settings, plugins=plugins)))
+    findings += _of_artifacts(plugins, settings)
+    return findings
+
+
+def _of_settings(settings: Settings) -> list[Finding]:
+    server = redact(settings.redis_url) if settings.redis_url else "Roost's own"
+    found = [
+        Finding(
+            "info",
+            "settings",
+            f"server {server}, queue {settings.queue}, namespace {settings.namespace}, "
+            f"home {settings.home.absolute()}",
+        )
+    ]
+    if settings.lease_ttl < 1:
+        message = f"a lease TTL of {settings.lease_ttl} s leaves no room for a slow network"
+        found.append(Finding("warning", "settings", message))
+    return found
+
+
+def _of_plugins(plugins: Plugins) -> list[Finding]:
+    found = []
+    for report in plugins.reports():
+        home = output.distribution(report) or report.location or report.source
+        subject = f"plugin {report.name}"
+        if report.status is PluginStatus.OK:
+            found.append(Finding("ok", subject, f"loaded from {home}"))
+        elif report.status is PluginStatus.BROKEN:
+            found.append(Finding("problem", subject, report.error or "broken"))
+        else:
+            found.append(Finding("info", subject, f"{report.status} {report.error or ''}"))
+    if not plugins.engines():
+        found.append(Finding("warning", "engines", "no engine is installed: workers have no work"))
+    return found
+
+
+async def _of_server(roost: Roost) -> Sequence[Finding]:
+    try:
+        async with roost:
+            found = [Finding("ok", "server", roost.backend.description)]
+            found += await roost.backend.diagnose()
+            found += await _of_work(roost)
+            return found
+    except RoostError as error:
+        return [Finding("problem", "server", str(error))]
+
+
+async def _of_work(roost: Roost) -> list[Finding]:
+    counts = {state: count for state, count in (await roost.counts()).items() if count}
+    text = ", ".join(f"{count} {state}" for state, count in counts.items()) or "none"
+    found = [Finding("info", "work", text)]
+    workers = await roost.workers()
+    found.append(Finding("info", "workers", f"{len(workers)} alive"))
+    if counts.get(State.QUEUED):
+        offered = {engine for worker in workers for engine in worker.engines}
+        rows = await roost.list(State.QUEUED, limit=1000)
+        for engine in sorted({row.meta.engine for row in rows} - offered):
+            message = f"work is queued for the engine {engine}, and no live worker offers it"
+            found.append(Finding("warning", "work", message))
+    if counts.get(State.FAILED):
+        message = (
+            f"{counts[State.FAILED]} dead letters wait for a person: roost list --state failed"
+        )
+        found.append(Finding("warning", "work", message))
+    return found
+
+
+def _of_artifacts(plugins: Plugins, settings: Settings) -> list[Finding]:
+    try:
+        store = plugins.make_artifact_store(settings)
+        return [Finding("info", "artifacts", store.description), *store.diagnose()]
+    except RoostError as error:
+        return [Finding("problem", "artifacts", str(error))]

@@ -1,0 +1,237 @@
+"""``roost enqueue``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import attrs
+import click
+
+from roost_core import codec
+from roost_core.cli import output
+from roost_core.cli.arguments import (
+    DEADLINE_TYPE,
+    ENGINE_TYPE,
+    RESOURCE_TYPE,
+    SECONDS_TYPE,
+    WORK_ID_TYPE,
+)
+from roost_core.cli.batch import BatchLine, read_batch
+from roost_core.cli.options import RoostCommand, roost_options
+from roost_core.cli.session import Session
+from roost_core.client import CHUNK, Roost
+from roost_core.errors import InvalidInput, RoostError
+from roost_core.models import MAX_PRIORITY, MIN_PRIORITY, Json, RetryPolicy, State
+from roost_core.requests import EnqueueRequest
+
+#: Options that say something about one work item, and so do not go with ``--batch``.
+_SINGLE: Final = (
+    "payload",
+    "work_id",
+    "idempotency_key",
+    "resources",
+    "delay",
+    "deadline",
+    "title",
+    "priority",
+    "max_attempts",
+    "max_recoveries",
+    "step_timeout",
+    "wait",
+)
+
+
+@click.command(
+    "enqueue",
+    cls=RoostCommand,
+    example=(
+        "ID=$(roost enqueue --engine watchlist --payload @check.json --deadline 2h)",
+        "roost enqueue --batch many.jsonl",
+        'echo \'{"url": "https://example.com"}\' | roost enqueue --engine watchlist --payload -',
+    ),
+)
+@click.option("--engine", type=ENGINE_TYPE, metavar="E", help="The engine that runs the work.")
+@click.option("--payload", metavar="JSON|@FILE|-", help="What to work on; - is standard input.")
+@click.option("--work-id", type=WORK_ID_TYPE, metavar="ID", help="An id of your own.")
+@click.option(
+    "--idempotency-key",
+    metavar="KEY",
+    help="The same key, engine and payload again give the work item that is there already.",
+)
+@click.option(
+    "--priority",
+    type=click.IntRange(MIN_PRIORITY, MAX_PRIORITY),
+    help="Higher runs first. [default: 0]",
+)
+@click.option(
+    "--resource",
+    "resources",
+    type=RESOURCE_TYPE,
+    multiple=True,
+    metavar="NAME",
+    help="Held while the work runs: one work item at a time has it. Repeatable.",
+)
+@click.option(
+    "--delay-seconds", "delay", type=SECONDS_TYPE, metavar="S", help="Start so much later."
+)
+@click.option(
+    "--deadline",
+    type=DEADLINE_TYPE,
+    metavar="TIME",
+    help="Done by then, or dead-lettered: 2030-01-31T12:00:00Z, or 90s, 10m, 2h, 3d from now.",
+)
+@click.option("--title", help="A short text for people.")
+@click.option(
+    "--max-attempts", type=click.IntRange(1), metavar="N", help="Tries of one step. [default: 5]"
+)
+@click.option(
+    "--max-recoveries",
+    type=click.IntRange(0),
+    metavar="N",
+    help="Deaths of its worker that it may survive. [default: 3]",
+)
+@click.option(
+    "--step-timeout", type=SECONDS_TYPE, metavar="S", help="A step's longest time. [default: 1h]"
+)
+@click.option(
+    "--batch",
+    metavar="FILE.jsonl|-",
+    help="Many at once: a JSON object a line, with engine, payload, work_id, title, ...",
+)
+@click.option("--any-engine", is_flag=True, help="Accept an engine that nobody offers yet.")
+@click.option("--wait", is_flag=True, help="Wait until it is done; exit with 1 if it is not done.")
+@roost_options()
+@click.pass_context
+def command(
+    ctx: click.Context, /, engine: str | None, batch: str | None, any_engine: bool, **values: Any
+) -> None:
+    """Enqueue work and print its id, alone.
+
+    With --batch every line is checked before the first is enqueued; the ids come
+    in the lines' order. A line that is refused then (its id is taken, say) is named on
+    standard error, does not stop the rest, and makes the exit code 1. Lines with
+    a work_id or an idempotency_key can be sent again safely.
+    """
+    session: Session = ctx.obj
+    if batch is not None:
+        given = [name for name in _SINGLE if values[name] not in (None, (), False)]
+        if given:
+            flag = _flag(ctx, given[0])
+            raise click.UsageError(f"{flag} does not go with --batch: put it in the lines", ctx)
+        with _opened(batch) as file:
+            lines = read_batch(file, engine)
+        if not session.run(lambda roost: _send_batch(roost, lines, any_engine)):
+            ctx.exit(1)
+        return
+    if engine is None:
+        raise click.UsageError("Missing option '--engine': see `roost engines`.", ctx)
+    request = _request(engine, values)
+    if not session.run(lambda roost: _send(roost, request, any_engine, wait=values["wait"])):
+        ctx.exit(1)
+
+
+def _flag(ctx: click.Context, name: str) -> str:
+    return next(param.opts[0] for param in ctx.command.params if param.name == name)
+
+
+def _request(engine: str, values: dict[str, Any]) -> EnqueueRequest:
+    deadline = values["deadline"]
+    is_time = isinstance(deadline, datetime)
+    attempts = values["max_attempts"]
+    return EnqueueRequest(
+        engine=engine,
+        payload=_payload(values["payload"]),
+        work_id=values["work_id"],
+        idempotency_key=values["idempotency_key"],
+        priority=values["priority"] or 0,
+        resources=values["resources"],
+        delay_seconds=values["delay"] or 0,
+        deadline_at=deadline if is_time else None,
+        deadline_seconds=None if is_time else deadline,
+        title=values["title"],
+        retry=None if attempts is None else RetryPolicy(max_attempts=attempts),
+        max_recoveries=values["max_recoveries"],
+        step_timeout_seconds=values["step_timeout"],
+    )
+
+
+def _payload(text: str | None) -> Json:
+    if text is None:
+        return None
+    raw: bytes | str = text
+    if text == "-" or text.startswith("@"):
+        with _opened(text.removeprefix("@")) as file:
+            # One byte over the cap is enough to refuse it: the rest is not read.
+            raw = file.read(codec.MAX_PAYLOAD_BYTES + 1)
+        if len(raw) > codec.MAX_PAYLOAD_BYTES:
+            raise InvalidInput(f"the payload has more than {codec.MAX_PAYLOAD_BYTES} bytes")
+    return codec.loads(raw, "the payload", codec.MAX_PAYLOAD_BYTES)
+
+
+@contextmanager
+def _opened(name: str) -> Iterator[BinaryIO]:
+    if name == "-":
+        yield sys.stdin.buffer
+        return
+    try:
+        file = Path(name).open("rb")  # noqa: SIM115  # closed below; only opening may fail like this
+    except OSError as error:
+        raise InvalidInput(f"cannot read {name}: {error.strerror}") from error
+    with file:
+        yield file
+
+
+async def _send(roost: Roost, request: EnqueueRequest, any_engine: bool, *, wait: bool) -> bool:
+    fields = {field.name: getattr(request, field.name) for field in attrs.fields(EnqueueRequest)}
+    item = await roost.enqueue(**fields, any_engine=any_engine)
+    output.data(item.work_id)
+    if not wait:
+        return True
+    meta = (await roost.wait(item)).meta
+    if meta.state is not State.DONE:
+        reason = f": {meta.error.message}" if meta.error else ""
+        output.note(f"{meta.work_id} is {meta.state}{reason}")
+    return meta.state is State.DONE
+
+
+async def _send_batch(roost: Roost, lines: Sequence[BatchLine], any_engine: bool) -> bool:
+    if not any_engine:
+        unknown = await roost.unknown_engines({line.request.engine for line in lines})
+        for line in lines:
+            if line.request.engine in unknown:
+                error = unknown[line.request.engine]
+                raise type(error)(f"line {line.number}: {error}; nothing was enqueued")
+    refused = 0
+    for start in range(0, len(lines), CHUNK):
+        chunk = lines[start : start + CHUNK]
+        try:
+            results = await roost.enqueue_many([line.request for line in chunk], any_engine=True)
+        except RoostError as error:
+            raise type(error)(f"{error}; stopped at line {chunk[0].number}") from error
+        refused += _tell(chunk, results)
+        _progress(start + len(chunk), len(lines))
+    return refused == 0
+
+
+def _tell(chunk: Sequence[BatchLine], results: Sequence[Any]) -> int:
+    ids, refused = [], 0
+    for line, result in zip(chunk, results, strict=True):
+        if isinstance(result, RoostError):
+            output.note(f"line {line.number}: {result}")
+            refused += 1
+        else:
+            ids.append(result.work_id)
+    if ids:
+        click.echo("\n".join(ids))
+    return refused
+
+
+def _progress(sent: int, total: int) -> None:
+    # Ids that go by on the same terminal are progress enough.
+    if total > CHUNK and sys.stderr.isatty() and not output.on_terminal():
+        click.echo(f"\r{sent}/{total}", nl=sent == total, err=True)

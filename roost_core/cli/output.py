@@ -1,0 +1,133 @@
+"""How commands print: data to standard output, notes to standard error.
+
+On a terminal tables are drawn with rich; elsewhere a row is one line, its cells
+separated by tabs, without a heading, and ``-`` for what is not there. Whatever
+comes from data is cleaned of control characters on the way.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from roost_core.codec import to_plain
+from roost_core.models import Event, Json
+from roost_core.views import clean, redacted
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from roost_core.plugins import PluginReport
+
+#: What JSON leaves as it is and a terminal might obey, or show in another order.
+_UNSAFE_IN_JSON: Final = re.compile(r"[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+def on_terminal() -> bool:
+    """Return whether standard output is a terminal."""
+    return sys.stdout.isatty()
+
+
+def note(text: object) -> None:
+    """Print one line for people on standard error, with the program's name."""
+    click.echo(f"roost: {clean(text)}", err=True)
+
+
+def data(text: object) -> None:
+    """Print one line of data on standard output."""
+    click.echo(clean(text))
+
+
+def json_line(value: Json, *, indent: int | None = None) -> None:
+    """Print JSON on standard output; its values are whole, unsafe characters are escaped."""
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    click.echo(_UNSAFE_IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", text))
+
+
+def when(time: datetime | None) -> str:
+    """Return a time for people: UTC, to the second."""
+    return "-" if time is None else f"{time:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def cell(value: Any) -> str:
+    """Return a table's cell for a value."""
+    if value is None or value == "":
+        return "-"
+    if isinstance(value, datetime):
+        return when(value)
+    return clean(value)
+
+
+def console() -> Console:
+    """Return a rich console on standard output; rich is imported here and not before."""
+    from rich.console import Console
+
+    return Console(file=sys.stdout, highlight=False)
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Print a table: drawn on a terminal, tab-separated lines elsewhere."""
+    cells = [[cell(value) for value in row] for row in rows]
+    if not on_terminal():
+        for row in cells:
+            click.echo("\t".join(row))
+        return
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in headings:
+        drawn.add_column(heading, overflow="fold")
+    for row in cells:
+        # As Text, because a cell with brackets is no markup.
+        drawn.add_row(*(Text(value) for value in row))
+    console().print(drawn)
+
+
+def distribution(report: PluginReport) -> str | None:
+    """Return the distribution that a plugin comes from, with its version."""
+    if report.distribution is None:
+        return None
+    return f"{report.distribution} {report.version or ''}".strip()
+
+
+def data_row(cells: Sequence[Any]) -> None:
+    """Print one line of cells separated by tabs: for what has no end and thus no columns."""
+    click.echo("\t".join(cell(value) for value in cells))
+
+
+def event_json(event: Event) -> Json:
+    """Return an event as plain JSON, secrets hidden."""
+    return redacted(to_plain(event))
+
+
+def event_cells(event: Event) -> list[Any]:
+    """Return an event as the cells of a line."""
+    return [
+        event.at,
+        event.kind,
+        event.work_id,
+        event.engine,
+        event.version,
+        event.state,
+        event_text(event),
+    ]
+
+
+def event_text(event: Event) -> str:
+    """Return an event's data for people, secrets hidden: ``key=value`` in order."""
+    plain = redacted(to_plain(event.data))
+    return " ".join(f"{key}={_value(value)}" for key, value in plain.items())
+
+
+def _value(value: Json) -> str:
+    if isinstance(value, str) and value and " " not in value:
+        return value
+    return json.dumps(value, ensure_ascii=False)

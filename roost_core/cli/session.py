@@ -1,0 +1,74 @@
+"""What one command line said, and what follows from it: settings, plugins, a connection."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import attrs
+
+from roost_core import settings as settings_module
+from roost_core.settings import Settings
+
+if TYPE_CHECKING:
+    from roost_core.client import Roost
+    from roost_core.plugins import Plugins
+
+_T = TypeVar("_T")
+
+
+@attrs.define(eq=False)
+class Session:
+    """The ``obj`` of every command's click context.
+
+    :ivar overrides: settings given as options, by name.
+    :ivar explicit: the values of ``--plugin``, in order.
+    :ivar config: the settings file that ``--config`` names.
+    """
+
+    overrides: dict[str, Any] = attrs.field(factory=dict)
+    explicit: list[str] = attrs.field(factory=list)
+    config: Path | None = None
+    _plugins: Plugins | None = None
+    _settings: Settings | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """This process's settings: options over environment over file over defaults.
+
+        :raises SettingsError: one is unknown or malformed.
+        """
+        if self._settings is None:
+            self._settings = settings_module.load(self.overrides, config=self.config)
+        return self._settings
+
+    def plugins(self, *, strict: bool = False) -> Plugins:
+        """Load the plugins, once.
+
+        :param strict: a broken plugin is an error, whoever named it.
+        :raises PluginError: a plugin that somebody named cannot be loaded.
+        """
+        if self._plugins is None:
+            from roost_core.plugins import Plugins
+
+            self._plugins = Plugins.load(
+                explicit=tuple(self.explicit), environment=self.settings.plugins, strict=strict
+            )
+        return self._plugins
+
+    def connect(self) -> Roost:
+        """Return a connection to the queue, to be entered with ``async with``."""
+        from roost_core.client import Roost
+
+        return Roost.connect(self.settings, plugins=self.plugins())
+
+    def run(self, work: Callable[[Roost], Awaitable[_T]]) -> _T:
+        """Run ``work`` with an open connection in an event loop of its own."""
+
+        async def main() -> _T:
+            async with self.connect() as roost:
+                return await work(roost)
+
+        return asyncio.run(main())

@@ -1,0 +1,30 @@
+"""``roost status``."""
+
+from __future__ import annotations
+
+import click
+
+from roost_core.cli import output
+from roost_core.cli.arguments import WORK_ID_TYPE
+from roost_core.cli.options import RoostCommand, roost_options
+from roost_core.cli.session import Session
+from roost_core.views import status_json
+
+
+@click.command(
+    "status",
+    cls=RoostCommand,
+    example=("roost status w-0123456789abcdef | jq .meta.state",),
+)
+@click.argument("work_id", type=WORK_ID_TYPE)
+@roost_options()
+@click.pass_obj
+def command(session: Session, work_id: str) -> None:
+    """Print all that is known of one work item, as JSON.
+
+    The object has "meta" (state, step, version, attempts, lease, ...), "item" and
+    "snapshot". Payload and data are yours and printed as they are; in errors and
+    heartbeats, passwords and fields named like secrets are hidden.
+    """
+    found = session.run(lambda roost: roost.status(work_id))
+    output.json_line(status_json(found), indent=2)

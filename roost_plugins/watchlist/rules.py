@@ -51,6 +51,11 @@ EXCERPT_MARGIN: Final = 80
 #: and is never longer than this.
 MAX_EXCERPT: Final = 400
 
+_WHITE_SPACE: Final = (
+    "\t\n\v\f\r\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000"
+    + "".join(map(chr, range(0x2000, 0x200B)))
+)
+
 #: Codecs for pages. Python has others whose decoders are slow or warn on hostile input.
 _CHARSET: Final = re.compile(
     r"utf-(8(-sig)?|16(-[lb]e)?|32(-[lb]e)?)|ascii|iso8859-\d+|cp\d+|koi8-[rut]|mac-\w+"
@@ -230,13 +235,25 @@ def find_claim(text: str, claim: str) -> str | None:
     Letter case does not matter, and any run of white space matches any other. The text is
     the page's source: markup inside the claim's words separates them.
     """
-    # Possessive, so that a page full of white space costs one pass.
-    pattern = r"\s++".join(re.escape(word) for word in claim.split())
-    match = re.search(pattern, text, re.IGNORECASE)
-    if match is None:
+    # Whole-text replacements and a plain search: a pattern that page and claim were made
+    # for can take minutes, and a list of words many times the page's room.
+    spaced = _single_spaced(text)
+    folded = spaced.casefold()
+    start = folded.find(_single_spaced(claim).strip().casefold())
+    if start < 0:
         return None
-    start = max(0, match.start() - EXCERPT_MARGIN)
-    return clean(text[start : match.end() + EXCERPT_MARGIN], MAX_EXCERPT)
+    # A few letters fold to more than one; then places differ, and the folded text is shown.
+    shown = spaced if len(spaced) == len(folded) else folded
+    end = start + len(claim) + EXCERPT_MARGIN
+    return clean(shown[max(0, start - EXCERPT_MARGIN) : end], MAX_EXCERPT)
+
+
+def _single_spaced(text: str) -> str:
+    for char in _WHITE_SPACE:
+        text = text.replace(char, " ")
+    while "  " in text:
+        text = text.replace("  ", " ")
+    return text
 
 
 def initial_data() -> dict[str, Json]:

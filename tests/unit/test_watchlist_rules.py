@@ -193,12 +193,24 @@ def test_pages_are_decoded_by_their_charset(charset: str | None, body: bytes, ex
         ("price 5x00", "5.00", None),
         ("", "x", None),
         ("x" * 500 + "claim" + "y" * 500, "claim", "x" * 80 + "claim" + "y" * 80),
+        ("Hauptstraße 5", "HAUPTSTRASSE", "hauptstrasse 5"),
         ("a\x1b]0;title\x07b", "title", "a]0;titleb"),
     ],
 )
 def test_a_claim_is_found_as_people_read_it(text: str, claim: str, expected: str | None):
     """Case and white space do not matter, everything else is literal, the excerpt is clean."""
     assert expected == rules.find_claim(text, claim)
+
+
+def test_white_space_is_all_that_python_calls_so():
+    """One claim finds every white space character there is."""
+    spaces = [chr(code) for code in range(0x110000) if chr(code).isspace()]
+    assert [] == [char for char in spaces if rules.find_claim(f"a{char} b", "a b") is None]
+
+
+def test_a_claim_and_a_page_made_for_each_other_are_no_trouble():
+    """Half a million near misses: a backtracking search would not come back."""
+    assert rules.find_claim("a " * 500_000, "a " * 400 + "b") is None
 
 
 def test_an_excerpt_is_bounded_even_if_the_claim_is_stretched():

@@ -103,6 +103,9 @@ class _Job:
             return None, engine_error(self.function, error)
 
     def deliver(self, value: Any, error: Exception | None) -> None:
+        if self.future.cancelled():
+            _discard(value)
+            return
         try:
             self.loop.call_soon_threadsafe(_settle, self.future, value, error)
         except RuntimeError:  # the loop is closed: nobody waits any more
@@ -126,11 +129,12 @@ class _Crew:
                 raise RuntimeError("these threads are closed")
             # The last one parked has the warmest caches, and lets the others run out.
             inbox = self.idle.pop() if self.idle else None
-        if inbox is not None:
-            inbox.put(job)
-            return
-        name = f"{self._name}-{next(self._numbers)}"
-        threading.Thread(target=_work, args=(self, job), name=name, daemon=True).start()
+        if inbox is None:
+            # Through the inbox, because a thread keeps its arguments for as long as it lives.
+            inbox = queue.SimpleQueue()
+            name = f"{self._name}-{next(self._numbers)}"
+            threading.Thread(target=_work, args=(self, inbox), name=name, daemon=True).start()
+        inbox.put(job)
 
     def park(self, inbox: queue.SimpleQueue[_Job | None]) -> bool:
         """Offer an inbox for the next job; False when the crew is closed."""
@@ -158,10 +162,8 @@ class _Crew:
             inbox.put(None)
 
 
-def _work(crew: _Crew, first: _Job) -> None:
-    inbox: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-    job: _Job | None = first
-    del first
+def _work(crew: _Crew, inbox: queue.SimpleQueue[_Job | None]) -> None:
+    job = inbox.get()
     while job is not None:
         value, error = job.run()
         # Parked before the answer goes out: a call that follows at once finds this thread.

@@ -112,7 +112,8 @@ class FilesystemStore(ArtifactStore):
         """Store bytes durably and note that the work item refers to them.
 
         Putting again what is there costs a read and a new record; a stored blob
-        that turns out to be damaged is replaced.
+        that turns out to be damaged is replaced. If the very last sync fails, blob
+        and record are whole and visible, but perhaps not durable: put them again.
 
         :raises InvalidInput: the work id, ``ext`` or ``name`` is malformed, or ``data`` not bytes.
         :raises ArtifactError: they could not be made durable; nothing half-written is visible.
@@ -385,6 +386,8 @@ def _holds(blobs: int, artifact_id: str, data: bytes) -> bool:
     except FileNotFoundError:
         return False
     except OSError as error:
-        _log.warning("artifact %s cannot be read: %s", artifact_id, _reason(error))
-    _log.warning("artifact %s was damaged; it is written anew", artifact_id)
+        why = _reason(error)
+    else:
+        why = f"{found.st_size} other bytes"
+    _log.warning("stored artifact %s is not sound (%s): written anew", artifact_id, why)
     return False

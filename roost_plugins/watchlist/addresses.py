@@ -2,14 +2,14 @@
 
 The lists of the ``ipaddress`` module differ between Python releases and call
 some ranges global that lead back inside, so IPv6 is judged by what is allowed
-and not by what is forbidden, and every IPv4 address that is carried inside an
-IPv6 address is judged too.
+and not by what is forbidden. An IPv4 address carried inside an IPv6 address
+(mapped, NAT64, ISATAP) is judged by itself; 6to4 and Teredo are refused whole.
 """
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Final
 
@@ -17,15 +17,19 @@ from typing import Final
 AddressPolicy = Callable[[str], str | None]
 
 #: Registered as global, and yet not a site on the public internet.
-_NOT_SITES: Final = (
+_NOT_V4_SITES: Final = (
     (IPv4Network("168.63.129.16/32"), "a cloud provider's service for its own machines"),
     (IPv4Network("192.0.0.0/24"), "kept for protocols, RFC 6890"),
     (IPv4Network("192.88.99.0/24"), "a relay, RFC 7526"),
 )
 #: All that is routed as global unicast, RFC 4291 and the IANA registry.
 _GLOBAL_UNICAST: Final = IPv6Network("2000::/3")
-#: Global unicast by number, kept for documentation (RFC 9637).
-_DOCUMENTATION: Final = IPv6Network("3fff::/20")
+#: Global unicast by number, and yet not sites. Python's releases disagree about these.
+_NOT_V6_SITES: Final = (
+    (IPv6Network("2001::/23"), "kept for protocols such as Teredo, RFC 2928"),
+    (IPv6Network("2002::/16"), "6to4, RFC 7526"),
+    (IPv6Network("3fff::/20"), "kept for documentation, RFC 9637"),
+)
 #: IPv6-only networks reach IPv4 sites through this prefix, RFC 6052.
 _NAT64: Final = IPv6Network("64:ff9b::/96")
 #: The interface identifiers of ISATAP, RFC 5214: the next 32 bits are an IPv4 address.
@@ -54,7 +58,7 @@ def allow_all(_address: str) -> str | None:
 
 
 def _judge_v4(address: IPv4Address) -> str | None:
-    for network, what in _NOT_SITES:
+    for network, what in _NOT_V4_SITES:
         if address in network:
             return what
     return _kind(address)
@@ -70,12 +74,11 @@ def _judge_v6(address: IPv6Address) -> str | None:
         return kind
     if address not in _GLOBAL_UNICAST:
         return "outside global unicast"
-    if address in _DOCUMENTATION:
-        return "reserved"
-    for inner in _embedded(address):
-        inner_kind = _judge_v4(inner)
-        if inner_kind is not None:
-            return f"carries an IPv4 address that is {inner_kind}"
+    for network, what in _NOT_V6_SITES:
+        if address in network:
+            return what
+    if (int(address) >> 32) & _LOW_32 in _ISATAP:
+        return _judge_v4(IPv4Address(int(address) & _LOW_32))
     return None
 
 
@@ -91,12 +94,3 @@ def _kind(address: IPv4Address | IPv6Address) -> str | None:
         (not address.is_global, "not global"),
     )
     return next((kind for is_so, kind in kinds if is_so), None)
-
-
-def _embedded(address: IPv6Address) -> Iterator[IPv4Address]:
-    if address.sixtofour is not None:
-        yield address.sixtofour
-    if address.teredo is not None:
-        yield from address.teredo
-    if (int(address) >> 32) & _LOW_32 in _ISATAP:
-        yield IPv4Address(int(address) & _LOW_32)

@@ -109,9 +109,9 @@ class RoostGroup(click.Group):
             raise click.exceptions.Exit(INTERRUPTED) from None
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the options, then the commands."""
-        format_options(self, ctx, formatter)
+        """Write the commands, then the options."""
         self.format_commands(ctx, formatter)
+        format_options(self, ctx, formatter)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the example."""

@@ -59,6 +59,7 @@ class Story:
 @click.command(
     "demo",
     cls=RoostCommand,
+    short_help="See a worker die and its work go on.",
     example=("roost demo",),
 )
 @click.option("--keep", is_flag=True, help="Leave the demo's folder behind, to look around.")

@@ -22,6 +22,7 @@ from roost_core.settings import Settings, redact
 @click.command(
     "doctor",
     cls=RoostCommand,
+    short_help="Find what would lose data or stop work.",
     example=("roost doctor --redis-url redis://db.example.com:6379/0",),
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")

@@ -13,6 +13,7 @@ from roost_core.views import redacted
 @click.command(
     "plugins",
     cls=RoostCommand,
+    short_help="What plugins are loaded, blocked or broken.",
     example=(
         "roost plugins",
         "roost plugins --plugin no:watchlist",

@@ -41,6 +41,7 @@ _SETTINGS: Final = (
 @click.command(
     "worker",
     cls=RoostCommand,
+    short_help="Run a worker.",
     example=(
         "roost worker --engines watchlist --concurrency 20",
         "roost worker --plugin ./my_engine.py --burst",

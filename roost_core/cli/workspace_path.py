@@ -16,6 +16,7 @@ from roost_core.client import Roost
 @click.command(
     "workspace-path",
     cls=RoostCommand,
+    short_help="Where a work item's git worktree is.",
     example=('cd "$(roost workspace-path $ID --workspace-source ~/src/project)"',),
 )
 @click.argument("work_id", type=WORK_ID_TYPE)

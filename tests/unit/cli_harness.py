@@ -1,0 +1,114 @@
+"""The command line over a backend in memory, for unit tests."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import attrs
+from click.testing import CliRunner, Result
+
+from roost_core.backend import ClaimRequest, Commit, Failure, Then
+from roost_core.cli.app import build
+from roost_core.cli.session import Session
+from roost_core.client import Roost
+from roost_core.codec import encode_model, encode_snapshot
+from roost_core.markers import hookimpl
+from roost_core.models import ErrorRecord, Snapshot
+from roost_core.plugins import Plugins
+from roost_core.settings import Settings
+from roost_core.testing import ManualClock, MemoryArtifactStore, MemoryBackend
+
+
+@attrs.define(eq=False)
+class MemoryProvider:
+    """A plugin with a backend and an artifact store that outlive the single command."""
+
+    clock: ManualClock = attrs.field(factory=ManualClock)
+    store: MemoryArtifactStore = attrs.field(factory=MemoryArtifactStore)
+    memory: MemoryBackend = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.memory = MemoryBackend(self.clock)
+
+    @hookimpl
+    def backend(self, settings):
+        """Give the one backend."""
+        return self.memory
+
+    @hookimpl
+    def artifact_store(self, settings):
+        """Give the one store."""
+        return self.store
+
+
+class EchoEngine:
+    """An engine to enqueue for; nothing here runs it."""
+
+    engine_id = "echo"
+
+    @hookimpl
+    def step(self, snapshot):
+        """Finish."""
+        return snapshot.finish()
+
+
+class Bench:
+    """A queue in memory, and the command line that talks to it."""
+
+    def __init__(self) -> None:
+        self.provider = MemoryProvider()
+        self.backend = self.provider.memory
+        self.plugins = Plugins.empty()
+        self.plugins.register(self.provider, "memory")
+        self.plugins.register(EchoEngine(), "echo")
+
+    def invoke(self, *args: str, stdin: str | bytes | None = None) -> Result:
+        """Run one command line; an unexpected exception is the test's own failure."""
+        session = Session(plugins=self.plugins)
+        result = CliRunner().invoke(build(), args, input=stdin, obj=session, prog_name="roost")
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    def ok(self, *args: str, stdin: str | bytes | None = None) -> str:
+        """Run one command line that has to succeed in silence; return what it prints."""
+        result = self.invoke(*args, stdin=stdin)
+        assert (0, "") == (result.exit_code, result.stderr)
+        return result.stdout
+
+    def json(self, *args: str) -> Any:
+        """Run one command line and read its output as JSON."""
+        return json.loads(self.ok(*args))
+
+    def roost(self, **fields: Any) -> Roost:
+        """Return a client of the same queue."""
+        return Roost.connect(Settings(**fields), plugins=self.plugins)
+
+    def enqueue(self, **fields: Any) -> str:
+        """Enqueue for the engine ``echo`` and return the id."""
+
+        async def main() -> str:
+            async with self.roost() as roost:
+                return (await roost.enqueue("echo", **fields)).work_id
+
+        return asyncio.run(main())
+
+    def claim(self):
+        """Lease the first work item that is ready, as a worker would."""
+        request = ClaimRequest("worker-1", ("echo",), limit=1, lease_ttl_ms=15_000)
+        return asyncio.run(self.backend.claim(request)).claims[0]
+
+    def finish(self, work_id: str, **fields: Any) -> None:
+        """Accept one step of a ready work item, its last."""
+        claim = self.claim()
+        snapshot = Snapshot(work_id, "echo", version=1, is_finished=True, step="done", **fields)
+        commit = Commit("c1", claim.version, encode_snapshot(snapshot), "done", Then.FINISH)
+        asyncio.run(self.backend.commit(claim.lease, commit))
+
+    def fail(self, message: str) -> None:
+        """Dead-letter the first work item that is ready."""
+        claim = self.claim()
+        error = encode_model(ErrorRecord(kind="permanent", message=message))
+        asyncio.run(self.backend.fail(claim.lease, Failure("c1", error, True, 0)))

@@ -1,0 +1,470 @@
+"""The commands over a queue in memory: what they print where, and how they exit."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+
+import pytest
+
+from roost_core.cli import output
+from roost_core.errors import BackendUnavailable
+from tests.unit.cli_harness import Bench
+
+
+@pytest.fixture
+def bench():
+    """Give a queue in memory with a command line."""
+    return Bench()
+
+
+# -- enqueue -----------------------------------------------------------------------------------
+
+
+def test_enqueue_prints_the_id_alone(bench):
+    """ID=$(roost enqueue ...) works: a random id and nothing else."""
+    out = bench.ok("enqueue", "--engine", "echo")
+
+    assert re.fullmatch(r"w-[0-9a-f]{16}\n", out)
+
+
+def test_enqueue_takes_every_option(bench):
+    """What is typed arrives in the work item."""
+    words = [
+        "enqueue",
+        "--engine",
+        "echo",
+        "--payload",
+        '{"n":1}',
+        "--work-id",
+        "w1",
+        "--idempotency-key",
+        "k",
+        "--priority",
+        "7",
+        "--resource",
+        "domain:a",
+        "--resource",
+        "domain:b",
+        "--delay-seconds",
+        "5m",
+        "--deadline",
+        "2h",
+        "--title",
+        "T",
+        "--max-attempts",
+        "9",
+        "--max-recoveries",
+        "2",
+        "--step-timeout",
+        "30",
+    ]
+    assert "w1\n" == bench.ok(*words)
+
+    found = bench.json("status", "w1")
+    item = found["item"]
+    assert {"n": 1} == item["payload"]
+    assert ("k", 7, "T") == (item["idempotency_key"], item["priority"], item["title"])
+    assert ["domain:a", "domain:b"] == item["resources"]
+    assert (9, 2, 30.0) == (
+        item["retry"]["max_attempts"],
+        item["max_recoveries"],
+        item["step_timeout_seconds"],
+    )
+    assert "sleeping" == found["meta"]["state"]
+    assert "2023-11-14T22:18:20.000Z" == found["meta"]["due_at"]
+    assert "2023-11-15T00:13:20.000Z" == found["meta"]["deadline_at"] == item["deadline_at"]
+
+
+def test_payload_comes_from_a_file_or_standard_input(bench, tmp_path):
+    """@FILE and - name where the JSON is."""
+    (tmp_path / "p.json").write_text('{"from": "file"}')
+    one = bench.ok("enqueue", "--engine", "echo", "--payload", f"@{tmp_path}/p.json").strip()
+    two = bench.ok("enqueue", "--engine", "echo", "--payload", "-", stdin='["stdin"]').strip()
+
+    assert {"from": "file"} == bench.json("status", one)["item"]["payload"]
+    assert ["stdin"] == bench.json("status", two)["item"]["payload"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "text"),
+    [
+        (["--engine", "ecko"], 2, "engine 'ecko'; did you mean echo?"),
+        (["--engine", "echo", "--payload", "{"], 2, "the payload is not JSON"),
+        (["--engine", "echo", "--payload", "NaN"], 2, "NaN is not allowed"),
+        (["--engine", "echo", "--payload", "@missing.json"], 2, "cannot read missing.json"),
+        (["--engine", "echo", "--payload", "-"], 2, "the payload has more than 1048576 bytes"),
+        (["--engine", "echo", "--work-id", "../x"], 2, "does not match"),
+        (["--engine", "echo", "--deadline", "tomorrow"], 2, "neither like"),
+        (["--engine", "echo", "--deadline", "2030-01-01T00:00:00"], 2, "no time zone"),
+        (["--engine", "echo", "--priority", "1001"], 2, "1001 is not in the range"),
+        (["--engine", "echo", "--delay-seconds", "inf"], 2, "must be finite"),
+        (["--engine", "echo", "--title", "a\x1bb"], 2, "printable"),
+        ([], 2, "Missing option '--engine'"),
+        (["--batch", "x", "--title", "t"], 2, "--title does not go with --batch"),
+    ],
+)
+def test_enqueue_refuses_in_one_line(bench, words, code, text):
+    """A mistake exits with 2, prints nothing on stdout and one sentence on stderr."""
+    result = bench.invoke("enqueue", *words, stdin="1" * (1 << 20) + "1")
+
+    assert (code, "") == (result.exit_code, result.stdout)
+    assert text in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_any_engine_is_for_engines_of_the_future(bench):
+    """--any-engine accepts what nobody offers yet."""
+    assert "w1\n" == bench.ok("enqueue", "--engine", "later", "--any-engine", "--work-id", "w1")
+
+
+def test_work_id_is_not_taken_twice(bench):
+    """An id that is taken exits with 1 and leaves the first work item as it is."""
+    bench.enqueue(work_id="w1", payload=1)
+    result = bench.invoke("enqueue", "--engine", "echo", "--work-id", "w1", "--payload", "2")
+
+    assert (1, "") == (result.exit_code, result.stdout)
+    assert "roost: work id w1 is taken by another work item, which was left as it is\n" == (
+        result.stderr
+    )
+    assert 1 == bench.json("status", "w1")["item"]["payload"]
+
+
+def test_idempotency_key_gives_the_same_id_or_an_error(bench):
+    """The same key and payload is the same work; another payload is an error that says so."""
+    words = ("enqueue", "--engine", "echo", "--idempotency-key", "k", "--payload")
+    first = bench.ok(*words, "1")
+    again = bench.ok(*words, "1")
+    other = bench.invoke(*words, "2")
+
+    assert first == again
+    assert (1, "") == (other.exit_code, other.stdout)
+    assert "idempotency key 'k' was used before" in other.stderr
+
+
+def test_enqueue_waits_if_asked(bench):
+    """--wait exits with 1 for work that does not end as done, and says why."""
+    bench.enqueue(work_id="w1", idempotency_key="k")
+    bench.fail("no such page")
+    words = ("enqueue", "--engine", "echo", "--idempotency-key", "k", "--wait")
+    result = bench.invoke(*words)
+
+    assert (1, "w1\n") == (result.exit_code, result.stdout)
+    assert "roost: w1 is failed: no such page\n" == result.stderr
+
+
+# -- batches -----------------------------------------------------------------------------------
+
+
+def test_batch_prints_ids_in_order(bench):
+    """Lines become work items in their order; --engine is for lines without one."""
+    lines = [
+        {"work_id": "b"},
+        {"work_id": "a", "engine": "echo", "payload": {"x": [1]}, "retry": {"max_attempts": 2}},
+        {"work_id": "c", "deadline_seconds": 60, "resources": ["r"]},
+    ]
+    text = "\n\n".join(map(json.dumps, lines))
+
+    assert "b\na\nc\n" == bench.ok("enqueue", "--engine", "echo", "--batch", "-", stdin=text)
+    assert 2 == bench.json("status", "a")["item"]["retry"]["max_attempts"]
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ('{"work_id": "ok", "nope": 1}', "line 2: unknown key nope; known are engine, payload"),
+        ('{"work_id": "ok"', "line 2: the line is not JSON"),
+        ("[1]", "line 2: expected a JSON object"),
+        ('{"engine": 5}', "line 2: no engine"),
+        ('{"deadline_at": "2030-01-01T00:00:00"}', "line 2: deadline_at: "),
+        ('{"retry": {"tries": 1}}', "line 2: unknown key retry.tries"),
+        ('{"engine": "ecko"}', "line 2: no installed plugin and no live worker offers"),
+        ('{"priority": "high"}', "line 2: priority must be a whole number"),
+    ],
+)
+def test_batch_is_checked_before_anything_is_enqueued(bench, line, text):
+    """One bad line, named by its number, and nothing of the batch is stored."""
+    stdin = f'{{"work_id": "first"}}\n{line}\n'
+    result = bench.invoke("enqueue", "--engine", "echo", "--batch", "-", stdin=stdin)
+
+    assert (2, "") == (result.exit_code, result.stdout)
+    assert text in result.stderr
+    assert "nothing was enqueued" in result.stderr
+    assert [] == bench.json("list", "--json")
+
+
+def test_batch_goes_on_after_a_refusal(bench):
+    """A line that the queue refuses is named, the others are stored, and the exit code is 1."""
+    bench.enqueue(work_id="b")
+    stdin = '{"work_id": "a"}\n{"work_id": "b"}\n{"work_id": "c"}\n'
+    result = bench.invoke("enqueue", "--engine", "echo", "--batch", "-", stdin=stdin)
+
+    assert (1, "a\nc\n") == (result.exit_code, result.stdout)
+    assert "roost: line 2: work id b is taken" in result.stderr
+
+
+# -- looking -----------------------------------------------------------------------------------
+
+
+def test_status_has_three_parts_and_no_token(bench):
+    """meta, item and snapshot, with the lease but without its token; times end with Z."""
+    bench.enqueue(work_id="w1", title="Ä", payload={"password": "mine"})
+    token = bench.claim().lease.token
+    out = bench.ok("status", "w1")
+    found = json.loads(out)
+
+    assert ["meta", "item", "snapshot"] == list(found)
+    assert "running" == found["meta"]["state"]
+    assert "worker-1" == found["meta"]["lease"]["worker_id"]
+    assert found["meta"]["lease"]["expires_at"].endswith("Z")
+    assert "token" not in found["meta"]["lease"]
+    assert token not in out
+    assert "Ä" in out
+    assert {"password": "mine"} == found["item"]["payload"]
+    assert None is found["snapshot"]
+
+
+def test_status_escapes_what_a_terminal_might_obey(bench):
+    """C1 controls and bidi marks in data are escaped; the JSON still has the same value."""
+    payload = "a\x9b31m\u202eb\x1b[0m\x7f"
+    bench.enqueue(work_id="w1", payload=payload)
+    out = bench.ok("status", "w1")
+
+    assert payload == json.loads(out)["item"]["payload"]
+    assert not set("\x9b\u202e\x1b\x7f") & set(out)
+
+
+@pytest.mark.parametrize(
+    ("work_id", "code", "text"),
+    [("w-none", 1, "no work item 'w-none'"), ("a/../b", 2, "does not match")],
+)
+@pytest.mark.parametrize("command", ["status", "watch", "workspace-path"])
+def test_unknown_and_impossible_ids(bench, command, work_id, code, text):
+    """An unknown id exits with 1, one that cannot be with 2."""
+    result = bench.invoke(command, work_id)
+
+    assert (code, "") == (result.exit_code, result.stdout)
+    assert text in result.stderr
+
+
+def test_corrupt_work_is_told_and_listed(bench):
+    """Status says in one line that the bytes do not decode; list shows the row anyway."""
+    bench.enqueue(work_id="w1", title="T")
+    bench.enqueue(work_id="w2")
+    bench.backend.run(lambda state, now: _corrupt(state.works["w1"]))
+    result = bench.invoke("status", "w1")
+
+    assert (1, "") == (result.exit_code, result.stdout)
+    assert re.fullmatch(r"roost: w1: the stored work item does not decode: .*\n", result.stderr)
+    rows = {row["work_id"]: row for row in bench.json("list", "--json")}
+    assert {"w1": False, "w2": True} == {key: row["is_readable"] for key, row in rows.items()}
+    assert "(its stored bytes do not decode)" in bench.ok("list")
+
+
+def _corrupt(work):
+    import attrs
+
+    work.new = attrs.evolve(work.new, item=b'{"schema":1,')
+
+
+def test_list_is_tab_separated_without_heading(bench):
+    """Off a terminal a row is a line of cells; what is not there is a dash."""
+    bench.enqueue(work_id="w1", title="a [b]")
+
+    (line,) = bench.ok("list").splitlines()
+    assert ["w1", "queued", "echo", "0", "-", "0/5", "-", "2023-11-14T22:13:20Z", "a [b]"] == (
+        line.split("\t")
+    )
+
+
+def test_list_filters_and_pages(bench):
+    """--state, --engine, --limit and --offset narrow the list."""
+    for number in range(4):
+        bench.enqueue(work_id=f"w{number}")
+    bench.claim()
+
+    assert 1 == len(bench.ok("list", "--state", "running").splitlines())
+    assert 3 == len(bench.json("list", "--state", "queued", "--json"))
+    assert "" == bench.ok("list", "--engine", "other")
+    assert 2 == len(bench.ok("list", "--limit", "2", "--offset", "1").splitlines())
+    assert 2 == bench.invoke("list", "--state", "lost").exit_code
+    assert 2 == bench.invoke("list", "--limit", "-1").exit_code
+
+
+def test_events_hide_secrets_and_controls(bench):
+    """Events show no password, no field named like a secret, and no control characters."""
+    bench.enqueue(work_id="w1")
+    bench.fail("redis://u:hunter2@h/0 failed \x1b[31m\x07badly")
+    text = bench.ok("events", "--work", "w1")
+    last = [json.loads(line) for line in bench.ok("events", "--json").splitlines()][-1]
+
+    assert ["enqueued", "claimed", "dead_lettered"] == [
+        line.split("\t")[1] for line in text.splitlines()
+    ]
+    assert "hunter2" not in text + json.dumps(last)
+    assert "redis://u:***@h/0" in text
+    assert "\x1b" not in text
+    assert "dead_lettered" == last["kind"]
+    assert 1 == len(bench.ok("events", "--limit", "1").splitlines())
+
+
+def test_watch_ends_with_the_work(bench):
+    """For work that has ended it prints what happened and exits with 0 for done, 1 for failed."""
+    bench.enqueue(work_id="w1")
+    bench.finish("w1")
+    bench.enqueue(work_id="w2")
+    bench.fail("boom")
+
+    kinds = [line.split("\t")[1] for line in bench.ok("watch", "w1").splitlines()]
+    assert ["enqueued", "claimed", "committed"] == kinds
+    result = bench.invoke("watch", "w2")
+    assert (1, "roost: w2 is failed: boom\n") == (result.exit_code, result.stderr)
+
+
+# -- artifacts ---------------------------------------------------------------------------------
+
+
+def test_artifact_show_prints_the_exact_bytes(bench, tmp_path):
+    """The bytes come out as they are, to stdout or to a new file."""
+    data = b'{"a": 1}\n\xff\x00'
+    artifact_id = bench.provider.store.put(data, work_id="w1", ext="json").artifact_id
+
+    assert data == bench.invoke("artifact-show", artifact_id).stdout_bytes
+    target = tmp_path / "x"
+    assert "" == bench.ok("artifact-show", artifact_id, "--ext", "json", "--output", str(target))
+    assert data == target.read_bytes()
+
+
+def test_artifact_show_replaces_no_file_unasked(bench, tmp_path):
+    """--output refuses a file that is there; --force replaces it."""
+    artifact_id = bench.provider.store.put(b"new", work_id="w1").artifact_id
+    target = tmp_path / "x"
+    target.write_bytes(b"old")
+    words = ("artifact-show", artifact_id, "--output", str(target))
+    result = bench.invoke(*words)
+
+    assert (2, b"old") == (result.exit_code, target.read_bytes())
+    assert "--force replaces it" in result.stderr
+    bench.ok(*words, "--force")
+    assert b"new" == target.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "text"),
+    [
+        (["0" * 64], 1, "no artifact"),
+        (["../etc/passwd"], 2, "does not match"),
+        (["0" * 64, "--ext", "../x"], 2, "does not match"),
+    ],
+)
+def test_artifact_show_checks_its_words(bench, words, code, text):
+    """Ids and extensions are checked before any path is made of them."""
+    result = bench.invoke("artifact-show", *words)
+
+    assert (code, "") == (result.exit_code, result.stdout)
+    assert text in result.stderr or "there is no artifact" in result.stderr
+
+
+def test_artifact_show_insists_on_the_extension(bench):
+    """--ext json for what was stored as something else is an error."""
+    artifact_id = bench.provider.store.put(b"x", work_id="w1", ext="txt").artifact_id
+    result = bench.invoke("artifact-show", artifact_id, "--ext", "json")
+
+    assert 1 == result.exit_code
+    assert "is stored as txt, not as json" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("data", "code"), [(b"plain\n", 0), ("Ä\t".encode(), 0), (b"\x1b[2J", 2), (b"\xff", 2)]
+)
+def test_artifact_show_protects_a_terminal(bench, monkeypatch, data, code):
+    """What a terminal might obey is not printed to one."""
+    artifact_id = bench.provider.store.put(data, work_id="w1").artifact_id
+    monkeypatch.setattr(output, "on_terminal", lambda: True)
+    result = bench.invoke("artifact-show", artifact_id)
+
+    assert code == result.exit_code
+    assert (data if code == 0 else b"") == result.stdout_bytes
+
+
+# -- doctor, engines, plugins ------------------------------------------------------------------
+
+
+def test_engines_and_plugins_need_no_server(bench):
+    """They list what is loaded, as lines and as JSON."""
+    assert ["echo", "echo"] == bench.ok("engines").split("\t")[:2]
+    assert ["echo"] == [row["engine"] for row in bench.json("engines", "--json")]
+    lines = [line.split("\t") for line in bench.ok("plugins").splitlines()]
+    assert [["memory", "ok"], ["echo", "ok"]] == [line[:2] for line in lines]
+    assert "artifact_store backend" == lines[0][4]
+
+
+def test_doctor_exits_with_1_for_a_problem(bench):
+    """A backend in memory keeps nothing: that is a problem, and it is named."""
+    result = bench.invoke("doctor", "--json")
+    findings = json.loads(result.stdout)
+
+    assert 1 == result.exit_code
+    assert "persistence" in [one["subject"] for one in findings if one["level"] == "problem"]
+    assert "plugin echo" in [one["subject"] for one in findings if one["level"] == "ok"]
+
+
+def test_doctor_names_work_that_nobody_takes(bench):
+    """Queued work of an engine without a live worker is a warning."""
+    bench.enqueue(work_id="w1")
+
+    assert "no live worker offers it" in bench.invoke("doctor").stdout
+
+
+def test_doctor_goes_on_without_a_server(bench, monkeypatch):
+    """An unreachable server is one finding among the others, not the end."""
+
+    async def away():
+        raise BackendUnavailable("no server at redis://h: start one")
+
+    monkeypatch.setattr(bench.backend, "open", away)
+    result = bench.invoke("doctor")
+
+    assert 1 == result.exit_code
+    assert "problem\tserver\tno server at redis://h: start one" in result.stdout
+    assert "artifacts" in result.stdout
+
+
+@pytest.mark.parametrize("words", [["status", "w1"], ["list"], ["enqueue", "--engine", "echo"]])
+def test_unreachable_server_is_one_line(bench, monkeypatch, words):
+    """A server that does not answer exits with 1 and one line."""
+
+    async def away():
+        raise BackendUnavailable("no server at redis://h: start one")
+
+    monkeypatch.setattr(bench.backend, "open", away)
+    result = bench.invoke(*words)
+
+    assert (1, "", "roost: no server at redis://h: start one\n") == (
+        result.exit_code,
+        result.stdout,
+        result.stderr,
+    )
+
+
+def test_follow_goes_on_from_what_was_shown(bench):
+    """Events --follow prints what is there and then what happens, with nothing twice."""
+    bench.enqueue(work_id="w1")
+    seen = []
+
+    async def main():
+        async with bench.roost() as roost:
+            first = await roost.events("w1")
+            async for event in roost.follow("w1", after=first[-1].event_id):
+                seen.append(event.kind)
+                return
+
+    async def both():
+        task = asyncio.create_task(main())
+        await asyncio.sleep(0)
+        await asyncio.to_thread(bench.claim)
+        await task
+
+    asyncio.run(both())
+    assert ["claimed"] == seen

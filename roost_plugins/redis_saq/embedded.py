@@ -199,7 +199,7 @@ def parse_record(text: bytes) -> dict[str, Any] | None:
     """Return the record if it is whole and of a version that is known, else None."""
     try:
         record = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     kinds = {
         "socket": str,

@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 
+import attrs
 import pytest
 
 from roost_core.cli import output
@@ -263,8 +264,6 @@ def test_corrupt_work_is_told_and_listed(bench):
 
 
 def _corrupt(work):
-    import attrs
-
     work.new = attrs.evolve(work.new, item=b'{"schema":1,')
 
 

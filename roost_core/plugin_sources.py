@@ -303,12 +303,10 @@ def load(candidate: Candidate) -> object:
         return _made(found) if candidate.is_factory else _instance(found)
     except KeyboardInterrupt:
         raise
-    except PluginLoadError as error:
-        raise PluginLoadError(f"cannot load plugin {candidate.described}: {error}") from error
     except BaseException as error:
-        raise PluginLoadError(
-            f"cannot load plugin {candidate.described}: {cause(error)}"
-        ) from error
+        what = str(error) if isinstance(error, PluginLoadError) else cause(error)
+        line = " ".join(f"cannot load plugin {candidate.described}: {what}".split())
+        raise PluginLoadError(line) from error
 
 
 def _instance(found: Any) -> object:

@@ -74,6 +74,8 @@ class Claim:
     """A leased work item with everything needed to run its next step.
 
     ``committed_ms`` is when its snapshot was accepted, or None if it has none.
+    ``asked_at`` is this process's monotonic clock, in seconds, from before the
+    request went out: the lease cannot have begun earlier.
     """
 
     lease: Lease
@@ -86,6 +88,7 @@ class Claim:
     deadline_ms: int | None
     item: bytes = attrs.field(repr=False)
     snapshot: bytes | None = attrs.field(repr=False)
+    asked_at: float
 
 
 @attrs.frozen

@@ -56,7 +56,9 @@ class RedisSaqBackend(Backend):
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        #: The names of this queue's keys.
         self.keys = Keys(settings.redis_prefix, settings.namespace, settings.queue)
+        #: Where the server is.
         self.endpoint = Endpoint(settings)
         self._calls = Calls(self.endpoint)
         self._scripts = {
@@ -127,6 +129,7 @@ class RedisSaqBackend(Backend):
 
         :param was_idle: whether the worker may stand in the register of idle ones.
         """
+        asked_at = time.monotonic()
         next_wake, dead, rows = await self._call(
             "claim",
             request.worker_id,
@@ -137,7 +140,7 @@ class RedisSaqBackend(Backend):
             *(secrets.token_hex(8) for _ in range(request.limit)),
         )
         return ClaimBatch(
-            claims=tuple(records.claim(row, request.worker_id) for row in rows),
+            claims=tuple(records.claim(row, request.worker_id, asked_at) for row in rows),
             dead_letters=tuple(work_id.decode() for work_id in dead),
             next_wake_ms=None if next_wake < 0 else next_wake,
         )
@@ -243,9 +246,7 @@ class RedisSaqBackend(Backend):
         found: list[StoredWork] = []
         while rank >= 0 and len(found) < skip + query.limit:
             wanted = skip + query.limit - len(found)
-            rank, rows = await self._calls(
-                script, rank, wanted, reverse, query.engine or "", _SCAN
-            )
+            rank, rows = await self._calls(script, rank, wanted, reverse, query.engine or "", _SCAN)
             found.extend(records.stored_work(row) for row in rows)
         return found[skip:]
 
@@ -290,19 +291,19 @@ class RedisSaqBackend(Backend):
             if blocking is not None:
                 await blocking.aclose()
 
-    async def _events_after(self, after: str, limit: int) -> list[Event]:
+    async def _events_after(self, after: str, limit: int) -> Sequence[Event]:
         key = self.keys.key("events")
         with translated(self.endpoint.description):
-            entries = await self._calls.client.xrange(key, f"({after}", "+", max(limit, 100))
+            entries: Any = await self._calls.client.xrange(key, f"({after}", "+", max(limit, 100))
         return [records.event(entry) for entry in entries]
 
-    async def _newest_events(self, work_id: str | None, limit: int) -> list[Event]:
+    async def _newest_events(self, work_id: str | None, limit: int) -> Sequence[Event]:
         key = self.keys.key("events")
         found: list[Event] = []
         before = "+"
         while len(found) < limit:
             with translated(self.endpoint.description):
-                entries = await self._calls.client.xrevrange(key, before, "-", 1000)
+                entries: Any = await self._calls.client.xrevrange(key, before, "-", 1000)
             if not entries:
                 break
             before = f"({entries[-1][0].decode()}"
@@ -415,6 +416,9 @@ class _RedisRenewer(Renewer):
             args += (beat.work_id, beat.token, beat.heartbeat or b"")
         try:
             with translated(self._endpoint.description):
+                if self._client is None:
+                    # An answer that comes after the lease has expired is no use.
+                    self._client = self._endpoint.sync_client(lease_ttl_ms / 3000)
                 lost = self._evalsha(args)
         except BackendUnavailable:
             self.close()
@@ -425,8 +429,6 @@ class _RedisRenewer(Renewer):
     def _evalsha(self, args: Sequence[Any]) -> Any:
         import redis.exceptions
 
-        if self._client is None:
-            self._client = self._endpoint.sync_client()
         script = self._script
         try:
             return self._client.evalsha(script.sha, len(script.keys), *script.keys, *args)

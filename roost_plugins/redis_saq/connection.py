@@ -134,9 +134,13 @@ class Endpoint:
             return master
         return redis.asyncio.Redis.from_url(url, **options)
 
-    def sync_client(self) -> redis.Redis:
-        """Return a new synchronous client, for a thread of its own."""
+    def sync_client(self, timeout: float) -> redis.Redis:
+        """Return a new synchronous client, for a thread of its own.
+
+        :param timeout: seconds that an answer may take, at most ``COMMAND_TIMEOUT``.
+        """
         options = self._options(blocking=False)
+        options["socket_timeout"] = min(timeout, COMMAND_TIMEOUT)
         options["retry"] = redis.retry.Retry(redis.backoff.NoBackoff(), 0)
         url = self._url()
         if urlsplit(url).scheme == "redis+sentinel":

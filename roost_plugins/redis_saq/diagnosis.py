@@ -64,7 +64,9 @@ async def findings(client: Any, endpoint: Endpoint) -> Sequence[Finding]:
     """Look at version, persistence, eviction, memory, replication and clock."""
     info = await client.info()
     kind, version = server_version(info)
-    found = [Finding("ok", "server", f"{kind} {'.'.join(map(str, version))} at {endpoint.description}")]
+    found = [
+        Finding("ok", "server", f"{kind} {'.'.join(map(str, version))} at {endpoint.description}")
+    ]
     too_old = refused_version(info)
     if too_old:
         found.append(Finding("problem", "server", too_old))

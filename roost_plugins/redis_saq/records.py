@@ -43,7 +43,7 @@ def ack(answer: Sequence[Any], work_id: str) -> tuple[Ack, bool]:
     raise BackendError(f"unexpected answer about {work_id}: {answer!r:.200}")
 
 
-def claim(row: Sequence[Any], worker_id: str) -> Claim:
+def claim(row: Sequence[Any], worker_id: str, asked_at: float) -> Claim:
     """Read one claim of the ``claim`` script's answer."""
     (
         work_id,
@@ -79,6 +79,7 @@ def claim(row: Sequence[Any], worker_id: str) -> Claim:
         # A lost item is found out when it does not decode, with its id known.
         item=item or b"",
         snapshot=snapshot,
+        asked_at=asked_at,
     )
 
 

@@ -1,0 +1,57 @@
+"""Which results of an engine are accepted as the next snapshot: pure rules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+
+from roost_core.errors import InvalidInput, InvalidStepResult
+from roost_core.models import Artifact, Snapshot, WorkItem, check_seconds
+
+
+def accept(result: object, item: WorkItem, version: int) -> Snapshot:
+    """Return an engine's result as the snapshot to commit.
+
+    The version becomes ``version + 1``, whatever the engine wrote there, and the
+    times are left to the server. A finished snapshot has no delay.
+
+    :raises InvalidStepResult: in one line, what the engine returned instead.
+    """
+    if not isinstance(result, Snapshot):
+        hint = "; did a branch forget its return?" if result is None else ""
+        raise InvalidStepResult(
+            f"engine {item.engine} returned {_shown(result)}, not a Snapshot{hint}"
+        )
+    if (result.work_id, result.engine) != (item.work_id, item.engine):
+        raise InvalidStepResult(
+            f"engine {item.engine} returned a snapshot of {result.work_id} ({result.engine}), "
+            f"not of {item.work_id}: make it with snapshot.evolve(...)"
+        )
+    if not isinstance(result.data, Mapping):
+        raise InvalidStepResult(f"engine {item.engine}: data must be an object")
+    if not all(isinstance(one, Artifact) for one in result.artifacts):
+        raise InvalidStepResult(
+            f"engine {item.engine}: artifacts must hold what context.artifacts.put_… returned"
+        )
+    if not isinstance(result.is_finished, bool) or not isinstance(result.step, str):
+        raise InvalidStepResult(f"engine {item.engine}: is_finished or step has another type")
+    try:
+        delay = check_seconds(result.next_step_delay_seconds or 0, "next_step_delay_seconds")
+    except InvalidInput as error:
+        raise InvalidStepResult(f"engine {item.engine}: {error}") from error
+    return attrs.evolve(
+        result,
+        version=version + 1,
+        artifacts=tuple(result.artifacts),
+        next_step_delay_seconds=None if result.is_finished or not delay else delay,
+        created_at=None,
+        updated_at=None,
+        finished_at=None,
+    )
+
+
+def _shown(result: object) -> str:
+    if result is None:
+        return "None"
+    return f"a {type(result).__name__}"

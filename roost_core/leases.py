@@ -1,0 +1,190 @@
+"""Keeping leases: one thread renews all of a worker's, whatever the event loop does.
+
+The server decides who holds a lease. On this side two clocks guard against
+believing in one for too long: the keeper's thread renews every third of the
+time to live and reports what the server says is lost, and each hold stops
+trusting itself when its time is over by this process's monotonic clock, counted
+from before the request went out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from roost_core import codec
+from roost_core.backend import Beat, Renewer
+from roost_core.errors import BackendError
+from roost_core.models import Heartbeat, Lease, WorkerInfo
+
+_log = logging.getLogger("roost.leases")
+
+#: Heartbeats of engines are sent at once, but not more often than this. Seconds.
+_BEAT_SPACING: Final = 1.0
+
+
+class Hold:
+    """A lease as its holder sees it. All but the attributes named for the thread is the loop's.
+
+    :ivar lease: the lease.
+    :ivar lost: why it is not trusted any more, or None.
+    :ivar trusted_until: by the monotonic clock, in seconds.
+    :ivar step_deadline: when the step in flight must have ended, by the monotonic
+        clock; the thread does not renew for one that is far beyond it.
+    """
+
+    def __init__(self, lease: Lease, asked_at: float, ttl: float) -> None:
+        self.lease = lease
+        self.lost: str | None = None
+        self.trusted_until = asked_at + ttl
+        self.step_deadline = float("inf")
+        self.heartbeat: bytes | None = None
+        self._ttl = ttl
+        self._scope: asyncio.Timeout | None = None
+        self._loop = asyncio.get_running_loop()
+        self._timer = self._loop.call_later(ttl, self._check_trust)
+
+    def extend(self, asked_at: float) -> None:
+        """Trust the lease anew: a request that went out at ``asked_at`` has extended it."""
+        self.trusted_until = max(self.trusted_until, asked_at + self._ttl)
+
+    def begin_step(self, scope: asyncio.Timeout, seconds: float) -> None:
+        """Let ``scope`` end the step that begins now: after ``seconds``, or if the lease is lost."""
+        self._scope = scope
+        self.step_deadline = time.monotonic() + seconds
+
+    def end_step(self) -> None:
+        """Take note that the step has ended."""
+        self._scope = None
+        self.step_deadline = float("inf")
+
+    def mark_lost(self, reason: str) -> None:
+        """Stop trusting the lease, and end the step in flight."""
+        if self.lost is not None:
+            return
+        self.lost = reason
+        if self._scope is not None:
+            # An already expired scope refuses; then the step is being ended anyway.
+            with contextlib.suppress(RuntimeError):
+                self._scope.reschedule(self._loop.time())
+
+    def close(self) -> None:
+        """Forget the timer: the lease is given back."""
+        self._timer.cancel()
+
+    def _check_trust(self) -> None:
+        left = self.trusted_until - time.monotonic()
+        if left > 0:
+            self._timer = self._loop.call_later(left, self._check_trust)
+        else:
+            self.mark_lost("it could not be renewed in time")
+
+
+class LeaseKeeper:
+    """Renews every hold of one worker from a thread of its own, and announces the worker."""
+
+    def __init__(self, renewer: Renewer, info: WorkerInfo) -> None:
+        self._renewer = renewer
+        self._info = codec.encode_model(info)
+        self._ttl = info.lease_ttl_seconds
+        self._loop = asyncio.get_running_loop()
+        self._holds: dict[str, Hold] = {}
+        self._changed = threading.Condition()
+        self._beat_waits = False
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="roost-leases", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread; it announces the worker at once."""
+        self._thread.start()
+
+    async def close(self) -> None:
+        """Stop renewing, and wait for the thread to end."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        await asyncio.to_thread(self._thread.join, self._ttl)
+
+    def hold(self, lease: Lease, asked_at: float) -> Hold:
+        """Begin to keep a lease that was asked for at ``asked_at`` (monotonic seconds)."""
+        hold = Hold(lease, asked_at, self._ttl)
+        with self._changed:
+            self._holds[lease.token] = hold
+        return hold
+
+    def let_go(self, hold: Hold) -> None:
+        """Stop keeping a lease; what the thread still hears of it is of no interest."""
+        hold.close()
+        with self._changed:
+            self._holds.pop(hold.lease.token, None)
+
+    def beat(self, hold: Hold, heartbeat: Heartbeat) -> None:
+        """Send an engine's heartbeat soon. Safe from any thread."""
+        with self._changed:
+            hold.heartbeat = codec.encode_model(heartbeat)
+            self._beat_waits = True
+            self._changed.notify()
+
+    # -- the thread ------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        failures = 0
+        while True:
+            began = time.monotonic()
+            try:
+                self._renew(began)
+                failures = 0
+            except BackendError as error:
+                failures += 1
+                if failures == 1:
+                    _log.warning("leases cannot be renewed, trying again: %s", error)
+            except Exception:  # noqa: BLE001 - a thread that ended would lose every lease
+                failures += 1
+                _log.exception("leases cannot be renewed, trying again")
+            pause = self._ttl / 3 if not failures else min(self._ttl / 10, 1.0)
+            if self._wait(began + pause, began + min(_BEAT_SPACING, pause)):
+                break
+        with contextlib.suppress(Exception):
+            self._renewer.close()
+
+    def _wait(self, renew_at: float, beat_at: float) -> bool:
+        """Wait for the next renewal, or for a heartbeat to send; return whether it is over."""
+        with self._changed:
+            while not self._closed:
+                until = beat_at if self._beat_waits else renew_at
+                left = until - time.monotonic()
+                if left <= 0:
+                    break
+                self._changed.wait(left)
+            return self._closed
+
+    def _renew(self, now: float) -> None:
+        with self._changed:
+            self._beat_waits = False
+            holds = [
+                hold
+                for hold in self._holds.values()
+                # A step so far beyond its time hangs, or hangs the whole loop: let others have it.
+                if hold.lost is None and now < hold.step_deadline + self._ttl
+            ]
+            beats = [Beat(h.lease.work_id, h.lease.token, h.heartbeat) for h in holds]
+            for hold in holds:
+                hold.heartbeat = None
+        lost = set(self._renewer.renew(self._info, beats, round(self._ttl * 1000)))
+        self._report(holds, lost, now)
+
+    def _report(self, holds: Sequence[Hold], lost: set[str], asked_at: float) -> None:
+        def tell() -> None:
+            for hold in holds:
+                if hold.lease.token not in lost:
+                    hold.extend(asked_at)
+                elif hold.lease.token in self._holds:
+                    hold.mark_lost("somebody else owns the work now")
+
+        with contextlib.suppress(RuntimeError):  # The loop has ended: so have the holds.
+            self._loop.call_soon_threadsafe(tell)

@@ -1,0 +1,182 @@
+"""A worker process: lanes that step work, a thread that keeps leases, an orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import re
+import secrets
+import socket
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import roost_core
+from roost_core.backend import ArtifactStore, Backend, Claim, ServePlan
+from roost_core.errors import BackendError, PluginError, RoostError, UnknownEngine
+from roost_core.leases import LeaseKeeper
+from roost_core.models import WorkerInfo
+from roost_core.settings import Settings
+from roost_core.stepper import Stepper
+from roost_core.workspaces import Workspaces
+
+if TYPE_CHECKING:
+    from roost_core.plugins import Plugins
+
+_log = logging.getLogger("roost.worker")
+
+#: How many terminal work items one call of the purge removes.
+_PURGE_AT_ONCE: Final = 500
+#: How long a worker that ends tries to strike itself from the register. Seconds.
+_RETIRE_SECONDS: Final = 3.0
+
+
+class Worker:
+    """Runs work of some engines until it is told to stop. The backend is open and stays so."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        plugins: Plugins,
+        backend: Backend,
+        store: ArtifactStore,
+        *,
+        engines: Sequence[str] | None = None,
+        concurrency: int | None = None,
+        burst: bool = False,
+    ) -> None:
+        """Choose the engines.
+
+        :param engines: ids, or None for all that the plugins offer.
+        :param concurrency: how many work items at a time; the setting if not given.
+        :param burst: end when nothing is ready.
+        :raises UnknownEngine: no plugin offers one of ``engines``.
+        :raises PluginError: there is no engine at all.
+        """
+        offered = plugins.engines()
+        if not offered:
+            raise PluginError("no plugin offers an engine: name one with --plugin")
+        missing = sorted(set(engines or ()) - set(offered))
+        if missing:
+            raise UnknownEngine(
+                f"no plugin offers engine {', '.join(missing)}; "
+                f"there are: {', '.join(sorted(offered))}"
+            )
+        self._settings = settings
+        self._plugins = plugins
+        self._backend = backend
+        self._store = store
+        self._burst = burst
+        self._stopping = asyncio.Event()
+        self._running: dict[asyncio.Task[Any], str] = {}
+        self._observers = plugins.observers()
+        self._workspaces = Workspaces(settings.workspace_source, settings.home / "workspaces")
+        self._engines = {name: offered[name] for name in sorted(engines or offered)}
+        self.info = WorkerInfo(
+            worker_id=new_worker_id(),
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            engines=tuple(self._engines),
+            concurrency=concurrency or settings.concurrency,
+            lease_ttl_seconds=settings.lease_ttl,
+            roost_version=roost_core.__version__,
+            started_at=datetime.now(UTC),
+        )
+
+    @property
+    def worker_id(self) -> str:
+        """This worker's id, new at every start."""
+        return self.info.worker_id
+
+    @property
+    def running(self) -> list[str]:
+        """The work items that are being stepped now."""
+        return list(self._running.values())
+
+    def stop(self) -> None:
+        """Take no more work and let the steps in flight end, within the drain timeout."""
+        self._stopping.set()
+
+    def abort(self) -> None:
+        """Stop, and cancel the steps in flight now; their work is given back."""
+        self._stopping.set()
+        for task in list(self._running):
+            task.cancel()
+
+    async def run(self) -> None:
+        """Work until stopped; on return all work is given back and the worker is retired."""
+        keeper = LeaseKeeper(self._backend.renewer(), self.info)
+        stepper = Stepper(
+            settings=self._settings,
+            engines=self._engines,
+            observers=self._observers,
+            around_step=self._plugins.around_step(),
+            backend=self._backend,
+            store=self._store,
+            workspaces=self._workspaces,
+            keeper=keeper,
+            is_stopping=self._stopping.is_set,
+        )
+        plan = ServePlan(
+            worker_id=self.info.worker_id,
+            engines=self.info.engines,
+            concurrency=self.info.concurrency,
+            lease_ttl_ms=round(self._settings.lease_ttl * 1000),
+            drain_timeout=self._settings.drain_timeout,
+            burst=self._burst,
+            stopping=self._stopping,
+        )
+
+        async def handle(claim: Claim) -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            self._running[task] = claim.lease.work_id
+            try:
+                await stepper.run(claim)
+            finally:
+                del self._running[task]
+
+        keeper.start()
+        try:
+            await self._observers.notify("on_worker_start", worker=self.info)
+            await self._backend.serve(plan, handle, stepper.dead_lettered, self._upkeep)
+        finally:
+            await keeper.close()
+            await self._retire()
+            await self._observers.notify("on_worker_stop", worker=self.info)
+
+    async def _retire(self) -> None:
+        try:
+            async with asyncio.timeout(_RETIRE_SECONDS):
+                await self._backend.retire(self.info.worker_id)
+        except (BackendError, TimeoutError) as error:
+            _log.warning("cannot strike %s from the register: %s", self.info.worker_id, error)
+
+    async def _upkeep(self) -> None:
+        """Purge what is over its retention, with its artifacts and workspaces."""
+        settings = self._settings
+        letters = settings.dead_letter_retention
+        while not self._stopping.is_set():
+            gone = await self._backend.purge(
+                round(settings.retention * 1000),
+                None if letters is None else round(letters * 1000),
+                _PURGE_AT_ONCE,
+            )
+            for work_id in gone:
+                await asyncio.to_thread(self._forget, work_id)
+            if len(gone) < _PURGE_AT_ONCE:
+                return
+
+    def _forget(self, work_id: str) -> None:
+        for forget in (self._store.forget, self._workspaces.remove):
+            try:
+                forget(work_id)
+            except (RoostError, OSError) as error:
+                _log.warning("%s is purged, but something of it is left: %s", work_id, error)
+
+
+def new_worker_id() -> str:
+    """Make a worker id: readable, and new at every start, also where pods share a name."""
+    host = re.sub(r"[^A-Za-z0-9_.-]", "-", socket.gethostname())[:24]
+    return f"{host}-{os.getpid()}-{secrets.token_hex(4)}"

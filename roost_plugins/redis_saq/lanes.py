@@ -1,0 +1,284 @@
+"""When a worker claims: as often as there is something to take, and no more.
+
+Free lanes wait here. One claim serves all of them. A claim that brings less than
+they could take registers the worker as idle with the server, in the same script,
+and from then on it claims again only when
+
+- a message says that there is work for one of its engines,
+- the next due time or lease expiry comes, which the claim has told,
+- a lane of its own has ended a lease and learned that something is ready, or
+- a while has passed, in case that a message was lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+from roost_core.backend import Claim, ClaimBatch, ClaimRequest, ListQuery, ServePlan, StoredWork
+from roost_core.errors import BackendError, LeaseLost
+from roost_core.models import State
+from roost_plugins.redis_saq.connection import translated
+
+if TYPE_CHECKING:
+    from roost_plugins.redis_saq.backend import RedisSaqBackend
+
+_log = logging.getLogger("roost.worker")
+
+#: An idle worker asks by itself this often, at least. Seconds.
+_ASK_AGAIN: Final = 5.0
+#: Waits after a failed claim: from, to. Seconds.
+_BACKOFF: Final = (0.05, 2.0)
+#: How long closing waits for a claim that is under way. Seconds.
+_CLOSE_GRACE: Final = 2.0
+
+
+class Lanes:
+    """The free lanes of one worker, and the loop that claims for them."""
+
+    def __init__(
+        self,
+        backend: RedisSaqBackend,
+        plan: ServePlan,
+        on_dead_letters: Callable[[Sequence[str]], Awaitable[None]],
+    ) -> None:
+        self._backend = backend
+        self._plan = plan
+        self._on_dead_letters = on_dead_letters
+        self._free: deque[asyncio.Future[Claim | None]] = deque()
+        self._lane_came = asyncio.Event()
+        #: Set while a claim might bring something that the last one did not.
+        self._news = asyncio.Event()
+        self._news.set()
+        self._alarm = 0.0
+        self._was_idle = False
+        self._ended: set[str] = set()
+        self._in_flight = 0
+        self._closing = False
+        self._tasks: list[asyncio.Task[None]] = []
+        self._ask_again = min(_ASK_AGAIN, plan.lease_ttl_ms / 3000)
+
+    @property
+    def engines(self) -> tuple[str, ...]:
+        """The engines that this worker runs."""
+        return self._plan.engines
+
+    @property
+    def name(self) -> str:
+        """The queue's name."""
+        return self._backend.keys.tag
+
+    async def counts(self) -> Mapping[State, int]:
+        """Return how many work items are in each state."""
+        return await self._backend.counts()
+
+    async def read(self, work_id: str) -> StoredWork | None:
+        """Return one work item."""
+        return await self._backend.read(work_id)
+
+    async def page(self, offset: int, limit: int) -> Sequence[StoredWork]:
+        """Return a page of all work items."""
+        return await self._backend.list(ListQuery(limit=limit, offset=offset))
+
+    @property
+    def standing_engines(self) -> str:
+        """What a script registers when a lane becomes free; empty while the worker stops."""
+        if self._plan.stopping.is_set() or self._plan.burst:
+            return ""
+        self._was_idle = True
+        return " ".join(self._plan.engines)
+
+    def start(self) -> None:
+        """Begin to claim and to listen."""
+        self._tasks = [asyncio.create_task(self._claim_loop()), asyncio.create_task(self._listen())]
+
+    async def close(self) -> None:
+        """Stop claiming and listening; free lanes stay where they are until cancelled."""
+        self._closing = True
+        self._news.set()
+        self._lane_came.set()
+        if self._tasks:
+            # A claim under way is waited for: leases that it took would otherwise be nobody's.
+            await asyncio.wait(self._tasks[:1], timeout=_CLOSE_GRACE)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+
+    async def next_claim(self) -> Claim | None:
+        """Wait, as a free lane, for the next claim; None when a burst is over."""
+        place: asyncio.Future[Claim | None] = asyncio.get_running_loop().create_future()
+        self._free.append(place)
+        self._lane_came.set()
+        try:
+            return await place
+        except asyncio.CancelledError:
+            if place.done() and not place.cancelled() and (claim := place.result()):
+                self._in_flight -= 1
+                # Nobody will run it: a lane that was just given work is being ended.
+                await asyncio.shield(self._give_back(claim))
+            raise
+
+    def lease_ended(self, token: str, *, claim_again: bool, due_in_ms: int | None) -> None:
+        """Take note that a lease was given back by a script that told what is next."""
+        self._ended.add(token)
+        if claim_again or self._plan.burst:
+            self._news.set()
+        if due_in_ms is not None:
+            self._set_alarm(due_in_ms)
+
+    def lane_done(self, claim: Claim) -> None:
+        """Take note that a lane is through with a claim, whatever has become of it."""
+        self._in_flight -= 1
+        if claim.lease.token in self._ended:
+            self._ended.discard(claim.lease.token)
+        else:
+            # The lease was lost, or nobody knows: look.
+            self._news.set()
+
+    @property
+    def _is_over(self) -> bool:
+        return self._closing or self._plan.stopping.is_set()
+
+    # -- claiming --------------------------------------------------------------------------
+
+    async def _claim_loop(self) -> None:
+        failures = 0
+        while not self._is_over:
+            self._drop_cancelled()
+            if not self._free:
+                self._lane_came.clear()
+                await self._lane_came.wait()
+                continue
+            await self._wait_for_news()
+            self._drop_cancelled()
+            if not self._free or self._is_over:
+                continue
+            self._news.clear()
+            try:
+                batch = await self._claim(len(self._free))
+                failures = 0
+            except Exception as error:  # noqa: BLE001 - whatever it is, the worker must live on
+                failures += 1
+                _report("cannot claim", error, failures)
+                await asyncio.sleep(_backoff(failures))
+                self._news.set()
+                continue
+            await self._hand_out(batch)
+
+    async def _claim(self, limit: int) -> ClaimBatch:
+        request = ClaimRequest(
+            worker_id=self._plan.worker_id,
+            engines=self._plan.engines,
+            limit=limit,
+            lease_ttl_ms=self._plan.lease_ttl_ms,
+        )
+        asked_at = time.monotonic()
+        batch = await self._backend.claim(request, was_idle=self._was_idle)
+        self._was_idle = len(batch.claims) < limit
+        self._alarm = asked_at + self._ask_again
+        if batch.next_wake_ms == 0:
+            self._news.set()
+        elif batch.next_wake_ms is not None:
+            self._set_alarm(batch.next_wake_ms)
+        return batch
+
+    async def _hand_out(self, batch: ClaimBatch) -> None:
+        for claim in batch.claims:
+            self._drop_cancelled()
+            if self._free and not self._is_over:
+                self._in_flight += 1
+                self._free.popleft().set_result(claim)
+            else:
+                await self._give_back(claim)
+        if batch.dead_letters:
+            await self._on_dead_letters(batch.dead_letters)
+        # A lane in flight may still make more work ready, so the burst is not over before the last.
+        if self._plan.burst and not (batch.claims or self._in_flight or self._news.is_set()):
+            while self._free:
+                place = self._free.popleft()
+                if not place.done():
+                    place.set_result(None)
+
+    async def _give_back(self, claim: Claim) -> None:
+        with contextlib.suppress(BackendError, LeaseLost):
+            await self._backend.interrupt(claim.lease, "i0", "no lane took it", None)
+
+    def _drop_cancelled(self) -> None:
+        while self._free and self._free[0].done():
+            self._free.popleft()
+
+    async def _wait_for_news(self) -> None:
+        """Wait until a claim might bring something."""
+        if self._news.is_set():
+            # Lanes that become free in this same turn of the loop join the claim.
+            await asyncio.sleep(0)
+            return
+        while (left := self._alarm - time.monotonic()) > 0:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self._news.wait()
+                    return
+
+    def _set_alarm(self, in_ms: int) -> None:
+        # One millisecond more: the server counts whole ones, and a moment early is a claim lost.
+        at = time.monotonic() + (in_ms + 1) / 1000
+        if at < self._alarm:
+            self._alarm = at
+            if self._free:
+                # Whoever waits for the old alarm has to look again. A claim then costs nothing
+                # extra: the wait goes on if this is not yet due.
+                self._rearm()
+
+    def _rearm(self) -> None:
+        delay = max(0.0, self._alarm - time.monotonic())
+        asyncio.get_running_loop().call_later(delay, self._news.set)
+
+    # -- listening -------------------------------------------------------------------------
+
+    async def _listen(self) -> None:
+        """Hear the server's messages; after each break, look for what was missed."""
+        failures = 0
+        while True:
+            client = None
+            try:
+                client = self._backend.endpoint.client(blocking=True)
+                channel = self._backend.keys.wake_channel(self._plan.worker_id)
+                with translated(self._backend.endpoint.description):
+                    async with client.pubsub() as messages:
+                        await messages.subscribe(channel)
+                        self._news.set()
+                        failures = 0
+                        while True:
+                            await messages.get_message(
+                                ignore_subscribe_messages=False, timeout=None
+                            )
+                            self._news.set()
+            except Exception as error:  # noqa: BLE001 - whatever it is, the worker must live on
+                failures += 1
+                _report("cannot listen for work", error, failures)
+                await asyncio.sleep(_backoff(failures))
+            finally:
+                if client is not None:
+                    with contextlib.suppress(Exception):
+                        await client.aclose()
+
+
+def _report(what: str, error: Exception, failures: int) -> None:
+    """Log the first failure of a row; one that is not the server's doing with its traceback."""
+    if not isinstance(error, BackendError):
+        _log.error("%s, trying again", what, exc_info=error)
+    elif failures == 1:
+        _log.warning("%s, trying again: %s", what, error)
+
+
+def _backoff(failures: int) -> float:
+    low, high = _BACKOFF
+    grown: float = low * 2 ** min(failures, 10)
+    return min(high, grown) * random.uniform(0.5, 1)  # noqa: S311 - jitter

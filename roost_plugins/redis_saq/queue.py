@@ -1,0 +1,237 @@
+"""SAQ's worker over Roost's claims; the one module that imports ``saq``.
+
+SAQ runs the lanes: as many tasks as the worker's concurrency, each taking a job
+from a queue and awaiting its function, with upkeep beside them. Its queue here is
+ours: ``dequeue`` waits for a claim, the job carries the claim, and what becomes
+of the job is already durable when its function returns, so the calls with which
+SAQ would write a job's fate to Redis do nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from saq import Job, Queue, Status, Worker
+
+from roost_core.backend import Claim, ServePlan, StoredWork
+from roost_core.models import State
+
+if TYPE_CHECKING:
+    from saq.types import CountKind, QueueInfo, WorkerInfo
+
+    from roost_plugins.redis_saq.lanes import Lanes
+
+_log = logging.getLogger("roost.worker")
+
+#: How often upkeep (the purge) runs. Seconds.
+_UPKEEP_EVERY = 60
+#: SAQ's timers that have nothing to do here still tick; once a day will do. Seconds.
+_SELDOM = 86_400
+#: How long a cancelled step may take to end. Seconds.
+_CANCEL_GRACE = 5.0
+
+_STATUS = {
+    State.RUNNING: Status.ACTIVE,
+    State.DONE: Status.COMPLETE,
+    State.FAILED: Status.FAILED,
+    State.CANCELLED: Status.ABORTED,
+}
+
+
+@dataclasses.dataclass(eq=False, repr=False)
+class ClaimJob(Job):
+    """A job that stands for a claim."""
+
+    claim: Claim | None = None
+
+    def info(self, full: bool = False) -> str:  # noqa: ARG002 - SAQ's signature
+        """Return a short text: SAQ makes it for each job, whether it is logged or not."""
+        return self.key
+
+
+class RoostQueue(Queue):
+    """SAQ's queue interface over the lanes of one worker."""
+
+    def __init__(self, lanes: Lanes, name: str, upkeep: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(name, None, None)
+        self._lanes = lanes
+        self._upkeep = upkeep
+
+    async def dequeue(self, timeout: float = 0.0, poll_interval: float = 0.0) -> Job | None:  # noqa: ARG002 - SAQ's signature
+        """Wait for a claim; None ends a lane of a burst."""
+        claim = await self._lanes.next_claim()
+        if claim is None:
+            return None
+        return ClaimJob(
+            function="run",
+            key=claim.lease.work_id,
+            queue=self,
+            timeout=0,
+            retries=1,
+            claim=claim,
+        )
+
+    async def update(self, job: Job, **kwargs: Any) -> None:
+        """Do nothing: the claim is on record already."""
+
+    async def finish(self, job: Job, status: Status, **kwargs: Any) -> None:  # noqa: ARG002 - SAQ's signature
+        """Count; the work item's own fate is on record already."""
+        if status == Status.COMPLETE:
+            self.complete += 1
+
+    async def retry(self, job: Job, error: str | None) -> None:
+        """Say what happened; a claim that is not given back comes back when its lease expires."""
+        _log.error("the lane of %s ended: %s", job.key, error)
+        self.retried += 1
+
+    async def sweep(self, lock: int = 60, abort: float = 5.0) -> list[str]:  # noqa: ARG002 - SAQ's signature
+        """Run the upkeep: expired leases need no sweep, each claim looks for them."""
+        await self._upkeep()
+        return []
+
+    async def disconnect(self) -> None:
+        """Do nothing: the connections are the backend's."""
+
+    async def info(self, jobs: bool = False, offset: int = 0, limit: int = 10) -> QueueInfo:  # noqa: ARG002 - SAQ's signature
+        """Return the queue's counts."""
+        return {
+            "workers": {},
+            "name": self.name,
+            "queued": await self.count("queued"),
+            "active": await self.count("active"),
+            "scheduled": await self.count("incomplete"),
+            "jobs": [],
+        }
+
+    async def count(self, kind: CountKind) -> int:
+        """Count work items: ready ones, leased ones, or all that are not terminal."""
+        counts = await self._lanes.counts()
+        if kind == "queued":
+            return counts[State.QUEUED]
+        if kind == "active":
+            return counts[State.RUNNING]
+        return sum(count for state, count in counts.items() if not state.is_terminal)
+
+    async def job(self, job_key: str) -> Job | None:
+        """Return a work item as a job."""
+        work = await self._lanes.read(job_key)
+        return None if work is None else self._as_job(work)
+
+    async def jobs(self, job_keys: Iterable[str]) -> list[Job | None]:
+        """Return work items as jobs."""
+        return [await self.job(key) for key in job_keys]
+
+    async def iter_jobs(
+        self,
+        statuses: list[Status] = list(Status),  # noqa: B006 - SAQ's signature
+        batch_size: int = 100,
+    ) -> AsyncIterator[Job]:
+        """Yield every work item that has one of the statuses, as a job."""
+        offset = 0
+        while page := await self._lanes.page(offset, batch_size):
+            offset += len(page)
+            for work in page:
+                job = self._as_job(work)
+                if job.status in statuses:
+                    yield job
+
+    def _as_job(self, work: StoredWork) -> Job:
+        return Job(
+            function=work.engine,
+            key=work.work_id,
+            queue=self,
+            attempts=work.attempts,
+            status=_STATUS.get(work.state, Status.QUEUED),
+        )
+
+    async def write_worker_info(self, worker_id: str, info: WorkerInfo, ttl: int) -> None:
+        """Do nothing: each renewal of the leases announces the worker."""
+
+    async def abort(self, job: Job, error: str, ttl: float = 5) -> None:  # noqa: ARG002 - SAQ's signature
+        """Refuse: a work item is not ended behind its record's back."""
+        raise RuntimeError(f"{job.key} is a work item: SAQ cannot abort it")
+
+    async def _update(self, job: Job, status: Status | None = None, **kwargs: Any) -> None:
+        """Do nothing, as :meth:`update`."""
+
+    async def _retry(self, job: Job, error: str | None) -> None:
+        """Do nothing, as :meth:`retry`."""
+
+    async def _finish(
+        self, job: Job, status: Status, *, result: Any = None, error: str | None = None
+    ) -> None:
+        """Do nothing, as :meth:`finish`."""
+
+    async def _enqueue(self, job: Job) -> Job | None:
+        """Refuse: a work item needs more than a job has."""
+        raise RuntimeError(f"{job.function}: enqueue work with Roost's client")
+
+
+class LaneWorker(Worker[Any]):
+    """SAQ's worker without its signal handlers: the process's signals are the core's."""
+
+    SIGNALS: list[Any] = []  # noqa: RUF012 - SAQ declares it so
+
+
+async def run_lanes(
+    lanes: Lanes,
+    plan: ServePlan,
+    handle: Callable[[Claim], Awaitable[None]],
+    upkeep: Callable[[], Awaitable[None]],
+) -> None:
+    """Run the lanes until ``plan.stopping`` is set and those in flight have drained."""
+    in_flight: set[asyncio.Task[Any]] = set()
+
+    async def run(context: dict[str, Any]) -> None:
+        claim: Claim = context["job"].claim
+        task = asyncio.current_task()
+        assert task is not None
+        in_flight.add(task)
+        try:
+            await handle(claim)
+        finally:
+            in_flight.discard(task)
+            lanes.lane_done(claim)
+
+    worker = LaneWorker(
+        RoostQueue(lanes, lanes.name, upkeep),
+        [("run", run)],
+        id=plan.worker_id,
+        concurrency=plan.concurrency,
+        timers={
+            "schedule": _SELDOM,
+            "worker_info": _SELDOM,
+            "sweep": _UPKEEP_EVERY,
+            "abort": _SELDOM,
+        },
+        dequeue_timeout=1.0,  # SAQ wants one in a burst; ours is not by time
+        burst=plan.burst,
+    )
+    lanes.start()
+    running = asyncio.create_task(worker.start())
+    stopping = asyncio.create_task(plan.stopping.wait())
+    try:
+        await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        await lanes.close()
+        await _drain(in_flight, plan.drain_timeout)
+    finally:
+        stopping.cancel()
+        for task in list(in_flight):
+            task.cancel()
+        if in_flight:
+            # A step that does not end when it is cancelled is left behind; its lease runs out.
+            await asyncio.wait(in_flight, timeout=_CANCEL_GRACE)
+        worker.event.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+
+
+async def _drain(in_flight: set[asyncio.Task[Any]], timeout: float) -> None:
+    """Wait for the steps in flight, so long as they may take."""
+    if in_flight:
+        await asyncio.wait(set(in_flight), timeout=timeout)

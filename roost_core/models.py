@@ -250,14 +250,18 @@ class Snapshot:
         """Make the next snapshot: this one with ``changes``.
 
         A delay is not inherited: without ``next_step_delay_seconds`` the next
-        step follows at once.
+        step follows at once. The label ``step`` is, except that ``init`` becomes
+        ``step``, and ``done`` if the work is finished.
         """
         changes.setdefault("next_step_delay_seconds", None)
+        if changes.get("is_finished"):
+            changes.setdefault("step", "done")
+        elif self.step == "init":
+            changes.setdefault("step", "step")
         return attrs.evolve(self, **changes)
 
     def finish(self, **changes: Any) -> Snapshot:
-        """Make the last snapshot: finished, its step labelled ``done`` unless given."""
-        changes.setdefault("step", "done")
+        """Make the last snapshot: finished, and labelled ``done`` unless given."""
         return self.evolve(is_finished=True, **changes)
 
 

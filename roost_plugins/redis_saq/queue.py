@@ -86,7 +86,8 @@ class RoostQueue(Queue):
 
     async def retry(self, job: Job, error: str | None) -> None:
         """Say what happened; a claim that is not given back comes back when its lease expires."""
-        _log.error("the lane of %s ended: %s", job.key, error)
+        level = logging.DEBUG if error == "cancelled" else logging.ERROR
+        _log.log(level, "the lane of %s ended: %s", job.key, error)
         self.retried += 1
 
     async def sweep(self, lock: int = 60, abort: float = 5.0) -> list[str]:  # noqa: ARG002 - SAQ's signature
@@ -211,6 +212,7 @@ async def run_lanes(
         },
         dequeue_timeout=1.0,  # SAQ wants one in a burst; ours is not by time
         burst=plan.burst,
+        shutdown_grace_period_s=1,
     )
     lanes.start()
     running = asyncio.create_task(worker.start())
@@ -227,6 +229,9 @@ async def run_lanes(
             # A step that does not end when it is cancelled is left behind; its lease runs out.
             await asyncio.wait(in_flight, timeout=_CANCEL_GRACE)
         worker.event.set()
+        # Idle lanes and upkeep have nothing to finish; SAQ would wait for them.
+        for task in list(worker.tasks):
+            task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await running
 

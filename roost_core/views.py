@@ -125,8 +125,8 @@ def snapshot(stored: StoredWork) -> Snapshot | None:
     try:
         return codec.decode_snapshot(
             stored.snapshot,
-            created_ms=stored.started_ms,
-            updated_ms=stored.updated_ms,
+            created_ms=stored.created_ms,
+            updated_ms=stored.committed_ms,
             finished_ms=stored.finished_ms,
         )
     except CorruptRecord as error:

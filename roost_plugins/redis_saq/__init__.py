@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 _SCHEMES = ("redis://", "rediss://", "unix://", "redis+sentinel://")
 
 
-@hookimpl
-def backend(settings: Settings) -> Backend | None:
+# Not named after the hook: importing the submodule ``backend`` would replace it.
+@hookimpl(specname="backend")
+def provide_backend(settings: Settings) -> Backend | None:
     """Take Redis URLs, and an empty one: that is the embedded server."""
     if settings.redis_url and not settings.redis_url.startswith(_SCHEMES):
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -13,9 +14,11 @@ from hypothesis import strategies as st
 from roost_core import plugin_sources
 from roost_core.errors import PluginLoadError
 from roost_core.plugin_sources import Candidate, Source
-from tests.unit.plugin_samples import Install, Write
 
-pytest_plugins = ["tests.unit.plugin_samples"]
+if TYPE_CHECKING:  # pytest imports it first, to explain its assertions
+    from tests.unit.plugin_samples.fixtures import Install, Write
+
+pytest_plugins = ["tests.unit.plugin_samples.fixtures"]
 
 
 def load(text: str) -> object:

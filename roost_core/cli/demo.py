@@ -237,9 +237,11 @@ def _promises(status: WorkStatus, story: Story) -> Iterator[tuple[str, bool]]:
         f"it took over {took} after the kill; the lease lasted {LEASE_TTL:g} s",
         after is not None and after < RECOVERY_LIMIT,
     )
+    kinds = [event.kind for event in story.events]
+    failed = kinds.count("attempt_failed")
     yield (
-        f"the kill cost {meta.attempts} attempts and the one step in flight",
-        meta.attempts == 0 and sum(event.kind == "recovered" for event in story.events) == 1,
+        f"the kill cost {failed} attempts and {kinds.count('recovered')} step, the one in flight",
+        failed == 0 and kinds.count("recovered") == 1,
     )
 
 

@@ -84,7 +84,7 @@ def command(session: Session, engines: str, burst: bool, verbose: bool, quiet: b
             engines=wanted,
             burst=burst,
         )
-        with StopSignals(worker, session.settings.drain_timeout):
+        with StopSignals(worker, session.settings.drain_timeout, is_quiet=quiet):
             if not quiet:
                 click.echo(
                     f"worker {worker.worker_id} runs {', '.join(wanted)}; "
@@ -113,9 +113,10 @@ def _wanted(text: str, offered: Sequence[str]) -> list[str]:
 class StopSignals:
     """SIGINT and SIGTERM while a worker runs: drain, then cancel, then leave at once."""
 
-    def __init__(self, worker: Worker, drain_timeout: float) -> None:
+    def __init__(self, worker: Worker, drain_timeout: float, *, is_quiet: bool) -> None:
         self._worker = worker
         self._drain_timeout = drain_timeout
+        self._is_quiet = is_quiet
         self._count = 0
         self._loop = asyncio.get_running_loop()
 
@@ -130,19 +131,23 @@ class StopSignals:
     def _received(self) -> None:
         self._count += 1
         if self._count == 1:
-            running = sorted(self._worker.running)
-            awaited = f"steps of {', '.join(running[:5])}" if running else "nothing"
-            more = f" and {len(running) - 5} more" if len(running) > 5 else ""
-            output.note(
-                f"stopping; waiting up to {self._drain_timeout:g} s for {awaited}{more}. "
-                "Once more cancels them now"
-            )
+            self._say_what_is_awaited(sorted(self._worker.running))
             self._worker.stop()
         elif self._count == 2:
             output.note("cancelling the steps; their work is given back. Once more leaves at once")
             self._worker.abort()
         else:
             os._exit(INTERRUPTED)
+
+    def _say_what_is_awaited(self, running: Sequence[str]) -> None:
+        if running:
+            more = f" and {len(running) - 5} more" if len(running) > 5 else ""
+            output.note(
+                f"stopping; waiting up to {self._drain_timeout:g} s for the steps of "
+                f"{', '.join(running[:5])}{more}. Once more cancels them now"
+            )
+        elif not self._is_quiet:
+            output.note("stopping; no step is running")
 
 
 class _Formatter(logging.Formatter):
@@ -159,3 +164,5 @@ def _log_to_stderr(*, verbose: bool, quiet: bool) -> None:
     level = logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger("roost").setLevel(level)
+    # What the lanes' machinery has to say is about itself, not about the work.
+    logging.getLogger("saq").setLevel(logging.DEBUG if verbose else logging.ERROR)

@@ -431,10 +431,10 @@ class _RedisRenewer(Renewer):
 
         script = self._script
         try:
-            return self._client.evalsha(script.sha, len(script.keys), *script.keys, *args)
+            return self._client.execute_command("EVALSHA", *script.head, *args)
         except redis.exceptions.NoScriptError:
             self._client.script_load(script.source)
-            return self._client.evalsha(script.sha, len(script.keys), *script.keys, *args)
+            return self._client.execute_command("EVALSHA", *script.head, *args)
 
     def close(self) -> None:
         """Close the connection."""

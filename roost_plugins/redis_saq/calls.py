@@ -98,7 +98,7 @@ class Calls:
 
     @staticmethod
     def _evalsha(target: Any, script: Script, args: tuple[Any, ...]) -> Any:
-        return target.execute_command("EVALSHA", script.sha, len(script.keys), *script.keys, *args)
+        return target.execute_command("EVALSHA", *script.head, *args)
 
     async def _send_groups(self) -> None:
         try:

@@ -282,7 +282,7 @@ def _make_folder(folder: str) -> None:
 
 
 def _start(folder: str, fsync: str, idle_seconds: float, timeout: float) -> bytes:
-    """Start a supervisor and return its answer; empty if it was killed or is not done."""
+    """Start a supervisor and return its answer; empty if it was killed or took too long."""
     import subprocess
     import tempfile
 
@@ -307,7 +307,7 @@ def _start(folder: str, fsync: str, idle_seconds: float, timeout: float) -> byte
         return b""
     except OSError as error:
         raise BackendUnavailable(f"cannot run {sys.executable}: {error.strerror}") from error
-    if done.returncode and not done.stdout:
+    if done.returncode > 0 and not done.stdout:
         why = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
         return server_folder.FAILED + f"the embedded server's supervisor ended: {why}".encode()
     return done.stdout

@@ -38,13 +38,21 @@ NAMES: Final = (
 
 @attrs.frozen
 class Script:
-    """A script of one queue: its source, the source's SHA-1, and the full names of its keys."""
+    """A script of one queue: its source, the source's SHA-1, and the full names of its keys.
+
+    ``head`` is what stands before the arguments in each EVALSHA, as bytes made once.
+    """
 
     name: str
     source: str = attrs.field(repr=False)
     sha: str
     key_names: tuple[str, ...]
     keys: tuple[str, ...]
+    head: tuple[bytes, ...] = attrs.field(init=False, repr=False)
+
+    @head.default
+    def _head(self) -> tuple[bytes, ...]:
+        return tuple(text.encode() for text in (self.sha, str(len(self.keys)), *self.keys))
 
 
 @cache

@@ -72,7 +72,7 @@ class StartFailed(Exception):
 
 
 class _Stopped(Exception):
-    """A signal asked for an end before the server was ready."""
+    """A signal ended the start, of this process or of the server, before it was ready."""
 
 
 def _log(text: str) -> None:
@@ -122,6 +122,7 @@ class Supervisor:
         self.idle_seconds = idle_seconds
         self.temp = temp
         self.server: int | None = None
+        self.ended_by: int | None = None
         self.stopping = False
         self.tick = min(1.0, max(0.05, idle_seconds / 4))
         self._wake, self._woken = socket.socketpair()
@@ -144,7 +145,7 @@ class Supervisor:
             answer(READY)
             self._watch(version)
         except _Stopped:
-            _log("told to stop while starting")
+            _log("stopped while starting")
         except (StartFailed, OSError) as error:
             _log(str(error))
             answer(FAILED + str(error).encode("utf-8", "replace"))
@@ -198,6 +199,8 @@ class Supervisor:
             if self.stopping:
                 raise _Stopped
             if self._has_ended():
+                if self.ended_by in (signal.SIGKILL, signal.SIGTERM):
+                    raise _Stopped  # no fault of the server's: whoever asked asks again
                 raise StartFailed(
                     f"the embedded server did not start: {self._last_words()} "
                     f"(see {self.folder}/{SERVER_LOG})"
@@ -380,8 +383,11 @@ class Supervisor:
     # -- ending ----------------------------------------------------------------------------
 
     def _has_ended(self) -> bool:
-        if self.server is not None and os.waitpid(self.server, os.WNOHANG)[0]:
-            self.server = None
+        if self.server is not None:
+            pid, status = os.waitpid(self.server, os.WNOHANG)
+            if pid:
+                self.server = None
+                self.ended_by = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
         return self.server is None
 
     def _stop_server(self) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Mapping, MutableSequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from roost_core.backend import ArtifactStore
 from roost_core.errors import InvalidInput
 from roost_core.models import Artifact, Heartbeat, Json, Lease, WorkItem
 from roost_core.settings import Settings
+from roost_core.threads import run_in_thread
 
 _log = logging.getLogger("roost.engine")
 
@@ -58,19 +59,19 @@ class Artifacts:
         self, data: bytes, *, ext: str = "bin", name: str | None = None
     ) -> Artifact:
         """Store bytes without blocking the event loop."""
-        return await asyncio.to_thread(self.put_bytes, data, ext=ext, name=name)
+        return await run_in_thread(partial(self.put_bytes, data, ext=ext, name=name))
 
     async def aput_text(self, text: str, *, ext: str = "txt", name: str | None = None) -> Artifact:
         """Store a text without blocking the event loop."""
-        return await asyncio.to_thread(self.put_text, text, ext=ext, name=name)
+        return await run_in_thread(partial(self.put_text, text, ext=ext, name=name))
 
     async def aput_json(self, value: Json, *, name: str | None = None) -> Artifact:
         """Store a value as JSON without blocking the event loop."""
-        return await asyncio.to_thread(self.put_json, value, name=name)
+        return await run_in_thread(partial(self.put_json, value, name=name))
 
     async def aget_bytes(self, artifact_id: str) -> bytes:
         """Return an artifact's bytes without blocking the event loop."""
-        return await asyncio.to_thread(self.get_bytes, artifact_id)
+        return await run_in_thread(self.get_bytes, artifact_id)
 
 
 @attrs.define(eq=False)
@@ -135,7 +136,7 @@ class StepContext:
 
     async def aworkspace(self) -> Path:
         """Return the workspace without blocking the event loop."""
-        return await asyncio.to_thread(self.workspace)
+        return await run_in_thread(self.workspace)
 
     def heartbeat(self, progress: float | None = None, message: str = "") -> None:
         """Show people how far the step is. Cheap; sent with the next renewal.

@@ -46,6 +46,7 @@ from roost_core.models import (
 )
 from roost_core.retry import backoff_seconds
 from roost_core.settings import Settings
+from roost_core.threads import run_in_thread
 from roost_core.workspaces import Workspaces
 
 _log = logging.getLogger("roost.stepper")
@@ -267,7 +268,7 @@ class Stepper:
             set() if run.snapshot is None else {one.artifact_id for one in run.snapshot.artifacts}
         )
         for artifact_id in {one.artifact_id for one in accepted.artifacts} - known:
-            if not await asyncio.to_thread(self.store.exists, artifact_id):
+            if not await run_in_thread(self.store.exists, artifact_id):
                 raise InvalidStepResult(
                     f"engine {run.item.engine} names artifact {artifact_id}, "
                     "which is not in the store"

@@ -19,6 +19,7 @@ from roost_core.leases import LeaseKeeper
 from roost_core.models import WorkerInfo
 from roost_core.settings import Settings
 from roost_core.stepper import Stepper
+from roost_core.threads import run_in_thread
 from roost_core.workspaces import Workspaces
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ class Worker:
                 _PURGE_AT_ONCE,
             )
             for work_id in gone:
-                await asyncio.to_thread(self._forget, work_id)
+                await run_in_thread(self._forget, work_id)
             if len(gone) < _PURGE_AT_ONCE:
                 return
 

@@ -1,0 +1,126 @@
+"""Real worker processes over one home folder or server, and what they have written."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+from roost_core import Roost, Settings
+from roost_core.models import Event, State
+
+ENGINE = Path(__file__).with_name("ledger_engine.py")
+#: A wait that lasts so long has failed; nothing that works comes near it. Seconds.
+PATIENCE = 120.0
+
+
+class Crew:
+    """Some workers, each in a process of its own, that run the ledger engine."""
+
+    def __init__(self, folder: Path, settings: Settings, *, steps: int, pause: float) -> None:
+        self.settings = settings
+        self.ledger = folder / "ledger.txt"
+        self.log = folder / "workers.log"
+        self.steps = steps
+        self.workers: list[subprocess.Popen[bytes]] = []
+        self._environment = {
+            key: value for key, value in os.environ.items() if not key.startswith("ROOST_")
+        } | {
+            "ROOST_HOME": str(settings.home),
+            "ROOST_REDIS_URL": settings.redis_url,
+            "ROOST_NAMESPACE": settings.namespace,
+            "ROOST_LEASE_TTL": str(settings.lease_ttl),
+            "ROOST_EMBEDDED_IDLE": str(settings.embedded_idle),
+            "ROOST_X_LEDGER": str(self.ledger),
+            "ROOST_X_STEPS": str(steps),
+            "ROOST_X_PAUSE": str(pause),
+        }
+
+    def __enter__(self) -> Crew:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for worker in self.workers:
+            worker.send_signal(signal.SIGCONT)
+            worker.kill()
+            worker.wait()
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """Start one more worker."""
+        command = [sys.executable, "-m", "roost_core.cli", "worker"]
+        command += ["--plugin", str(ENGINE), "--engines", "ledger"]
+        with self.log.open("ab") as log:
+            worker = subprocess.Popen(command, env=self._environment, stdout=log, stderr=log)
+        self.workers.append(worker)
+        return worker
+
+    def replace(self, index: int, number: signal.Signals = signal.SIGKILL) -> None:
+        """End a worker by a signal, and start another in its place."""
+        worker = self.workers.pop(index)
+        worker.send_signal(number)
+        worker.wait()
+        self.start()
+
+    def runs(self) -> Counter[tuple[str, int]]:
+        """Return how often each step (work id, version it started from) was begun."""
+        if not self.ledger.exists():
+            return Counter()
+        lines = (line.split() for line in self.ledger.read_text().splitlines())
+        return Counter((work_id, int(version)) for work_id, version, *_ in lines)
+
+
+def eventually(true: Callable[[], bool], what: str) -> None:
+    """Wait until something is true; fail if it never is."""
+    deadline = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < deadline, f"still not: {what}"
+        time.sleep(0.02)
+
+
+def ask(settings: Settings, question: Callable[[Roost], object]) -> object:
+    """Ask through the client, in an event loop of its own."""
+
+    async def session() -> object:
+        async with Roost.connect(settings) as roost:
+            return await question(roost)  # type: ignore[misc]
+
+    return asyncio.run(session())
+
+
+def enqueue(settings: Settings, count: int, **fields: object) -> list[str]:
+    """Enqueue ``count`` items of the ledger engine; return their ids."""
+
+    async def question(roost: Roost) -> list[str]:
+        items = [
+            await roost.enqueue("ledger", any_engine=True, **fields)  # type: ignore[arg-type]
+            for _ in range(count)
+        ]
+        return [item.work_id for item in items]
+
+    return ask(settings, question)  # type: ignore[return-value]
+
+
+def counts(settings: Settings) -> dict[State, int]:
+    """Return how many work items are in each state."""
+    return dict(ask(settings, lambda roost: roost.counts()))  # type: ignore[call-overload]
+
+
+def events(settings: Settings) -> list[Event]:
+    """Return all events, oldest first."""
+    found = ask(settings, lambda roost: roost.events(limit=100_000))
+    return list(found)  # type: ignore[call-overload]
+
+
+def accepted_versions(found: list[Event]) -> dict[str, list[int]]:
+    """Return each work item's accepted versions, in the order of their events."""
+    versions: dict[str, list[int]] = defaultdict(list)
+    for event in found:
+        if event.kind == "committed":
+            versions[event.work_id].append(event.version)
+    return dict(versions)

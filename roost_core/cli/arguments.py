@@ -18,7 +18,7 @@ else:
     # Older releases of click have no parameter here.
     _Type = click.ParamType
 
-_RELATIVE: Final = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
+_RELATIVE: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smhdw])")
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 

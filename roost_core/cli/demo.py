@@ -18,7 +18,8 @@ import click
 
 from roost_core.cli import output
 from roost_core.cli.demo_page import CLAIM, DemoPage
-from roost_core.cli.options import RoostCommand
+from roost_core.cli.options import RoostCommand, plugin_option
+from roost_core.cli.session import Session
 from roost_core.client import Roost
 from roost_core.errors import RoostError
 from roost_core.models import Event, State, WorkItem, WorkStatus
@@ -43,6 +44,14 @@ class PromiseBroken(RoostError):
     """The demo did not end as Roost promises."""
 
 
+@attrs.frozen
+class Stage:
+    """Where the demo plays: a home folder, and the plugins that were named."""
+
+    home: Path
+    plugins: Sequence[str]
+
+
 @attrs.define
 class Story:
     """What the demo has seen."""
@@ -59,6 +68,7 @@ class Story:
 @click.command(
     "demo",
     cls=RoostCommand,
+    params=[plugin_option()],
     short_help="See a worker die and its work go on.",
     example=("roost demo",),
 )
@@ -74,32 +84,32 @@ def command(ctx: click.Context, keep: bool) -> None:
     """
     home = Path(tempfile.mkdtemp(prefix="roost-demo-"))
     try:
-        asyncio.run(_interruptible(home))
+        asyncio.run(_interruptible(Stage(home, ctx.ensure_object(Session).explicit)))
     except asyncio.CancelledError:
         ctx.exit(128 + signal.SIGTERM)
     finally:
         _clear(home, keep)
 
 
-async def _interruptible(home: Path) -> None:
+async def _interruptible(stage: Stage) -> None:
     task = asyncio.current_task()
     if task is not None:
         # Killed politely, the demo tidies up all the same.
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     try:
         async with asyncio.timeout(TIME_LIMIT):
-            await _play(home)
+            await _play(stage)
     except TimeoutError as error:
         raise PromiseBroken(f"the demo was not through after {TIME_LIMIT:g} s") from error
 
 
-async def _play(home: Path) -> None:
-    settings = Settings(home=home, lease_ttl=LEASE_TTL, embedded_idle=1.0)
-    plugins = Plugins.load(strict=False)
+async def _play(stage: Stage) -> None:
+    settings = Settings(home=stage.home, lease_ttl=LEASE_TTL, embedded_idle=1.0)
+    plugins = Plugins.load(explicit=stage.plugins, strict=False)
     story = Story()
     with DemoPage(hold=2) as page:
         async with Roost.connect(settings, plugins=plugins) as roost:
-            _say(f"a home for this demo: {home}")
+            _say(f"a home for this demo: {stage.home}")
             item = await roost.enqueue(
                 "watchlist",
                 {
@@ -112,14 +122,14 @@ async def _play(home: Path) -> None:
             )
             _say(f"enqueued {item.work_id}: look at {page.url} {_CHECKS} times")
             async with _told(roost, item, story):
-                async with _worker(home, "first") as first:
+                async with _worker(stage, "first") as first:
                     await _until_held(page, first)
                     _say("the first worker is in the middle of its second look: kill -9")
                     first.kill()
                     story.killed_at = time.monotonic()
                     await first.wait()
                 page.release()
-                async with _worker(home, "second"):
+                async with _worker(stage, "second"):
                     status = await roost.wait(item, timeout=60)
             await _conclude(roost, status, story)
 
@@ -133,11 +143,11 @@ async def _until_held(page: DemoPage, worker: asyncio.subprocess.Process) -> Non
 
 
 @contextlib.asynccontextmanager
-async def _worker(home: Path, name: str) -> AsyncIterator[asyncio.subprocess.Process]:
+async def _worker(stage: Stage, name: str) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run a worker process, as a person would; it is gone when this is left."""
     options = {
         "redis-url": "",
-        "home": str(home),
+        "home": str(stage.home),
         "queue": "default",
         "namespace": "default",
         "redis-prefix": "roost",
@@ -147,6 +157,7 @@ async def _worker(home: Path, name: str) -> AsyncIterator[asyncio.subprocess.Pro
         "allow-private-addresses": "yes",
     }
     words = [f"--{key}={value}" for key, value in options.items()]
+    words += [f"--plugin={text}" for text in stage.plugins]
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "roost_core.cli", "worker", "--engines", "watchlist", "--quiet"),
         *words,

@@ -107,23 +107,30 @@ def _pending(function: Any) -> list[click.Parameter]:
 
 def shared_options() -> list[click.Option]:
     """Make the options that every command has."""
-    plugin = SharedOption(
-        ["--plugin", "plugin"],
-        multiple=True,
-        metavar="P",
-        expose_value=False,
-        callback=_remember_plugins,
-        help="Load this plugin too: an entry point, pkg.module[:attr], a path to a .py file, "
-        "or no:NAME to block one. Repeatable.",
-    )
     config = SharedOption(
         ["--config", "config"],
         type=click.Path(dir_okay=False, path_type=Path),
         expose_value=False,
+        is_eager=True,
         callback=_remember_config,
         help=f"Read settings from this TOML file. [{settings_module.CONFIG_VARIABLE}]",
     )
-    return [plugin, config, *_options(SharedOption, PLACES)]
+    return [plugin_option(), config, *_options(SharedOption, PLACES)]
+
+
+def plugin_option() -> click.Option:
+    """Make ``--plugin``."""
+    return SharedOption(
+        ["--plugin", "plugin"],
+        multiple=True,
+        metavar="P",
+        expose_value=False,
+        # Before --help, which lists the commands of plugins.
+        is_eager=True,
+        callback=_remember_plugins,
+        help="Load this plugin too: an entry point, pkg.module[:attr], a path to a .py file, "
+        "or no:NAME to block one. Repeatable.",
+    )
 
 
 def setting_options(*names: str) -> list[click.Option]:
@@ -138,6 +145,7 @@ def _options(cls: type[click.Option], names: tuple[str, ...]) -> list[click.Opti
             ["--" + name.replace("_", "-"), name],
             metavar=rows[name]["metavar"],
             expose_value=False,
+            is_eager=True,
             callback=_remember_setting,
             help=_help(rows[name]),
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
@@ -151,7 +152,8 @@ class MemoryBackend(Backend):
 
     async def claim(self, request: ClaimRequest) -> ClaimBatch:
         """Take leases."""
-        return self.run(lambda state, now: state.claim(now, request))
+        asked_at = time.monotonic()
+        return self.run(lambda state, now: state.claim(now, request, asked_at))
 
     async def commit(self, lease: Lease, commit: Commit) -> Ack:
         """Accept a step."""

@@ -159,8 +159,11 @@ class MemoryState:
 
     # -- claim --------------------------------------------------------------------------------
 
-    def claim(self, now: int, request: ClaimRequest) -> ClaimBatch:
-        """Recover what has expired, promote what is due, and take what is first."""
+    def claim(self, now: int, request: ClaimRequest, asked_at: float = 0.0) -> ClaimBatch:
+        """Recover what has expired, promote what is due, and take what is first.
+
+        :param asked_at: the caller's monotonic clock, handed back with each claim.
+        """
         dead_letters = self._recover(now)
         self._promote(now)
         claims: list[Claim] = []
@@ -178,7 +181,7 @@ class MemoryState:
                 self._note(work, now, "blocked", {"resource": busy})
                 self._pass_on(work, now)
             else:
-                claims.append(self._lease(work, now, request))
+                claims.append(self._lease(work, now, request, asked_at))
         gave_up = len(claims) < request.limit and bool(self._ready(request.engines))
         return ClaimBatch(
             claims=tuple(claims),
@@ -219,7 +222,7 @@ class MemoryState:
         ready = [work for work in self._in_states(State.QUEUED) if work.new.engine in engines]
         return sorted(ready, key=lambda work: work.ready_order)
 
-    def _lease(self, work: Work, now: int, request: ClaimRequest) -> Claim:
+    def _lease(self, work: Work, now: int, request: ClaimRequest, asked_at: float) -> Claim:
         self._place(work, now, State.RUNNING)
         work.fence += 1
         work.token = f"token-{next(self._tokens)}"
@@ -245,6 +248,7 @@ class MemoryState:
             deadline_ms=work.new.deadline_ms,
             item=work.new.item,
             snapshot=work.snapshot,
+            asked_at=asked_at,
         )
 
     def _next_wake_ms(self, now: int) -> int | None:

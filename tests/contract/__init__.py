@@ -1,0 +1,1 @@
+"""The contract of backends, over each that this project has."""

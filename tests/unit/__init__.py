@@ -1,0 +1,1 @@
+"""Tests without servers, sockets or sleeps."""

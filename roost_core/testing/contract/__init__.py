@@ -1,0 +1,42 @@
+"""The tests that every backend passes.
+
+Subclass :class:`BackendContract` in a test file and say how to make a backend::
+
+    class TestMine(BackendContract):
+        def make(self) -> Harness:
+            return MyHarness()
+
+A :class:`Harness` opens one fresh, empty backend, and reaches behind it so that
+leases expire and sleepers become due without waiting. To have pytest explain
+the assertions, call ``pytest.register_assert_rewrite("roost_core.testing.contract")``
+before anything imports this package.
+"""
+
+from __future__ import annotations
+
+from roost_core.testing.contract.claiming import ClaimContract
+from roost_core.testing.contract.committing import CommitContract
+from roost_core.testing.contract.enqueueing import EnqueueContract
+from roost_core.testing.contract.giving_back import FailContract, InterruptContract, RenewContract
+from roost_core.testing.contract.kit import Harness
+from roost_core.testing.contract.reading import EventContract, PurgeContract, ReadContract
+from roost_core.testing.contract.resources import ResourceContract
+from roost_core.testing.contract.serving import ServeContract
+
+__all__ = ["BackendContract", "Harness"]
+
+
+class BackendContract(
+    EnqueueContract,
+    ClaimContract,
+    CommitContract,
+    FailContract,
+    InterruptContract,
+    RenewContract,
+    ResourceContract,
+    ReadContract,
+    EventContract,
+    PurgeContract,
+    ServeContract,
+):
+    """All parts of the contract together."""

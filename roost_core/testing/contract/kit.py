@@ -1,0 +1,267 @@
+"""What the tests of the contract are written with."""
+
+from __future__ import annotations
+
+import abc
+import asyncio
+import itertools
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, TypeVar
+
+import pytest
+
+from roost_core import codec
+from roost_core.backend import (
+    Ack,
+    Backend,
+    Beat,
+    Claim,
+    ClaimBatch,
+    ClaimRequest,
+    Commit,
+    Enqueued,
+    EnqueueOutcome,
+    Failure,
+    NewWork,
+    StoredWork,
+    Then,
+)
+from roost_core.errors import LeaseLost
+from roost_core.models import ErrorRecord, Heartbeat, Json, Snapshot, WorkerInfo, WorkItem
+
+MINUTE_MS = 60_000
+HOUR_MS = 60 * MINUTE_MS
+ENGINE = "counter"
+WORKER = "worker-1"
+#: No scenario takes so long, in seconds, unless it hangs.
+SCENARIO_TIMEOUT = 60.0
+
+_numbers = itertools.count(1)
+
+
+def unique(word: str) -> str:
+    """Return a text that was not returned before: nonces and commit ids."""
+    return f"{word}-{next(_numbers)}"
+
+
+def new_work(work_id: str, *, payload: Json = None, engine: str = ENGINE, **fields: Any) -> NewWork:
+    """Make a work item as a client does; ``fields`` are those of ``NewWork``."""
+    fields.setdefault("nonce", unique("nonce"))
+    fields.setdefault("digest", codec.digest(engine, payload))
+    item = WorkItem(work_id=work_id, engine=engine, payload=payload)
+    return NewWork(work_id=work_id, engine=engine, item=codec.encode_item(item), **fields)
+
+
+def snapshot_bytes(claim: Claim, version: int, **data: Json) -> bytes:
+    """Make the snapshot that a step of this claim returns."""
+    snapshot = Snapshot(
+        work_id=claim.lease.work_id, engine=claim.engine, version=version, data=data
+    )
+    return codec.encode_snapshot(snapshot)
+
+
+def error_bytes(kind: str = "exception", message: str = "it broke") -> bytes:
+    """Make the record of an error."""
+    return codec.encode_model(ErrorRecord(kind=kind, message=message))
+
+
+def error_of(stored: StoredWork) -> ErrorRecord:
+    """Decode the error that is stored with a work item."""
+    assert stored.error is not None
+    return codec.decode_model(ErrorRecord, stored.error)
+
+
+def heartbeat_bytes(message: str) -> bytes:
+    """Make an engine's word to people."""
+    return codec.encode_model(Heartbeat(progress=0.5, message=message))
+
+
+def worker_bytes(worker_id: str = WORKER) -> bytes:
+    """Make a worker's announcement."""
+    info = WorkerInfo(
+        worker_id=worker_id,
+        host="host",
+        pid=1,
+        engines=(ENGINE,),
+        concurrency=1,
+        lease_ttl_seconds=60.0,
+        roost_version="0",
+        started_at=codec.from_milliseconds(0),
+    )
+    return codec.encode_model(info)
+
+
+class Harness(abc.ABC):
+    """One fresh, empty backend, and how to let its time pass.
+
+    Subclasses say how to make the backend, and how to reach behind it so that
+    leases expire and sleepers become due without waiting.
+    """
+
+    @property
+    @abc.abstractmethod
+    def backend(self) -> Backend:
+        """The backend under test."""
+
+    @abc.abstractmethod
+    async def open(self) -> None:
+        """Open the backend. It holds no work item yet."""
+
+    @abc.abstractmethod
+    async def close(self) -> None:
+        """Close the backend and remove what it stored."""
+
+    @abc.abstractmethod
+    async def age_lease(self, work_id: str) -> None:
+        """Make the lease on a work item expire now; nobody is told."""
+
+    @abc.abstractmethod
+    async def age_due(self, work_id: str) -> None:
+        """Make a sleeping work item due now; nobody is told."""
+
+    async def pass_time(self, ms: int) -> None:
+        """Let the server's clock move on by ``ms`` milliseconds, or a little more."""
+        await asyncio.sleep(ms / 1000)
+
+    # -- short forms ----------------------------------------------------------------------------
+
+    async def enqueue(self, work_id: str, **fields: Any) -> Enqueued:
+        """Enqueue one work item; ``fields`` as for :func:`new_work`."""
+        (answer,) = await self.backend.enqueue([new_work(work_id, **fields)])
+        return answer
+
+    async def created(self, *work_ids: str, **fields: Any) -> None:
+        """Enqueue work items one after the other, and see that they are new."""
+        for work_id in work_ids:
+            answer = await self.enqueue(work_id, **fields)
+            assert answer == Enqueued(EnqueueOutcome.CREATED, work_id)
+
+    async def claim(
+        self,
+        *,
+        engines: Sequence[str] = (ENGINE,),
+        limit: int = 1,
+        ttl_ms: int = MINUTE_MS,
+        worker_id: str = WORKER,
+    ) -> ClaimBatch:
+        """Claim as a worker does."""
+        return await self.backend.claim(ClaimRequest(worker_id, tuple(engines), limit, ttl_ms))
+
+    async def claimed_ids(self, **fields: Any) -> list[str]:
+        """Claim, and return the ids of what was taken."""
+        return [claim.lease.work_id for claim in (await self.claim(**fields)).claims]
+
+    async def claim_one(self, work_id: str | None = None, **fields: Any) -> Claim:
+        """Claim exactly one work item, which has to be this one if named."""
+        (claim,) = (await self.claim(**fields)).claims
+        assert work_id in (None, claim.lease.work_id)
+        return claim
+
+    async def leased(self, work_id: str, **fields: Any) -> Claim:
+        """Enqueue a work item and claim it."""
+        await self.created(work_id, **fields)
+        return await self.claim_one(work_id, engines=[fields.get("engine", ENGINE)])
+
+    async def commit(
+        self, claim: Claim, then: Then = Then.CONTINUE, *, version: int | None = None, **fields: Any
+    ) -> Ack:
+        """Commit a step of a claim; ``version`` is the expected one, else the claim's."""
+        expected = claim.version if version is None else version
+        fields.setdefault("commit_id", unique("commit"))
+        fields.setdefault("step", "count")
+        fields.setdefault("snapshot", snapshot_bytes(claim, expected + 1))
+        fields.setdefault("lease_ttl_ms", MINUTE_MS)
+        commit = Commit(expected_version=expected, then=then, **fields)
+        return await self.backend.commit(claim.lease, commit)
+
+    async def fail(self, claim: Claim, **fields: Any) -> Ack:
+        """Fail an attempt; it is retried after an hour unless ``fields`` say else."""
+        fields.setdefault("commit_id", unique("commit"))
+        fields.setdefault("error", error_bytes())
+        fields.setdefault("permanent", False)
+        fields.setdefault("delay_ms", HOUR_MS)
+        return await self.backend.fail(claim.lease, Failure(**fields))
+
+    async def interrupt(
+        self, claim: Claim, delay_ms: int | None = None, commit_id: str | None = None
+    ) -> Ack:
+        """Give a claim back without blame."""
+        name = commit_id or unique("commit")
+        return await self.backend.interrupt(claim.lease, name, "shutdown", delay_ms)
+
+    async def renew(
+        self, *claims: Claim, heartbeat: bytes | None = None, ttl_ms: int = MINUTE_MS
+    ) -> list[str]:
+        """Renew from a thread, as a worker does; return the lost tokens."""
+        beats = [Beat(one.lease.work_id, one.lease.token, heartbeat) for one in claims]
+        renewer = self.backend.renewer()
+        try:
+            lost = await asyncio.to_thread(renewer.renew, worker_bytes(), beats, ttl_ms)
+        finally:
+            renewer.close()
+        return [*lost]
+
+    async def read(self, work_id: str) -> StoredWork:
+        """Read a work item that has to be there."""
+        stored = await self.backend.read(work_id)
+        assert stored is not None
+        return stored
+
+    async def kinds(self, work_id: str) -> list[str]:
+        """Return the kinds of a work item's events, in order."""
+        events = await self.backend.events(work_id=work_id, limit=1000)
+        return [event.kind for event in events]
+
+    async def see_refused(self, claim: Claim) -> None:
+        """See that a claim's token is refused everywhere, and that nothing changes (C3)."""
+        work_id = claim.lease.work_id
+        before = (await self.backend.read(work_id), await self.kinds(work_id))
+        with pytest.raises(LeaseLost):
+            await self.commit(claim)
+        with pytest.raises(LeaseLost):
+            await self.fail(claim)
+        with pytest.raises(LeaseLost):
+            await self.interrupt(claim)
+        assert [claim.lease.token] == await self.renew(claim, heartbeat=heartbeat_bytes("late"))
+        assert before == (await self.backend.read(work_id), await self.kinds(work_id))
+
+
+class ContractTests:
+    """What all parts of the contract have in common."""
+
+    def make(self) -> Harness:
+        """Return a harness around a new, empty backend. Subclasses say which."""
+        raise NotImplementedError
+
+    def drive(self, scenario: Callable[[Harness], Coroutine[Any, Any, None]]) -> None:
+        """Run one scenario against one backend."""
+
+        async def run() -> None:
+            harness = self.make()
+            await harness.open()
+            try:
+                async with asyncio.timeout(SCENARIO_TIMEOUT):
+                    await scenario(harness)
+            finally:
+                await harness.close()
+
+        asyncio.run(run())
+
+
+_Tests = TypeVar("_Tests", bound=ContractTests)
+
+
+def driven(
+    method: Callable[[_Tests, Harness], Coroutine[Any, Any, None]],
+) -> Callable[[_Tests], None]:
+    """Turn a scenario into a test method."""
+
+    # Not functools.wraps: pytest would take the harness for a fixture.
+    def test(self: _Tests) -> None:
+        self.drive(lambda harness: method(self, harness))
+
+    test.__name__ = method.__name__
+    test.__qualname__ = method.__qualname__
+    test.__module__ = method.__module__
+    test.__doc__ = method.__doc__
+    return test

@@ -54,7 +54,7 @@ class Hold:
         self.trusted_until = max(self.trusted_until, asked_at + self._ttl)
 
     def begin_step(self, scope: asyncio.Timeout, seconds: float) -> None:
-        """Let ``scope`` end the step that begins now: after ``seconds``, or if the lease is lost."""
+        """Let ``scope`` end the step that begins: after ``seconds``, or if the lease is lost."""
         self._scope = scope
         self.step_deadline = time.monotonic() + seconds
 

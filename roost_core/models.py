@@ -93,7 +93,8 @@ def check_seconds(value: object, what: str) -> float:
         raise InvalidInput(f"{what} must be a number of seconds, not {value!r:.80}")
     if not math.isfinite(value) or not 0 <= value <= MAX_DELAY_SECONDS:
         raise InvalidInput(
-            f"{what} must be finite, not negative and at most {MAX_DELAY_SECONDS:.0f} s, not {value}"
+            f"{what} must be finite, not negative and at most {MAX_DELAY_SECONDS:.0f} s, "
+            f"not {value}"
         )
     return float(value)
 

@@ -1,13 +1,16 @@
-"""Script calls over one client, grouped.
+"""Script calls over one connection, grouped.
 
-Calls that are made while another is under way leave together, as one pipeline:
-many lanes of one worker then share the cost of writing and reading. A call that
-is alone goes out at once.
+Calls that are made while others are under way leave together, in one write, and
+their answers are read together: the lanes of a worker share the cost of each
+round trip. The connection is redis-py's, taken from a client's pool. Only the
+packing of EVALSHA is ours: a script's name and keys are always the same bytes,
+and redis-py would encode each of them anew for every call.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any, Final
 
 import redis.asyncio
@@ -17,20 +20,21 @@ from roost_core.errors import BackendUnavailable
 from roost_plugins.redis_saq.connection import Endpoint, translated
 from roost_plugins.redis_saq.scripts import Script
 
-#: More calls than this do not go into one pipeline, so that the first need not wait for all.
+#: More calls than this do not leave together, so that the first need not wait for all.
 _GROUP: Final = 128
 
 _Call = tuple[Script, tuple[Any, ...], "asyncio.Future[Any]"]
 
 
 class Calls:
-    """Calls scripts on an endpoint's server; safe to use from many tasks at once."""
+    """Calls scripts on an endpoint's server; for many tasks of one event loop at once."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
         self._client: redis.asyncio.Redis | None = None
+        self._connection: redis.asyncio.Connection | None = None
         self._waiting: list[_Call] = []
-        self._under_way = False
+        self._idle: asyncio.Future[None] | None = None
         self._pump: asyncio.Task[None] | None = None
         self._mending: asyncio.Task[None] | None = None
 
@@ -49,6 +53,7 @@ class Calls:
         await self._endpoint.ensure()
         if self._client is None:
             self._client = self._endpoint.client()
+            self._pump = asyncio.create_task(self._run())
 
     async def close(self) -> None:
         """Close the client; calls that still wait fail."""
@@ -57,100 +62,99 @@ class Calls:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
         self._pump = self._mending = None
-        for _, _, answer in self._waiting:
-            if not answer.done():
-                answer.set_exception(BackendUnavailable("the backend was closed"))
-        self._waiting.clear()
+        waiting, self._waiting = self._waiting, []
+        _fail(waiting, BackendUnavailable("the backend was closed"))
+        await self._hang_up()
         if self._client is not None:
             await self._client.aclose()
             self._client = None
 
-    async def __call__(self, script: Script, *args: Any) -> Any:
-        """Call a script and return its answer.
+    def __call__(self, script: Script, *args: Any) -> asyncio.Future[Any]:
+        """Call a script; its answer is to be awaited.
 
         :raises BackendUnavailable: no answer; it may or may not have run.
         :raises BackendError: the server refused.
         """
-        if self._under_way:
-            answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-            self._waiting.append((script, args, answer))
-            return await answer
-        self._under_way = True
-        try:
-            return await self._alone(script, args)
-        finally:
-            if self._waiting:
-                self._pump = asyncio.create_task(self._send_groups())
-            else:
-                self._under_way = False
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        if self._pump is None:
+            answer.set_exception(BackendUnavailable("the backend is not open"))
+            return answer
+        self._waiting.append((script, args, answer))
+        if self._idle is not None and not self._idle.done():
+            self._idle.set_result(None)
+        return answer
 
-    async def _alone(self, script: Script, args: tuple[Any, ...]) -> Any:
+    # -- the pump --------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            if not self._waiting:
+                self._idle = loop.create_future()
+                await self._idle
+            group, self._waiting = self._waiting[:_GROUP], self._waiting[_GROUP:]
+            try:
+                await self._exchange(group)
+            except asyncio.CancelledError:
+                _fail(group, BackendUnavailable("the backend was closed"))
+                raise
+            except Exception as error:  # noqa: BLE001 - each caller gets it, none may wait for ever
+                _fail(group, self._in_our_words(error))
+                # Answers may still be on their way: a new connection cannot mix them up.
+                await self._hang_up()
+                self._mend(error)
+
+    async def _exchange(self, group: list[_Call]) -> None:
+        unknown = await self._send(group)
+        if unknown:
+            for script in {call[0].sha: call[0] for call in unknown}.values():
+                await self.client.script_load(script.source)
+            still_unknown = await self._send(unknown)
+            _fail(still_unknown, BackendUnavailable("the server forgets its scripts at once"))
+
+    async def _send(self, group: list[_Call]) -> list[_Call]:
+        """Send calls and settle their answers; return those whose script is not known."""
+        if self._connection is None:
+            pool: Any = self.client.connection_pool  # typed only in part
+            self._connection = await pool.get_connection()
+        connection = self._connection
+        await connection.send_packed_command(b"".join([_packed(call) for call in group]))
+        unknown = []
+        for call in group:
+            answer = call[2]
+            try:
+                value = await connection.read_response()
+            except redis.exceptions.NoScriptError:
+                unknown.append(call)
+            except redis.exceptions.ResponseError as error:
+                _fail([call], self._in_our_words(error))
+            else:
+                if not answer.done():
+                    answer.set_result(value)
+        return unknown
+
+    def _in_our_words(self, error: Exception) -> Exception:
         try:
             with translated(self._endpoint.description):
-                try:
-                    return await self._evalsha(self.client, script, args)
-                except redis.exceptions.NoScriptError:
-                    await self.client.script_load(script.source)
-                    return await self._evalsha(self.client, script, args)
-        except BackendUnavailable:
-            self._mend()
-            raise
+                raise error
+        except Exception as ours:  # noqa: BLE001 - handed on to the callers
+            return ours
 
-    @staticmethod
-    def _evalsha(target: Any, script: Script, args: tuple[Any, ...]) -> Any:
-        return target.execute_command("EVALSHA", *script.head, *args)
+    async def _hang_up(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(Exception):
+                await connection.disconnect(nowait=True)
+            if self._client is not None:
+                with contextlib.suppress(Exception):
+                    await self._client.connection_pool.release(connection)
 
-    async def _send_groups(self) -> None:
-        try:
-            while self._waiting:
-                group = [call for call in self._waiting[:_GROUP] if not call[2].done()]
-                del self._waiting[:_GROUP]
-                await self._send(group)
-        finally:
-            self._under_way = False
+    # -- the embedded server ---------------------------------------------------------------
 
-    async def _send(self, group: list[_Call]) -> None:
-        try:
-            answers = await self._pipelined(group)
-            missing = [i for i, one in enumerate(answers) if _is_noscript(one)]
-            if missing:
-                with translated(self._endpoint.description):
-                    for script in {group[i][0].sha: group[i][0] for i in missing}.values():
-                        await self.client.script_load(script.source)
-                again = await self._pipelined([group[i] for i in missing])
-                for i, one in zip(missing, again, strict=True):
-                    answers[i] = one
-        except Exception as error:  # noqa: BLE001 - each caller gets it, none may wait for ever
-            answers = [error] * len(group)
-        except asyncio.CancelledError:
-            for _, _, future in group:
-                future.cancel()
-            raise
-        for (_, _, future), answer in zip(group, answers, strict=True):
-            if future.done():
-                continue
-            if isinstance(answer, Exception):
-                try:
-                    with translated(self._endpoint.description):
-                        raise answer
-                except Exception as error:  # noqa: BLE001 - handed on to the caller
-                    if isinstance(error, BackendUnavailable):
-                        self._mend()
-                    future.set_exception(error)
-            else:
-                future.set_result(answer)
-
-    async def _pipelined(self, group: list[_Call]) -> list[Any]:
-        pipeline = self.client.pipeline(transaction=False)
-        for script, args, _ in group:
-            self._evalsha(pipeline, script, args)
-        with translated(self._endpoint.description):
-            answers: list[Any] = await pipeline.execute(raise_on_error=False)
-        return answers
-
-    def _mend(self) -> None:
+    def _mend(self, error: Exception) -> None:
         """See in the background to it that the embedded server runs again."""
-        if self._endpoint.is_embedded and (self._mending is None or self._mending.done()):
+        gone = isinstance(error, redis.exceptions.ConnectionError | OSError)
+        if gone and self._endpoint.is_embedded and (self._mending is None or self._mending.done()):
             self._mending = asyncio.create_task(self._restart())
 
     async def _restart(self) -> None:
@@ -159,9 +163,22 @@ class Calls:
         except BackendUnavailable:
             return  # The next call that fails tries again.
         old, self._client = self._client, self._endpoint.client()
+        await self._hang_up()
         if old is not None:
             await old.aclose()
 
 
-def _is_noscript(answer: Any) -> bool:
-    return isinstance(answer, redis.exceptions.NoScriptError)
+def _packed(call: _Call) -> bytes:
+    """Encode a call as the protocol's array of bulk strings (RESP2)."""
+    script, args, _ = call
+    parts = [b"*%d\r\n" % (script.head_count + len(args)), script.packed_head]
+    for arg in args:
+        raw = arg if isinstance(arg, bytes) else str(arg).encode()
+        parts.append(b"$%d\r\n%b\r\n" % (len(raw), raw))
+    return b"".join(parts)
+
+
+def _fail(group: list[_Call], error: Exception) -> None:
+    for _, _, answer in group:
+        if not answer.done():
+            answer.set_exception(error)

@@ -3,7 +3,8 @@
 Everything about the server is in ``<home>/server``, a folder of mode 0700:
 
 =====================  ==============================================================
-``lock``               held by the supervisor and the server as long as they live
+``lock``               held by the supervisor and the server as long as either lives
+``supervised``         held by the supervisor as long as it lives
 ``server.json``        where the running server answers, and which processes it is
 ``roost.sock``         the server's socket, mode 0700
 ``short``              a link to the folder with a short path to the socket, if the
@@ -208,7 +209,6 @@ def parse_record(text: bytes) -> dict[str, Any] | None:
         "server_version": str,
         "fsync": str,
         "idle_seconds": float,
-        "tied": bool,
     }
     if not isinstance(record, dict) or record.get("schema") != server_folder.SCHEMA:
         return None
@@ -241,8 +241,9 @@ def _answering(folder: str, fsync: str, timeout: float) -> Path | None:
         with Wire(path, timeout) as wire:
             if wire.call("PING") != "PONG":
                 return None
-            if not record["tied"] and not _is_alive(record["supervisor_pid"]):
-                # Only where the system cannot end the server with its supervisor.
+            if server_folder.is_free(folder, server_folder.SUPERVISED):
+                # The supervisor was killed. Where the system does not end the server
+                # with it, this does; and where it does, nobody is sent to a dying one.
                 wire.call("SHUTDOWN")
                 return None
             if fsync == "always" != record["fsync"]:
@@ -250,16 +251,6 @@ def _answering(folder: str, fsync: str, timeout: float) -> Path | None:
     except (OSError, Refused):
         return None
     return Path(path)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 # -- starting --------------------------------------------------------------------------------

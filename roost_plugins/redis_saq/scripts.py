@@ -40,7 +40,8 @@ NAMES: Final = (
 class Script:
     """A script of one queue: its source, the source's SHA-1, and the full names of its keys.
 
-    ``head`` is what stands before the arguments in each EVALSHA, as bytes made once.
+    ``head`` is what stands between EVALSHA and the arguments, ``packed_head`` the same
+    with EVALSHA as the protocol writes it, and ``head_count`` how many words that is.
     """
 
     name: str
@@ -50,9 +51,20 @@ class Script:
     keys: tuple[str, ...]
     head: tuple[bytes, ...] = attrs.field(init=False, repr=False)
 
+    packed_head: bytes = attrs.field(init=False, repr=False)
+    head_count: int = attrs.field(init=False, repr=False)
+
     @head.default
     def _head(self) -> tuple[bytes, ...]:
         return tuple(text.encode() for text in (self.sha, str(len(self.keys)), *self.keys))
+
+    @packed_head.default
+    def _packed_head(self) -> bytes:
+        return b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in (b"EVALSHA", *self.head))
+
+    @head_count.default
+    def _head_count(self) -> int:
+        return 1 + len(self.head)
 
 
 @cache

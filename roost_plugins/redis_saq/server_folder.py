@@ -13,7 +13,10 @@ import time
 SCHEMA = 1
 SOCKET = "roost.sock"
 RECORD = "server.json"
+#: Held as long as the supervisor or the server lives: whoever has it may start a server.
 LOCK = "lock"
+#: Held as long as the supervisor lives. A server without one is on its way out.
+SUPERVISED = "supervised"
 SERVER_LOG = "valkey.log"
 LOG = "supervisor.log"
 #: Names the folder that holds a short path to the socket; a link, so that it is one write.
@@ -66,7 +69,7 @@ def own_folder_problem(path: str) -> str | None:
 
 
 def try_lock(descriptor: int) -> bool:
-    """Take the lock for good, if no supervisor or server has it.
+    """Take a lock for good, if nobody has it.
 
     Those who only test the lock share it for an instant; they do not count.
     """
@@ -85,10 +88,10 @@ def try_lock(descriptor: int) -> bool:
         time.sleep(0.002)
 
 
-def is_free(folder: str) -> bool:
-    """Tell whether neither a supervisor nor a server of this folder is left."""
+def is_free(folder: str, name: str = LOCK) -> bool:
+    """Tell whether nobody holds a lock, without taking it."""
     try:
-        descriptor = os.open(f"{folder}/{LOCK}", os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(f"{folder}/{name}", os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return True
     try:

@@ -55,6 +55,7 @@ from roost_plugins.redis_saq.server_folder import (
     SERVER_LOG,
     SHORT,
     SOCKET,
+    SUPERVISED,
     own_folder_problem,
     try_lock,
 )
@@ -250,7 +251,6 @@ class Supervisor:
             "server_version": version,
             "fsync": self.fsync,
             "idle_seconds": self.idle_seconds,
-            "tied": self._tie is not None,
         }
         fresh = f"{RECORD}.new"
         with open(fresh, "w", encoding="ascii") as file:
@@ -416,6 +416,7 @@ def main(arguments: list[str]) -> int:
     try:
         os.chdir(folder)
         lock = _open(LOCK, os.O_RDWR)
+        alone = _open(SUPERVISED, os.O_RDWR)
         _rotate(LOG)
         log = _open(LOG, os.O_WRONLY | os.O_APPEND)
     except OSError as error:
@@ -429,6 +430,8 @@ def main(arguments: list[str]) -> int:
         return 0
     os.dup2(log, 2)
     os.set_inheritable(lock, True)  # by the server
+    if not try_lock(alone):
+        raise RuntimeError(f"two supervisors in {folder}")
     told = [os.dup(1)]
     os.dup2(0, 1)  # standard input is the null device
 

@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Run the tests: scripts/test.sh [PYTEST-ARGUMENT...]
+#
+# Sets up .venv by itself. Tests that need a redis-server or git skip with their reason where it
+# is missing; with CI=1 they fail instead.
+set -euo pipefail
+
+source "$(dirname "${BASH_SOURCE[0]}")/run_in_venv.sh"
+cd "$root"
+run_in_venv python -m pytest "$@"

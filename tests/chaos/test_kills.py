@@ -44,8 +44,11 @@ def check_record(settings: Settings, work_ids: list[str], steps: int) -> None:
     assert expected == accepted_versions(events(settings))
 
 
-def test_workers_killed_every_second(home: Path) -> None:
-    """200 items of 10 steps, the worker killed each second: all done, each version once."""
+def test_workers_killed_again_and_again(home: Path) -> None:
+    """200 items of 10 steps, the worker killed within a second of its first step, each time.
+
+    All are done, and each version is accepted once.
+    """
     settings = Settings(home=home, lease_ttl=2.0)
     work_ids = enqueue(settings, 200, max_recoveries=10)
     seed = 1
@@ -54,14 +57,17 @@ def test_workers_killed_every_second(home: Path) -> None:
         crew.start()
         kills = 0
 
-        def killed_and_done() -> bool:
-            nonlocal kills
-            time.sleep(dice.uniform(0.8, 1.2))
+        while counts(settings)[State.DONE] < len(work_ids):
+            before = crew.runs().total()
+            eventually(
+                lambda before=before: (
+                    crew.runs().total() > before or counts(settings)[State.DONE] == len(work_ids)
+                ),
+                f"a step after kill {kills} (seed {seed})",
+            )
+            time.sleep(dice.uniform(0.0, 1.0))
             crew.replace(0)
             kills += 1
-            return counts(settings)[State.DONE] == len(work_ids)
-
-        eventually(killed_and_done, f"all done (seed {seed})")
         check_record(settings, work_ids, steps=10)
         runs = crew.runs()
         # A kill repeats at most the steps that were in flight: ten lanes.

@@ -202,10 +202,9 @@ class RedisSaqBackend(Backend):
         return self.lanes.standing_engines if self.lanes is not None else ""
 
     def _released(self, lease: Lease, answer: Any, *, running: bool = False) -> Ack:
-        ack, again = records.ack(answer, lease.work_id)
+        ack, claim_in = records.ack(answer, lease.work_id)
         if self.lanes is not None and not (running and ack.state is State.RUNNING):
-            due_in = None if ack.due_ms is None else ack.due_ms - ack.at_ms
-            self.lanes.lease_ended(lease.token, claim_again=again, due_in_ms=due_in)
+            self.lanes.lease_ended(lease.token, claim_in)
         return ack
 
     def renewer(self) -> Renewer:

@@ -125,13 +125,13 @@ class Lanes:
                 await asyncio.shield(self._give_back(claim))
             raise
 
-    def lease_ended(self, token: str, *, claim_again: bool, due_in_ms: int | None) -> None:
-        """Take note that a lease was given back by a script that told what is next."""
+    def lease_ended(self, token: str, claim_in_ms: int | None) -> None:
+        """Take note that a lease was given back by a script that told when to claim next."""
         self._ended.add(token)
-        if claim_again or self._plan.burst:
+        if claim_in_ms == 0 or self._plan.burst:
             self._news.set()
-        if due_in_ms is not None:
-            self._set_alarm(due_in_ms)
+        elif claim_in_ms is not None:
+            self._set_alarm(claim_in_ms)
 
     def lane_done(self, claim: Claim) -> None:
         """Take note that a lane is through with a claim, whatever has become of it."""

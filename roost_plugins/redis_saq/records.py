@@ -20,19 +20,20 @@ def _optional(value: int) -> int | None:
     return None if value < 0 else value
 
 
-def ack(answer: Sequence[Any], work_id: str) -> tuple[Ack, bool]:
+def ack(answer: Sequence[Any], work_id: str) -> tuple[Ack, int | None]:
     """Read the answer of ``commit``, ``fail`` or ``interrupt``.
 
-    :returns: the answer, and whether the lane that is free now should claim at once.
+    :returns: the answer, and in how many milliseconds the lane that is free now should
+        claim: when something is due, or a lease expires, that nobody may tell of.
     :raises LeaseLost: the token is not current.
     :raises VersionConflict: the stored version is not the expected one.
     :raises CorruptRecord: the stored record does not decode.
     """
     match answer:
-        case [b"ok", state, version, attempts, at, due, again]:
+        case [b"ok", state, version, attempts, at, due, claim_in]:
             return (
                 Ack(State(state.decode()), version, attempts, at, _optional(due)),
-                bool(again),
+                _optional(claim_in),
             )
         case [b"lost"]:
             raise LeaseLost(f"the lease on {work_id} is not current any more")

@@ -138,13 +138,9 @@ local next_wake = -1
 if #claims < limit then
   if line_empty then
     stand_by(worker, engines)
-    for _, key in ipairs({ K.sleeping, K.retry_wait, K.running }) do
-      local head = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
-      if head[2] then
-        local wait = math.max(1, tonumber(head[2]) - now)
-        if next_wake < 0 or wait < next_wake then next_wake = wait end
-      end
-    end
+    next_wake = until_next()
+    -- What this claim has not promoted or recovered, because there was too much, is no news.
+    if next_wake == 0 then next_wake = 1 end
   else
     next_wake = 0
   end

@@ -2,7 +2,7 @@
 -- KEYS: record snapshot error beat ready sleeping retry_wait running blocked held failed done seq events idle
 -- ARGV: id token commit-id expected-version snapshot step continue|yield|sleep|finish delay-ms ttl-ms
 --       worker "engine engine ..."|'' event...
--- Result: {'ok' state version attempts at due|-1 claim-again(0|1)} | {'lost'} | {'version'} | {'corrupt'}
+-- Result: {'ok' state version attempts at due|-1 claim-in-ms|-1} | {'lost'} | {'version'} | {'corrupt'}
 
 local id, token, commit_id = ARGV[1], ARGV[2], ARGV[3]
 local r, refusal = leased(id, token, commit_id)

@@ -187,16 +187,30 @@ local function stand_by(worker, engines)
   end
 end
 
--- A lane of a worker has become free. Return 1 if it should claim at once; else it is registered
--- as idle, so that it hears of the next work without asking.
-local function lane_free(worker, engines)
-  if redis.call('ZCARD', K.ready) > 0 then return 1 end
-  for _, key in ipairs({ K.sleeping, K.retry_wait }) do
+-- Milliseconds until something is due or a lease expires: 0 if it is by now, -1 if nothing will.
+local function until_next()
+  local next = -1
+  for _, key in ipairs({ K.sleeping, K.retry_wait, K.running }) do
     local head = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
-    if head[2] and tonumber(head[2]) <= now then return 1 end
+    if head[2] then
+      local wait = math.max(0, tonumber(head[2]) - now)
+      if next < 0 or wait < next then next = wait end
+    end
   end
-  stand_by(worker, engines)
-  return 0
+  return next
+end
+
+-- A lane of a worker has become free. Return in how many milliseconds it should claim, or -1.
+-- Unless that is at once, it is registered as idle, so that it hears of new work without asking.
+local function lane_free(worker, engines)
+  for engine in string.gmatch(engines, '%S+') do
+    if #redis.call('ZRANGEBYLEX', K.ready, '[' .. engine .. ' ', '(' .. engine .. '!', 'LIMIT', 0, 1) > 0 then
+      return 0
+    end
+  end
+  local next = until_next()
+  if next ~= 0 then stand_by(worker, engines) end
+  return next
 end
 
 -- The lease of a claimed item with this token, or an answer to give instead.
@@ -215,11 +229,11 @@ local function answer_released(id, r, token, commit_id, due, worker, engines)
   remember(r, token, commit_id, due)
   save(id, r)
   unblock_all(r)
-  local more = 0
+  local claim_in = -1
   if engines == '' then
     if r.state == 'queued' then wake(r.engine) end
   else
-    more = lane_free(worker, engines)
+    claim_in = lane_free(worker, engines)
   end
-  return { 'ok', r.state, r.version or 0, r.attempts or 0, now, due, more }
+  return { 'ok', r.state, r.version or 0, r.attempts or 0, now, due, claim_in }
 end

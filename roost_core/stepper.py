@@ -328,16 +328,6 @@ class Stepper:
         """Give up the attempt, and tell the observers if it was the last."""
         record = error_record(error, run.claim.lease.worker_id)
         attempt = run.attempts + 1
-        _log.warning(
-            "%s: attempt %d of %d of the step after version %d failed: %s: %s",
-            run.item.work_id,
-            attempt,
-            run.item.retry.max_attempts,
-            run.version,
-            record.error_type,
-            record.message,
-            extra={"action": "attempt_failed", "work_id": run.item.work_id},
-        )
         delay = backoff_seconds(run.item.retry, attempt, random.random())  # noqa: S311 - jitter
         failure = Failure(
             commit_id=f"f{run.version}",
@@ -349,7 +339,19 @@ class Stepper:
         run.in_flight = lambda: self.backend.fail(lease, failure)
         ack = await self._deliver(run.hold, run.in_flight)
         run.in_flight = None
-        if ack.state is State.FAILED and self.observers.has("on_dead_letter"):
+        is_dead = ack.state is State.FAILED
+        _log.warning(
+            "%s: attempt %d of %d of the step after version %d failed (%s): %s: %s",
+            run.item.work_id,
+            attempt,
+            run.item.retry.max_attempts,
+            run.version,
+            "dead-lettered" if is_dead else f"again in {delay:.1f} s",
+            record.error_type,
+            record.message,
+            extra={"action": "attempt_failed", "work_id": run.item.work_id},
+        )
+        if is_dead and self.observers.has("on_dead_letter"):
             letter = DeadLetter(run.item, run.snapshot, record, codec.from_milliseconds(ack.at_ms))
             await self.observers.notify("on_dead_letter", letter=letter)
 

@@ -81,8 +81,11 @@ class RedisSaqBackend(Backend):
         """Connect and check the server's version."""
         await self._calls.open()
         try:
-            with translated(self.endpoint.description):
-                info = await self._calls.client.info("server")
+            try:
+                with translated(self.endpoint.description):
+                    info = await self._calls.client.info("server")
+            except BackendUnavailable as error:
+                raise BackendUnavailable(f"{error}; {self.endpoint.advice}") from error
             refusal = diagnosis.refused_version(info)
             if refusal:
                 raise BackendError(f"{self.endpoint.description}: {refusal}")

@@ -96,6 +96,13 @@ class Endpoint:
         """Whether the server is Roost's own."""
         return not self._settings.redis_url
 
+    @property
+    def advice(self) -> str:
+        """What a person may do if the server does not answer."""
+        if self.is_embedded:
+            return f"look into {self._settings.home / 'server'}"
+        return "start it, or correct ROOST_REDIS_URL"
+
     async def ensure(self) -> None:
         """Start the embedded server if it does not run; another server is left alone.
 

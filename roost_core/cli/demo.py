@@ -165,11 +165,16 @@ async def _worker(stage: Stage, name: str) -> AsyncIterator[asyncio.subprocess.P
         # Ctrl-C is for the demo, which stops its workers itself.
         start_new_session=True,
     )
-    _say(f"the {name} worker is process {process.pid}")
     try:
+        _say(f"the {name} worker is process {process.pid}")
         yield process
-    finally:
         await _end(process)
+    except BaseException:
+        # The demo is given up: a drain would wait for a page that nobody answers any more.
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+        raise
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

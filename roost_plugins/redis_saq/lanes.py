@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("roost.worker")
 
-#: An idle worker asks by itself this often, at least. Seconds.
-_ASK_AGAIN: Final = 5.0
+#: An idle worker asks by itself this often, at least: a broken connection is noticed, so only a
+#: message that gets lost on a sound one waits for this. Seconds.
+_ASK_AGAIN: Final = 10.0
 #: Waits after a failed claim: from, to. Seconds.
 _BACKOFF: Final = (0.05, 2.0)
 #: How long closing waits for a claim that is under way. Seconds.
@@ -51,18 +52,23 @@ class Lanes:
         self._backend = backend
         self._plan = plan
         self._on_dead_letters = on_dead_letters
-        self._free: deque[asyncio.Future[Claim | None]] = deque()
+        self._free: deque[asyncio.Future[Claim]] = deque()
         self._lane_came = asyncio.Event()
-        #: Set while a claim might bring something that the last one did not.
-        self._news = asyncio.Event()
-        self._news.set()
+        #: Whether a claim might bring something that the last one did not.
+        self._is_news = True
+        #: When to claim without news, by the monotonic clock.
         self._alarm = 0.0
+        #: Set when news have come, or the alarm is earlier than it was.
+        self._nudge = asyncio.Event()
+        #: Set when a burst is over: nothing is ready and nothing in flight.
+        self.is_over = asyncio.Event()
         self._was_idle = False
         self._ended: set[str] = set()
         self._in_flight = 0
         self._closing = False
         self._tasks: list[asyncio.Task[None]] = []
-        self._ask_again = min(_ASK_AGAIN, plan.lease_ttl_ms / 3000)
+        # Within a lease's time, so that each lease's expiry is known before it comes.
+        self._ask_again = min(_ASK_AGAIN, plan.lease_ttl_ms / 1500)
 
     @property
     def engines(self) -> tuple[str, ...]:
@@ -101,7 +107,7 @@ class Lanes:
     async def close(self) -> None:
         """Stop claiming and listening; free lanes stay where they are until cancelled."""
         self._closing = True
-        self._news.set()
+        self._note_news()
         self._lane_came.set()
         if self._tasks:
             # A claim under way is waited for: leases that it took would otherwise be nobody's.
@@ -111,46 +117,50 @@ class Lanes:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
 
-    async def next_claim(self) -> Claim | None:
-        """Wait, as a free lane, for the next claim; None when a burst is over."""
-        place: asyncio.Future[Claim | None] = asyncio.get_running_loop().create_future()
+    async def next_claim(self) -> Claim:
+        """Wait, as a free lane, for the next claim."""
+        place: asyncio.Future[Claim] = asyncio.get_running_loop().create_future()
         self._free.append(place)
         self._lane_came.set()
         try:
             return await place
         except asyncio.CancelledError:
-            if place.done() and not place.cancelled() and (claim := place.result()):
+            if place.done() and not place.cancelled():
                 self._in_flight -= 1
                 # Nobody will run it: a lane that was just given work is being ended.
-                await asyncio.shield(self._give_back(claim))
+                await asyncio.shield(self._give_back(place.result()))
             raise
 
     def lease_ended(self, token: str, claim_in_ms: int | None) -> None:
         """Take note that a lease was given back by a script that told when to claim next."""
         self._ended.add(token)
-        if claim_in_ms == 0 or self._plan.burst:
-            self._news.set()
+        if claim_in_ms == 0:
+            self._note_news()
         elif claim_in_ms is not None:
             self._set_alarm(claim_in_ms)
 
     def lane_done(self, claim: Claim) -> None:
         """Take note that a lane is through with a claim, whatever has become of it."""
         self._in_flight -= 1
-        if claim.lease.token in self._ended:
-            self._ended.discard(claim.lease.token)
-        else:
-            # The lease was lost, or nobody knows: look.
-            self._news.set()
+        # Without its word, the lease was lost, or nobody knows: look.
+        is_known = claim.lease.token in self._ended
+        self._ended.discard(claim.lease.token)
+        if not is_known or self._plan.burst:
+            self._note_news()
+
+    def _note_news(self) -> None:
+        self._is_news = True
+        self._nudge.set()
 
     @property
-    def _is_over(self) -> bool:
+    def _is_stopping(self) -> bool:
         return self._closing or self._plan.stopping.is_set()
 
     # -- claiming --------------------------------------------------------------------------
 
     async def _claim_loop(self) -> None:
         failures = 0
-        while not self._is_over:
+        while not self._is_stopping:
             self._drop_cancelled()
             if not self._free:
                 self._lane_came.clear()
@@ -158,19 +168,17 @@ class Lanes:
                 continue
             await self._wait_for_news()
             self._drop_cancelled()
-            if not self._free or self._is_over:
+            if not self._free or self._is_stopping:
                 continue
-            self._news.clear()
+            self._is_news = False
             try:
-                batch = await self._claim(len(self._free))
+                await self._hand_out(await self._claim(len(self._free)))
                 failures = 0
             except Exception as error:  # noqa: BLE001 - whatever it is, the worker must live on
                 failures += 1
                 _report("cannot claim", error, failures)
                 await asyncio.sleep(_backoff(failures))
-                self._news.set()
-                continue
-            await self._hand_out(batch)
+                self._note_news()
 
     async def _claim(self, limit: int) -> ClaimBatch:
         request = ClaimRequest(
@@ -184,7 +192,7 @@ class Lanes:
         self._was_idle = len(batch.claims) < limit
         self._alarm = asked_at + self._ask_again
         if batch.next_wake_ms == 0:
-            self._news.set()
+            self._note_news()
         elif batch.next_wake_ms is not None:
             self._set_alarm(batch.next_wake_ms)
         return batch
@@ -192,7 +200,7 @@ class Lanes:
     async def _hand_out(self, batch: ClaimBatch) -> None:
         for claim in batch.claims:
             self._drop_cancelled()
-            if self._free and not self._is_over:
+            if self._free and not self._is_stopping:
                 self._in_flight += 1
                 self._free.popleft().set_result(claim)
             else:
@@ -200,11 +208,8 @@ class Lanes:
         if batch.dead_letters:
             await self._on_dead_letters(batch.dead_letters)
         # A lane in flight may still make more work ready, so the burst is not over before the last.
-        if self._plan.burst and not (batch.claims or self._in_flight or self._news.is_set()):
-            while self._free:
-                place = self._free.popleft()
-                if not place.done():
-                    place.set_result(None)
+        if self._plan.burst and not (batch.claims or self._in_flight or self._is_news):
+            self.is_over.set()
 
     async def _give_back(self, claim: Claim) -> None:
         with contextlib.suppress(BackendError, LeaseLost):
@@ -216,29 +221,21 @@ class Lanes:
 
     async def _wait_for_news(self) -> None:
         """Wait until a claim might bring something."""
-        if self._news.is_set():
+        if self._is_news:
             # Lanes that become free in this same turn of the loop join the claim.
             await asyncio.sleep(0)
-            return
-        while (left := self._alarm - time.monotonic()) > 0:
+        while not self._is_news and (left := self._alarm - time.monotonic()) > 0:
+            self._nudge.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(left):
-                    await self._news.wait()
-                    return
+                    await self._nudge.wait()
 
     def _set_alarm(self, in_ms: int) -> None:
         # One millisecond more: the server counts whole ones, and a moment early is a claim lost.
         at = time.monotonic() + (in_ms + 1) / 1000
         if at < self._alarm:
             self._alarm = at
-            if self._free:
-                # Whoever waits for the old alarm has to look again. A claim then costs nothing
-                # extra: the wait goes on if this is not yet due.
-                self._rearm()
-
-    def _rearm(self) -> None:
-        delay = max(0.0, self._alarm - time.monotonic())
-        asyncio.get_running_loop().call_later(delay, self._news.set)
+            self._nudge.set()
 
     # -- listening -------------------------------------------------------------------------
 
@@ -253,13 +250,13 @@ class Lanes:
                 with translated(self._backend.endpoint.description):
                     async with client.pubsub() as messages:
                         await messages.subscribe(channel)
-                        self._news.set()
+                        self._note_news()
                         failures = 0
                         while True:
                             await messages.get_message(
                                 ignore_subscribe_messages=False, timeout=None
                             )
-                            self._news.set()
+                            self._note_news()
             except Exception as error:  # noqa: BLE001 - whatever it is, the worker must live on
                 failures += 1
                 _report("cannot listen for work", error, failures)

@@ -63,10 +63,8 @@ class RoostQueue(Queue):
         self._upkeep = upkeep
 
     async def dequeue(self, timeout: float = 0.0, poll_interval: float = 0.0) -> Job | None:  # noqa: ARG002 - SAQ's signature
-        """Wait for a claim; None ends a lane of a burst."""
+        """Wait for a claim."""
         claim = await self._lanes.next_claim()
-        if claim is None:
-            return None
         return ClaimJob(
             function="run",
             key=claim.lease.work_id,
@@ -185,7 +183,10 @@ async def run_lanes(
     handle: Callable[[Claim], Awaitable[None]],
     upkeep: Callable[[], Awaitable[None]],
 ) -> None:
-    """Run the lanes until ``plan.stopping`` is set and those in flight have drained."""
+    """Run the lanes until ``plan.stopping`` is set and those in flight have drained.
+
+    The end of a burst is ours as well: SAQ would wait a second for its upkeep then.
+    """
     in_flight: set[asyncio.Task[Any]] = set()
 
     async def run(context: dict[str, Any]) -> None:
@@ -210,19 +211,18 @@ async def run_lanes(
             "sweep": _UPKEEP_EVERY,
             "abort": _SELDOM,
         },
-        dequeue_timeout=1.0,  # SAQ wants one in a burst; ours is not by time
-        burst=plan.burst,
         shutdown_grace_period_s=1,
     )
     lanes.start()
     running = asyncio.create_task(worker.start())
-    stopping = asyncio.create_task(plan.stopping.wait())
+    ends = [asyncio.create_task(one.wait()) for one in (plan.stopping, lanes.is_over)]
     try:
-        await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({running, *ends}, return_when=asyncio.FIRST_COMPLETED)
         await lanes.close()
         await _drain(in_flight, plan.drain_timeout)
     finally:
-        stopping.cancel()
+        for end in ends:
+            end.cancel()
         for task in list(in_flight):
             task.cancel()
         if in_flight:

@@ -3,7 +3,7 @@
 :mod:`roost_plugins.redis_saq.embedded` starts it through
 :mod:`roost_plugins.redis_saq.launch`. It and what it imports need the standard library
 alone, and it runs without ``site``, so that it starts in a few hundredths of a second
-and stays small for as long as the server lives (about 11 MB resident, half of it
+and stays small for as long as the server lives (about 10 MB resident, half of it
 shared with every other Python).
 
 Who is in charge is decided by one ``flock`` on ``server/lock``, not by process ids,
@@ -11,7 +11,9 @@ which the system uses again. The supervisor takes it and the server inherits it,
 it is free exactly when neither is left, and no two servers can ever write the same
 append-only file. The kernel sends the server SIGTERM when the supervisor dies (on
 Linux), so kill -9 of the supervisor ends in an orderly shutdown of the server; the
-other way round, the supervisor notices its child's death and leaves.
+other way round, the supervisor notices its child's death and leaves. A second lock,
+``server/supervised``, is the supervisor's alone: whoever finds it free asks the server
+that was left behind to shut down, and waits for the first lock to start anew.
 
 **Why the server runs with** ``appendfsync no`` **when the setting says everysec.** With
 the server's own ``everysec`` a ``write`` to the append-only file waits for up to two

@@ -232,7 +232,12 @@ def test_kill_9_in_the_middle_of_starting(home: Path) -> None:
         (asking,) = ask_from(home, 1)
         until(lambda: processes(home), "a start")
         time.sleep(dice.random() * 0.1)
-        kill(*(pid for pid, _ in processes(home) if dice.random() < 0.7))
+        victims = {pid for pid, _ in processes(home) if dice.random() < 0.7}
+        kill(*victims)
+        until(
+            lambda victims=victims: victims.isdisjoint(pid for pid, _ in processes(home)),
+            "their death",
+        )
         _, err = asking.communicate(timeout=PATIENCE)
         assert (0, "") == (asking.returncode, err), f"seed {SEED}"
         with Wire(ensure(home), PATIENCE) as wire:
@@ -262,7 +267,7 @@ def test_it_leaves_when_its_last_user_has_left(home: Path) -> None:
     until(lambda: not processes(home), "the end of an idle server")
     left = {path.name for path in (home / "server").iterdir()}
     logs = {"valkey.log", "supervisor.log"}
-    assert {"lock", "valkey.conf", "appendonlydir"} == left - logs
+    assert {"lock", "supervised", "valkey.conf", "appendonlydir"} == left - logs
     with Wire(ensure(home), PATIENCE) as wire:
         assert "value" == wire.call("GET", "key")
 
@@ -323,25 +328,18 @@ def test_leftovers_of_a_kill_are_no_obstacle(home: Path) -> None:
     )
 
 
-def test_a_server_without_its_supervisor_is_replaced(home: Path) -> None:
-    """Where the system does not tie the two, the server left over is shut down first."""
-    with Wire(ensure(home), PATIENCE) as wire:
-        wire.call("SET", "key", "value")
-    before = standing(home)["server_pid"]
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
-    record = home / "server" / server_folder.RECORD
-    text = json.dumps({**json.loads(record.read_text()), "tied": False, "supervisor_pid": gone.pid})
-
-    def is_replaced() -> bool:
-        # The live supervisor may mend the record before it is read.
-        record.write_text(text)
-        ensure(home)
-        return bool(standing(home)["server_pid"] != before)
-
-    until(is_replaced, "another server")
-    with Wire(ensure(home), PATIENCE) as wire:
-        assert "value" == wire.call("GET", "key")
+def test_a_server_without_its_supervisor_is_not_handed_out(home: Path) -> None:
+    """Once the supervisor is dead, whoever asks gets another server, not the dying one."""
+    folder = str(home / "server")
+    for number in range(5):
+        with Wire(ensure(home), PATIENCE) as wire:
+            wire.call("SET", f"key{number}", "value")
+        known = standing(home)
+        kill(known["supervisor_pid"])
+        until(lambda: server_folder.is_free(folder, server_folder.SUPERVISED), "its death")
+        with Wire(ensure(home), PATIENCE) as wire:
+            assert known["server_pid"] != standing(home)["server_pid"]
+            assert str(number + 1) == wire.call("DBSIZE")
 
 
 def test_a_truncated_tail_is_dropped(home: Path) -> None:

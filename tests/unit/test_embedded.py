@@ -21,7 +21,6 @@ RECORD: dict[str, Any] = {
     "server_version": "9.1.2",
     "fsync": "everysec",
     "idle_seconds": 20.0,
-    "tied": True,
 }
 
 
@@ -40,7 +39,7 @@ def test_a_whole_record_is_read() -> None:
         b"null",
         json.dumps({**RECORD, "schema": 2}).encode(),
         json.dumps({**RECORD, "server_pid": "11"}).encode(),
-        json.dumps({name: RECORD[name] for name in RECORD if name != "tied"}).encode(),
+        json.dumps({name: RECORD[name] for name in RECORD if name != "fsync"}).encode(),
         b"[" * 100_000,
     ],
 )

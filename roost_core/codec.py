@@ -76,7 +76,7 @@ def dumps(value: Json, what: str, max_bytes: int) -> bytes:
         types), nests deeper than 64, or is larger than ``max_bytes``.
     """
     try:
-        raw = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+        raw = _ENCODER.encode(value).encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise CodecError(f"{what} is not JSON: {_cause(error)}") from error
     _check(raw, value, what, max_bytes)
@@ -91,7 +91,7 @@ def loads(raw: bytes | str, what: str, max_bytes: int) -> Json:
     if len(raw) > max_bytes:
         raise CodecError(f"{what} has {len(raw)} bytes; the most is {max_bytes}")
     try:
-        value = json.loads(raw, parse_constant=_refuse_constant)
+        value = _DECODER.decode(raw if isinstance(raw, str) else raw.decode())
         # Escapes can spell lone surrogates that no UTF-8 file or terminal can hold.
         _refuse_surrogates(raw, value)
     except (ValueError, RecursionError) as error:
@@ -110,6 +110,11 @@ def _cause(error: Exception) -> str:
 
 def _refuse_constant(name: str) -> Json:
     raise ValueError(f"{name} is not allowed")
+
+
+# Made once: json.dumps and json.loads would make one for each call with these options.
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+_DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 def _refuse_surrogates(raw: bytes | str, value: Json) -> None:
@@ -172,9 +177,9 @@ def _converter() -> cattrs.Converter:
         unstructure = make_dict_unstructure_fn(
             cls, converter, _cattrs_omit_if_default=True, **rules
         )
-        structure = make_dict_structure_fn(cls, converter, **rules)
+        structure = make_dict_structure_fn(cls, converter, extra=override(omit=True))
         converter.register_unstructure_hook(cls, _with_extra(unstructure))
-        converter.register_structure_hook(cls, _keep_unknown(cls, names - set(rules), structure))
+        converter.register_structure_hook(cls, _keep_unknown(cls, names - {"extra"}, structure))
     return converter
 
 
@@ -190,6 +195,8 @@ def _strict(kind: type) -> Any:
 
 
 def _time(value: Any) -> datetime:
+    if isinstance(value, datetime):
+        return value  # one of the server's, put in by _decode
     if not isinstance(value, str):
         raise InvalidInput(f"expected a time, found {value!r:.80}")
     return datetime.fromisoformat(value)
@@ -238,10 +245,9 @@ def decode_item(raw: bytes, created_ms: int | None = None) -> WorkItem:
     :param created_ms: when the server accepted it, in milliseconds since the epoch.
     :raises CorruptRecord: the bytes do not decode.
     """
-    item = _decode(WorkItem, raw, "the stored work item", 2 * MAX_PAYLOAD_BYTES)
-    if created_ms is None:
-        return item
-    return attrs.evolve(item, created_at=from_milliseconds(created_ms))
+    return _decode(
+        WorkItem, raw, "the stored work item", 2 * MAX_PAYLOAD_BYTES, created_at=created_ms
+    )
 
 
 def encode_snapshot(snapshot: Snapshot) -> bytes:
@@ -264,12 +270,14 @@ def decode_snapshot(
 
     :raises CorruptRecord: the bytes do not decode.
     """
-    snapshot = _decode(Snapshot, raw, "the stored snapshot", MAX_SNAPSHOT_BYTES)
-    return attrs.evolve(
-        snapshot,
-        created_at=None if created_ms is None else from_milliseconds(created_ms),
-        updated_at=None if updated_ms is None else from_milliseconds(updated_ms),
-        finished_at=None if finished_ms is None else from_milliseconds(finished_ms),
+    return _decode(
+        Snapshot,
+        raw,
+        "the stored snapshot",
+        MAX_SNAPSHOT_BYTES,
+        created_at=created_ms,
+        updated_at=updated_ms,
+        finished_at=finished_ms,
     )
 
 
@@ -287,7 +295,7 @@ def decode_model(cls: type[_T], raw: bytes) -> _T:
     return _decode(cls, raw, f"the stored {cls.__name__}", MAX_PAYLOAD_BYTES)
 
 
-def _decode(cls: type[_T], raw: bytes, what: str, max_bytes: int) -> _T:
+def _decode(cls: type[_T], raw: bytes, what: str, max_bytes: int, **server_times: int | None) -> _T:
     try:
         plain = loads(raw, what, max_bytes)
         if not isinstance(plain, dict):
@@ -295,6 +303,11 @@ def _decode(cls: type[_T], raw: bytes, what: str, max_bytes: int) -> _T:
         schema = plain.pop("schema", None)
         if schema != SCHEMA:
             raise CodecError(f"{what} has schema {schema!r}; this Roost reads {SCHEMA}")
+        for name, at_ms in server_times.items():
+            if at_ms is not None:
+                plain[name] = from_milliseconds(at_ms)
+            else:
+                plain.pop(name, None)
         return converter().structure(plain, cls)
     except (InvalidInput, cattrs.BaseValidationError, ValueError, TypeError, KeyError) as error:
         raise CorruptRecord(f"{what} does not decode: {error}") from error

@@ -195,7 +195,7 @@ class WorkItem:
         default=None, validator=attrs.validators.optional(attrs.validators.instance_of(datetime))
     )
     retry: RetryPolicy = attrs.field(
-        factory=RetryPolicy, validator=attrs.validators.instance_of(RetryPolicy)
+        default=RetryPolicy(), validator=attrs.validators.instance_of(RetryPolicy)
     )
     max_recoveries: int = attrs.field(default=DEFAULT_MAX_RECOVERIES, validator=_at_least(0))
     step_timeout_seconds: float = attrs.field(

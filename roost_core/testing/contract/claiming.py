@@ -186,6 +186,16 @@ class ClaimContract(ContractTests):
         assert ["enqueued", "dead_lettered"] == await kit.kinds("late")
 
     @driven
+    async def test_late_work_does_not_disturb_the_line(self, kit: Harness) -> None:
+        """Q5: behind a dead-lettered one, the engines' work still goes in the order of all."""
+        await kit.created("late", engine="b", deadline_ms=1)
+        await kit.created("first", engine="b")
+        await kit.created("second", engine="a")
+        batch = await kit.claim(engines=["a", "b"], limit=1)
+        assert ("late",) == batch.dead_letters
+        assert ["first"] == [claim.lease.work_id for claim in batch.claims]
+
+    @driven
     async def test_the_next_wake_is_the_soonest(self, kit: Harness) -> None:
         """What comes first counts: a sleeper, a retry or the end of a lease."""
         await kit.created("sleeper", delay_ms=3 * HOUR_MS)

@@ -1,0 +1,501 @@
+"""Random histories of the ledger: the model alone, and the model beside a real server.
+
+After every rule both sides must have given the same answer and stand in the same
+state. The model checks its own invariants, so what agrees with it keeps them, too.
+Tokens differ between the sides: a lease is known here by the pair of both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from roost_core.backend import (
+    Ack,
+    Backend,
+    Beat,
+    Claim,
+    ClaimRequest,
+    Commit,
+    EnqueueOutcome,
+    Failure,
+    ListQuery,
+    NewWork,
+    StoredWork,
+    Then,
+)
+from roost_core.errors import LeaseLost, VersionConflict
+from roost_core.models import State
+from roost_core.settings import Settings
+from roost_core.testing import ManualClock, MemoryBackend
+from roost_core.testing.contract.kit import (
+    HOUR_MS,
+    error_bytes,
+    heartbeat_bytes,
+    new_work,
+    snapshot_bytes,
+    unique,
+    worker_bytes,
+)
+from tests import redis_pokes
+from tests.servers import Server
+
+WORK_IDS = [f"w{number}" for number in range(8)]
+ENGINES = ["a", "ab", "b"]
+RESOURCES = ["r", "s", "t"]
+DELAYS = st.sampled_from([0, HOUR_MS])
+#: The few commit ids that histories use again and again; None stands for a new one.
+COMMIT_IDS = st.sampled_from([None, None, "c1", "c2", "c3"])
+
+
+@attrs.frozen
+class Held:
+    """One lease that was given out: as each side gave it."""
+
+    claims: tuple[Claim, ...]
+
+    @property
+    def work_id(self) -> str:
+        """The work item that it is on."""
+        return self.claims[0].lease.work_id
+
+
+class Refused:
+    """Stands for an answer that is an error."""
+
+    def __init__(self, error: Exception) -> None:
+        self.name = type(error).__name__
+
+
+def view(stored: StoredWork | None) -> Any:
+    """Return what both sides have to agree on: all but times."""
+    if stored is None:
+        return None
+    fields = attrs.asdict(stored)
+    for name in ("due_ms", "expires_ms", "started_ms", "finished_ms", "committed_ms"):
+        fields[name] = fields[name] is not None
+    del fields["created_ms"], fields["updated_ms"]
+    fields["error"] = None if stored.error is None else json.loads(stored.error)["kind"]
+    return fields
+
+
+async def look(side: Backend) -> list[Any]:
+    """Return the view of each work item, and the counts."""
+    stored = await asyncio.gather(*(side.read(work_id) for work_id in WORK_IDS))
+    return [*map(view, stored), dict(await side.counts())]
+
+
+def answer_view(answer: Any) -> Any:
+    """Return what of an answer both sides have to agree on."""
+    if isinstance(answer, Refused):
+        return answer.name
+    if isinstance(answer, Ack):
+        return (answer.state, answer.version, answer.attempts, answer.due_ms is not None)
+    return answer
+
+
+def claim_view(claim: Claim) -> Any:
+    """Return what of a claim both sides have to agree on."""
+    lease = claim.lease
+    counters = (claim.version, claim.attempts, claim.recoveries, claim.deadline_ms)
+    texts = (claim.item, claim.snapshot, claim.committed_ms is not None)
+    return (lease.work_id, lease.worker_id, lease.fence, claim.engine, counters, texts)
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    """All transitions in any order, with current, old and stolen leases."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.clock = ManualClock()
+        self.model = MemoryBackend(self.clock)
+        self.sides: list[Backend] = [self.model]
+        self.renewers = [self.model.renewer()]
+        self.requests: list[NewWork] = []
+        self.held: list[Held] = []
+        #: Per work item, and per life of it: the last fence, and the versions accepted.
+        self.fences: dict[str, int] = {}
+        self.accepted: dict[str, list[int]] = {}
+
+    # -- asking all sides ------------------------------------------------------------------------
+
+    def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Run a coroutine on the machine's loop."""
+        return self.runner.run(coroutine)
+
+    def ask(self, request: Callable[[int, Backend], Coroutine[Any, Any, Any]]) -> list[Any]:
+        """Ask every side the same; an expected error is an answer, too."""
+        self.clock.advance(1)
+        answers = []
+        for index, side in enumerate(self.sides):
+            try:
+                answers.append(self.run(request(index, side)))
+            except (LeaseLost, VersionConflict) as error:
+                answers.append(Refused(error))
+        return answers
+
+    def agreed(self, request: Callable[[int, Backend], Coroutine[Any, Any, Any]]) -> Any:
+        """Ask every side, see that the answers agree, and return the model's."""
+        answers = self.ask(request)
+        for answer in answers[1:]:
+            assert answer_view(answers[0]) == answer_view(answer)
+        return answers[0]
+
+    def standing(self, work_id: str) -> list[StoredWork | None]:
+        """Return one work item as each side has it, times and all."""
+        return [self.run(side.read(work_id)) for side in self.sides]
+
+    def answer_to_holder(
+        self, held: Held, request: Callable[[int, Backend], Coroutine[Any, Any, Any]]
+    ) -> Any:
+        """Ask under a lease; a refusal must not have changed a byte (C3)."""
+        before = self.standing(held.work_id)
+        answer = self.agreed(request)
+        if isinstance(answer, Refused):
+            assert before == self.standing(held.work_id)
+        return answer
+
+    def any_held(self, data: st.DataObject) -> Held:
+        """Draw a lease, old or new; the newest are the likely ones."""
+        back = data.draw(st.integers(0, len(self.held) - 1) | st.integers(0, 2), label="lease")
+        return self.held[max(0, len(self.held) - 1 - back)]
+
+    # -- rules ------------------------------------------------------------------------------------
+
+    @rule(
+        work_id=st.sampled_from(WORK_IDS),
+        engine=st.sampled_from(ENGINES),
+        payload=st.integers(0, 1),
+        key=st.sampled_from([None, None, "k1", "k2"]),
+        delay_ms=DELAYS,
+        deadline_ms=st.sampled_from([None, None, None, 1, 9_000_000_000_000]),
+        resources=st.lists(st.sampled_from(RESOURCES), unique=True, max_size=2),
+        priority=st.integers(-1, 1),
+        limits=st.tuples(st.integers(1, 3), st.integers(0, 2)),
+    )
+    def enqueue(
+        self,
+        work_id: str,
+        engine: str,
+        payload: int,
+        key: str | None,
+        delay_ms: int,
+        deadline_ms: int | None,
+        resources: list[str],
+        priority: int,
+        limits: tuple[int, int],
+    ) -> None:
+        """Enqueue, new or not."""
+        new = new_work(
+            work_id,
+            payload=payload,
+            engine=engine,
+            idempotency_key=key,
+            delay_ms=delay_ms,
+            deadline_ms=deadline_ms,
+            resources=tuple(resources),
+            priority=priority,
+            max_attempts=limits[0],
+            max_recoveries=limits[1],
+        )
+        self.requests.append(new)
+        self.send(new)
+
+    @precondition(lambda self: self.requests)
+    @rule(data=st.data())
+    def enqueue_again(self, data: st.DataObject) -> None:
+        """Repeat an enqueue whose reply was lost, or that is long forgotten."""
+        self.send(data.draw(st.sampled_from(self.requests), label="request"))
+
+    def send(self, new: NewWork) -> None:
+        """Enqueue; see what the key and the id say (Q6)."""
+        known = self.standing(new.work_id)[0]
+        (answer,) = self.agreed(lambda _, side: side.enqueue([new]))
+        if answer.outcome is EnqueueOutcome.CREATED and known is None:
+            self.fences[answer.work_id] = 0
+            self.accepted[answer.work_id] = []
+        if answer.outcome is EnqueueOutcome.TAKEN:
+            assert known is not None
+            assert known == self.standing(new.work_id)[0]
+
+    @rule(
+        engines=st.lists(st.sampled_from(ENGINES), unique=True, min_size=1),
+        limit=st.integers(1, 4),
+        worker=st.sampled_from(["worker-1", "worker-2"]),
+    )
+    def claim(self, engines: list[str], limit: int, worker: str) -> None:
+        """Claim; each lease has a fence above all before it (L2)."""
+        request = ClaimRequest(worker, tuple(engines), limit, HOUR_MS)
+        batches = self.ask(lambda _, side: side.claim(request))
+        views = [[claim_view(claim) for claim in batch.claims] for batch in batches]
+        dead = [sorted(batch.dead_letters) for batch in batches]
+        for index in range(1, len(self.sides)):
+            assert views[0] == views[index]
+            assert dead[0] == dead[index]
+            if len(views[0]) < limit:
+                wakes = [batch.next_wake_ms for batch in (batches[0], batches[index])]
+                assert (wakes[0] is None) == (wakes[1] is None)
+        for claims in zip(*(batch.claims for batch in batches), strict=True):
+            lease = claims[0].lease
+            assert lease.fence > self.fences[lease.work_id]
+            self.fences[lease.work_id] = lease.fence
+            self.held.append(Held(claims))
+
+    @precondition(lambda self: self.held)
+    @rule(
+        data=st.data(),
+        then=st.sampled_from(list(Then)),
+        off=st.sampled_from([0, 0, 0, 0, -1, 1]),
+        commit_id=COMMIT_IDS,
+        events=st.integers(0, 2),
+    )
+    def commit(
+        self, data: st.DataObject, then: Then, off: int, commit_id: str | None, events: int
+    ) -> None:
+        """Commit under any lease there ever was, on top of any version (C1, C2)."""
+        held = self.any_held(data)
+        stored = self.standing(held.work_id)[0]
+        version = max(0, off + (stored.version if stored else 0))
+        commit = Commit(
+            commit_id=commit_id or unique("commit"),
+            expected_version=version,
+            snapshot=snapshot_bytes(held.claims[0], version + 1, by=unique("step")),
+            step=f"step-{version}",
+            then=then,
+            delay_ms=HOUR_MS,
+            lease_ttl_ms=HOUR_MS,
+            events=tuple(b'{"n":%d}' % number for number in range(events)),
+        )
+        answer = self.answer_to_holder(
+            held, lambda index, side: side.commit(held.claims[index].lease, commit)
+        )
+        after = self.standing(held.work_id)[0]
+        if stored and after and after.version > stored.version:
+            assert stored.version + 1 == after.version == answer.version
+            assert after.version not in self.accepted[held.work_id]
+            self.accepted[held.work_id].append(after.version)
+        # C4: at once again, the answer is the same and nothing moves.
+        if isinstance(answer, Ack):
+            before = self.standing(held.work_id)
+            again = self.agreed(lambda index, side: side.commit(held.claims[index].lease, commit))
+            assert answer == again
+            assert before == self.standing(held.work_id)
+
+    @precondition(lambda self: self.held)
+    @rule(data=st.data(), permanent=st.booleans(), commit_id=COMMIT_IDS, delay_ms=DELAYS)
+    def fail(
+        self, data: st.DataObject, permanent: bool, commit_id: str | None, delay_ms: int
+    ) -> None:
+        """Fail an attempt under any lease; attempts stay within the maximum (R1)."""
+        held = self.any_held(data)
+        failure = Failure(commit_id or unique("commit"), error_bytes(), permanent, delay_ms)
+        self.answer_to_holder(
+            held, lambda index, side: side.fail(held.claims[index].lease, failure)
+        )
+
+    @precondition(lambda self: self.held)
+    @rule(data=st.data(), commit_id=COMMIT_IDS, delay_ms=st.none() | DELAYS)
+    def interrupt(self, data: st.DataObject, commit_id: str | None, delay_ms: int | None) -> None:
+        """Give back under any lease; that counts nothing (R1)."""
+        held = self.any_held(data)
+        name = commit_id or unique("commit")
+        before = self.standing(held.work_id)[0]
+        self.answer_to_holder(
+            held,
+            lambda index, side: side.interrupt(held.claims[index].lease, name, "stop", delay_ms),
+        )
+        after = self.standing(held.work_id)[0]
+        if before and after:
+            assert before.attempts == after.attempts
+            assert before.recoveries == after.recoveries
+
+    @rule(data=st.data(), beat=st.none() | st.sampled_from(["one", "two"]))
+    def renew(self, data: st.DataObject, beat: str | None) -> None:
+        """Renew some leases, old and new, in one command."""
+        chosen = []
+        if self.held:
+            chosen = data.draw(st.lists(st.sampled_from(self.held), unique=True, max_size=3))
+        heartbeat = None if beat is None else heartbeat_bytes(beat)
+
+        async def request(index: int, _side: Backend) -> list[int]:
+            leases = [held.claims[index].lease for held in chosen]
+            beats = [Beat(lease.work_id, lease.token, heartbeat) for lease in leases]
+            lost = self.renewers[index].renew(worker_bytes(), beats, HOUR_MS)
+            return [[lease.token for lease in leases].index(token) for token in lost]
+
+        self.agreed(request)
+
+    @precondition(lambda self: self.held)
+    @rule(data=st.data())
+    def expire(self, data: st.DataObject) -> None:
+        """Let a lease expire, if the work is leased."""
+        self.age(self.any_held(data).work_id, frozenset({State.RUNNING}), "age_lease")
+
+    @rule(work_id=st.sampled_from(WORK_IDS))
+    def become_due(self, work_id: str) -> None:
+        """Let a sleeper become due, if it sleeps."""
+        self.age(work_id, frozenset({State.SLEEPING, State.RETRY_WAIT}), "age_due")
+
+    def age(self, work_id: str, states: frozenset[State], method: str) -> None:
+        """Let a time of a work item be now, on every side."""
+        stored = self.standing(work_id)[0]
+        if stored is not None and stored.state in states:
+            self.clock.advance(1)
+            getattr(self.model, method)(work_id)
+
+    @rule(dead_letters=st.sampled_from([None, 0]), retention_ms=st.sampled_from([0, 0, HOUR_MS]))
+    def purge(self, dead_letters: int | None, retention_ms: int) -> None:
+        """Remove what is terminal; dead letters only if their retention is stated (D2)."""
+
+        async def request(_index: int, side: Backend) -> list[str]:
+            return sorted(await side.purge(retention_ms, dead_letters, 100))
+
+        failed = [one for one in WORK_IDS if self.is_in(one, State.FAILED)]
+        gone = self.agreed(request)
+        for work_id in failed:
+            assert (work_id in gone) == (dead_letters is not None)
+
+    def is_in(self, work_id: str, state: State) -> bool:
+        """Return whether a work item is in a state."""
+        stored = self.standing(work_id)[0]
+        return stored is not None and stored.state is state
+
+    # -- what holds after every rule --------------------------------------------------------------
+
+    @invariant()
+    def the_model_is_sound(self) -> None:
+        """Q1, L1, R1, R2, D1, X1, X2, C1, C6, E1: by the model's own look at itself."""
+        self.model.check()
+
+    @invariant()
+    def all_sides_stand_alike(self) -> None:
+        """C5: what one side reads, all read; and all count the same."""
+        if len(self.sides) > 1:
+            looks = [self.run(look(side)) for side in self.sides]
+            for looked in zip(*looks, strict=True):
+                assert all(looked[0] == other for other in looked[1:]), looked
+
+    def the_histories_agree(self) -> None:
+        """E1: at the end, the events of each work item are the same on all sides."""
+        for work_id in WORK_IDS:
+            histories = [
+                [event_view(event) for event in self.run(side.events(work_id=work_id, limit=9999))]
+                for side in self.sides
+            ]
+            assert all(histories[0] == other for other in histories[1:]), histories
+        for state in (State.QUEUED, State.SLEEPING, State.RETRY_WAIT, State.FAILED):
+            for engine in ENGINES:
+                query = ListQuery(state=state, engine=engine)
+                pages = [
+                    [stored.work_id for stored in self.run(side.list(query))] for side in self.sides
+                ]
+                if state is not State.QUEUED:
+                    pages = [sorted(page) for page in pages]
+                assert all(pages[0] == other for other in pages[1:]), (state, pages)
+
+    def teardown(self) -> None:
+        """Compare the histories and close everything."""
+        try:
+            self.the_histories_agree()
+        finally:
+            self.close()
+            self.runner.close()
+
+    def close(self) -> None:
+        """Close every connection."""
+        for renewer in self.renewers:
+            renewer.close()
+        for side in self.sides:
+            self.run(side.close())
+
+
+def event_view(event: Any) -> Any:
+    """Return what of an event both sides have to agree on."""
+    data = dict(event.data)
+    if "error" in data:
+        data["error"] = data["error"]["kind"]
+    return (event.kind, event.engine, event.version, event.state, data)
+
+
+class RealMachine(LedgerMachine):
+    """The same beside a real server, which may forget its scripts at any time."""
+
+    url = ""
+
+    @initialize()
+    def connect(self) -> None:
+        """Open a real backend in a namespace of its own."""
+        # Late: the model's machine runs without a driver.
+        from roost_plugins.redis_saq.backend import RedisSaqBackend
+
+        own = Settings(redis_url=self.url, namespace=f"t-{uuid.uuid4().hex}")
+        self.real = RedisSaqBackend(own)
+        self.run(self.real.open())
+        self.sides.append(self.real)
+        self.renewers.append(self.real.renewer())
+
+    @rule()
+    def flush_scripts(self) -> None:
+        """Let the server forget its scripts."""
+        self.run(self.real.client.script_flush())
+
+    def age(self, work_id: str, states: frozenset[State], method: str) -> None:
+        """Age it on the server as well, and let that move on: no two are aged at one time."""
+        stored = self.standing(work_id)[0]
+        super().age(work_id, states, method)
+        if stored is not None and stored.state in states:
+            self.run(getattr(redis_pokes, method)(self.real, work_id))
+            self.run(self.tick())
+
+    async def tick(self) -> None:
+        """Wait for the server's next millisecond."""
+        before = await self.real.now_ms()
+        while await self.real.now_ms() == before:
+            pass
+
+    def close(self) -> None:
+        """Remove the keys, too."""
+        self.run(redis_pokes.wipe(self.real))
+        super().close()
+
+
+def test_the_model_keeps_its_invariants() -> None:
+    """Any history leaves the model sound."""
+    run_state_machine_as_test(LedgerMachine, settings=settings(stateful_step_count=60))
+
+
+@pytest.fixture(params=["redis_server", "valkey_server"])
+def machine(request: pytest.FixtureRequest) -> type[RealMachine]:
+    """Give a machine beside each server."""
+    server: Server = request.getfixturevalue(request.param)
+    return type("Machine", (RealMachine,), {"url": server.url})
+
+
+def test_model_and_server_agree(machine: type[RealMachine]) -> None:
+    """Any history gives the same answers and the same state on both sides."""
+    effort = settings.default.max_examples
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=effort // 4,
+            stateful_step_count=50,
+            suppress_health_check=[HealthCheck.too_slow],
+        ),
+    )

@@ -295,6 +295,18 @@ def decode_model(cls: type[_T], raw: bytes) -> _T:
     return _decode(cls, raw, f"the stored {cls.__name__}", MAX_PAYLOAD_BYTES)
 
 
+#: What decoding sound JSON of the wrong shape raises: cattrs takes shapes for granted.
+_UNDECODABLE: Final = (
+    InvalidInput,
+    cattrs.BaseValidationError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+)
+
+
 def _decode(cls: type[_T], raw: bytes, what: str, max_bytes: int, **server_times: int | None) -> _T:
     try:
         plain = loads(raw, what, max_bytes)
@@ -309,7 +321,7 @@ def _decode(cls: type[_T], raw: bytes, what: str, max_bytes: int, **server_times
             else:
                 plain.pop(name, None)
         return converter().structure(plain, cls)
-    except (InvalidInput, cattrs.BaseValidationError, ValueError, TypeError, KeyError) as error:
+    except _UNDECODABLE as error:
         raise CorruptRecord(f"{what} does not decode: {error}") from error
 
 

@@ -7,8 +7,8 @@ import contextlib
 import logging
 import random
 import time
-import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 import attrs
@@ -18,14 +18,12 @@ from roost_core.acceptance import accept
 from roost_core.backend import Ack, ArtifactStore, Backend, Claim, Commit, Failure, Then
 from roost_core.context import Artifacts, StepContext
 from roost_core.errors import (
-    BackendError,
     BackendUnavailable,
     CodecError,
     CorruptRecord,
     InvalidInput,
     InvalidStepResult,
     LeaseLost,
-    PermanentError,
     RetryLater,
     RoostError,
     StepTimeout,
@@ -44,7 +42,7 @@ from roost_core.models import (
     check_seconds,
     milliseconds,
 )
-from roost_core.retry import backoff_seconds
+from roost_core.retry import backoff_seconds, error_record, text_of
 from roost_core.settings import Settings
 from roost_core.threads import run_in_thread
 from roost_core.workspaces import Workspaces
@@ -53,10 +51,6 @@ _log = logging.getLogger("roost.stepper")
 
 #: How long a cancelled lane tries to put its work back in order. Seconds.
 _GIVE_BACK_SECONDS: Final = 3.0
-#: The longest traceback that is kept, in characters; its end says the most.
-_TRACEBACK: Final = 8_000
-#: The longest error message that is kept, in characters.
-_MESSAGE: Final = 2_000
 
 
 @attrs.define(eq=False)
@@ -70,6 +64,9 @@ class _Run:
     snapshot: Snapshot | None
     attempts: int
     in_flight: Callable[[], Awaitable[Ack]] | None = None
+    #: How many steps have begun: what an earlier one still wants is void.
+    steps: int = 0
+    is_in_step: bool = False
 
     @property
     def version(self) -> int:
@@ -105,7 +102,7 @@ class Stepper:
                 await self._run_slice(run)
         except (LeaseLost, VersionConflict) as error:
             _log.warning("%s: gave up: %s", claim.lease.work_id, error)
-        except BackendError as error:
+        except RoostError as error:
             _log.error(
                 "%s: cannot be settled, its lease will run out: %s", claim.lease.work_id, error
             )
@@ -163,7 +160,7 @@ class Stepper:
         began = time.monotonic()
         steps = 0
         try:
-            while True:
+            while run.hold.lost is None:
                 steps += 1
                 outcome = await self._step(run)
                 if outcome is None:
@@ -176,6 +173,7 @@ class Stepper:
                 )
                 if not await self._commit(run, next_snapshot, context, is_last):
                     return
+            await self._lease_lost(run)  # between two steps
         except asyncio.CancelledError:
             await self._give_back(run)
             raise
@@ -191,10 +189,12 @@ class Stepper:
         timed_out = False
         try:
             try:
-                async with asyncio.timeout(self._seconds_left(run)) as scope:
+                async with asyncio.timeout(run.item.step_timeout_seconds) as scope:
                     run.hold.begin_step(scope, run.item.step_timeout_seconds)
+                    run.is_in_step = True
                     result = await self._call(run, context)
             finally:
+                run.is_in_step = False
                 run.hold.end_step()
                 timed_out = scope.expired()
             if timed_out:
@@ -209,7 +209,10 @@ class Stepper:
         except RetryLater as error:
             await self._retry_later(run, error)
             return None
-        except Exception as error:  # noqa: BLE001 - an engine may raise anything
+        except Exception as error:
+            if task.cancelling() > cancelling:
+                # What an engine makes of being cancelled is no failure of its own.
+                raise asyncio.CancelledError from error
             if run.hold.lost is not None:
                 await self._lease_lost(run)
             elif timed_out:
@@ -235,19 +238,20 @@ class Stepper:
             return await run.engine.init_snapshot(run.item, context)
         return await run.engine.step(run.snapshot, run.item, context)
 
-    def _seconds_left(self, run: _Run) -> float:
-        """Return how long the step may take; 0 if the lease was lost before it began."""
-        return 0.0 if run.hold.lost is not None else run.item.step_timeout_seconds
-
     def _context(self, run: _Run) -> StepContext:
         hold = run.hold
-        scope_of_version = run.version
+        run.steps += 1
+        number = run.steps
+
+        def is_void() -> bool:
+            # Also for a plain def that has timed out: its thread goes on until it looks.
+            return hold.lost is not None or not run.is_in_step or run.steps != number
 
         def is_cancelled() -> bool:
-            return hold.lost is not None or self.is_stopping() or run.version != scope_of_version
+            return is_void() or self.is_stopping()
 
         def beat(heartbeat: Heartbeat) -> None:
-            if run.version == scope_of_version and hold.lost is None:
+            if not is_void():
                 self.keeper.beat(hold, heartbeat)
 
         return StepContext(
@@ -282,8 +286,10 @@ class Stepper:
         """Commit a step; return whether the next one follows under the same lease."""
         try:
             encoded = codec.encode_snapshot(snapshot)
-        except CodecError as error:
-            await self._failed(run, InvalidStepResult(f"engine {run.item.engine}: {error}"))
+        except Exception as error:  # noqa: BLE001 - data may be any object at all
+            known = isinstance(error, CodecError)
+            said = error if known else f"the snapshot is not JSON: {type(error).__name__}"
+            await self._failed(run, InvalidStepResult(f"engine {run.item.engine}: {said}"))
             return False
         delay = snapshot.next_step_delay_seconds
         if snapshot.is_finished:
@@ -316,15 +322,17 @@ class Stepper:
         if not (goes_on or observed):
             return False
         # Decoded anew, so that the engine sees what another worker would see after a crash, and
-        # what it changes in place stays its own.
-        run.snapshot = codec.decode_snapshot(
+        # what it or an observer changes in place stays its own.
+        decoded = partial(
+            codec.decode_snapshot,
             encoded,
             created_ms=run.claim.created_ms,
             updated_ms=ack.at_ms,
             finished_ms=ack.at_ms if ack.state is State.DONE else None,
         )
+        run.snapshot = decoded()
         if observed:
-            await self.observers.notify("on_step_committed", item=run.item, snapshot=run.snapshot)
+            await self.observers.notify("on_step_committed", item=run.item, snapshot=decoded())
         return goes_on
 
     async def _failed(self, run: _Run, error: BaseException) -> None:
@@ -364,7 +372,7 @@ class Stepper:
         except InvalidInput as invalid:
             await self._failed(run, invalid)
             return
-        run.in_flight = lambda: self._interrupt(run, str(error), milliseconds(seconds))
+        run.in_flight = lambda: self._interrupt(run, text_of(error), milliseconds(seconds))
         await self._deliver(run.hold, run.in_flight)
         run.in_flight = None
 
@@ -390,8 +398,9 @@ class Stepper:
         Every request carries its own id, so one whose reply was lost is recognized.
         """
         pause = 0.02
+        # From before the first request: a repeat is recognized, and extends the lease no further.
+        asked_at = time.monotonic()
         while True:
-            asked_at = time.monotonic()
             try:
                 ack = await send()
             except BackendUnavailable as error:
@@ -417,26 +426,3 @@ class Stepper:
                 await self._deliver(
                     run.hold, lambda: self._interrupt(run, "the worker stopped", None)
                 )
-
-
-def error_record(error: BaseException, worker_id: str) -> ErrorRecord:
-    """Describe an engine's error for the record."""
-    kinds = {
-        PermanentError: "permanent",
-        StepTimeout: "timeout",
-        InvalidStepResult: "invalid_result",
-    }
-    kind = next((word for cls, word in kinds.items() if isinstance(error, cls)), "exception")
-    text = "".join(traceback.format_exception(error))
-    return ErrorRecord(
-        kind=kind,
-        message=_clean(str(error) or type(error).__name__)[:_MESSAGE],
-        error_type=type(error).__name__,
-        traceback=_clean(text)[-_TRACEBACK:] if kind in ("exception", "permanent") else None,
-        worker_id=worker_id,
-    )
-
-
-def _clean(text: str) -> str:
-    """Replace lone surrogates, which no JSON reader or terminal takes."""
-    return text.encode("utf-8", "replace").decode()

@@ -1,0 +1,185 @@
+"""A stepper over a backend in memory, on an event loop whose time leaps instead of passing."""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+from types import SimpleNamespace
+
+from roost_core import leases, stepper
+from roost_core.backend import ClaimRequest
+from roost_core.leases import Hold
+from roost_core.markers import hookimpl
+from roost_core.plugins import Plugins
+from roost_core.requests import EnqueueRequest
+from roost_core.settings import Settings
+from roost_core.stepper import Stepper
+from roost_core.testing import Clock, MemoryArtifactStore, MemoryBackend, memory
+from roost_core.testing.clock import START_MS
+from roost_core.workspaces import Workspaces
+
+TTL = 15.0
+
+
+class _LeapingSelector(selectors.DefaultSelector):
+    """Waits for nothing: when nothing is ready, the time of the next timer is now."""
+
+    now = 0.0
+
+    def select(self, timeout=None):
+        ready = super().select(0)
+        if ready or timeout is None:
+            return ready or super().select(timeout)
+        self.now += max(0.0, timeout)
+        return []
+
+
+class LeapingLoop(asyncio.SelectorEventLoop):
+    """An event loop on which an hour takes no time. Threads must not be waited for here."""
+
+    def __init__(self):
+        self._leaping = _LeapingSelector()
+        super().__init__(self._leaping)
+
+    def time(self):
+        """Return the leaping time."""
+        return self._leaping.now
+
+
+class LoopClock(Clock):
+    """The server's clock, which goes with the loop's."""
+
+    def now_ms(self):
+        """Return the loop's time as a date."""
+        return START_MS + int(asyncio.get_running_loop().time() * 1000)
+
+    async def sleep_until(self, when_ms):
+        """Sleep on the loop."""
+        await asyncio.sleep(max(0, when_ms - self.now_ms()) / 1000)
+
+
+class FakeKeeper:
+    """Makes holds, keeps nothing, and writes down heartbeats."""
+
+    def __init__(self):
+        self.holds = []
+        self.kept = set()
+        self.beats = []
+
+    def hold(self, lease, asked_at):
+        """Begin to keep a lease."""
+        hold = Hold(lease, asked_at, TTL)
+        self.holds.append(hold)
+        self.kept.add(hold)
+        return hold
+
+    def let_go(self, hold):
+        """Stop keeping it."""
+        hold.close()
+        self.kept.discard(hold)
+
+    def beat(self, hold, heartbeat):
+        """Take a heartbeat."""
+        self.beats.append(heartbeat)
+
+
+def engine(step, init_snapshot=None, engine_id="demo"):
+    """Make a plugin out of functions."""
+
+    class Plugin:
+        pass
+
+    plugin = Plugin()
+    plugin.engine_id = engine_id
+    plugin.step = hookimpl(step)
+    if init_snapshot is not None:
+        plugin.init_snapshot = hookimpl(init_snapshot)
+    return plugin
+
+
+def observer(**hooks):
+    """Make a plugin of observers and the like."""
+
+    class Plugin:
+        pass
+
+    plugin = Plugin()
+    for name, function in hooks.items():
+        setattr(plugin, name, hookimpl(function))
+    return plugin
+
+
+class Bench:
+    """A stepper, and the backend that it works with. Use it on a running loop."""
+
+    def __init__(self, *plugins, backend=None, slice_steps=50, slice_seconds=5.0):
+        self.backend = backend or MemoryBackend(LoopClock())
+        self.store = MemoryArtifactStore()
+        self.keeper = FakeKeeper()
+        self.stopping = False
+        self.settings = Settings(
+            lease_ttl=TTL, slice_steps=slice_steps, slice_seconds=slice_seconds
+        )
+        found = Plugins.empty()
+        for number, plugin in enumerate(plugins):
+            found.register(plugin, f"plugin{number}")
+        self.stepper = Stepper(
+            settings=self.settings,
+            engines=found.engines(),
+            observers=found.observers(timeout=1.0),
+            around_step=found.around_step(),
+            backend=self.backend,
+            store=self.store,
+            workspaces=Workspaces(None, self.settings.home / "workspaces"),
+            keeper=self.keeper,
+            is_stopping=lambda: self.stopping,
+        )
+
+    async def enqueue(self, payload=None, **fields):
+        """Store a work item of the demo engine; return its id."""
+        fields.setdefault("engine", "demo")
+        _, new = EnqueueRequest(payload=payload, **fields).build(await self.backend.now_ms())
+        await self.backend.enqueue([new])
+        return new.work_id
+
+    async def claim(self):
+        """Claim one work item, or none."""
+        engines = tuple(self.stepper.engines)
+        request = ClaimRequest("worker-1", engines, 1, round(TTL * 1000))
+        batch = await self.backend.claim(request)
+        return batch.claims[0] if batch.claims else None
+
+    async def once(self):
+        """Claim one work item and run its slice."""
+        await self.stepper.run(await self.claim())
+
+    async def through(self):
+        """Run everything until nothing is left but what is terminal; return how many claims."""
+        claims = 0
+        while True:
+            claim = await self.claim()
+            if claim is not None:
+                claims += 1
+                await self.stepper.run(claim)
+                continue
+            counts = await self.backend.counts()
+            if not any(number for state, number in counts.items() if not state.is_terminal):
+                return claims
+            await asyncio.sleep(0.5)
+
+    async def kinds(self, work_id=None):
+        """Return the kinds of all events so far."""
+        return [one.kind for one in await self.backend.events(work_id=work_id, limit=10_000)]
+
+    async def state(self, work_id):
+        """Return where a work item stands."""
+        return (await self.backend.read(work_id)).state
+
+
+def leap(monkeypatch, main):
+    """Run ``main()`` on a leaping loop; the core's monotonic clock is the loop's."""
+    with asyncio.Runner(loop_factory=LeapingLoop) as runner:
+        clock = SimpleNamespace(monotonic=runner.get_loop().time)
+        for module in (stepper, leases, memory):
+            monkeypatch.setattr(module, "time", clock)
+        return runner.run(main())

@@ -1,0 +1,497 @@
+"""The stepper: from a claim to durable steps."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from roost_core import codec
+from roost_core.errors import PermanentError, RetryLater
+from roost_core.models import ErrorRecord, RetryPolicy, Snapshot, State
+from tests.unit.stepper_bench import Bench, engine, leap, observer
+
+
+@pytest.fixture
+def run(monkeypatch):
+    """Run a coroutine function on a loop whose time leaps."""
+    return lambda main: leap(monkeypatch, main)
+
+
+def counting(total, **fields):
+    """Make a step that counts to ``total``."""
+
+    async def step(snapshot):
+        n = snapshot.data.get("n", 0) + 1
+        return snapshot.evolve(data={"n": n}, is_finished=n >= total, **fields)
+
+    return step
+
+
+async def error_of(bench, work_id):
+    """Return the stored error of a work item."""
+    return codec.decode_model(ErrorRecord, (await bench.backend.read(work_id)).error)
+
+
+async def snapshot_of(bench, work_id):
+    """Return the stored snapshot."""
+    return codec.decode_snapshot((await bench.backend.read(work_id)).snapshot)
+
+
+# -- steps and slices ------------------------------------------------------------------------
+
+
+def test_three_steps(run):
+    """Init is version 1, each step adds 1, and one claim is enough."""
+    seen = []
+
+    async def init_snapshot(item, context):
+        seen.append((context.version, context.idempotency_key))
+        return Snapshot.start(item, data={"n": 0})
+
+    async def step(snapshot, context):
+        seen.append((context.version, context.idempotency_key))
+        return await counting(3)(snapshot)
+
+    async def main():
+        bench = Bench(engine(step, init_snapshot))
+        work_id = await bench.enqueue(work_id="w")
+        assert 1 == await bench.through()
+        work = await bench.backend.read(work_id)
+        assert (State.DONE, 4, "done") == (work.state, work.version, work.step)
+        assert [(v, f"default/default/w/{v + 1}") for v in range(4)] == seen
+        assert ["enqueued", "claimed", *["committed"] * 4] == await bench.kinds()
+        assert set() == bench.keeper.kept
+        bench.backend.check()
+
+    run(main)
+
+
+def test_init_may_finish(run):
+    """Work that is done at once is done at version 1."""
+
+    async def init_snapshot(item):
+        return Snapshot.start(item, is_finished=True)
+
+    async def main():
+        bench = Bench(engine(counting(1), init_snapshot))
+        work_id = await bench.enqueue()
+        await bench.once()
+        work = await bench.backend.read(work_id)
+        assert (State.DONE, 1) == (work.state, work.version)
+
+    run(main)
+
+
+def test_slice_by_steps(run):
+    """After so many steps the work goes back into the line, and others have their turn."""
+
+    async def main():
+        bench = Bench(engine(counting(10)), slice_steps=4)
+        first, second = await bench.enqueue(), await bench.enqueue()
+        await bench.once()
+        work = await bench.backend.read(first)
+        assert (State.QUEUED, 4) == (work.state, work.version)
+        assert second == (await bench.claim()).lease.work_id
+        assert 0 == (await bench.backend.read(first)).recoveries
+
+    run(main)
+
+
+def test_slice_by_seconds(run):
+    """After so much time, too; a slow step is not cut short for it."""
+
+    async def step(snapshot):
+        await asyncio.sleep(2)
+        return await counting(9)(snapshot)
+
+    async def main():
+        bench = Bench(engine(step), slice_seconds=5)
+        work_id = await bench.enqueue()
+        await bench.once()
+        # init at 0 s, then steps that end after 2, 4 and 6 s
+        assert 4 == (await bench.backend.read(work_id)).version
+        assert State.QUEUED is await bench.state(work_id)
+
+    run(main)
+
+
+def test_stopping_yields(run):
+    """A worker that stops lets the step end, and takes no other."""
+
+    async def step(snapshot):
+        bench.stopping = True
+        return await counting(9)(snapshot)
+
+    bench = None
+
+    async def main():
+        nonlocal bench
+        bench = Bench(engine(step))
+        work_id = await bench.enqueue()
+        await bench.once()
+        work = await bench.backend.read(work_id)
+        assert (State.QUEUED, 2, 0) == (work.state, work.version, work.attempts)
+
+    run(main)
+
+
+@pytest.mark.parametrize(("delay", "expected_ms"), [(0.9, 900), (0.0001, 1), (3600, 3_600_000)])
+def test_delays(run, delay, expected_ms):
+    """A delay is kept to the millisecond, rounded up."""
+
+    async def main():
+        bench = Bench(engine(counting(2, next_step_delay_seconds=delay)))
+        work_id = await bench.enqueue()
+        await bench.once()
+        work = await bench.backend.read(work_id)
+        assert (State.SLEEPING, 2, expected_ms) == (
+            work.state,
+            work.version,
+            work.due_ms - work.committed_ms,
+        )
+
+    run(main)
+
+
+def test_engine_sees_what_json_leaves(run):
+    """Tuples come back as lists, keys as texts: in the same slice as after a crash."""
+    seen = []
+
+    async def step(snapshot):
+        seen.append(snapshot.data)
+        return snapshot.evolve(data={"t": (1, 2), 5: None}, is_finished=len(seen) == 3)
+
+    async def main():
+        bench = Bench(engine(step))
+        await bench.enqueue({"a": 1})
+        await bench.through()
+        assert [{"a": 1}, {"t": [1, 2], "5": None}, {"t": [1, 2], "5": None}] == seen
+
+    run(main)
+
+
+def test_mutating_in_place_changes_nothing_durable(run):
+    """An engine that changes the snapshot it was given, and then fails, has changed nothing."""
+    runs = []
+
+    async def step(snapshot):
+        runs.append(dict(snapshot.data))
+        snapshot.data["n"] = 100
+        snapshot.data.setdefault("deep", []).append(1)
+        if len(runs) in (1, 3):
+            raise ValueError("no")
+        return snapshot.evolve(data={"n": 1}, is_finished=len(runs) == 4)
+
+    async def main():
+        bench = Bench(engine(step))
+        work_id = await bench.enqueue({"n": 0})
+        await bench.through()
+        assert [{"n": 0}, {"n": 0}, {"n": 1}, {"n": 1}] == runs
+        assert {"n": 1} == (await snapshot_of(bench, work_id)).data
+
+    run(main)
+
+
+def test_events_only_if_accepted(run):
+    """What a failed run of a step emitted is not in the stream; an accepted one's is, once."""
+    runs = []
+
+    async def step(snapshot, context):
+        runs.append(1)
+        context.emit({"run": len(runs)})
+        if len(runs) == 1:
+            raise ValueError("no")
+        return snapshot.finish()
+
+    async def main():
+        bench = Bench(engine(step))
+        await bench.enqueue()
+        await bench.through()
+        events = await bench.backend.events(limit=100)
+        assert [{"run": 2}] == [one.data for one in events if one.kind == "emitted"]
+
+    run(main)
+
+
+def test_heartbeats_only_during_the_step(run):
+    """A step's heartbeat is passed on; one from a step that is over is not."""
+    contexts = []
+
+    async def step(snapshot, context):
+        contexts.append(context)
+        contexts[0].heartbeat(0.1 * len(contexts), f"run {len(contexts)}")
+        return await counting(2)(snapshot)
+
+    async def main():
+        bench = Bench(engine(step))
+        await bench.enqueue()
+        await bench.through()
+        contexts[1].heartbeat(1.0, "too late")
+        assert ["run 1"] == [one.message for one in bench.keeper.beats]
+        assert [True, True] == [one.cancelled for one in contexts]
+
+    run(main)
+
+
+# -- what engines raise ----------------------------------------------------------------------
+
+
+class NastyText(Exception):
+    """An error whose text cannot be had."""
+
+    def __str__(self):
+        raise RuntimeError("no text")
+
+
+def recurse():
+    """Run out of stack."""
+    return recurse()
+
+
+def deep():
+    """Build data that holds itself."""
+    data = {}
+    data["self"] = data
+    return data
+
+
+class Evil(dict):
+    """Data whose own code fails."""
+
+    def items(self):
+        """Fail."""
+        raise OSError("evil")
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind", "message"),
+    [
+        (ValueError("bad"), "exception", "bad"),
+        (ValueError(), "exception", "ValueError"),
+        (TimeoutError("mine"), "exception", "mine"),
+        (asyncio.CancelledError("mine"), "exception", "CancelledError"),
+        (SystemExit(3), "exception", "SystemExit"),
+        (BaseExceptionGroup("two", [SystemExit(1), ValueError("x")]), "exception", "two"),
+        (ExceptionGroup("two", [ValueError("x")]), "exception", "two"),
+        (StopIteration(5), "exception", "StopIteration"),
+        (StopAsyncIteration(), "exception", "StopAsyncIteration"),
+        (NastyText(), "exception", "its text cannot be had"),
+        (ValueError("x" * 5_000_000), "exception", "xxx"),
+        (ValueError("a \ud800 b"), "exception", "a ? b"),
+        (ValueError("null \x00 and \x1b[31m"), "exception", "null"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
+)
+def test_what_is_raised_is_a_recorded_attempt(run, raised, kind, message):
+    """Whatever an engine raises counts once, waits, and can be read."""
+
+    async def step(snapshot):
+        raise raised
+
+    async def main():
+        bench = Bench(engine(step))
+        work_id = await bench.enqueue()
+        other = await bench.enqueue(work_id="other", payload={"fine": True})
+        await bench.once()
+        work = await bench.backend.read(work_id)
+        assert (State.RETRY_WAIT, 1, 1) == (work.state, work.attempts, work.version)
+        error = await error_of(bench, work_id)
+        assert kind == error.kind
+        assert message in error.message
+        assert len(error.message) <= 2000
+        assert error.error_type.isprintable()
+        assert len(work.error) < 40_000
+        json.loads(work.error)
+        assert other == (await bench.claim()).lease.work_id
+        bench.backend.check()
+
+    run(main)
+
+
+def test_recursion(run):
+    """Running out of stack is an attempt like others."""
+
+    async def step(snapshot):
+        return recurse()
+
+    async def main():
+        bench = Bench(engine(step))
+        work_id = await bench.enqueue()
+        await bench.once()
+        error = await error_of(bench, work_id)
+        assert ("exception", "RecursionError") == (error.kind, error.error_type)
+        assert "recurse" in error.traceback
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    [
+        (lambda s: None, "returned None"),
+        (lambda s: 5, "a int"),
+        (lambda s: s.evolve(next_step_delay_seconds=float("nan")), "finite"),
+        (lambda s: s.evolve(data={"x": float("inf")}), "not JSON"),
+        (lambda s: s.evolve(data={"x": "\ud800"}), "lone surrogate"),
+        (lambda s: s.evolve(data={"x": object()}), "not JSON"),
+        (lambda s: s.evolve(data={"x": b"bytes"}), "not JSON"),
+        (lambda s: s.evolve(data={(1, 2): 3}), "not JSON"),
+        (lambda s: s.evolve(data=deep()), "not JSON"),
+        (lambda s: s.evolve(data=Evil(a=1)), "not JSON"),
+        (lambda s: s.evolve(data={"x": "y" * codec.MAX_SNAPSHOT_BYTES}), "the most is"),
+        (lambda s: s.evolve(data=json.loads("[" * 70 + "]" * 70)), "data must be"),
+        (lambda s: s.evolve(data={"x": json.loads("[" * 70 + "]" * 70)}), "deeper than 64"),
+        (lambda s: s.evolve(artifacts=[{"artifact_id": "0" * 64}]), "artifacts must hold"),
+    ],
+)
+def test_results_that_cannot_be_stored(run, returned, message):
+    """A result that is no sound snapshot is a recorded attempt; the old snapshot stays."""
+
+    async def step(snapshot):
+        return returned(snapshot)
+
+    async def main():
+        bench = Bench(engine(step))
+        work_id = await bench.enqueue({"sound": 1})
+        await bench.once()
+        work = await bench.backend.read(work_id)
+        assert (State.RETRY_WAIT, 1, 1) == (work.state, work.attempts, work.version)
+        error = await error_of(bench, work_id)
+        assert ("invalid_result", "InvalidStepResult") == (error.kind, error.error_type)
+        assert message in error.message
+        assert {"sound": 1} == (await snapshot_of(bench, work_id)).data
+
+    run(main)
+
+
+def test_one_byte_over_the_cap(run):
+    """The largest snapshot is stored; one byte more is a recorded attempt."""
+
+    async def main():
+        for extra, expected in ((0, State.DONE), (1, State.RETRY_WAIT)):
+
+            async def step(snapshot):
+                bare = codec.encode_snapshot(snapshot.finish(data={"x": ""}, version=2))
+                text = "y" * (codec.MAX_SNAPSHOT_BYTES - len(bare) + extra)  # noqa: B023 - runs at once
+                return snapshot.finish(data={"x": text})
+
+            bench = Bench(engine(step))
+            work_id = await bench.enqueue()
+            await bench.once()
+            assert expected is await bench.state(work_id)
+
+    run(main)
+
+
+def test_attempts_backoff_and_dead_letter(run):
+    """Each failure waits longer; the last makes a dead letter with item, snapshot and error."""
+    letters = []
+    waits = []
+
+    async def step(snapshot, context):
+        raise ValueError(f"attempt {context.attempt}")
+
+    async def main():
+        bench = Bench(engine(step), observer(on_dead_letter=lambda letter: letters.append(letter)))
+        retry = RetryPolicy(max_attempts=4, base_seconds=10, factor=3, jitter=0)
+        work_id = await bench.enqueue({"p": 1}, retry=retry)
+        while (work := await bench.backend.read(work_id)).state is not State.FAILED:
+            if work.state is State.RETRY_WAIT:
+                waits.append(work.due_ms - work.updated_ms)
+                bench.backend.age_due(work_id)
+            await bench.once()
+        assert ([10_000, 30_000, 90_000], 4) == (waits, work.attempts)
+        error = await error_of(bench, work_id)
+        assert ("exception", "attempt 4", "ValueError", "worker-1") == (
+            error.kind,
+            error.message,
+            error.error_type,
+            error.worker_id,
+        )
+        assert "raise ValueError" in error.traceback
+
+    run(main)
+
+
+def test_an_accepted_step_starts_the_count_anew(run):
+    """Attempts are counted per step."""
+    runs = []
+
+    async def step(snapshot, context):
+        runs.append((context.version, context.attempt))
+        if context.attempt == 1:
+            raise ValueError("first")
+        return await counting(2)(snapshot)
+
+    async def main():
+        bench = Bench(engine(step))
+        work_id = await bench.enqueue()
+        await bench.through()
+        assert [(1, 1), (1, 2), (2, 1), (2, 2)] == runs
+        assert 0 == (await bench.backend.read(work_id)).attempts
+
+    run(main)
+
+
+def test_permanent_error(run):
+    """PermanentError is the end at once."""
+
+    async def step(snapshot):
+        raise PermanentError("the site is gone")
+
+    async def main():
+        bench = Bench(engine(step))
+        work_id = await bench.enqueue()
+        await bench.once()
+        error = await error_of(bench, work_id)
+        assert State.FAILED is await bench.state(work_id)
+        assert ("permanent", "the site is gone") == (error.kind, error.message)
+
+    run(main)
+
+
+def test_retry_later(run):
+    """RetryLater comes back then, and does not count."""
+
+    async def step(snapshot, context):
+        if len(tries) < 7:
+            tries.append(context.attempt)
+            raise RetryLater(60, "busy \ud800")
+        return snapshot.finish()
+
+    tries = []
+
+    async def main():
+        bench = Bench(engine(step))
+        work_id = await bench.enqueue(retry=RetryPolicy(max_attempts=1))
+        await bench.once()
+        work = await bench.backend.read(work_id)
+        assert (State.SLEEPING, 60_000, 0) == (
+            work.state,
+            work.due_ms - work.updated_ms,
+            work.attempts,
+        )
+        await bench.through()
+        assert [1] * 7 == tries
+        assert State.DONE is await bench.state(work_id)
+
+    run(main)
+
+
+@pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf"), "5", None, True, 10**400])
+def test_retry_later_with_bad_seconds(run, seconds):
+    """A wait that is none is a recorded attempt."""
+
+    async def step(snapshot):
+        raise RetryLater(seconds)
+
+    async def main():
+        bench = Bench(engine(step))
+        work_id = await bench.enqueue()
+        await bench.once()
+        assert State.RETRY_WAIT is await bench.state(work_id)
+        assert "RetryLater(seconds) must be" in (await error_of(bench, work_id)).message
+
+    run(main)

@@ -1,0 +1,518 @@
+"""The stepper's dealings with time, lost leases, silent servers and cancellation."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+
+import pytest
+
+from roost_core import codec
+from roost_core.errors import BackendUnavailable, RetryLater
+from roost_core.models import ErrorRecord, State
+from roost_core.testing import MemoryBackend
+from tests.unit.stepper_bench import TTL, Bench, LoopClock, engine, leap, observer
+
+
+@pytest.fixture
+def run(monkeypatch):
+    """Run a coroutine function on a loop whose time leaps."""
+    return lambda main: leap(monkeypatch, main)
+
+
+async def error_of(bench, work_id):
+    """Return the stored error of a work item."""
+    return codec.decode_model(ErrorRecord, (await bench.backend.read(work_id)).error)
+
+
+def counting(total):
+    """Make a step that counts to ``total``."""
+
+    async def step(snapshot):
+        n = snapshot.data.get("n", 0) + 1
+        return snapshot.evolve(data={"n": n}, is_finished=n >= total)
+
+    return step
+
+
+def test_step_timeout(run):
+    """A step that takes too long is cancelled and counted, and told what it exceeded."""
+    ended = []
+
+    async def step(snapshot, context):
+        try:
+            await asyncio.sleep(100)
+        finally:
+            ended.append(context.cancelled)
+
+    async def main():
+        bench = Bench(engine(step))
+        work_id = await bench.enqueue(step_timeout_seconds=1.5)
+        await bench.once()
+        error = await error_of(bench, work_id)
+        assert ("timeout", "the step took longer than 1.5 s") == (error.kind, error.message)
+        assert 1 == len(ended)
+
+    run(main)
+
+
+@pytest.mark.parametrize("answer", ["snapshot", "error", "retry"])
+def test_step_that_makes_light_of_its_timeout(run, answer):
+    """Swallowing the cancellation, or raising something else, does not hide the timeout."""
+
+    async def step(snapshot):
+        try:
+            await asyncio.sleep(100)
+        except asyncio.CancelledError:
+            if answer == "error":
+                raise ValueError("cancelled?") from None
+        return snapshot.finish()
+
+    async def main():
+        bench = Bench(engine(step))
+        work_id = await bench.enqueue(step_timeout_seconds=1)
+        await bench.once()
+        assert "timeout" == (await error_of(bench, work_id)).kind
+
+    run(main)
+
+
+def test_lease_lost_during_the_step(run):
+    """The step in flight ends, observers hear of it, and nothing is written."""
+    lost = []
+
+    async def step(snapshot):
+        bench.backend.age_lease(work_id)
+        taken.append(await bench.claim())
+        bench.keeper.holds[0].mark_lost("somebody else owns the work now")
+        await asyncio.sleep(100)
+
+    bench = work_id = None
+    taken = []
+
+    async def main():
+        nonlocal bench, work_id
+        bench = Bench(
+            engine(step),
+            observer(on_lease_lost=_noting(lost)),
+        )
+        work_id = await bench.enqueue()
+        await bench.once()
+        assert [(work_id, 1, 1)] == [
+            (item.work_id, lease.fence, snapshot.version) for lease, item, snapshot in lost
+        ]
+        work = await bench.backend.read(work_id)
+        assert (State.RUNNING, 2, 0, 1) == (work.state, work.fence, work.attempts, work.version)
+
+    run(main)
+
+
+def _noting(found):
+    async def on_lease_lost(lease, item, snapshot):
+        found.append((lease, item, snapshot))
+
+    return on_lease_lost
+
+
+def test_lease_lost_between_steps(run):
+    """No step begins on a lease that is not trusted any more."""
+    begun = []
+
+    async def step(snapshot):
+        begun.append(snapshot.version)
+        return await counting(5)(snapshot)
+
+    async def on_step_committed(snapshot):
+        if snapshot.version == 2:
+            bench.keeper.holds[0].mark_lost("it could not be renewed in time")
+
+    bench = None
+
+    async def main():
+        nonlocal bench
+        lost = []
+        bench = Bench(
+            engine(step),
+            observer(on_step_committed=on_step_committed, on_lease_lost=_noting(lost)),
+        )
+        work_id = await bench.enqueue()
+        await bench.once()
+        assert [1] == begun
+        assert [2] == [snapshot.version for _, _, snapshot in lost]
+        assert 2 == (await bench.backend.read(work_id)).version
+
+    run(main)
+
+
+def test_a_swallowed_loss_commits_nothing(run):
+    """An engine that swallows the cancellation of a lost lease returns its snapshot to nobody."""
+
+    async def step(snapshot):
+        bench.keeper.holds[0].mark_lost("somebody else owns the work now")
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(100)
+        return snapshot.finish()
+
+    bench = None
+
+    async def main():
+        nonlocal bench
+        bench = Bench(engine(step))
+        work_id = await bench.enqueue()
+        await bench.once()
+        work = await bench.backend.read(work_id)
+        assert (1, 0) == (work.version, work.attempts)
+
+    run(main)
+
+
+def test_trust_runs_out_without_renewal(run):
+    """Nobody renews: the step ends when the lease does, by this process's own clock."""
+
+    async def step(snapshot):
+        try:
+            await asyncio.sleep(1000)
+        finally:
+            ended.append(asyncio.get_running_loop().time())
+
+    ended = []
+
+    async def main():
+        bench = Bench(engine(step))
+        await bench.enqueue()
+        await bench.once()
+        assert [TTL] == [round(at, 3) for at in ended]
+
+    run(main)
+
+
+def test_plain_def_sees_its_timeout():
+    """A plain def that has timed out runs on in its thread until it looks: then it is told."""
+    told = threading.Event()
+
+    def step(snapshot, context):
+        context.heartbeat(0.5)
+        while not context.cancelled:
+            context.settings.resolved_artifact_root()
+        context.heartbeat(1.0)
+        told.set()
+        return snapshot.finish()
+
+    async def main():
+        bench = Bench(engine(step))
+        work_id = await bench.enqueue(step_timeout_seconds=0.01)
+        await bench.once()
+        assert "timeout" == (await error_of(bench, work_id)).kind
+        assert told.wait(60)
+        return bench.keeper.beats
+
+    assert [0.5] == [one.progress for one in asyncio.run(main())]
+
+
+# -- a server that does not answer -----------------------------------------------------------
+
+
+class Flaky(MemoryBackend):
+    """A backend whose answers get lost, or that is away.
+
+    :ivar lost: how many of the next answers get lost, per method, after the fact.
+    :ivar away_until: the loop's time until which nothing is answered, nor applied.
+    """
+
+    def __init__(self):
+        super().__init__(LoopClock())
+        self.lost = {}
+        self.away_until = 0.0
+        self.calls = []
+
+    async def _flaky(self, name, answer):
+        self.calls.append(name)
+        if asyncio.get_running_loop().time() < self.away_until:
+            answer.close()
+            raise BackendUnavailable("away")
+        result = await answer
+        if self.lost.get(name, 0) > 0:
+            self.lost[name] -= 1
+            raise BackendUnavailable("the reply was lost")
+        return result
+
+    async def commit(self, lease, commit):
+        """Accept a step, perhaps without saying so."""
+        return await self._flaky("commit", super().commit(lease, commit))
+
+    async def fail(self, lease, failure):
+        """Give up an attempt, perhaps without saying so."""
+        return await self._flaky("fail", super().fail(lease, failure))
+
+    async def interrupt(self, lease, commit_id, reason, delay_ms):
+        """Give work back, perhaps without saying so."""
+        answer = super().interrupt(lease, commit_id, reason, delay_ms)
+        return await self._flaky("interrupt", answer)
+
+
+def test_lost_replies_of_commits(run):
+    """A commit whose reply is lost is recognized when it is sent again: one version each."""
+
+    async def main():
+        backend = Flaky()
+        backend.lost["commit"] = 3
+        bench = Bench(engine(counting(3)), backend=backend)
+        work_id = await bench.enqueue()
+        await bench.once()
+        assert 7 == len(backend.calls)
+        events = [one for one in await backend.events(limit=100) if one.kind == "committed"]
+        assert [1, 2, 3, 4] == [one.version for one in events]
+        assert State.DONE is await bench.state(work_id)
+
+    run(main)
+
+
+@pytest.mark.parametrize(("method", "expected"), [("fail", 1), ("interrupt", 0)])
+def test_lost_replies_of_others(run, method, expected):
+    """An attempt counts once, and an interruption not at all, however often it is sent."""
+
+    async def step(snapshot):
+        raise ValueError("no") if method == "fail" else RetryLater(5)
+
+    async def main():
+        backend = Flaky()
+        backend.lost[method] = 2
+        bench = Bench(engine(step), backend=backend)
+        work_id = await bench.enqueue()
+        await bench.once()
+        assert [method] * 3 == backend.calls[1:]
+        work = await backend.read(work_id)
+        assert (expected, 1) == (work.attempts, work.version)
+
+    run(main)
+
+
+def test_a_repeat_extends_trust_from_the_first_request(run):
+    """The server extended the lease when it applied the commit, not when it was asked again."""
+
+    async def step(snapshot):
+        backend.lost["commit"] = 6
+        return await counting(2)(snapshot)
+
+    backend = None
+
+    async def main():
+        nonlocal backend
+        backend = Flaky()
+        bench = Bench(engine(step), backend=backend)
+        await bench.enqueue()
+        lease_end = []
+
+        async def on_step_committed(snapshot):
+            work = await backend.read(snapshot.work_id)
+            if work.expires_ms is not None:
+                now = await backend.now_ms()
+                trusted = bench.keeper.holds[0].trusted_until - asyncio.get_running_loop().time()
+                lease_end.append((work.expires_ms - now) / 1000 - trusted)
+
+        bench = Bench(engine(step), observer(on_step_committed=on_step_committed), backend=backend)
+        await bench.once()
+        assert 2 == len(lease_end)
+        assert all(one >= -0.001 for one in lease_end)
+
+    run(main)
+
+
+def test_server_away_for_less_than_the_lease(run):
+    """A short absence is waited out; the step is not run again."""
+    begun = []
+
+    async def step(snapshot):
+        begun.append(1)
+        backend.away_until = asyncio.get_running_loop().time() + TTL - 2
+        return await counting(1)(snapshot)
+
+    backend = None
+
+    async def main():
+        nonlocal backend
+        backend = Flaky()
+        bench = Bench(engine(step), backend=backend)
+        work_id = await bench.enqueue()
+        await bench.once()
+        assert (State.DONE, [1]) == (await bench.state(work_id), begun)
+
+    run(main)
+
+
+def test_server_away_for_longer_than_the_lease(run):
+    """After that the lease is not believed in; observers hear of it, and others go on."""
+    lost = []
+
+    async def step(snapshot):
+        if not lost:
+            backend.away_until = asyncio.get_running_loop().time() + 60
+        return await counting(1)(snapshot)
+
+    backend = None
+
+    async def main():
+        nonlocal backend
+        backend = Flaky()
+        bench = Bench(engine(step), observer(on_lease_lost=_noting(lost)), backend=backend)
+        work_id = await bench.enqueue()
+        await bench.once()
+        assert 1 == len(lost)
+        assert TTL <= asyncio.get_running_loop().time() < TTL + 2
+        assert set() == bench.keeper.kept
+        await asyncio.sleep(60)
+        await bench.through()
+        work = await backend.read(work_id)
+        assert (State.DONE, 2, 0) == (work.state, work.version, work.attempts)
+
+    run(main)
+
+
+# -- cancellation ----------------------------------------------------------------------------
+
+
+async def started(bench, true):
+    """Run a slice until something is true; return its task."""
+    task = asyncio.create_task(bench.stepper.run(await bench.claim()))
+    while not true():  # noqa: ASYNC110 - the loop leaps, and anything can be asked
+        await asyncio.sleep(0.001)
+    return task
+
+
+async def cancel_when(bench, true):
+    """Run a slice, and cancel it once something is true."""
+    task = await started(bench, true)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert set() == bench.keeper.kept
+
+
+@pytest.mark.parametrize("manner", ["lets it pass", "raises another", "takes its time"])
+def test_cancelled_in_the_step(run, manner):
+    """The work is given back to its place; it counts as no attempt, whatever the engine does."""
+
+    async def step(snapshot):
+        begun.append(1)
+        try:
+            await asyncio.sleep(100)
+        except asyncio.CancelledError:
+            if manner == "raises another":
+                raise RuntimeError("interrupted") from None
+            if manner == "takes its time":
+                await asyncio.sleep(1)
+            raise
+
+    begun = []
+
+    async def main():
+        bench = Bench(engine(step))
+        work_id = await bench.enqueue()
+        await cancel_when(bench, lambda: begun)
+        work = await bench.backend.read(work_id)
+        assert (State.QUEUED, 0, 0, 1) == (
+            work.state,
+            work.attempts,
+            work.recoveries,
+            work.version,
+        )
+        assert "interrupted" == (await bench.kinds())[-1]
+
+    run(main)
+
+
+def test_cancelled_step_that_finishes_all_the_same(run):
+    """An engine that returns its snapshot in spite of all has it committed."""
+
+    async def step(snapshot):
+        begun.append(1)
+        bench.stopping = True
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(100)
+        return snapshot.evolve(data={"kept": True})
+
+    begun = []
+    bench = None
+
+    async def main():
+        nonlocal bench
+        bench = Bench(engine(step))
+        work_id = await bench.enqueue()
+        task = await started(bench, lambda: begun)
+        task.cancel()
+        await task
+        work = await bench.backend.read(work_id)
+        assert (State.QUEUED, 2) == (work.state, work.version)
+
+    run(main)
+
+
+@pytest.mark.parametrize("applied", [True, False])
+@pytest.mark.parametrize("total", [1, 5])
+def test_cancelled_in_the_commit(run, applied, total):
+    """A commit under way is settled, and what is left is given back."""
+
+    async def main():
+        backend = Flaky()
+        bench = Bench(engine(counting(total)), backend=backend)
+        work_id = await bench.enqueue()
+        if applied:
+            backend.lost["commit"] = 3
+        else:
+            backend.away_until = 0.1
+        task_calls = backend.calls
+        await cancel_when(bench, lambda: len(task_calls) == 2)
+        work = await backend.read(work_id)
+        assert (State.QUEUED, 1, 0) == (work.state, work.version, work.attempts)
+        backend.lost.clear()
+        await bench.through()
+        committed = [
+            one.version for one in await backend.events(limit=100) if one.kind == "committed"
+        ]
+        assert list(range(1, total + 2)) == committed
+
+    run(main)
+
+
+def test_cancelled_in_the_failure(run):
+    """A failure under way is settled: the attempt counts once."""
+
+    async def step(snapshot):
+        backend.lost["fail"] = 2
+        raise ValueError("no")
+
+    backend = None
+
+    async def main():
+        nonlocal backend
+        backend = Flaky()
+        bench = Bench(engine(step), backend=backend)
+        work_id = await bench.enqueue()
+        await cancel_when(bench, lambda: backend.calls.count("fail") == 1)
+        work = await backend.read(work_id)
+        assert (State.RETRY_WAIT, 1) == (work.state, work.attempts)
+
+    run(main)
+
+
+def test_cancelled_while_the_server_is_away(run):
+    """Giving back is tried for a moment, and then left to the lease's end."""
+
+    async def step(snapshot):
+        begun.append(asyncio.get_running_loop().time())
+        backend.away_until = 1000.0
+        await asyncio.sleep(100)
+
+    begun = []
+    backend = None
+
+    async def main():
+        nonlocal backend
+        backend = Flaky()
+        bench = Bench(engine(step), backend=backend)
+        await bench.enqueue()
+        await cancel_when(bench, lambda: begun)
+        assert asyncio.get_running_loop().time() - begun[0] < TTL / 2
+
+    run(main)

@@ -26,6 +26,8 @@ _log = logging.getLogger("roost.leases")
 
 #: Heartbeats of engines are sent at once, but not more often than this. Seconds.
 _BEAT_SPACING: Final = 1.0
+#: Between two steps an event loop that has not moved for so long hangs. Seconds.
+_BETWEEN_STEPS: Final = 60.0
 
 
 class Hold:
@@ -34,20 +36,21 @@ class Hold:
     :ivar lease: the lease.
     :ivar lost: why it is not trusted any more, or None.
     :ivar trusted_until: by the monotonic clock, in seconds.
-    :ivar step_deadline: when the step in flight must have ended, by the monotonic
-        clock; the thread does not renew for one that is far beyond it.
+    :ivar step_deadline: when the step in flight must have ended, or the next one begun,
+        by the monotonic clock; the thread does not renew for one that is far beyond it.
     """
 
     def __init__(self, lease: Lease, asked_at: float, ttl: float) -> None:
         self.lease = lease
         self.lost: str | None = None
         self.trusted_until = asked_at + ttl
-        self.step_deadline = float("inf")
+        self.step_deadline = time.monotonic() + _BETWEEN_STEPS
         self.heartbeat: bytes | None = None
         self._ttl = ttl
         self._scope: asyncio.Timeout | None = None
         self._loop = asyncio.get_running_loop()
-        self._timer = self._loop.call_later(ttl, self._check_trust)
+        left = self.trusted_until - time.monotonic()
+        self._timer = self._loop.call_later(left, self._check_trust)
 
     def extend(self, asked_at: float) -> None:
         """Trust the lease anew: a request that went out at ``asked_at`` has extended it."""
@@ -61,7 +64,7 @@ class Hold:
     def end_step(self) -> None:
         """Take note that the step has ended."""
         self._scope = None
-        self.step_deadline = float("inf")
+        self.step_deadline = time.monotonic() + _BETWEEN_STEPS
 
     def mark_lost(self, reason: str) -> None:
         """Stop trusting the lease, and end the step in flight."""
@@ -175,7 +178,13 @@ class LeaseKeeper:
             beats = [Beat(h.lease.work_id, h.lease.token, h.heartbeat) for h in holds]
             for hold in holds:
                 hold.heartbeat = None
-        lost = set(self._renewer.renew(self._info, beats, round(self._ttl * 1000)))
+        try:
+            lost = set(self._renewer.renew(self._info, beats, round(self._ttl * 1000)))
+        except BaseException:
+            with self._changed:
+                for hold, beat in zip(holds, beats, strict=True):
+                    hold.heartbeat = hold.heartbeat or beat.heartbeat  # for the next try
+            raise
         self._report(holds, lost, now)
 
     def _report(self, holds: Sequence[Hold], lost: set[str], asked_at: float) -> None:

@@ -1,0 +1,383 @@
+"""Holds and the keeper's renewals, without waiting for them."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+import pytest
+
+from roost_core import codec, leases
+from roost_core.backend import Renewer
+from roost_core.errors import BackendUnavailable
+from roost_core.leases import LeaseKeeper
+from roost_core.models import Heartbeat, Lease, WorkerInfo
+from tests.unit.stepper_bench import LeapingLoop
+
+TTL = 15.0
+INFO = WorkerInfo(
+    worker_id="worker-1",
+    host="here",
+    pid=1,
+    engines=("demo",),
+    concurrency=2,
+    lease_ttl_seconds=TTL,
+    roost_version="1",
+    started_at=datetime(2026, 1, 1, tzinfo=UTC),
+)
+
+
+def lease(token="t1"):
+    """Make a lease."""
+    return Lease(f"w-{token}", "worker-1", token, 1, datetime(2026, 1, 1, tzinfo=UTC))
+
+
+class FakeRenewer(Renewer):
+    """Notes what is renewed; says that some leases are lost, or fails."""
+
+    def __init__(self):
+        self.rounds = []
+        self.lost = []
+        self.errors = []
+        self.closed = False
+        self.asked = threading.Event()
+
+    def renew(self, info, beats, lease_ttl_ms):
+        """Note, fail if told to, and answer."""
+        self.rounds.append((codec.decode_model(WorkerInfo, info), list(beats), lease_ttl_ms))
+        self.asked.set()
+        if self.errors:
+            raise self.errors.pop(0)
+        return list(self.lost)
+
+    def close(self):
+        """Note it."""
+        self.closed = True
+
+    @property
+    def tokens(self):
+        """The tokens of each round."""
+        return [[beat.token for beat in beats] for _, beats, _ in self.rounds]
+
+    @property
+    def messages(self):
+        """The heartbeats' messages of each round."""
+        return [
+            [
+                None
+                if beat.heartbeat is None
+                else codec.decode_model(Heartbeat, beat.heartbeat).message
+                for beat in beats
+            ]
+            for _, beats, _ in self.rounds
+        ]
+
+
+class Bench:
+    """A keeper that is driven by hand: its thread does not run."""
+
+    def __init__(self):
+        self.renewer = FakeRenewer()
+        self.keeper = LeaseKeeper(self.renewer, INFO)
+        self.loop = asyncio.get_running_loop()
+
+    def hold(self, token="t1"):
+        """Keep a lease that was asked for now."""
+        return self.keeper.hold(lease(token), self.loop.time())
+
+    async def renew(self):
+        """Let the keeper renew once, and its report arrive."""
+        self.keeper._renew(self.loop.time())
+        await asyncio.sleep(0)
+
+
+@pytest.fixture
+def run(monkeypatch):
+    """Run a coroutine function of a bench, on a loop whose time leaps."""
+
+    def run_it(main):
+        with asyncio.Runner(loop_factory=LeapingLoop) as runner:
+            clock = SimpleNamespace(monotonic=runner.get_loop().time)
+            monkeypatch.setattr(leases, "time", clock)
+
+            async def with_bench():
+                await main(Bench())
+
+            runner.run(with_bench())
+
+    return run_it
+
+
+def test_trust_ends_by_the_own_clock(run):
+    """A hold that nobody extends stops trusting itself one TTL after the request went out."""
+
+    async def main(bench):
+        await asyncio.sleep(100)
+        hold = bench.keeper.hold(lease(), bench.loop.time() - 5)
+        await asyncio.sleep(TTL - 5.01)
+        assert hold.lost is None
+        await asyncio.sleep(0.02)
+        assert "it could not be renewed in time" == hold.lost
+
+    run(main)
+
+
+def test_trust_counts_from_before_the_request(run):
+    """A renewal extends from when it was asked, however late its answer is."""
+
+    async def main(bench):
+        hold = bench.hold()
+        await asyncio.sleep(10)
+        asked_at = bench.loop.time()
+        await asyncio.sleep(4)
+        hold.extend(asked_at)
+        assert 25 == hold.trusted_until
+        hold.extend(2.0)
+        assert 25 == hold.trusted_until
+        await asyncio.sleep(10.99)
+        assert hold.lost is None
+        await asyncio.sleep(0.02)
+        assert hold.lost is not None
+
+    run(main)
+
+
+def test_renewed_for_ever(run):
+    """As long as renewals are answered, the hold is trusted."""
+
+    async def main(bench):
+        hold = bench.hold()
+        for _ in range(100):
+            hold.end_step()
+            await asyncio.sleep(TTL / 3)
+            await bench.renew()
+        assert hold.lost is None
+        assert 100 == len(bench.renewer.rounds)
+        assert {15_000} == {ttl_ms for _, _, ttl_ms in bench.renewer.rounds}
+
+    run(main)
+
+
+def test_a_report_of_loss_ends_the_step(run):
+    """The step in flight is cancelled at once, and the reason is known; others go on."""
+
+    async def main(bench):
+        hold, other = bench.hold("t1"), bench.hold("t2")
+        bench.renewer.lost = ["t1"]
+        began = bench.loop.time()
+
+        async def step():
+            async with asyncio.timeout(1000) as scope:
+                hold.begin_step(scope, 1000)
+                await bench.renew()
+                await asyncio.sleep(500)
+
+        with pytest.raises(TimeoutError):
+            await step()
+        assert began == bench.loop.time()
+        assert "somebody else owns the work now" == hold.lost
+        assert other.lost is None
+        assert 15 == other.trusted_until
+
+    run(main)
+
+
+def test_the_first_reason_stays(run):
+    """A lease is lost once."""
+
+    async def main(bench):
+        hold = bench.hold()
+        hold.mark_lost("first")
+        hold.mark_lost("second")
+        assert "first" == hold.lost
+
+    run(main)
+
+
+def test_loss_while_the_step_is_being_ended(run):
+    """A scope that has expired, or was left, takes no harm."""
+
+    async def main(bench):
+        hold = bench.hold()
+
+        async def step(seconds):
+            async with asyncio.timeout(1) as scope:
+                hold.begin_step(scope, 1)
+                try:
+                    await asyncio.sleep(seconds)
+                except asyncio.CancelledError:
+                    hold.mark_lost("late")
+                    raise
+
+        await step(0.5)
+        with pytest.raises(TimeoutError):
+            await step(10)
+        assert "late" == hold.lost
+        other = bench.hold("t2")
+        async with asyncio.timeout(1) as scope:
+            await asyncio.sleep(0)
+            other.begin_step(scope, 1)
+        other.mark_lost("after the scope")
+        assert "after the scope" == other.lost
+
+    run(main)
+
+
+def test_a_lost_lease_is_not_renewed(run):
+    """What is lost stays lost: to renew it would take it back from nobody."""
+
+    async def main(bench):
+        hold = bench.hold()
+        hold.mark_lost("gone")
+        await bench.renew()
+        assert [[]] == bench.renewer.tokens
+
+    run(main)
+
+
+def test_a_report_after_letting_go_is_ignored(run):
+    """A commit that ended the lease while a renewal was under way is no loss."""
+
+    async def main(bench):
+        hold = bench.hold()
+        bench.renewer.lost = ["t1"]
+        bench.keeper._renew(bench.loop.time())
+        bench.keeper.let_go(hold)
+        await asyncio.sleep(0)
+        assert hold.lost is None
+        bench.keeper.let_go(hold)  # twice is once
+        await asyncio.sleep(10 * TTL)
+        assert hold.lost is None
+
+    run(main)
+
+
+def test_one_command_for_all(run):
+    """However many leases there are, one request renews them, with the worker's word."""
+
+    async def main(bench):
+        for number in range(50):
+            bench.hold(f"t{number}")
+        await bench.renew()
+        assert [[f"t{number}" for number in range(50)]] == bench.renewer.tokens
+        assert INFO == bench.renewer.rounds[0][0]
+
+    run(main)
+
+
+@pytest.mark.parametrize("in_step", [True, False])
+def test_a_hung_loop_is_found(run, in_step):
+    """Far beyond its deadline nothing is renewed, in a step or between: others take the work."""
+
+    async def main(bench):
+        hold = bench.hold()
+        seconds = 10.0 if in_step else leases._BETWEEN_STEPS
+        if in_step:
+            hold.begin_step(asyncio.timeout(None), seconds)
+        # The loop does not move meanwhile: the thread's clock alone goes on.
+        bench.keeper._renew(seconds + TTL - 0.1)
+        bench.keeper._renew(seconds + TTL + 0.1)
+        assert [["t1"], []] == bench.renewer.tokens
+
+    run(main)
+
+
+def test_heartbeats(run):
+    """The newest is sent once, with the next renewal; one that did not arrive is sent again."""
+
+    async def main(bench):
+        hold = bench.hold()
+        bench.keeper.beat(hold, Heartbeat(message="one"))
+        bench.keeper.beat(hold, Heartbeat(message="two"))
+        bench.renewer.errors = [BackendUnavailable("away")]
+        with pytest.raises(BackendUnavailable):
+            await bench.renew()
+        await bench.renew()
+        await bench.renew()
+        assert [["two"], ["two"], [None]] == bench.renewer.messages
+        bench.renewer.errors = [BackendUnavailable("away")]
+        bench.keeper.beat(hold, Heartbeat(message="three"))
+        with pytest.raises(BackendUnavailable):
+            await bench.renew()
+        bench.keeper.beat(hold, Heartbeat(message="four"))
+        await bench.renew()
+        assert [["four"]] == bench.renewer.messages[-1:]
+
+    run(main)
+
+
+class Rounds(LeaseKeeper):
+    """A keeper whose waits are noted and take no time; it ends after some rounds."""
+
+    def start_rounds(self, rounds, clock, on_wait=lambda: None):
+        """Run so many rounds in this thread; return the waits asked for, in seconds."""
+        self.left, self.clock, self.waits, self.on_wait = rounds, clock, [], on_wait
+        self._run()
+        return self.waits
+
+    def _wait(self, renew_at, beat_at):
+        now = self.clock()
+        self.waits.append((round(renew_at - now, 3), round(beat_at - now, 3)))
+        self.on_wait()
+        self.left -= 1
+        return self.left == 0
+
+
+def test_rounds_come_every_third_of_the_ttl(run):
+    """A heartbeat comes sooner, but not at once after the last round."""
+
+    async def main(bench):
+        keeper = Rounds(bench.renewer, INFO)
+        assert [(5.0, 1.0)] * 4 == keeper.start_rounds(4, bench.loop.time)
+        assert bench.renewer.closed
+
+    run(main)
+
+
+def test_errors_of_the_renewer(run, caplog):
+    """Any error is survived and tried again soon; a row of them is told once."""
+
+    async def main(bench):
+        keeper = Rounds(bench.renewer, INFO)
+        bench.renewer.errors = [BackendUnavailable("away")] * 5
+        waits = keeper.start_rounds(7, bench.loop.time)
+        assert [(1.0, 1.0)] * 5 + [(5.0, 1.0)] * 2 == waits
+        bench.renewer.errors = [RuntimeError("a bug"), MemoryError(), BackendUnavailable("x")]
+        assert 3 == [renew for renew, _ in keeper.start_rounds(5, bench.loop.time)].count(1.0)
+
+    run(main)
+    told = [one.getMessage() for one in caplog.records if "away" in one.getMessage()]
+    assert ["leases cannot be renewed, trying again: away"] == told
+
+
+def test_the_threads_life():
+    """It announces the worker at once, renews early for a heartbeat, and ends when closed."""
+    renewer = FakeRenewer()
+
+    async def main():
+        keeper = LeaseKeeper(renewer, INFO)
+        keeper.start()
+        assert renewer.asked.wait(60)
+        await keeper.close()
+        return keeper._thread
+
+    assert not asyncio.run(main()).is_alive()
+    assert [[]] == renewer.tokens
+    assert renewer.closed
+
+
+def test_a_report_to_a_loop_that_has_ended():
+    """The keeper may outlive its loop for a moment."""
+    renewer = FakeRenewer()
+
+    async def main():
+        keeper = LeaseKeeper(renewer, INFO)
+        keeper.hold(lease(), time.monotonic())
+        return keeper
+
+    keeper = asyncio.run(main())
+    keeper._renew(time.monotonic())
+    assert [["t1"]] == renewer.tokens

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, get_args, get_origin
 
 import attrs
 import cattrs
@@ -68,35 +69,37 @@ def to_milliseconds(value: datetime) -> int:
 # -- JSON ------------------------------------------------------------------------------------
 
 
-def dumps(value: Json, what: str, max_bytes: int) -> bytes:
+def dumps(value: Json, what: str, max_bytes: int, envelope: int = 0) -> bytes:
     """Encode ``value`` as compact UTF-8 JSON.
 
     :param what: the name of the value in error messages.
+    :param envelope: levels around the value that do not count as its own.
     :raises CodecError: it is not JSON (NaN, infinity, lone surrogates, other
-        types), nests deeper than 64, or is larger than ``max_bytes``.
+        types), nests too deep, or is larger than ``max_bytes``.
     """
     try:
         raw = _ENCODER.encode(value).encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise CodecError(f"{what} is not JSON: {_cause(error)}") from error
-    _check(raw, value, what, max_bytes)
+    _check(raw, value, what, max_bytes, envelope)
     return raw
 
 
-def loads(raw: bytes | str, what: str, max_bytes: int) -> Json:
+def loads(raw: bytes | str, what: str, max_bytes: int, envelope: int = 0) -> Json:
     """Decode JSON under the same caps as :func:`dumps`.
 
     :raises CodecError: malformed, too large, too deep, NaN or infinite.
     """
-    if len(raw) > max_bytes:
-        raise CodecError(f"{what} has {len(raw)} bytes; the most is {max_bytes}")
     try:
-        value = _DECODER.decode(raw if isinstance(raw, str) else raw.decode())
+        data = raw if isinstance(raw, bytes) else raw.encode()
+        _check_size(data, what, max_bytes)
+        value = _DECODER.decode(data.decode())
         # Escapes can spell lone surrogates that no UTF-8 file or terminal can hold.
-        _refuse_surrogates(raw, value)
+        if b"\\u" in data:
+            json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise CodecError(f"{what} is not JSON: {_cause(error)}") from error
-    _check(raw, value, what, max_bytes)
+    _check(data, value, what, max_bytes, envelope)
     return value
 
 
@@ -112,27 +115,29 @@ def _refuse_constant(name: str) -> Json:
     raise ValueError(f"{name} is not allowed")
 
 
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(f"{text:.20} is too large for a number")
+    return value
+
+
 # Made once: json.dumps and json.loads would make one for each call with these options.
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-_DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant)
+_DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
 
 
-def _refuse_surrogates(raw: bytes | str, value: Json) -> None:
-    if isinstance(raw, str) or b"\\u" in raw:
-        json.dumps(value, ensure_ascii=False).encode()
-
-
-def _check(raw: bytes | str, value: Json, what: str, max_bytes: int) -> None:
+def _check_size(raw: bytes, what: str, max_bytes: int) -> None:
     if len(raw) > max_bytes:
         raise CodecError(f"{what} has {len(raw)} bytes; the most is {max_bytes}")
-    if isinstance(raw, bytes):
-        brackets = raw.count(b"[") + raw.count(b"{")
-    else:
-        brackets = raw.count("[") + raw.count("{")
+
+
+def _check(raw: bytes, value: Json, what: str, max_bytes: int, envelope: int) -> None:
+    _check_size(raw, what, max_bytes)
     # Fewer brackets than levels cannot nest too deep: most values are never walked.
-    if brackets > MAX_DEPTH:
-        level: list[Json] = [value]
-        for _ in range(MAX_DEPTH + 1):
+    if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH + envelope:
+        level = _children([value])
+        for _ in range(MAX_DEPTH + envelope):
             level = [child for parent in level for child in _children(parent)]
             if not level:
                 return
@@ -154,8 +159,14 @@ def pretty(value: Json) -> bytes:
 
 
 def digest(engine: str, payload: Json) -> str:
-    """Name what an idempotency key stands for: SHA-256 of engine and canonical payload."""
-    canonical = json.dumps([engine, payload], sort_keys=True, separators=(",", ":"))
+    """Name what an idempotency key stands for: SHA-256 of engine and canonical payload.
+
+    :raises CodecError: the payload is not JSON.
+    """
+    try:
+        canonical = json.dumps([engine, payload], sort_keys=True, separators=(",", ":"))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise CodecError(f"the payload is not JSON: {_cause(error)}") from error
     return hashlib.sha256(canonical.encode()).hexdigest()[:32]
 
 
@@ -170,6 +181,9 @@ def _converter() -> cattrs.Converter:
     # attrs' own validators decide; cattrs must not turn 1 into "1" or "x" into an error of its own.
     for kind in (str, int, float, bool):
         converter.register_structure_hook(kind, _strict(kind))
+    converter.register_structure_hook_factory(
+        _is_tuple, lambda cls: _list_of(converter, get_args(cls)[0])
+    )
     for cls in (RetryPolicy, Artifact, ErrorRecord, Heartbeat, WorkerInfo, WorkItem, Snapshot):
         names = {field.name for field in attrs.fields(cls)}
         kept_apart = names & set(_SERVER_TIMES) if cls in (WorkItem, Snapshot) else set()
@@ -194,12 +208,30 @@ def _strict(kind: type) -> Any:
     return structure
 
 
+def _is_tuple(cls: Any) -> bool:
+    origin: Any = get_origin(cls)
+    return origin is tuple
+
+
+def _list_of(converter: cattrs.Converter, kind: Any) -> Any:
+    def structure(value: Any, _: type) -> tuple[Any, ...]:
+        # A text or an object can be walked like a list, but is none.
+        if not isinstance(value, list):
+            raise InvalidInput(f"expected a list, found {value!r:.80}")
+        return tuple(converter.structure(one, kind) for one in value)
+
+    return structure
+
+
 def _time(value: Any) -> datetime:
     if isinstance(value, datetime):
         return value  # one of the server's, put in by _decode
     if not isinstance(value, str):
         raise InvalidInput(f"expected a time, found {value!r:.80}")
-    return datetime.fromisoformat(value)
+    time = datetime.fromisoformat(value)
+    if time.tzinfo is None:
+        raise InvalidInput(f"expected a time with a zone, found {value!r:.80}")
+    return time
 
 
 def _with_extra(unstructure: Any) -> Any:
@@ -256,7 +288,7 @@ def encode_snapshot(snapshot: Snapshot) -> bytes:
     :raises CodecError: ``data`` is not JSON, too deep, or the whole is over 8 MiB.
     """
     plain = converter().unstructure(snapshot)
-    return dumps({"schema": SCHEMA, **plain}, "the snapshot", MAX_SNAPSHOT_BYTES)
+    return dumps({"schema": SCHEMA, **plain}, "the snapshot", MAX_SNAPSHOT_BYTES, envelope=1)
 
 
 def decode_snapshot(
@@ -282,9 +314,21 @@ def decode_snapshot(
 
 
 def encode_model(model: ErrorRecord | Heartbeat | WorkerInfo) -> bytes:
-    """Encode one of the small persisted models."""
+    """Encode one of the small persisted models.
+
+    Lone surrogates in its texts become question marks: what went wrong, or what an
+    engine has to say, must never be the reason that it cannot be stored.
+
+    :raises CodecError: it holds what is not JSON, or is over 1 MiB.
+    """
+    what = f"the {type(model).__name__}"
     plain = {"schema": SCHEMA, **converter().unstructure(model)}
-    return json.dumps(plain, separators=(",", ":")).encode()
+    try:
+        raw = _ENCODER.encode(plain).encode("utf-8", "replace")
+    except (TypeError, ValueError, RecursionError) as error:
+        raise CodecError(f"{what} is not JSON: {_cause(error)}") from error
+    _check(raw, plain, what, MAX_PAYLOAD_BYTES, envelope=1)
+    return raw
 
 
 def decode_model(cls: type[_T], raw: bytes) -> _T:
@@ -309,11 +353,12 @@ _UNDECODABLE: Final = (
 
 def _decode(cls: type[_T], raw: bytes, what: str, max_bytes: int, **server_times: int | None) -> _T:
     try:
-        plain = loads(raw, what, max_bytes)
+        # The envelope is one level around a payload or data of the greatest depth.
+        plain = loads(raw, what, max_bytes, envelope=1)
         if not isinstance(plain, dict):
             raise CodecError(f"{what} is not an object")
         schema = plain.pop("schema", None)
-        if schema != SCHEMA:
+        if schema != SCHEMA or isinstance(schema, bool):
             raise CodecError(f"{what} has schema {schema!r}; this Roost reads {SCHEMA}")
         for name, at_ms in server_times.items():
             if at_ms is not None:

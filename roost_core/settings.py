@@ -49,7 +49,10 @@ def _path(value: Any) -> Path | None:
         return None
     if not isinstance(value, str | os.PathLike):
         raise ValueError("expected a path")
-    return Path(value).expanduser()
+    try:
+        return Path(value).expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"{value} names nobody's home folder") from error
 
 
 def _list(value: Any) -> tuple[str, ...]:
@@ -85,6 +88,8 @@ def _whole(minimum: int) -> Callable[[Any], int]:
 
 def _seconds(minimum: float) -> Callable[[Any], float]:
     def parse(value: Any) -> float:
+        if isinstance(value, bool):
+            raise ValueError(f"expected a number of seconds, found {value!r}")
         number = float(value)
         # Written so that NaN fails too.
         if not minimum <= number <= 10 * 365 * 86400:
@@ -236,7 +241,11 @@ def load(
     :raises SettingsError: a key is unknown or a value malformed; the text says which.
     """
     environ = os.environ if environ is None else environ
-    values = _from_file(config or _path(environ.get(CONFIG_VARIABLE, "")))
+    try:
+        named = config or _path(environ.get(CONFIG_VARIABLE, ""))
+    except ValueError as error:
+        raise SettingsError(f"{CONFIG_VARIABLE}: {error}") from error
+    values = _from_file(named)
     values.update(_from_environment(environ))
     values.update(
         (name, _parsed(name, value, f"option {name}"))
@@ -295,12 +304,17 @@ def _guess(key: str, known: list[str]) -> str:
 
 
 def redact(url: str) -> str:
-    """Return a URL for people: a password in it, or in its query, is replaced by ``***``."""
+    """Return a URL for people: a password in it, or in its query, is replaced by ``***``.
+
+    :raises ValueError: it cannot be taken apart, so no part of it is safe to show.
+    """
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")
     netloc = parts.netloc
     if host[1]:
         user = host[0].partition(":")
         netloc = f"{user[0]}:***@{host[2]}" if user[1] else f"{user[0]}@{host[2]}"
-    query = re.sub(r"((?:^|&)[^=&]*(?:password|secret|token)[^=&]*=)[^&]*", r"\1***", parts.query)
+    query = re.sub(
+        r"(?i)((?:^|&)[^=&]*(?:password|secret|token)[^=&]*=)[^&]*", r"\1***", parts.query
+    )
     return urlunsplit((parts.scheme, netloc, parts.path, query, ""))

@@ -1,0 +1,67 @@
+"""The rows of the table: one module each, importable without what it measures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+
+import attrs
+
+from benchmarks.harness import Clock, Job
+
+
+@attrs.frozen
+class Row:
+    """One way to do the work.
+
+    :ivar key: its name in commands and JSON.
+    :ivar title: its name for people.
+    :ivar run: the child's part: set up, ``clock.start()``, work, ``clock.stop(steps)``.
+    :ivar needs: the module without which it is skipped.
+    :ivar durability: what is on record after each step; ``{fsync}`` is the server's setting.
+    :ivar is_sized: whether the size of the state matters; empty jobs carry none.
+    :ivar unit: what one step is.
+    :ivar rate: a guess of steps a second, so that all samples last about as long.
+    """
+
+    key: str
+    title: str
+    run: Callable[[Job, Clock], None]
+    durability: str
+    rate: int
+    needs: str | None = None
+    is_sized: bool = True
+    unit: str = "step"
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether what it needs can be imported."""
+        return self.needs is None or find_spec(self.needs) is not None
+
+
+def rows() -> Sequence[Row]:
+    """Return all rows, in the table's order."""
+    from benchmarks.rows import (
+        celery_chain,
+        dbos_sqlite,
+        langgraph_sqlite,
+        limit,
+        roost,
+        saq_empty,
+        streaq_empty,
+    )
+
+    return (
+        limit.ROW,
+        *roost.ROWS,
+        saq_empty.ROW,
+        streaq_empty.ROW,
+        dbos_sqlite.ROW,
+        langgraph_sqlite.ROW,
+        celery_chain.ROW,
+    )
+
+
+def row(key: str) -> Row:
+    """Return the row of this name."""
+    return next(one for one in rows() if one.key == key)

@@ -1,0 +1,138 @@
+"""Roost: chained, every step through the queue, and with steps that sleep.
+
+A work item of *n* steps has *n* accepted versions: ``init_snapshot`` and *n* - 1
+times ``step``. A gate holds the first ones back until all is enqueued.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmarks.harness import Clock, Job
+from benchmarks.rows import Row
+from roost_core import Roost, Settings, Snapshot, WorkItem, hookimpl
+from roost_core.client import EnqueueRequest
+from roost_core.plugins import Plugins
+from roost_core.worker import Worker
+
+#: How long a sleeping step sleeps. Seconds; the lanes are busy with others meanwhile.
+_DELAY = 0.005
+
+
+class Engine:
+    """Stores a text of the wanted size at each step."""
+
+    engine_id = "bench"
+
+    def __init__(self, job: Job, delay: float | None) -> None:
+        self._job = job
+        self._delay = delay
+        self.gate = asyncio.Event()
+        self.all_done = asyncio.Event()
+        self.left = 0
+
+    @hookimpl
+    async def init_snapshot(self, item: WorkItem) -> Snapshot:
+        """Start, once the gate is open."""
+        await self.gate.wait()
+        return self._made(Snapshot.start(item), 1)
+
+    @hookimpl
+    async def step(self, snapshot: Snapshot) -> Snapshot:
+        """Store the state anew."""
+        return self._made(snapshot, snapshot.data["n"] + 1)
+
+    def _made(self, snapshot: Snapshot, n: int) -> Snapshot:
+        is_last = n >= self._job.steps
+        if is_last:
+            self.left -= 1
+            if self.left == 0:
+                self.all_done.set()
+        return snapshot.evolve(
+            data={"n": n, "text": self._job.text},
+            is_finished=is_last,
+            next_step_delay_seconds=None if is_last else self._delay,
+        )
+
+
+def settings_of(job: Job, **more: Any) -> Settings:
+    """Return the settings of a benchmark's process: this job's server, and defaults."""
+    return Settings(redis_url=job.url, home=Path(job.folder), **more)
+
+
+def plugins_with(engine: object) -> Plugins:
+    """Return the installed plugins and one more engine."""
+    plugins = Plugins.load(explicit=(), environment=(), strict=False)
+    plugins.register(engine, "bench")
+    return plugins
+
+
+async def until_idle(worker: Worker) -> None:
+    """Wait until the last step in flight is committed."""
+    while worker.running:
+        await asyncio.sleep(0.0005)
+
+
+async def _main(job: Job, clock: Clock, slice_steps: int, delay: float | None) -> None:
+    engine = Engine(job, delay)
+    settings = settings_of(job, slice_steps=slice_steps)
+    async with Roost.connect(settings, plugins=plugins_with(engine)) as roost:
+        worker = Worker(settings, roost.plugins, roost.backend, roost.store, concurrency=job.lanes)
+        running = asyncio.create_task(worker.run())
+
+        async def prepare(items: int) -> None:
+            engine.gate.clear()
+            engine.all_done.clear()
+            engine.left = items
+            await roost.enqueue_many(
+                EnqueueRequest(engine="bench", payload={"task": "x" * 100}) for _ in range(items)
+            )
+
+        async def work() -> None:
+            engine.gate.set()
+            await engine.all_done.wait()
+            await until_idle(worker)
+
+        await prepare(job.warm_items)
+        await work()
+        await prepare(job.items)
+        await asyncio.sleep(0.05)
+        clock.start()
+        await work()
+        clock.stop(job.items * job.steps)
+        worker.stop()
+        await running
+
+
+def _run(slice_steps: int, delay: float | None, job: Job, clock: Clock) -> None:
+    asyncio.run(_main(job, clock, slice_steps, delay))
+
+
+_DURABILITY = "snapshot, record, event, next place; AOF {fsync}"
+
+ROWS = (
+    Row(
+        key="roost-chained",
+        title="Roost, chained",
+        run=partial(_run, 50, None),
+        durability=_DURABILITY,
+        rate=6_000,
+    ),
+    Row(
+        key="roost-queued",
+        title="Roost, each step through the queue",
+        run=partial(_run, 1, None),
+        durability=_DURABILITY,
+        rate=3_500,
+    ),
+    Row(
+        key="roost-sleeping",
+        title="Roost, each step sleeps",
+        run=partial(_run, 50, _DELAY),
+        durability=_DURABILITY,
+        rate=3_000,
+    ),
+)

@@ -1,0 +1,181 @@
+"""The benchmarks' own server: started on a unix socket in a temporary folder, gone at the end."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+import redis
+
+#: Only a broken server takes so long to answer. Seconds.
+_START_TIMEOUT: Final = 20.0
+
+
+@attrs.frozen
+class Counters:
+    """The server's own figures at one moment; subtract two.
+
+    ``cpu`` is in seconds, ``aof`` and ``memory`` in bytes; ``script_calls`` and
+    ``script_us`` are EVALSHA's count and microseconds.
+    """
+
+    cpu: float
+    aof: int
+    memory: int
+    script_calls: int
+    script_us: int
+
+    def __sub__(self, other: Counters) -> Counters:
+        pairs = zip(attrs.astuple(self), attrs.astuple(other), strict=True)
+        return Counters(*(mine - theirs for mine, theirs in pairs))
+
+
+@attrs.frozen(eq=False)
+class Server:
+    """A running server of our own."""
+
+    path: str
+    process: subprocess.Popen[bytes]
+    client: redis.Redis
+    fsync: str
+
+    @property
+    def url(self) -> str:
+        """The socket, as clients name it."""
+        return f"unix://{self.path}"
+
+    @property
+    def version(self) -> str:
+        """Name and version, as the server tells them."""
+        info: Any = self.client.info("server")
+        if "valkey_version" in info:
+            return f"Valkey {info['valkey_version']}"
+        return f"Redis {info['redis_version']}"
+
+    def counters(self) -> Counters:
+        """Read the server's figures."""
+        info: Any = self.client.info("everything")
+        script = info.get("cmdstat_evalsha", {})
+        return Counters(
+            cpu=info["used_cpu_user"] + info["used_cpu_sys"],
+            aof=info.get("aof_current_size", 0),
+            memory=info["used_memory"],
+            script_calls=script.get("calls", 0),
+            script_us=script.get("usec", 0),
+        )
+
+    def clear(self) -> None:
+        """Drop all data, and shrink the append-only file, so that each sample starts alike."""
+        self.client.flushall()
+        self.client.bgrewriteaof()
+        deadline = time.monotonic() + _START_TIMEOUT
+        while True:
+            info: Any = self.client.info("persistence")
+            if not (info["aof_rewrite_in_progress"] or info["aof_rewrite_scheduled"]):
+                return
+            if time.monotonic() > deadline:
+                raise RuntimeError("the append-only file was not rewritten in time")
+            time.sleep(0.01)
+
+    @contextmanager
+    def commands(self) -> Iterator[CommandCount]:
+        """Count commands with MONITOR: it tells those of clients from those inside scripts.
+
+        It slows the server down, so nothing is timed meanwhile.
+        """
+        count = CommandCount(self.path)
+        try:
+            yield count
+        finally:
+            count.close()
+
+
+class CommandCount:
+    """Counts what a MONITOR connection shows, in a thread."""
+
+    def __init__(self, path: str) -> None:
+        self.sent = 0
+        self.in_scripts = 0
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.connect(path)
+        self._socket.sendall(b"MONITOR\r\n")
+        self._reader = self._socket.makefile("rb")
+        self._reader.readline()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        # A line: +<time> [<db> <address or "lua">] "<command>" "<argument>" ...
+        for line in self._reader:
+            head = line.split(b"]", 1)[0]
+            if head.endswith(b" lua"):
+                self.in_scripts += 1
+            else:
+                self.sent += 1
+
+    def close(self) -> None:
+        """Stop counting."""
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+        self._reader.close()
+        self._socket.close()
+
+
+def _binary(wanted: str | None) -> str:
+    if wanted is not None:
+        found = shutil.which(wanted)
+        if found is None:
+            raise RuntimeError(f"there is no program {wanted}")
+        return found
+    from roost_plugins.redis_saq.embedded import server_binary
+
+    return server_binary()
+
+
+@contextmanager
+def running(binary: str | None = None, fsync: str = "everysec") -> Iterator[Server]:
+    """Start a server; kill it and remove its folder at the end.
+
+    :param binary: a program to use; the one that Roost would run if not given.
+    :param fsync: when the append-only file reaches the disk: no, everysec or always.
+    """
+    program = _binary(binary)
+    folder = Path(tempfile.mkdtemp(prefix="rb-"))
+    path = str(folder / "s")
+    command = [program, "--port", "0", "--unixsocket", path, "--unixsocketperm", "700"]
+    command += ["--dir", str(folder), "--save", "", "--appendonly", "yes", "--appendfsync", fsync]
+    # Bytes per step are read from the file's growth: nothing may shrink it meanwhile.
+    command += ["--auto-aof-rewrite-percentage", "0", "--maxmemory-policy", "noeviction"]
+    client = redis.Redis(unix_socket_path=path, protocol=2)
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: S603 - our own words
+    try:
+        _await_answer(client, process, folder)
+        yield Server(path, process, client, fsync)
+    finally:
+        client.close()
+        process.kill()
+        process.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _await_answer(client: redis.Redis, process: subprocess.Popen[bytes], folder: Path) -> None:
+    deadline = time.monotonic() + _START_TIMEOUT
+    while True:
+        try:
+            client.ping()
+            return
+        except redis.RedisError:
+            if process.poll() is not None or time.monotonic() > deadline:
+                text = (folder / "log").read_text(errors="replace")
+                raise RuntimeError(f"the server did not start:\n{text[-2000:]}") from None
+            time.sleep(0.01)

@@ -168,7 +168,11 @@ class Beat:
 
 @attrs.frozen
 class StoredWork:
-    """A work item as it stands in the backend. Missing bytes are None."""
+    """A work item as it stands in the backend. Missing bytes are None.
+
+    ``error`` is the latest one and goes with the next accepted step; ``heartbeat``
+    is the running step's and goes with its end.
+    """
 
     work_id: str
     engine: str

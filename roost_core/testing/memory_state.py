@@ -76,6 +76,8 @@ class MemoryState:
             work.finished_ms = now
         if state is not State.RUNNING:
             work.token = work.worker_id = work.expires_ms = None
+            # What a step said of itself is no news once it has ended.
+            work.heartbeat = None
 
     def _note(
         self, work: Work, now: int, kind: str, data: Mapping[str, Json] | None = None

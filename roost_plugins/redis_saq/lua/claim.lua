@@ -17,7 +17,6 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', K.running, '-inf', now, 'LIMIT',
   redis.call('ZREM', K.running, id)
   if r then
     release(id, r)
-    clear_marks(id, r)
     local recoveries = r.recoveries or 0
     if recoveries >= r.max_recoveries then
       bury(id, r, string.format('{"schema":1,"kind":"recoveries","message":"its worker died %d times over this step"}', recoveries + 1))

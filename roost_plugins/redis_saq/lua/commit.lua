@@ -18,7 +18,11 @@ r.attempts = nil
 r.recoveries = nil
 r.updated = now
 r.committed = now
-clear_marks(id, r)
+clear_beat(id, r)
+if r.has_error then
+  redis.call('HDEL', K.error, id)
+  r.has_error = nil
+end
 redis.call('HSET', K.snapshot, id, ARGV[5])
 
 local due = -1

@@ -8,7 +8,6 @@ local r, refusal = leased(id, token, commit_id)
 if refusal then return refusal end
 
 release(id, r)
-clear_marks(id, r)
 r.attempts = (r.attempts or 0) + 1
 local due = -1
 if ARGV[5] == '1' or r.attempts >= r.max_attempts then

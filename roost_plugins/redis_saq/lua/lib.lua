@@ -106,8 +106,17 @@ local function pass_on(r)
   end
 end
 
+-- What a step said of itself is no news once it has ended.
+local function clear_beat(id, r)
+  if r.has_beat then
+    redis.call('HDEL', K.beat, id)
+    r.has_beat = nil
+  end
+end
+
 -- End a lease: the token is void, and so is its hold on resources.
 local function release(id, r)
+  clear_beat(id, r)
   redis.call('ZREM', K.running, id)
   r.token = nil
   r.worker = nil
@@ -135,17 +144,6 @@ local function bury(id, r, error)
   save(id, r)
   event('dead_lettered', id, r, '{"error":' .. error .. '}')
   ended(id)
-end
-
-local function clear_marks(id, r)
-  if r.has_error then
-    redis.call('HDEL', K.error, id)
-    r.has_error = nil
-  end
-  if r.has_beat then
-    redis.call('HDEL', K.beat, id)
-    r.has_beat = nil
-  end
 end
 
 -- No delay goes beyond the deadline: the work is looked at then, and dead-lettered.

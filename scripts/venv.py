@@ -57,6 +57,8 @@ def is_sound() -> bool:
 def bring_up_to_date() -> None:
     """Make or renew the environment; the stamp comes last, so that a kill leaves none."""
     sound = is_sound()
+    if VENV.is_file():
+        VENV.unlink()  # PEP 832: another tool has noted here where its own environment is
     STAMP.unlink(missing_ok=True)
     if not sound:
         say(f"making {VENV} with Python {sys.version.split()[0]}")

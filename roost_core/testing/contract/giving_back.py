@@ -164,6 +164,21 @@ class RenewContract(ContractTests):
         assert [] == await kit.claimed_ids(limit=5)
 
     @driven
+    async def test_a_heartbeat_goes_with_its_lease(self, kit: Harness) -> None:
+        """However a lease ends, what its step said of itself is no news any more."""
+        for work_id in ("failed", "interrupted", "expired"):
+            await kit.created(work_id)
+        claims = {claim.lease.work_id: claim for claim in (await kit.claim(limit=3)).claims}
+        for claim in claims.values():
+            await kit.renew(claim, heartbeat=heartbeat_bytes("half"))
+        await kit.fail(claims["failed"])
+        await kit.interrupt(claims["interrupted"])
+        await kit.age_lease("expired")
+        await kit.claim()
+        beats = [(await kit.read(work_id)).heartbeat for work_id in claims]
+        assert [None, None, None] == beats
+
+    @driven
     async def test_a_heartbeat_is_stored(self, kit: Harness) -> None:
         """An engine's word to people is there until the next, or until the step is accepted."""
         claim = await kit.leased("a")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Iterator
 from typing import Any, Final
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -30,19 +31,16 @@ COMMAND_TIMEOUT: Final = 10.0
 #: A server that does not accept a connection for so long is away, in seconds.
 CONNECT_TIMEOUT: Final = 5.0
 
+#: A sentinel's address: a name, an IPv4 address or an IPv6 address in brackets, and a port.
+_HOST: Final = re.compile(r"([^\[\]:@/]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?")
+
 SCHEMES: Final = frozenset({"redis", "rediss", "unix", "redis+sentinel"})
 
 #: Refusals that pass: the server loads its data, is a replica for now, or has no memory left.
-_PASSING: Final = (
-    "LOADING",
-    "READONLY",
-    "OOM",
-    "MASTERDOWN",
-    "CLUSTERDOWN",
-    "TRYAGAIN",
-    "MISCONF",
-    "NOREPLICAS",
-    "UNBLOCKED",
+#: Redis 6.2 puts a script's refusal into a sentence of its own: "… 12: -OOM command not …".
+_PASSING: Final = re.compile(
+    r"(?:^|: -)(?:LOADING|READONLY|OOM|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MISCONF|NOREPLICAS"
+    r"|UNBLOCKED|BUSY)\b"
 )
 
 
@@ -59,11 +57,11 @@ def translated(where: str) -> Iterator[None]:
         raise BackendError(f"the server at {where} refused the login: {error}") from error
     except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError) as error:
         raise BackendUnavailable(
-            f"the server at {where} does not answer: {error or type(error).__name__}"
+            f"the server at {where} does not answer: {str(error) or type(error).__name__}"
         ) from error
     except redis.exceptions.RedisError as error:
         text = str(error)
-        if isinstance(error, _PASSING_TYPES) or text.startswith(_PASSING):
+        if isinstance(error, _PASSING_TYPES) or _PASSING.search(text):
             raise BackendUnavailable(f"the server at {where} refuses for now: {text}") from error
         raise BackendError(f"the server at {where} refused: {text}") from error
 
@@ -84,12 +82,12 @@ class Endpoint:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._socket: str | None = None
-        self.description = redact(settings.redis_url) or f"embedded server in {settings.home}"
-        if settings.redis_url and urlsplit(settings.redis_url).scheme not in SCHEMES:
-            raise SettingsError(
-                f"{self.description}: the URL must start with "
-                + ", ".join(f"{scheme}://" for scheme in sorted(SCHEMES))
-            )
+        self.description = f"embedded server in {settings.home}"
+        if settings.redis_url:
+            _check(settings.redis_url)
+            self.description = redact(settings.redis_url)
+            if self.description.startswith("unix:/") and "://" not in self.description:
+                self.description = self.description.replace("unix:", "unix://", 1)
 
     @property
     def is_embedded(self) -> bool:
@@ -135,11 +133,19 @@ class Endpoint:
         if urlsplit(url).scheme == "redis+sentinel":
             hosts, service, login, sentinel_login = _sentinel(url)
             sentinel = redis.asyncio.sentinel.Sentinel(  # type: ignore[no-untyped-call]
-                hosts, sentinel_kwargs=sentinel_login, **login, **options
+                hosts,
+                sentinel_kwargs={**sentinel_login, "retry": options["retry"]},
+                **login,
+                **options,
             )
             master: redis.asyncio.Redis = sentinel.master_for(service)
             return master
-        return redis.asyncio.Redis.from_url(url, **options)
+        with _options_checked(self.description):
+            client = redis.asyncio.Redis.from_url(url, **options)
+            # Made and dropped: an option that no connection takes is found here.
+            pool: Any = client.connection_pool  # typed only in part
+            pool.make_connection()
+            return client
 
     def sync_client(self, timeout: float) -> redis.Redis:
         """Return a new synchronous client, for a thread of its own.
@@ -153,11 +159,15 @@ class Endpoint:
         if urlsplit(url).scheme == "redis+sentinel":
             hosts, service, login, sentinel_login = _sentinel(url)
             sentinel = redis.sentinel.Sentinel(  # type: ignore[no-untyped-call]
-                hosts, sentinel_kwargs=sentinel_login, **login, **options
+                hosts,
+                sentinel_kwargs={**sentinel_login, "retry": options["retry"]},
+                **login,
+                **options,
             )
             master: redis.Redis = sentinel.master_for(service)  # type: ignore[no-untyped-call]
             return master
-        return redis.Redis.from_url(url, **options)
+        with _options_checked(self.description):
+            return redis.Redis.from_url(url, **options)
 
     def _options(self, blocking: bool) -> dict[str, Any]:
         options: dict[str, Any] = {
@@ -178,6 +188,42 @@ class Endpoint:
         return f"unix://{self._socket}"
 
 
+def _check(url: str) -> None:
+    """Refuse what is no URL of a server; what cannot be taken apart is not shown, either.
+
+    :raises SettingsError: in one line.
+    """
+    quoting = "write special characters of a password as %40 for @, %2F for /, %23 for #"
+    try:
+        parts = urlsplit(url)
+        if parts.scheme != "redis+sentinel":
+            _ = parts.port
+    except ValueError as error:
+        raise SettingsError(f"the server's URL cannot be read; {quoting}") from error
+    if parts.scheme not in SCHEMES:
+        raise SettingsError(
+            f"{redact(url)}: the URL must start with "
+            + ", ".join(f"{scheme}://" for scheme in sorted(SCHEMES))
+        )
+    if parts.scheme == "redis+sentinel":
+        _sentinel(url)
+    elif parts.scheme == "unix" and not parts.path:
+        raise SettingsError("the server's URL names no socket: unix:///path/to/socket")
+    elif parts.scheme != "unix" and re.fullmatch(r"/?[0-9]*/?", parts.path) is None:
+        raise SettingsError(f"after the host, the server's URL takes a number only; {quoting}")
+    for name in ("protocol", "decode_responses", "retry"):
+        if name in parse_qs(parts.query, keep_blank_values=True):
+            raise SettingsError(f"{redact(url)}: {name} is not for the URL to choose")
+
+
+@contextlib.contextmanager
+def _options_checked(where: str) -> Iterator[None]:
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise SettingsError(f"{where}: an option of the URL is not known: {error}") from error
+
+
 def _sentinel(
     url: str,
 ) -> tuple[list[tuple[str, int]], str, dict[str, Any], dict[str, Any]]:
@@ -190,12 +236,12 @@ def _sentinel(
     login_text, _, hosts_text = parts.netloc.rpartition("@")
     hosts = []
     for one in hosts_text.split(","):
-        host, _, port = one.rpartition(":") if ":" in one else (one, "", "26379")
-        if not host or not port.isdigit():
+        found = _HOST.fullmatch(one)
+        if found is None or not 0 < int(found[2] or 26379) < 65536:
             raise SettingsError(f"{redact(url)}: expected host[:port][,host[:port]…] before the /")
-        hosts.append((host.strip("[]"), int(port)))
+        hosts.append((found[1].strip("[]"), int(found[2] or 26379)))
     service, _, db = parts.path.strip("/").partition("/")
-    if not service or (db and not db.isdigit()):
+    if not service or re.fullmatch("[0-9]*", db) is None:
         raise SettingsError(f"{redact(url)}: expected /service or /service/db after the hosts")
     user, _, password = login_text.partition(":")
     login: dict[str, Any] = {"db": int(db or 0)}
@@ -204,9 +250,15 @@ def _sentinel(
     if password:
         login["password"] = unquote(password)
     query = parse_qs(parts.query)
-    sentinel_login = {
+    sentinel_login: dict[str, Any] = {
         name: query[f"sentinel_{name}"][0]
         for name in ("username", "password")
         if f"sentinel_{name}" in query
+    }
+    # Without them a sentinel that is silent would hold everybody up for ever.
+    sentinel_login |= {
+        "protocol": 2,
+        "socket_timeout": CONNECT_TIMEOUT,
+        "socket_connect_timeout": CONNECT_TIMEOUT,
     }
     return hosts, service, login, sentinel_login

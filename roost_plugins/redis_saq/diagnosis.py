@@ -49,10 +49,13 @@ async def _config(client: Any, name: str) -> str | None:
 
 
 async def refused_eviction(client: Any) -> str | None:
-    """Return why this server would throw work away under memory pressure, or None."""
+    """Return why this server would throw work away under memory pressure, or None.
+
+    Also while it has no limit: that can be set at any time, and no worker would look again.
+    """
     info = await client.info("memory")
     policy = info.get("maxmemory_policy", "noeviction")
-    if policy == "noeviction" or not info.get("maxmemory"):
+    if policy == "noeviction":
         return None
     return (
         f"maxmemory-policy is {policy}, so the server would throw work away when its memory "

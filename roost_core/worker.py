@@ -159,11 +159,15 @@ class Worker:
         settings = self._settings
         letters = settings.dead_letter_retention
         while not self._stopping.is_set():
-            gone = await self._backend.purge(
-                round(settings.retention * 1000),
-                None if letters is None else round(letters * 1000),
-                _PURGE_AT_ONCE,
-            )
+            try:
+                gone = await self._backend.purge(
+                    round(settings.retention * 1000),
+                    None if letters is None else round(letters * 1000),
+                    _PURGE_AT_ONCE,
+                )
+            except BackendError as error:
+                _log.warning("cannot purge old work, trying again later: %s", error)
+                return
             for work_id in gone:
                 await run_in_thread(self._forget, work_id)
             if len(gone) < _PURGE_AT_ONCE:

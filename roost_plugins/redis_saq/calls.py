@@ -92,7 +92,11 @@ class Calls:
             if not self._waiting:
                 self._idle = loop.create_future()
                 await self._idle
-            group, self._waiting = self._waiting[:_GROUP], self._waiting[_GROUP:]
+            # Whoever has given up waiting wants nothing sent: a claim would be nobody's.
+            group = [call for call in self._waiting[:_GROUP] if not call[2].done()]
+            self._waiting = self._waiting[_GROUP:]
+            if not group:
+                continue
             try:
                 await self._exchange(group)
             except asyncio.CancelledError:
@@ -120,6 +124,7 @@ class Calls:
         connection = self._connection
         await connection.send_packed_command(b"".join([_packed(call) for call in group]))
         unknown = []
+        is_replica = False
         for call in group:
             answer = call[2]
             try:
@@ -127,10 +132,14 @@ class Calls:
             except redis.exceptions.NoScriptError:
                 unknown.append(call)
             except redis.exceptions.ResponseError as error:
+                is_replica |= isinstance(error, redis.exceptions.ReadOnlyError)
                 _fail([call], self._in_our_words(error))
             else:
                 if not answer.done():
                     answer.set_result(value)
+        if is_replica:
+            # After a failover the same name may lead to the new primary.
+            await self._hang_up()
         return unknown
 
     def _in_our_words(self, error: Exception) -> Exception:

@@ -317,4 +317,7 @@ def redact(url: str) -> str:
     query = re.sub(
         r"(?i)((?:^|&)[^=&]*(?:password|secret|token)[^=&]*=)[^&]*", r"\1***", parts.query
     )
-    return urlunsplit((parts.scheme, netloc, parts.path, query, ""))
+    shown = urlunsplit((parts.scheme, netloc, parts.path, query, ""))
+    # urlunsplit leaves out an empty host, and a unix socket has none.
+    is_hostless = not netloc and url.startswith(f"{parts.scheme}://")
+    return shown.replace(":", "://", 1) if is_hostless else shown

@@ -1,0 +1,207 @@
+"""Settings: who wins, what is refused, and what people are shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+from roost_core.errors import SettingsError
+from roost_core.settings import Settings, load, redact, table, variable
+
+
+def config(folder: Path, text: str) -> Path:
+    """Write a settings file."""
+    path = folder / "roost.toml"
+    path.write_text(text)
+    return path
+
+
+def test_without_anything_the_defaults_hold() -> None:
+    """An empty environment gives what ``Settings()`` gives."""
+    assert Settings() == load(environ={})
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
+    """Command line over environment over file over default, each for itself."""
+    path = config(tmp_path, 'queue = "file"\nnamespace = "file"\nconcurrency = 2\n')
+    environ = {"ROOST_QUEUE": "environment", "ROOST_NAMESPACE": "environment"}
+    settings = load({"queue": "option", "redis_url": None}, environ=environ, config=path)
+    assert ("option", "environment", 2, "roost") == (
+        settings.queue,
+        settings.namespace,
+        settings.concurrency,
+        settings.redis_prefix,
+    )
+
+
+def test_the_environment_may_name_the_file(tmp_path: Path) -> None:
+    """``ROOST_CONFIG`` is read; a file that merely lies around is not."""
+    path = config(tmp_path, 'queue = "file"\n')
+    assert "file" == load(environ={"ROOST_CONFIG": str(path)}).queue
+
+
+def test_a_file_of_ones_own_folder_decides_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder that one happens to stand in has no say."""
+    config(tmp_path, 'queue = "file"\n')
+    monkeypatch.chdir(tmp_path)
+    assert "default" == load(environ={}).queue
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("queue = ", "is not TOML"),
+        ('quue = "x"', "unknown setting; did you mean queue"),
+        ("queue = 5", "queue: expected 1 to 64"),
+        ("lease_ttl = true", "lease_ttl: expected a number"),
+        ("lease_ttl = nan", "lease_ttl: expected 0.2"),
+        ("concurrency = 1.5", "concurrency: expected a whole number"),
+        ("[queue]\nname = 'x'", "queue: expected 1 to 64"),
+    ],
+)
+def test_bad_files(tmp_path: Path, text: str, message: str) -> None:
+    """A file that is wrong is named, with what is wrong in it."""
+    path = config(tmp_path, text)
+    with pytest.raises(SettingsError, match=message) as raised:
+        load(environ={}, config=path)
+    assert str(path) in str(raised.value)
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    """A file that was named has to be readable."""
+    with pytest.raises(SettingsError, match="cannot read the settings file"):
+        load(environ={"ROOST_CONFIG": str(tmp_path / "none.toml")})
+
+
+def test_a_file_that_is_not_text(tmp_path: Path) -> None:
+    """Bytes that are not UTF-8 are no settings."""
+    path = tmp_path / "roost.toml"
+    path.write_bytes(b"queue = '\xff'")
+    with pytest.raises(SettingsError, match="is not TOML"):
+        load(environ={}, config=path)
+
+
+def test_unknown_variables_are_typos() -> None:
+    """A variable with our prefix that we do not know is refused; others' are not looked at."""
+    with pytest.raises(SettingsError, match=r"ROOST_QUEU: .*did you mean ROOST_QUEUE\?.*ROOST_X_"):
+        load(environ={"ROOST_QUEU": "x"})
+    assert Settings() == load(environ={"ROOST_X_MINE": "x", "ROOSTER": "x", "PATH": "/bin"})
+
+
+def test_unknown_options_are_refused() -> None:
+    """A program's option that does not exist is told so."""
+    with pytest.raises(SettingsError, match="unknown setting; did you mean lease_ttl"):
+        load({"lease_tt": 5}, environ={})
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("redis_url", " redis://h ", "redis://h"),
+        ("home", "/srv/roost", Path("/srv/roost")),
+        ("home", "", Path(".roost")),
+        ("artifact_root", "", None),
+        ("artifact_root", "/a", Path("/a")),
+        ("plugins", "a, b.c:d,,no:e ", ("a", "b.c:d", "no:e")),
+        ("plugins", "", ()),
+        ("lease_ttl", "0.2", 0.2),
+        ("concurrency", "1", 1),
+        ("slice_seconds", "0", 0.0),
+        ("dead_letter_retention", "never", None),
+        ("dead_letter_retention", "", None),
+        ("dead_letter_retention", "0", 0.0),
+        ("embedded_fsync", "always", "always"),
+        ("allow_private_addresses", "Yes", True),
+        ("allow_private_addresses", "0", False),
+    ],
+)
+def test_texts_become_values(name: str, text: str, expected: Any) -> None:
+    """Each setting reads the text of its variable."""
+    assert expected == getattr(load(environ={variable(name): text}), name)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("queue", ""),
+        ("queue", "a b"),
+        ("queue", "a{b}"),
+        ("queue", "a:b"),
+        ("redis_prefix", "x" * 65),
+        ("namespace", "ü"),
+        ("redis_url", 5),
+        ("home", 5),
+        ("home", "~nobody-has-this-name/x"),
+        ("plugins", 5),
+        ("plugins", [5]),
+        ("lease_ttl", "0.1"),
+        ("lease_ttl", "inf"),
+        ("lease_ttl", "nan"),
+        ("lease_ttl", "soon"),
+        ("lease_ttl", True),
+        ("drain_timeout", "-1"),
+        ("concurrency", "0"),
+        ("concurrency", "1.5"),
+        ("concurrency", 2.0),
+        ("concurrency", True),
+        ("events_kept", "99"),
+        ("dead_letter_retention", "-1"),
+        ("embedded_fsync", "no"),
+        ("allow_private_addresses", "maybe"),
+    ],
+)
+def test_bad_values(name: str, value: Any) -> None:
+    """What cannot be accepted is refused, from the command line and from the environment."""
+    with pytest.raises(SettingsError, match=f"option {name}: "):
+        load({name: value}, environ={})
+    if isinstance(value, str):
+        with pytest.raises(SettingsError, match=f"{variable(name)}: "):
+            load(environ={variable(name): value})
+
+
+def test_a_file_in_nobodys_home_folder() -> None:
+    """A path that cannot be resolved is an error of the settings, too."""
+    with pytest.raises(SettingsError, match="ROOST_CONFIG: "):
+        load(environ={"ROOST_CONFIG": "~nobody-has-this-name/x"})
+
+
+def test_the_table_declares_everything() -> None:
+    """Each setting has a row with its variable and a help text; defaults read back."""
+    rows = {row["name"]: row for row in table()}
+    assert [field.name for field in attrs.fields(Settings)] == list(rows)
+    assert all(row["help"].endswith(".") and row["metavar"] for row in rows.values())
+    assert "ROOST_REDIS_URL" == rows["redis_url"]["variable"]
+    shown = {row["variable"]: row["default"] for row in rows.values()}
+    assert Settings() == load(environ=shown)
+
+
+def test_artifacts_are_at_home_unless_told() -> None:
+    """The folder for artifacts follows the home folder."""
+    assert Path("h/artifacts") == Settings(home=Path("h")).resolved_artifact_root()
+    elsewhere = Settings(home=Path("h"), artifact_root=Path("a"))
+    assert Path("a") == elsewhere.resolved_artifact_root()
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://host:6379/0", "redis://host:6379/0"),
+        ("redis://:secret@host/0", "redis://:***@host/0"),
+        ("rediss://me:secret@host", "rediss://me:***@host"),
+        ("redis://me@host", "redis://me@host"),
+        ("redis://me:se:cr@et@host", "redis://me:***@host"),
+        ("unix:///run/s?password=secret&db=1", "unix:///run/s?password=***&db=1"),
+        ("unix:///run/s?db=1&PASSWORD=secret", "unix:///run/s?db=1&PASSWORD=***"),
+        ("x://h?auth_token=secret&my_Secret=2", "x://h?auth_token=***&my_Secret=***"),
+        ("", ""),
+    ],
+)
+def test_passwords_are_never_shown(url: str, shown: str) -> None:
+    """Whatever a URL hides is hidden from people, and the rest is not."""
+    assert shown == redact(url)
+    assert "secret" not in redact(url)

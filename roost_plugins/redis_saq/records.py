@@ -15,6 +15,21 @@ from roost_core.models import Event, Lease, State
 #: Stands for the engine of a record that does not decode.
 UNKNOWN_ENGINE = "?"
 
+_STATES = frozenset(state.value for state in State)
+#: The fields of a record that are read here, beside engine and state.
+_KINDS: Mapping[str, type] = {
+    **dict.fromkeys(("step", "worker", "blocked_on"), str),
+    **dict.fromkeys(
+        (
+            *("priority", "version", "attempts", "max_attempts", "recoveries", "max_recoveries"),
+            *("fence", "deadline", "created", "updated", "finished", "started", "committed"),
+        ),
+        float,
+    ),
+}
+#: No time or count is beyond this: the year 9999, in milliseconds.
+_FAR = 253_402_300_799_999
+
 
 def _optional(value: int) -> int | None:
     return None if value < 0 else value
@@ -129,9 +144,20 @@ def _record(raw: bytes) -> dict[str, Any]:
         return broken
     if not isinstance(fields, dict) or not isinstance(fields.get("engine"), str):
         return broken
-    if fields.get("state") not in State.__members__.values():
+    if fields.get("state") not in _STATES:
+        return broken
+    if not all(_is_sound(fields.get(name), kind) for name, kind in _KINDS.items()):
         return broken
     return fields
+
+
+def _is_sound(value: object, kind: type) -> bool:
+    if value is None or kind is str:
+        return value is None or isinstance(value, str)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    # The server writes a number of 15 digits as 2.5e+14. NaN fails every comparison.
+    return abs(value) <= _FAR and value == int(value)
 
 
 def event(entry: tuple[bytes, Mapping[bytes, bytes]]) -> Event:

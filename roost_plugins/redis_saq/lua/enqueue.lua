@@ -1,5 +1,5 @@
 -- Store a work item, once.
--- KEYS: record item error key ready sleeping running blocked held failed created seq events idle
+-- KEYS: record item key ready sleeping created seq events idle
 -- ARGV: id engine priority nonce digest idempotency-key|'' delay-ms deadline-ms|'' max-attempts
 --       max-recoveries resources-json|'' item
 -- Result: {'created'|'existing'|'taken'|'conflict', id}

@@ -1,5 +1,5 @@
 -- Give work back without blame: a worker stops, or the engine asked to come back later.
--- KEYS: record error beat ready sleeping retry_wait running blocked held failed seq events idle
+-- KEYS: record error beat ready sleeping retry_wait running blocked held failed events idle
 -- ARGV: id token commit-id data-json delay-ms|-1 worker "engine engine ..."|''
 -- Result: as commit, without 'version'
 

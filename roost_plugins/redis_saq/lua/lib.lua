@@ -37,22 +37,57 @@ local function event(kind, id, r, data)
     'engine', r.engine, 'version', r.version or 0, 'state', r.state, 'data', data or '{}')
 end
 
+local unblock
+
 -- A record that does not decode must not stop the others: it goes to the dead letters, with its
--- bytes left as they are for a person to look at.
+-- bytes left as they are for a person to look at, and what it held is free.
 local function quarantine(id)
   redis.call('ZADD', K.failed, now, id)
   redis.call('HSET', K.error, id, '{"schema":1,"kind":"corrupt","message":"the stored record does not decode"}')
   event('dead_lettered', id, { engine = '?', state = 'failed' }, '{"error":{"kind":"corrupt"}}')
+  local held = redis.call('HGETALL', K.held)
+  for i = 1, #held, 2 do
+    if held[i + 1] == id then
+      redis.call('HDEL', K.held, held[i])
+      unblock(held[i])
+    end
+  end
+end
+
+local REQUIRED = {
+  engine = 'string', state = 'string', seq = 'number', created = 'number', updated = 'number',
+  max_attempts = 'number', max_recoveries = 'number',
+}
+local OPTIONAL = {
+  priority = 'number', version = 'number', fence = 'number', attempts = 'number',
+  recoveries = 'number', deadline = 'number', committed = 'number', started = 'number',
+  finished = 'number', step = 'string', token = 'string', worker = 'string', key = 'string',
+  nonce = 'string', blocked_on = 'string', resources = 'table', acks = 'table',
+}
+
+-- A field of another type would end some script in the middle of what it writes.
+local function is_sound(r)
+  if type(r) ~= 'table' then return false end
+  for name, kind in pairs(REQUIRED) do
+    if type(r[name]) ~= kind then return false end
+  end
+  for name, kind in pairs(OPTIONAL) do
+    if r[name] ~= nil and type(r[name]) ~= kind then return false end
+  end
+  for _, list in ipairs({ r.resources or {}, r.acks or {} }) do
+    for _, one in pairs(list) do
+      if type(one) ~= 'string' then return false end
+    end
+  end
+  return true
 end
 
 -- Return the record, or nil if there is none, and whether it is there but broken.
 local function load(id)
   local raw = redis.call('HGET', K.record, id)
   if not raw then return nil, false end
-  local sound, r = pcall(cjson.decode, raw)
-  if not sound or type(r) ~= 'table' or type(r.engine) ~= 'string' or type(r.seq) ~= 'number' then
-    return nil, true
-  end
+  local decodes, r = pcall(cjson.decode, raw)
+  if not decodes or not is_sound(r) then return nil, true end
   return r, false
 end
 
@@ -76,7 +111,7 @@ end
 -- Make work ready that waits for a resource: the first of each engine, because a worker may lack
 -- the engine of the very first, and the others must not wait for that. Whoever comes too late
 -- blocks again.
-local function unblock(resource)
+unblock = function(resource)
   local from = '[' .. resource .. ' '
   while true do
     local found = redis.call('ZRANGEBYLEX', K.blocked, from, '(' .. resource .. '!', 'LIMIT', 0, 1)

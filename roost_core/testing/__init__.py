@@ -1,8 +1,10 @@
 """The kit that Roost's own tests use, for tests of engines, plugins and backends.
 
-:class:`MemoryBackend` is a whole backend in this process, :class:`ManualClock`
-lets its time pass at will, and :class:`MemoryArtifactStore` keeps artifacts.
-:mod:`roost_core.testing.contract` holds the tests that every backend passes.
+:func:`run_to_end` runs an engine from payload to end. :class:`MemoryBackend` is
+a whole backend in this process, :class:`ManualClock` lets its time pass at will,
+and :class:`MemoryArtifactStore` keeps artifacts.
+:mod:`roost_core.testing.contract` holds the tests that every backend passes; it
+alone needs pytest.
 """
 
 from __future__ import annotations
@@ -10,5 +12,14 @@ from __future__ import annotations
 from roost_core.testing.artifacts import MemoryArtifactStore
 from roost_core.testing.clock import Clock, ManualClock, RealClock
 from roost_core.testing.memory import MemoryBackend
+from roost_core.testing.running import Run, run_to_end
 
-__all__ = ["Clock", "ManualClock", "MemoryArtifactStore", "MemoryBackend", "RealClock"]
+__all__ = [
+    "Clock",
+    "ManualClock",
+    "MemoryArtifactStore",
+    "MemoryBackend",
+    "RealClock",
+    "Run",
+    "run_to_end",
+]

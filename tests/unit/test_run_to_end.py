@@ -1,0 +1,132 @@
+"""The kit's way to run an engine from payload to end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from roost_core import PermanentError, RetryPolicy, Snapshot, State, WorkItem, hookimpl
+from roost_core.context import StepContext
+from roost_core.errors import PluginLoadError
+from roost_core.models import DeadLetter
+from roost_core.testing import run_to_end
+
+
+class Counter:
+    """Counts to the payload, an hour between steps."""
+
+    engine_id = "counter"
+
+    @hookimpl
+    def step(self, snapshot: Snapshot, context: StepContext) -> Snapshot:
+        """Count one further; keep the total as an artifact at the end."""
+        count = snapshot.data.get("count", 0) + 1
+        context.emit({"count": count})
+        if count < snapshot.data["payload"]:
+            data = {**snapshot.data, "count": count}
+            return snapshot.evolve(data=data, next_step_delay_seconds=3600)
+        report = context.artifacts.put_json({"total": count})
+        return snapshot.finish(data={"count": count}, artifacts=(report,))
+
+
+class Unmarked:
+    """An engine as a factory returns it: without marks."""
+
+    engine_id = "unmarked"
+
+    async def init_snapshot(self, item: WorkItem) -> Snapshot:
+        """Start."""
+        return Snapshot.start(item)
+
+    async def step(self, snapshot: Snapshot) -> Snapshot:
+        """End."""
+        return snapshot.finish()
+
+
+class Failing:
+    """Fails as it is told, without an id of its own."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    @hookimpl
+    def step(self, snapshot: Snapshot) -> Snapshot:
+        """Fail."""
+        raise self.error
+
+
+class Endless:
+    """Never ends."""
+
+    @hookimpl
+    async def step(self, snapshot: Snapshot) -> Snapshot:
+        """Sleep a second."""
+        return snapshot.evolve(next_step_delay_seconds=1)
+
+
+def test_an_engine_runs_to_its_end() -> None:
+    """Hours of delay take no time, and everything that happened can be looked at."""
+    run = run_to_end(Counter(), 3, title="Three")
+    assert run.status.snapshot is not None
+    assert (State.DONE, 4, "done") == (
+        run.status.meta.state,
+        run.status.snapshot.version,
+        run.status.snapshot.step,
+    )
+    assert ("Three", {"count": 3}) == (run.status.item.title, run.status.snapshot.data)
+    assert 7200 == run.elapsed_seconds
+    counts = [event.data["count"] for event in run.events if event.kind == "emitted"]
+    assert [1, 2, 3] == counts
+    (artifact,) = run.status.snapshot.artifacts
+    assert b'{\n  "total": 3\n}\n' == run.store.get(artifact.artifact_id)
+
+
+def test_an_engine_needs_no_marks() -> None:
+    """What a factory of engines returns runs as it is."""
+    run = run_to_end(Unmarked())
+    assert (State.DONE, 2) == (run.status.meta.state, run.status.meta.version)
+
+
+def test_failures_are_retried_and_dead_lettered() -> None:
+    """The waits between attempts are skipped, too; observers hear of the end."""
+    letters: list[DeadLetter] = []
+
+    class Observer:
+        @hookimpl
+        def on_dead_letter(self, letter: DeadLetter) -> None:
+            letters.append(letter)
+
+    retry = RetryPolicy(max_attempts=3, base_seconds=10, jitter=0)
+    run = run_to_end(Failing(ValueError("no")), plugins=[Observer()], retry=retry)
+    assert (State.FAILED, 3) == (run.status.meta.state, run.status.meta.attempts)
+    assert 30 == run.elapsed_seconds
+    assert ["no"] == [letter.error.message for letter in letters]
+
+
+def test_permanent_errors_end_it_at_once() -> None:
+    """What the engine raises is in the status, and does not come out."""
+    run = run_to_end(Failing(PermanentError("never")))
+    assert run.status.meta.error is not None
+    assert ("permanent", "never") == (run.status.meta.error.kind, run.status.meta.error.message)
+    assert 1 == run.status.meta.attempts
+
+
+def test_late_work_is_dead_lettered() -> None:
+    """A deadline passes while the work sleeps."""
+    run = run_to_end(Endless(), deadline_seconds=5)
+    assert run.status.meta.error is not None
+    assert "deadline" == run.status.meta.error.kind
+
+
+def test_an_endless_engine_is_stopped() -> None:
+    """A test of an engine that never ends does end."""
+    with pytest.raises(RuntimeError, match="not at its end after 20 claims"):
+        run_to_end(Endless(), max_claims=20)
+
+
+@pytest.mark.parametrize("engine", [object(), type("Empty", (), {"init_snapshot": print})()])
+def test_what_is_no_engine_is_refused(engine: Any) -> None:
+    """Without a step there is nothing to run."""
+    with pytest.raises(PluginLoadError, match="no step"):
+        run_to_end(engine)

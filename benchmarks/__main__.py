@@ -13,7 +13,7 @@ from rich.console import Console
 from benchmarks import server as server_module
 from benchmarks.rows import rows
 from benchmarks.sampling import Plan, sample
-from benchmarks.table import show, surroundings
+from benchmarks.table import show, surroundings, wide_console
 
 #: Rows that are other people's ways; a quick run leaves them out.
 _PEERS = frozenset({"streaq", "dbos", "langgraph", "celery"})
@@ -46,7 +46,7 @@ def main(
     Every row does its work in a fresh process, once in each round, so that drift
     hits all alike. Peers that are not installed are skipped: see requirements.txt.
     """
-    console = Console()
+    console = wide_console()
     notes = Console(stderr=True, highlight=False)
     chosen = [row for row in rows() if keys is None or row.key in keys.split(",")]
     if quick:

@@ -30,6 +30,10 @@ _PACKAGES: Final = (
 )
 
 
+#: The table's width, in characters.
+_WIDTH: Final = 132
+
+
 @attrs.frozen(kw_only=True)
 class Figures:
     """One line: medians over the rounds. CPU in microseconds and bytes, all per step."""
@@ -114,10 +118,19 @@ def _cpu_model() -> str:
     return found[1] if found else "unknown"
 
 
+def wide_console() -> Console:
+    """Return a console that does not squeeze the table where it is not a terminal."""
+    console = Console()
+    return console if console.width >= _WIDTH else Console(width=_WIDTH)
+
+
 def show(console: Console, around: Mapping[str, Any], lines: Sequence[Figures]) -> None:
     """Print a table for each size, and what all was measured with."""
     for size in sorted({line.size for line in lines if line.size is not None}):
         console.print(_table(size, [line for line in lines if line.size in (size, None)]))
+    console.print("On record after each step:", style="dim")
+    for title, durability in {line.title: line.durability for line in lines}.items():
+        console.print(f"  {title}: {durability}", style="dim", highlight=False, soft_wrap=True)
     versions = ", ".join(f"{name} {version}" for name, version in around["versions"].items())
     console.print(
         f"{around['server']}, Python {around['python']}, {versions}\n"
@@ -135,7 +148,6 @@ def _table(size: int, lines: Sequence[Figures]) -> Table:
         table.add_column(name, justify="right")
     for name in ("sent", "in scripts", "AOF bytes"):
         table.add_column(name, justify="right")
-    table.add_column("on record after each", overflow="fold")
     for line in lines:
         table.add_row(
             line.title,
@@ -148,7 +160,6 @@ def _table(size: int, lines: Sequence[Figures]) -> Table:
             _shown(line.commands_sent),
             _shown(line.commands_in_scripts),
             f"{line.aof_bytes:,.0f}",
-            line.durability,
         )
     return table
 

@@ -72,7 +72,7 @@ def plugins_with(engine: object) -> Plugins:
 
 async def until_idle(worker: Worker) -> None:
     """Wait until the last step in flight is committed."""
-    while worker.running:
+    while worker.running:  # noqa: ASYNC110 - the worker has no event for it
         await asyncio.sleep(0.0005)
 
 

@@ -1,0 +1,282 @@
+"""``python -m benchmarks.check``: each budget of the design, measured, with its margin."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+import attrs
+import click
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import filling
+from benchmarks import server as server_module
+from benchmarks.harness import Job, child, count_commands, environment, measure, middle
+from benchmarks.rows import row
+from benchmarks.rows.roost import Engine as BenchEngine
+from benchmarks.rows.roost import plugins_with, settings_of
+from benchmarks.sampling import Plan, sample
+from benchmarks.server import Server
+from benchmarks.table import surroundings, wide_console
+from roost_core import Roost
+
+_LEASE_TTL: Final = 1.0
+_PATIENCE: Final = 30.0
+
+
+@attrs.frozen
+class Result:
+    """One budget: what was measured, and what is asked. ``margin`` is negative if it is missed."""
+
+    what: str
+    measured: float
+    budget: float
+    unit: str
+    is_floor: bool = False
+    is_strict: bool = True
+
+    @property
+    def is_met(self) -> bool:
+        """Whether the budget is kept."""
+        if self.is_floor:
+            return self.measured >= self.budget
+        return self.measured < self.budget if self.is_strict else self.measured <= self.budget
+
+    @property
+    def margin(self) -> float:
+        """The distance to the budget, as a share of it."""
+        share = (self.measured - self.budget) / self.budget
+        return share if self.is_floor else -share
+
+
+@attrs.frozen
+class Bench:
+    """What each check is given."""
+
+    server: Server
+    folder: str
+    is_quick: bool
+    say: Callable[[str], None]
+
+    def job(self, key: str, items: int, **fields: object) -> Job:
+        """Return a job on this server."""
+        return Job(row=key, url=self.server.url, folder=self.folder, items=items, **fields)  # type: ignore[arg-type]
+
+
+def throughput(bench: Bench) -> Iterator[Result]:
+    """Measure steps a second beside the limit and SAQ's empty jobs."""
+    keys = ("limit", "roost-chained", "roost-queued", "saq")
+    plan = Plan(
+        rows=[row(key) for key in keys],
+        sizes=[300],
+        rounds=3 if bench.is_quick else 7,
+        seconds=0.5 if bench.is_quick else 1.0,
+        counted=False,
+    )
+    lines, failed = sample(plan, bench.server, bench.folder, bench.say)
+    if failed:
+        raise RuntimeError(str(failed))
+    found = {line.row: line for line in lines}
+    chained, queued = found["roost-chained"], found["roost-queued"]
+    yield Result("chained, of the limit", chained.of_limit or 0, 0.6, "x", is_floor=True)
+    yield Result("through the queue, of the limit", queued.of_limit or 0, 0.4, "x", is_floor=True)
+    yield Result("chained, of SAQ's empty jobs", chained.of_saq or 0, 4, "x", is_floor=True)
+    yield Result("through the queue, of SAQ's", queued.of_saq or 0, 2.7, "x", is_floor=True)
+
+
+def round_trips(bench: Bench) -> Iterator[Result]:
+    """Commands that clients send; a step's are the difference between long and short work."""
+
+    async def enqueue(count: int) -> float:
+        job = bench.job("roost-chained", 1)
+        plugins = plugins_with(BenchEngine(job, None))
+        async with Roost.connect(settings_of(job), plugins=plugins) as roost:
+            await roost.enqueue("bench")
+            with bench.server.commands() as counted:
+                for _ in range(count):
+                    await roost.enqueue("bench")
+            return counted.sent / count
+
+    bench.server.clear()
+    yield Result("commands to enqueue", asyncio.run(enqueue(20)), 1, "", is_strict=False)
+    for key, what, budget in (
+        ("roost-chained", "commands of a chained step", 1.0),
+        ("roost-sleeping", "commands of a sleeping step", 2.0),
+    ):
+        # One work item alone, so that no claim is shared.
+        sent = []
+        for steps in (5, 45):
+            job = bench.job(key, 1, steps=steps, warm_items=1)
+            sent.append(count_commands(bench.server, job)[0] * steps)
+        yield Result(what, (sent[1] - sent[0]) / 40, budget, "", is_strict=False)
+
+
+def idle(bench: Bench) -> Iterator[Result]:
+    """Count an idle worker's commands, renewals and announcements included."""
+    seconds = 11.0 if bench.is_quick else 21.0
+    job = bench.job("idle", 1, extra={"seconds": seconds})
+    per_step, _ = count_commands(bench.server, job)
+    yield Result("commands of an idle worker", per_step / seconds, 2, "/s")
+
+
+def wake_up(bench: Bench) -> Iterator[Result]:
+    """How late 1,000 wake-ups a second begin."""
+    job = bench.job("wake", 3_000 if bench.is_quick else 10_000, extra={"per_second": 1000})
+    found = measure(bench.server, job).more
+    bench.say(f"lateness in ms: { {key: round(value, 1) for key, value in found.items()} }")
+    if found["earliest"] < 0:
+        bench.say("a work item began before it was due")
+    yield Result("wake-up p99 at 1,000 a second", found["p99"], 25, "ms")
+
+
+def recovery(bench: Bench) -> Iterator[Result]:
+    """From kill -9 of a worker in a step to the step's start in another worker."""
+    took = []
+    for number in range(3 if bench.is_quick else 7):
+        bench.server.clear()
+        begun = Path(bench.folder) / "begun"
+        begun.unlink(missing_ok=True)
+        job = bench.job("hold", 1, lanes=2, extra={"lease_ttl": _LEASE_TTL})
+        with child(job) as victim:
+            victim.hear()
+            asyncio.run(_enqueue_held(job))
+            _await_lines(begun, 1)
+            with child(job) as heir:
+                heir.hear()
+                # Other moments between two renewals, each time.
+                time.sleep(number * _LEASE_TTL / 3 / 7)
+                killed = time.time()
+                victim.process.kill()
+                last = _await_lines(begun, 2)
+                took.append(float(last.split()[1]) - killed)
+                heir.tell("end")
+    yield Result("recovery beyond the lease TTL, worst", max(took) - _LEASE_TTL, 0.5, "s")
+
+
+async def _enqueue_held(job: Job) -> None:
+    async with Roost.connect(settings_of(job)) as roost:
+        await roost.enqueue("hold", any_engine=True)
+
+
+def _await_lines(path: Path, count: int) -> str:
+    deadline = time.monotonic() + _PATIENCE
+    while time.monotonic() < deadline:
+        lines = path.read_text().splitlines() if path.exists() else []
+        if len(lines) >= count:
+            return lines[count - 1]
+        time.sleep(0.005)
+    raise RuntimeError("the step was not begun in time")
+
+
+def status(bench: Bench) -> Iterator[Result]:
+    """`roost status`, process start included: embedded server up, bytecode compiled.
+
+    Bytecode goes to a folder of this run, so that nothing is written beside the
+    sources, and an installation without any is measured alike.
+    """
+    from roost_plugins.redis_saq import embedded
+
+    home = Path(bench.folder) / "home"
+    words = {key: value for key, value in environment().items() if not key.startswith("PYTHON")}
+    words |= {"ROOST_HOME": str(home), "PYTHONPYCACHEPREFIX": f"{bench.folder}/bytecode"}
+    script = Path(sys.executable).with_name("roost")
+    command = [str(script)] if script.exists() else [sys.executable, "-m", "roost_core.cli"]
+
+    def run(*arguments: str) -> tuple[str, float]:
+        began = time.perf_counter()
+        done = subprocess.run(  # noqa: S603 - our own words
+            [*command, *arguments],
+            env=words,
+            cwd=bench.folder,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        return done.stdout.strip(), time.perf_counter() - began
+
+    try:
+        work_id, _ = run("enqueue", "--engine", "bench", "--payload", "{}", "--any-engine")
+        run("status", work_id)
+        took = [run("status", work_id)[1] for _ in range(10)]
+    finally:
+        embedded.stop(home)
+    yield Result("`roost status`, median of 10", middle(took) * 1000, 250, "ms")
+
+
+def memory(bench: Bench) -> Iterator[Result]:
+    """Measure the server's memory for each sleeping work item, everything it brings included."""
+    count = 10_000 if bench.is_quick else 100_000
+
+    async def fill() -> float:
+        async with Roost.connect(settings_of(bench.job("", 1))) as roost:
+            before = bench.server.counters()
+            await filling.add_stepped_sleepers(roost, count)
+            return (bench.server.counters() - before).memory / count
+
+    bench.server.clear()
+    what = f"memory of each of {count:,} sleepers"
+    yield Result(what, asyncio.run(fill()), 1536, "bytes")
+
+
+CHECKS: Final = (throughput, round_trips, idle, wake_up, recovery, status, memory)
+
+
+@click.command()
+@click.option("--quick", is_flag=True, help="Fewer and shorter samples.")
+@click.option("--only", help=f"Some of: {', '.join(one.__name__ for one in CHECKS)}.")
+@click.option("--fsync", type=click.Choice(["no", "everysec", "always"]), default="everysec")
+@click.option("--server", help="The server program; the one that Roost runs if not given.")
+@click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path))
+def main(
+    *, quick: bool, only: str | None, fsync: str, server: str | None, json_path: Path | None
+) -> None:
+    """Measure every budget; exit with 1 if one is missed."""
+    notes = Console(stderr=True, highlight=False)
+    results: list[Result] = []
+    with (
+        tempfile.TemporaryDirectory(prefix="rb-") as folder,
+        server_module.running(server, fsync) as running,
+    ):
+        around = surroundings(running.version)
+        bench = Bench(running, folder, quick, notes.print)
+        for check in CHECKS:
+            if only is None or check.__name__ in only.split(","):
+                notes.print(f"{check.__name__} …")
+                results += check(bench)
+    _show(results, around["load"][0])
+    if json_path is not None:
+        rows = [{**attrs.asdict(one), "is_met": one.is_met} for one in results]
+        json_path.write_text(json.dumps({**around, "budgets": rows}, indent=2) + "\n")
+    sys.exit(0 if all(one.is_met for one in results) else 1)
+
+
+def _show(results: list[Result], load: float) -> None:
+    table = Table()
+    table.add_column("budget")
+    for name in ("measured", "asked", "margin"):
+        table.add_column(name, justify="right")
+    table.add_column("")
+    for one in results:
+        sign = "≥" if one.is_floor else "<" if one.is_strict else "≤"
+        table.add_row(
+            one.what,
+            f"{one.measured:,.2f} {one.unit}",
+            f"{sign} {one.budget:g} {one.unit}",
+            f"{one.margin:+.0%}",
+            "kept" if one.is_met else "[bold red]missed[/]",
+        )
+    console = wide_console()
+    console.print(table)
+    console.print(f"load at the start: {load}", style="dim")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""Work items in large numbers, and what the server's scripts cost beside them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import attrs
+
+from benchmarks.rows.roost import Engine
+from benchmarks.server import Server
+from roost_core import Roost, Snapshot, codec
+from roost_core.backend import Claim, ClaimRequest, Commit, Then
+from roost_core.client import EnqueueRequest
+
+#: Sleepers sleep so long, and a little longer each. Seconds.
+_LONG = 86_400.0
+#: Calls of each script that a cost is the mean of.
+_CALLS = 400
+_ENGINE = Engine.engine_id
+
+
+def _requests(count: int, delay: float) -> Iterator[EnqueueRequest]:
+    for number in range(count):
+        yield EnqueueRequest(
+            engine=_ENGINE,
+            payload={"task": "x" * 85},
+            delay_seconds=delay and delay + number / 100,
+        )
+
+
+async def add_sleepers(roost: Roost, count: int) -> None:
+    """Enqueue work that is due in a day, as a client does."""
+    await roost.enqueue_many(_requests(count, _LONG), any_engine=True)
+
+
+async def add_stepped_sleepers(roost: Roost, count: int) -> None:
+    """Enqueue work and take it through one step each, to sleep for a day with a snapshot."""
+    await roost.enqueue_many(_requests(count, 0), any_engine=True)
+    left = count
+    while left:
+        claims = await _claim(roost, min(left, 100))
+        await asyncio.gather(*(_commit(roost, claim, Then.SLEEP, 150) for claim in claims))
+        left -= len(claims)
+
+
+async def _claim(roost: Roost, limit: int) -> tuple[Claim, ...]:
+    request = ClaimRequest(worker_id="filler", engines=(_ENGINE,), limit=limit, lease_ttl_ms=60_000)
+    return (await roost.backend.claim(request)).claims
+
+
+async def _commit(roost: Roost, claim: Claim, then: Then, size: int) -> None:
+    snapshot = Snapshot(
+        work_id=claim.lease.work_id,
+        engine=claim.engine,
+        version=claim.version + 1,
+        step="step",
+        data={"n": 1, "text": "x" * size},
+    )
+    commit = Commit(
+        commit_id=f"c{claim.version}",
+        expected_version=claim.version,
+        snapshot=codec.encode_snapshot(snapshot),
+        step="step",
+        then=then,
+        delay_ms=round(_LONG * 1000) if then is Then.SLEEP else 0,
+        lease_ttl_ms=60_000,
+    )
+    await roost.backend.commit(claim.lease, commit)
+
+
+@attrs.frozen
+class Costs:
+    """Microseconds of the server for one call of each kind."""
+
+    enqueue: float
+    claim: float
+    commit_continue: float
+    commit_sleep: float
+    commit_finish: float
+
+
+async def script_costs(roost: Roost, server: Server) -> Costs:
+    """Call each script alone, and read its cost from the server's own count."""
+
+    async def cost_of(work: Any) -> tuple[float, Any]:
+        before = server.counters()
+        result = await work
+        spent = server.counters() - before
+        return spent.script_us / max(1, spent.script_calls), result
+
+    async def claims() -> list[Claim]:
+        return [claim for _ in range(_CALLS) for claim in await _claim(roost, 1)]
+
+    async def commits(found: list[Claim], then: Then) -> None:
+        for claim in found:
+            await _commit(roost, claim, then, 250)
+
+    async def enqueued(delay: float = 0) -> None:
+        await roost.enqueue_many(_requests(_CALLS, delay), any_engine=True)
+
+    enqueue, _ = await cost_of(enqueued())
+    claim, found = await cost_of(claims())
+    going_on, _ = await cost_of(commits(found, Then.CONTINUE))
+    found = [attrs.evolve(one, version=one.version + 1) for one in found]
+    finish, _ = await cost_of(commits(found, Then.FINISH))
+    await enqueued()
+    sleep, _ = await cost_of(commits(await claims(), Then.SLEEP))
+    return Costs(enqueue, claim, going_on, sleep, finish)

@@ -97,8 +97,8 @@ async def script_costs(roost: Roost, server: Server) -> Costs:
         for claim in found:
             await _commit(roost, claim, then, 250)
 
-    async def enqueued(delay: float = 0) -> None:
-        await roost.enqueue_many(_requests(_CALLS, delay), any_engine=True)
+    async def enqueued() -> None:
+        await roost.enqueue_many(_requests(_CALLS, 0), any_engine=True)
 
     enqueue, _ = await cost_of(enqueued())
     claim, found = await cost_of(claims())

@@ -16,16 +16,19 @@ from roost_core.models import Event, Lease, State
 UNKNOWN_ENGINE = "?"
 
 _STATES = frozenset(state.value for state in State)
-#: The fields of a record that are read here, beside engine and state.
+#: What a record consists of, as ``lib.lua`` judges it: a broken one is broken for both.
+_REQUIRED = frozenset(
+    ("engine", "state", "seq", "created", "updated", "max_attempts", "max_recoveries")
+)
+_TEXTS = ("engine", "state", "step", "token", "worker", "key", "nonce", "blocked_on")
+_NUMBERS = (
+    *("seq", "priority", "version", "attempts", "max_attempts", "recoveries", "max_recoveries"),
+    *("fence", "deadline", "created", "updated", "finished", "started", "committed"),
+)
 _KINDS: Mapping[str, type] = {
-    **dict.fromkeys(("step", "worker", "blocked_on"), str),
-    **dict.fromkeys(
-        (
-            *("priority", "version", "attempts", "max_attempts", "recoveries", "max_recoveries"),
-            *("fence", "deadline", "created", "updated", "finished", "started", "committed"),
-        ),
-        float,
-    ),
+    **dict.fromkeys(_TEXTS, str),
+    **dict.fromkeys(_NUMBERS, float),
+    **dict.fromkeys(("resources", "acks"), list),
 }
 #: No time or count is beyond this: the year 9999, in milliseconds.
 _FAR = 253_402_300_799_999
@@ -142,18 +145,21 @@ def _record(raw: bytes) -> dict[str, Any]:
         fields = json.loads(raw)
     except ValueError:
         return broken
-    if not isinstance(fields, dict) or not isinstance(fields.get("engine"), str):
+    if not isinstance(fields, dict) or not fields.keys() >= _REQUIRED:
         return broken
-    if fields.get("state") not in _STATES:
+    if not all(_is_sound(fields[name], _KINDS[name]) for name in _KINDS.keys() & fields.keys()):
         return broken
-    if not all(_is_sound(fields.get(name), kind) for name, kind in _KINDS.items()):
-        return broken
-    return fields
+    return fields if fields["state"] in _STATES else broken
 
 
 def _is_sound(value: object, kind: type) -> bool:
-    if value is None or kind is str:
-        return value is None or isinstance(value, str)
+    if kind is str:
+        return isinstance(value, str)
+    if kind is list:
+        # Lua writes an empty list as an object.
+        return value == {} or (
+            isinstance(value, list) and all(isinstance(one, str) for one in value)
+        )
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     # The server writes a number of 15 digits as 2.5e+14. NaN fails every comparison.

@@ -38,6 +38,11 @@ RECORD = {
     "finished": 1_700_000_000_004,
 }
 
+BARE = {
+    name: RECORD[name]
+    for name in ("engine", "state", "seq", "created", "updated", "max_attempts", "max_recoveries")
+}
+
 
 def row(record, **other):
     """Make a row of the scripts ``read`` and ``list``."""
@@ -115,7 +120,7 @@ def test_a_record():
         work.worker_id,
     )
     assert (1_700_000_000_500, 1_700_000_000_000) == (work.due_ms, work.expires_ms)
-    bare = records.stored_work(row({"engine": "demo", "state": "queued"}))
+    bare = records.stored_work(row(BARE))
     assert (0, 0, 0, None, None, None) == (
         bare.priority,
         bare.version,
@@ -140,18 +145,22 @@ BROKEN = [
     b"5",
     b"\xff",
     {},
-    {"engine": "demo"},
-    {"engine": "demo", "state": "resting"},
-    {"engine": 5, "state": "done"},
-    *(RECORD | {name: "x"} for name, value in RECORD.items() if name not in ("seq", "resources")
-      and isinstance(value, int)),
-    *(RECORD | {name: 5} for name in ("step", "worker", "blocked_on")),
+    {"engine": "demo", "state": "done"},
+    RECORD | {"state": "resting"},
+    RECORD | {"state": []},
+    *({key: value for key, value in RECORD.items() if key != name} for name in BARE),
+    *(RECORD | {name: "x"} for name, value in RECORD.items() if isinstance(value, int)),
+    *(RECORD | {name: 5} for name, value in RECORD.items() if isinstance(value, str)),
+    *(RECORD | {name: None} for name in RECORD),
+    RECORD | {"resources": [1]},
+    RECORD | {"resources": {"a": 1}},
+    RECORD | {"acks": "x"},
     RECORD | {"created": float("nan")},
     RECORD | {"created": float("inf")},
     RECORD | {"created": 10**400},
     RECORD | {"created": 1.5},
     RECORD | {"version": True},
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda value: str(value)[:40])

@@ -1,0 +1,189 @@
+"""What the server is asked: commands counted by the server itself, over 1,000 steps."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from roost_core.models import State
+from tests.integration.redis_bench import (
+    Counting,
+    Crew,
+    calls,
+    eventually,
+    idle,
+    queue,
+    settings_for,
+)
+from tests.servers import need, redis_binary, server_in
+
+STEPS = 1000
+#: One renewal at the start, and none while a test counts; slices end by steps only.
+QUIET = {"lease_ttl": 3600.0, "slice_seconds": 3600.0}
+
+
+@pytest.fixture(scope="module")
+def server(server_root):
+    """Give a server that nobody else talks to."""
+    with server_in(need(redis_binary(), "redis-server"), server_root / "counted") as found:
+        yield found
+
+
+async def counted(roost, work):
+    """Return how often each command was called meanwhile."""
+    before = await calls(roost)
+    await work()
+    return await calls(roost) - before
+
+
+async def done(roost, number):
+    """Wait until so many work items are done, with plain commands only."""
+    key = roost.backend.keys.key("done")
+
+    async def all_there():
+        return await roost.backend.client.zcard(key) == number
+
+    await eventually(all_there)
+
+
+async def warm(roost):
+    """Let the server know all scripts, and the worker be idle."""
+    await roost.enqueue("counting", {"steps": 1})
+    await done(roost, 1)
+    await idle(roost)
+
+
+def test_enqueue_is_one_call(server):
+    """An enqueued work item is one script call, and nothing else."""
+
+    async def main():
+        async with queue(settings_for(server, **QUIET), Counting()) as roost:
+            await roost.enqueue("counting", {"steps": 1})
+
+            async def work():
+                for _ in range(STEPS):
+                    await roost.enqueue("counting", {"steps": 1})
+
+            found = await counted(roost, work)
+            assert STEPS == found["evalsha"]
+            # Each of these once per call, by the script.
+            assert {STEPS} == {found[name] for name in ("time", "incr", "xadd")}
+            assert set() == {"get", "set", "eval", "exists", "hgetall"} & set(found)
+
+    asyncio.run(main())
+
+
+def test_a_chained_step_is_one_call(server):
+    """1,000 steps back to back: a call each, and a claim for each slice of 50."""
+    settings = settings_for(server, **QUIET)
+    engine = Counting()
+
+    async def main():
+        async with queue(settings, engine) as roost, Crew(settings, engine) as crew:
+            await crew.start()
+            await warm(roost)
+
+            async def work():
+                await roost.enqueue("counting", {"steps": STEPS})
+                await done(roost, 2)
+
+            found = await counted(roost, work)
+            commits = STEPS + 1  # init_snapshot is a step, too
+            claims = -(-commits // settings.slice_steps)
+            enqueues = 1
+            assert commits + claims + enqueues == found["evalsha"]
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("delays", [[0.001], [0.004, 0.007], [0.02] * 10])
+def test_a_sleeping_step_is_two_calls_at_most(server, delays):
+    """A call to accept the step, and one to claim the next; fewer where several are due at once."""
+    settings = settings_for(server, **QUIET)
+    engine = Counting()
+
+    async def main():
+        async with queue(settings, engine) as roost, Crew(settings, engine) as crew:
+            await crew.start()
+            await warm(roost)
+            each = STEPS // len(delays)
+
+            async def work():
+                for delay in delays:
+                    await roost.enqueue("counting", {"steps": each, "delay": delay})
+                await done(roost, 1 + len(delays))
+
+            found = await counted(roost, work)
+            assert found["evalsha"] - len(delays) <= 2 * (STEPS + len(delays))
+
+    asyncio.run(main())
+
+
+def test_sleeping_beside_work_of_an_engine_that_nobody_runs(server):
+    """Work that stays in the line does not make those who cannot take it ask more often."""
+    settings = settings_for(server, **QUIET)
+    engine = Counting()
+
+    async def main():
+        other = Counting("other")
+        async with queue(settings, engine, other) as roost, Crew(settings, engine) as crew:
+            await crew.start()
+            await warm(roost)
+            await roost.enqueue("other", {"steps": 1})
+
+            async def work():
+                await roost.enqueue("counting", {"steps": 200, "delay": 0.001})
+                await done(roost, 2)
+
+            found = await counted(roost, work)
+            assert found["evalsha"] - 1 <= 2 * (200 + 1)
+            assert 1 == (await roost.counts())[State.QUEUED]
+
+    asyncio.run(main())
+
+
+def test_an_idle_worker(server):
+    """With nothing to do a worker sends less than two commands a second, at default settings."""
+    settings = settings_for(server)
+    engine = Counting()
+    seconds = 4
+
+    async def main():
+        async with queue(settings, engine) as roost, Crew(settings, engine) as crew:
+            await crew.start()
+            await warm(roost)
+            await roost.enqueue("counting", {"steps": 1}, delay_seconds=3600)
+
+            async def work():
+                await asyncio.sleep(seconds)
+
+            found = await counted(roost, work)
+            sent = found["evalsha"] + sum(found[name] for name in ("zcard", "ping", "subscribe"))
+            assert sent < 2 * seconds
+
+    asyncio.run(main())
+
+
+def test_an_idle_worker_is_woken_without_asking(server):
+    """Work enqueued elsewhere is claimed at once, by one claim: nobody has polled for it."""
+    settings = settings_for(server, **QUIET)
+    engine = Counting()
+
+    async def main():
+        async with queue(settings, engine) as roost, Crew(settings, engine) as crew:
+            await crew.start()
+            await warm(roost)
+
+            async def work():
+                for number in range(50):
+                    await roost.enqueue("counting", {"steps": 1})
+                    await done(roost, 2 + number)
+                    await idle(roost)
+
+            found = await counted(roost, work)
+            # Enqueue, claim, init, step: and no claim in vain, but for what the register costs.
+            assert 4 * 50 <= found["evalsha"] <= 5 * 50
+            assert 50 <= found["publish"]
+
+    asyncio.run(main())

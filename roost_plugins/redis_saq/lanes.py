@@ -36,7 +36,7 @@ _log = logging.getLogger("roost.worker")
 _ASK_AGAIN: Final = 10.0
 #: Waits after a failed claim: from, to. Seconds.
 _BACKOFF: Final = (0.05, 2.0)
-#: How long closing waits for a claim that is under way. Seconds.
+#: How long closing waits for a claim that is under way, and for observers. Seconds.
 _CLOSE_GRACE: Final = 2.0
 
 
@@ -67,6 +67,7 @@ class Lanes:
         self._in_flight = 0
         self._closing = False
         self._tasks: list[asyncio.Task[None]] = []
+        self._telling: set[asyncio.Task[None]] = set()
         # Within a lease's time, so that each lease's expiry is known before it comes.
         self._ask_again = min(_ASK_AGAIN, plan.lease_ttl_ms / 1500)
 
@@ -111,10 +112,10 @@ class Lanes:
         self._lane_came.set()
         if self._tasks:
             # A claim under way is waited for: leases that it took would otherwise be nobody's.
-            await asyncio.wait(self._tasks[:1], timeout=_CLOSE_GRACE)
-        for task in self._tasks:
+            await asyncio.wait([self._tasks[0], *self._telling], timeout=_CLOSE_GRACE)
+        for task in (*self._tasks, *self._telling):
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, *self._telling, return_exceptions=True)
         self._tasks.clear()
 
     async def next_claim(self) -> Claim:
@@ -206,10 +207,19 @@ class Lanes:
             else:
                 await self._give_back(claim)
         if batch.dead_letters:
-            await self._on_dead_letters(batch.dead_letters)
+            # Beside the loop: observers may take their time, and lanes must not wait for them.
+            telling = asyncio.create_task(self._tell(batch.dead_letters))
+            self._telling.add(telling)
+            telling.add_done_callback(self._telling.discard)
         # A lane in flight may still make more work ready, so the burst is not over before the last.
         if self._plan.burst and not (batch.claims or self._in_flight or self._is_news):
             self.is_over.set()
+
+    async def _tell(self, work_ids: Sequence[str]) -> None:
+        try:
+            await self._on_dead_letters(work_ids)
+        except Exception as error:  # noqa: BLE001 - the letters are stored; only the telling failed
+            _report("cannot tell of dead letters", error, 1)
 
     async def _give_back(self, claim: Claim) -> None:
         with contextlib.suppress(BackendError, LeaseLost):

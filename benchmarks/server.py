@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -149,6 +151,8 @@ def running(binary: str | None = None, fsync: str = "everysec") -> Iterator[Serv
     :param fsync: when the append-only file reaches the disk: no, everysec or always.
     """
     program = _binary(binary)
+    # A polite end unwinds like Ctrl-C, so that no server and no folder is left behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     folder = Path(tempfile.mkdtemp(prefix="rb-"))
     path = str(folder / "s")
     command = [program, "--port", "0", "--unixsocket", path, "--unixsocketperm", "700"]

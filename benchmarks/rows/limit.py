@@ -20,7 +20,7 @@ async def _main(job: Job, clock: Clock) -> None:
     async def lane(number: int, items: int) -> None:
         for index in range(items):
             for _ in range(job.steps):
-                await client.evalsha(sha, 1, "bare", f"{number}-{index}", text)  # type: ignore[misc]
+                await client.evalsha(sha, 1, "bare", f"{number}-{index}", text)
 
     async def all_lanes(items: int) -> int:
         each = max(1, items // job.lanes)

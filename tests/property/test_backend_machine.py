@@ -8,12 +8,10 @@ Tokens differ between the sides: a lease is known here by the pair of both.
 from __future__ import annotations
 
 import asyncio
-import json
 import uuid
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-import attrs
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -30,7 +28,6 @@ from roost_core.backend import (
     Ack,
     Backend,
     Beat,
-    Claim,
     ClaimRequest,
     Commit,
     EnqueueOutcome,
@@ -54,68 +51,22 @@ from roost_core.testing.contract.kit import (
     worker_bytes,
 )
 from tests import redis_pokes
+from tests.property.views import (
+    WORK_IDS,
+    Held,
+    Refused,
+    answer_view,
+    claim_view,
+    event_view,
+    look,
+)
 from tests.servers import Server
 
-WORK_IDS = [f"w{number}" for number in range(8)]
 ENGINES = ["a", "ab", "b"]
 RESOURCES = ["r", "s", "t"]
 DELAYS = st.sampled_from([0, HOUR_MS])
 #: The few commit ids that histories use again and again; None stands for a new one.
 COMMIT_IDS = st.sampled_from([None, None, "c1", "c2", "c3"])
-
-
-@attrs.frozen
-class Held:
-    """One lease that was given out: as each side gave it."""
-
-    claims: tuple[Claim, ...]
-
-    @property
-    def work_id(self) -> str:
-        """The work item that it is on."""
-        return self.claims[0].lease.work_id
-
-
-class Refused:
-    """Stands for an answer that is an error."""
-
-    def __init__(self, error: Exception) -> None:
-        self.name = type(error).__name__
-
-
-def view(stored: StoredWork | None) -> Any:
-    """Return what both sides have to agree on: all but times."""
-    if stored is None:
-        return None
-    fields = attrs.asdict(stored)
-    for name in ("due_ms", "expires_ms", "started_ms", "finished_ms", "committed_ms"):
-        fields[name] = fields[name] is not None
-    del fields["created_ms"], fields["updated_ms"]
-    fields["error"] = None if stored.error is None else json.loads(stored.error)["kind"]
-    return fields
-
-
-async def look(side: Backend) -> list[Any]:
-    """Return the view of each work item, and the counts."""
-    stored = await asyncio.gather(*(side.read(work_id) for work_id in WORK_IDS))
-    return [*map(view, stored), dict(await side.counts())]
-
-
-def answer_view(answer: Any) -> Any:
-    """Return what of an answer both sides have to agree on."""
-    if isinstance(answer, Refused):
-        return answer.name
-    if isinstance(answer, Ack):
-        return (answer.state, answer.version, answer.attempts, answer.due_ms is not None)
-    return answer
-
-
-def claim_view(claim: Claim) -> Any:
-    """Return what of a claim both sides have to agree on."""
-    lease = claim.lease
-    counters = (claim.version, claim.attempts, claim.recoveries, claim.deadline_ms)
-    texts = (claim.item, claim.snapshot, claim.committed_ms is not None)
-    return (lease.work_id, lease.worker_id, lease.fence, claim.engine, counters, texts)
 
 
 class LedgerMachine(RuleBasedStateMachine):
@@ -424,14 +375,6 @@ class LedgerMachine(RuleBasedStateMachine):
             renewer.close()
         for side in self.sides:
             self.run(side.close())
-
-
-def event_view(event: Any) -> Any:
-    """Return what of an event both sides have to agree on."""
-    data = dict(event.data)
-    if "error" in data:
-        data["error"] = data["error"]["kind"]
-    return (event.kind, event.engine, event.version, event.state, data)
 
 
 class RealMachine(LedgerMachine):

@@ -1,0 +1,75 @@
+"""What of a ledger's answers both sides of a comparison have to agree on: all but times."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import attrs
+
+from roost_core.backend import Ack, Backend, Claim, StoredWork
+
+WORK_IDS = [f"w{number}" for number in range(8)]
+
+
+@attrs.frozen
+class Held:
+    """One lease that was given out: as each side gave it."""
+
+    claims: tuple[Claim, ...]
+
+    @property
+    def work_id(self) -> str:
+        """The work item that it is on."""
+        return self.claims[0].lease.work_id
+
+
+class Refused:
+    """Stands for an answer that is an error."""
+
+    def __init__(self, error: Exception) -> None:
+        self.name = type(error).__name__
+
+
+def view(stored: StoredWork | None) -> Any:
+    """Return what both sides have to agree on: all but times."""
+    if stored is None:
+        return None
+    fields = attrs.asdict(stored)
+    for name in ("due_ms", "expires_ms", "started_ms", "finished_ms", "committed_ms"):
+        fields[name] = fields[name] is not None
+    del fields["created_ms"], fields["updated_ms"]
+    fields["error"] = None if stored.error is None else json.loads(stored.error)["kind"]
+    return fields
+
+
+async def look(side: Backend) -> list[Any]:
+    """Return the view of each work item, and the counts."""
+    stored = await asyncio.gather(*(side.read(work_id) for work_id in WORK_IDS))
+    return [*map(view, stored), dict(await side.counts())]
+
+
+def answer_view(answer: Any) -> Any:
+    """Return what of an answer both sides have to agree on."""
+    if isinstance(answer, Refused):
+        return answer.name
+    if isinstance(answer, Ack):
+        return (answer.state, answer.version, answer.attempts, answer.due_ms is not None)
+    return answer
+
+
+def claim_view(claim: Claim) -> Any:
+    """Return what of a claim both sides have to agree on."""
+    lease = claim.lease
+    counters = (claim.version, claim.attempts, claim.recoveries, claim.deadline_ms)
+    texts = (claim.item, claim.snapshot, claim.committed_ms is not None)
+    return (lease.work_id, lease.worker_id, lease.fence, claim.engine, counters, texts)
+
+
+def event_view(event: Any) -> Any:
+    """Return what of an event both sides have to agree on."""
+    data = dict(event.data)
+    if "error" in data:
+        data["error"] = data["error"]["kind"]
+    return (event.kind, event.engine, event.version, event.state, data)

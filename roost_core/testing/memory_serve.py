@@ -82,7 +82,7 @@ async def _first_of(
         await asyncio.gather(*others, return_exceptions=True)
     ended = {lane for lane in lanes if lane.done()}
     for lane in ended:
-        lane.result()  # a handler that raises is a bug, and ends the loop
+        _check(lane)
     return ended
 
 
@@ -91,4 +91,10 @@ async def _drain(lanes: set[asyncio.Task[None]], timeout: float) -> None:
     if lanes:
         ended, _ = await asyncio.wait(lanes, timeout=timeout)
         for lane in ended:
-            lane.result()
+            _check(lane)
+
+
+def _check(lane: asyncio.Task[None]) -> None:
+    """Let the error of a handler end the loop, because it is a bug; cancelling it is none."""
+    if not lane.cancelled():
+        lane.result()

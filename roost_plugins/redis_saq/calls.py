@@ -23,7 +23,8 @@ from roost_plugins.redis_saq.scripts import Script
 #: More calls than this do not leave together, so that the first need not wait for all.
 _GROUP: Final = 128
 
-_Call = tuple[Script, tuple[Any, ...], "asyncio.Future[Any]"]
+#: The script, the call as the server reads it, and where the answer goes.
+_Call = tuple[Script, bytes, "asyncio.Future[Any]"]
 
 
 class Calls:
@@ -79,7 +80,8 @@ class Calls:
         if self._pump is None:
             answer.set_exception(BackendUnavailable("the backend is not open"))
             return answer
-        self._waiting.append((script, args, answer))
+        # Packed here, so that an argument that cannot be sent is its own caller's error only.
+        self._waiting.append((script, _packed(script, args), answer))
         if self._idle is not None and not self._idle.done():
             self._idle.set_result(None)
         return answer
@@ -122,7 +124,7 @@ class Calls:
             pool: Any = self.client.connection_pool  # typed only in part
             self._connection = await pool.get_connection()
         connection = self._connection
-        await connection.send_packed_command(b"".join([_packed(call) for call in group]))
+        await connection.send_packed_command(b"".join([call[1] for call in group]))
         unknown = []
         is_replica = False
         for call in group:
@@ -177,9 +179,8 @@ class Calls:
             await old.aclose()
 
 
-def _packed(call: _Call) -> bytes:
+def _packed(script: Script, args: tuple[Any, ...]) -> bytes:
     """Encode a call as the protocol's array of bulk strings (RESP2)."""
-    script, args, _ = call
     parts = [b"*%d\r\n" % (script.head_count + len(args)), script.packed_head]
     for arg in args:
         raw = arg if isinstance(arg, bytes) else str(arg).encode()

@@ -1,0 +1,294 @@
+"""A worker over a backend in memory: choosing engines, ending in order, upkeep, observers."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+import pytest
+
+from roost_core import worker as worker_module
+from roost_core.codec import decode_model
+from roost_core.errors import BackendError, BackendUnavailable, PluginError, UnknownEngine
+from roost_core.models import State, WorkerInfo
+from roost_core.plugins import Plugins
+from roost_core.requests import EnqueueRequest
+from roost_core.settings import Settings
+from roost_core.testing import ManualClock, MemoryArtifactStore, MemoryBackend
+from roost_core.worker import Worker, new_worker_id
+from tests.unit.stepper_bench import engine, observer
+
+
+async def one_step(snapshot):
+    """Finish at once."""
+    return snapshot.finish()
+
+
+def plugins_of(*found):
+    """Make a set of plugins."""
+    plugins = Plugins.empty()
+    for number, plugin in enumerate(found):
+        plugins.register(plugin, f"plugin{number}")
+    return plugins
+
+
+def worker_of(*found, backend=None, settings=None, **how):
+    """Make a worker over a backend in memory."""
+    backend = backend or MemoryBackend(ManualClock())
+    settings = settings or Settings(lease_ttl=30.0, drain_timeout=5.0)
+    return Worker(settings, plugins_of(*found), backend, MemoryArtifactStore(), **how)
+
+
+async def enqueue(backend, name="demo", **fields):
+    """Store a work item."""
+    _, new = EnqueueRequest(engine=name, **fields).build(await backend.now_ms())
+    await backend.enqueue([new])
+    return new.work_id
+
+
+def test_engines_are_chosen():
+    """All that are offered, or those named; in order, each once."""
+
+    async def main():
+        both = (engine(one_step, engine_id="b"), engine(one_step, engine_id="a"))
+        assert ("a", "b") == worker_of(*both).info.engines
+        assert ("b",) == worker_of(*both, engines=["b", "b"]).info.engines
+        with pytest.raises(UnknownEngine, match="no plugin offers engine c, d; there are: a, b"):
+            worker_of(*both, engines=["d", "a", "c"])
+        with pytest.raises(PluginError, match="no plugin offers an engine: name one with --plugin"):
+            worker_of()
+
+    asyncio.run(main())
+
+
+def test_its_word_about_itself():
+    """Host, process, concurrency and TTL are announced; the number of lanes can be chosen."""
+
+    async def main():
+        worker = worker_of(engine(one_step), concurrency=3)
+        info = worker.info
+        assert (3, 30.0, worker.worker_id) == (
+            info.concurrency,
+            info.lease_ttl_seconds,
+            info.worker_id,
+        )
+        assert Settings().concurrency == worker_of(engine(one_step)).info.concurrency
+
+    asyncio.run(main())
+
+
+def test_ids_are_new_at_every_start(monkeypatch):
+    """Also where host and process id are the same; and they are plain whatever the host's name."""
+    monkeypatch.setattr(worker_module.socket, "gethostname", lambda: "bad host/näme:" + "x" * 100)
+    ids = {new_worker_id() for _ in range(100)}
+    assert 100 == len(ids)
+    assert all(re.fullmatch(r"[A-Za-z0-9_.-]{1,60}", one) for one in ids)
+
+
+def test_a_burst_from_start_to_end():
+    """Observers see start, steps and stop; the worker is announced, and retired at the end."""
+    seen = []
+
+    async def on_worker_start(worker):
+        seen.append("start")
+
+    async def on_step_committed(snapshot):
+        seen.append(snapshot.version)
+
+    async def on_worker_stop(worker):
+        seen.append("stop")
+        seen.append(len(await backend.workers()))
+
+    hooks = observer(
+        on_worker_start=on_worker_start,
+        on_step_committed=on_step_committed,
+        on_worker_stop=on_worker_stop,
+    )
+    backend = MemoryBackend(ManualClock())
+
+    async def main():
+        work_id = await enqueue(backend)
+        worker = worker_of(engine(one_step), hooks, backend=backend, burst=True)
+        await worker.run()
+        assert State.DONE is (await backend.read(work_id)).state
+        assert [] == worker.running
+
+    asyncio.run(main())
+    assert ["start", 1, 2, "stop", 0] == seen
+
+
+def test_it_announces_itself():
+    """A running worker stands in the register, with its word."""
+    backend = MemoryBackend(ManualClock())
+
+    async def main():
+        listed = asyncio.Event()
+
+        async def step(snapshot):
+            listed.set()
+            await asyncio.Event().wait()
+
+        await enqueue(backend)
+        worker = worker_of(engine(step), backend=backend)
+        task = asyncio.create_task(worker.run())
+        await listed.wait()
+        assert 1 == len(worker.running)
+        while not (found := await backend.workers()):  # noqa: ASYNC110 - a thread does it
+            await asyncio.sleep(0)
+        assert worker.info == decode_model(WorkerInfo, found[0][0])
+        worker.abort()
+        await task
+        assert [] == await backend.workers()
+
+    asyncio.run(main())
+
+
+def test_stopped_before_it_began():
+    """A worker that is told to stop first takes nothing."""
+    backend = MemoryBackend(ManualClock())
+
+    async def main():
+        work_id = await enqueue(backend)
+        worker = worker_of(engine(one_step), backend=backend)
+        worker.stop()
+        await worker.run()
+        assert State.QUEUED is (await backend.read(work_id)).state
+
+    asyncio.run(main())
+
+
+def test_abort_gives_back_without_blame():
+    """All that runs is cancelled and given back, each once, however often it is said."""
+    backend = MemoryBackend(ManualClock())
+
+    async def main():
+        begun = asyncio.Event()
+
+        async def step(snapshot):
+            if len(worker.running) == 3:
+                begun.set()
+            await asyncio.Event().wait()
+
+        ids = [await enqueue(backend) for _ in range(3)]
+        worker = worker_of(engine(step), backend=backend)
+        task = asyncio.create_task(worker.run())
+        await begun.wait()
+        assert sorted(ids) == sorted(worker.running)
+        worker.abort()
+        worker.abort()
+        await task
+        for work_id in ids:
+            work = await backend.read(work_id)
+            assert (State.QUEUED, 0, 0) == (work.state, work.attempts, work.recoveries)
+        backend.check()
+
+    asyncio.run(main())
+
+
+class Failing(MemoryBackend):
+    """A backend that cannot do one thing."""
+
+    def __init__(self, what):
+        super().__init__(ManualClock())
+        self.what = what
+
+    async def serve(self, plan, handle, on_dead_letters, upkeep):
+        """Fail, or do the upkeep and serve."""
+        if self.what == "serve":
+            raise BackendError("the server evicts")
+        await upkeep()
+        await super().serve(plan, handle, on_dead_letters, upkeep)
+
+    async def retire(self, worker_id):
+        """Fail, or retire."""
+        if self.what == "retire":
+            raise BackendUnavailable("away")
+        await super().retire(worker_id)
+
+    async def purge(self, retention_ms, dead_letter_retention_ms, limit):
+        """Fail, or purge."""
+        if self.what == "purge":
+            raise BackendUnavailable("away")
+        return await super().purge(retention_ms, dead_letter_retention_ms, limit)
+
+
+@pytest.mark.parametrize("what", ["serve", "retire", "purge"])
+def test_a_backend_that_cannot(what, caplog):
+    """Serving that fails is the caller's to know; failing upkeep and farewell are only told."""
+
+    async def main():
+        backend = Failing(what)
+        work_id = await enqueue(backend)
+        worker = worker_of(engine(one_step), backend=backend, burst=True)
+        if what == "serve":
+            with pytest.raises(BackendError, match="the server evicts"):
+                await worker.run()
+        else:
+            await worker.run()
+            assert State.DONE is (await backend.read(work_id)).state
+
+    asyncio.run(main())
+    assert (what != "serve") == any("away" in one.getMessage() for one in caplog.records)
+
+
+def test_the_keepers_thread_ends_with_the_worker():
+    """However a worker ends, nothing goes on renewing."""
+    import threading
+
+    async def main():
+        worker = worker_of(engine(one_step), backend=Failing("serve"))
+        with pytest.raises(BackendError):
+            await worker.run()
+
+    asyncio.run(main())
+    assert "roost-leases" not in {one.name for one in threading.enumerate()}
+
+
+def test_upkeep_forgets_what_is_purged(caplog):
+    """Artifacts of purged work go, in pages; what cannot be removed is told, and stops nothing."""
+    clock = ManualClock()
+    backend = Failing("nothing")
+    backend.clock = clock
+    settings = Settings(lease_ttl=30.0, retention=60.0)
+
+    async def main():
+        forgotten = []
+
+        async def step(snapshot, context):
+            return snapshot.finish()
+
+        ids = [await enqueue(backend, work_id=f"w{number}") for number in range(5)]
+        await worker_of(engine(step), backend=backend, settings=settings, burst=True).run()
+        clock.advance(61_000)
+        keep = await enqueue(backend)
+        worker = worker_of(engine(step), backend=backend, settings=settings, burst=True)
+
+        def forget(work_id):
+            forgotten.append(work_id)
+            if work_id == "w2":
+                raise OSError("a busy disk")
+
+        worker._store.forget = forget
+        await worker.run()
+        assert ids == forgotten
+        assert [None] * 5 == [await backend.read(one) for one in ids]
+        assert State.DONE is (await backend.read(keep)).state
+
+    asyncio.run(main())
+    assert any("something of it is left: a busy disk" in one.getMessage() for one in caplog.records)
+
+
+def test_upkeep_goes_on_while_pages_are_full(monkeypatch):
+    """More than one page is purged in one go."""
+    monkeypatch.setattr(worker_module, "_PURGE_AT_ONCE", 2)
+    backend = Failing("nothing")
+    settings = Settings(lease_ttl=30.0, retention=0.0)
+
+    async def main():
+        for _ in range(5):
+            await enqueue(backend)
+        for _ in range(2):
+            await worker_of(engine(one_step), backend=backend, settings=settings, burst=True).run()
+        assert 0 == sum((await backend.counts()).values())
+
+    asyncio.run(main())

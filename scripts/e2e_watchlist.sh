@@ -40,6 +40,7 @@ cleanup() {
         tail -n 50 "$work/worker.log" >&2
     fi
     for pid in $(ours); do kill -9 "$pid" 2>/dev/null || true; done
+    wait 2>/dev/null || true
     rm -rf "$work"
     exit "$code"
 }
@@ -137,7 +138,8 @@ wait "$worker" 2>/dev/null || true
 rm page/hold
 start_worker
 check_outcome "$id"
-roost events --work "$id" --json | grep -q '"recovered"' || wrong "nothing was recovered"
+roost events --work "$id" --json > "$work/events.log"
+grep -q '"recovered"' "$work/events.log" || wrong "nothing was recovered"
 
 say "another work item, while the embedded server is killed"
 second=$(enqueue)

@@ -54,32 +54,38 @@ local function quarantine(id)
   end
 end
 
-local REQUIRED = {
-  engine = 'string', state = 'string', seq = 'number', created = 'number', updated = 'number',
-  max_attempts = 'number', max_recoveries = 'number',
-}
-local OPTIONAL = {
-  priority = 'number', version = 'number', fence = 'number', attempts = 'number',
-  recoveries = 'number', deadline = 'number', committed = 'number', started = 'number',
-  finished = 'number', step = 'string', token = 'string', worker = 'string', key = 'string',
-  nonce = 'string', blocked_on = 'string', resources = 'table', acks = 'table',
-}
+local type = type
 
--- A field of another type would end some script in the middle of what it writes.
-local function is_sound(r)
-  if type(r) ~= 'table' then return false end
-  for name, kind in pairs(REQUIRED) do
-    if type(r[name]) ~= kind then return false end
-  end
-  for name, kind in pairs(OPTIONAL) do
-    if r[name] ~= nil and type(r[name]) ~= kind then return false end
-  end
-  for _, list in ipairs({ r.resources or {}, r.acks or {} }) do
-    for _, one in pairs(list) do
-      if type(one) ~= 'string' then return false end
-    end
+local function is_text(value)
+  return value == nil or type(value) == 'string'
+end
+
+local function is_number(value)
+  return value == nil or type(value) == 'number'
+end
+
+local function are_texts(list)
+  if list == nil then return true end
+  if type(list) ~= 'table' then return false end
+  for _, one in pairs(list) do
+    if type(one) ~= 'string' then return false end
   end
   return true
+end
+
+-- A field of another type would end some script in the middle of what it writes. Written out,
+-- because tables of names would be made anew in every call.
+local function is_sound(r)
+  return type(r) == 'table'
+    and type(r.engine) == 'string' and type(r.state) == 'string'
+    and type(r.seq) == 'number' and type(r.created) == 'number' and type(r.updated) == 'number'
+    and type(r.max_attempts) == 'number' and type(r.max_recoveries) == 'number'
+    and is_number(r.priority) and is_number(r.version) and is_number(r.fence)
+    and is_number(r.attempts) and is_number(r.recoveries) and is_number(r.deadline)
+    and is_number(r.committed) and is_number(r.started) and is_number(r.finished)
+    and is_text(r.step) and is_text(r.token) and is_text(r.worker) and is_text(r.key)
+    and is_text(r.nonce) and is_text(r.blocked_on)
+    and are_texts(r.resources) and are_texts(r.acks)
 end
 
 -- Return the record, or nil if there is none, and whether it is there but broken.

@@ -127,12 +127,10 @@ def test_python_examples_run(folder, block):
 
 @pytest.mark.parametrize(
     "block",
-    [pytest.param(one, id=name) for name, one in python_blocks() if "@hookimpl" in one.text],
+    [pytest.param(one, id=name) for name, one in python_blocks() if "\n@hookimpl" in one.text],
 )
 def test_engine_examples_load(folder, block):
     """Each example with hooks at its top is a plugin that loads."""
-    if "class " in block.text:
-        pytest.skip("an example of a test, not of a plugin")
     (folder / "example.py").write_text(block.text)
     done = subprocess.run(
         ["roost", "plugins", "--plugin", "./example.py"],

@@ -140,13 +140,15 @@ class StopSignals:
             os._exit(INTERRUPTED)
 
     def _say_what_is_awaited(self, running: Sequence[str]) -> None:
+        if self._is_quiet:
+            return
         if running:
             more = f" and {len(running) - 5} more" if len(running) > 5 else ""
             output.note(
                 f"stopping; waiting up to {self._drain_timeout:g} s for the steps of "
                 f"{', '.join(running[:5])}{more}. Once more cancels them now"
             )
-        elif not self._is_quiet:
+        else:
             output.note("stopping; no step is running")
 
 

@@ -28,7 +28,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', K.running, '-inf', now, 'LIMIT',
       save(id, r)
       event('recovered', id, r)
     end
-    unblock_all(r)
+    pass_on(r)
   elseif broken then
     quarantine(id)
   end
@@ -36,7 +36,7 @@ end
 
 -- 2. Work that has become due, soonest first.
 local due = {}
-for state, key in pairs({ sleeping = K.sleeping, retry_wait = K.retry_wait }) do
+for _, key in ipairs({ K.sleeping, K.retry_wait }) do
   local found = redis.call('ZRANGEBYSCORE', key, '-inf', now, 'WITHSCORES', 'LIMIT', 0, PROMOTE_AT_MOST)
   for i = 1, #found, 2 do
     due[#due + 1] = { id = found[i], at = tonumber(found[i + 1]), key = key }
@@ -63,8 +63,7 @@ end
 local function front(count)
   local line = {}
   for engine in string.gmatch(engines, '%S+') do
-    local found = redis.call('ZRANGEBYLEX', K.ready, '[' .. engine .. ' ', '(' .. engine .. '!', 'LIMIT', 0, count)
-    for _, member in ipairs(found) do
+    for _, member in ipairs(ready_of(engine, count)) do
       local at, id = string.match(member, '^%S+ (%S+) (%S+)$')
       line[#line + 1] = { at = at, id = id, member = member }
     end
@@ -150,9 +149,7 @@ end
 -- More was promoted or recovered than this worker takes: let the idle ones share it.
 if not line_empty then
   for engine in string.gmatch(engines, '%S+') do
-    if #redis.call('ZRANGEBYLEX', K.ready, '[' .. engine .. ' ', '(' .. engine .. '!', 'LIMIT', 0, 1) > 0 then
-      wake(engine)
-    end
+    if #ready_of(engine, 1) > 0 then wake(engine) end
   end
 end
 return { next_wake, dead, claims }

@@ -97,6 +97,11 @@ local function load(id)
   return r, false
 end
 
+-- The first members of the ready set that are of one engine.
+local function ready_of(engine, count)
+  return redis.call('ZRANGEBYLEX', K.ready, '[' .. engine .. ' ', '(' .. engine .. '!', 'LIMIT', 0, count)
+end
+
 -- Wake one idle worker that runs the engine, if there is one. A worker that has died since does
 -- not hear it, so the next is tried.
 local function wake(engine)
@@ -139,8 +144,8 @@ unblock = function(resource)
   end
 end
 
--- Work that names resources has left the ready queue without taking them: those that are free
--- may be what another one waits for.
+-- Work that names resources has ended its lease, or left the ready queue without taking them: those
+-- that are free may be what another one waits for.
 local function pass_on(r)
   for _, resource in ipairs(r.resources or {}) do
     if redis.call('HEXISTS', K.held, resource) == 0 then unblock(resource) end
@@ -164,10 +169,6 @@ local function release(id, r)
   for _, resource in ipairs(r.resources or {}) do
     if redis.call('HGET', K.held, resource) == id then redis.call('HDEL', K.held, resource) end
   end
-end
-
-local function unblock_all(r)
-  for _, resource in ipairs(r.resources or {}) do unblock(resource) end
 end
 
 local function ended(id)
@@ -245,9 +246,7 @@ end
 -- Unless that is at once, it is registered as idle, so that it hears of new work without asking.
 local function lane_free(worker, engines)
   for engine in string.gmatch(engines, '%S+') do
-    if #redis.call('ZRANGEBYLEX', K.ready, '[' .. engine .. ' ', '(' .. engine .. '!', 'LIMIT', 0, 1) > 0 then
-      return 0
-    end
+    if #ready_of(engine, 1) > 0 then return 0 end
   end
   local next = until_next()
   if next ~= 0 then stand_by(worker, engines) end
@@ -269,7 +268,7 @@ end
 local function answer_released(id, r, token, commit_id, due, worker, engines)
   remember(r, token, commit_id, due)
   save(id, r)
-  unblock_all(r)
+  pass_on(r)
   local claim_in = -1
   if engines == '' then
     if r.state == 'queued' then wake(r.engine) end

@@ -13,7 +13,7 @@ from typing import Final
 
 import attrs
 
-from roost_core import codec
+from roost_core import codec, views
 from roost_core.acceptance import accept
 from roost_core.backend import Ack, ArtifactStore, Backend, Claim, Commit, Failure, Then
 from roost_core.context import Artifacts, StepContext
@@ -116,16 +116,9 @@ class Stepper:
         for work_id in work_ids:
             try:
                 work = await self.backend.read(work_id)
-                if work is None or work.item is None or work.error is None:
+                if work is None:
                     continue
-                letter = DeadLetter(
-                    item=codec.decode_item(work.item, work.created_ms),
-                    snapshot=None
-                    if work.snapshot is None
-                    else codec.decode_snapshot(work.snapshot),
-                    error=codec.decode_model(ErrorRecord, work.error),
-                    failed_at=codec.from_milliseconds(work.finished_ms or work.updated_ms),
-                )
+                letter = views.dead_letter(work)
             except RoostError as error:
                 _log.error("%s: observers miss its dead letter: %s", work_id, error)
                 continue
@@ -158,16 +151,14 @@ class Stepper:
 
     async def _run_slice(self, run: _Run) -> None:
         began = time.monotonic()
-        steps = 0
         try:
             while run.hold.lost is None:
-                steps += 1
                 outcome = await self._step(run)
                 if outcome is None:
                     return
                 next_snapshot, context = outcome
                 is_last = (
-                    steps >= self.settings.slice_steps
+                    run.steps >= self.settings.slice_steps
                     or time.monotonic() - began >= self.settings.slice_seconds
                     or self.is_stopping()
                 )
@@ -308,14 +299,11 @@ class Stepper:
             lease_ttl_ms=round(self.settings.lease_ttl * 1000),
             events=tuple(context.events),
         )
-        run.in_flight = lambda: self.backend.commit(run.claim.lease, commit)
         try:
-            ack = await self._deliver(run.hold, run.in_flight)
+            ack = await self._settle(run, lambda: self.backend.commit(run.claim.lease, commit))
         except (LeaseLost, VersionConflict):
-            run.in_flight = None
             await self._lease_lost(run)
             return False
-        run.in_flight = None
         goes_on = ack.state is State.RUNNING
         run.attempts = 0
         observed = self.observers.has("on_step_committed")
@@ -346,10 +334,7 @@ class Stepper:
             permanent=record.kind == "permanent",
             delay_ms=milliseconds(delay),
         )
-        lease = run.claim.lease
-        run.in_flight = lambda: self.backend.fail(lease, failure)
-        ack = await self._deliver(run.hold, run.in_flight)
-        run.in_flight = None
+        ack = await self._settle(run, lambda: self.backend.fail(run.claim.lease, failure))
         is_dead = ack.state is State.FAILED
         _log.warning(
             "%s: attempt %d of %d of the step after version %d failed (%s): %s: %s",
@@ -372,9 +357,8 @@ class Stepper:
         except InvalidInput as invalid:
             await self._failed(run, invalid)
             return
-        run.in_flight = lambda: self._interrupt(run, text_of(error), milliseconds(seconds))
-        await self._deliver(run.hold, run.in_flight)
-        run.in_flight = None
+        reason, delay_ms = text_of(error), milliseconds(seconds)
+        await self._settle(run, lambda: self._interrupt(run, reason, delay_ms))
 
     async def _interrupt(self, run: _Run, reason: str, delay_ms: int | None) -> Ack:
         return await self.backend.interrupt(run.claim.lease, f"i{run.version}", reason, delay_ms)
@@ -391,6 +375,17 @@ class Stepper:
         await self.observers.notify(
             "on_lease_lost", lease=lease, item=run.item, snapshot=run.snapshot
         )
+
+    async def _settle(self, run: _Run, send: Callable[[], Awaitable[Ack]]) -> Ack:
+        """Deliver what becomes of a step; if cancelled, ``in_flight`` is what to repeat."""
+        run.in_flight = send
+        try:
+            ack = await self._deliver(run.hold, send)
+        except RoostError:
+            run.in_flight = None
+            raise
+        run.in_flight = None
+        return ack
 
     async def _deliver(self, hold: Hold, send: Callable[[], Awaitable[Ack]]) -> Ack:
         """Send until there is an answer, for as long as the lease is trusted.

@@ -26,7 +26,6 @@ from roost_core.backend import (
     Renewer,
     ServePlan,
     StoredWork,
-    Then,
 )
 from roost_core.errors import BackendError, BackendUnavailable
 from roost_core.models import TERMINAL_STATES, Event, Lease, State
@@ -165,9 +164,7 @@ class RedisSaqBackend(Backend):
             self._standing_engines(),
             *commit.events,
         )
-        if commit.then is Then.CONTINUE:
-            return self._released(lease, answer, running=True)
-        return self._released(lease, answer)
+        return self._acknowledged(lease, answer)
 
     async def fail(self, lease: Lease, failure: Failure) -> Ack:
         """Give up an attempt."""
@@ -182,7 +179,7 @@ class RedisSaqBackend(Backend):
             lease.worker_id,
             self._standing_engines(),
         )
-        return self._released(lease, answer)
+        return self._acknowledged(lease, answer)
 
     async def interrupt(
         self, lease: Lease, commit_id: str, reason: str, delay_ms: int | None
@@ -198,15 +195,15 @@ class RedisSaqBackend(Backend):
             lease.worker_id,
             self._standing_engines(),
         )
-        return self._released(lease, answer)
+        return self._acknowledged(lease, answer)
 
     def _standing_engines(self) -> str:
         """Return the engines for which a free lane of this process will ask for work."""
         return self.lanes.standing_engines if self.lanes is not None else ""
 
-    def _released(self, lease: Lease, answer: Any, *, running: bool = False) -> Ack:
+    def _acknowledged(self, lease: Lease, answer: Any) -> Ack:
         ack, claim_in = records.ack(answer, lease.work_id)
-        if self.lanes is not None and not (running and ack.state is State.RUNNING):
+        if self.lanes is not None and ack.state is not State.RUNNING:
             self.lanes.lease_ended(lease.token, claim_in)
         return ack
 
@@ -380,7 +377,7 @@ class RedisSaqBackend(Backend):
             raise BackendError(f"{self.endpoint.description}: {refusal}")
         self.lanes = Lanes(self, plan, on_dead_letters)
         try:
-            await queue.run_lanes(self.lanes, plan, handle, upkeep)
+            await queue.run_lanes(self, self.lanes, plan, handle, upkeep)
         finally:
             await self.lanes.close()
             # The lanes stay known until the worker has retired: they name its engines.

@@ -18,12 +18,11 @@ import logging
 import random
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from roost_core.backend import Claim, ClaimBatch, ClaimRequest, ListQuery, ServePlan, StoredWork
+from roost_core.backend import Claim, ClaimBatch, ClaimRequest, ServePlan
 from roost_core.errors import BackendError, LeaseLost
-from roost_core.models import State
 from roost_plugins.redis_saq.connection import translated
 
 if TYPE_CHECKING:
@@ -63,6 +62,7 @@ class Lanes:
         #: Set when a burst is over: nothing is ready and nothing in flight.
         self.is_over = asyncio.Event()
         self._was_idle = False
+        self._engines_text = " ".join(plan.engines)
         self._ended: set[str] = set()
         self._in_flight = 0
         self._closing = False
@@ -77,29 +77,12 @@ class Lanes:
         return self._plan.engines
 
     @property
-    def name(self) -> str:
-        """The queue's name."""
-        return self._backend.keys.tag
-
-    async def counts(self) -> Mapping[State, int]:
-        """Return how many work items are in each state."""
-        return await self._backend.counts()
-
-    async def read(self, work_id: str) -> StoredWork | None:
-        """Return one work item."""
-        return await self._backend.read(work_id)
-
-    async def page(self, offset: int, limit: int) -> Sequence[StoredWork]:
-        """Return a page of all work items."""
-        return await self._backend.list(ListQuery(limit=limit, offset=offset))
-
-    @property
     def standing_engines(self) -> str:
         """What a script registers when a lane becomes free; empty while the worker stops."""
         if self._plan.stopping.is_set() or self._plan.burst:
             return ""
         self._was_idle = True
-        return " ".join(self._plan.engines)
+        return self._engines_text
 
     def start(self) -> None:
         """Begin to claim and to listen."""

@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, Any
 
 from saq import Job, Queue, Status, Worker
 
-from roost_core.backend import Claim, ServePlan, StoredWork
+from roost_core.backend import Backend, Claim, ListQuery, ServePlan, StoredWork
 from roost_core.models import State
 
 if TYPE_CHECKING:
     from saq.types import CountKind, QueueInfo, WorkerInfo
 
+    from roost_plugins.redis_saq.backend import RedisSaqBackend
     from roost_plugins.redis_saq.lanes import Lanes
 
 _log = logging.getLogger("roost.worker")
@@ -57,8 +58,11 @@ class ClaimJob(Job):
 class RoostQueue(Queue):
     """SAQ's queue interface over the lanes of one worker."""
 
-    def __init__(self, lanes: Lanes, name: str, upkeep: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self, backend: Backend, lanes: Lanes, name: str, upkeep: Callable[[], Awaitable[None]]
+    ) -> None:
         super().__init__(name, None, None)
+        self._backend = backend
         self._lanes = lanes
         self._upkeep = upkeep
 
@@ -109,7 +113,7 @@ class RoostQueue(Queue):
 
     async def count(self, kind: CountKind) -> int:
         """Count work items: ready ones, leased ones, or all that are not terminal."""
-        counts = await self._lanes.counts()
+        counts = await self._backend.counts()
         if kind == "queued":
             return counts[State.QUEUED]
         if kind == "active":
@@ -118,7 +122,7 @@ class RoostQueue(Queue):
 
     async def job(self, job_key: str) -> Job | None:
         """Return a work item as a job."""
-        work = await self._lanes.read(job_key)
+        work = await self._backend.read(job_key)
         return None if work is None else self._as_job(work)
 
     async def jobs(self, job_keys: Iterable[str]) -> list[Job | None]:
@@ -132,7 +136,7 @@ class RoostQueue(Queue):
     ) -> AsyncIterator[Job]:
         """Yield every work item that has one of the statuses, as a job."""
         offset = 0
-        while page := await self._lanes.page(offset, batch_size):
+        while page := await self._backend.list(ListQuery(limit=batch_size, offset=offset)):
             offset += len(page)
             for work in page:
                 job = self._as_job(work)
@@ -178,6 +182,7 @@ class LaneWorker(Worker[Any]):
 
 
 async def run_lanes(
+    backend: RedisSaqBackend,
     lanes: Lanes,
     plan: ServePlan,
     handle: Callable[[Claim], Awaitable[None]],
@@ -201,7 +206,7 @@ async def run_lanes(
             lanes.lane_done(claim)
 
     worker = LaneWorker(
-        RoostQueue(lanes, lanes.name, upkeep),
+        RoostQueue(backend, lanes, backend.keys.tag, upkeep),
         [("run", run)],
         id=plan.worker_id,
         concurrency=plan.concurrency,

@@ -83,6 +83,17 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def machine_cpu_seconds() -> float:
+    """Return the CPU seconds of all processes and the kernel; not a number without /proc."""
+    try:
+        fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
+    except OSError:
+        return float("nan")
+    # user, nice, system, idle, iowait, irq, softirq: all but the two that wait.
+    busy = [int(fields[index]) for index in (0, 1, 2, 5, 6)]
+    return sum(busy) / os.sysconf("SC_CLK_TCK")
+
+
 def _say(message: Mapping[str, Any]) -> None:
     sys.stdout.write(json.dumps(message) + "\n")
     sys.stdout.flush()
@@ -120,6 +131,8 @@ class Child:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
+                # Ctrl-C reaches this process only, which then ends its children in order.
+                start_new_session=True,
             )
 
     def hear(self) -> dict[str, Any]:
@@ -164,6 +177,10 @@ def child(job: Job) -> Iterator[Child]:
     started = Child(job, Path(job.folder) / "children.log")
     try:
         yield started
+    except BaseException:
+        # Nobody waits for its work any more.
+        started.process.terminate()
+        raise
     finally:
         started.end()
 

@@ -1,4 +1,4 @@
-"""The benchmarks' own server: started on a unix socket in a temporary folder, gone at the end."""
+"""The benchmarks' own server: started in a temporary folder, gone at the end."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +20,36 @@ import redis
 
 #: Only a broken server takes so long to answer. Seconds.
 _START_TIMEOUT: Final = 20.0
+#: The only interface that a benchmark's server listens at.
+LOOPBACK: Final = "127.0.0.1"
+
+
+@attrs.frozen
+class Address:
+    """Where a server listens: at a unix socket, or at a port that only this machine reaches."""
+
+    path: str = ""
+    port: int = 0
+
+    @property
+    def url(self) -> str:
+        """The address, as clients name it."""
+        return f"redis://{LOOPBACK}:{self.port}" if self.port else f"unix://{self.path}"
+
+    @property
+    def options(self) -> list[str]:
+        """What tells the server to listen there, and nowhere else."""
+        if self.port:
+            return ["--port", str(self.port), "--bind", LOOPBACK]
+        return ["--port", "0", "--unixsocket", self.path, "--unixsocketperm", "700"]
+
+    def connect(self) -> socket.socket:
+        """Open a bare connection."""
+        if self.port:
+            return socket.create_connection((LOOPBACK, self.port))
+        opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        opened.connect(self.path)
+        return opened
 
 
 @attrs.frozen
@@ -45,15 +75,15 @@ class Counters:
 class Server:
     """A running server of our own."""
 
-    path: str
+    address: Address
     process: subprocess.Popen[bytes]
     client: redis.Redis
     fsync: str
 
     @property
     def url(self) -> str:
-        """The socket, as clients name it."""
-        return f"unix://{self.path}"
+        """Its address, as clients name it."""
+        return self.address.url
 
     @property
     def version(self) -> str:
@@ -94,7 +124,7 @@ class Server:
 
         It slows the server down, so nothing is timed meanwhile.
         """
-        count = CommandCount(self.path)
+        count = CommandCount(self.address)
         try:
             yield count
         finally:
@@ -104,11 +134,10 @@ class Server:
 class CommandCount:
     """Counts what a MONITOR connection shows, in a thread."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, address: Address) -> None:
         self.sent = 0
         self.in_scripts = 0
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.connect(path)
+        self._socket = address.connect()
         self._socket.sendall(b"MONITOR\r\n")
         self._reader = self._socket.makefile("rb")
         self._reader.readline()
@@ -144,31 +173,44 @@ def _binary(wanted: str | None) -> str:
 
 
 @contextmanager
-def running(binary: str | None = None, fsync: str = "everysec") -> Iterator[Server]:
+def running(
+    binary: str | None = None,
+    fsync: str = "everysec",
+    *,
+    port: int = 0,
+    options: Sequence[str] = (),
+) -> Iterator[Server]:
     """Start a server; kill it and remove its folder at the end.
 
     :param binary: a program to use; the one that Roost would run if not given.
     :param fsync: when the append-only file reaches the disk: no, everysec or always.
+    :param port: where to listen on the loopback interface; at a unix socket if not given.
+    :param options: more of the server's own options.
     """
     program = _binary(binary)
     # A polite end unwinds like Ctrl-C, so that no server and no folder is left behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     folder = Path(tempfile.mkdtemp(prefix="rb-"))
-    path = str(folder / "s")
-    command = [program, "--port", "0", "--unixsocket", path, "--unixsocketperm", "700"]
-    command += ["--dir", str(folder), "--save", "", "--appendonly", "yes", "--appendfsync", fsync]
+    process = None
+    address = Address(port=port) if port else Address(path=str(folder / "s"))
+    client = redis.Redis.from_url(address.url, protocol=2)
+    command = [program, *address.options, *options, "--dir", str(folder)]
+    command += ["--save", "", "--appendonly", "yes", "--appendfsync", fsync]
     # Bytes per step are read from the file's growth: nothing may shrink it meanwhile.
     command += ["--auto-aof-rewrite-percentage", "0", "--maxmemory-policy", "noeviction"]
-    client = redis.Redis(unix_socket_path=path, protocol=2)
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: S603 - our own words
     try:
+        with (folder / "log").open("wb") as log:
+            # In a session of its own, Ctrl-C does not reach it: it ends when nobody uses it.
+            process = subprocess.Popen(  # noqa: S603 - our own words
+                command, stdout=log, stderr=log, start_new_session=True
+            )
         _await_answer(client, process, folder)
-        yield Server(path, process, client, fsync)
+        yield Server(address, process, client, fsync)
     finally:
         client.close()
-        process.kill()
-        process.wait()
+        if process is not None:
+            process.kill()
+            process.wait()
         shutil.rmtree(folder, ignore_errors=True)
 
 

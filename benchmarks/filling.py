@@ -35,9 +35,14 @@ async def add_sleepers(roost: Roost, count: int) -> None:
     await roost.enqueue_many(_requests(count, _LONG), any_engine=True)
 
 
+async def add_ready(roost: Roost, count: int) -> None:
+    """Enqueue work that may begin at once."""
+    await roost.enqueue_many(_requests(count, 0), any_engine=True)
+
+
 async def add_stepped_sleepers(roost: Roost, count: int) -> None:
     """Enqueue work and take it through one step each, to sleep for a day with a snapshot."""
-    await roost.enqueue_many(_requests(count, 0), any_engine=True)
+    await add_ready(roost, count)
     left = count
     while left:
         claims = await _claim(roost, min(left, 100))
@@ -97,14 +102,11 @@ async def script_costs(roost: Roost, server: Server) -> Costs:
         for claim in found:
             await _commit(roost, claim, then, 250)
 
-    async def enqueued() -> None:
-        await roost.enqueue_many(_requests(_CALLS, 0), any_engine=True)
-
-    enqueue, _ = await cost_of(enqueued())
+    enqueue, _ = await cost_of(add_ready(roost, _CALLS))
     claim, found = await cost_of(claims())
     going_on, _ = await cost_of(commits(found, Then.CONTINUE))
     found = [attrs.evolve(one, version=one.version + 1) for one in found]
     finish, _ = await cost_of(commits(found, Then.FINISH))
-    await enqueued()
+    await add_ready(roost, _CALLS)
     sleep, _ = await cost_of(commits(await claims(), Then.SLEEP))
     return Costs(enqueue, claim, going_on, sleep, finish)

@@ -65,5 +65,6 @@ def rows() -> Sequence[Row]:
 def row(key: str) -> Row:
     """Return the row, or the probe, of this name."""
     from benchmarks.probes import PROBES
+    from benchmarks.serving import SERVE
 
-    return next(one for one in (*rows(), *PROBES) if one.key == key)
+    return next(one for one in (*rows(), *PROBES, SERVE) if one.key == key)

@@ -1,0 +1,95 @@
+"""How figures are shown: what a column is called, and how a number is written."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from rich.table import Table
+
+#: What a field of the JSON is called in a table; others are shown by their own name.
+HEADS: Final = {
+    "title": "",
+    "rate": "a second",
+    "rate_spread": "spread",
+    "of_limit": "of limit",
+    "of_saq": "of SAQ",
+    "of_one": "of one",
+    "client_cpu_us": "client µs",
+    "server_cpu_us": "server µs",
+    "commands_sent": "sent",
+    "commands_in_scripts": "in scripts",
+    "aof_bytes": "AOF bytes",
+    "script_us": "µs a call",
+    "script_calls": "calls a step",
+    "server_share": "server busy",
+    "client_shares": "workers busy",
+    "server_shares": "nodes busy",
+    "machine_share": "machine busy",
+    "cores_used": "cores used",
+    "cores_of_others": "by others",
+    "server_ceiling": "ceiling by server",
+    "cores_ceiling": "ceiling by cores",
+    "queue_rates": "each queue, a second",
+    "what": "budget",
+    "is_met": "kept",
+}
+#: Fields that are written as percentages.
+_SHARES: Final = frozenset(
+    {"rate_spread", "server_share", "server_shares", "client_shares", "machine_share", "margin"}
+)
+#: How many figures stand side by side in one cell.
+_SIDE_BY_SIDE: Final = 3
+
+
+def head(name: str) -> str:
+    """Return a column's title."""
+    return HEADS.get(name, name.replace("_", " "))
+
+
+def rounded(value: Any, digits: int = 4) -> Any:
+    """Return figures with so many digits that matter; what is no number becomes None."""
+    if isinstance(value, Mapping):
+        return {key: rounded(one, digits) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [rounded(one, digits) for one in value]
+    if not isinstance(value, float):
+        return value
+    if not math.isfinite(value):
+        return None
+    if value == 0:
+        return 0
+    places = digits - 1 - math.floor(math.log10(abs(value)))
+    return round(value, places) if places > 0 else round(value)
+
+
+def cell(name: str, value: Any) -> str:
+    """Return a figure as text; a few stand side by side, of many the lowest and the highest."""
+    if isinstance(value, list | tuple):
+        if len(value) > _SIDE_BY_SIDE:
+            return f"{cell(name, min(value))} to {cell(name, max(value))}"
+        return " / ".join(cell(name, one) for one in value)
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str):
+        return value
+    if name in _SHARES:
+        return f"{value:.0%}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    places = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
+    return f"{value:,.{places}f}"
+
+
+def table(title: str, rows: Sequence[Mapping[str, Any]], without: Sequence[str] = ()) -> Table:
+    """Return rows of figures as a table for people."""
+    names = [name for name in rows[0] if name not in without]
+    made = Table(title=title, title_justify="left")
+    for name in names:
+        made.add_column(head(name), justify="left" if isinstance(rows[0][name], str) else "right")
+    for row in rows:
+        made.add_row(*(cell(name, row[name]) for name in names))
+    return made

@@ -1,0 +1,147 @@
+"""``python -m benchmarks.workers``: several worker processes on one queue of one server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import tempfile
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import click
+from rich.console import Console
+
+from benchmarks import cells, serving
+from benchmarks import server as server_module
+from benchmarks.harness import middle, spread
+from benchmarks.server import Server
+from benchmarks.table import surroundings, wide_console
+
+#: How work goes on after a step: by its name, how many steps one claim may run.
+_MODES: Final = {"chained": 50, "through the queue": 1}
+#: A guess of one worker's steps a second, so that a sample lasts about as long as asked.
+_RATES: Final = {"chained": 6_000, "through the queue": 3_500}
+#: More workers than this hardly bring more, so they get no more work.
+_USEFUL: Final = 4
+
+
+def sample(server: Server, folder: str, mode: str, workers: int, seconds: float) -> serving.Run:
+    """Run so many workers on a cleared server.
+
+    :raises RuntimeError: some work was not done.
+    """
+    server.clear()
+    jobs = [
+        serving.serve_job(
+            server, folder, queue="bench", warm_queue=f"warm-{number}", slice_steps=_MODES[mode]
+        )
+        for number in range(workers)
+    ]
+    items = int(_RATES[mode] * seconds * min(workers, _USEFUL) / jobs[0].steps)
+    # Each worker holds as many as it has lanes when the clock starts, and needs more to go on.
+    items = max(items, workers * jobs[0].lanes * 3)
+    asyncio.run(serving.fill(jobs[0], items))
+    run = serving.run_together(jobs, [server])
+    asyncio.run(serving.check_done(jobs[0], items))
+    return run
+
+
+def row(mode: str, workers: int, runs: Sequence[serving.Run], one: float) -> dict[str, Any]:
+    """Return the figures of one number of workers: medians over the rounds.
+
+    :param one: steps a second of one worker.
+    """
+    rates = [run.rate for run in runs]
+    client = middle([run.client_cpu_us for run in runs])
+    server = middle([run.server_cpu_us for run in runs])
+    spent = [run.servers[0] for run in runs]
+    return {
+        "mode": mode,
+        "workers": workers,
+        "rate": middle(rates),
+        "rate_spread": spread(rates),
+        "of_one": middle(rates) / one,
+        "client_cpu_us": client,
+        "server_cpu_us": server,
+        "script_us": middle([one.script_us / max(1, one.script_calls) for one in spent]),
+        "script_calls": middle([run.servers[0].script_calls / sum(run.steps) for run in runs]),
+        "server_share": middle([run.servers[0].cpu / run.seconds for run in runs]),
+        "cores_used": middle([run.cores_used for run in runs]),
+        "cores_of_others": middle([run.others for run in runs]),
+        "server_ceiling": 1e6 / server,
+        "cores_ceiling": (os.cpu_count() or 1) * 1e6 / (client + server),
+    }
+
+
+def measure(
+    server: Server, folder: str, counts: Sequence[int], rounds: int, seconds: float, notes: Console
+) -> list[dict[str, Any]]:
+    """Measure all numbers of workers in turn, in each round."""
+    found: dict[tuple[str, int], list[serving.Run]] = defaultdict(list)
+    for number in range(rounds):
+        for mode in _MODES:
+            for workers in counts:
+                notes.print(f"round {number + 1} of {rounds}: {mode}, {workers} workers")
+                found[mode, workers].append(sample(server, folder, mode, workers, seconds))
+    rows = []
+    for mode in _MODES:
+        # Without a sample of one worker, each of the fewest stands for one.
+        one = middle([run.rate for run in found[mode, counts[0]]]) / counts[0]
+        rows += [row(mode, workers, found[mode, workers], one) for workers in counts]
+    return rows
+
+
+def show(console: Console, around: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print a table for each mode, and how to read it."""
+    for mode in _MODES:
+        shown = [one for one in rows if one["mode"] == mode]
+        console.print(cells.table(f"steps, {mode}", shown, without=("mode",)))
+    console.print(
+        f"{around['cores']} cores. The server runs commands in one thread: its ceiling is 1 s by "
+        "the server's CPU for a step.\nThe cores' ceiling is all of them by the CPU of client and "
+        f"server. The lower one binds.\n{around['server']}; load at the start {around['load'][0]}",
+        style="dim",
+        soft_wrap=True,
+    )
+
+
+@click.command()
+@click.option("--quick", is_flag=True, help="1 to 3 workers, two short rounds.")
+@click.option("--workers", default="1,2,3,4", show_default=True, help="Numbers of processes.")
+@click.option("--rounds", type=click.IntRange(1), default=3, show_default=True)
+@click.option("--seconds", type=float, default=1.5, show_default=True, help="Of one sample.")
+@click.option("--fsync", type=click.Choice(["no", "everysec", "always"]), default="everysec")
+@click.option("--server", help="The server program; the one that Roost runs if not given.")
+@click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path))
+def main(
+    *,
+    quick: bool,
+    workers: str,
+    rounds: int,
+    seconds: float,
+    fsync: str,
+    server: str | None,
+    json_path: Path | None,
+) -> None:
+    """Measure how steps a second grow with worker processes, and what ends the growth."""
+    notes = Console(stderr=True, highlight=False)
+    if quick:
+        workers, rounds, seconds = "1,2,3", 2, min(seconds, 0.5)
+    counts = sorted(int(one) for one in workers.split(","))
+    with (
+        tempfile.TemporaryDirectory(prefix="rb-") as folder,
+        server_module.running(server, fsync) as running,
+    ):
+        around = surroundings(running.version)
+        rows = measure(running, folder, counts, rounds, seconds, notes)
+    show(wide_console(), around, rows)
+    if json_path is not None:
+        report = {**around, "fsync": fsync, "rounds": rounds, "workers": rows}
+        json_path.write_text(json.dumps(cells.rounded(report), indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

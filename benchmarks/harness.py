@@ -177,12 +177,12 @@ def child(job: Job) -> Iterator[Child]:
     started = Child(job, Path(job.folder) / "children.log")
     try:
         yield started
+        started.end()
     except BaseException:
         # Nobody waits for its work any more.
         started.process.terminate()
-        raise
-    finally:
         started.end()
+        raise
 
 
 def measure(server: Server, job: Job) -> Sample:

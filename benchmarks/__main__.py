@@ -69,21 +69,21 @@ def main(
         around = surroundings(running.version)
         lines, failed = sample(plan, running, folder, notes.print)
     show(console, around, lines)
+    report = {
+        **around,
+        "fsync": fsync,
+        "rounds": rounds,
+        "skipped": [row.key for row in absent],
+        "failed": failed,
+        "rows": [attrs.asdict(line) for line in lines],
+    }
     if json_path is not None:
-        report = {
-            **around,
-            "fsync": fsync,
-            "rounds": rounds,
-            "skipped": [row.key for row in absent],
-            "failed": failed,
-            "rows": [attrs.asdict(line) for line in lines],
-        }
         json_path.write_text(json.dumps(report, indent=2) + "\n")
     if plot is not None:
         from benchmarks.plot import draw
 
         try:
-            draw(lines, plot)
+            draw("steps", report, plot)
         except ImportError:
             notes.print("no plot: matplotlib is not installed")
 

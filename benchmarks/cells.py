@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -45,7 +46,11 @@ _SIDE_BY_SIDE: Final = 3
 
 def head(name: str) -> str:
     """Return a column's title."""
-    return HEADS.get(name, name.replace("_", " "))
+    if name in HEADS:
+        return HEADS[name]
+    # Modules keep their names.
+    words = re.sub(r"(roost_[\w.]*)|_", lambda found: found[1] or " ", name)
+    return re.sub(r"\bus\b", "µs", words)
 
 
 def rounded(value: Any, digits: int = 4) -> Any:

@@ -135,13 +135,14 @@ def _budgets(_name: str, rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     lines = []
     for row in rows:
         sign = "≥" if row["is_floor"] else "<" if row["is_strict"] else "≤"
-        margin = (row["measured"] - row["budget"]) / row["budget"]
+        margin = (row["measured"] - row["budget"]) / row["budget"] * (1 if row["is_floor"] else -1)
         lines.append(
             [
                 row["what"],
-                f"{cells.cell('', row['measured'])} {row['unit']}",
-                f"{sign} {row['budget']:g} {row['unit']}",
-                f"{margin if row['is_floor'] else -margin:+.0%}",
+                f"{cells.cell('', row['measured'])} {row['unit']}".strip(),
+                f"{sign} {row['budget']:g} {row['unit']}".strip(),
+                # Adding 0 makes +0% of -0%.
+                f"{margin + 0:+.0%}",
                 "kept" if row["is_met"] else "**missed**",
             ]
         )

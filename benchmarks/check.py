@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import attrs
 import click
-from rich.console import Console
 from rich.table import Table
 
 from benchmarks import filling
-from benchmarks import server as server_module
-from benchmarks.harness import Job, child, count_commands, environment, measure, middle
+from benchmarks import idle as idle_module
+from benchmarks.bench import Bench, opened, options, write_json
+from benchmarks.harness import Job, child, count_commands, measure
 from benchmarks.rows import row
 from benchmarks.rows.roost import Engine as BenchEngine
 from benchmarks.rows.roost import plugins_with, settings_of
 from benchmarks.sampling import Plan, sample
-from benchmarks.server import Server
-from benchmarks.table import surroundings, wide_console
+from benchmarks.table import wide_console
 from roost_core import Roost
 
 _LEASE_TTL: Final = 1.0
@@ -55,20 +51,6 @@ class Result:
         """The distance to the budget, as a share of it."""
         share = (self.measured - self.budget) / self.budget
         return share if self.is_floor else -share
-
-
-@attrs.frozen
-class Bench:
-    """What each check is given."""
-
-    server: Server
-    folder: str
-    is_quick: bool
-    say: Callable[[str], None]
-
-    def job(self, key: str, items: int, **fields: object) -> Job:
-        """Return a job on this server."""
-        return Job(row=key, url=self.server.url, folder=self.folder, items=items, **fields)  # type: ignore[arg-type]
 
 
 def throughput(bench: Bench) -> Iterator[Result]:
@@ -121,10 +103,8 @@ def round_trips(bench: Bench) -> Iterator[Result]:
 
 def idle(bench: Bench) -> Iterator[Result]:
     """Count an idle worker's commands, renewals and announcements included."""
-    seconds = 11.0 if bench.is_quick else 21.0
-    job = bench.job("idle", 1, extra={"seconds": seconds})
-    per_step, _ = count_commands(bench.server, job)
-    yield Result("commands of an idle worker", per_step / seconds, 2, "/s")
+    sent = idle_module.commands(bench)["sent"]
+    yield Result("commands of an idle worker", sent, 2, "/s")
 
 
 def wake_up(bench: Bench) -> Iterator[Result]:
@@ -177,38 +157,9 @@ def _await_lines(path: Path, count: int) -> str:
 
 
 def status(bench: Bench) -> Iterator[Result]:
-    """`roost status`, process start included: embedded server up, bytecode compiled.
-
-    Bytecode goes to a folder of this run, so that nothing is written beside the
-    sources, and an installation without any is measured alike.
-    """
-    from roost_plugins.redis_saq import embedded
-
-    home = Path(bench.folder) / "home"
-    words = {key: value for key, value in environment().items() if not key.startswith("PYTHON")}
-    words |= {"ROOST_HOME": str(home), "PYTHONPYCACHEPREFIX": f"{bench.folder}/bytecode"}
-    script = Path(sys.executable).with_name("roost")
-    command = [str(script)] if script.exists() else [sys.executable, "-m", "roost_core.cli"]
-
-    def run(*arguments: str) -> tuple[str, float]:
-        began = time.perf_counter()
-        done = subprocess.run(  # noqa: S603 - our own words
-            [*command, *arguments],
-            env=words,
-            cwd=bench.folder,
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-        return done.stdout.strip(), time.perf_counter() - began
-
-    try:
-        work_id, _ = run("enqueue", "--engine", "bench", "--payload", "{}", "--any-engine")
-        run("status", work_id)
-        took = [run("status", work_id)[1] for _ in range(10)]
-    finally:
-        embedded.stop(home)
-    yield Result("`roost status`, median of 10", middle(took) * 1000, 250, "ms")
+    """`roost status`, process start included: embedded server up, bytecode compiled."""
+    found = idle_module.status(bench)["roost status"]
+    yield Result("`roost status`, median", found, 250, "ms")
 
 
 def memory(bench: Bench) -> Iterator[Result]:
@@ -230,31 +181,21 @@ CHECKS: Final = (throughput, round_trips, idle, wake_up, recovery, status, memor
 
 
 @click.command()
-@click.option("--quick", is_flag=True, help="Fewer and shorter samples.")
 @click.option("--only", help=f"Some of: {', '.join(one.__name__ for one in CHECKS)}.")
-@click.option("--fsync", type=click.Choice(["no", "everysec", "always"]), default="everysec")
-@click.option("--server", help="The server program; the one that Roost runs if not given.")
-@click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path))
+@options
 def main(
     *, quick: bool, only: str | None, fsync: str, server: str | None, json_path: Path | None
 ) -> None:
     """Measure every budget; exit with 1 if one is missed."""
-    notes = Console(stderr=True, highlight=False)
     results: list[Result] = []
-    with (
-        tempfile.TemporaryDirectory(prefix="rb-") as folder,
-        server_module.running(server, fsync) as running,
-    ):
-        around = surroundings(running.version)
-        bench = Bench(running, folder, quick, notes.print)
+    with opened(is_quick=quick, fsync=fsync, server=server) as (bench, around):
         for check in CHECKS:
             if only is None or check.__name__ in only.split(","):
-                notes.print(f"{check.__name__} …")
+                bench.say(f"{check.__name__} …")
                 results += check(bench)
     _show(results, around["load"][0])
-    if json_path is not None:
-        rows = [{**attrs.asdict(one), "is_met": one.is_met} for one in results]
-        json_path.write_text(json.dumps({**around, "budgets": rows}, indent=2) + "\n")
+    rows = [{**attrs.asdict(one), "is_met": one.is_met} for one in results]
+    write_json(json_path, {**around, "budgets": rows})
     sys.exit(0 if all(one.is_met for one in results) else 1)
 
 

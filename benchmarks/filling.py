@@ -18,6 +18,9 @@ from roost_core.client import EnqueueRequest
 _LONG = 86_400.0
 #: Calls of each script that a cost is the mean of.
 _CALLS = 400
+#: When a backlog comes back, and the claims that are timed then. Seconds, number.
+_SOON = 3.0
+_BACKLOG_CLAIMS = 5
 _ENGINE = Engine.engine_id
 
 
@@ -50,8 +53,10 @@ async def add_stepped_sleepers(roost: Roost, count: int) -> None:
         left -= len(claims)
 
 
-async def _claim(roost: Roost, limit: int) -> tuple[Claim, ...]:
-    request = ClaimRequest(worker_id="filler", engines=(_ENGINE,), limit=limit, lease_ttl_ms=60_000)
+async def _claim(roost: Roost, limit: int, ttl_ms: float = 60_000) -> tuple[Claim, ...]:
+    request = ClaimRequest(
+        worker_id="filler", engines=(_ENGINE,), limit=limit, lease_ttl_ms=round(ttl_ms)
+    )
     return (await roost.backend.claim(request)).claims
 
 
@@ -110,3 +115,28 @@ async def script_costs(roost: Roost, server: Server) -> Costs:
     await add_ready(roost, _CALLS)
     sleep, _ = await cost_of(commits(await claims(), Then.SLEEP))
     return Costs(enqueue, claim, going_on, sleep, finish)
+
+
+async def backlog_claims(
+    roost: Roost, server: Server, count: int, *, is_expired: bool
+) -> list[float]:
+    """Claim while very much comes back at once, and return the server's ms for each claim.
+
+    The first claims work the backlog off, in portions that the backend chooses.
+
+    :param is_expired: what comes back are expired leases; else work that has become due.
+    """
+    if is_expired:
+        await roost.enqueue_many(_requests(count, 0), any_engine=True)
+        for _ in range(0, count, 100):
+            await _claim(roost, 100, _SOON * 1000)
+    else:
+        requests = (EnqueueRequest(engine=_ENGINE, delay_seconds=_SOON) for _ in range(count))
+        await roost.enqueue_many(requests, any_engine=True)
+    await asyncio.sleep(_SOON * 1.2)
+    found = []
+    for _ in range(_BACKLOG_CLAIMS):
+        before = server.counters()
+        await _claim(roost, 10)
+        found.append((server.counters() - before).script_us / 1000)
+    return found

@@ -11,6 +11,7 @@ from pathlib import Path
 from benchmarks.harness import Clock, Job, percentile
 from benchmarks.rows import Row
 from benchmarks.rows.roost import plugins_with, settings_of, until_idle
+from benchmarks.storming import serve as serve_storm
 from roost_core import Roost, Snapshot, WorkItem, hookimpl
 from roost_core.client import EnqueueRequest
 from roost_core.worker import Worker
@@ -133,4 +134,5 @@ PROBES = (
     Row("wake", "wake-ups", lambda job, clock: asyncio.run(_wake(job, clock)), "", 1),
     Row("hold", "held steps", lambda job, clock: asyncio.run(_hold(job, clock)), "", 1),
     Row("idle", "an idle worker", lambda job, clock: asyncio.run(_idle(job, clock)), "", 1),
+    Row("storm", "a storm", lambda job, clock: asyncio.run(serve_storm(job, clock)), "", 1),
 )

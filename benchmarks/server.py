@@ -20,6 +20,8 @@ import redis
 
 #: Only a broken server takes so long to answer. Seconds.
 _START_TIMEOUT: Final = 20.0
+#: Slow commands that are remembered.
+_SLOW_AT_MOST: Final = 10_000
 #: The only interface that a benchmark's server listens at.
 LOOPBACK: Final = "127.0.0.1"
 
@@ -117,6 +119,16 @@ class Server:
             if time.monotonic() > deadline:
                 raise RuntimeError("the append-only file was not rewritten in time")
             time.sleep(0.01)
+
+    def log_slow(self, over_us: int) -> None:
+        """Begin to note commands that take longer."""
+        self.client.config_set("slowlog-log-slower-than", over_us)
+        self.client.config_set("slowlog-max-len", _SLOW_AT_MOST)
+        self.client.slowlog_reset()
+
+    def slow(self) -> list[int]:
+        """Return the microseconds of each command that was slow since :meth:`log_slow`."""
+        return [one["duration"] for one in self.client.slowlog_get(_SLOW_AT_MOST)]
 
     @contextmanager
     def commands(self) -> Iterator[CommandCount]:

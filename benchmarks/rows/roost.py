@@ -63,10 +63,11 @@ def settings_of(job: Job, **more: Any) -> Settings:
     return Settings(redis_url=job.url, home=Path(job.folder), **more)
 
 
-def plugins_with(engine: object) -> Plugins:
-    """Return the installed plugins and one more engine."""
+def plugins_with(*engines: Any) -> Plugins:
+    """Return the installed plugins and more engines."""
     plugins = Plugins.load(explicit=(), environment=(), strict=False)
-    plugins.register(engine, "bench")
+    for engine in engines:
+        plugins.register(engine, engine.engine_id)
     return plugins
 
 

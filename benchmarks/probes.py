@@ -8,9 +8,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks.growing import state_of
 from benchmarks.harness import Clock, Job, percentile
 from benchmarks.rows import Row
-from benchmarks.rows.roost import plugins_with, settings_of, until_idle
+from benchmarks.rows.roost import Engine, plugins_with, serve, settings_of, until_idle
 from benchmarks.storming import serve as serve_storm
 from roost_core import Roost, Snapshot, WorkItem, hookimpl
 from roost_core.client import EnqueueRequest
@@ -130,9 +131,16 @@ async def _idle(job: Job, clock: Clock) -> None:
         await running
 
 
+async def _state(job: Job, clock: Clock) -> None:
+    """Store states of a kind, chained."""
+    state = state_of(job.extra["kind"], job.size, job.steps)
+    await serve(job, clock, Engine(job, None, state.at), 50)
+
+
 PROBES = (
     Row("wake", "wake-ups", lambda job, clock: asyncio.run(_wake(job, clock)), "", 1),
     Row("hold", "held steps", lambda job, clock: asyncio.run(_hold(job, clock)), "", 1),
     Row("idle", "an idle worker", lambda job, clock: asyncio.run(_idle(job, clock)), "", 1),
+    Row("state", "large state", lambda job, clock: asyncio.run(_state(job, clock)), "", 1),
     Row("storm", "a storm", lambda job, clock: asyncio.run(serve_storm(job, clock)), "", 1),
 )

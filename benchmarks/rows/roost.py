@@ -7,6 +7,7 @@ times ``step``. A gate holds the first ones back until all is enqueued.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,13 +24,16 @@ _DELAY = 0.005
 
 
 class Engine:
-    """Stores a text of the wanted size at each step."""
+    """Stores a text of the wanted size at each step, or what ``data`` says of a step's number."""
 
     engine_id = "bench"
 
-    def __init__(self, job: Job, delay: float | None) -> None:
+    def __init__(
+        self, job: Job, delay: float | None, data: Callable[[int], Mapping[str, Any]] | None = None
+    ) -> None:
         self._job = job
         self._delay = delay
+        self._data = data or (lambda n: {"n": n, "text": job.text})
         self.gate = asyncio.Event()
         self.all_done = asyncio.Event()
         self.left = 0
@@ -52,7 +56,7 @@ class Engine:
             if self.left == 0:
                 self.all_done.set()
         return snapshot.evolve(
-            data={"n": n, "text": self._job.text},
+            data=self._data(n),
             is_finished=is_last,
             next_step_delay_seconds=None if is_last else self._delay,
         )
@@ -77,8 +81,8 @@ async def until_idle(worker: Worker) -> None:
         await asyncio.sleep(0.0005)
 
 
-async def _main(job: Job, clock: Clock, slice_steps: int, delay: float | None) -> None:
-    engine = Engine(job, delay)
+async def serve(job: Job, clock: Clock, engine: Engine, slice_steps: int) -> None:
+    """Run the job's work with an engine, timed."""
     settings = settings_of(job, slice_steps=slice_steps)
     async with Roost.connect(settings, plugins=plugins_with(engine)) as roost:
         worker = Worker(settings, roost.plugins, roost.backend, roost.store, concurrency=job.lanes)
@@ -109,7 +113,7 @@ async def _main(job: Job, clock: Clock, slice_steps: int, delay: float | None) -
 
 
 def _run(slice_steps: int, delay: float | None, job: Job, clock: Clock) -> None:
-    asyncio.run(_main(job, clock, slice_steps, delay))
+    asyncio.run(serve(job, clock, Engine(job, delay), slice_steps))
 
 
 _DURABILITY = "snapshot, record, event, next place; AOF {fsync}"

@@ -56,8 +56,12 @@ class Processes:
 
     @contextmanager
     def worker(self, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-        """Start ``roost worker``; it is gone afterwards."""
-        with (Path(self.folder) / "workers.log").open("ab") as log:
+        """Start ``roost worker``; it is gone afterwards.
+
+        :raises RuntimeError: it ended by itself, which made something else fail.
+        """
+        path = Path(self.folder) / "workers.log"
+        with path.open("ab") as log:
             process = subprocess.Popen(  # noqa: S603 - our own words
                 [*_roost_command(), "worker", "--quiet", *arguments],
                 env=self._environment(),
@@ -68,6 +72,11 @@ class Processes:
             )
         try:
             yield process
+        except Exception as error:
+            if process.poll() is None:
+                raise
+            text = path.read_text(errors="replace")
+            raise RuntimeError(f"the worker ended early:\n{text[-1500:]}") from error
         finally:
             process.terminate()
             try:
@@ -115,6 +124,11 @@ def memory_of(pid: int | str) -> Memory:
 
 
 def parse_memory(text: str) -> Memory:
-    """Read the text of ``/proc/<pid>/status``."""
+    """Read the text of ``/proc/<pid>/status``.
+
+    :raises RuntimeError: the process has ended.
+    """
     lines = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+    if "VmRSS" not in lines:
+        raise RuntimeError("a process that has ended has no memory")
     return Memory(*(int(lines[name].split()[0]) * 1024.0 for name in ("VmRSS", "VmHWM")))

@@ -5,25 +5,24 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import attrs
 import click
+from rich.console import Console
 from rich.table import Table
 
-from benchmarks import filling
 from benchmarks import idle as idle_module
 from benchmarks import storm as storm_module
-from benchmarks.bench import Bench, opened, options, write_json
-from benchmarks.harness import Job, child, count_commands, measure
+from benchmarks.measuring import filling
+from benchmarks.measuring.bench import Bench, Options, options
+from benchmarks.measuring.harness import child, count_commands, measure
+from benchmarks.measuring.sampling import Plan, sample
 from benchmarks.rows import row
-from benchmarks.rows.roost import Engine as BenchEngine
-from benchmarks.rows.roost import plugins_with, settings_of
-from benchmarks.sampling import Plan, sample
-from benchmarks.table import wide_console
-from roost_core import Roost
+from benchmarks.showing import cells
+from benchmarks.showing.table import show_surroundings, wide_console
 
 _LEASE_TTL: Final = 1.0
 _PATIENCE: Final = 30.0
@@ -57,6 +56,19 @@ class Result:
         share = (self.measured - self.budget) / self.budget
         return share if self.is_floor else -share
 
+    @property
+    def asked(self) -> str:
+        """The budget as a comparison; empty if there is none."""
+        if self.budget is None:
+            return ""
+        sign = "≥" if self.is_floor else "<" if self.is_strict else "≤"
+        return f"{sign} {self.budget:g} {self.unit}".strip()
+
+    def as_row(self) -> dict[str, Any]:
+        """Return all that is to say of it."""
+        more = {"asked": self.asked, "margin": self.margin, "is_met": self.is_met}
+        return {**attrs.asdict(self), **more}
+
 
 def throughput(bench: Bench) -> Iterator[Result]:
     """Measure steps a second beside the limit and SAQ's empty jobs."""
@@ -68,7 +80,7 @@ def throughput(bench: Bench) -> Iterator[Result]:
         seconds=0.5 if bench.is_quick else 1.0,
         counted=False,
     )
-    lines, failed = sample(plan, bench.server, bench.folder, bench.say)
+    lines, failed = sample(plan, bench)
     if failed:
         raise RuntimeError(str(failed))
     found = {line.row: line for line in lines}
@@ -83,13 +95,11 @@ def round_trips(bench: Bench) -> Iterator[Result]:
     """Commands that clients send; a step's are the difference between long and short work."""
 
     async def enqueue(count: int) -> float:
-        job = bench.job("roost-chained", 1)
-        plugins = plugins_with(BenchEngine(job, None))
-        async with Roost.connect(settings_of(job), plugins=plugins) as roost:
-            await roost.enqueue("bench")
+        async with bench.connect() as roost:
+            await roost.enqueue("bench", any_engine=True)
             with bench.server.commands() as counted:
                 for _ in range(count):
-                    await roost.enqueue("bench")
+                    await roost.enqueue("bench", any_engine=True)
             return counted.sent / count
 
     bench.server.clear()
@@ -132,7 +142,7 @@ def recovery(bench: Bench) -> Iterator[Result]:
         job = bench.job("hold", 1, lanes=2, extra={"lease_ttl": _LEASE_TTL})
         with child(job) as victim:
             victim.hear()
-            asyncio.run(_enqueue_held(job))
+            asyncio.run(_enqueue_held(bench))
             _await_lines(begun, 1)
             with child(job) as heir:
                 heir.hear()
@@ -146,8 +156,8 @@ def recovery(bench: Bench) -> Iterator[Result]:
     yield Result("recovery beyond the lease TTL, worst", max(took) - _LEASE_TTL, 0.5, "s")
 
 
-async def _enqueue_held(job: Job) -> None:
-    async with Roost.connect(settings_of(job)) as roost:
+async def _enqueue_held(bench: Bench) -> None:
+    async with bench.connect() as roost:
         await roost.enqueue("hold", any_engine=True)
 
 
@@ -167,7 +177,7 @@ def storm(bench: Bench) -> Iterator[Result]:
     cases = [case for case in storm_module.CASES if case.key in ("shared", "apart")]
     found = storm_module.storms(bench, items, cases)
     for case in cases:
-        ratio = found[case.key]["late_p99_ratio"]
+        ratio = found[case.title]["late_p99_ratio"]
         yield Result(f"lateness p99 in a storm, of calm; {case.title}", ratio, None, "x")
     wrong = sum(one["twice"] + one["missing"] for one in found.values())
     yield Result("run twice or missing after a storm", wrong, 0, "", is_strict=False)
@@ -184,7 +194,7 @@ def memory(bench: Bench) -> Iterator[Result]:
     count = 10_000 if bench.is_quick else 100_000
 
     async def fill() -> float:
-        async with Roost.connect(settings_of(bench.job("", 1))) as roost:
+        async with bench.connect() as roost:
             before = bench.server.counters()
             await filling.add_stepped_sleepers(roost, count)
             return (bench.server.counters() - before).memory / count
@@ -199,21 +209,31 @@ CHECKS: Final = (throughput, round_trips, idle, wake_up, recovery, storm, status
 
 @click.command()
 @click.option("--only", help=f"Some of: {', '.join(one.__name__ for one in CHECKS)}.")
-@options
-def main(
-    *, quick: bool, only: str | None, fsync: str, server: str | None, json_path: Path | None
-) -> None:
-    """Measure every budget; exit with 1 if one is missed."""
+@options(quick="Fewer and shorter samples.")
+def main(common: Options, *, only: str | None) -> None:
+    """Measure every budget; exit with 1 if one is missed or cannot be measured."""
+    names = {one.__name__ for one in CHECKS}
+    wanted = names if only is None else set(only.split(","))
+    if wanted - names:
+        raise click.BadParameter(f"no {', '.join(wanted - names)}", param_hint="--only")
     results: list[Result] = []
-    with opened(is_quick=quick, fsync=fsync, server=server) as (bench, around):
+    failed: dict[str, str] = {}
+    with common.server() as (bench, around):
         for check in CHECKS:
-            if only is None or check.__name__ in only.split(","):
-                bench.say(f"{check.__name__} …")
+            if check.__name__ not in wanted:
+                continue
+            bench.say(f"{check.__name__} …")
+            try:
                 results += check(bench)
-    _show(results, around["load"][0])
-    rows = [{**attrs.asdict(one), "is_met": one.is_met} for one in results]
-    write_json(json_path, {**around, "budgets": rows})
-    sys.exit(0 if all(one.is_met for one in results) else 1)
+            except RuntimeError as error:
+                bench.say(f"{check.__name__}: {error}")
+                failed[check.__name__] = str(error)
+    console = wide_console()
+    _show(console, results)
+    show_surroundings(console, around)
+    rows = [one.as_row() for one in results]
+    common.write({**around, "failed": failed, "budgets": rows})
+    sys.exit(0 if all(one.is_met for one in results) and not failed else 1)
 
 
 def _verdict(one: Result) -> str:
@@ -222,24 +242,21 @@ def _verdict(one: Result) -> str:
     return "kept" if one.is_met else "[bold red]missed[/]"
 
 
-def _show(results: list[Result], load: float) -> None:
+def _show(console: Console, results: Sequence[Result]) -> None:
     table = Table()
     table.add_column("budget")
     for name in ("measured", "asked", "margin"):
         table.add_column(name, justify="right")
     table.add_column("")
     for one in results:
-        sign = "≥" if one.is_floor else "<" if one.is_strict else "≤"
         table.add_row(
             one.what,
-            f"{one.measured:,.2f} {one.unit}",
-            "" if one.budget is None else f"{sign} {one.budget:g} {one.unit}",
-            "" if one.margin is None else f"{one.margin:+.0%}",
+            f"{cells.cell('', one.measured)} {one.unit}".strip(),
+            one.asked,
+            cells.margin(one.margin),
             _verdict(one),
         )
-    console = wide_console()
     console.print(table)
-    console.print(f"load at the start: {load}", style="dim")
 
 
 if __name__ == "__main__":

@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
-import tempfile
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import islice
-from pathlib import Path
 from typing import Any, Final
 
+import attrs
 import click
 from rich.console import Console
 
-from benchmarks import cells, serving
-from benchmarks.harness import middle, spread
-from benchmarks.nodes import Node, cluster
-from benchmarks.table import surroundings, wide_console
+from benchmarks.measuring.bench import Bench, Options, options
+from benchmarks.measuring.figures import middle, spread
+from benchmarks.measuring.nodes import Node
+from benchmarks.probes import serving
+from benchmarks.showing.table import explain, show_surroundings, table, wide_console
 
 #: A guess of one queue's steps a second, so that a sample lasts about as long as asked.
 _RATE: Final = 6_000
 
 
-def sample(nodes: Sequence[Node], folder: str, queues: int, seconds: float) -> serving.Run:
+def sample(bench: Bench, nodes: Sequence[Node], queues: int, seconds: float) -> serving.Run:
     """Run a worker on each of so many queues, which take the nodes in turn.
 
     :raises RuntimeError: work was not done, or not where it was enqueued, or a node
@@ -35,8 +34,7 @@ def sample(nodes: Sequence[Node], folder: str, queues: int, seconds: float) -> s
     homes = [nodes[number % len(nodes)] for number in range(queues)]
     jobs = [
         serving.serve_job(
-            home.server,
-            folder,
+            attrs.evolve(bench, server=home.server),
             queue=next(islice(home.queues("bench"), number, None)),
             warm_queue=next(home.queues("warm")),
         )
@@ -99,19 +97,14 @@ def row(queues: int, runs: Sequence[serving.Run], one: float) -> dict[str, Any]:
 
 
 def measure(
-    nodes: Sequence[Node],
-    folder: str,
-    counts: Sequence[int],
-    rounds: int,
-    seconds: float,
-    notes: Console,
+    bench: Bench, nodes: Sequence[Node], counts: Sequence[int], rounds: int, seconds: float
 ) -> list[dict[str, Any]]:
     """Measure all numbers of queues in turn, in each round."""
     found: dict[int, list[serving.Run]] = defaultdict(list)
     for number in range(rounds):
         for queues in counts:
-            notes.print(f"round {number + 1} of {rounds}: {queues} queues")
-            found[queues].append(sample(nodes, folder, queues, seconds))
+            bench.say(f"round {number + 1} of {rounds}: {queues} queues")
+            found[queues].append(sample(bench, nodes, queues, seconds))
     # Without a sample of one queue, each of the fewest stands for one.
     one = middle([run.rate for run in found[counts[0]]]) / counts[0]
     return [row(queues, found[queues], one) for queues in counts]
@@ -119,53 +112,33 @@ def measure(
 
 def show(console: Console, around: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
     """Print the table, and how to read it."""
-    console.print(cells.table("steps, chained, one worker process for each queue", rows))
-    console.print(
+    console.print(table("steps, chained, one worker process for each queue", rows))
+    explain(
+        console,
         f"{around['cores']} cores for all nodes and workers; at most "
         f"{max(one['machine_share'] for one in rows):.0%} of the machine was busy, other programs "
         "included.\nThe ceiling by server is what the nodes that have queues could do by their own "
         "CPU for a step;\nthat by cores is the rate if workers and nodes had this machine's cores "
         "to themselves and never waited.\nWork done in each queue is what was enqueued in it, and "
-        "no node sent a client away (MOVED, CROSSSLOT).\n"
-        f"{around['server']}, {around['nodes']} primaries; load at the start {around['load'][0]}",
-        style="dim",
-        soft_wrap=True,
+        "no node sent a client away (MOVED, CROSSSLOT).",
     )
+    show_surroundings(console, around)
 
 
 @click.command()
-@click.option("--quick", is_flag=True, help="One short round.")
 @click.option("--queues", default="1,2,3,6", show_default=True, help="Numbers of queues.")
 @click.option("--rounds", type=click.IntRange(1), default=3, show_default=True)
 @click.option("--seconds", type=float, default=1.5, show_default=True, help="Of one sample.")
-@click.option("--fsync", type=click.Choice(["no", "everysec", "always"]), default="everysec")
-@click.option("--server", help="The server program; the one that Roost runs if not given.")
-@click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path))
-def main(
-    *,
-    quick: bool,
-    queues: str,
-    rounds: int,
-    seconds: float,
-    fsync: str,
-    server: str | None,
-    json_path: Path | None,
-) -> None:
+@options(quick="One short round.")
+def main(common: Options, *, queues: str, rounds: int, seconds: float) -> None:
     """Measure how steps a second grow with queues on the nodes of a Redis Cluster."""
-    notes = Console(stderr=True, highlight=False)
-    if quick:
+    if common.is_quick:
         rounds, seconds = 1, min(seconds, 0.5)
     counts = sorted(int(one) for one in queues.split(","))
-    with (
-        tempfile.TemporaryDirectory(prefix="rb-") as folder,
-        cluster(server, fsync) as nodes,
-    ):
-        around = {**surroundings(nodes[0].server.version), "nodes": len(nodes)}
-        rows = measure(nodes, folder, counts, rounds, seconds, notes)
+    with common.cluster() as (bench, nodes, around):
+        rows = measure(bench, nodes, counts, rounds, seconds)
     show(wide_console(), around, rows)
-    if json_path is not None:
-        report = {**around, "fsync": fsync, "rounds": rounds, "cluster": rows}
-        json_path.write_text(json.dumps(cells.rounded(report), indent=2) + "\n")
+    common.write({**around, "rounds": rounds, "cluster": rows})
 
 
 if __name__ == "__main__":

@@ -13,13 +13,14 @@ import attrs
 import click
 from rich.table import Table
 
-from benchmarks.bench import Bench, opened, options, write_json
-from benchmarks.harness import count_commands, measure, middle
-from benchmarks.plugin import SmallEngine
-from benchmarks.processes import Processes, memory_of, parse_memory
-from benchmarks.rows.roost import settings_of
-from benchmarks.table import wide_console
-from roost_core import Roost, State
+from benchmarks.measuring.bench import Bench, Options, options
+from benchmarks.measuring.figures import middle
+from benchmarks.measuring.harness import count_commands, measure
+from benchmarks.measuring.machine import memory_of, parse_memory
+from benchmarks.measuring.processes import Processes
+from benchmarks.probes.plugin import SmallEngine
+from benchmarks.showing.table import show_surroundings, wide_console
+from roost_core import State
 from roost_core.client import EnqueueRequest
 
 #: Modules whose import is timed: what a person's program imports, and what the commands do.
@@ -38,12 +39,12 @@ _STEPS: Final = 10
 #: For a process to settle, and for work to be done. Seconds.
 _SETTLE: Final = 1.0
 _PATIENCE: Final = 120.0
-_PLUGIN: Final = ("--plugin", "benchmarks.plugin:plugin", "--engines", SmallEngine.engine_id)
+_PLUGIN: Final = ("--plugin", "benchmarks.probes.plugin:plugin", "--engines", SmallEngine.engine_id)
 
 
 def commands(bench: Bench) -> dict[str, float]:
     """Count the commands a second that an idle worker sends, renewals included, with MONITOR."""
-    seconds = 11.0 if bench.is_quick else 31.0
+    seconds = 11.0 if bench.is_quick else 21.0
     job = bench.job("idle", 1, extra={"seconds": seconds})
     sent, in_scripts = count_commands(bench.server, job)
     return {"sent": sent / seconds, "in_scripts": in_scripts / seconds}
@@ -51,7 +52,7 @@ def commands(bench: Bench) -> dict[str, float]:
 
 def cpu(bench: Bench) -> dict[str, float]:
     """Return the CPU of an idle worker, and of the server with and without it, in µs a second."""
-    seconds = 6.0 if bench.is_quick else 31.0
+    seconds = 6.0 if bench.is_quick else 21.0
     bench.server.clear()
     before = bench.server.counters()
     time.sleep(seconds)
@@ -132,13 +133,13 @@ def memory(bench: Bench) -> dict[str, dict[str, float]]:
 
 
 async def _until_registered(bench: Bench, pid: int) -> None:
-    async with Roost.connect(settings_of(bench.job("", 1))) as roost, asyncio.timeout(_PATIENCE):
+    async with bench.connect() as roost, asyncio.timeout(_PATIENCE):
         while all(one.pid != pid for one in await roost.workers()):  # noqa: ASYNC110 - no event
             await asyncio.sleep(0.02)
 
 
 async def _work_off(bench: Bench) -> None:
-    async with Roost.connect(settings_of(bench.job("", 1))) as roost, asyncio.timeout(_PATIENCE):
+    async with bench.connect() as roost, asyncio.timeout(_PATIENCE):
         await roost.enqueue_many(_request(_STEPS) for _ in range(_ITEMS))
         while (await roost.counts())[State.DONE] < _ITEMS:  # noqa: ASYNC110 - cheaper than events
             await asyncio.sleep(0.05)
@@ -158,7 +159,7 @@ def start(bench: Bench) -> float:
 async def _first_step(bench: Bench, processes: Processes) -> float:
     """Let work wait for a worker that is just being started."""
     bench.server.clear()
-    async with Roost.connect(settings_of(bench.job("", 1))) as roost:
+    async with bench.connect() as roost:
         await roost.enqueue(SmallEngine.engine_id, {"steps": 1}, any_engine=True)
         (enqueued,) = await roost.events()
         began = time.time()
@@ -187,16 +188,16 @@ def run(bench: Bench) -> dict[str, Any]:
 
 
 @click.command()
-@options
-def main(*, quick: bool, fsync: str, server: str | None, json_path: Path | None) -> None:
+@options(quick="Fewer and shorter samples.")
+def main(common: Options) -> None:
     """Measure an idle worker, imports, `roost status`, memory, and the start of a worker."""
-    with opened(is_quick=quick, fsync=fsync, server=server) as (bench, around):
+    with common.server() as (bench, around):
         found = run(bench)
-    _show(found, around["load"][0])
-    write_json(json_path, {**around, "idle": found})
+    _show(found, around)
+    common.write({**around, "idle": found})
 
 
-def _show(found: dict[str, Any], load: float) -> None:
+def _show(found: Mapping[str, Any], around: Mapping[str, Any]) -> None:
     table = Table()
     table.add_column("")
     table.add_column("measured", justify="right")
@@ -226,7 +227,7 @@ def _show(found: dict[str, Any], load: float) -> None:
         )
     console = wide_console()
     console.print(table)
-    console.print(f"load at the start: {load}", style="dim")
+    show_surroundings(console, around)
 
 
 if __name__ == "__main__":

@@ -8,24 +8,26 @@ pictures beside them.
 from __future__ import annotations
 
 import json
-import signal
+import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import click
 
-from benchmarks import cells, markdown
-from benchmarks.harness import ROOT, environment
+from benchmarks.measuring.processes import ROOT, await_end, environment, unwind_when_told
+from benchmarks.showing import markdown
 
-#: The benchmarks by name: the module, and what it is told when all is to be measured.
+#: The benchmarks by name: the module, and what it is told when all is to be measured. Fewer
+#: rounds where there are many samples, so that all of it takes about 20 minutes.
 BENCHMARKS: Final = {
-    "steps": ("benchmarks", ()),
-    "budgets": ("benchmarks.check", ()),
-    "scale": ("benchmarks.scale", ("--full",)),
+    "steps": ("benchmarks", ("--rounds", "3")),
+    "check": ("benchmarks.check", ()),
+    "scale": ("benchmarks.scale", ("--full", "--rounds", "2")),
     "workers": ("benchmarks.workers", ()),
     "cluster": ("benchmarks.cluster", ()),
     "storm": ("benchmarks.storm", ()),
@@ -49,9 +51,7 @@ def measure(name: str, folder: Path, *, is_quick: bool) -> str | None:
         code = _run(command)
         if not found.exists():
             return f"{name}: ended with {code} and without figures"
-        figures = json.loads(found.read_text())
-    text = json.dumps(cells.rounded(figures), indent=1, ensure_ascii=False, allow_nan=False)
-    (folder / f"{name}.json").write_text(text + "\n")
+        shutil.copyfile(found, folder / f"{name}.json")
     return f"{name}: ended with {code}" if code else None
 
 
@@ -64,17 +64,13 @@ def _run(command: Sequence[str]) -> int:
         return process.wait()
     except BaseException:
         process.terminate()
-        try:
-            process.wait(_GRACE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        await_end(process, _GRACE)
         raise
 
 
 def render(name: str, folder: Path) -> None:
     """Write the table, and the picture if there is one, from the figures that were kept."""
-    from benchmarks import plot
+    from benchmarks.showing import plot
 
     figures = json.loads((folder / f"{name}.json").read_text())
     (folder / f"{name}.md").write_text(markdown.render(figures))
@@ -103,20 +99,37 @@ def main(*, quick: bool, only: str | None, is_render: bool, out: Path) -> None:
     names = list(BENCHMARKS) if only is None else only.split(",")
     if unknown := [name for name in names if name not in BENCHMARKS]:
         raise click.BadParameter(f"there is no {', '.join(unknown)}", param_hint="--only")
-    # A polite end unwinds like Ctrl-C, so that the benchmark that runs is ended, too.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    # The benchmark that runs is ended, too.
+    unwind_when_told()
     out.mkdir(parents=True, exist_ok=True)
-    failures = []
+    failures: list[str] = []
     if not is_render:
+        began = time.monotonic()
         for name in names:
             click.secho(f"== {name}", err=True, bold=True)
-            failures.append(measure(name, out, is_quick=quick))
+            failures += filter(None, [_timed(name, out, is_quick=quick)])
+        click.echo(f"all: {_duration(time.monotonic() - began)}", err=True)
     for name in names:
-        if (out / f"{name}.json").exists():
+        try:
             render(name, out)
-    for failure in filter(None, failures):
+        except FileNotFoundError:
+            failures.append(f"{name}: there are no figures")
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            failures.append(f"{name}: its figures cannot be rendered: {error!r}")
+    for failure in failures:
         click.echo(failure, err=True)
-    sys.exit(1 if any(failures) else 0)
+    sys.exit(1 if failures else 0)
+
+
+def _timed(name: str, folder: Path, *, is_quick: bool) -> str | None:
+    began = time.monotonic()
+    failure = measure(name, folder, is_quick=is_quick)
+    click.echo(f"{name}: {_duration(time.monotonic() - began)}", err=True)
+    return failure
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
 
 
 if __name__ == "__main__":

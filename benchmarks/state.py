@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 import attrs
@@ -12,11 +11,12 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.bench import Bench, opened, options, write_json
-from benchmarks.encodings import candidates, cost, json_cost, snapshots
-from benchmarks.growing import KINDS, state_of
-from benchmarks.harness import Job, Sample, measure, middle
-from benchmarks.table import wide_console
+from benchmarks.measuring.bench import Bench, Options, options
+from benchmarks.measuring.figures import middle
+from benchmarks.measuring.harness import Job, Sample, measure
+from benchmarks.probes.encodings import candidates, cost, json_cost, snapshots
+from benchmarks.probes.states import KINDS, state_of
+from benchmarks.showing.table import explain, show_surroundings, wide_console
 
 #: Bytes of a snapshot's data.
 _SIZES: Final = (300, 10_000, 100_000, 1_000_000)
@@ -26,7 +26,7 @@ _STEPS: Final = 10
 _MOST_STEPS: Final = 2_000
 _BYTES: Final = 60_000_000
 _QUICK_BYTES: Final = 15_000_000
-_ROUNDS: Final = 5
+_ROUNDS: Final = 3
 #: Consecutive snapshots that the encodings are measured with.
 _CONSECUTIVE: Final = 5
 
@@ -120,18 +120,18 @@ def run(bench: Bench) -> dict[str, Any]:
 
 
 @click.command()
-@options
-def main(*, quick: bool, fsync: str, server: str | None, json_path: Path | None) -> None:
+@options(quick="One round of short samples.")
+def main(common: Options) -> None:
     """Measure chained steps with states of 0.3 KB to 1 MB, and candidates for sending less."""
-    with opened(is_quick=quick, fsync=fsync, server=server) as (bench, around):
+    with common.server() as (bench, around):
         found = run(bench)
     console = wide_console()
     console.print(_cost_table(found["costs"]))
     for size in _SIZES:
         console.print(_encoding_table(size, found["encodings"]))
     _explain(console, found["server_us_per_byte"])
-    console.print(f"load at the start: {around['load'][0]}", style="dim")
-    write_json(json_path, {**around, "state": found})
+    show_surroundings(console, around)
+    common.write({**around, "state": found})
 
 
 def _cost_table(found: Sequence[Mapping[str, Any]]) -> Table:
@@ -177,12 +177,11 @@ def _encoding_table(size: int, found: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _explain(console: Console, us_per_byte: float) -> None:
-    console.print(
+    explain(
+        console,
         f"server, measured: {us_per_byte * 1000:.2f} µs a KB of state. client/server: µs of the "
         "client for encoding and decoding, for each µs that the server is spared; below 1 it "
         "takes less than it gives. Candidates come on top of the JSON's cost in each first line.",
-        style="dim",
-        soft_wrap=True,
     )
 
 

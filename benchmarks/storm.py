@@ -9,7 +9,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final
 
 import attrs
@@ -17,11 +16,12 @@ import click
 from rich.table import Table
 
 import roost_core
-from benchmarks import filling
-from benchmarks.bench import Bench, opened, options, write_json
-from benchmarks.harness import child, middle, percentile
-from benchmarks.storming import LEASE_TTL, VICTIM_VERSIONS, Bystander, Victim, storm_settings
-from benchmarks.table import wide_console
+from benchmarks.measuring import filling
+from benchmarks.measuring.bench import Bench, Options, options
+from benchmarks.measuring.figures import middle, percentile
+from benchmarks.measuring.harness import child
+from benchmarks.probes.storming import LEASE_TTL, SETTINGS, VICTIM_VERSIONS, Bystander, Victim
+from benchmarks.showing.table import explain, show_surroundings, wide_console
 from roost_core import Roost, State, codec
 from roost_core.backend import Beat, ClaimRequest
 from roost_core.client import EnqueueRequest
@@ -84,31 +84,26 @@ class Times:
     slow_us: Sequence[int]
 
 
-def run(bench: Bench, count: int | None = None) -> dict[str, Any]:
-    """Measure all of it; the result is plain JSON."""
-    items = count or (1_000 if bench.is_quick else 10_000)
-    return {"cases": storms(bench, items), "claim_ms": asyncio.run(_claims(bench))}
-
-
 def storms(bench: Bench, items: int, cases: Iterable[Case] = CASES) -> dict[str, dict[str, Any]]:
-    """Measure a storm of so many work items for each case, by the case's key."""
+    """Measure a storm of so many work items for each case, by the case's title."""
     found = {}
     for case in cases:
         bench.say(f"{items:,} work items come back: {case.title} …")
-        found[case.key] = _storm(bench, case, items)
+        found[case.title] = _storm(bench, case, items)
     return found
 
 
-async def _claims(bench: Bench) -> dict[str, list[float]]:
+async def _claims(bench: Bench) -> dict[str, dict[str, float]]:
     """Return for how long single claims hold the server while very much comes back at once."""
     found = {}
     for name, is_expired in (("recovering", True), ("promoting", False)):
         bench.say(f"claims, {name} …")
         bench.server.clear()
-        async with Roost.connect(storm_settings(bench.job("", 1))) as roost:
-            found[name] = await filling.backlog_claims(
+        async with bench.connect(**SETTINGS) as roost:
+            took = await filling.backlog_claims(
                 roost, bench.server, _BACKLOG, is_expired=is_expired
             )
+        found[name] = {"median": middle(took), "longest": max(took)}
     return found
 
 
@@ -145,7 +140,7 @@ def _storm(bench: Bench, case: Case, count: int) -> dict[str, Any]:
 
 async def _die(bench: Bench, count: int) -> tuple[list[Dead], str]:
     """Enqueue victims and lease them all; return who holds them, and the last event's id."""
-    async with Roost.connect(storm_settings(bench.job("", 1))) as roost:
+    async with bench.connect(**SETTINGS) as roost:
         requests = (EnqueueRequest(engine=Victim.engine_id) for _ in range(count))
         await roost.enqueue_many(requests, any_engine=True)
         dead: list[Dead] = []
@@ -167,7 +162,7 @@ async def _die(bench: Bench, count: int) -> tuple[list[Dead], str]:
 async def _watch(bench: Bench, dead: Sequence[Dead], count: int) -> Times:
     """Let the dead renew their leases a last time, and wait until others have done their work."""
     ttl_ms = round(LEASE_TTL * 1000)
-    async with Roost.connect(storm_settings(bench.job("", 1))) as roost:
+    async with bench.connect(**SETTINGS) as roost:
         before = await roost.backend.now_ms()
         await asyncio.to_thread(_renew, roost, dead, ttl_ms)
         after = await roost.backend.now_ms()
@@ -208,7 +203,7 @@ def _renew(roost: Roost, dead: Sequence[Dead], ttl_ms: int) -> None:
 async def _look(bench: Bench, after: str, count: int) -> tuple[list[Event], dict[str, int]]:
     """Return the victims' events since, and the versions of those that are done."""
     events: list[Event] = []
-    async with Roost.connect(storm_settings(bench.job("", 1))) as roost:
+    async with bench.connect(**SETTINGS) as roost:
         while page := await roost.events(after=after, limit=_PAGE):
             after = page[-1].event_id
             events += (event for event in page if event.engine == Victim.engine_id)
@@ -267,7 +262,7 @@ def _figures(
         "expiry_spread_ms": 1000 * (times.last_expiry - times.first_expiry),
         "calm": calm,
         "storm": storm,
-        "late_p99_ratio": storm["late_p99"] / max(calm["late_p99"], 1.0),
+        "late_p99_ratio": storm["late_p99_ms"] / max(calm["late_p99_ms"], 1.0),
         "server_in_scripts": times.script_us / 1e6 / seconds,
         "slow_commands": len(times.slow_us),
         "longest_command_ms": max(times.slow_us, default=0) / 1000,
@@ -282,42 +277,40 @@ def _lateness(steps: Sequence[Sequence[float]], seconds: float) -> dict[str, flo
     for name, index in (("late", 1), ("through", 2)):
         took = [1000 * (step[index] - step[0]) for step in steps]
         found |= {
-            f"{name}_p50": percentile(took, 0.5),
-            f"{name}_p99": percentile(took, 0.99),
-            f"{name}_worst": max(took),
+            f"{name}_p50_ms": percentile(took, 0.5),
+            f"{name}_p99_ms": percentile(took, 0.99),
+            f"{name}_worst_ms": max(took),
         }
     return found
 
 
 @click.command()
 @click.option("--items", type=click.IntRange(1), help="10,000; 1,000 with --quick.")
-@options
-def main(
-    *, items: int | None, quick: bool, fsync: str, server: str | None, json_path: Path | None
-) -> None:
+@options(quick="1,000 work items.")
+def main(common: Options, *, items: int | None) -> None:
     """Let many leases run out at once; exit with 1 if a work item ran twice or is missing."""
-    with opened(is_quick=quick, fsync=fsync, server=server) as (bench, around):
-        found = run(bench, items)
+    with common.server() as (bench, around):
+        found = storms(bench, items or (1_000 if common.is_quick else 10_000))
+        claims = asyncio.run(_claims(bench))
     console = wide_console()
-    console.print(_table(found["cases"]))
-    console.print("bystanders: in the calm before → in the storm", style="dim")
-    for name, took in found["claim_ms"].items():
-        console.print(
+    console.print(_table(found))
+    explain(console, "bystanders: in the calm before → in the storm")
+    for name, took in claims.items():
+        explain(
+            console,
             f"server's time for one claim, {name} out of {_BACKLOG:,}: "
-            f"median {middle(took):.1f} ms, longest {max(took):.1f} ms",
-            style="dim",
+            f"median {took['median']:.1f} ms, longest {took['longest']:.1f} ms",
         )
-    console.print(f"load at the start: {around['load'][0]}", style="dim")
-    write_json(json_path, {**around, "storm": found})
-    sys.exit(0 if is_sound(found["cases"]) else 1)
+    show_surroundings(console, around)
+    common.write({**around, "storm": found, "claim_ms": claims})
+    sys.exit(0 if is_sound(found) else 1)
 
 
 def _table(found: Mapping[str, Mapping[str, Any]]) -> Table:
     table = Table()
     table.add_column("")
-    for case in CASES:
-        if case.key in found:
-            table.add_column(case.title, justify="right")
+    for title in found:
+        table.add_column(title, justify="right")
 
     def add(what: str, form: str, *paths: str, end_section: bool = False) -> None:
         cells = []
@@ -339,7 +332,7 @@ def _table(found: Mapping[str, Mapping[str, Any]]) -> Table:
     add("bystanders: steps a second", ",.0f", *(f"{one}.steps_per_second" for one in both))
     for name, what in (("late", "begin late"), ("through", "due until accepted")):
         for share in ("p50", "p99", "worst"):
-            paths = [f"{one}.{name}_{share}" for one in both]
+            paths = [f"{one}.{name}_{share}_ms" for one in both]
             add(f"bystanders: {what}, {share}, ms", ",.1f", *paths)
     return table
 

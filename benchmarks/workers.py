@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
-import tempfile
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 import click
 from rich.console import Console
 
-from benchmarks import cells, serving
-from benchmarks import server as server_module
-from benchmarks.harness import middle, spread
-from benchmarks.server import Server
-from benchmarks.table import surroundings, wide_console
+from benchmarks.measuring.bench import Bench, Options, options
+from benchmarks.measuring.figures import middle, spread
+from benchmarks.probes import serving
+from benchmarks.showing.table import explain, show_surroundings, table, wide_console
 
 #: How work goes on after a step: by its name, how many steps one claim may run.
 _MODES: Final = {"chained": 50, "through the queue": 1}
@@ -28,15 +24,15 @@ _RATES: Final = {"chained": 6_000, "through the queue": 3_500}
 _USEFUL: Final = 4
 
 
-def sample(server: Server, folder: str, mode: str, workers: int, seconds: float) -> serving.Run:
+def sample(bench: Bench, mode: str, workers: int, seconds: float) -> serving.Run:
     """Run so many workers on a cleared server.
 
     :raises RuntimeError: some work was not done.
     """
-    server.clear()
+    bench.server.clear()
     jobs = [
         serving.serve_job(
-            server, folder, queue="bench", warm_queue=f"warm-{number}", slice_steps=_MODES[mode]
+            bench, queue="bench", warm_queue=f"warm-{number}", slice_steps=_MODES[mode]
         )
         for number in range(workers)
     ]
@@ -44,7 +40,7 @@ def sample(server: Server, folder: str, mode: str, workers: int, seconds: float)
     # Each worker holds as many as it has lanes when the clock starts, and needs more to go on.
     items = max(items, workers * jobs[0].lanes * 3)
     asyncio.run(serving.fill(jobs[0], items))
-    run = serving.run_together(jobs, [server])
+    run = serving.run_together(jobs, [bench.server])
     asyncio.run(serving.check_done(jobs[0], items))
     return run
 
@@ -77,15 +73,15 @@ def row(mode: str, workers: int, runs: Sequence[serving.Run], one: float) -> dic
 
 
 def measure(
-    server: Server, folder: str, counts: Sequence[int], rounds: int, seconds: float, notes: Console
+    bench: Bench, counts: Sequence[int], rounds: int, seconds: float
 ) -> list[dict[str, Any]]:
     """Measure all numbers of workers in turn, in each round."""
     found: dict[tuple[str, int], list[serving.Run]] = defaultdict(list)
     for number in range(rounds):
         for mode in _MODES:
             for workers in counts:
-                notes.print(f"round {number + 1} of {rounds}: {mode}, {workers} workers")
-                found[mode, workers].append(sample(server, folder, mode, workers, seconds))
+                bench.say(f"round {number + 1} of {rounds}: {mode}, {workers} workers")
+                found[mode, workers].append(sample(bench, mode, workers, seconds))
     rows = []
     for mode in _MODES:
         # Without a sample of one worker, each of the fewest stands for one.
@@ -98,49 +94,30 @@ def show(console: Console, around: Mapping[str, Any], rows: Sequence[Mapping[str
     """Print a table for each mode, and how to read it."""
     for mode in _MODES:
         shown = [one for one in rows if one["mode"] == mode]
-        console.print(cells.table(f"steps, {mode}", shown, without=("mode",)))
-    console.print(
-        f"{around['cores']} cores. The server runs commands in one thread: its ceiling is 1 s by "
+        console.print(table(f"steps, {mode}", shown, without=("mode",)))
+    explain(
+        console,
+        "The server runs commands in one thread: its ceiling is 1 s by "
         "the server's CPU for a step.\nThe cores' ceiling is all of them by the CPU of client and "
-        f"server. The lower one binds.\n{around['server']}; load at the start {around['load'][0]}",
-        style="dim",
-        soft_wrap=True,
+        "server. The lower one binds.",
     )
+    show_surroundings(console, around)
 
 
 @click.command()
-@click.option("--quick", is_flag=True, help="1 to 3 workers, two short rounds.")
 @click.option("--workers", default="1,2,3,4", show_default=True, help="Numbers of processes.")
 @click.option("--rounds", type=click.IntRange(1), default=3, show_default=True)
 @click.option("--seconds", type=float, default=1.5, show_default=True, help="Of one sample.")
-@click.option("--fsync", type=click.Choice(["no", "everysec", "always"]), default="everysec")
-@click.option("--server", help="The server program; the one that Roost runs if not given.")
-@click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path))
-def main(
-    *,
-    quick: bool,
-    workers: str,
-    rounds: int,
-    seconds: float,
-    fsync: str,
-    server: str | None,
-    json_path: Path | None,
-) -> None:
+@options(quick="1 to 3 workers, two short rounds.")
+def main(common: Options, *, workers: str, rounds: int, seconds: float) -> None:
     """Measure how steps a second grow with worker processes, and what ends the growth."""
-    notes = Console(stderr=True, highlight=False)
-    if quick:
+    if common.is_quick:
         workers, rounds, seconds = "1,2,3", 2, min(seconds, 0.5)
     counts = sorted(int(one) for one in workers.split(","))
-    with (
-        tempfile.TemporaryDirectory(prefix="rb-") as folder,
-        server_module.running(server, fsync) as running,
-    ):
-        around = surroundings(running.version)
-        rows = measure(running, folder, counts, rounds, seconds, notes)
+    with common.server() as (bench, around):
+        rows = measure(bench, counts, rounds, seconds)
     show(wide_console(), around, rows)
-    if json_path is not None:
-        report = {**around, "fsync": fsync, "rounds": rounds, "workers": rows}
-        json_path.write_text(json.dumps(cells.rounded(report), indent=2) + "\n")
+    common.write({**around, "rounds": rounds, "workers": rows})
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 import attrs
 
-from benchmarks.harness import Clock, Job
+from benchmarks.measuring.harness import Clock, Job
 
 
 @attrs.frozen
@@ -64,7 +64,11 @@ def rows() -> Sequence[Row]:
 
 def row(key: str) -> Row:
     """Return the row, or the probe, of this name."""
-    from benchmarks.probes import PROBES
-    from benchmarks.serving import SERVE
+    from benchmarks.probes.holding import HOLD, IDLE
+    from benchmarks.probes.serving import SERVE
+    from benchmarks.probes.states import STATE
+    from benchmarks.probes.storming import STORM
+    from benchmarks.probes.waking import WAKE
 
-    return next(one for one in (*rows(), *PROBES, SERVE) if one.key == key)
+    probes = (WAKE, HOLD, IDLE, STATE, STORM, SERVE)
+    return next(one for one in (*rows(), *probes) if one.key == key)

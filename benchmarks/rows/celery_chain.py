@@ -12,7 +12,8 @@ import subprocess
 import sys
 from typing import Any
 
-from benchmarks.harness import ROOT, Clock, Job, environment
+from benchmarks.measuring.harness import Clock, Job
+from benchmarks.measuring.processes import ROOT, await_end, environment
 from benchmarks.rows import Row
 
 
@@ -76,11 +77,7 @@ def _run(job: Job, clock: Clock) -> None:
         clock.stop(job.items * job.steps)
     finally:
         worker.terminate()
-        try:
-            worker.wait(5)
-        except subprocess.TimeoutExpired:
-            worker.kill()
-            worker.wait()
+        await_end(worker, 5)
         client.close()
     # Celery's own threads would hold the process.
     os._exit(0)

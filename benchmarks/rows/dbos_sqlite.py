@@ -6,7 +6,7 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from benchmarks.harness import Clock, Job
+from benchmarks.measuring.harness import Clock, Job
 from benchmarks.rows import Row
 
 

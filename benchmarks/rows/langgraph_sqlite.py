@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypedDict
 
-from benchmarks.harness import Clock, Job
+from benchmarks.measuring.harness import Clock, Job
 from benchmarks.rows import Row
 
 

@@ -7,12 +7,13 @@ times ``step``. A gate holds the first ones back until all is enqueued.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness import Clock, Job
+from benchmarks.measuring.harness import Clock, Job
 from benchmarks.rows import Row
 from roost_core import Roost, Settings, Snapshot, WorkItem, hookimpl
 from roost_core.client import EnqueueRequest
@@ -75,6 +76,19 @@ def plugins_with(*engines: Any) -> Plugins:
     return plugins
 
 
+@asynccontextmanager
+async def working(
+    job: Job, settings: Settings, *engines: Any
+) -> AsyncIterator[tuple[Roost, Worker]]:
+    """Run a worker with these engines in this process; stop it at the end."""
+    async with Roost.connect(settings, plugins=plugins_with(*engines)) as roost:
+        worker = Worker(settings, roost.plugins, roost.backend, roost.store, concurrency=job.lanes)
+        running = asyncio.create_task(worker.run())
+        yield roost, worker
+        worker.stop()
+        await running
+
+
 async def until_idle(worker: Worker) -> None:
     """Wait until the last step in flight is committed."""
     while worker.running:  # noqa: ASYNC110 - the worker has no event for it
@@ -84,9 +98,7 @@ async def until_idle(worker: Worker) -> None:
 async def serve(job: Job, clock: Clock, engine: Engine, slice_steps: int) -> None:
     """Run the job's work with an engine, timed."""
     settings = settings_of(job, slice_steps=slice_steps)
-    async with Roost.connect(settings, plugins=plugins_with(engine)) as roost:
-        worker = Worker(settings, roost.plugins, roost.backend, roost.store, concurrency=job.lanes)
-        running = asyncio.create_task(worker.run())
+    async with working(job, settings, engine) as (roost, worker):
 
         async def prepare(items: int) -> None:
             engine.gate.clear()
@@ -108,8 +120,6 @@ async def serve(job: Job, clock: Clock, engine: Engine, slice_steps: int) -> Non
         clock.start()
         await work()
         clock.stop(job.items * job.steps)
-        worker.stop()
-        await running
 
 
 def _run(slice_steps: int, delay: float | None, job: Job, clock: Clock) -> None:

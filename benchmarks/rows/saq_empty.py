@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from benchmarks.harness import Clock, Job
+from benchmarks.measuring.harness import Clock, Job
 from benchmarks.rows import Row
 
 

@@ -19,8 +19,8 @@ from typing import Any, Final
 
 import attrs
 
-from benchmarks.growing import State
-from benchmarks.harness import middle
+from benchmarks.measuring.figures import middle
+from benchmarks.probes.states import State
 from roost_core import Snapshot, codec
 
 #: Passes that a cost is the median of, and the least CPU seconds of one.

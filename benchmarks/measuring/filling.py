@@ -8,15 +8,15 @@ from typing import Any
 
 import attrs
 
+from benchmarks.measuring.server import Server
 from benchmarks.rows.roost import Engine
-from benchmarks.server import Server
 from roost_core import Roost, Snapshot, codec
 from roost_core.backend import Claim, ClaimRequest, Commit, Then
 from roost_core.client import EnqueueRequest
 
 #: Sleepers sleep so long, and a little longer each. Seconds.
 _LONG = 86_400.0
-#: Calls of each script that a cost is the mean of.
+#: Calls of each script that a cost is the mean of, if not said otherwise.
 _CALLS = 400
 #: When a backlog comes back, and the claims that are timed then. Seconds, number.
 _SOON = 3.0
@@ -91,8 +91,11 @@ class Costs:
     commit_finish: float
 
 
-async def script_costs(roost: Roost, server: Server) -> Costs:
-    """Call each script alone, and read its cost from the server's own count."""
+async def script_costs(roost: Roost, server: Server, calls: int = _CALLS) -> Costs:
+    """Call each script alone, and read its cost from the server's own count.
+
+    Afterwards so many more work items sleep.
+    """
 
     async def cost_of(work: Any) -> tuple[float, Any]:
         before = server.counters()
@@ -101,18 +104,18 @@ async def script_costs(roost: Roost, server: Server) -> Costs:
         return spent.script_us / max(1, spent.script_calls), result
 
     async def claims() -> list[Claim]:
-        return [claim for _ in range(_CALLS) for claim in await _claim(roost, 1)]
+        return [claim for _ in range(calls) for claim in await _claim(roost, 1)]
 
     async def commits(found: list[Claim], then: Then) -> None:
         for claim in found:
             await _commit(roost, claim, then, 250)
 
-    enqueue, _ = await cost_of(add_ready(roost, _CALLS))
+    enqueue, _ = await cost_of(add_ready(roost, calls))
     claim, found = await cost_of(claims())
     going_on, _ = await cost_of(commits(found, Then.CONTINUE))
     found = [attrs.evolve(one, version=one.version + 1) for one in found]
     finish, _ = await cost_of(commits(found, Then.FINISH))
-    await add_ready(roost, _CALLS)
+    await add_ready(roost, calls)
     sleep, _ = await cost_of(commits(await claims(), Then.SLEEP))
     return Costs(enqueue, claim, going_on, sleep, finish)
 
@@ -127,7 +130,7 @@ async def backlog_claims(
     :param is_expired: what comes back are expired leases; else work that has become due.
     """
     if is_expired:
-        await roost.enqueue_many(_requests(count, 0), any_engine=True)
+        await add_ready(roost, count)
         for _ in range(0, count, 100):
             await _claim(roost, 100, _SOON * 1000)
     else:

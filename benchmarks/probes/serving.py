@@ -15,11 +15,13 @@ from typing import Any
 
 import attrs
 
-from benchmarks import filling
-from benchmarks.harness import Clock, Job, child, machine_cpu_seconds
+from benchmarks.measuring import filling
+from benchmarks.measuring.bench import Bench
+from benchmarks.measuring.harness import Clock, Job, child
+from benchmarks.measuring.machine import machine_cpu_seconds
+from benchmarks.measuring.server import Counters, Server
 from benchmarks.rows import Row
-from benchmarks.rows.roost import Engine, plugins_with, settings_of
-from benchmarks.server import Counters, Server
+from benchmarks.rows.roost import Engine, plugins_with, settings_of, working
 from roost_core import Roost, Settings, Snapshot
 from roost_core.models import State
 from roost_core.worker import Worker
@@ -63,9 +65,7 @@ async def _serve(job: Job, clock: Clock) -> None:
     await _warm_up(job, settings_of(job, queue=job.extra["warm_queue"], **slices))
     engine = CountingEngine(job)
     settings = settings_of(job, queue=job.extra["queue"], **slices)
-    async with Roost.connect(settings, plugins=plugins_with(engine)) as roost:
-        worker = Worker(settings, roost.plugins, roost.backend, roost.store, concurrency=job.lanes)
-        running = asyncio.create_task(worker.run())
+    async with working(job, settings, engine) as (_, worker):
         while not worker.running:  # noqa: ASYNC110 - the worker has no event for it
             await asyncio.sleep(0.01)
         await asyncio.to_thread(clock.start)
@@ -76,19 +76,15 @@ async def _serve(job: Job, clock: Clock) -> None:
                 busy = time.monotonic()
             await asyncio.sleep(0.02)
         clock.stop(engine.steps, last=engine.last)
-        worker.stop()
-        await running
 
 
 SERVE = Row("serve", "a worker", lambda job, clock: asyncio.run(_serve(job, clock)), "", 1)
 
 
-def serve_job(
-    server: Server, folder: str, *, queue: str, warm_queue: str, slice_steps: int = 50
-) -> Job:
+def serve_job(bench: Bench, *, queue: str, warm_queue: str, slice_steps: int = 50) -> Job:
     """Return the job of a worker on a queue; what it is to do is in the queue."""
     extra = {"queue": queue, "warm_queue": warm_queue, "slice_steps": slice_steps}
-    return Job(row=SERVE.key, url=server.url, folder=folder, items=0, extra=extra)
+    return bench.job(SERVE.key, 0, extra=extra)
 
 
 async def fill(job: Job, items: int) -> None:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
 from typing import Any, Final
-
-from rich.table import Table
 
 #: What a field of the JSON is called in a table; others are shown by their own name.
 HEADS: Final = {
@@ -53,22 +50,6 @@ def head(name: str) -> str:
     return re.sub(r"\bus\b", "µs", words)
 
 
-def rounded(value: Any, digits: int = 4) -> Any:
-    """Return figures with so many digits that matter; what is no number becomes None."""
-    if isinstance(value, Mapping):
-        return {key: rounded(one, digits) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [rounded(one, digits) for one in value]
-    if not isinstance(value, float):
-        return value
-    if not math.isfinite(value):
-        return None
-    if value == 0:
-        return 0
-    places = digits - 1 - math.floor(math.log10(abs(value)))
-    return round(value, places) if places > 0 else round(value)
-
-
 def cell(name: str, value: Any) -> str:
     """Return a figure as text; a few stand side by side, of many the lowest and the highest."""
     if isinstance(value, list | tuple):
@@ -89,12 +70,7 @@ def cell(name: str, value: Any) -> str:
     return f"{value:,.{places}f}"
 
 
-def table(title: str, rows: Sequence[Mapping[str, Any]], without: Sequence[str] = ()) -> Table:
-    """Return rows of figures as a table for people."""
-    names = [name for name in rows[0] if name not in without]
-    made = Table(title=title, title_justify="left")
-    for name in names:
-        made.add_column(head(name), justify="left" if isinstance(rows[0][name], str) else "right")
-    for row in rows:
-        made.add_row(*(cell(name, row[name]) for name in names))
-    return made
+def margin(share: float | None) -> str:
+    """Return the distance to a budget with its sign; nothing if there is no budget."""
+    # Adding 0 makes +0% of -0%.
+    return "" if share is None else f"{share + 0:+.0%}"

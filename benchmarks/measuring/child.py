@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import signal
 import sys
 
-from benchmarks.harness import Clock, Job
+from benchmarks.measuring.harness import Clock, Job
+from benchmarks.measuring.processes import unwind_when_told
 from benchmarks.rows import row
 
 
 def main() -> None:
     """Run the row that the job names."""
-    # A polite end unwinds, so that a row's own processes end as well.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    # A row's own processes end as well.
+    unwind_when_told()
     job = Job(**json.loads(sys.argv[1]))
     row(job.row).run(job, Clock())
 

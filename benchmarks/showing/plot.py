@@ -144,14 +144,14 @@ def _storm(report: Mapping[str, Any], pyplot: Any) -> Any:
     """Draw how late bystanders' work begins, calm and in the storm; a panel for each kind."""
     kinds = report["storm"]
     figure, panels = _panels(pyplot, len(kinds), (3.8, 3.6), sharey=True)
-    words = ("late_p50", "late_p99", "late_worst")
+    words = ("late_p50_ms", "late_p99_ms", "late_worst_ms")
     for panel, (title, found) in zip(panels, kinds.items(), strict=True):
         for index, phase in enumerate(("calm", "storm")):
             places = [number + 0.38 * index for number in range(len(words))]
             values = [found[phase][word] or float("nan") for word in words]
             panel.bar(places, values, 0.36, color=_COLORS[index], label=phase)
         panel.set_xticks([number + 0.19 for number in range(len(words))])
-        panel.set_xticklabels([word.removeprefix("late_") for word in words])
+        panel.set_xticklabels([word.removeprefix("late_").removesuffix("_ms") for word in words])
         panel.set(title=title, yscale="log")
         panel.yaxis.set_major_formatter("{x:g}")
     panels[0].set_ylabel("ms late")

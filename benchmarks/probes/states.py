@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import random
 from typing import Any, Final, Protocol
+
+from benchmarks.measuring.harness import Clock, Job
+from benchmarks.rows import Row
+from benchmarks.rows.roost import Engine, serve
 
 #: Where all randomness starts.
 _SEED: Final = 1
@@ -81,3 +86,12 @@ KINDS: Final = ("random", "chat")
 def state_of(kind: str, size: int, steps: int) -> State:
     """Return states of a kind and a size in bytes, for so many steps."""
     return Chat(size, steps) if kind == "chat" else Noise(size)
+
+
+async def _store(job: Job, clock: Clock) -> None:
+    """Store states of a kind, chained."""
+    state = state_of(job.extra["kind"], job.size, job.steps)
+    await serve(job, clock, Engine(job, None, state.at), 50)
+
+
+STATE = Row("state", "large state", lambda job, clock: asyncio.run(_store(job, clock)), "", 1)

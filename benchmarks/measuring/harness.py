@@ -8,22 +8,19 @@ are read between these words, so that neither set-up nor warm-up counts.
 from __future__ import annotations
 
 import json
-import os
-import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import attrs
 
-from benchmarks.server import Server
-
-#: The folder that holds this package, where children run.
-ROOT: Final = Path(__file__).resolve().parent.parent
+from benchmarks.measuring.machine import cpu_seconds
+from benchmarks.measuring.processes import ROOT, await_end, environment
+from benchmarks.measuring.server import Server
 
 
 @attrs.frozen(kw_only=True)
@@ -74,26 +71,6 @@ class Clock:
         return time.process_time() if self._cpu_of is None else cpu_seconds(self._cpu_of)
 
 
-def cpu_seconds(pid: int) -> float:
-    """Return the CPU seconds of another process; not a number where the system has no /proc."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return float("nan")
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def machine_cpu_seconds() -> float:
-    """Return the CPU seconds of all processes and the kernel; not a number without /proc."""
-    try:
-        fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
-    except OSError:
-        return float("nan")
-    # user, nice, system, idle, iowait, irq, softirq: all but the two that wait.
-    busy = [int(fields[index]) for index in (0, 1, 2, 5, 6)]
-    return sum(busy) / os.sysconf("SC_CLK_TCK")
-
-
 def _say(message: Mapping[str, Any]) -> None:
     sys.stdout.write(json.dumps(message) + "\n")
     sys.stdout.flush()
@@ -120,7 +97,12 @@ class Child:
     """A process that runs one row, from here."""
 
     def __init__(self, job: Job, log: Path) -> None:
-        command = [sys.executable, "-m", "benchmarks.child", json.dumps(attrs.asdict(job))]
+        command = [
+            sys.executable,
+            "-m",
+            "benchmarks.measuring.child",
+            json.dumps(attrs.asdict(job)),
+        ]
         self._log = log
         with log.open("ab") as errors:
             self.process = subprocess.Popen(  # noqa: S603 - our own words
@@ -158,17 +140,8 @@ class Child:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.close()
-        try:
-            self.process.wait(15)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        await_end(self.process)
         self.process.stdout.close()
-
-
-def environment() -> dict[str, str]:
-    """Return this process's environment without settings of Roost."""
-    return {key: value for key, value in os.environ.items() if not key.startswith("ROOST_")}
 
 
 @contextmanager
@@ -188,6 +161,11 @@ def child(job: Job) -> Iterator[Child]:
 def measure(server: Server, job: Job) -> Sample:
     """Run one sample on a cleared server."""
     server.clear()
+    return measure_beside(server, job)
+
+
+def measure_beside(server: Server, job: Job) -> Sample:
+    """Run one sample beside what is on the server."""
     with child(job) as running:
         running.hear()
         before = server.counters()
@@ -216,20 +194,3 @@ def count_commands(server: Server, job: Job) -> tuple[float, float]:
             steps = running.hear()["steps"]
         running.tell("seen")
     return count.sent / steps, count.in_scripts / steps
-
-
-def middle(values: Sequence[float]) -> float:
-    """Return the median."""
-    return statistics.median(values)
-
-
-def spread(values: Sequence[float]) -> float:
-    """Return the distance from lowest to highest as a share of the median."""
-    center = middle(values)
-    return (max(values) - min(values)) / center if center else 0.0
-
-
-def percentile(values: Sequence[float], share: float) -> float:
-    """Return the value that ``share`` (0 to 1) of the values do not exceed."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]

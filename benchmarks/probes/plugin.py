@@ -1,4 +1,4 @@
-"""An engine for worker processes as people start them: ``--plugin benchmarks.plugin:plugin``.
+"""An engine for ``roost worker --plugin benchmarks.probes.plugin:plugin``.
 
 It imports nothing beside Roost, so that time and memory are the worker's own.
 """

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import shutil
-import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -17,6 +15,8 @@ from typing import Any, Final
 
 import attrs
 import redis
+
+from benchmarks.measuring.processes import unwind_when_told
 
 #: Only a broken server takes so long to answer. Seconds.
 _START_TIMEOUT: Final = 20.0
@@ -80,6 +80,7 @@ class Server:
     address: Address
     process: subprocess.Popen[bytes]
     client: redis.Redis
+    program: str
     fsync: str
 
     @property
@@ -200,8 +201,7 @@ def running(
     :param options: more of the server's own options.
     """
     program = _binary(binary)
-    # A polite end unwinds like Ctrl-C, so that no server and no folder is left behind.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    unwind_when_told()
     folder = Path(tempfile.mkdtemp(prefix="rb-"))
     process = None
     address = Address(port=port) if port else Address(path=str(folder / "s"))
@@ -217,7 +217,7 @@ def running(
                 command, stdout=log, stderr=log, start_new_session=True
             )
         _await_answer(client, process, folder)
-        yield Server(address, process, client, fsync)
+        yield Server(address, process, client, program, fsync)
     finally:
         client.close()
         if process is not None:

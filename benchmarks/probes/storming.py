@@ -5,20 +5,22 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any, Final
 
-from benchmarks.harness import Clock, Job
-from benchmarks.rows.roost import plugins_with, settings_of
-from roost_core import Roost, Settings, Snapshot, WorkItem, hookimpl
+from benchmarks.measuring.harness import Clock, Job
+from benchmarks.rows import Row
+from benchmarks.rows.roost import settings_of, working
+from roost_core import Snapshot, WorkItem, hookimpl
 from roost_core.client import EnqueueRequest
-from roost_core.worker import Worker
 
 #: Versions that each victim ends with.
 VICTIM_VERSIONS: Final = (1, 2)
 #: The time to live of all leases. Seconds: from the dead workers' last renewal to the storm.
 LEASE_TTL: Final = 3.0
-#: All that happens is judged by its events, so none may be trimmed.
-_EVENTS_KEPT: Final = 2_000_000
+#: The settings that all processes of a storm share. All that happens is judged by its events,
+#: so none may be trimmed.
+SETTINGS: Final[Mapping[str, Any]] = {"lease_ttl": LEASE_TTL, "events_kept": 2_000_000}
 #: How long a bystander sleeps between two steps. Seconds.
 _DELAY: Final = 0.02
 #: For every bystander to take its next step after the storm. Seconds.
@@ -82,21 +84,14 @@ class Bystander:
                 await asyncio.sleep(_DELAY)
 
 
-def storm_settings(job: Job) -> Settings:
-    """Return the settings that all processes of a storm share."""
-    return settings_of(job, lease_ttl=LEASE_TTL, events_kept=_EVENTS_KEPT)
-
-
-async def serve(job: Job, clock: Clock) -> None:
+async def _serve(job: Job, clock: Clock) -> None:
     """Serve the engines that the job names until the word comes, then tell what they noted."""
     victim, bystander = Victim(), Bystander()
     engines: list[Any] = [
         one for one in (victim, bystander) if one.engine_id in job.extra["engines"]
     ]
-    settings = storm_settings(job)
-    async with Roost.connect(settings, plugins=plugins_with(*engines)) as roost:
-        worker = Worker(settings, roost.plugins, roost.backend, roost.store, concurrency=job.lanes)
-        running = asyncio.create_task(worker.run())
+    settings = settings_of(job, **SETTINGS)
+    async with working(job, settings, *engines) as (roost, worker):
         if bystander in engines:
             # Spread over their delay, so that they do not all step at once.
             await roost.enqueue_many(
@@ -116,4 +111,6 @@ async def serve(job: Job, clock: Clock) -> None:
             begun_twice=sum(count > 1 for count in victim.begun.values()),
         )
         worker.abort()
-        await running
+
+
+STORM = Row("storm", "a storm", lambda job, clock: asyncio.run(_serve(job, clock)), "", 1)

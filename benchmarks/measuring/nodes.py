@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import attrs
 
-from benchmarks.server import LOOPBACK, Server, running
+from benchmarks.measuring.server import LOOPBACK, Server, running
 from roost_core import Settings
 from roost_plugins.redis_saq.keys import Keys
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from benchmarks import cells
+from benchmarks.showing import cells
 
 #: Rows with different values of this field stand in tables of their own; how each is called.
 _SPLIT: Final[Mapping[str, tuple[str, Callable[[Any], str]]]] = {
@@ -131,19 +131,17 @@ def _steps(name: str, rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _budgets(_name: str, rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Yield the budgets with their units, and what is asked as a comparison."""
+    """Yield the budgets with their units; what has no budget is only told."""
     lines = []
     for row in rows:
-        sign = "≥" if row["is_floor"] else "<" if row["is_strict"] else "≤"
-        margin = (row["measured"] - row["budget"]) / row["budget"] * (1 if row["is_floor"] else -1)
+        verdict = "kept" if row["is_met"] else "**missed**"
         lines.append(
             [
                 row["what"],
                 f"{cells.cell('', row['measured'])} {row['unit']}".strip(),
-                f"{sign} {row['budget']:g} {row['unit']}".strip(),
-                # Adding 0 makes +0% of -0%.
-                f"{margin + 0:+.0%}",
-                "kept" if row["is_met"] else "**missed**",
+                row["asked"],
+                cells.margin(row["margin"]),
+                verdict if row["asked"] else "",
             ]
         )
     heads = ["budget", "measured", "asked", "margin", ""]

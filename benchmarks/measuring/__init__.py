@@ -1,0 +1,1 @@
+"""How it is measured: servers, processes, samples, and what the commands share."""

@@ -1,0 +1,1 @@
+"""How figures are shown: as tables for the terminal and for pages, and as pictures."""

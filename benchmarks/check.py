@@ -18,14 +18,18 @@ from benchmarks import idle as idle_module
 from benchmarks import storm as storm_module
 from benchmarks.measuring import filling
 from benchmarks.measuring.bench import Bench, Options, options
+from benchmarks.measuring.figures import middle
 from benchmarks.measuring.harness import child, count_commands, measure
 from benchmarks.measuring.sampling import Plan, sample
+from benchmarks.measuring.server import running
 from benchmarks.rows import row
 from benchmarks.showing import cells
 from benchmarks.showing.table import show_surroundings, wide_console
 
 _LEASE_TTL: Final = 1.0
 _PATIENCE: Final = 30.0
+#: Few, because each pass leaves so many sleepers more.
+_COST_CALLS: Final = 100
 
 
 @attrs.frozen
@@ -204,7 +208,41 @@ def memory(bench: Bench) -> Iterator[Result]:
     yield Result(what, asyncio.run(fill()), 1536, "bytes")
 
 
-CHECKS: Final = (throughput, round_trips, idle, wake_up, recovery, storm, status, memory)
+def flat(bench: Bench) -> Iterator[Result]:
+    """Compare what scripts cost beside many sleepers and few: on two servers, in turns."""
+    few, many = 1_000, 10_000 if bench.is_quick else 100_000
+    passes = 5 if bench.is_quick else 11
+    with running(bench.server.program, bench.server.fsync) as other:
+        benches = (bench, attrs.evolve(bench, server=other))
+        for one, sleepers in zip(benches, (few, many), strict=True):
+            one.server.clear()
+            asyncio.run(_sleep(one, sleepers))
+        pairs = [[asyncio.run(_costs(one)) for one in benches] for _ in range(passes)]
+    for kind, what in (
+        ("claim", "a claim"),
+        ("commit_continue", "a commit that goes on"),
+        ("commit_sleep", "a commit that sleeps"),
+    ):
+        low, high = ([getattr(pair[index], kind) for pair in pairs] for index in (0, 1))
+        bench.say(
+            f"{what}: {middle(low):.0f} µs beside {few:,}, {middle(high):.0f} beside {many:,}"
+        )
+        ratio = middle([above / below for below, above in zip(low, high, strict=True)])
+        name = f"cost flat: {what}, {many:,} sleepers to {few:,}"
+        yield Result(name, ratio, 1.5, "x", is_strict=False)
+
+
+async def _sleep(bench: Bench, count: int) -> None:
+    async with bench.connect() as roost:
+        await filling.add_sleepers(roost, count)
+
+
+async def _costs(bench: Bench) -> filling.Costs:
+    async with bench.connect() as roost:
+        return await filling.script_costs(roost, bench.server, _COST_CALLS)
+
+
+CHECKS: Final = (throughput, round_trips, idle, wake_up, recovery, storm, status, memory, flat)
 
 
 @click.command()

@@ -10,7 +10,8 @@ project_copyright = "the Roost maintainers"
 version = release = roost_core.__version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
-exclude_patterns = ["_build"]
+# The benchmarks write pieces there that a page includes, and no pages.
+exclude_patterns = ["_build", "performance"]
 html_theme = "furo"
 html_title = f"Roost {release}"
 

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import attrs
 
-from roost_core.models import Artifact, Event, Lease, State
+from roost_core.models import WORD, Artifact, Event, Lease, State, matching
 
 
 @attrs.frozen
@@ -61,9 +61,12 @@ class Enqueued:
 
 @attrs.frozen
 class ClaimRequest:
-    """A worker's wish for up to ``limit`` leases on work of its ``engines``."""
+    """A worker's wish for up to ``limit`` leases on work of its ``engines``.
 
-    worker_id: str
+    A worker id is one word: visible ASCII characters without spaces.
+    """
+
+    worker_id: str = attrs.field(validator=matching(WORD, "worker id"))
     engines: tuple[str, ...]
     limit: int
     lease_ttl_ms: int
@@ -96,8 +99,9 @@ class ClaimBatch:
     """The answer to a :class:`ClaimRequest`.
 
     ``dead_letters`` are the ids that this claim dead-lettered on the way, for
-    the observers. ``next_wake_ms`` is how long until something becomes due or a
-    lease expires, or None if nothing is known to.
+    the observers. ``next_wake_ms`` is 0 if more is ready than was taken. For a claim
+    that took less than it might, it is how long until something becomes due or a lease
+    expires, or None if nothing is known to.
     """
 
     claims: tuple[Claim, ...]
@@ -118,9 +122,11 @@ class Then(enum.StrEnum):
 class Commit:
     """A step's outcome to be made durable.
 
-    ``commit_id`` names this commit: repeating it gives the recorded answer.
+    ``commit_id`` names this commit, in one word without a semicolon: repeating it gives the
+    recorded answer.
     ``expected_version`` is the version that the step started from; the stored
-    one becomes ``expected_version + 1``. ``events`` are the engine's own.
+    one becomes ``expected_version + 1``. With ``lease_ttl_ms`` a lease that goes on is
+    extended by so much from now; 0 leaves its expiry alone. ``events`` are the engine's own.
     """
 
     commit_id: str
@@ -177,23 +183,23 @@ class StoredWork:
     work_id: str
     engine: str
     state: State
-    priority: int
-    version: int
-    step: str | None
-    attempts: int
-    max_attempts: int
-    recoveries: int
-    max_recoveries: int
-    fence: int
-    worker_id: str | None
-    expires_ms: int | None
-    due_ms: int | None
-    deadline_ms: int | None
-    blocked_on: str | None
-    created_ms: int
-    updated_ms: int
-    finished_ms: int | None
-    started_ms: int | None
+    priority: int = 0
+    version: int = 0
+    step: str | None = None
+    attempts: int = 0
+    max_attempts: int = 0
+    recoveries: int = 0
+    max_recoveries: int = 0
+    fence: int = 0
+    worker_id: str | None = None
+    expires_ms: int | None = None
+    due_ms: int | None = None
+    deadline_ms: int | None = None
+    blocked_on: str | None = None
+    created_ms: int = 0
+    updated_ms: int = 0
+    finished_ms: int | None = None
+    started_ms: int | None = None
     committed_ms: int | None = None
     item: bytes | None = attrs.field(default=None, repr=False)
     snapshot: bytes | None = attrs.field(default=None, repr=False)

@@ -30,13 +30,11 @@ from roost_core.errors import LeaseLost, VersionConflict
 from roost_core.models import Event, Json, Lease, State, WorkerInfo
 from roost_core.testing.memory_work import DUE_STATES, Work, error_bytes
 
-#: The most expired leases that one claim takes back.
-MAX_RECOVERED: Final = 100
 #: The most due work items that one claim makes ready.
-MAX_PROMOTED: Final = 1000
+MAX_PROMOTED: Final = 100
 #: How many more work items than its limit a claim looks at.
 MAX_EXTRA_INSPECTED: Final = 100
-#: How many of its last leases a work item remembers the answer of.
+#: How many leases that have ended a work item remembers the answer of.
 MAX_REMEMBERED: Final = 3
 
 
@@ -51,6 +49,7 @@ class MemoryState:
         #: Per worker id: its encoded info, when it was last seen, and its lease TTL.
         self.workers: dict[str, tuple[bytes, int, int]] = {}
         self._seq = itertools.count(1)
+        self._turns = itertools.count(1)
         self._tokens = itertools.count(1)
         self._event_ids = itertools.count(1)
 
@@ -162,12 +161,12 @@ class MemoryState:
     # -- claim --------------------------------------------------------------------------------
 
     def claim(self, now: int, request: ClaimRequest, asked_at: float = 0.0) -> ClaimBatch:
-        """Recover what has expired, promote what is due, and take what is first.
+        """Promote what is due, recover what has expired, and take what is first.
 
         :param asked_at: the caller's monotonic clock, handed back with each claim.
         """
-        dead_letters = self._recover(now)
         self._promote(now)
+        dead_letters = self._recover(now, request)
         claims: list[Claim] = []
         for _ in range(request.limit + MAX_EXTRA_INSPECTED):
             ready = self._ready(request.engines)
@@ -184,23 +183,30 @@ class MemoryState:
                 self._pass_on(work, now)
             else:
                 claims.append(self._lease(work, now, request, asked_at))
-        gave_up = len(claims) < request.limit and bool(self._ready(request.engines))
         return ClaimBatch(
             claims=tuple(claims),
             dead_letters=tuple(dead_letters),
-            next_wake_ms=0 if gave_up else self._next_wake_ms(now),
+            next_wake_ms=0 if self._ready(request.engines) else self._next_wake_ms(now),
         )
 
-    def _recover(self, now: int) -> list[str]:
-        """Take back expired leases; return the ids that were dead-lettered instead."""
+    def _recover(self, now: int, request: ClaimRequest) -> list[str]:
+        """Take back expired leases; return the ids that were dead-lettered instead.
+
+        They come back to their old places, so no more than the claim takes, and half of that
+        if others wait; where that is no whole number, every second claim has one more.
+        """
         expired = [
             work
             for work in self._in_states(State.RUNNING)
             if work.expires_ms is not None and work.expires_ms <= now
         ]
         expired.sort(key=lambda work: (work.expires_ms, work.id_bytes))
-        dead_letters = []
-        for work in expired[:MAX_RECOVERED]:
+        dead_letters: list[str] = []
+        if not expired:
+            return dead_letters
+        half = (request.limit + next(self._turns) % 2) // 2
+        room = max(half, request.limit - len(self._ready(request.engines)))
+        for work in expired[:room]:
             if work.recoveries >= work.new.max_recoveries:
                 deaths = work.recoveries + 1
                 message = f"{deaths} workers died over this step, or lost touch"
@@ -209,6 +215,7 @@ class MemoryState:
             else:
                 work.recoveries += 1
                 self._place(work, now, State.QUEUED)
+                self._forget_answers(work)
                 self._note(work, now, "recovered")
                 self._pass_on(work, now)
         return dead_letters
@@ -274,9 +281,14 @@ class MemoryState:
         ack = transition(work)
         work.answers.pop(lease.token, None)
         work.answers[lease.token] = (commit_id, ack)
-        while len(work.answers) > MAX_REMEMBERED:
-            del work.answers[next(iter(work.answers))]
+        self._forget_answers(work)
         return ack
+
+    @staticmethod
+    def _forget_answers(work: Work) -> None:
+        most = MAX_REMEMBERED + (work.token in work.answers)
+        while len(work.answers) > most:
+            del work.answers[next(iter(work.answers))]
 
     @staticmethod
     def _ack(work: Work, now: int) -> Ack:
@@ -319,7 +331,8 @@ class MemoryState:
             self._place(work, now, State.SLEEPING, due_ms=due_ms)
         elif commit.then is Then.CONTINUE and not work.is_late(now):
             self._place(work, now, State.RUNNING)
-            work.expires_ms = now + commit.lease_ttl_ms
+            if commit.lease_ttl_ms:
+                work.expires_ms = now + commit.lease_ttl_ms
         else:
             work.seq = next(self._seq)
             self._place(work, now, State.QUEUED)

@@ -26,14 +26,16 @@ from roost_core.backend import (
     Renewer,
     ServePlan,
     StoredWork,
+    Then,
 )
 from roost_core.errors import BackendError, BackendUnavailable
 from roost_core.models import TERMINAL_STATES, Event, Lease, State
 from roost_core.settings import Settings
 from roost_plugins.redis_saq import diagnosis, records, scripts
 from roost_plugins.redis_saq.calls import Calls
-from roost_plugins.redis_saq.connection import Endpoint, translated
+from roost_plugins.redis_saq.connection import Endpoint
 from roost_plugins.redis_saq.keys import PLACES, Keys
+from roost_plugins.redis_saq.refusals import translated
 
 if TYPE_CHECKING:
     from roost_plugins.redis_saq.lanes import Lanes
@@ -81,8 +83,7 @@ class RedisSaqBackend(Backend):
         await self._calls.open()
         try:
             try:
-                with translated(self.endpoint.description):
-                    info = await self._calls.client.info("server")
+                info = diagnosis.parse_info(await self._calls.plain("INFO", "server"))
             except BackendUnavailable as error:
                 raise BackendUnavailable(f"{error}; {self.endpoint.advice}") from error
             refusal = diagnosis.refused_version(info)
@@ -119,10 +120,10 @@ class RedisSaqBackend(Backend):
             work.digest,
             work.idempotency_key or "",
             work.delay_ms,
-            "" if work.deadline_ms is None else work.deadline_ms,
+            0 if work.deadline_ms is None else max(1, work.deadline_ms),
             work.max_attempts,
             work.max_recoveries,
-            json.dumps(sorted(work.resources)) if work.resources else "",
+            " ".join(sorted(work.resources)),
             work.item,
         )
 
@@ -132,14 +133,16 @@ class RedisSaqBackend(Backend):
         :param was_idle: whether the worker may stand in the register of idle ones.
         """
         asked_at = time.monotonic()
-        next_wake, dead, rows = await self._call(
-            "claim",
+        next_wake, dead, rows = await self._calls(
+            self._scripts["claim"],
             request.worker_id,
             request.lease_ttl_ms,
             request.limit,
             " ".join(request.engines),
             int(was_idle),
             *(secrets.token_hex(8) for _ in range(request.limit)),
+            # Lanes wait for it, and those that run now would hold up its way out.
+            at_once=True,
         )
         return ClaimBatch(
             claims=tuple(records.claim(row, request.worker_id, asked_at) for row in rows),
@@ -149,6 +152,13 @@ class RedisSaqBackend(Backend):
 
     async def commit(self, lease: Lease, commit: Commit) -> Ack:
         """Accept a step."""
+        then = commit.then
+        if then is Then.CONTINUE:
+            answer = await self._advance(lease, commit)
+            if answer != b"late":
+                return self._acknowledged(lease, answer)
+            # Its deadline has passed: the next claim is to find that out.
+            then = Then.YIELD
         answer = await self._call(
             "commit",
             lease.work_id,
@@ -157,14 +167,26 @@ class RedisSaqBackend(Backend):
             commit.expected_version,
             commit.snapshot,
             commit.step,
-            commit.then.value,
+            then.value,
             commit.delay_ms,
-            commit.lease_ttl_ms,
             lease.worker_id,
-            self._standing_engines(),
+            self._engines_to_ask_for(lease),
             *commit.events,
         )
         return self._acknowledged(lease, answer)
+
+    async def _advance(self, lease: Lease, commit: Commit) -> Any:
+        return await self._call(
+            "advance",
+            lease.work_id,
+            lease.token,
+            commit.commit_id,
+            commit.expected_version,
+            commit.snapshot,
+            commit.step,
+            commit.lease_ttl_ms,
+            *commit.events,
+        )
 
     async def fail(self, lease: Lease, failure: Failure) -> Ack:
         """Give up an attempt."""
@@ -177,7 +199,7 @@ class RedisSaqBackend(Backend):
             int(failure.permanent),
             failure.delay_ms,
             lease.worker_id,
-            self._standing_engines(),
+            self._engines_to_ask_for(lease),
         )
         return self._acknowledged(lease, answer)
 
@@ -193,13 +215,13 @@ class RedisSaqBackend(Backend):
             json.dumps({"reason": reason[:500]}),
             -1 if delay_ms is None else delay_ms,
             lease.worker_id,
-            self._standing_engines(),
+            self._engines_to_ask_for(lease),
         )
         return self._acknowledged(lease, answer)
 
-    def _standing_engines(self) -> str:
-        """Return the engines for which a free lane of this process will ask for work."""
-        return self.lanes.standing_engines if self.lanes is not None else ""
+    def _engines_to_ask_for(self, lease: Lease) -> str:
+        """Return the engines of which a script that ends the lease is to look for work."""
+        return self.lanes.lease_ends(lease.token) if self.lanes is not None else ""
 
     def _acknowledged(self, lease: Lease, answer: Any) -> Ack:
         ack, claim_in = records.ack(answer, lease.work_id)
@@ -428,12 +450,11 @@ class _RedisRenewer(Renewer):
     def _evalsha(self, args: Sequence[Any]) -> Any:
         import redis.exceptions
 
-        script = self._script
+        keys = self._script.keys
         try:
-            return self._client.execute_command("EVALSHA", *script.head, *args)
+            return self._client.evalsha(self._script.sha, len(keys), *keys, *args)
         except redis.exceptions.NoScriptError:
-            self._client.script_load(script.source)
-            return self._client.execute_command("EVALSHA", *script.head, *args)
+            return self._client.eval(self._script.source, len(keys), *keys, *args)
 
     def close(self) -> None:
         """Close the connection."""

@@ -2,7 +2,7 @@
 
 All keys of a queue share one hash tag, ``{prefix:namespace:queue}``, so that a
 Redis Cluster keeps them together and every script may use them in one step.
-They are few and fixed: a work item is a field of some hashes and a member of one
+They are few and fixed: a work item is some fields of one hash and a member of one
 sorted set, never a key of its own, so every script can declare all its keys.
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -15,21 +16,7 @@ from roost_core.models import Event, Lease, State
 #: Stands for the engine of a record that does not decode.
 UNKNOWN_ENGINE = "?"
 
-_STATES = frozenset(state.value for state in State)
-#: What a record consists of, as ``lib.lua`` judges it: a broken one is broken for both.
-_REQUIRED = frozenset(
-    ("engine", "state", "seq", "created", "updated", "max_attempts", "max_recoveries")
-)
-_TEXTS = ("engine", "state", "step", "token", "worker", "key", "nonce", "blocked_on")
-_NUMBERS = (
-    *("seq", "priority", "version", "attempts", "max_attempts", "recoveries", "max_recoveries"),
-    *("fence", "deadline", "created", "updated", "finished", "started", "committed"),
-)
-_KINDS: Mapping[str, type] = {
-    **dict.fromkeys(_TEXTS, str),
-    **dict.fromkeys(_NUMBERS, float),
-    **dict.fromkeys(("resources", "acks"), list),
-}
+_STATES: Mapping[bytes, State] = {state.value.encode(): state for state in State}
 #: No time or count is beyond this: the year 9999, in milliseconds.
 _FAR = 253_402_300_799_999
 
@@ -38,7 +25,7 @@ def _optional(value: int) -> int | None:
     return None if value < 0 else value
 
 
-def ack(answer: Sequence[Any], work_id: str) -> tuple[Ack, int | None]:
+def ack(answer: bytes, work_id: str) -> tuple[Ack, int | None]:
     """Read the answer of ``commit``, ``fail`` or ``interrupt``.
 
     :returns: the answer, and in how many milliseconds the lane that is free now should
@@ -47,12 +34,11 @@ def ack(answer: Sequence[Any], work_id: str) -> tuple[Ack, int | None]:
     :raises VersionConflict: the stored version is not the expected one.
     :raises CorruptRecord: the stored record does not decode.
     """
-    match answer:
-        case [b"ok", state, version, attempts, at, due, claim_in]:
-            return (
-                Ack(State(state.decode()), version, attempts, at, _optional(due)),
-                _optional(claim_in),
-            )
+    match answer.split(b" "):
+        case [b"ok", *_]:
+            # In a damaged record there may be any words where an earlier answer was.
+            with contextlib.suppress(KeyError, ValueError):
+                return _ack(answer)
         case [b"lost"]:
             raise LeaseLost(f"the lease on {work_id} is not current any more")
         case [b"version"]:
@@ -62,23 +48,19 @@ def ack(answer: Sequence[Any], work_id: str) -> tuple[Ack, int | None]:
     raise BackendError(f"unexpected answer about {work_id}: {answer!r:.200}")
 
 
+def _ack(answer: bytes) -> tuple[Ack, int | None]:
+    _, state, version, attempts, at, due, claim_in = answer.split(b" ")
+    return (
+        Ack(_STATES[state], int(version), int(attempts), int(at), _optional(int(due))),
+        _optional(int(claim_in)),
+    )
+
+
 def claim(row: Sequence[Any], worker_id: str, asked_at: float) -> Claim:
     """Read one claim of the ``claim`` script's answer."""
-    (
-        work_id,
-        token,
-        engine,
-        fence,
-        version,
-        attempts,
-        recoveries,
-        created,
-        committed,
-        deadline,
-        expires,
-        item,
-        snapshot,
-    ) = row
+    work_id, standing, item, snapshot = row
+    token, engine, *numbers = standing.split(b" ")
+    fence, version, attempts, recoveries, created, committed, deadline, expires = map(int, numbers)
     lease = Lease(
         work_id=work_id.decode(),
         worker_id=worker_id,
@@ -93,8 +75,8 @@ def claim(row: Sequence[Any], worker_id: str, asked_at: float) -> Claim:
         attempts=attempts,
         recoveries=recoveries,
         created_ms=created,
-        committed_ms=_optional(committed),
-        deadline_ms=_optional(deadline),
+        committed_ms=committed or None,
+        deadline_ms=deadline or None,
         # A lost item is found out when it does not decode, with its id known.
         item=item or b"",
         snapshot=snapshot,
@@ -104,82 +86,88 @@ def claim(row: Sequence[Any], worker_id: str, asked_at: float) -> Claim:
 
 def stored_work(row: Sequence[Any]) -> StoredWork:
     """Read one row of ``read`` or ``list``; a record that does not decode still has a row."""
-    work_id, record, due, expires, item, snapshot, error, *rest = row
-    fields = _record(record)
+    work_id, record, due, expires, item, error, *rest = row
+    snapshot, heartbeat = rest or (None, None)
     return StoredWork(
         work_id=work_id.decode(),
-        engine=fields["engine"],
-        state=State(fields["state"]),
-        priority=fields.get("priority", 0),
-        version=fields.get("version", 0),
-        step=fields.get("step"),
-        attempts=fields.get("attempts", 0),
-        max_attempts=fields.get("max_attempts", 0),
-        recoveries=fields.get("recoveries", 0),
-        max_recoveries=fields.get("max_recoveries", 0),
-        fence=fields.get("fence", 0),
-        worker_id=fields.get("worker"),
-        expires_ms=_score(expires),
         due_ms=_score(due),
-        deadline_ms=fields.get("deadline"),
-        blocked_on=fields.get("blocked_on"),
-        created_ms=fields.get("created", 0),
-        updated_ms=fields.get("updated", 0),
-        finished_ms=fields.get("finished"),
-        started_ms=fields.get("started"),
-        committed_ms=fields.get("committed"),
+        expires_ms=_score(expires),
         item=item,
         snapshot=snapshot,
         error=error,
-        heartbeat=rest[0] if rest else None,
+        heartbeat=heartbeat,
+        **(_standing(record) or {"engine": UNKNOWN_ENGINE, "state": State.FAILED}),
     )
+
+
+def _standing(record: Sequence[Any] | None) -> dict[str, Any] | None:
+    """Name a record's values, as ``lua/lib/show.lua`` orders them; None if it is broken."""
+    if record is None:
+        return None
+    state_text, engine, worker, step, blocked_on, *numbers = record
+    state = _STATES.get(state_text)
+    if state is None or any(len(one) > 15 or int(one) > _FAR for one in numbers):
+        return None
+    (
+        version,
+        fence,
+        attempts,
+        recoveries,
+        updated,
+        committed,
+        deadline,
+        priority,
+        created,
+        started,
+        max_attempts,
+        max_recoveries,
+    ) = map(int, numbers)
+    return {
+        "engine": _text(engine) or UNKNOWN_ENGINE,
+        "state": state,
+        "priority": priority,
+        "version": version,
+        "step": _text(step),
+        "attempts": attempts,
+        "max_attempts": max_attempts,
+        "recoveries": recoveries,
+        "max_recoveries": max_recoveries,
+        "fence": fence,
+        "worker_id": _text(worker),
+        "deadline_ms": deadline or None,
+        "blocked_on": _text(blocked_on),
+        "created_ms": created,
+        "updated_ms": updated,
+        # Nothing changes a work item that is terminal.
+        "finished_ms": updated if state.is_terminal else None,
+        "started_ms": started or None,
+        "committed_ms": committed or None,
+    }
+
+
+def _text(raw: bytes) -> str | None:
+    return None if raw in (b"", b"-") else raw.decode(errors="replace")
 
 
 def _score(value: bytes | None) -> int | None:
     return None if value is None else int(float(value))
 
 
-def _record(raw: bytes) -> dict[str, Any]:
-    broken = {"engine": UNKNOWN_ENGINE, "state": State.FAILED.value}
-    try:
-        fields = json.loads(raw)
-    except ValueError:
-        return broken
-    if not isinstance(fields, dict) or not fields.keys() >= _REQUIRED:
-        return broken
-    if not all(_is_sound(fields[name], _KINDS[name]) for name in _KINDS.keys() & fields.keys()):
-        return broken
-    return fields if fields["state"] in _STATES else broken
-
-
-def _is_sound(value: object, kind: type) -> bool:
-    if kind is str:
-        return isinstance(value, str)
-    if kind is list:
-        # Lua writes an empty list as an object.
-        return value == {} or (
-            isinstance(value, list) and all(isinstance(one, str) for one in value)
-        )
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    # The server writes a number of 15 digits as 2.5e+14. NaN fails every comparison.
-    return abs(value) <= _FAR and value == int(value)
-
-
 def event(entry: tuple[bytes, Mapping[bytes, bytes]]) -> Event:
     """Read one entry of the event stream."""
     event_id, fields = entry
+    kind, work_id, engine, version, state, raw = fields[b"event"].split(b" ", 5)
     try:
-        data = json.loads(fields[b"data"])
+        data = json.loads(raw)
     except ValueError:
-        data = {"undecodable": fields[b"data"].decode(errors="replace")}
+        data = {"undecodable": raw.decode(errors="replace")}
     return Event(
         event_id=event_id.decode(),
         at=datetime.fromtimestamp(int(event_id.split(b"-")[0]) / 1000, UTC),
-        kind=fields[b"kind"].decode(),
-        work_id=fields[b"work"].decode(),
-        engine=fields[b"engine"].decode(),
-        version=int(fields[b"version"]),
-        state=State(fields[b"state"].decode()),
+        kind=kind.decode(),
+        work_id=work_id.decode(),
+        engine=engine.decode(),
+        version=int(version),
+        state=State(state.decode()),
         data=data if isinstance(data, dict) else {"value": data},
     )

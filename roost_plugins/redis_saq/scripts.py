@@ -1,8 +1,10 @@
 """The Lua scripts, read from files and made ready to call.
 
-A file's header names its keys, ``-- KEYS: record item …``; in its text, and in
-the shared ``lib.lua``, ``K.record`` stands for that key. At load each ``K.name``
-becomes ``KEYS[n]``, so that the header is the only list of a script's keys.
+A file's header names its keys, ``-- KEYS: work ready …``; in its text, and in the
+shared functions of ``lua/lib``, ``K.work`` stands for that key. At load each
+``K.name`` becomes ``KEYS[n]``, so that the header is the only list of a script's
+keys, and the shared functions that the script reaches, through others too, are put
+in front of it. No more than those: the server makes them anew in every call.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import re
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Final
 
 import attrs
@@ -19,12 +21,19 @@ from roost_plugins.redis_saq.keys import Keys
 
 _HEADER: Final = re.compile(r"^-- KEYS: (.+)$", re.MULTILINE)
 _KEY: Final = re.compile(r"\bK\.([a-z_]+)\b")
-#: Scripts that only read, and do without the shared part.
-_READERS: Final = frozenset({"read", "list", "retire"})
-
+#: A function of the shared ones, with the comment that stands before it.
+_FUNCTION: Final = re.compile(
+    r"(?:^--[^\n]*\n)*^local function (\w+)\(.*?^end\n",
+    re.MULTILINE | re.DOTALL,
+)
+_COMMENT: Final = re.compile(r"--[^\n]*")
+_WORD: Final = re.compile(r"\w+")
+#: The shared functions, each file's after those that it builds on.
+_SHARED: Final = ("record", "line", "release", "holder", "accept", "giveback", "show")
 NAMES: Final = (
     "enqueue",
     "claim",
+    "advance",
     "commit",
     "fail",
     "interrupt",
@@ -40,8 +49,8 @@ NAMES: Final = (
 class Script:
     """A script of one queue: its source, the source's SHA-1, and the full names of its keys.
 
-    ``head`` is what stands between EVALSHA and the arguments, ``packed_head`` the same
-    with EVALSHA as the protocol writes it, and ``head_count`` how many words that is.
+    ``by_name`` and ``by_source`` are what stands before the arguments of a call: EVALSHA
+    with the SHA-1, or EVAL with the source, then the number of keys and the keys.
     """
 
     name: str
@@ -49,27 +58,22 @@ class Script:
     sha: str
     key_names: tuple[str, ...]
     keys: tuple[str, ...]
-    head: tuple[bytes, ...] = attrs.field(init=False, repr=False)
+    by_name: tuple[str, ...] = attrs.field(init=False, repr=False)
+    by_source: tuple[str, ...] = attrs.field(init=False, repr=False)
 
-    packed_head: bytes = attrs.field(init=False, repr=False)
-    head_count: int = attrs.field(init=False, repr=False)
+    @by_name.default
+    def _by_name(self) -> tuple[str, ...]:
+        return ("EVALSHA", self.sha, str(len(self.keys)), *self.keys)
 
-    @head.default
-    def _head(self) -> tuple[bytes, ...]:
-        return tuple(text.encode() for text in (self.sha, str(len(self.keys)), *self.keys))
-
-    @packed_head.default
-    def _packed_head(self) -> bytes:
-        return b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in (b"EVALSHA", *self.head))
-
-    @head_count.default
-    def _head_count(self) -> int:
-        return 1 + len(self.head)
+    @by_source.default
+    def _by_source(self) -> tuple[str, ...]:
+        return ("EVAL", self.source, str(len(self.keys)), *self.keys)
 
 
 @cache
 def _text(name: str) -> str:
-    return (files(__package__) / "lua" / f"{name}.lua").read_text(encoding="utf-8")
+    # importlib.resources would bring archives and mail parsing into every short command.
+    return (Path(__file__).parent / "lua" / f"{name}.lua").read_text(encoding="utf-8")
 
 
 def load(name: str, keys: Keys, events_kept: int) -> Script:
@@ -82,8 +86,7 @@ def load(name: str, keys: Keys, events_kept: int) -> Script:
     if header is None:
         raise ValueError(f"{name}.lua has no header that names its keys")
     names = tuple(header[1].split())
-    if name not in _READERS:
-        body = f"local EVENTS_KEPT = {events_kept}\n{_text('lib')}\n{body}"
+    body = f"local EVENTS_KEPT = {events_kept}\n{_shared_for(body)}\n{body}"
     numbers = {key: number for number, key in enumerate(names, 1)}
     # A key that the header lacks becomes KEYS[0], which is nil: the call fails, loudly.
     source = _KEY.sub(lambda match: f"KEYS[{numbers.get(match[1], 0)}]", body)
@@ -94,6 +97,20 @@ def load(name: str, keys: Keys, events_kept: int) -> Script:
         key_names=names,
         keys=tuple(keys.key(key) for key in names),
     )
+
+
+def _shared_for(body: str) -> str:
+    """Return the shared text without the functions that ``body`` does not reach."""
+    shared = "\n".join(_text(f"lib/{one}") for one in _SHARED)
+    functions = {found[1]: found[0] for found in _FUNCTION.finditer(shared)}
+    reached: set[str] = set()
+    to_read = [body, _FUNCTION.sub("", shared)]
+    while to_read:
+        words = set(_WORD.findall(_COMMENT.sub("", to_read.pop())))
+        new = (words & functions.keys()) - reached
+        reached |= new
+        to_read.extend(functions[name] for name in new)
+    return _FUNCTION.sub(lambda found: found[0] if found[1] in reached else "", shared)
 
 
 def with_index(script: Script, keys: Keys, place: str) -> Script:

@@ -100,7 +100,7 @@ def test_event_kinds_stand():
 
 def test_event_kinds_are_those_of_the_scripts():
     """The model's docstring lists the kinds that the scripts write, and no other."""
-    scripts = (ROOT / "roost_plugins/redis_saq/lua").glob("*.lua")
+    scripts = (ROOT / "roost_plugins/redis_saq/lua").rglob("*.lua")
     written = {
         kind
         for script in scripts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 
 import pytest
 
@@ -93,6 +94,63 @@ def test_a_chained_step_is_one_call(server):
             claims = -(-commits // settings.slice_steps)
             enqueues = 1
             assert commits + claims + enqueues == found["evalsha"]
+
+    asyncio.run(main())
+
+
+#: What the tests themselves ask while they wait.
+ASKED_BY_TESTS = {"info", "zcard", "pubsub|channels"}
+
+
+async def of_steps(roost, number, *, before):
+    """Return the commands of one work item of so many steps, from its enqueuing to idleness."""
+
+    async def work():
+        await roost.enqueue("counting", {"steps": number})
+        await done(roost, before + 1)
+        await idle(roost)
+
+    found = await counted(roost, work)
+    return Counter({name: calls for name, calls in found.items() if name not in ASKED_BY_TESTS})
+
+
+def test_a_chained_step_to_the_command(server):
+    """One call, and in it the clock, one read, one write and one event: nothing else at all.
+
+    The lease is fresh all the time, so that nothing extends it.
+    """
+    settings = settings_for(server, **QUIET, slice_steps=10 * STEPS)
+    engine = Counting()
+
+    async def main():
+        async with queue(settings, engine) as roost, Crew(settings, engine) as crew:
+            await crew.start(concurrency=1)
+            await warm(roost)
+            # What a work item takes apart from its steps is the same for both.
+            few = await of_steps(roost, 10, before=1)
+            many = await of_steps(roost, 10 + STEPS, before=2)
+            each = ("evalsha", "time", "hget", "hset", "xadd")
+            assert dict.fromkeys(each, STEPS) == dict(many - few)
+            assert {} == dict(few - many)
+
+    asyncio.run(main())
+
+
+def test_a_step_through_the_queue(server):
+    """With slices of one step each goes back into the line: that is a commit and a claim."""
+    settings = settings_for(server, **QUIET, slice_steps=1)
+    engine = Counting()
+
+    async def main():
+        async with queue(settings, engine) as roost, Crew(settings, engine) as crew:
+            await crew.start(concurrency=1)
+            await warm(roost)
+            few = await of_steps(roost, 10, before=1)
+            many = await of_steps(roost, 10 + STEPS, before=2)
+            found = many - few
+            twice = ("evalsha", "time", "xadd")
+            assert dict.fromkeys(twice, 2 * STEPS) == {name: found[name] for name in twice}
+            assert sum(found.values()) - found["evalsha"] <= 23 * STEPS
 
     asyncio.run(main())
 

@@ -23,6 +23,7 @@ ORDER = [
     "settings",
     "backend",
     "retry",
+    "recent",
     "acceptance",
     "hookspecs",
     "threads",

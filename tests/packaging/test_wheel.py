@@ -86,7 +86,8 @@ def test_wheel_holds_the_packages_and_nothing_else(wheel):
     metadata = {name for name in names if name.startswith(info)}
     assert expected_files() == names - metadata
     assert f"{info}/licenses/LICENSE" in metadata
-    assert any(name.endswith("lua/claim.lua") for name in names)
+    for script in ("lua/claim.lua", "lua/lib/record.lua"):
+        assert any(name.endswith(script) for name in names)
     assert {f"{package}/py.typed" for package in PACKAGES} <= names
 
 

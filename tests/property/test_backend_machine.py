@@ -216,9 +216,16 @@ class LedgerMachine(RuleBasedStateMachine):
         off=st.sampled_from([0, 0, 0, 0, -1, 1]),
         commit_id=COMMIT_IDS,
         events=st.integers(0, 2),
+        extends=st.booleans(),
     )
     def commit(
-        self, data: st.DataObject, then: Then, off: int, commit_id: str | None, events: int
+        self,
+        data: st.DataObject,
+        then: Then,
+        off: int,
+        commit_id: str | None,
+        events: int,
+        extends: bool,
     ) -> None:
         """Commit under any lease there ever was, on top of any version (C1, C2)."""
         held = self.any_held(data)
@@ -231,7 +238,7 @@ class LedgerMachine(RuleBasedStateMachine):
             step=f"step-{version}",
             then=then,
             delay_ms=HOUR_MS,
-            lease_ttl_ms=HOUR_MS,
+            lease_ttl_ms=HOUR_MS if extends else 0,
             events=tuple(b'{"n":%d}' % number for number in range(events)),
         )
         answer = self.answer_to_holder(

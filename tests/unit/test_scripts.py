@@ -11,30 +11,10 @@ from roost_plugins.redis_saq import scripts
 from roost_plugins.redis_saq.keys import PLACES, Keys
 
 KEYS = Keys("roost", "tenant", "queue")
-LIBRARY = scripts._text("lib")
-
-
+#: A function at the outermost level: it begins and ends at the first column.
 FUNCTION = re.compile(
-    r"^(?:local function (\w+)|(\w+) = function)\(.*?\n(.*?)^end$", re.MULTILINE | re.DOTALL
+    r"^(?:local )?function (\w+)\(.*?^end$|^(\w+) = function\(.*?^end$", re.MULTILINE | re.DOTALL
 )
-
-
-def reachable_keys(name):
-    """Return the keys that a script can touch, through the library's functions, too."""
-    texts, known = [scripts._text(name)], {}
-    if name not in scripts._READERS:
-        library = without_comments(LIBRARY)
-        known = {match[1] or match[2]: match[3] for match in FUNCTION.finditer(library)}
-        # What stands outside of functions runs in every script.
-        texts.append(FUNCTION.sub("", library))
-    seen, keys = set(), set()
-    while texts:
-        text = without_comments(texts.pop())
-        keys |= set(re.findall(r"\bK\.(\w+)", text))
-        for called in set(re.findall(r"\b(\w+)\(", text)) & set(known) - seen:
-            seen.add(called)
-            texts.append(known[called])
-    return keys
 
 
 def without_comments(text):
@@ -42,48 +22,159 @@ def without_comments(text):
     return re.sub(r"--.*", "", text)
 
 
+def composed(name):
+    """Return a script as the server gets it, its keys by their names, and without comments."""
+    script = scripts.load(name, KEYS, 1000)
+    names = dict(enumerate(script.key_names, 1))
+    source = re.sub(r"\bKEYS\[(\d+)\]", lambda found: f"K.{names[int(found[1])]}", script.source)
+    return without_comments(source)
+
+
+def reachable_keys(source):
+    """Return the keys that a script can touch, through its functions, too."""
+    functions = {found[1] or found[2]: found[0] for found in FUNCTION.finditer(source)}
+    # What stands outside of functions always runs.
+    texts = [FUNCTION.sub("", source)]
+    seen, keys = set(), set()
+    while texts:
+        text = texts.pop()
+        keys |= set(re.findall(r"\bK\.(\w+)", text))
+        # Named is enough: a function may be handed on, and called elsewhere.
+        for named in (set(re.findall(r"\b(\w+)\b", text)) & set(functions)) - seen:
+            seen.add(named)
+            texts.append(functions[named])
+    return keys
+
+
 @pytest.mark.parametrize("name", scripts.NAMES)
 def test_every_key_is_declared(name):
     """What a script can touch stands in its header, and the header names nothing else."""
     declared = scripts.load(name, KEYS, 1000).key_names
     assert len(set(declared)) == len(declared)
-    assert set() == reachable_keys(name) - set(declared)
-    assert set() == set(declared) - reachable_keys(name)
+    assert set(declared) == reachable_keys(composed(name))
+
+
+@pytest.mark.parametrize("name", scripts.NAMES)
+def test_nothing_is_composed_in_vain(name):
+    """Each function in front of a script is named in it: the server makes them in every call."""
+    source = composed(name)
+    functions = [found[1] or found[2] for found in FUNCTION.finditer(source)]
+    assert [] == [one for one in functions if len(re.findall(rf"\b{one}\b", source)) < 2]
+    assert len(set(functions)) == len(functions)
+
+
+@pytest.mark.parametrize("name", scripts.NAMES)
+def test_functions_stand_before_their_use(name):
+    """Lua knows a local function from its definition on: later ones would be unknown globals."""
+    source = composed(name)
+    for found in FUNCTION.finditer(source):
+        function = found[1] or found[2]
+        assert re.search(rf"\b{function}\b", source).start() >= found.start(), function
+
+
+def test_the_most_frequent_script_is_short():
+    """An advance is made of what it needs: nothing of lines, resources or whole records."""
+    source = composed("advance")
+    functions = {found[1] or found[2] for found in FUNCTION.finditer(source)}
+    assert {"parse_head", "text_of", "held_by", "accept", "tell", "event"} <= functions
+    assert set() == functions & {"parse", "save", "release", "bury", "ready_of", "wake", "shown"}
 
 
 @pytest.mark.parametrize("name", scripts.NAMES)
 def test_ready_to_call(name):
-    """Names are resolved, keys share the queue's tag, and the head counts them."""
+    """Names are resolved, and keys share the queue's tag."""
     script = scripts.load(name, KEYS, 1234)
     body = without_comments(script.source)
     assert re.search(r"\bK\.\w", body) is None
+    assert "KEYS[0]" not in body
     assert hashlib.sha1(script.source.encode()).hexdigest() == script.sha
-    assert all(one.startswith("{roost:tenant:queue}:") for one in script.keys)
-    assert ("1234" in script.source) == (name not in scripts._READERS)
-    assert script.head_count == 3 + len(script.keys)
-    parts = script.packed_head.split(b"\r\n")[1::2]
-    assert [b"EVALSHA", script.sha.encode(), str(len(script.keys)).encode()] == parts[:3]
-    assert [one.encode() for one in script.keys] == parts[3:]
+    assert [f"{{roost:tenant:queue}}:{key}" for key in script.key_names] == list(script.keys)
+    assert 1 == script.source.count("local EVENTS_KEPT = 1234\n")
+
+
+@pytest.mark.parametrize("name", scripts.NAMES)
+def test_heads_of_calls(name):
+    """What stands before a call's arguments: the script by name or by source, then its keys."""
+    script = scripts.load(name, KEYS, 1000)
+    keys = (str(len(script.keys)), *script.keys)
+    assert ("EVALSHA", script.sha, *keys) == script.by_name
+    assert ("EVAL", script.source, *keys) == script.by_source
 
 
 @pytest.mark.parametrize("name", scripts.NAMES)
 def test_scripts_ask_for_nothing_that_servers_lack(name):
     """Plain commands only; no clock but the server's; no key made up on the way."""
-    body = without_comments(scripts.load(name, KEYS, 1000).source)
+    body = composed(name)
     commands = set(re.findall(r"redis\.call\('([A-Z]+)'", body))
     known = {
-        *("TIME", "HGET", "HSET", "HDEL", "HEXISTS", "HGETALL", "INCR", "PUBLISH", "XADD"),
-        *("ZADD", "ZREM", "ZCARD", "ZSCORE", "ZRANGE", "ZREVRANGE"),
-        *("ZRANGEBYLEX", "ZRANGEBYSCORE"),
+        *("TIME", "HGET", "HMGET", "HSET", "HDEL", "HEXISTS", "HGETALL", "INCR", "INCRBY"),
+        *("PUBLISH", "XADD", "XTRIM"),
+        *("ZADD", "ZREM", "ZSCORE", "ZRANGE", "ZREVRANGE", "ZRANGEBYLEX", "ZRANGEBYSCORE"),
     }
-    assert set() == commands - known
+    # A command may be given by a name of the script's own: that is one of its words, too.
+    named = set(re.findall(r"'([A-Z]{3,})'", body)) - {"LIMIT", "WITHSCORES", "MAXLEN"}
+    assert set() == (commands | named) - known
+    assert {"TIME"} <= commands
     assert "math.random" not in body
-    assert re.search(r"\bos\.|\bKEYS\[0\]\s*=", body) is None
+    assert re.search(r"\bos\.", body) is None
+    # Keys by their number, all of which `composed` has named: none by a computed one.
+    assert "KEYS" not in body
+
+
+SHARED = {
+    "lib/record": (
+        "-- Shared.\n\nlocal clock = now_of(1)\n\n"
+        "-- One.\n-- It has two lines.\nlocal function one()\n  return 1\nend\n\n"
+        "local function two()\n  return one() -- not three\nend\n\n"
+    ),
+    "lib/line": "-- Later.\nlocal function three(x)\n  if x then\n    return two\n  end\nend\n\n",
+    "lib/release": "local function now_of(x)\n  return x\nend\n\nlocal function lost()\nend\n",
+}
+
+
+@pytest.fixture
+def shared(monkeypatch):
+    """Give shared functions that a test can overlook; return those composed for a script."""
+    monkeypatch.setattr(scripts, "_text", lambda name: SHARED.get(name, ""))
+
+    def functions_for(body):
+        text = scripts._shared_for(body)
+        assert "local clock = now_of(1)\n" in text
+        return [found[1] or found[2] for found in FUNCTION.finditer(text)]
+
+    return functions_for
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("return 1", ["now_of"]),
+        ("return one()", ["one", "now_of"]),
+        ("return two()", ["one", "two", "now_of"]),
+        ("local f = three", ["one", "two", "three", "now_of"]),
+        ("-- three\nreturn 1", ["now_of"]),
+        ("return threefold, lone", ["now_of"]),
+        ("return lost(one)", ["one", "now_of", "lost"]),
+    ],
+)
+def test_what_is_reached_is_kept(shared, body, expected):
+    """Directly or through others, called or handed on, in order; comments reach nothing."""
+    assert expected == shared(body)
+
+
+def test_what_is_kept_stays_as_it_is(shared):
+    """A function with its comment, to the letter; what is left out leaves no part behind."""
+    text = scripts._shared_for("return one()")
+    comment = "-- One.\n-- It has two lines.\n"
+    assert f"{comment}local function one()\n  return 1\nend\n" in text
+    assert "two" not in text.replace(comment, "")
+    assert comment not in scripts._shared_for("return 1")
 
 
 def test_an_unknown_key_is_loud(monkeypatch):
     """A key that the header lacks becomes KEYS[0], which is nil: the server refuses the call."""
-    monkeypatch.setattr(scripts, "_text", lambda name: "-- KEYS: a\nreturn redis.call('X', K.b)")
+    text = "-- KEYS: a\nreturn redis.call('X', K.b)"
+    monkeypatch.setattr(scripts, "_text", lambda name: text if name == "read" else "")
     assert "KEYS[0]" in scripts.load("read", KEYS, 1000).source
 
 
@@ -100,8 +191,10 @@ def test_another_index():
     other = scripts.with_index(script, KEYS, "done")
     assert (script.sha, script.source) == (other.sha, other.source)
     assert "{roost:tenant:queue}:done" in other.keys
-    assert b":done" in other.packed_head
     assert "{roost:tenant:queue}:index" not in other.keys
+    for head in (other.by_name, other.by_source):
+        assert "{roost:tenant:queue}:done" in head
+        assert "{roost:tenant:queue}:index" not in head
 
 
 def test_queues_share_nothing():
@@ -109,7 +202,7 @@ def test_queues_share_nothing():
     names = set()
     for keys in (KEYS, Keys("roost", "tenant2", "queue"), Keys("roost", "tenant", "q2")):
         mine = {keys.key(place) for place in PLACES.values()}
-        mine |= {keys.wake_channel("w"), keys.ended_channel("w"), keys.key("record")}
+        mine |= {keys.wake_channel("w"), keys.ended_channel("w"), keys.key("work")}
         assert set() == names & mine
         names |= mine
         assert all(one.startswith(keys.tag + ":") for one in mine)

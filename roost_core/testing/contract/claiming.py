@@ -155,6 +155,41 @@ class ClaimContract(ContractTests):
         assert ["a", "b"] == await kit.claimed_ids(limit=2)
 
     @driven
+    async def test_a_full_claim_says_whether_more_is_ready(self, kit: Harness) -> None:
+        """Then the worker need not wait for news before it claims again."""
+        await kit.created("a", "b")
+        assert 0 == (await kit.claim()).next_wake_ms
+        assert 0 != (await kit.claim()).next_wake_ms
+
+    @driven
+    async def test_recovery_leaves_room_for_others(self, kit: Harness) -> None:
+        """Of many leases that expire at once, a claim takes back half its limit if others wait."""
+        victims = [f"v-{number:02}" for number in range(12)]
+        await kit.created(*victims)
+        assert victims == await kit.claimed_ids(limit=12, worker_id="worker-dead")
+        for work_id in victims:
+            await kit.age_lease(work_id)
+        await kit.created(*(f"w-{number:02}" for number in range(12)))
+        for round_ in range(3):
+            ids = await kit.claimed_ids(limit=4)
+            assert ["v", "v", "w", "w"] == [work_id[0] for work_id in ids], round_
+        # One at a time they take turns.
+        taken = [(await kit.claimed_ids())[0][0] for _ in range(4)]
+        assert ["v", "v", "w", "w"] == sorted(taken)
+
+    @driven
+    async def test_recovery_takes_what_nobody_else_wants(self, kit: Harness) -> None:
+        """Lanes that would stay free take back expired leases."""
+        victims = [f"v-{number}" for number in range(6)]
+        await kit.created(*victims)
+        await kit.claimed_ids(limit=6, worker_id="worker-dead")
+        for work_id in victims:
+            await kit.age_lease(work_id)
+        await kit.created("w-0")
+        assert ["v-0", "v-1", "v-2", "w-0"] == sorted(await kit.claimed_ids(limit=4))
+        assert ["v-3", "v-4", "v-5"] == sorted(await kit.claimed_ids(limit=4))
+
+    @driven
     async def test_work_that_kills_is_dead_lettered(self, kit: Harness) -> None:
         """R2, D1: given out again exactly N times after deaths, dead-lettered at the next."""
         for allowed in (0, 1, 3):

@@ -43,6 +43,27 @@ class CommitContract(ContractTests):
         await kit.commit(claim, version=1)
 
     @driven
+    async def test_a_lease_that_is_not_extended(self, kit: Harness) -> None:
+        """With a time to live of 0 a lease goes on, and ends when it would have ended."""
+        claim = await kit.leased("a")
+        before = await kit.read("a")
+        await kit.pass_time(5)
+        ack = await kit.commit(claim, lease_ttl_ms=0)
+        stored = await kit.read("a")
+        assert (State.RUNNING, 1) == (ack.state, stored.version)
+        assert before.expires_ms == stored.expires_ms
+        await kit.commit(claim, version=1, lease_ttl_ms=HOUR_MS)
+        await kit.commit(claim, version=2, lease_ttl_ms=0)
+        extended = await kit.read("a")
+        assert 3 == extended.version
+        assert extended.expires_ms is not None
+        assert extended.expires_ms > ack.at_ms + MINUTE_MS
+        await kit.age_lease("a")
+        await kit.commit(claim, version=3, lease_ttl_ms=0)
+        assert ["a"] == await kit.claimed_ids(worker_id="worker-2")
+        await kit.see_refused(claim)
+
+    @driven
     async def test_yield_goes_to_the_end_of_the_line(self, kit: Harness) -> None:
         """The lease ends and the work is ready again, behind those that waited."""
         claim = await kit.leased("a")
@@ -175,6 +196,18 @@ class CommitContract(ContractTests):
         before = await kit.read("a")
         assert ack == await kit.commit(first, Then.YIELD, commit_id="first")
         assert before == await kit.read("a")
+
+    @driven
+    async def test_an_answer_outlives_the_recovery_of_its_lease(self, kit: Harness) -> None:
+        """C4: whoever lost its reply and then its lease still hears that the step was accepted."""
+        claim = await kit.leased("a")
+        ack = await kit.commit(claim, commit_id="one")
+        await kit.age_lease("a")
+        later = await kit.claim_one("a", worker_id="worker-2")
+        before = await kit.read("a")
+        assert ack == await kit.commit(claim, commit_id="one")
+        assert before == await kit.read("a")
+        await kit.commit(later, version=1)
 
     @driven
     async def test_only_the_last_answer_of_a_lease_is_kept(self, kit: Harness) -> None:

@@ -1,7 +1,7 @@
 -- Read a page of work items from one index, skipping those of other engines.
--- KEYS: record item error sleeping retry_wait running index
+-- KEYS: work sleeping retry_wait running index
 -- ARGV: first-rank limit reverse(0|1) engine|'' scan-at-most
--- Result: {next-rank|-1, {{id record due|nil expires|nil item|nil nil error|nil}...}}
+-- Result: {next-rank|-1, {row...}}, the rows as `shown` in lib/show.lua returns them
 
 local rank, limit, engine = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[4]
 local command = ARGV[3] == '1' and 'ZREVRANGE' or 'ZRANGE'
@@ -14,17 +14,12 @@ while #page < limit and rank < stop do
   for _, member in ipairs(members) do
     rank = rank + 1
     -- In the sets `ready` and `blocked` the id is the last word of the member.
-    local id = string.match(member, '(%S+)$')
-    local record = redis.call('HGET', K.record, id)
-    if record then
-      local sound, r = pcall(cjson.decode, record)
-      if engine == '' or (sound and type(r) == 'table' and r.engine == engine) then
-        page[#page + 1] = {
-          id, record,
-          redis.call('ZSCORE', K.sleeping, id) or redis.call('ZSCORE', K.retry_wait, id),
-          redis.call('ZSCORE', K.running, id),
-          redis.call('HGET', K.item, id), false, redis.call('HGET', K.error, id),
-        }
+    local id = string.match(member, '([^ ]+)$')
+    local found = redis.call('HMGET', K.work, id, id .. ' item', id .. ' error')
+    if found[1] then
+      local row = shown(id, found)
+      if engine == '' or (row[2] and row[2][2] == engine) then
+        page[#page + 1] = row
         if #page >= limit then break end
       end
     end

@@ -1,5 +1,5 @@
 -- Remove work that has been terminal for longer than its retention, and all that points to it.
--- KEYS: record item snapshot error beat key failed done cancelled created events workers seen
+-- KEYS: work key failed done cancelled created events workers seen
 -- ARGV: retention-ms dead-letter-retention-ms|-1 limit forget-workers-after-ms
 -- Result: {id...} that are gone
 
@@ -25,17 +25,29 @@ table.sort(candidates, function(a, b)
   return a.id < b.id
 end)
 
-for i = 1, math.min(#candidates, limit) do
-  local id = candidates[i].id
-  local r = load(id) or { engine = '?', state = 'failed' }
-  redis.call('ZREM', candidates[i].key, id)
-  redis.call('ZREM', K.created, id)
-  for _, key in ipairs({ K.record, K.item, K.snapshot, K.error, K.beat }) do
-    redis.call('HDEL', key, id)
+-- In batches, because a command costs more than what it does.
+local BATCH = 100
+for first = 1, math.min(#candidates, limit), BATCH do
+  local ids, fields, keys = {}, {}, {}
+  local places = { [K.done] = {}, [K.cancelled] = {}, [K.failed] = {} }
+  for i = first, math.min(first + BATCH - 1, #candidates, limit) do
+    local id = candidates[i].id
+    ids[#ids + 1] = id
+    gone[#gone + 1] = id
+    table.insert(places[candidates[i].key], id)
+    for _, field in ipairs({ id, id .. ' item', id .. ' snapshot', id .. ' error', id .. ' beat' }) do
+      fields[#fields + 1] = field
+    end
   end
-  if r.key then redis.call('HDEL', K.key, r.key) end
-  event('purged', id, r)
-  gone[#gone + 1] = id
+  for i, raw in ipairs(redis.call('HMGET', K.work, unpack(ids))) do
+    local r = raw and parse(raw) or { engine = '?', version = '0', state = 'failed', key = '' }
+    if r.key ~= '' then keys[#keys + 1] = r.key end
+    event('purged', ids[i], r, '{}')
+  end
+  for place, those in pairs(places) do call_for('ZREM', place, those) end
+  redis.call('ZREM', K.created, unpack(ids))
+  redis.call('HDEL', K.work, unpack(fields))
+  call_for('HDEL', K.key, keys)
 end
 
 local silent = redis.call('ZRANGEBYSCORE', K.seen, '-inf', now - ARGV[4], 'LIMIT', 0, limit)

@@ -1,15 +1,12 @@
 -- Read one work item at one moment.
--- KEYS: record item snapshot error beat sleeping retry_wait running
+-- KEYS: work sleeping retry_wait running
 -- ARGV: id
--- Result: nil | {id record due|nil expires|nil item|nil snapshot|nil error|nil heartbeat|nil}
+-- Result: nil | {id, record|nil, due|nil, expires|nil, item|nil, error|nil, snapshot|nil, heartbeat|nil},
+--   the record as `shown` in lib/show.lua returns it
 
 local id = ARGV[1]
-local record = redis.call('HGET', K.record, id)
-if not record then return nil end
-return {
-  id, record,
-  redis.call('ZSCORE', K.sleeping, id) or redis.call('ZSCORE', K.retry_wait, id),
-  redis.call('ZSCORE', K.running, id),
-  redis.call('HGET', K.item, id), redis.call('HGET', K.snapshot, id),
-  redis.call('HGET', K.error, id), redis.call('HGET', K.beat, id),
-}
+local found = redis.call('HMGET', K.work, id, id .. ' item', id .. ' error', id .. ' snapshot', id .. ' beat')
+if not found[1] then return nil end
+local row = shown(id, found)
+row[7], row[8] = found[4], found[5]
+return row

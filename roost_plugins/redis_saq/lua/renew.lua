@@ -1,25 +1,32 @@
 -- Extend all leases of a worker, store its engines' newest heartbeats, and note that it lives.
--- KEYS: record beat running workers seen
+-- KEYS: work running workers seen
 -- ARGV: worker info ttl-ms then for each lease: id token heartbeat|''
 -- Result: {token...} of the leases that are lost
 
-local ttl = tonumber(ARGV[3])
+local BATCH = 300
+local expires = whole(now + ARGV[3])
 local lost = {}
-for i = 4, #ARGV, 3 do
-  local id, token, beat = ARGV[i], ARGV[i + 1], ARGV[i + 2]
-  local r = load(id)
-  if r and r.token == token then
-    redis.call('ZADD', K.running, now + ttl, id)
-    if beat ~= '' then
-      redis.call('HSET', K.beat, id, beat)
-      if not r.has_beat then
-        r.has_beat = 1
-        save(id, r)
+for first = 4, #ARGV, BATCH do
+  local ids, leases = {}, {}
+  for i = first, math.min(first + BATCH, #ARGV) - 1, 3 do ids[#ids + 1] = ARGV[i] end
+  for n, raw in ipairs(redis.call('HMGET', K.work, unpack(ids))) do
+    local id, token, beat = ids[n], ARGV[first + 3 * n - 2], ARGV[first + 3 * n - 1]
+    local r = raw and parse_head(raw)
+    if r and r.token == token then
+      leases[#leases + 1] = expires
+      leases[#leases + 1] = id
+      if beat ~= '' then
+        redis.call('HSET', K.work, id .. ' beat', beat)
+        if r.has_beat == '0' then
+          r.has_beat = '1'
+          save(id, r)
+        end
       end
+    else
+      lost[#lost + 1] = token
     end
-  else
-    lost[#lost + 1] = token
   end
+  if #leases > 0 then redis.call('ZADD', K.running, unpack(leases)) end
 end
 redis.call('HSET', K.workers, ARGV[1], ARGV[2])
 redis.call('ZADD', K.seen, now, ARGV[1])

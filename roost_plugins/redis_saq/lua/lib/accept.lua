@@ -1,0 +1,22 @@
+-- Shared by the two scripts that accept a step.
+
+-- The standing after a step.
+local function accept(id, r, step)
+  r.version = whole(r.version + 1)
+  r.step = step
+  r.attempts = '0'
+  r.recoveries = '0'
+  r.updated = now
+  r.committed = now
+  if r.has_error == '1' or r.has_beat == '1' then
+    redis.call('HDEL', K.work, id .. ' error', id .. ' beat')
+    r.has_error = '0'
+    r.has_beat = '0'
+  end
+end
+
+-- The commit's own event, then those of the engine: ARGV from `first` on.
+local function tell(id, r, first)
+  event('committed', id, r, '{"step":' .. quoted(r.step) .. '}')
+  for i = first, #ARGV do event('emitted', id, r, ARGV[i]) end
+end

@@ -1,0 +1,34 @@
+-- Shared by the scripts that a lease's holder calls: is it the holder, and what was it told before.
+-- An answer is a text, "state version attempts at due": an array costs several times as much.
+
+-- Answers are remembered for the current lease and for the last three that have ended, each its last,
+-- so that a caller whose reply was lost gets the same one again, even after others have worked on it.
+
+-- What the newest commit under the current lease was told.
+local function running_answer(r)
+  return 'running ' .. r.version .. ' 0 ' .. r.committed .. ' -1'
+end
+
+local function remembered(r, token, commit_id)
+  if r.token == token and r.last == commit_id then return running_answer(r) end
+  -- Also found in a rest that was not taken apart: a token stands nowhere else in it.
+  local answers = r.answers or r.rest
+  local _, before = string.find(answers, ';' .. token .. ' ' .. commit_id .. ' ', 1, true)
+  if before then return string.match(answers, '^[^;]+', before + 1) end
+end
+
+local function remember(r, token, commit_id, answer)
+  local earlier = string.match(r.answers, '^;[^;]*;[^;]*') or r.answers
+  r.answers = ';' .. token .. ' ' .. commit_id .. ' ' .. answer .. earlier
+end
+
+-- The record of a claimed item whose lease has this token, or an answer to give instead.
+local function held_by(id, token, commit_id, parser)
+  local r, broken = load(id, parser)
+  if broken then return nil, 'corrupt' end
+  if not r then return nil, 'lost' end
+  local answer = remembered(r, token, commit_id)
+  if answer then return nil, 'ok ' .. answer .. ' 0' end
+  if r.token ~= token or token == '-' then return nil, 'lost' end
+  return r, nil
+end

@@ -1,0 +1,61 @@
+-- Shared by the scripts that move work between places: the line of what is ready, due times, and
+-- workers that wait.
+--
+-- Engines, resources and ids hold no spaces, so a space ends each part of a member of the two
+-- lexicographic sets, and '!' is the byte after it:
+--   ready:   "engine <place> id"      blocked: "resource engine <place> id"
+-- <place> sorts by priority, highest first, then by first come.
+
+-- A member of `ready`, and the end of one of `blocked`.
+local function ready_member(id, r)
+  return string.format('%s %04d%014d %s', r.engine, 1000 - r.priority, r.seq, id)
+end
+
+-- The first members of the ready set that are of one engine.
+local function ready_of(engine, count)
+  return redis.call('ZRANGEBYLEX', K.ready, '[' .. engine .. ' ', '(' .. engine .. '!', 'LIMIT', '0', count)
+end
+
+-- Wake one idle worker that runs the engine, if there is one. A worker that has died since does
+-- not hear it, so the next is tried.
+local function wake(engine)
+  while true do
+    local found = redis.call('ZRANGEBYLEX', K.idle, '[' .. engine .. ' ', '(' .. engine .. '!', 'LIMIT', '0', '1')
+    if #found == 0 then return end
+    redis.call('ZREM', K.idle, found[1])
+    local channel = string.match(KEYS[1], '^.-}') .. ':wake:' .. string.sub(found[1], #engine + 2)
+    if redis.call('PUBLISH', channel, engine) > 0 then return end
+  end
+end
+
+local function make_ready(id, r)
+  r.state = 'queued'
+  redis.call('ZADD', K.ready, '0', ready_member(id, r))
+end
+
+-- No delay goes beyond the deadline: the work is looked at then, and dead-lettered.
+local function due_after(r, delay)
+  local due, deadline = now + delay, tonumber(r.deadline)
+  if deadline > 0 and deadline < due then return r.deadline end
+  return whole(due)
+end
+
+-- A worker that wants to hear of new work of its engines ("a b c").
+local function stand_by(worker, engines)
+  for engine in string.gmatch(engines, '[^ ]+') do
+    redis.call('ZADD', K.idle, '0', engine .. ' ' .. worker)
+  end
+end
+
+-- Milliseconds until something is due or a lease expires: 0 if it is by now, -1 if nothing will.
+local function until_next()
+  local next = -1
+  for _, key in ipairs({ K.sleeping, K.retry_wait, K.running }) do
+    local head = redis.call('ZRANGE', key, '0', '0', 'WITHSCORES')
+    if head[2] then
+      local wait = math.max(0, head[2] - now)
+      if next < 0 or wait < next then next = wait end
+    end
+  end
+  return next
+end

@@ -1,0 +1,91 @@
+-- Shared by the scripts that end leases: resources that become free, dead letters.
+
+local function ended(id)
+  redis.call('PUBLISH', string.match(KEYS[1], '^.-}') .. ':ended:' .. id, '')
+end
+
+-- Keep what went wrong with the work item.
+local function note_error(id, r, error)
+  redis.call('HSET', K.work, id .. ' error', error)
+  r.has_error = '1'
+end
+
+-- Put away as a dead letter; the caller has taken it from its former place.
+local function bury(id, r, error)
+  r.state = 'failed'
+  r.updated = now
+  redis.call('ZADD', K.failed, now, id)
+  note_error(id, r, error)
+  save(id, r)
+  event('dead_lettered', id, r, '{"error":' .. error .. '}')
+  ended(id)
+end
+
+-- A record that does not decode must not stop the others: it goes to the dead letters, with its
+-- bytes left as they are for a person to look at. Return the resources that it held.
+local function bury_broken(id)
+  redis.call('ZADD', K.failed, now, id)
+  redis.call('HSET', K.work, id .. ' error', '{"schema":1,"kind":"corrupt","message":"the stored record does not decode"}')
+  event('dead_lettered', id, { engine = '?', version = '0', state = 'failed' }, '{"error":{"kind":"corrupt"}}')
+  local held, freed = redis.call('HGETALL', K.held), {}
+  for i = 1, #held, 2 do
+    if held[i + 1] == id then
+      redis.call('HDEL', K.held, held[i])
+      freed[#freed + 1] = held[i]
+    end
+  end
+  return freed
+end
+
+-- Make work ready that waits for a resource: the first of each engine, because a worker may lack
+-- the engine of the very first, and the others must not wait for that. Whoever comes too late
+-- blocks again.
+local function unblock(resource)
+  local from = '[' .. resource .. ' '
+  while true do
+    local found = redis.call('ZRANGEBYLEX', K.blocked, from, '(' .. resource .. '!', 'LIMIT', '0', '1')
+    if #found == 0 then return end
+    redis.call('ZREM', K.blocked, found[1])
+    local engine, id = string.match(found[1], '^[^ ]+ ([^ ]+) [^ ]+ ([^ ]+)$')
+    local r, broken = load(id, parse)
+    if r then
+      r.blocked_on = '-'
+      r.updated = now
+      make_ready(id, r)
+      save(id, r)
+      event('unblocked', id, r, '{}')
+      wake(engine)
+      from = '[' .. resource .. ' ' .. engine .. '!'
+    elseif broken then
+      for _, freed in ipairs(bury_broken(id)) do unblock(freed) end
+    end
+  end
+end
+
+-- Bury a broken one, and let others have what it held.
+local function quarantine(id)
+  for _, freed in ipairs(bury_broken(id)) do unblock(freed) end
+end
+
+-- Work that names resources has ended its lease, or left the ready queue without taking them: those
+-- that are free may be what another one waits for.
+local function pass_on(r)
+  for resource in string.gmatch(r.resources, '[^ ]+') do
+    if redis.call('HEXISTS', K.held, resource) == 0 then unblock(resource) end
+  end
+end
+
+-- End a lease that the caller takes out of `running`: the token is void, and so is its hold on
+-- resources. What a step said of itself is no news once it has ended.
+local function release(id, r)
+  if r.has_beat == '1' then
+    redis.call('HDEL', K.work, id .. ' beat')
+    r.has_beat = '0'
+  end
+  r.token = '-'
+  r.last = '-'
+  r.worker = '-'
+  for resource in string.gmatch(r.resources, '[^ ]+') do
+    if redis.call('HGET', K.held, resource) == id then redis.call('HDEL', K.held, resource) end
+  end
+end

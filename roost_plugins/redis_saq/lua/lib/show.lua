@@ -1,0 +1,19 @@
+-- Shared by the scripts that show work items to people.
+
+-- A row of what there is: {id, record|nil, due|nil, expires|nil, item|nil, error|nil}. Of a record that is
+-- not broken:
+--   {state engine worker step blocked_on, and the numbers version fence attempts recoveries updated
+--    committed deadline priority created started max_attempts max_recoveries}
+local function shown(id, found)
+  local r = parse(found[1])
+  local record = r and {
+    r.state, r.engine, r.worker, r.step, r.blocked_on, r.version, r.fence, r.attempts, r.recoveries,
+    r.updated, r.committed, r.deadline, r.priority, r.created, r.started, r.max_attempts, r.max_recoveries,
+  }
+  return {
+    id, record or false,
+    redis.call('ZSCORE', K.sleeping, id) or redis.call('ZSCORE', K.retry_wait, id),
+    redis.call('ZSCORE', K.running, id),
+    found[2], found[3],
+  }
+end

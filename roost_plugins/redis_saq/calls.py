@@ -1,30 +1,20 @@
-"""Script calls over one connection, grouped.
-
-Calls that are made while others are under way leave together, in one write, and
-their answers are read together: the lanes of a worker share the cost of each
-round trip. The connection is redis-py's, taken from a client's pool. Only the
-packing of EVALSHA is ours: a script's name and keys are always the same bytes,
-and redis-py would encode each of them anew for every call.
-"""
+"""Script calls on one server: over one connection, made anew when it breaks."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Any, Final
-
-import redis.asyncio
-import redis.exceptions
+from typing import TYPE_CHECKING, Any
 
 from roost_core.errors import BackendUnavailable
-from roost_plugins.redis_saq.connection import Endpoint, translated
+from roost_plugins.redis_saq.connection import Endpoint
+from roost_plugins.redis_saq.pipe import Call, Pipe
+from roost_plugins.redis_saq.refusals import translated
 from roost_plugins.redis_saq.scripts import Script
+from roost_plugins.redis_saq.urls import CONNECT_TIMEOUT
 
-#: More calls than this do not leave together, so that the first need not wait for all.
-_GROUP: Final = 128
-
-#: The script, the call as the server reads it, and where the answer goes.
-_Call = tuple[Script, bytes, "asyncio.Future[Any]"]
+if TYPE_CHECKING:
+    import redis.asyncio
 
 
 class Calls:
@@ -32,139 +22,135 @@ class Calls:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
+        self._is_open = False
         self._client: redis.asyncio.Redis | None = None
-        self._connection: redis.asyncio.Connection | None = None
-        self._waiting: list[_Call] = []
-        self._idle: asyncio.Future[None] | None = None
-        self._pump: asyncio.Task[None] | None = None
+        self._pipe: Pipe | None = None
+        self._waiting: list[Call] = []
+        self._connecting: asyncio.Task[None] | None = None
+        self._hanging_up: set[asyncio.Task[None]] = set()
         self._mending: asyncio.Task[None] | None = None
 
     @property
     def client(self) -> redis.asyncio.Redis:
-        """The client, for the few plain commands.
+        """The redis-py client, for what is no script call; made at first use.
 
         :raises BackendUnavailable: not opened.
         """
-        if self._client is None:
+        if not self._is_open:
             raise BackendUnavailable("the backend is not open")
+        if self._client is None:
+            self._client = self._endpoint.client()
         return self._client
 
     async def open(self) -> None:
-        """Make sure that there is a server, and a client for it."""
+        """Make sure that there is a server."""
         await self._endpoint.ensure()
-        if self._client is None:
-            self._client = self._endpoint.client()
-            self._pump = asyncio.create_task(self._run())
+        self._is_open = True
 
     async def close(self) -> None:
-        """Close the client; calls that still wait fail."""
-        for task in (self._pump, self._mending):
-            if task is not None:
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
-        self._pump = self._mending = None
-        waiting, self._waiting = self._waiting, []
-        _fail(waiting, BackendUnavailable("the backend was closed"))
-        await self._hang_up()
-        if self._client is not None:
-            await self._client.aclose()
-            self._client = None
+        """Close every connection; calls that still wait fail."""
+        closed = BackendUnavailable("the backend was closed")
+        # From here on nothing is begun any more, neither a connection nor mending.
+        self._is_open = False
+        client, self._client = self._client, None
+        tasks = [task for task in (self._connecting, self._mending) if task is not None]
+        self._connecting = self._mending = None
+        for task in tasks:
+            task.cancel()
+        self._fail_waiting(closed)
+        if self._pipe is not None:
+            self._pipe.end(closed)
+        try:
+            await asyncio.gather(*tasks, *self._hanging_up, return_exceptions=True)
+        finally:
+            if client is not None:
+                await client.aclose()
 
-    def __call__(self, script: Script, *args: Any) -> asyncio.Future[Any]:
+    def __call__(self, script: Script, *args: Any, at_once: bool = False) -> asyncio.Future[Any]:
         """Call a script; its answer is to be awaited.
 
+        :param at_once: whether others wait for this, so that it must not wait for company.
         :raises BackendUnavailable: no answer; it may or may not have run.
         :raises BackendError: the server refused.
         """
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        if self._pump is None:
-            answer.set_exception(BackendUnavailable("the backend is not open"))
-            return answer
-        # Packed here, so that an argument that cannot be sent is its own caller's error only.
-        self._waiting.append((script, _packed(script, args), answer))
-        if self._idle is not None and not self._idle.done():
-            self._idle.set_result(None)
-        return answer
+        return self._send(Call((*script.by_name, *args), answer, script), at_once)
 
-    # -- the pump --------------------------------------------------------------------------
+    def plain(self, *words: str) -> asyncio.Future[Any]:
+        """Send a command that is no script call, as :meth:`__call__` does."""
+        return self._send(Call(words, asyncio.get_running_loop().create_future()))
 
-    async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            if not self._waiting:
-                self._idle = loop.create_future()
-                await self._idle
-            # Whoever has given up waiting wants nothing sent: a claim would be nobody's.
-            group = [call for call in self._waiting[:_GROUP] if not call[2].done()]
-            self._waiting = self._waiting[_GROUP:]
-            if not group:
-                continue
-            try:
-                await self._exchange(group)
-            except asyncio.CancelledError:
-                _fail(group, BackendUnavailable("the backend was closed"))
-                raise
-            except Exception as error:  # noqa: BLE001 - each caller gets it, none may wait for ever
-                _fail(group, self._in_our_words(error))
-                # Answers may still be on their way: a new connection cannot mix them up.
-                await self._hang_up()
-                self._mend(error)
+    def _send(self, call: Call, at_once: bool = False) -> asyncio.Future[Any]:
+        if self._pipe is not None:
+            self._pipe.send(call, at_once=at_once)
+        elif not self._is_open:
+            call.fail(BackendUnavailable("the backend is not open"))
+        else:
+            self._waiting.append(call)
+            if self._connecting is None or self._connecting.done():
+                self._connecting = asyncio.create_task(self._connect())
+        return call.answer
 
-    async def _exchange(self, group: list[_Call]) -> None:
-        unknown = await self._send(group)
-        if unknown:
-            for script in {call[0].sha: call[0] for call in unknown}.values():
-                await self.client.script_load(script.source)
-            still_unknown = await self._send(unknown)
-            _fail(still_unknown, BackendUnavailable("the server forgets its scripts at once"))
+    # -- the connection --------------------------------------------------------------------
 
-    async def _send(self, group: list[_Call]) -> list[_Call]:
-        """Send calls and settle their answers; return those whose script is not known."""
-        if self._connection is None:
-            pool: Any = self.client.connection_pool  # typed only in part
-            self._connection = await pool.get_connection()
-        connection = self._connection
-        await connection.send_packed_command(b"".join([call[1] for call in group]))
-        unknown = []
-        is_replica = False
-        for call in group:
-            answer = call[2]
-            try:
-                value = await connection.read_response()
-            except redis.exceptions.NoScriptError:
-                unknown.append(call)
-            except redis.exceptions.ResponseError as error:
-                is_replica |= isinstance(error, redis.exceptions.ReadOnlyError)
-                _fail([call], self._in_our_words(error))
-            else:
-                if not answer.done():
-                    answer.set_result(value)
-        if is_replica:
-            # After a failover the same name may lead to the new primary.
-            await self._hang_up()
-        return unknown
-
-    def _in_our_words(self, error: Exception) -> Exception:
+    async def _connect(self) -> None:
         try:
             with translated(self._endpoint.description):
-                raise error
-        except Exception as ours:  # noqa: BLE001 - handed on to the callers
-            return ours
+                self._pipe = await self._new_pipe()
+        except Exception as error:  # noqa: BLE001 - each caller gets it, none may wait for ever
+            self._fail_waiting(error)
+            self._mend(error)
+        else:
+            waiting, self._waiting = self._waiting, []
+            for call in waiting:
+                self._pipe.send(call)
 
-    async def _hang_up(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with contextlib.suppress(Exception):
-                await connection.disconnect(nowait=True)
-            if self._client is not None:
-                with contextlib.suppress(Exception):
-                    await self._client.connection_pool.release(connection)
+    async def _new_pipe(self) -> Pipe:
+        path = self._endpoint.plain_socket
+        if path is not None:
+            loop = asyncio.get_running_loop()
+            pipe = Pipe(self._endpoint.description, self._pipe_ended)
+            async with asyncio.timeout(CONNECT_TIMEOUT):
+                await loop.create_unix_connection(lambda: pipe, path)
+            if pipe.ended is not None:
+                raise pipe.ended
+            return pipe
+        pool: Any = self.client.connection_pool  # typed only in part
+        connection = await pool.get_connection()
+
+        def ended(pipe: Pipe, reason: Exception) -> None:
+            self._hang_up(pool, connection)
+            self._pipe_ended(pipe, reason)
+
+        pipe = Pipe(self._endpoint.description, ended)
+        try:
+            pipe.take_over(connection)
+        except Exception:
+            self._hang_up(pool, connection)
+            raise
+        return pipe
+
+    def _fail_waiting(self, error: Exception) -> None:
+        waiting, self._waiting = self._waiting, []
+        for call in waiting:
+            call.fail(error)
+
+    def _pipe_ended(self, pipe: Pipe, reason: Exception) -> None:
+        if self._pipe is pipe:
+            self._pipe = None
+        self._mend(reason)
+
+    def _hang_up(self, pool: Any, connection: Any) -> None:
+        """Give a connection back to its pool, closed."""
+        hanging_up = asyncio.get_running_loop().create_task(_give_back(pool, connection))
+        self._hanging_up.add(hanging_up)
+        hanging_up.add_done_callback(self._hanging_up.discard)
 
     # -- the embedded server ---------------------------------------------------------------
 
     def _mend(self, error: Exception) -> None:
         """See in the background to it that the embedded server runs again."""
-        gone = isinstance(error, redis.exceptions.ConnectionError | OSError)
+        gone = self._is_open and isinstance(error, BackendUnavailable)
         if gone and self._endpoint.is_embedded and (self._mending is None or self._mending.done()):
             self._mending = asyncio.create_task(self._restart())
 
@@ -173,22 +159,16 @@ class Calls:
             await self._endpoint.ensure()
         except BackendUnavailable:
             return  # The next call that fails tries again.
-        old, self._client = self._client, self._endpoint.client()
-        await self._hang_up()
-        if old is not None:
-            await old.aclose()
+        if self._pipe is not None:
+            return  # It stands since: the server was there, only the connection was cut.
+        # The next connections go to where the server is now.
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
 
 
-def _packed(script: Script, args: tuple[Any, ...]) -> bytes:
-    """Encode a call as the protocol's array of bulk strings (RESP2)."""
-    parts = [b"*%d\r\n" % (script.head_count + len(args)), script.packed_head]
-    for arg in args:
-        raw = arg if isinstance(arg, bytes) else str(arg).encode()
-        parts.append(b"$%d\r\n%b\r\n" % (len(raw), raw))
-    return b"".join(parts)
-
-
-def _fail(group: list[_Call], error: Exception) -> None:
-    for _, _, answer in group:
-        if not answer.done():
-            answer.set_exception(error)
+async def _give_back(pool: Any, connection: Any) -> None:
+    with contextlib.suppress(Exception):
+        await connection.disconnect(nowait=True)
+    with contextlib.suppress(Exception):
+        await pool.release(connection)

@@ -1,71 +1,29 @@
-"""Ways to reach the server: which client for which URL, and what its errors mean.
+"""Ways to reach the server: which client for which URL.
 
 Every client states its timeouts and its retries: redis-py's defaults differ
 between versions and constructors. It retries nothing by itself, because only the
-caller knows which request can be repeated.
+caller knows which request can be repeated. It is imported where a client is made:
+that takes as long as all the rest of a short command.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 from collections.abc import Iterator
-from typing import Any, Final
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote, urlsplit
 
-import redis
-import redis.asyncio
-import redis.asyncio.retry
-import redis.asyncio.sentinel
-import redis.backoff
-import redis.exceptions
-import redis.retry
-import redis.sentinel
-
-from roost_core.errors import BackendError, BackendUnavailable, SettingsError
+from roost_core.errors import BackendUnavailable, SettingsError
 from roost_core.settings import Settings, redact
 from roost_plugins.redis_saq.urls import CONNECT_TIMEOUT, check_url, sentinel_parts
 
+if TYPE_CHECKING:
+    import redis
+    import redis.asyncio
+
 #: A server that does not answer a plain command for so long is away, in seconds.
 COMMAND_TIMEOUT: Final = 10.0
-
-
-#: Refusals that pass: the server loads its data, is a replica for now, or has no memory left.
-#: Redis 6.2 puts a script's refusal into a sentence of its own: "… 12: -OOM command not …".
-_PASSING: Final = re.compile(
-    r"(?:^|: -)(?:LOADING|READONLY|OOM|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MISCONF|NOREPLICAS"
-    r"|UNBLOCKED|BUSY)\b"
-)
-
-
-@contextlib.contextmanager
-def translated(where: str) -> Iterator[None]:
-    """Turn redis-py's errors into Roost's, in one line that says where.
-
-    :raises BackendUnavailable: no answer, or a refusal that passes.
-    :raises BackendError: a refusal that does not.
-    """
-    try:
-        yield
-    except redis.exceptions.AuthenticationError as error:
-        raise BackendError(f"the server at {where} refused the login: {error}") from error
-    except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError) as error:
-        raise BackendUnavailable(
-            f"the server at {where} does not answer: {str(error) or type(error).__name__}"
-        ) from error
-    except redis.exceptions.RedisError as error:
-        text = str(error)
-        if isinstance(error, _PASSING_TYPES) or _PASSING.search(text):
-            raise BackendUnavailable(f"the server at {where} refuses for now: {text}") from error
-        raise BackendError(f"the server at {where} refused: {text}") from error
-
-
-_PASSING_TYPES: Final = (
-    redis.exceptions.ReadOnlyError,
-    redis.exceptions.OutOfMemoryError,
-    redis.exceptions.BusyLoadingError,
-)
 
 
 class Endpoint:
@@ -117,11 +75,22 @@ class Endpoint:
                 )
             )
 
+    @property
+    def plain_socket(self) -> str | None:
+        """The unix socket, if connecting to it is all that it takes: no login, no options."""
+        parts = urlsplit(self._url())
+        is_plain = parts.scheme == "unix" and not (parts.netloc or parts.query or parts.fragment)
+        return unquote(parts.path) if is_plain else None
+
     def client(self, *, blocking: bool = False) -> redis.asyncio.Redis:
         """Return a new asyncio client.
 
         :param blocking: for commands that wait: no timeout on the answer.
         """
+        import redis.asyncio.retry
+        import redis.asyncio.sentinel
+        import redis.backoff
+
         options = self._options(blocking)
         options["retry"] = redis.asyncio.retry.Retry(redis.backoff.NoBackoff(), 0)
         client: redis.asyncio.Redis = self._connected(redis.asyncio, options)
@@ -137,6 +106,10 @@ class Endpoint:
 
         :param timeout: seconds that an answer may take, at most ``COMMAND_TIMEOUT``.
         """
+        import redis.backoff
+        import redis.retry
+        import redis.sentinel
+
         options = self._options(blocking=False)
         options["socket_timeout"] = min(timeout, COMMAND_TIMEOUT)
         options["retry"] = redis.retry.Retry(redis.backoff.NoBackoff(), 0)

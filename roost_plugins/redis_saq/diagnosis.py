@@ -7,8 +7,6 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-import redis.exceptions
-
 from roost_core.backend import Finding
 from roost_plugins.redis_saq.connection import Endpoint
 
@@ -17,6 +15,12 @@ from roost_plugins.redis_saq.connection import Endpoint
 OLDEST: Final = {"redis": (6, 2), "valkey": (7, 2)}
 #: A clock that differs more than this from the server's is worth a word. Seconds.
 _CLOCK_SHIFT: Final = 2.0
+
+
+def parse_info(raw: bytes) -> dict[str, str]:
+    """Return the fields of an answer to ``INFO``."""
+    lines = raw.decode(errors="replace").splitlines()
+    return dict(line.split(":", 1) for line in lines if ":" in line)
 
 
 def server_version(info: Mapping[str, Any]) -> tuple[str, tuple[int, ...]]:
@@ -40,6 +44,8 @@ def refused_version(info: Mapping[str, Any]) -> str | None:
 
 async def _config(client: Any, name: str) -> str | None:
     """Return a configuration value, or None where the server does not tell (hosted ones)."""
+    import redis.exceptions
+
     try:
         found = await client.config_get(name)
     except redis.exceptions.ResponseError:

@@ -8,6 +8,10 @@ and from then on it claims again only when
 - the next due time or lease expiry comes, which the claim has told,
 - a lane of its own has ended a lease and learned that something is ready, or
 - a while has passed, in case that a message was lost.
+
+While more is ready than this worker can take, a lane does not wait for the answer to
+the call that ends its lease before the next claim is made: the claim follows that call
+at once, on the same connection, and its answer is there when the lane is free.
 """
 
 from __future__ import annotations
@@ -18,12 +22,12 @@ import logging
 import random
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 from roost_core.backend import Claim, ClaimBatch, ClaimRequest, ServePlan
 from roost_core.errors import BackendError, LeaseLost
-from roost_plugins.redis_saq.connection import translated
+from roost_plugins.redis_saq.refusals import translated
 
 if TYPE_CHECKING:
     from roost_plugins.redis_saq.backend import RedisSaqBackend
@@ -35,6 +39,8 @@ _log = logging.getLogger("roost.worker")
 _ASK_AGAIN: Final = 10.0
 #: Waits after a failed claim: from, to. Seconds.
 _BACKOFF: Final = (0.05, 2.0)
+#: A claim that was made ahead waits so long for its lane, and is given back then. Seconds.
+_AHEAD_GRACE: Final = 0.5
 #: How long closing waits for a claim that is under way, and for observers. Seconds.
 _CLOSE_GRACE: Final = 2.0
 
@@ -62,12 +68,19 @@ class Lanes:
         #: Set when a burst is over: nothing is ready and nothing in flight.
         self.is_over = asyncio.Event()
         self._was_idle = False
+        #: Whether the last claim left something ready.
+        self._is_backlog = False
+        #: Tokens of leases that are being ended, whose lanes are counted on already.
+        self._ending: set[str] = set()
+        #: Claims made ahead whose lanes are not free yet.
+        self._ahead: deque[Claim] = deque()
         self._engines_text = " ".join(plan.engines)
         self._ended: set[str] = set()
-        self._in_flight = 0
+        #: Tokens of the leases whose lanes are at work.
+        self._in_flight: set[str] = set()
         self._closing = False
         self._tasks: list[asyncio.Task[None]] = []
-        self._telling: set[asyncio.Task[None]] = set()
+        self._beside: set[asyncio.Task[None]] = set()
         # Within a lease's time, so that each lease's expiry is known before it comes.
         self._ask_again = min(_ASK_AGAIN, plan.lease_ttl_ms / 1500)
 
@@ -76,11 +89,19 @@ class Lanes:
         """The engines that this worker runs."""
         return self._plan.engines
 
-    @property
-    def standing_engines(self) -> str:
-        """What a script registers when a lane becomes free; empty while the worker stops."""
+    def lease_ends(self, token: str) -> str:
+        """Take note that a call which ends a lease is about to go out.
+
+        :returns: the engines of which it is to look for work on behalf of the lane, separated
+            by spaces; ``-`` if it need not, because a claim follows; empty if the lane leaves.
+        """
         if self._plan.stopping.is_set() or self._plan.burst:
             return ""
+        if self._is_backlog and token in self._in_flight:
+            self._ending.add(token)
+            self._note_news()
+            self._lane_came.set()
+            return "-"
         self._was_idle = True
         return self._engines_text
 
@@ -95,14 +116,19 @@ class Lanes:
         self._lane_came.set()
         if self._tasks:
             # A claim under way is waited for: leases that it took would otherwise be nobody's.
-            await asyncio.wait([self._tasks[0], *self._telling], timeout=_CLOSE_GRACE)
-        for task in (*self._tasks, *self._telling):
+            await asyncio.wait([self._tasks[0], *self._beside], timeout=_CLOSE_GRACE)
+        for task in (*self._tasks, *self._beside):
             task.cancel()
-        await asyncio.gather(*self._tasks, *self._telling, return_exceptions=True)
+        await asyncio.gather(*self._tasks, *self._beside, return_exceptions=True)
         self._tasks.clear()
+        await self._give_back_ahead()
 
     async def next_claim(self) -> Claim:
         """Wait, as a free lane, for the next claim."""
+        if self._ahead and not self._is_stopping:
+            claim = self._ahead.popleft()
+            self._in_flight.add(claim.lease.token)
+            return claim
         place: asyncio.Future[Claim] = asyncio.get_running_loop().create_future()
         self._free.append(place)
         self._lane_came.set()
@@ -110,9 +136,10 @@ class Lanes:
             return await place
         except asyncio.CancelledError:
             if place.done() and not place.cancelled():
-                self._in_flight -= 1
                 # Nobody will run it: a lane that was just given work is being ended.
-                await asyncio.shield(self._give_back(place.result()))
+                claim = place.result()
+                self._in_flight.discard(claim.lease.token)
+                await asyncio.shield(self._give_back(claim))
             raise
 
     def lease_ended(self, token: str, claim_in_ms: int | None) -> None:
@@ -125,7 +152,8 @@ class Lanes:
 
     def lane_done(self, claim: Claim) -> None:
         """Take note that a lane is through with a claim, whatever has become of it."""
-        self._in_flight -= 1
+        self._in_flight.discard(claim.lease.token)
+        self._ending.discard(claim.lease.token)
         # Without its word, the lease was lost, or nobody knows: look.
         is_known = claim.lease.token in self._ended
         self._ended.discard(claim.lease.token)
@@ -145,24 +173,28 @@ class Lanes:
     async def _claim_loop(self) -> None:
         failures = 0
         while not self._is_stopping:
-            self._drop_cancelled()
-            if not self._free:
+            if self._room() <= 0:
                 self._lane_came.clear()
                 await self._lane_came.wait()
                 continue
             await self._wait_for_news()
-            self._drop_cancelled()
-            if not self._free or self._is_stopping:
+            room = self._room()
+            if room <= 0 or self._is_stopping:
                 continue
             self._is_news = False
             try:
-                await self._hand_out(await self._claim(len(self._free)))
+                await self._hand_out(await self._claim(room))
                 failures = 0
             except Exception as error:  # noqa: BLE001 - whatever it is, the worker must live on
                 failures += 1
                 _report("cannot claim", error, failures)
                 await asyncio.sleep(_backoff(failures))
                 self._note_news()
+
+    def _room(self) -> int:
+        """Return how many claims there are lanes for, now or as soon as their leases have ended."""
+        self._drop_cancelled()
+        return len(self._free) + len(self._ending) - len(self._ahead)
 
     async def _claim(self, limit: int) -> ClaimBatch:
         request = ClaimRequest(
@@ -174,6 +206,7 @@ class Lanes:
         asked_at = time.monotonic()
         batch = await self._backend.claim(request, was_idle=self._was_idle)
         self._was_idle = len(batch.claims) < limit
+        self._is_backlog = batch.next_wake_ms == 0
         self._alarm = asked_at + self._ask_again
         if batch.next_wake_ms == 0:
             self._note_news()
@@ -184,19 +217,27 @@ class Lanes:
     async def _hand_out(self, batch: ClaimBatch) -> None:
         for claim in batch.claims:
             self._drop_cancelled()
-            if self._free and not self._is_stopping:
-                self._in_flight += 1
+            if self._is_stopping:
+                await self._give_back(claim)
+            elif self._free:
+                self._in_flight.add(claim.lease.token)
                 self._free.popleft().set_result(claim)
             else:
-                await self._give_back(claim)
+                self._ahead.append(claim)
+        if self._ahead:
+            asyncio.get_running_loop().call_later(_AHEAD_GRACE, self._look_ahead, self._ahead[-1])
         if batch.dead_letters:
             # Beside the loop: observers may take their time, and lanes must not wait for them.
-            telling = asyncio.create_task(self._tell(batch.dead_letters))
-            self._telling.add(telling)
-            telling.add_done_callback(self._telling.discard)
+            self._keep(self._tell(batch.dead_letters))
         # A lane in flight may still make more work ready, so the burst is not over before the last.
         if self._plan.burst and not (batch.claims or self._in_flight or self._is_news):
             self.is_over.set()
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run something beside the loop."""
+        task = asyncio.create_task(work)
+        self._beside.add(task)
+        task.add_done_callback(self._beside.discard)
 
     async def _tell(self, work_ids: Sequence[str]) -> None:
         try:
@@ -204,9 +245,19 @@ class Lanes:
         except Exception as error:  # noqa: BLE001 - the letters are stored; only the telling failed
             _report("cannot tell of dead letters", error, 1)
 
+    def _look_ahead(self, last: Claim) -> None:
+        """Give back what was claimed ahead, up to ``last``, if its lanes have not come."""
+        if last in self._ahead:
+            self._keep(self._give_back_ahead())
+
+    async def _give_back_ahead(self) -> None:
+        while self._ahead:
+            await self._give_back(self._ahead.popleft())
+
     async def _give_back(self, claim: Claim) -> None:
         with contextlib.suppress(BackendError, LeaseLost):
             await self._backend.interrupt(claim.lease, "i0", "no lane took it", None)
+        self._ended.discard(claim.lease.token)
 
     def _drop_cancelled(self) -> None:
         while self._free and self._free[0].done():

@@ -9,12 +9,8 @@ import redis.exceptions
 
 from roost_core.errors import BackendError, BackendUnavailable, SettingsError
 from roost_core.settings import Settings
-from roost_plugins.redis_saq.connection import (
-    COMMAND_TIMEOUT,
-    CONNECT_TIMEOUT,
-    Endpoint,
-    translated,
-)
+from roost_plugins.redis_saq.connection import COMMAND_TIMEOUT, CONNECT_TIMEOUT, Endpoint
+from roost_plugins.redis_saq.refusals import translated
 
 
 def endpoint(url):
@@ -248,3 +244,19 @@ def test_other_errors_are_left_alone():
     """A bug is not the server's doing."""
     with pytest.raises(ZeroDivisionError), translated("there"):
         raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(
+    ("url", "socket"),
+    [
+        ("unix:///run/a%20b/s", "/run/a b/s"),
+        ("unix:///run/s", "/run/s"),
+        ("unix:///run/s?db=1", None),
+        ("unix://:secret@/run/s", None),
+        ("redis://127.0.0.1:6379", None),
+        ("rediss://127.0.0.1:6379", None),
+    ],
+)
+def test_sockets_that_need_no_login(url, socket):
+    """Only where there is nothing to say on connecting is redis-py done without."""
+    assert socket == endpoint(url).plain_socket

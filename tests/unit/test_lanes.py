@@ -59,6 +59,7 @@ class FakeBackend:
         self.description = "here"
         self.ready = []
         self.next_wake_ms = None
+        self.leaves_more = False
         self.dead_letters = ()
         self.errors = []
         self.claims = []
@@ -88,6 +89,8 @@ class FakeBackend:
             raise self.errors.pop(0)
         taken = [self.ready.pop(0) for _ in range(min(request.limit, len(self.ready)))]
         wake = None if len(taken) == request.limit else self.next_wake_ms
+        if self.leaves_more:
+            wake = 0
         self.next_wake_ms = None
         dead, self.dead_letters = self.dead_letters, ()
         return ClaimBatch(tuple(taken), dead, wake)
@@ -311,7 +314,7 @@ def test_idle_or_not(run):
         bench.backend.ready = [claim_of(2)]
         bench.backend.mailbox.put_nowait({})
         await asyncio.sleep(0.1)
-        assert bench.lanes.standing_engines
+        assert bench.lanes.lease_ends("token")
         bench.free()
         bench.backend.mailbox.put_nowait({})
         await asyncio.sleep(0.1)
@@ -456,7 +459,7 @@ def test_a_burst_is_over_when_nothing_is_in_flight(run):
         claims = [await one for one in free[:2]]
         await asyncio.sleep(30)
         assert not bench.lanes.is_over.is_set()
-        assert "" == bench.lanes.standing_engines
+        assert "" == bench.lanes.lease_ends("token")
         began = bench.backend.loop.time()
         for claim in claims:
             bench.lanes.lease_ended(claim.lease.token, None)
@@ -473,8 +476,98 @@ def test_standing_by(run):
     """A worker is registered for all its engines, unless it stops."""
 
     async def main(bench):
-        assert "a demo" == bench.lanes.standing_engines
+        assert "a demo" == bench.lanes.lease_ends("token")
         bench.stopping.set()
-        assert "" == bench.lanes.standing_engines
+        assert "" == bench.lanes.lease_ends("token")
+
+    run(main)
+
+
+# -- claims made ahead ------------------------------------------------------------------------
+
+
+async def backlog(bench):
+    """Let one lane have work while more is ready; return its claim."""
+    bench.backend.leaves_more = True
+    bench.backend.ready = [claim_of(1)]
+    claim = await bench.free()
+    await asyncio.sleep(0.01)
+    return claim
+
+
+def test_a_claim_follows_the_call_that_ends_a_lease(run):
+    """While more is ready, it does not wait for the answer; the lane finds its next work there."""
+
+    async def main(bench):
+        claim = await backlog(bench)
+        before = len(times(bench))
+        bench.backend.ready = [claim_of(2)]
+        assert "-" == bench.lanes.lease_ends("t1")
+        await asyncio.sleep(0.01)
+        assert before + 1 == len(times(bench))
+        assert [] == bench.backend.ready
+        bench.lanes.lease_ended("t1", None)
+        bench.lanes.lane_done(claim)
+        assert "t2" == (await bench.free()).lease.token
+        assert [] == bench.backend.given_back
+
+    run(main)
+
+
+def test_no_claim_ahead_without_more(run):
+    """Where a claim found less than it might take, the script that ends a lease looks itself."""
+
+    async def main(bench):
+        bench.backend.ready = [claim_of(1)]
+        await bench.free()
+        await asyncio.sleep(0.01)
+        before = len(times(bench))
+        assert "a demo" == bench.lanes.lease_ends("t1")
+        await asyncio.sleep(0.01)
+        assert before == len(times(bench))
+
+    run(main)
+
+
+def test_no_claim_ahead_of_no_lane(run):
+    """A lease that no lane holds, such as one that is given back, makes room for nothing."""
+
+    async def main(bench):
+        await backlog(bench)
+        before = len(times(bench))
+        assert "a demo" == bench.lanes.lease_ends("t-other")
+        await asyncio.sleep(0.01)
+        assert before == len(times(bench))
+
+    run(main)
+
+
+def test_a_lane_that_does_not_come(run):
+    """What was claimed for it is given back after a while, without blame."""
+
+    async def main(bench):
+        await backlog(bench)
+        bench.backend.ready = [claim_of(2)]
+        bench.lanes.lease_ends("t1")
+        await asyncio.sleep(lanes_module._AHEAD_GRACE - 0.01)
+        assert [] == bench.backend.given_back
+        await asyncio.sleep(0.02)
+        assert ["t2"] == bench.backend.given_back
+
+    run(main)
+
+
+def test_stopping_with_claims_ahead(run):
+    """They are given back before the lanes are closed."""
+
+    async def main(bench):
+        await backlog(bench)
+        bench.backend.ready = [claim_of(2)]
+        bench.lanes.lease_ends("t1")
+        await asyncio.sleep(0.01)
+        bench.stopping.set()
+        await bench.lanes.close()
+        assert ["t2"] == bench.backend.given_back
+        assert "" == bench.lanes.lease_ends("t1")
 
     run(main)

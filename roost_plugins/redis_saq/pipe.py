@@ -1,0 +1,212 @@
+"""One connection for script calls: what is asked goes out in groups, answers come back in order.
+
+The lanes of a worker share a connection, so that they share the cost of each system
+call on both sides. Calls do not wait for the answers to earlier ones: a group leaves
+as soon as it is large enough, or when the event loop has nothing else to do, so that
+the server works on one group while this process makes the next.
+
+hiredis packs the calls and reads the answers. redis-py's own way, a coroutine for each
+answer, takes about as long as all the rest of a step's way through the client:
+``docs/performance.md`` has the figures.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final
+
+import attrs
+import hiredis
+
+from roost_core.errors import BackendUnavailable
+from roost_plugins.redis_saq.connection import COMMAND_TIMEOUT
+from roost_plugins.redis_saq.refusals import refused, silent
+from roost_plugins.redis_saq.scripts import Script
+
+#: As soon as so many calls wait, they leave. Few enough that the server has something to do
+#: while the lanes of a worker of usual size make the next ones.
+_GROUP: Final = 4
+
+
+@attrs.define(eq=False)
+class Call:
+    """A command, ready to be sent, and the future of its answer.
+
+    ``script`` is the one that it calls, if it calls one.
+    """
+
+    words: tuple[Any, ...]
+    answer: asyncio.Future[Any]
+    script: Script | None = None
+    packed: bytes = attrs.field(init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Pack it at once, so that an argument that cannot be sent fails here."""
+        self.packed = hiredis.pack_command(self.words)
+
+    def by_source(self) -> Call:
+        """Return the same call with the script's source, which the server then knows."""
+        assert self.script is not None
+        args = self.words[len(self.script.by_name) :]
+        # Without its script, so that it is not repeated a second time.
+        return Call((*self.script.by_source, *args), self.answer)
+
+    def fail(self, error: Exception) -> None:
+        """Let its caller have the error, if it still waits."""
+        if not self.answer.done():
+            self.answer.set_exception(error)
+
+
+class Pipe(asyncio.Protocol):
+    """A connection in use; made by an event loop, or out of a connection of redis-py's.
+
+    :param where: the server, as error messages name it.
+    :param on_end: called once, with the reason, when the connection is of no use any more.
+    :ivar ended: why it is of no use any more, or None.
+    """
+
+    def __init__(self, where: str, on_end: Callable[[Pipe, Exception], None]) -> None:
+        self._where = where
+        self._on_end = on_end
+        self._loop = asyncio.get_running_loop()
+        self._reader = hiredis.Reader()
+        self._waiting: list[Call] = []
+        self._asked: deque[Call] = deque()
+        self._flush_is_due = False
+        self._is_full = False
+        self.ended: Exception | None = None
+        self._outdated: Exception | None = None
+        self._heard_at = 0.0
+        self._watch: asyncio.TimerHandle | None = None
+        self._transport: Any = None
+        self._former: Any = None
+
+    def take_over(self, connection: Any) -> None:
+        """Go on with a connection that redis-py has made: it knows TLS, logins and sentinels.
+
+        :raises BackendUnavailable: it is closed already.
+        """
+        # The one private name of redis-py that Roost uses; a test holds every version to it.
+        writer = connection._writer
+        if writer is None or writer.transport.is_closing():
+            # Nobody would tell this protocol of its end.
+            raise silent(self._where, "it hung up at once")
+        transport = writer.transport
+        self._former = transport.get_protocol()
+        transport.set_protocol(self)
+        self.connection_made(transport)
+
+    def send(self, call: Call, *, at_once: bool = False) -> None:
+        """Send a call: at once, with all that waits, or soon."""
+        self._waiting.append(call)
+        if at_once or len(self._waiting) >= _GROUP:
+            self._flush()
+        elif not self._flush_is_due:
+            self._flush_is_due = True
+            self._loop.call_soon(self._flush_rest)
+
+    def end(self, reason: Exception) -> None:
+        """Close the connection; calls without an answer fail."""
+        if self.ended is not None:
+            return
+        self.ended = reason
+        if self._watch is not None:
+            self._watch.cancel()
+        if self._transport is not None:
+            self._transport.abort()
+        calls = [*self._asked, *self._waiting]
+        self._asked.clear()
+        self._waiting.clear()
+        for call in calls:
+            call.fail(reason)
+        self._on_end(self, reason)
+
+    # -- out -------------------------------------------------------------------------------
+
+    def _flush_rest(self) -> None:
+        self._flush_is_due = False
+        self._flush()
+
+    def _flush(self) -> None:
+        if self._is_full and self.ended is None:
+            return
+        # Whoever has given up waiting wants nothing sent: a claim would be nobody's.
+        calls = [call for call in self._waiting if not call.answer.done()]
+        self._waiting.clear()
+        self._write(calls)
+
+    def _write(self, calls: list[Call]) -> None:
+        if not calls:
+            return
+        if self.ended is not None:
+            for call in calls:
+                call.fail(self.ended)
+            return
+        if not self._asked:
+            self._heard_at = self._loop.time()
+            if self._watch is None:
+                self._watch = self._loop.call_later(COMMAND_TIMEOUT, self._look)
+        self._asked.extend(calls)
+        self._transport.write(b"".join([call.packed for call in calls]))
+
+    def _look(self) -> None:
+        """End the connection if the server has been silent for too long over a call."""
+        self._watch = None
+        if not self._asked:
+            return
+        left = self._heard_at + COMMAND_TIMEOUT - self._loop.time()
+        if left > 0:
+            self._watch = self._loop.call_later(left, self._look)
+        else:
+            self.end(silent(self._where, f"nothing for {COMMAND_TIMEOUT:g} s"))
+
+    # -- asyncio.Protocol ------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        self._transport = transport
+
+    def pause_writing(self) -> None:
+        """Keep what is not sent yet: the server is slower than we are."""
+        self._is_full = True
+
+    def resume_writing(self) -> None:
+        """Send what was kept."""
+        self._is_full = False
+        self._flush()
+
+    def data_received(self, data: bytes) -> None:
+        """Hand out the answers that have come."""
+        self._heard_at = self._loop.time()
+        try:
+            self._reader.feed(data)
+            while (value := self._reader.gets()) is not False:
+                call = self._asked.popleft()
+                if isinstance(value, hiredis.ReplyError):
+                    self._refused(call, str(value))
+                elif not call.answer.done():
+                    call.answer.set_result(value)
+        except (hiredis.HiredisError, IndexError) as error:
+            self.end(BackendUnavailable(f"the server at {self._where} speaks in riddles: {error}"))
+        else:
+            if self._outdated is not None:
+                self.end(self._outdated)
+
+    def _refused(self, call: Call, text: str) -> None:
+        if text.startswith("NOSCRIPT") and call.script is not None:
+            if not call.answer.done():
+                self._write([call.by_source()])
+            return
+        error = refused(self._where, text)
+        call.fail(error)
+        if text.startswith("READONLY") or "-READONLY" in text:
+            # After a failover the same name may lead to the new primary.
+            self._outdated = error
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Fail what was asked."""
+        if self._former is not None:
+            self._former.connection_lost(error)
+        self.end(silent(self._where, error or "the connection was closed"))

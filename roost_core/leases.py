@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import threading
 import time
 from collections.abc import Sequence
@@ -40,7 +41,10 @@ class Hold:
         by the monotonic clock; the thread does not renew for one that is far beyond it.
     """
 
-    def __init__(self, lease: Lease, asked_at: float, ttl: float) -> None:
+    def __init__(
+        self, lease: Lease, asked_at: float, ttl: float, watch: Watch | None = None
+    ) -> None:
+        """Begin to hold a lease that was asked for at ``asked_at``; ``watch`` may be shared."""
         self.lease = lease
         self.lost: str | None = None
         self.trusted_until = asked_at + ttl
@@ -49,17 +53,22 @@ class Hold:
         self._ttl = ttl
         self._scope: asyncio.Timeout | None = None
         self._loop = asyncio.get_running_loop()
-        left = self.trusted_until - time.monotonic()
-        self._timer = self._loop.call_later(left, self._check_trust)
+        self._watch = watch or Watch()
+        self._watch.add(self, self.trusted_until)
 
     def extend(self, asked_at: float) -> None:
         """Trust the lease anew: a request that went out at ``asked_at`` has extended it."""
         self.trusted_until = max(self.trusted_until, asked_at + self._ttl)
 
+    def is_worth_extending(self, now: float) -> bool:
+        """Whether a third of its time is over: sooner, the keeper's last renewal is enough."""
+        return now > self.trusted_until - self._ttl * 2 / 3
+
     def begin_step(self, scope: asyncio.Timeout, seconds: float) -> None:
         """Let ``scope`` end the step that begins: after ``seconds``, or if the lease is lost."""
         self._scope = scope
         self.step_deadline = time.monotonic() + seconds
+        self._watch.look_at(self.step_deadline)
 
     def end_step(self) -> None:
         """Take note that the step has ended."""
@@ -71,21 +80,71 @@ class Hold:
         if self.lost is not None:
             return
         self.lost = reason
+        self._end_scope()
+
+    def close(self) -> None:
+        """Watch no more: the lease is given back."""
+        self._watch.drop(self)
+
+    def look(self, now: float) -> float:
+        """End what is over, the trust in the lease or the time of the step.
+
+        :returns: when to look again, by the monotonic clock.
+        """
+        if now >= self.trusted_until:
+            self.mark_lost("it could not be renewed in time")
+            return math.inf
+        if self._scope is None:
+            return self.trusted_until
+        if now >= self.step_deadline:
+            self._end_scope()
+            return self.trusted_until
+        return min(self.trusted_until, self.step_deadline)
+
+    def _end_scope(self) -> None:
         if self._scope is not None:
             # An already expired scope refuses; then the step is being ended anyway.
             with contextlib.suppress(RuntimeError):
                 self._scope.reschedule(self._loop.time())
 
-    def close(self) -> None:
-        """Forget the timer: the lease is given back."""
-        self._timer.cancel()
 
-    def _check_trust(self) -> None:
-        left = self.trusted_until - time.monotonic()
-        if left > 0:
-            self._timer = self._loop.call_later(left, self._check_trust)
-        else:
-            self.mark_lost("it could not be renewed in time")
+class Watch:
+    """Looks at holds when something of theirs may be over: one timer for all of a worker's.
+
+    Most leases are given back, and most steps end, long before: a timer for each would be set
+    and cancelled in vain thousands of times a second.
+    """
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._holds: set[Hold] = set()
+        self._at = math.inf
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, hold: Hold, at: float) -> None:
+        """Watch a hold, and look at ``at`` (monotonic seconds) at the latest."""
+        self._holds.add(hold)
+        self.look_at(at)
+
+    def drop(self, hold: Hold) -> None:
+        """Watch a hold no more."""
+        self._holds.discard(hold)
+        if not self._holds and self._timer is not None:
+            self._timer.cancel()
+            self._at, self._timer = math.inf, None
+
+    def look_at(self, at: float) -> None:
+        """Look at all of them at ``at`` (monotonic seconds), if not sooner."""
+        if at < self._at:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._at = at
+            self._timer = self._loop.call_later(at - time.monotonic(), self._look)
+
+    def _look(self) -> None:
+        self._at, self._timer = math.inf, None
+        now = time.monotonic()
+        self.look_at(min((hold.look(now) for hold in list(self._holds)), default=math.inf))
 
 
 class LeaseKeeper:
@@ -96,6 +155,7 @@ class LeaseKeeper:
         self._info = codec.encode_model(info)
         self._ttl = info.lease_ttl_seconds
         self._loop = asyncio.get_running_loop()
+        self._watch = Watch()
         self._holds: dict[str, Hold] = {}
         self._changed = threading.Condition()
         self._beat_waits = False
@@ -115,7 +175,7 @@ class LeaseKeeper:
 
     def hold(self, lease: Lease, asked_at: float) -> Hold:
         """Begin to keep a lease that was asked for at ``asked_at`` (monotonic seconds)."""
-        hold = Hold(lease, asked_at, self._ttl)
+        hold = Hold(lease, asked_at, self._ttl, self._watch)
         with self._changed:
             self._holds[lease.token] = hold
         return hold

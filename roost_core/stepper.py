@@ -42,6 +42,7 @@ from roost_core.models import (
     check_seconds,
     milliseconds,
 )
+from roost_core.recent import RecentItems
 from roost_core.retry import backoff_seconds, error_record, text_of
 from roost_core.settings import Settings
 from roost_core.threads import run_in_thread
@@ -89,6 +90,7 @@ class Stepper:
     workspaces: Workspaces
     keeper: LeaseKeeper
     is_stopping: Callable[[], bool]
+    recent: RecentItems = attrs.field(factory=RecentItems, repr=False)
 
     async def run(self, claim: Claim) -> None:
         """Run one claim to the end of its slice; what became of it is durable, or the lease's.
@@ -130,7 +132,7 @@ class Stepper:
         """Decode a claim; one that does not decode is dead-lettered, with its bytes kept."""
         lease = claim.lease
         try:
-            item = codec.decode_item(claim.item, claim.created_ms)
+            item = self.recent.decode(claim.item, claim.created_ms)
             if item.work_id != lease.work_id or item.engine != claim.engine:
                 raise CorruptRecord("the stored work item belongs to another id or engine")
             snapshot = None
@@ -180,7 +182,7 @@ class Stepper:
         timed_out = False
         try:
             try:
-                async with asyncio.timeout(run.item.step_timeout_seconds) as scope:
+                async with asyncio.timeout(None) as scope:
                     run.hold.begin_step(scope, run.item.step_timeout_seconds)
                     run.is_in_step = True
                     result = await self._call(run, context)
@@ -276,7 +278,7 @@ class Stepper:
     ) -> bool:
         """Commit a step; return whether the next one follows under the same lease."""
         try:
-            encoded = codec.encode_snapshot(snapshot)
+            encoded = codec.EncodedSnapshot.of(snapshot)
         except Exception as error:  # noqa: BLE001 - data may be any object at all
             known = isinstance(error, CodecError)
             said = error if known else f"the snapshot is not JSON: {type(error).__name__}"
@@ -289,18 +291,21 @@ class Stepper:
             then = Then.SLEEP
         else:
             then = Then.YIELD if is_last else Then.CONTINUE
+        extends = run.hold.is_worth_extending(time.monotonic())
         commit = Commit(
             commit_id=f"c{run.version}",
             expected_version=run.version,
-            snapshot=encoded,
+            snapshot=encoded.raw,
             step=snapshot.step,
             then=then,
             delay_ms=0 if delay is None else milliseconds(delay),
-            lease_ttl_ms=round(self.settings.lease_ttl * 1000),
+            lease_ttl_ms=round(self.settings.lease_ttl * 1000) if extends else 0,
             events=tuple(context.events),
         )
         try:
-            ack = await self._settle(run, lambda: self.backend.commit(run.claim.lease, commit))
+            ack = await self._settle(
+                run, lambda: self.backend.commit(run.claim.lease, commit), extends=extends
+            )
         except (LeaseLost, VersionConflict):
             await self._lease_lost(run)
             return False
@@ -309,11 +314,10 @@ class Stepper:
         observed = self.observers.has("on_step_committed")
         if not (goes_on or observed):
             return False
-        # Decoded anew, so that the engine sees what another worker would see after a crash, and
+        # As decoded, so that the engine sees what another worker would see after a crash, and
         # what it or an observer changes in place stays its own.
         decoded = partial(
-            codec.decode_snapshot,
-            encoded,
+            encoded.decoded,
             created_ms=run.claim.created_ms,
             updated_ms=ack.at_ms,
             finished_ms=ack.at_ms if ack.state is State.DONE else None,
@@ -376,19 +380,25 @@ class Stepper:
             "on_lease_lost", lease=lease, item=run.item, snapshot=run.snapshot
         )
 
-    async def _settle(self, run: _Run, send: Callable[[], Awaitable[Ack]]) -> Ack:
+    async def _settle(
+        self, run: _Run, send: Callable[[], Awaitable[Ack]], *, extends: bool = False
+    ) -> Ack:
         """Deliver what becomes of a step; if cancelled, ``in_flight`` is what to repeat."""
         run.in_flight = send
         try:
-            ack = await self._deliver(run.hold, send)
+            ack = await self._deliver(run.hold, send, extends=extends)
         except RoostError:
             run.in_flight = None
             raise
         run.in_flight = None
         return ack
 
-    async def _deliver(self, hold: Hold, send: Callable[[], Awaitable[Ack]]) -> Ack:
+    async def _deliver(
+        self, hold: Hold, send: Callable[[], Awaitable[Ack]], *, extends: bool = False
+    ) -> Ack:
         """Send until there is an answer, for as long as the lease is trusted.
+
+        :param extends: whether the request extends the lease if that goes on.
 
         Every request carries its own id, so one whose reply was lost is recognized.
         """
@@ -406,7 +416,7 @@ class Stepper:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 1.0)
             else:
-                if ack.state is State.RUNNING:
+                if extends and ack.state is State.RUNNING:
                     hold.extend(asked_at)
                 return ack
 

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("roost.worker")
 
-#: How many terminal work items one call of the purge removes.
-_PURGE_AT_ONCE: Final = 500
+#: How many terminal work items one call of the purge removes: few, so that it holds nobody up.
+_PURGE_AT_ONCE: Final = 100
 #: How long a worker that ends tries to strike itself from the register. Seconds.
 _RETIRE_SECONDS: Final = 3.0
 

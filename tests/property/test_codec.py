@@ -218,6 +218,49 @@ def test_snapshots_round_trip(snapshot: Snapshot) -> None:
     assert snapshot == codec.decode_snapshot(codec.encode_snapshot(snapshot))
 
 
+MILLISECONDS = st.none() | st.integers(0, 253_402_300_799_999)
+
+
+@given(SNAPSHOTS, MILLISECONDS, MILLISECONDS, MILLISECONDS)
+def test_encoded_snapshots(
+    snapshot: Snapshot, created: int | None, updated: int | None, finished: int | None
+) -> None:
+    """What it says of its bytes is what decoding them brings, for whoever holds the bytes only."""
+    encoded = codec.EncodedSnapshot.of(snapshot)
+    assert codec.encode_snapshot(snapshot) == encoded.raw
+    times = {"created_ms": created, "updated_ms": updated, "finished_ms": finished}
+    assert codec.decode_snapshot(encoded.raw, **times) == encoded.decoded(**times)
+
+
+@given(SNAPSHOTS)
+def test_encoded_snapshots_share_no_data(snapshot: Snapshot) -> None:
+    """Each decoding has data of its own: what is changed in place in one is in no other."""
+    mine: dict[str, Any] = {"mine": {"list": [1], "tuple": (1, 2)}}
+    artifact = Artifact("0" * 64, 1, "txt", extra=mine)
+    snapshot = snapshot.evolve(
+        data={**snapshot.data, **mine}, extra={**snapshot.extra, **mine}, artifacts=(artifact,)
+    )
+    encoded = codec.EncodedSnapshot.of(snapshot)
+    times: dict[str, Any] = {"created_ms": 1, "updated_ms": 2, "finished_ms": None}
+    changed: Any = encoded.decoded(**times)
+    for place in (changed.data, changed.extra, changed.artifacts[0].extra):
+        place["mine"]["list"].append(2)
+        place["other"] = True
+    mine["mine"]["list"] = [3]
+    found = encoded.decoded(**times)
+    assert codec.decode_snapshot(encoded.raw, **times) == found
+    for place in (found.data, found.extra, found.artifacts[0].extra):
+        assert {"list": [1], "tuple": [1, 2]} == place["mine"]
+        assert "other" not in place
+
+
+@given(SNAPSHOTS, st.sampled_from([math.nan, "\ud800", b"", object()]))
+def test_what_cannot_be_encoded_is_refused(snapshot: Snapshot, bad: Any) -> None:
+    """Wherever in the data it stands."""
+    with pytest.raises(CodecError):
+        codec.EncodedSnapshot.of(snapshot.evolve(data={**snapshot.data, "x": [bad]}))
+
+
 @given(SMALL)
 def test_small_models_round_trip(model: Any) -> None:
     """Errors, heartbeats and workers come back as they were."""

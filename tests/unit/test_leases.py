@@ -145,6 +145,37 @@ def test_trust_counts_from_before_the_request(run):
     run(main)
 
 
+def test_worth_extending(run):
+    """A lease is extended on the way once a third of its time is over, counted anew each time."""
+
+    async def main(bench):
+        await asyncio.sleep(100)
+        hold = bench.hold()
+        now = bench.loop.time()
+        assert not hold.is_worth_extending(now)
+        assert not hold.is_worth_extending(now + TTL / 3 - 0.01)
+        assert hold.is_worth_extending(now + TTL / 3 + 0.01)
+        assert hold.is_worth_extending(now + TTL + 1)
+        hold.extend(now + TTL / 2)
+        assert not hold.is_worth_extending(now + TTL * 5 / 6 - 0.01)
+        assert hold.is_worth_extending(now + TTL * 5 / 6 + 0.01)
+
+    run(main)
+
+
+def test_renewals_are_extensions_enough(run):
+    """As long as the keeper's renewals are answered in time, no commit needs to extend."""
+
+    async def main(bench):
+        hold = bench.hold()
+        for _ in range(10):
+            await asyncio.sleep(TTL / 3 - 0.01)
+            assert not hold.is_worth_extending(bench.loop.time())
+            await bench.renew()
+
+    run(main)
+
+
 def test_renewed_for_ever(run):
     """As long as renewals are answered, the hold is trusted."""
 
@@ -157,6 +188,125 @@ def test_renewed_for_ever(run):
         assert hold.lost is None
         assert 100 == len(bench.renewer.rounds)
         assert {15_000} == {ttl_ms for _, _, ttl_ms in bench.renewer.rounds}
+
+    run(main)
+
+
+async def timed(bench, hold, seconds, *, takes=10_000.0):
+    """Run a step that may take so many seconds; return how many it had, and if it was ended."""
+    began = bench.loop.time()
+    try:
+        async with asyncio.timeout(None) as scope:
+            hold.begin_step(scope, seconds)
+            try:
+                await asyncio.sleep(takes)
+            finally:
+                hold.end_step()
+    except TimeoutError:
+        return round(bench.loop.time() - began, 3), True
+    return round(bench.loop.time() - began, 3), False
+
+
+def keep_renewed(bench):
+    """Renew every third of the time to live, until the task is cancelled."""
+
+    async def renewing():
+        while True:
+            await asyncio.sleep(TTL / 3)
+            await bench.renew()
+
+    return asyncio.create_task(renewing())
+
+
+@pytest.mark.parametrize("seconds", [0.001, 1.5, TTL - 0.01, TTL, TTL + 0.01, 3 * TTL + 2, 900.0])
+def test_a_step_has_its_time(run, seconds):
+    """To the moment, whether it may take less than a lease or much more; the lease stays."""
+
+    async def main(bench):
+        hold = bench.hold()
+        renewing = keep_renewed(bench)
+        assert (seconds, True) == await timed(bench, hold, seconds)
+        assert hold.lost is None
+        assert (round(seconds * 0.9, 3), False) == await timed(
+            bench, hold, seconds, takes=seconds * 0.9
+        )
+        renewing.cancel()
+
+    run(main)
+
+
+def test_steps_of_one_hold_have_each_their_own_time(run):
+    """What is left of one's time, or was short of it, is nothing to the next."""
+
+    async def main(bench):
+        hold = bench.hold()
+        renewing = keep_renewed(bench)
+        for seconds, takes, expected in [
+            (2.0, 1.0, (1.0, False)),
+            (2.0, 1.5, (1.5, False)),
+            (100.0, 50.0, (50.0, False)),
+            (1.0, 10.0, (1.0, True)),
+            (40.0, 100.0, (40.0, True)),
+            (0.5, 0.4, (0.4, False)),
+            (3.0, 100.0, (3.0, True)),
+            (20.0, 100.0, (20.0, True)),
+        ]:
+            assert expected == await timed(bench, hold, seconds, takes=takes)
+            await asyncio.sleep(0.3)
+        assert hold.lost is None
+        renewing.cancel()
+
+    run(main)
+
+
+def test_time_between_steps_is_no_steps_time(run):
+    """When the time of a step that has ended is over, nothing ends."""
+
+    async def main(bench):
+        hold = bench.hold()
+        assert (1.0, False) == await timed(bench, hold, 2.0, takes=1.0)
+        await asyncio.sleep(5)
+        assert hold.lost is None
+        assert (7.0, False) == await timed(bench, hold, 7.5, takes=7.0)
+
+    run(main)
+
+
+def test_trust_may_end_before_the_step(run):
+    """Without renewals the lease is over first: that ends the step, and is the reason."""
+
+    async def main(bench):
+        hold = bench.hold()
+        assert (TTL, True) == await timed(bench, hold, 100.0)
+        assert "it could not be renewed in time" == hold.lost
+
+    run(main)
+
+
+def test_the_step_may_end_before_the_trust(run):
+    """Its timer is in nobody's way: the trust still ends when it would have."""
+
+    async def main(bench):
+        hold = bench.hold()
+        assert (5.0, True) == await timed(bench, hold, 5.0)
+        assert hold.lost is None
+        await asyncio.sleep(TTL - 5.01)
+        assert hold.lost is None
+        await asyncio.sleep(0.02)
+        assert hold.lost is not None
+
+    run(main)
+
+
+@pytest.mark.parametrize("seconds", [1.0, 100.0])
+def test_nothing_is_left_of_a_hold_that_is_let_go(run, seconds):
+    """Its one timer is gone, whatever it was set for."""
+
+    async def main(bench):
+        hold = bench.hold()
+        await timed(bench, hold, seconds, takes=0.5)
+        bench.keeper.let_go(hold)
+        assert [] == [one for one in bench.loop._scheduled if not one.cancelled()]
 
     run(main)
 

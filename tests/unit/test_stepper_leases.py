@@ -189,10 +189,11 @@ def test_trust_runs_out_without_renewal(run):
 
 def test_plain_def_sees_its_timeout():
     """A plain def that has timed out runs on in its thread until it looks: then it is told."""
-    told = threading.Event()
+    began, told = threading.Event(), threading.Event()
 
     def step(snapshot, context):
         context.heartbeat(0.5)
+        began.set()
         while not context.cancelled:
             context.settings.resolved_artifact_root()
         context.heartbeat(1.0)
@@ -201,8 +202,13 @@ def test_plain_def_sees_its_timeout():
 
     async def main():
         bench = Bench(engine(step))
-        work_id = await bench.enqueue(step_timeout_seconds=0.01)
-        await bench.once()
+        work_id = await bench.enqueue()
+        running = asyncio.create_task(bench.once())
+        assert await asyncio.to_thread(began.wait, 60)
+        # Its time is over by now: a short one might be over before the thread has begun.
+        hold = bench.keeper.holds[0]
+        hold.begin_step(hold._scope, 0.0)
+        await running
         assert "timeout" == (await error_of(bench, work_id)).kind
         assert told.wait(60)
         return bench.keeper.beats
@@ -292,6 +298,7 @@ def test_a_repeat_extends_trust_from_the_first_request(run):
     """The server extended the lease when it applied the commit, not when it was asked again."""
 
     async def step(snapshot):
+        await asyncio.sleep(TTL / 2)  # else the commit would not extend the lease
         backend.lost["commit"] = 6
         return await counting(2)(snapshot)
 
@@ -300,21 +307,143 @@ def test_a_repeat_extends_trust_from_the_first_request(run):
     async def main():
         nonlocal backend
         backend = Flaky()
-        bench = Bench(engine(step), backend=backend)
-        await bench.enqueue()
-        lease_end = []
+        lease_end, extended = [], []
 
         async def on_step_committed(snapshot):
             work = await backend.read(snapshot.work_id)
             if work.expires_ms is not None:
                 now = await backend.now_ms()
                 trusted = bench.keeper.holds[0].trusted_until - asyncio.get_running_loop().time()
+                extended.append(trusted > TTL / 2)
                 lease_end.append((work.expires_ms - now) / 1000 - trusted)
 
-        bench = Bench(engine(step), observer(on_step_committed=on_step_committed), backend=backend)
+        bench = Bench(
+            engine(step),
+            observer(on_step_committed=on_step_committed),
+            backend=backend,
+            slice_seconds=1000,
+        )
+        await bench.enqueue()
         await bench.once()
         assert 2 == len(lease_end)
+        assert extended[1]
         assert all(one >= -0.001 for one in lease_end)
+
+    run(main)
+
+
+class Noting(MemoryBackend):
+    """A backend that notes by how much each commit extends the lease."""
+
+    def __init__(self):
+        super().__init__(LoopClock())
+        self.extensions = []
+
+    async def commit(self, lease, commit):
+        """Note, and commit."""
+        self.extensions.append(commit.lease_ttl_ms)
+        return await super().commit(lease, commit)
+
+
+def test_fresh_leases_are_not_extended(run):
+    """Only once a third of its time is over; then a whole one begins, on both sides."""
+    seconds = iter([0, TTL / 4, 0, TTL / 4, 0, 0, TTL / 2, 0])
+
+    async def step(snapshot):
+        await asyncio.sleep(next(seconds))
+        return await counting(8)(snapshot)
+
+    async def main():
+        bench = Bench(
+            engine(step),
+            observer(on_step_committed=noting),
+            backend=Noting(),
+            slice_seconds=1000,
+        )
+        ends.append(bench)
+        await bench.enqueue()
+        await bench.once()
+        ttl_ms = round(TTL * 1000)
+        # The first is init_snapshot's.
+        assert [0, 0, 0, 0, ttl_ms, 0, 0, ttl_ms, 0] == bench.backend.extensions
+        told = [TTL, TTL, TTL * 3 / 4, TTL * 3 / 4, TTL, TTL, TTL, TTL]
+        assert told == left
+
+    async def noting(snapshot):
+        bench = ends[0]
+        work = await bench.backend.read(snapshot.work_id)
+        if work.expires_ms is not None:
+            left_there = (work.expires_ms - await bench.backend.now_ms()) / 1000
+            left_here = bench.keeper.holds[0].trusted_until - asyncio.get_running_loop().time()
+            assert left_there == pytest.approx(left_here, abs=0.002)
+            left.append(round(left_there, 2))
+
+    ends, left = [], []
+    run(main)
+
+
+def test_a_renewed_lease_is_not_extended(run):
+    """The keeper's renewal is as good as a commit's own extension."""
+
+    async def step(snapshot):
+        await asyncio.sleep(TTL / 2)
+        bench.keeper.holds[0].extend(asyncio.get_running_loop().time())
+        return await counting(2)(snapshot)
+
+    bench = None
+
+    async def main():
+        nonlocal bench
+        bench = Bench(engine(step), backend=Noting(), slice_seconds=1000)
+        await bench.enqueue()
+        await bench.once()
+        assert [0, 0, 0] == bench.backend.extensions
+
+    run(main)
+
+
+def test_a_commit_that_does_not_extend_is_no_reason_for_trust(run):
+    """The lease ends here when it ends there, however many steps are accepted meanwhile."""
+
+    async def step(snapshot):
+        await asyncio.sleep(TTL / 10)
+        return await counting(3)(snapshot)
+
+    async def main():
+        bench = Bench(engine(step), backend=Noting())
+        await bench.enqueue()
+        claim = await bench.claim()
+        began = asyncio.get_running_loop().time()
+        await bench.stepper.run(claim)
+        assert [0] * 4 == bench.backend.extensions
+        assert claim.asked_at + TTL == pytest.approx(bench.keeper.holds[0].trusted_until)
+        assert began + TTL == pytest.approx(bench.keeper.holds[0].trusted_until)
+
+    run(main)
+
+
+@pytest.mark.parametrize("seconds", [1.0, 4 * TTL])
+def test_steps_in_a_row_have_each_their_own_time(run, seconds):
+    """Under one lease: those in time are accepted, the one that is late is a timeout."""
+    takes = [0.9, 0.5, 0.9, 1.1]
+
+    async def step(snapshot):
+        await asyncio.sleep(takes[snapshot.version - 1] * seconds)
+        return snapshot.evolve()
+
+    async def main():
+        bench = Bench(engine(step), slice_seconds=10_000)
+        work_id = await bench.enqueue(step_timeout_seconds=seconds)
+        claim = await bench.claim()
+        running = asyncio.create_task(bench.stepper.run(claim))
+        while not running.done():
+            await asyncio.sleep(TTL / 5)
+            for hold in bench.keeper.kept:
+                hold.extend(asyncio.get_running_loop().time())
+        await running
+        work = await bench.backend.read(work_id)
+        assert (State.RETRY_WAIT, 4, 1) == (work.state, work.version, work.attempts)
+        assert "timeout" == (await error_of(bench, work_id)).kind
 
     run(main)
 

@@ -33,6 +33,7 @@ BENCHMARKS: Final = {
     "storm": ("benchmarks.storm", ()),
     "state": ("benchmarks.state", ()),
     "idle": ("benchmarks.idle", ()),
+    "profile": ("benchmarks.profile", ()),
 }
 #: How long a benchmark may take to end when it is told to. Seconds.
 _GRACE: Final = 60

@@ -27,7 +27,7 @@ _COMMANDS: Final = 5
 #: Sleepers are enqueued in portions, so that this process need not hold a million requests.
 _PORTION: Final = 50_000
 #: Work items of one purge, as a worker asks for.
-_PURGED: Final = 500
+_PURGED: Final = 100
 
 
 async def fill(bench: Bench, more: int) -> dict[str, float]:

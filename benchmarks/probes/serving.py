@@ -70,10 +70,11 @@ async def _serve(job: Job, clock: Clock) -> None:
             await asyncio.sleep(0.01)
         await asyncio.to_thread(clock.start)
         engine.gate.set()
-        busy = time.monotonic()
+        busy, seen = time.monotonic(), 0
         while time.monotonic() - busy < _QUIET:
-            if worker.running:
-                busy = time.monotonic()
+            # Between two claims all lanes may be free, and this may look just then each time.
+            if worker.running or engine.steps != seen:
+                busy, seen = time.monotonic(), engine.steps
             await asyncio.sleep(0.02)
         clock.stop(engine.steps, last=engine.last)
 

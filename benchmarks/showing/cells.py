@@ -30,12 +30,16 @@ HEADS: Final = {
     "server_ceiling": "ceiling by server",
     "cores_ceiling": "ceiling by cores",
     "queue_rates": "each queue, a second",
+    "us": "µs",
     "what": "budget",
     "is_met": "kept",
 }
 #: Fields that are written as percentages.
 _SHARES: Final = frozenset(
-    {"rate_spread", "server_share", "server_shares", "client_shares", "machine_share", "margin"}
+    {
+        *("share", "rate_spread", "server_share", "server_shares", "client_shares"),
+        *("machine_share", "margin"),
+    }
 )
 #: How many figures stand side by side in one cell.
 _SIDE_BY_SIDE: Final = 3

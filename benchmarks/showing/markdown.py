@@ -15,6 +15,7 @@ from benchmarks.showing import cells
 #: Rows with different values of this field stand in tables of their own; how each is called.
 _SPLIT: Final[Mapping[str, tuple[str, Callable[[Any], str]]]] = {
     "workers": ("mode", lambda mode: f"Steps, {mode}"),
+    "profile": ("mode", lambda mode: f"A step, {mode}"),
     "rows": ("size", lambda size: f"State of {size / 1000:g} KB"),
     "encodings": ("size", lambda size: f"Encodings of {size / 1000:g} KB"),
 }

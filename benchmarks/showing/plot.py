@@ -183,6 +183,31 @@ def _state(report: Mapping[str, Any], pyplot: Any) -> Any:
     return figure
 
 
+def _profile(report: Mapping[str, Any], pyplot: Any) -> Any:
+    """Draw what a step's time is made of: a bar for each side and way, a color for each part."""
+    rows = report["profile"]
+    bars = list(dict.fromkeys((row["mode"], row["side"]) for row in rows))
+    figure, (panel,) = _panels(pyplot, 1, (9.5, 4.4))
+    colors = pyplot.get_cmap("tab20").colors
+    parts = list(dict.fromkeys(row["part"] for row in rows))
+    for place, bar in enumerate(bars[::-1]):
+        left = 0.0
+        for row in rows:
+            if (row["mode"], row["side"]) == bar:
+                color = colors[parts.index(row["part"]) % len(colors)]
+                panel.barh(place, row["us"], left=left, color=color, height=0.6)
+                left += row["us"]
+    for index, part in enumerate(parts):
+        panel.barh(0, 0, color=colors[index % len(colors)], label=part)
+    panel.set_yticks(range(len(bars)))
+    panel.set_yticklabels([f"{mode}: {side}" for mode, side in bars[::-1]])
+    panel.set(xlabel="µs of a step")
+    panel.grid(visible=True, axis="x")
+    panel.grid(visible=False, axis="y")
+    panel.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.01, 0.5))
+    return figure
+
+
 #: The benchmarks that have a picture.
 PLOTS: Final[Mapping[str, Callable[[Mapping[str, Any], Any], Any]]] = {
     "steps": _steps,
@@ -191,4 +216,5 @@ PLOTS: Final[Mapping[str, Callable[[Mapping[str, Any], Any], Any]]] = {
     "cluster": _cluster,
     "storm": _storm,
     "state": _state,
+    "profile": _profile,
 }

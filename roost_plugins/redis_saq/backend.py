@@ -62,9 +62,7 @@ class RedisSaqBackend(Backend):
         #: Where the server is.
         self.endpoint = Endpoint(settings)
         self._calls = Calls(self.endpoint)
-        self._scripts = {
-            name: scripts.load(name, self.keys, settings.events_kept) for name in scripts.NAMES
-        }
+        self._scripts = scripts.Scripts(self.keys, settings.events_kept)
         #: The lanes that this process serves, if it is a worker.
         self.lanes: Lanes | None = None
 

@@ -99,6 +99,20 @@ def load(name: str, keys: Keys, events_kept: int) -> Script:
     )
 
 
+class Scripts(dict[str, Script]):
+    """A queue's scripts by name, each made ready when it is first asked for."""
+
+    def __init__(self, keys: Keys, events_kept: int) -> None:
+        super().__init__()
+        self._keys = keys
+        self._events_kept = events_kept
+
+    def __missing__(self, name: str) -> Script:
+        """Load the script."""
+        script = self[name] = load(name, self._keys, self._events_kept)
+        return script
+
+
 def _shared_for(body: str) -> str:
     """Return the shared text without the functions that ``body`` does not reach."""
     shared = "\n".join(_text(f"lib/{one}") for one in _SHARED)

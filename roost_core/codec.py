@@ -13,7 +13,7 @@ import json
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from typing import Any, Final, TypeVar, get_args, get_origin
 
 import attrs
@@ -194,20 +194,38 @@ def _converter() -> cattrs.Converter:
     converter.register_structure_hook_factory(
         _is_tuple, lambda cls: _list_of(converter, get_args(cls)[0])
     )
-    for cls in (RetryPolicy, Artifact, ErrorRecord, Heartbeat, WorkerInfo, WorkItem, Snapshot):
-        names = {field.name for field in attrs.fields(cls)}
-        kept_apart = names & set(_SERVER_TIMES) if cls in (WorkItem, Snapshot) else set()
-        rules: dict[str, Any] = {name: override(omit=True) for name in {"extra", *kept_apart}}
-        if cls is Snapshot:
-            # Handed to the JSON encoder as it is: walking it would cost more than encoding it.
-            rules["data"] = override(unstruct_hook=_as_dict)
-        unstructure = make_dict_unstructure_fn(
-            cls, converter, _cattrs_omit_if_default=True, **rules
-        )
-        structure = make_dict_structure_fn(cls, converter, extra=override(omit=True))
-        converter.register_unstructure_hook(cls, _with_extra(unstructure))
-        converter.register_structure_hook(cls, _keep_unknown(cls, names - {"extra"}, structure))
+    # By factory: what reads or writes a class is made when it is first read or written, because
+    # each takes up to a millisecond, and a short command needs two of fourteen.
+    converter.register_unstructure_hook_factory(_is_model, partial(_writer, converter))
+    converter.register_structure_hook_factory(_is_model, partial(_reader, converter))
     return converter
+
+
+#: The persisted models.
+_MODELS: Final = frozenset(
+    {RetryPolicy, Artifact, ErrorRecord, Heartbeat, WorkerInfo, WorkItem, Snapshot}
+)
+
+
+def _is_model(cls: Any) -> bool:
+    return cls in _MODELS
+
+
+def _writer(converter: cattrs.Converter, cls: Any) -> Any:
+    kept_apart = set(_SERVER_TIMES) if cls in (WorkItem, Snapshot) else set()
+    omitted = {"extra"} | (kept_apart & {field.name for field in attrs.fields(cls)})
+    rules: dict[str, Any] = {name: override(omit=True) for name in omitted}
+    if cls is Snapshot:
+        # Handed to the JSON encoder as it is: walking it would cost more than encoding it.
+        rules["data"] = override(unstruct_hook=_as_dict)
+    unstructure = make_dict_unstructure_fn(cls, converter, _cattrs_omit_if_default=True, **rules)
+    return _with_extra(unstructure)
+
+
+def _reader(converter: cattrs.Converter, cls: Any) -> Any:
+    known = {field.name for field in attrs.fields(cls)} - {"extra"}
+    structure = make_dict_structure_fn(cls, converter, extra=override(omit=True))
+    return _keep_unknown(cls, known, structure)
 
 
 def _as_dict(value: Mapping[str, Json]) -> dict[str, Json]:

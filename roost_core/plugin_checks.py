@@ -18,7 +18,7 @@ from roost_core import hookspecs
 from roost_core.errors import PluginLoadError
 from roost_core.hookcalls import ASYNC_HOOKS, ENGINE_HOOKS, is_async
 from roost_core.markers import PROJECT, hookimpl
-from roost_core.plugin_sources import close_match
+from roost_core.suggestions import did_you_mean
 
 _WRAPPER_ADVICE: Final = (
     "Roost has no hook wrappers; to run code around every step, implement around_step, "
@@ -89,7 +89,7 @@ def check(manager: Manager, plugin: object) -> None:
     for one in found:
         if one.hook not in specs:
             if not one.options.get("optionalhook"):
-                raise PluginLoadError(f"unknown hook {one.hook}{close_match(one.hook, specs)}")
+                raise PluginLoadError(f"unknown hook {one.hook}{did_you_mean(one.hook, specs)}")
             continue
         _check_kind(one)
         _check_arguments(one, specs[one.hook])
@@ -141,7 +141,7 @@ def _check_arguments(one: Implementation, known: tuple[str, ...]) -> None:
             )
         if name not in known:
             raise PluginLoadError(
-                f"{one.hook}: unknown argument {name}{close_match(name, known)}; {may}"
+                f"{one.hook}: unknown argument {name}{did_you_mean(name, known)}; {may}"
             )
 
 

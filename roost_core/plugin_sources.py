@@ -22,7 +22,6 @@ Nothing is imported before :func:`load`, so that blocks come first.
 from __future__ import annotations
 
 import contextlib
-import difflib
 import enum
 import functools
 import hashlib
@@ -41,6 +40,7 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from roost_core.errors import PluginLoadError
+from roost_core.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from importlib.metadata import Distribution, EntryPoint
@@ -100,12 +100,6 @@ def cause(error: BaseException) -> str:
     text = " ".join(str(error).split())
     shown = text if len(text) <= MAX_CAUSE else text[:MAX_CAUSE] + "…"
     return f"{type(error).__name__}: {shown}" if shown else type(error).__name__
-
-
-def close_match(name: str, known: Iterable[str]) -> str:
-    """Return ``"; did you mean X?"`` if something known is near, else an empty text."""
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {close[0]}?" if close else ""
 
 
 # -- what is installed -------------------------------------------------------------------------
@@ -234,7 +228,7 @@ def _import_name(text: str, known: Sequence[str]) -> object:
     if not all(part.isidentifier() for part in parts):
         raise PluginLoadError(
             f"{text} is neither an installed plugin nor a name that can be imported"
-            + close_match(text, known)
+            + did_you_mean(text, known)
         )
     try:
         found: object = importlib.import_module(module_name)
@@ -242,7 +236,7 @@ def _import_name(text: str, known: Sequence[str]) -> object:
         if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
             raise  # the module is there; something that it needs is not
         file = Path(*module_name.split(".")).with_suffix(".py")
-        hint = f"; did you mean ./{file}?" if file.is_file() else close_match(text, known)
+        hint = f"; did you mean ./{file}?" if file.is_file() else did_you_mean(text, known)
         raise PluginLoadError(
             f"{text} is neither an installed plugin nor importable: {cause(error)}{hint}"
         ) from error

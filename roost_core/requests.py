@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
@@ -31,6 +30,7 @@ from roost_core.models import (
     check_seconds,
     milliseconds,
 )
+from roost_core.suggestions import close_matches
 
 _T = TypeVar("_T")
 
@@ -125,7 +125,7 @@ def unknown_engine(
     by: str = "no installed plugin and no live worker offers",
 ) -> UnknownEngine:
     """Return the error for an engine that is not among those offered, with close names."""
-    close = difflib.get_close_matches(engine, sorted(offered), n=3)
+    close = close_matches(engine, sorted(offered))
     if close:
         hint = f"did you mean {' or '.join(close)}?"
     elif offered:

@@ -9,10 +9,8 @@ somebody names it: a folder one happens to stand in decides nothing.
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +19,7 @@ from urllib.parse import urlsplit, urlunsplit
 import attrs
 
 from roost_core.errors import SettingsError
+from roost_core.suggestions import did_you_mean
 
 #: Environment variables with this prefix are ours, and an unknown one is a typo.
 ENV_PREFIX: Final = "ROOST_"
@@ -262,7 +261,7 @@ def _fields() -> dict[str, attrs.Attribute[Any]]:
 def _parsed(name: str, value: Any, origin: str) -> Any:
     field = _fields().get(name)
     if field is None:
-        raise SettingsError(f"{origin}: unknown setting{_guess(name, list(_fields()))}")
+        raise SettingsError(f"{origin}: unknown setting{did_you_mean(name, _fields())}")
     try:
         return field.metadata["parse"](value)
     except (ValueError, TypeError) as error:
@@ -279,7 +278,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
             values[known[key]] = _parsed(known[key], environ[key], key)
         elif key != CONFIG_VARIABLE:
             raise SettingsError(
-                f"{key}: unknown setting{_guess(key, list(known))}; "
+                f"{key}: unknown setting{did_you_mean(key, known)}; "
                 f"variables of your own may start with {FOREIGN_PREFIX}"
             )
     return values
@@ -288,6 +287,8 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
 def _from_file(path: Path | None) -> dict[str, Any]:
     if path is None:
         return {}
+    import tomllib  # lazily: few processes have a file
+
     try:
         with path.open("rb") as file:
             content = tomllib.load(file)
@@ -296,11 +297,6 @@ def _from_file(path: Path | None) -> dict[str, Any]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"the settings file {path} is not TOML: {error}") from error
     return {name: _parsed(name, value, f"{path}, {name}") for name, value in content.items()}
-
-
-def _guess(key: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(key, known, n=1)
-    return f"; did you mean {close[0]}?" if close else ""
 
 
 def redact(url: str) -> str:

@@ -33,17 +33,16 @@ from roost_core.settings import redact
 #: What stands where a secret stood.
 HIDDEN: Final = "***"
 
-_SECRET: Final = re.compile(
-    r"passw(?:or)?d|passphrase|secret|token|api[-_]?key|authorization|credential|private[-_]?key",
-    re.IGNORECASE,
+# Texts, not compiled patterns: `re` keeps what it has compiled, and most commands use none of them.
+_HIDDEN_NAMES: Final = (
+    r"(?i)passw(?:or)?d|passphrase|secret|token|api[-_]?key|authorization|credential"
+    r"|private[-_]?key"
 )
-_URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'<>]+")
+_URL: Final = r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'<>]+"
 #: Terminal commands: CSI sequences, and OSC and similar strings up to their end.
-_ESCAPES: Final = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_].*?(?:\x07|\x1b\\|$)|\x1b[ -/]*[0-~]", re.DOTALL
-)
+_ESCAPES: Final = r"(?s)\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_].*?(?:\x07|\x1b\\|$)|\x1b[ -/]*[0-~]"
 #: Control characters, marks that reorder text, and lone surrogates.
-_CONTROLS: Final = re.compile(
+_CONTROLS: Final = (
     r"[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
 )
 
@@ -234,8 +233,8 @@ def clean(text: object) -> str:
     Terminal commands, control characters and marks that reorder text go; line
     ends and tabs become spaces; passwords in URLs are hidden.
     """
-    found = _ESCAPES.sub("", str(text))
-    return redacted_text(_CONTROLS.sub(_spaced, found))
+    found = re.sub(_ESCAPES, "", str(text))
+    return redacted_text(re.sub(_CONTROLS, _spaced, found))
 
 
 def _spaced(match: re.Match[str]) -> str:
@@ -244,7 +243,7 @@ def _spaced(match: re.Match[str]) -> str:
 
 def redacted_text(text: str) -> str:
     """Return the text with the passwords in its URLs hidden."""
-    return _URL.sub(_redacted_url, text) if "://" in text else text
+    return re.sub(_URL, _redacted_url, text) if "://" in text else text
 
 
 def _redacted_url(match: re.Match[str]) -> str:
@@ -273,7 +272,7 @@ def redacted(value: Json) -> Json:
 def _is_secret(name: object, value: Json) -> bool:
     if value is None or isinstance(value, bool) or not isinstance(name, str):
         return False
-    found = _SECRET.search(name)
+    found = re.search(_HIDDEN_NAMES, name)
     # A count of tokens is the usual figure of an agent's step, and no secret.
     is_count = isinstance(value, int | float) and "token" in name.lower()
     return found is not None and not is_count

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import itertools
 from collections.abc import Sequence
 from importlib import import_module
@@ -15,6 +14,7 @@ from roost_core.cli.options import format_example, format_options, shared_option
 from roost_core.cli.output import note
 from roost_core.cli.session import Session
 from roost_core.errors import RoostError
+from roost_core.suggestions import close_matches
 
 #: The built-in commands and the modules that hold them, each as ``command``.
 COMMANDS: Final = {
@@ -94,7 +94,7 @@ class RoostGroup(click.Group):
             found = self.get_command(ctx, name)
             session.explicit[:] = before
             if found is None and not ctx.resilient_parsing:
-                close = difflib.get_close_matches(name, self.list_commands(ctx), n=3)
+                close = close_matches(name, self.list_commands(ctx))
                 hint = f" Did you mean {' or '.join(close)}?" if close else ""
                 raise click.UsageError(f"No such command {name!r}.{hint}", ctx)
         return super().resolve_command(ctx, args)

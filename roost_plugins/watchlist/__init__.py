@@ -12,15 +12,16 @@ import asyncio
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from roost_core.errors import PermanentError
 from roost_core.markers import hookimpl
-from roost_core.models import Snapshot, WorkItem
-from roost_plugins.watchlist import addresses, rules
+from roost_core.models import Snapshot
 
 if TYPE_CHECKING:
     from roost_core.context import StepContext
+    from roost_core.models import WorkItem
 
 engine_id = "watchlist"
+
+# Every command loads this plugin, and only workers watch: what they need is imported then.
 
 
 @hookimpl
@@ -29,6 +30,8 @@ async def init_snapshot(item: WorkItem) -> Snapshot:
 
     :raises PermanentError: the payload is not sound.
     """
+    from roost_plugins.watchlist import rules
+
     rules.Watch.from_payload(item.payload)
     return Snapshot.start(item, data=rules.initial_data())
 
@@ -42,31 +45,7 @@ async def step(snapshot: Snapshot, item: WorkItem, context: StepContext) -> Snap
     """
     # aiohttp takes longer to import than all of Roost: only a worker that fetches pays,
     # and the first time it does, other work on its event loop goes on.
-    await asyncio.to_thread(import_module, "roost_plugins.watchlist.fetch")
-    from roost_plugins.watchlist import fetch
+    await asyncio.to_thread(import_module, "roost_plugins.watchlist.looking")
+    from roost_plugins.watchlist import looking
 
-    watch = rules.Watch.from_payload(item.payload)
-    done = snapshot.data["checks_completed"]
-    context.heartbeat(done / watch.checks_required, "fetching the page")
-    allow_private = context.settings.allow_private_addresses
-    policy = addresses.allow_all if allow_private else addresses.refuse_non_public
-    try:
-        page = await fetch.fetch(watch.url, policy=policy)
-    except fetch.AddressRefused as error:
-        raise PermanentError(
-            f"the payload's url leads to {error}; the operator can allow such addresses "
-            "with the setting allow_private_addresses (ROOST_ALLOW_PRIVATE_ADDRESSES)"
-        ) from error
-    except ValueError as error:
-        raise PermanentError(f"the payload's url cannot be used: {error}") from error
-    data = rules.next_data(snapshot.data, rules.observe(page, watch), watch)
-    if not rules.is_complete(data, watch):
-        return snapshot.evolve(
-            step=rules.step_label(data, watch),
-            data=data,
-            next_step_delay_seconds=watch.delay_seconds,
-        )
-    report = await context.artifacts.aput_json(
-        rules.report(item.work_id, data, watch), name="evidence report"
-    )
-    return snapshot.finish(data=data, artifacts=(*snapshot.artifacts, report))
+    return await looking.look(snapshot, item, context)

@@ -72,8 +72,8 @@ def argument_names(function: Callable[..., Any]) -> tuple[str, ...]:
     return tuple(inspect.signature(function).parameters)
 
 
-def check(manager: Manager, plugin: object) -> None:
-    """Refuse a plugin that could not work as its author expects.
+def check(manager: Manager, plugin: object) -> list[Implementation]:
+    """Refuse a plugin that could not work as its author expects; return what it implements.
 
     :raises PluginLoadError: what is wrong and what to do, without the plugin's name.
     """
@@ -98,6 +98,7 @@ def check(manager: Manager, plugin: object) -> None:
         marks = [name for name in specs if _is_function(plugin, name)]
         advice = f"mark its {' and '.join(marks)}" if marks else "mark its functions"
         raise PluginLoadError(f"it implements no hook; {advice} with @roost_core.hookimpl")
+    return found
 
 
 def _check_kind(one: Implementation) -> None:

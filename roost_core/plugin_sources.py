@@ -21,7 +21,6 @@ Nothing is imported before :func:`load`, so that blocks come first.
 
 from __future__ import annotations
 
-import contextlib
 import enum
 import functools
 import hashlib
@@ -64,6 +63,10 @@ class Source(enum.StrEnum):
     REGISTERED = "registered"
 
 
+def _nowhere() -> tuple[None, None]:
+    return None, None
+
+
 @attrs.frozen(eq=False)
 class Candidate:
     """A plugin that has a name and a place and is not imported yet.
@@ -78,10 +81,19 @@ class Candidate:
     source: Source
     text: str
     location: str
-    distribution: str | None = None
-    version: str | None = None
     is_factory: bool = False
     find: Callable[[], object] | None = attrs.field(default=None, repr=False)
+    _origin: Callable[[], tuple[str | None, str | None]] = attrs.field(default=_nowhere, repr=False)
+
+    @property
+    def distribution(self) -> str | None:
+        """The distribution that installed it."""
+        return self._origin()[0]
+
+    @property
+    def version(self) -> str | None:
+        """That distribution's version."""
+        return self._origin()[1]
 
     @property
     def described(self) -> str:
@@ -120,7 +132,7 @@ def installed() -> list[Candidate]:
     except Exception:  # noqa: BLE001 - one malformed file anywhere; found out below, one by one
         points, unreadable = _one_by_one(metadata.distributions())
     candidates = [_from_entry_point(point) for point in points]
-    candidates.sort(key=lambda one: (one.is_factory, one.name, one.distribution or ""))
+    candidates.sort(key=lambda one: (one.is_factory, one.name, one.location))
     return candidates + unreadable
 
 
@@ -163,25 +175,32 @@ def _unreadable(name: str, error: Exception) -> Candidate:
         raise error
 
     return Candidate(
-        name, Source.INSTALLED, name, "entry_points.txt", name, "with unreadable entry points",
+        name,
+        Source.INSTALLED,
+        name,
+        "entry_points.txt",
         find=find,
-    )  # fmt: skip
+        origin=lambda: (name, "with unreadable entry points"),
+    )
 
 
 def _from_entry_point(point: EntryPoint) -> Candidate:
-    distribution, version = "an unknown distribution", ""
-    if point.dist is not None:
-        with contextlib.suppress(Exception):  # damaged metadata, which is not the plugin's fault
-            distribution, version = point.dist.name, point.dist.version
+    @functools.cache
+    def origin() -> tuple[str, str]:
+        # Reading it takes a millisecond for each, and only reports and errors tell it.
+        try:
+            return point.dist.name, point.dist.version  # type: ignore[union-attr]
+        except Exception:  # noqa: BLE001 - damaged metadata, which is not the plugin's fault
+            return "an unknown distribution", ""
+
     return Candidate(
         point.name,
         Source.INSTALLED,
         point.name,
         point.value,
-        distribution,
-        version,
-        point.group == ENGINE_GROUP,
-        point.load,
+        is_factory=point.group == ENGINE_GROUP,
+        find=point.load,
+        origin=origin,
     )
 
 

@@ -32,6 +32,7 @@ from roost_core.hookcalls import (
     Observers,
 )
 from roost_core.models import ENGINE_ID
+from roost_core.plugin_checks import Implementation
 from roost_core.plugin_sources import Candidate, Source, cause
 from roost_core.settings import Settings
 
@@ -211,8 +212,8 @@ class Plugins:
         try:
             if candidate.is_factory:
                 plugin = plugin_checks.adapted(self._manager, plugin)
-            plugin_checks.check(self._manager, plugin)
-            engine = self._engine(candidate, plugin)
+            found = plugin_checks.check(self._manager, plugin)
+            engine = self._engine(candidate, plugin, found)
             self._check_distinct(candidate, plugin)
             self._manager.register(plugin, candidate.name)
             self._manager.check_pending()
@@ -222,7 +223,6 @@ class Plugins:
                 raise
             what = str(error) if isinstance(error, PluginLoadError) else cause(error)
             raise PluginLoadError(f"plugin {candidate.described}: {what}") from error
-        found = plugin_checks.implementations(self._manager, plugin)
         record.hooks = tuple(sorted({one.hook for one in found}))
         record.plugin, record.engine = plugin, engine
         self._records.append(record)
@@ -245,10 +245,12 @@ class Plugins:
                     "distinct; declare the class with @attrs.define(eq=False)"
                 )
 
-    def _engine(self, candidate: Candidate, plugin: object) -> Engine | None:
+    def _engine(
+        self, candidate: Candidate, plugin: object, found: Sequence[Implementation]
+    ) -> Engine | None:
         calls = {
             one.hook: _hook_call(one.hook, candidate.name, one.function)
-            for one in plugin_checks.implementations(self._manager, plugin)
+            for one in found
             if one.hook in ENGINE_HOOKS
         }
         if "step" not in calls:

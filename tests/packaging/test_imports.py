@@ -18,6 +18,7 @@ from tests.packaging.sources import ROOT, imports, is_in, modules, tree
 ORDER = [
     "errors",
     "markers",
+    "suggestions",
     "models",
     "codec",
     "settings",

@@ -9,9 +9,13 @@ and from then on it claims again only when
 - a lane of its own has ended a lease and learned that something is ready, or
 - a while has passed, in case that a message was lost.
 
-While more is ready than this worker can take, a lane does not wait for the answer to
-the call that ends its lease before the next claim is made: the claim follows that call
-at once, on the same connection, and its answer is there when the lane is free.
+While more is ready than this worker can take, worker and server work at the same time:
+
+- a lane does not wait for the answer to the call that ends its lease before the next claim
+  is made: the claim follows that call at once, on the same connection, and its answer is
+  there when the lane is free;
+- a claim takes work for half of the lanes, and up to two are under way: while the server
+  does what one half has asked for, the other half steps.
 """
 
 from __future__ import annotations
@@ -43,6 +47,10 @@ _BACKOFF: Final = (0.05, 2.0)
 _AHEAD_GRACE: Final = 0.5
 #: How long closing waits for a claim that is under way, and for observers. Seconds.
 _CLOSE_GRACE: Final = 2.0
+#: Claims under way at a time.
+_MOST_UNDER_WAY: Final = 2
+#: What a claim has brought that failed.
+_NOTHING: Final = ClaimBatch(claims=())
 
 
 class Lanes:
@@ -57,16 +65,21 @@ class Lanes:
         self._backend = backend
         self._plan = plan
         self._on_dead_letters = on_dead_letters
+        self._half = (plan.concurrency + 1) // 2
         self._free: deque[asyncio.Future[Claim]] = deque()
-        self._lane_came = asyncio.Event()
         #: Whether a claim might bring something that the last one did not.
         self._is_news = True
         #: When to claim without news, by the monotonic clock.
         self._alarm = 0.0
-        #: Set when news have come, or the alarm is earlier than it was.
-        self._nudge = asyncio.Event()
+        #: Set when there may be a reason to claim that was not there before.
+        self._changed = asyncio.Event()
+        #: How many claims are under way, for how many leases in all, and failures in a row.
+        self._under_way = 0
+        self._asked = 0
+        self._failures = 0
         #: Set when a burst is over: nothing is ready and nothing in flight.
         self.is_over = asyncio.Event()
+        #: Whether the worker may stand in the register of idle ones.
         self._was_idle = False
         #: Whether the last claim left something ready.
         self._is_backlog = False
@@ -100,7 +113,6 @@ class Lanes:
         if self._is_backlog and token in self._in_flight:
             self._ending.add(token)
             self._note_news()
-            self._lane_came.set()
             return "-"
         self._was_idle = True
         return self._engines_text
@@ -112,11 +124,10 @@ class Lanes:
     async def close(self) -> None:
         """Stop claiming and listening; free lanes stay where they are until cancelled."""
         self._closing = True
-        self._note_news()
-        self._lane_came.set()
-        if self._tasks:
+        self._changed.set()
+        if self._beside:
             # A claim under way is waited for: leases that it took would otherwise be nobody's.
-            await asyncio.wait([self._tasks[0], *self._beside], timeout=_CLOSE_GRACE)
+            await asyncio.wait(self._beside, timeout=_CLOSE_GRACE)
         for task in (*self._tasks, *self._beside):
             task.cancel()
         await asyncio.gather(*self._tasks, *self._beside, return_exceptions=True)
@@ -131,7 +142,7 @@ class Lanes:
             return claim
         place: asyncio.Future[Claim] = asyncio.get_running_loop().create_future()
         self._free.append(place)
-        self._lane_came.set()
+        self._changed.set()
         try:
             return await place
         except asyncio.CancelledError:
@@ -162,7 +173,7 @@ class Lanes:
 
     def _note_news(self) -> None:
         self._is_news = True
-        self._nudge.set()
+        self._changed.set()
 
     @property
     def _is_stopping(self) -> bool:
@@ -171,30 +182,57 @@ class Lanes:
     # -- claiming --------------------------------------------------------------------------
 
     async def _claim_loop(self) -> None:
-        failures = 0
         while not self._is_stopping:
-            if self._room() <= 0:
-                self._lane_came.clear()
-                await self._lane_came.wait()
-                continue
-            await self._wait_for_news()
-            room = self._room()
-            if room <= 0 or self._is_stopping:
-                continue
-            self._is_news = False
-            try:
-                await self._hand_out(await self._claim(room))
-                failures = 0
-            except Exception as error:  # noqa: BLE001 - whatever it is, the worker must live on
-                failures += 1
-                _report("cannot claim", error, failures)
-                await asyncio.sleep(_backoff(failures))
-                self._note_news()
+            limit = self._wanted()
+            if limit > 0:
+                self._is_news = False
+                self._under_way += 1
+                self._asked += limit
+                self._keep(self._claim_for(limit))
+                continue  # Perhaps there are lanes enough for a second one.
+            self._changed.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._seconds_to_alarm()):
+                    await self._changed.wait()
+
+    def _wanted(self) -> int:
+        """Return for how many leases to ask now; 0 if there is no reason to, or no lane."""
+        room = self._room()
+        if self._under_way:
+            overlaps = self._is_backlog and self._under_way < _MOST_UNDER_WAY
+            return self._half if overlaps and room >= self._half else 0
+        if not self._is_news and time.monotonic() < self._alarm:
+            return 0
+        return min(room, self._half) if self._is_backlog else room
+
+    def _seconds_to_alarm(self) -> float | None:
+        """Return how long nothing can happen unless something changes; None is for ever."""
+        if self._under_way or self._room() <= 0:
+            return None
+        return max(0.0, self._alarm - time.monotonic())
 
     def _room(self) -> int:
-        """Return how many claims there are lanes for, now or as soon as their leases have ended."""
+        """Return for how many more claims there are lanes, now or when their leases have ended."""
         self._drop_cancelled()
-        return len(self._free) + len(self._ending) - len(self._ahead)
+        return len(self._free) + len(self._ending) - len(self._ahead) - self._asked
+
+    async def _claim_for(self, limit: int) -> None:
+        try:
+            batch = await self._claim(limit)
+            self._failures = 0
+        except Exception as error:  # noqa: BLE001 - whatever it is, the worker must live on
+            self._failures += 1
+            _report("cannot claim", error, self._failures)
+            # It may have been carried out all the same, and others wait for the end of this pause.
+            self._was_idle, self._is_backlog = True, False
+            await asyncio.sleep(_backoff(self._failures))
+            self._note_news()
+            batch = _NOTHING
+        finally:
+            self._under_way -= 1
+            self._asked -= limit
+            self._changed.set()
+        await self._hand_out(batch)
 
     async def _claim(self, limit: int) -> ClaimBatch:
         request = ClaimRequest(
@@ -204,8 +242,12 @@ class Lanes:
             lease_ttl_ms=self._plan.lease_ttl_ms,
         )
         asked_at = time.monotonic()
-        batch = await self._backend.claim(request, was_idle=self._was_idle)
-        self._was_idle = len(batch.claims) < limit
+        # One that is under way may yet find too little, and register the worker.
+        was_idle = self._was_idle or self._under_way > 1
+        self._was_idle = False
+        batch = await self._backend.claim(request, was_idle=was_idle)
+        if len(batch.claims) < limit:
+            self._was_idle = True
         self._is_backlog = batch.next_wake_ms == 0
         self._alarm = asked_at + self._ask_again
         if batch.next_wake_ms == 0:
@@ -230,7 +272,8 @@ class Lanes:
             # Beside the loop: observers may take their time, and lanes must not wait for them.
             self._keep(self._tell(batch.dead_letters))
         # A lane in flight may still make more work ready, so the burst is not over before the last.
-        if self._plan.burst and not (batch.claims or self._in_flight or self._is_news):
+        is_working = batch.claims or self._in_flight or self._is_news or self._under_way
+        if self._plan.burst and not is_working:
             self.is_over.set()
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> None:
@@ -263,23 +306,12 @@ class Lanes:
         while self._free and self._free[0].done():
             self._free.popleft()
 
-    async def _wait_for_news(self) -> None:
-        """Wait until a claim might bring something."""
-        if self._is_news:
-            # Lanes that become free in this same turn of the loop join the claim.
-            await asyncio.sleep(0)
-        while not self._is_news and (left := self._alarm - time.monotonic()) > 0:
-            self._nudge.clear()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(left):
-                    await self._nudge.wait()
-
     def _set_alarm(self, in_ms: int) -> None:
         # One millisecond more: the server counts whole ones, and a moment early is a claim lost.
         at = time.monotonic() + (in_ms + 1) / 1000
         if at < self._alarm:
             self._alarm = at
-            self._nudge.set()
+            self._changed.set()
 
     # -- listening -------------------------------------------------------------------------
 

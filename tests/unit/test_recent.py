@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from roost_core import codec, recent
@@ -41,6 +43,40 @@ def test_payloads_of_all_kinds(payload):
     for _ in range(2):
         found = items.decode(raw, 1000).payload
         assert (payload, type(payload)) == (found, type(found))
+
+
+class Almost(int):
+    """Equal to a number, and shown like it, but none that JSON brings."""
+
+
+@pytest.mark.parametrize(
+    ("stored", "became"), [(1, True), (1, 1.0), (0.0, -0.0), (5, Almost(5)), ([1], (1,))]
+)
+def test_what_is_almost_the_same(stored, became):
+    """A value that only equals what is stored is none that another worker would see."""
+    items = RecentItems()
+    raw = item_bytes(payload={"a": stored})
+    items.decode(raw, 1000).payload["a"] = became
+    found = items.decode(raw, 1000).payload["a"]
+    assert (repr(stored), type(stored)) == (repr(found), type(found))
+
+
+def test_another_order_is_a_change():
+    """The order of keys is kept, as JSON keeps it."""
+    items = RecentItems()
+    raw = item_bytes(payload={"a": 1, "b": 2})
+    payload = items.decode(raw, 1000).payload
+    payload["a"] = payload.pop("a")
+    assert ["a", "b"] == list(items.decode(raw, 1000).payload)
+
+
+def test_equal_texts_are_no_change():
+    """However they are kept in memory: a text that was looked up in between is the same."""
+    items = RecentItems()
+    raw = item_bytes(payload={"key-of-it": "a text of it"})
+    first = items.decode(raw, 1000)
+    first.payload[sys.intern("key-of-it")] = sys.intern("a text of it")
+    assert items.decode(raw, 1000) is first
 
 
 def test_large_ones_are_decoded_each_time():

@@ -1,0 +1,67 @@
+"""What the tests of calls share: opened calls, and a server whose answers a test controls."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+
+from roost_plugins.redis_saq.calls import Calls
+from tests.unit.resp_server import resp_server
+
+
+def runner_over(is_plain):
+    """Return what runs a test; nothing may go wrong unseen."""
+
+    def run_it(main, loop_factory=None):
+        unseen = []
+
+        async def with_calls():
+            loop = asyncio.get_running_loop()
+            loop.set_exception_handler(lambda _, context: unseen.append(context))
+            async with resp_server(is_plain) as server:
+                calls = Calls(server)
+                await calls.open()
+                try:
+                    async with asyncio.timeout(60 if loop_factory is None else 10_000):
+                        await main(calls, server)
+                finally:
+                    await calls.close()
+                    await calls.close()
+                # The server may still be accepting what was given up meanwhile.
+                for _ in range(1000):
+                    if {asyncio.current_task()} == asyncio.all_tasks():
+                        break
+                    await asyncio.sleep(0)
+                assert {asyncio.current_task()} == asyncio.all_tasks()
+                await server.until(lambda: not any(peer.is_open for peer in server.peers))
+                gc.collect(1)
+
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            runner.run(with_calls())
+        assert [] == unseen
+
+    return run_it
+
+
+def words_of(script, *arguments):
+    """Return a call by name as the server sees it."""
+    keys = [key.encode() for key in script.keys]
+    return [b"EVALSHA", script.sha.encode(), str(len(keys)).encode(), *keys, *arguments]
+
+
+async def outcomes(*answers):
+    """Wait for all; return answers, and of errors their types."""
+    found = await asyncio.gather(*answers, return_exceptions=True)
+    return [type(one) if isinstance(one, Exception) else one for one in found]
+
+
+async def ours(true):
+    """Wait until something is true that only this side knows."""
+    while not true():  # noqa: ASYNC110 - bounded by the test's time
+        await asyncio.sleep(0)
+
+
+async def turns(number=5):
+    """Let the loop go round."""
+    for _ in range(number):
+        await asyncio.sleep(0)

@@ -13,7 +13,7 @@ import hashlib
 import re
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import attrs
 
@@ -115,16 +115,39 @@ class Scripts(dict[str, Script]):
 
 def _shared_for(body: str) -> str:
     """Return the shared text without the functions that ``body`` does not reach."""
-    shared = "\n".join(_text(f"lib/{one}") for one in _SHARED)
-    functions = {found[1]: found[0] for found in _FUNCTION.finditer(shared)}
+    pieces = _pieces("\n".join(_text(f"lib/{one}") for one in _SHARED))
+    words = {piece.function: piece.words for piece in pieces if piece.function}
     reached: set[str] = set()
-    to_read = [body, _FUNCTION.sub("", shared)]
+    to_read = [_words(body), *(piece.words for piece in pieces if not piece.function)]
     while to_read:
-        words = set(_WORD.findall(_COMMENT.sub("", to_read.pop())))
-        new = (words & functions.keys()) - reached
+        new = (to_read.pop() & words.keys()) - reached
         reached |= new
-        to_read.extend(functions[name] for name in new)
-    return _FUNCTION.sub(lambda found: found[0] if found[1] in reached else "", shared)
+        to_read.extend(words[name] for name in new)
+    return "".join(one.text for one in pieces if not one.function or one.function in reached)
+
+
+class _Piece(NamedTuple):
+    """A part of the shared text: a function, or what stands between two, with the words in it."""
+
+    function: str
+    text: str
+    words: frozenset[str]
+
+
+@cache
+def _pieces(shared: str) -> list[_Piece]:
+    # Once for all scripts: it takes longer than the rest of making one ready.
+    pieces, end = [], 0
+    for found in _FUNCTION.finditer(shared):
+        between = shared[end : found.start()]
+        pieces.append(_Piece("", between, _words(between)))
+        pieces.append(_Piece(found[1], found[0], _words(found[0])))
+        end = found.end()
+    return [*pieces, _Piece("", shared[end:], _words(shared[end:]))]
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(_WORD.findall(_COMMENT.sub("", text)))
 
 
 def with_index(script: Script, keys: Keys, place: str) -> Script:

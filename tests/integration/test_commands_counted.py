@@ -102,7 +102,7 @@ def test_a_chained_step_is_one_call(server):
 ASKED_BY_TESTS = {"info", "zcard", "pubsub|channels"}
 
 
-async def of_steps(roost, number, *, before):
+async def of_one_item(roost, number, *, before):
     """Return the commands of one work item of so many steps, from its enqueuing to idleness."""
 
     async def work():
@@ -114,12 +114,9 @@ async def of_steps(roost, number, *, before):
     return Counter({name: calls for name, calls in found.items() if name not in ASKED_BY_TESTS})
 
 
-def test_a_chained_step_to_the_command(server):
-    """One call, and in it the clock, one read, one write and one event: nothing else at all.
-
-    The lease is fresh all the time, so that nothing extends it.
-    """
-    settings = settings_for(server, **QUIET, slice_steps=10 * STEPS)
+def of_steps(server, **more):
+    """Return the commands of ``STEPS`` steps without those of their work item; none is negative."""
+    settings = settings_for(server, **QUIET, **more)
     engine = Counting()
 
     async def main():
@@ -127,30 +124,50 @@ def test_a_chained_step_to_the_command(server):
             await crew.start(concurrency=1)
             await warm(roost)
             # What a work item takes apart from its steps is the same for both.
-            few = await of_steps(roost, 10, before=1)
-            many = await of_steps(roost, 10 + STEPS, before=2)
-            each = ("evalsha", "time", "hget", "hset", "xadd")
-            assert dict.fromkeys(each, STEPS) == dict(many - few)
+            few = await of_one_item(roost, 10, before=1)
+            many = await of_one_item(roost, 10 + STEPS, before=2)
             assert {} == dict(few - many)
+            return many - few
 
-    asyncio.run(main())
+    return asyncio.run(main())
+
+
+def test_a_chained_step_to_the_command(server):
+    """One call, and in it the clock, one read, one write and one event: nothing else at all.
+
+    The lease is fresh all the time, so that nothing extends it.
+    """
+    each = ("evalsha", "time", "hget", "hset", "xadd")
+    assert dict.fromkeys(each, STEPS) == dict(of_steps(server, slice_steps=10 * STEPS))
 
 
 def test_a_step_through_the_queue(server):
     """With slices of one step each goes back into the line: that is a commit and a claim."""
+    found = of_steps(server, slice_steps=1)
+    twice = ("evalsha", "time", "xadd")
+    assert dict.fromkeys(twice, 2 * STEPS) == {name: found[name] for name in twice}
+    assert sum(found.values()) - found["evalsha"] <= 23 * STEPS
+
+
+def test_many_lanes_share_their_claims(server):
+    """While more is ready than there are lanes, a claim takes work for half of them."""
     settings = settings_for(server, **QUIET, slice_steps=1)
     engine = Counting()
+    items, each = 40, STEPS // 40
 
     async def main():
         async with queue(settings, engine) as roost, Crew(settings, engine) as crew:
-            await crew.start(concurrency=1)
-            await warm(roost)
-            few = await of_steps(roost, 10, before=1)
-            many = await of_steps(roost, 10 + STEPS, before=2)
-            found = many - few
-            twice = ("evalsha", "time", "xadd")
-            assert dict.fromkeys(twice, 2 * STEPS) == {name: found[name] for name in twice}
-            assert sum(found.values()) - found["evalsha"] <= 23 * STEPS
+
+            async def work():
+                for _ in range(items):
+                    await roost.enqueue("counting", {"steps": each - 1})
+                await crew.start(concurrency=10)
+                await done(roost, items)
+
+            found = await counted(roost, work)
+            # Claims for five each, and a few more at the beginning and at the end.
+            claims = found["evalsha"] - items - STEPS
+            assert STEPS / 5 <= claims <= STEPS / 4
 
     asyncio.run(main())
 

@@ -191,9 +191,13 @@ class Lanes:
                 self._keep(self._claim_for(limit))
                 continue  # Perhaps there are lanes enough for a second one.
             self._changed.clear()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._seconds_to_alarm()):
-                    await self._changed.wait()
+            left = self._seconds_to_alarm()
+            if left is None:
+                await self._changed.wait()
+            else:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(left):
+                        await self._changed.wait()
 
     def _wanted(self) -> int:
         """Return for how many leases to ask now; 0 if there is no reason to, or no lane."""

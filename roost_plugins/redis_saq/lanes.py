@@ -45,6 +45,9 @@ _ASK_AGAIN: Final = 10.0
 _BACKOFF: Final = (0.05, 2.0)
 #: A claim that was made ahead waits so long for its lane, and is given back then. Seconds.
 _AHEAD_GRACE: Final = 0.5
+#: No claim is made ahead for so long after one was given back: lanes that are held up when their
+#: leases have ended, by slow observers say, are so again and again. Seconds.
+_AHEAD_PAUSE: Final = 30.0
 #: How long closing waits for a claim that is under way, and for observers. Seconds.
 _CLOSE_GRACE: Final = 2.0
 #: Claims under way at a time.
@@ -87,6 +90,8 @@ class Lanes:
         self._ending: set[str] = set()
         #: Claims made ahead whose lanes are not free yet.
         self._ahead: deque[Claim] = deque()
+        #: When claims may be made ahead, by the monotonic clock.
+        self._ahead_from = 0.0
         self._engines_text = " ".join(plan.engines)
         self._ended: set[str] = set()
         #: Tokens of the leases whose lanes are at work.
@@ -110,7 +115,8 @@ class Lanes:
         """
         if self._plan.stopping.is_set() or self._plan.burst:
             return ""
-        if self._is_backlog and token in self._in_flight:
+        is_soon_free = token in self._in_flight and time.monotonic() >= self._ahead_from
+        if self._is_backlog and is_soon_free:
             self._ending.add(token)
             self._note_news()
             return "-"
@@ -295,6 +301,9 @@ class Lanes:
     def _look_ahead(self, last: Claim) -> None:
         """Give back what was claimed ahead, up to ``last``, if its lanes have not come."""
         if last in self._ahead:
+            self._ahead_from = time.monotonic() + _AHEAD_PAUSE
+            # They are counted on no more until they come.
+            self._ending.clear()
             self._keep(self._give_back_ahead())
 
     async def _give_back_ahead(self) -> None:

@@ -557,6 +557,31 @@ def test_a_lane_that_does_not_come(run):
     run(main)
 
 
+def test_lanes_that_are_held_up_again_and_again(run):
+    """Nothing more is claimed ahead of lanes that do not come, for a while."""
+
+    async def main(bench):
+        claim = await backlog(bench)
+        bench.backend.ready = [claim_of(number) for number in range(2, 9)]
+        bench.lanes.lease_ends("t1")
+        await asyncio.sleep(lanes_module._AHEAD_GRACE + 0.01)
+        assert ["t2"] == bench.backend.given_back
+        # The call that gave it back has seen that there is more.
+        bench.lanes.lease_ended("t2", 0)
+        before = len(times(bench))
+        await asyncio.sleep(5)
+        assert before == len(times(bench))
+
+        bench.lanes.lease_ended("t1", None)
+        bench.lanes.lane_done(claim)
+        claim = await bench.free()
+        assert "a demo" == bench.lanes.lease_ends(claim.lease.token)
+        await asyncio.sleep(lanes_module._AHEAD_PAUSE)
+        assert "-" == bench.lanes.lease_ends(claim.lease.token)
+
+    run(main)
+
+
 def test_stopping_with_claims_ahead(run):
     """They are given back before the lanes are closed."""
 

@@ -21,6 +21,7 @@ from benchmarks.measuring.processes import Processes
 from benchmarks.probes.plugin import SmallEngine
 from benchmarks.showing.table import show_surroundings, wide_console
 from roost_core import State
+from roost_core.cli import GC_THRESHOLD
 from roost_core.client import EnqueueRequest
 
 #: Modules whose import is timed: what a person's program imports, and what the commands do.
@@ -33,6 +34,13 @@ _MODULES: Final = (
 )
 #: The name under which Python alone is timed beside them.
 _NOTHING: Final = "python -c pass"
+#: What a command imports of others: a Python that does only that is timed beside it, with the
+#: collector as the command sets it.
+LIBRARIES: Final = "asyncio, importlib.metadata, attrs, cattrs, click, hiredis, pluggy"
+_IMPORT_LIBRARIES: Final = (
+    f"import atexit, gc; gc.set_threshold({GC_THRESHOLD}); atexit.register(gc.freeze); "
+    f"import {LIBRARIES}"
+)
 #: Work items that a worker's memory is looked at after, and the steps of each.
 _ITEMS: Final = 1_000
 _STEPS: Final = 10
@@ -79,7 +87,7 @@ def imports(bench: Bench) -> dict[str, float]:
 def status(bench: Bench) -> dict[str, float]:
     """Time `roost status` against an embedded server that is up, process start included, in ms.
 
-    A median, with that of a Python that does nothing beside it.
+    A median, with those of a Python that only imports the libraries, and of one that does nothing.
     """
     from roost_plugins.redis_saq import embedded
 
@@ -89,6 +97,7 @@ def status(bench: Bench) -> dict[str, float]:
         work_id, _ = processes.roost("enqueue", *arguments)
         calls = {
             "roost status": partial(_seconds, processes.roost, "status", work_id),
+            LIBRARIES: partial(_seconds, processes.python, "-c", _IMPORT_LIBRARIES),
             _NOTHING: partial(_seconds, processes.python, "-c", "pass"),
         }
         _in_turns(calls, 1)  # compiles

@@ -23,7 +23,7 @@ from benchmarks.measuring.processes import ROOT, await_end, environment, unwind_
 from benchmarks.showing import markdown
 
 #: The benchmarks by name: the module, and what it is told when all is to be measured. Fewer
-#: rounds where there are many samples, so that all of it takes about 20 minutes.
+#: rounds where there are many samples, so that all of it takes about 25 minutes.
 BENCHMARKS: Final = {
     "steps": ("benchmarks", ("--rounds", "3")),
     "check": ("benchmarks.check", ()),

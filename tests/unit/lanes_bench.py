@@ -1,0 +1,148 @@
+"""What the tests of lanes share: a backend that answers claims, and lanes over it. Time leaps."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+from roost_core.backend import Claim, ClaimBatch, ServePlan
+from roost_core.errors import LeaseLost
+from roost_core.models import Lease
+from roost_plugins.redis_saq import lanes as lanes_module
+from roost_plugins.redis_saq.keys import Keys
+from roost_plugins.redis_saq.lanes import Lanes
+from tests.unit.stepper_bench import LeapingLoop
+
+
+def claim_of(number):
+    """Make a claim."""
+    lease = Lease(f"w{number}", "worker-1", f"t{number}", 1, datetime(2026, 1, 1, tzinfo=UTC))
+    return Claim(lease, "demo", 0, 0, 0, 0, None, None, b"{}", None, 0.0)
+
+
+class FakePubSub:
+    """A connection that listens; what is put into the mailbox arrives, errors break it."""
+
+    def __init__(self, backend):
+        self.backend = backend
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, *_):
+        self.backend.listeners -= 1
+
+    async def subscribe(self, channel):
+        """Listen."""
+        self.backend.listeners += 1
+        self.backend.channels.append(channel)
+
+    async def get_message(self, **_):
+        """Wait for a message."""
+        message = await self.backend.mailbox.get()
+        if isinstance(message, Exception):
+            raise message
+        return message
+
+
+class FakeBackend:
+    """Answers claims from a script of its own, and notes when they came."""
+
+    def __init__(self):
+        self.loop = asyncio.get_running_loop()
+        self.keys = Keys("roost", "default", "default")
+        self.endpoint = self
+        self.description = "here"
+        self.ready = []
+        self.next_wake_ms = None
+        self.leaves_more = False
+        self.dead_letters = ()
+        self.errors = []
+        self.claims = []
+        self.idle_flags = []
+        self.given_back = []
+        self.listeners = 0
+        self.channels = []
+        self.mailbox = asyncio.Queue()
+        self.answering = asyncio.Event()
+        self.answering.set()
+
+    def client(self, *, blocking):
+        """Return a client that can only listen."""
+        assert blocking
+
+        async def aclose():
+            pass
+
+        return SimpleNamespace(pubsub=lambda: FakePubSub(self), aclose=aclose)
+
+    async def claim(self, request, *, was_idle):
+        """Hand out what is ready."""
+        self.claims.append((round(self.loop.time(), 3), request.limit))
+        self.idle_flags.append(was_idle)
+        await self.answering.wait()
+        if self.errors:
+            raise self.errors.pop(0)
+        taken = [self.ready.pop(0) for _ in range(min(request.limit, len(self.ready)))]
+        wake = None if len(taken) == request.limit else self.next_wake_ms
+        if self.leaves_more:
+            wake = 0
+        self.next_wake_ms = None
+        dead, self.dead_letters = self.dead_letters, ()
+        return ClaimBatch(tuple(taken), dead, wake)
+
+    async def interrupt(self, lease, commit_id, reason, delay_ms):
+        """Take a lease back."""
+        self.given_back.append(lease.token)
+        if lease.token == "t-lost":
+            raise LeaseLost("lost")
+
+
+class Bench:
+    """Lanes over the fake backend, and tasks that stand for SAQ's."""
+
+    def __init__(self, *, burst=False, ttl_ms=15_000):
+        self.backend = FakeBackend()
+        self.letters = []
+        self.stopping = asyncio.Event()
+        plan = ServePlan("worker-1", ("a", "demo"), 3, ttl_ms, 1.0, burst, self.stopping)
+        self.lanes = Lanes(self.backend, plan, self.on_dead_letters)
+
+    async def on_dead_letters(self, ids):
+        """Note them, or fail."""
+        if "explode" in ids:
+            raise ValueError("a bug in what observes")
+        self.letters.extend(ids)
+
+    def free(self):
+        """Let a lane wait for a claim."""
+        return asyncio.create_task(self.lanes.next_claim())
+
+
+def runner(monkeypatch):
+    """Return what runs a coroutine function of a bench, and closes its lanes; time leaps."""
+
+    def run_it(main, **how):
+        with asyncio.Runner(loop_factory=LeapingLoop) as runner:
+            clock = SimpleNamespace(monotonic=runner.get_loop().time)
+            monkeypatch.setattr(lanes_module, "time", clock)
+            monkeypatch.setattr(lanes_module.random, "uniform", lambda low, high: high)
+
+            async def with_bench():
+                bench = Bench(**how)
+                bench.lanes.start()
+                try:
+                    await main(bench)
+                finally:
+                    await bench.lanes.close()
+                assert 0 == bench.backend.listeners
+
+            runner.run(with_bench())
+
+    return run_it
+
+
+def times(bench):
+    """Return when claims came."""
+    return [at for at, _ in bench.backend.claims]

@@ -150,21 +150,24 @@ class RedisSaqBackend(Backend):
 
     async def commit(self, lease: Lease, commit: Commit) -> Ack:
         """Accept a step."""
-        then = commit.then
-        if then is Then.CONTINUE:
-            answer = await self._advance(lease, commit)
-            if answer != b"late":
-                return self._acknowledged(lease, answer)
-            # Its deadline has passed: the next claim is to find that out.
-            then = Then.YIELD
-        answer = await self._call(
-            "commit",
+        step = (
             lease.work_id,
             lease.token,
             commit.commit_id,
             commit.expected_version,
             commit.snapshot,
             commit.step,
+        )
+        then = commit.then
+        if then is Then.CONTINUE:
+            answer = await self._call("advance", *step, commit.lease_ttl_ms, *commit.events)
+            if answer != b"late":
+                return self._acknowledged(lease, answer)
+            # Its deadline has passed: the next claim is to find that out.
+            then = Then.YIELD
+        answer = await self._call(
+            "commit",
+            *step,
             then.value,
             commit.delay_ms,
             lease.worker_id,
@@ -172,19 +175,6 @@ class RedisSaqBackend(Backend):
             *commit.events,
         )
         return self._acknowledged(lease, answer)
-
-    async def _advance(self, lease: Lease, commit: Commit) -> Any:
-        return await self._call(
-            "advance",
-            lease.work_id,
-            lease.token,
-            commit.commit_id,
-            commit.expected_version,
-            commit.snapshot,
-            commit.step,
-            commit.lease_ttl_ms,
-            *commit.events,
-        )
 
     async def fail(self, lease: Lease, failure: Failure) -> Ack:
         """Give up an attempt."""

@@ -21,6 +21,7 @@ Nothing is imported before :func:`load`, so that blocks come first.
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import functools
 import hashlib
@@ -188,10 +189,10 @@ def _from_entry_point(point: EntryPoint) -> Candidate:
     @functools.cache
     def origin() -> tuple[str, str]:
         # Reading it takes a millisecond for each, and only reports and errors tell it.
-        try:
-            return point.dist.name, point.dist.version  # type: ignore[union-attr]
-        except Exception:  # noqa: BLE001 - damaged metadata, which is not the plugin's fault
-            return "an unknown distribution", ""
+        if point.dist is not None:
+            with contextlib.suppress(Exception):  # damaged metadata, not the plugin's fault
+                return point.dist.name, point.dist.version
+        return "an unknown distribution", ""
 
     return Candidate(
         point.name,

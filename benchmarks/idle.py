@@ -21,7 +21,6 @@ from benchmarks.measuring.processes import Processes
 from benchmarks.probes.plugin import SmallEngine
 from benchmarks.showing.table import show_surroundings, wide_console
 from roost_core import State
-from roost_core.cli import GC_THRESHOLD
 from roost_core.client import EnqueueRequest
 
 #: Modules whose import is timed: what a person's program imports, and what the commands do.
@@ -38,8 +37,7 @@ _NOTHING: Final = "python -c pass"
 #: collector as the command sets it.
 LIBRARIES: Final = "asyncio, importlib.metadata, attrs, cattrs, click, hiredis, pluggy"
 _IMPORT_LIBRARIES: Final = (
-    f"import atexit, gc; gc.set_threshold({GC_THRESHOLD}); atexit.register(gc.freeze); "
-    f"import {LIBRARIES}"
+    f"from roost_core.cli import hold_collector_back as hold; hold(); import {LIBRARIES}"
 )
 #: Work items that a worker's memory is looked at after, and the steps of each.
 _ITEMS: Final = 1_000

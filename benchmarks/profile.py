@@ -16,7 +16,7 @@ import click
 from benchmarks.measuring.bench import Bench, Options, options
 from benchmarks.measuring.harness import ROOT, Clock
 from benchmarks.rows.roost import Engine, serve
-from benchmarks.showing.table import explain, show_surroundings, table, wide_console
+from benchmarks.showing.table import explain, show_modes, show_surroundings, wide_console
 
 #: How work goes on after a step: by its name, how many steps one claim may run.
 _MODES: Final = {"chained": 50, "through the queue": 1}
@@ -145,9 +145,7 @@ def main(told: Options, *, seconds: float) -> None:
     with told.server() as (bench, around):
         rows = run(bench, 0.5 if bench.is_quick else seconds)
     console = wide_console()
-    for mode in _MODES:
-        shown = [one for one in rows if one["mode"] == mode]
-        console.print(table(f"a step, {mode}", shown, without=("mode",)))
+    show_modes(console, "a step", rows)
     explain(
         console,
         "Client: CPU time, by where the stack is; looking costs some, too. Server: its CPU time, "

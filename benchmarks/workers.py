@@ -14,7 +14,7 @@ from rich.console import Console
 from benchmarks.measuring.bench import Bench, Options, options
 from benchmarks.measuring.figures import middle, spread
 from benchmarks.probes import serving
-from benchmarks.showing.table import explain, show_surroundings, table, wide_console
+from benchmarks.showing.table import explain, show_modes, show_surroundings, wide_console
 
 #: How work goes on after a step: by its name, how many steps one claim may run.
 _MODES: Final = {"chained": 50, "through the queue": 1}
@@ -92,9 +92,7 @@ def measure(
 
 def show(console: Console, around: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
     """Print a table for each mode, and how to read it."""
-    for mode in _MODES:
-        shown = [one for one in rows if one["mode"] == mode]
-        console.print(table(f"steps, {mode}", shown, without=("mode",)))
+    show_modes(console, "steps", rows)
     explain(
         console,
         "The server runs commands in one thread: its ceiling is 1 s by "

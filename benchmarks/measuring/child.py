@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import sys
 
 from benchmarks.measuring.harness import Clock, Job
 from benchmarks.measuring.processes import unwind_when_told
 from benchmarks.rows import row
-from roost_core.cli import GC_THRESHOLD
+from roost_core.cli import hold_collector_back
 
 
 def main() -> None:
@@ -18,7 +17,7 @@ def main() -> None:
     unwind_when_told()
     # As the `roost` command does, for all rows: else a look at every object of every module,
     # some 50 ms, falls into one sample and not into another.
-    gc.set_threshold(GC_THRESHOLD)
+    hold_collector_back()
     job = Job(**json.loads(sys.argv[1]))
     row(job.row).run(job, Clock())
 

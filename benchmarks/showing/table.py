@@ -32,6 +32,13 @@ def table(title: str, rows: Sequence[Mapping[str, Any]], without: Sequence[str] 
     return made
 
 
+def show_modes(console: Console, title: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print a table for each ``mode`` of the rows, in the order in which they come."""
+    for mode in dict.fromkeys(row["mode"] for row in rows):
+        shown = [row for row in rows if row["mode"] == mode]
+        console.print(table(f"{title}, {mode}", shown, without=("mode",)))
+
+
 def explain(console: Console, text: str) -> None:
     """Print how to read a table."""
     console.print(text, style="dim", highlight=False, soft_wrap=True)

@@ -11,15 +11,20 @@ __all__ = ["main"]
 
 #: Start-up makes many objects and no garbage; looking for some in between takes a tenth of the
 #: time. Cycles are still collected, after so many new objects (Python's own figure is 700).
-GC_THRESHOLD: Final = 50_000
+_GC_THRESHOLD: Final = 50_000
+
+
+def hold_collector_back() -> None:
+    """Let this process look for garbage seldom, and not when it ends."""
+    gc.set_threshold(_GC_THRESHOLD)
+    # The interpreter's last search for cycles looks at every object of every module, for nothing:
+    # the process ends. It is a twelfth of what `roost status` takes.
+    atexit.register(gc.freeze)
 
 
 def main() -> None:
     """Run the command line of this process and exit."""
-    gc.set_threshold(GC_THRESHOLD)
-    # The interpreter's last search for cycles looks at every object of every module, for nothing:
-    # the process ends. It is a twelfth of what `roost status` takes.
-    atexit.register(gc.freeze)
+    hold_collector_back()
     try:
         # Imported here, so that Ctrl-C is quiet from the first moment on.
         from roost_core.cli.app import build

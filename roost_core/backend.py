@@ -101,12 +101,14 @@ class ClaimBatch:
     ``dead_letters`` are the ids that this claim dead-lettered on the way, for
     the observers. ``next_wake_ms`` is 0 if more is ready than was taken. For a claim
     that took less than it might, it is how long until something becomes due or a lease
-    expires, or None if nothing is known to.
+    expires, or None if nothing is known to. ``left`` is how many work items were found that
+    a newer Roost has written; they are left for a worker that knows how.
     """
 
     claims: tuple[Claim, ...]
     dead_letters: tuple[str, ...] = ()
     next_wake_ms: int | None = None
+    left: int = 0
 
 
 class Then(enum.StrEnum):
@@ -177,7 +179,8 @@ class StoredWork:
     """A work item as it stands in the backend. Missing bytes are None.
 
     ``error`` is the latest one and goes with the next accepted step; ``heartbeat``
-    is the running step's and goes with its end.
+    is the running step's and goes with its end. With a ``newer_layout`` a newer Roost
+    has written the work item, and only its id, engine and state can be told.
     """
 
     work_id: str
@@ -201,6 +204,7 @@ class StoredWork:
     finished_ms: int | None = None
     started_ms: int | None = None
     committed_ms: int | None = None
+    newer_layout: int | None = None
     item: bytes | None = attrs.field(default=None, repr=False)
     snapshot: bytes | None = attrs.field(default=None, repr=False)
     error: bytes | None = attrs.field(default=None, repr=False)
@@ -326,6 +330,18 @@ class Backend(abc.ABC):
         :param delay_ms: None to be ready at once, else sleep so long.
         :raises LeaseLost: the token is not current.
         """
+
+    async def leave(self, lease: Lease, commit_id: str, layout: int) -> Ack:
+        """Give work back that a newer Roost has written: only a worker that knows it may take it.
+
+        By default it only sleeps for a minute, so that workers which do not know it meet it no
+        oftener than that.
+
+        :param layout: the number of the layout that reading it takes.
+        :raises LeaseLost: the token is not current.
+        """
+        reason = f"a newer Roost wrote it: layout {layout}"
+        return await self.interrupt(lease, commit_id, reason, 60_000)
 
     @abc.abstractmethod
     def renewer(self) -> Renewer:

@@ -21,7 +21,7 @@ import cattrs
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
 from roost_core import models
-from roost_core.errors import CodecError, CorruptRecord, InvalidInput
+from roost_core.errors import CodecError, CorruptRecord, InvalidInput, WrittenByNewer
 from roost_core.models import (
     Artifact,
     ErrorRecord,
@@ -34,7 +34,7 @@ from roost_core.models import (
     WorkItem,
 )
 
-#: The number that persisted models carry; a reader refuses newer ones.
+#: The number that persisted models carry. What has a higher one is left to a newer Roost.
 SCHEMA: Final = 1
 #: JSON nests at most this deep, so that no reader runs out of stack.
 MAX_DEPTH: Final = 64
@@ -321,6 +321,7 @@ def decode_item(raw: bytes, created_ms: int | None = None) -> WorkItem:
 
     :param created_ms: when the server accepted it, in milliseconds since the epoch.
     :raises CorruptRecord: the bytes do not decode.
+    :raises WrittenByNewer: a newer Roost wrote them.
     """
     return _decode(
         WorkItem, raw, "the stored work item", 2 * MAX_PAYLOAD_BYTES, created_at=created_ms
@@ -392,6 +393,7 @@ def decode_snapshot(
     """Decode a stored snapshot and fill in the server's times, in milliseconds.
 
     :raises CorruptRecord: the bytes do not decode.
+    :raises WrittenByNewer: a newer Roost wrote them.
     """
     return _decode(
         Snapshot,
@@ -423,11 +425,11 @@ def encode_model(model: ErrorRecord | Heartbeat | WorkerInfo) -> bytes:
 
 
 def decode_model(cls: type[_T], raw: bytes) -> _T:
-    """Decode what :func:`encode_model` wrote.
+    """Decode what :func:`encode_model` wrote; of what a newer Roost wrote, what is known here.
 
     :raises CorruptRecord: the bytes do not decode.
     """
-    return _decode(cls, raw, f"the stored {cls.__name__}", MAX_PAYLOAD_BYTES)
+    return _decode(cls, raw, f"the stored {cls.__name__}", MAX_PAYLOAD_BYTES, takes_newer=True)
 
 
 #: What decoding sound JSON of the wrong shape raises: cattrs takes shapes for granted.
@@ -442,15 +444,28 @@ _UNDECODABLE: Final = (
 )
 
 
-def _decode(cls: type[_T], raw: bytes, what: str, max_bytes: int, **server_times: int | None) -> _T:
+def _decode(
+    cls: type[_T],
+    raw: bytes,
+    what: str,
+    max_bytes: int,
+    *,
+    takes_newer: bool = False,
+    **server_times: int | None,
+) -> _T:
     try:
         # The envelope is one level around a payload or data of the greatest depth.
         plain = loads(raw, what, max_bytes, envelope=1)
         if not isinstance(plain, dict):
             raise CodecError(f"{what} is not an object")
         schema = plain.pop("schema", None)
-        if schema != SCHEMA or isinstance(schema, bool):
-            raise CodecError(f"{what} has schema {schema!r}; this Roost reads {SCHEMA}")
+        if isinstance(schema, bool) or not isinstance(schema, int) or schema < 1:
+            raise CodecError(f"{what} has schema {schema!r:.80}; this Roost reads {SCHEMA}")
+        if schema > SCHEMA and not takes_newer:
+            raise WrittenByNewer(
+                f"{what} has schema {schema}, this Roost reads {SCHEMA}: a newer one wrote it",
+                schema,
+            )
         for name, at_ms in server_times.items():
             if at_ms is not None:
                 plain[name] = from_milliseconds(at_ms)

@@ -20,6 +20,7 @@ A command line prints an expected error as one line and leaves with the class's
     ├── LeaseLost                   1   somebody else owns the work now
     ├── VersionConflict             1   the step started from an older snapshot
     ├── CorruptRecord               1   stored bytes that do not decode
+    │   └── WrittenByNewer          1   stored bytes of a newer Roost, which can read them
     ├── ArtifactError               1
     │   ├── ArtifactNotFound        1
     │   └── ArtifactCorrupt         1
@@ -59,6 +60,7 @@ __all__ = [
     "WorkIdTaken",
     "WorkNotFound",
     "WorkspaceError",
+    "WrittenByNewer",
 ]
 
 
@@ -130,6 +132,17 @@ class VersionConflict(RoostError):
 
 class CorruptRecord(RoostError):
     """Stored bytes do not decode. They are kept as they are."""
+
+
+class WrittenByNewer(CorruptRecord):
+    """A newer Roost wrote the stored bytes. They are sound, and left to one that knows them.
+
+    :ivar layout: the number of the layout that reading them takes.
+    """
+
+    def __init__(self, message: str, layout: int) -> None:
+        super().__init__(message)
+        self.layout = layout
 
 
 class ArtifactError(RoostError):

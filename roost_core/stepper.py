@@ -28,6 +28,7 @@ from roost_core.errors import (
     RoostError,
     StepTimeout,
     VersionConflict,
+    WrittenByNewer,
 )
 from roost_core.hookcalls import AroundStep, Engine, Observers
 from roost_core.leases import Hold, LeaseKeeper
@@ -142,6 +143,11 @@ class Stepper:
                 )
             if (snapshot.version if snapshot else 0) != claim.version:
                 raise CorruptRecord("the stored snapshot is missing or of another version")
+        except WrittenByNewer as error:
+            _log.warning("%s: left for a newer worker: %s", lease.work_id, error)
+            layout = error.layout
+            await self._deliver(hold, lambda: self.backend.leave(lease, "l0", layout))
+            return None
         except CorruptRecord as error:
             _log.error("%s: %s", lease.work_id, error)
             record = ErrorRecord("corrupt", str(error), worker_id=lease.worker_id)

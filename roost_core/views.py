@@ -15,7 +15,7 @@ import attrs
 from roost_core import codec
 from roost_core.backend import StoredWork
 from roost_core.codec import from_milliseconds
-from roost_core.errors import CorruptRecord
+from roost_core.errors import CorruptRecord, WrittenByNewer
 from roost_core.models import (
     DeadLetter,
     ErrorRecord,
@@ -52,12 +52,13 @@ class WorkRow:
     """One line of a listing: what the backend knows, and the title.
 
     ``is_readable`` is False if the stored item does not decode; the rest is
-    still true.
+    still true. ``is_newer`` tells that this is because a newer Roost wrote it.
     """
 
     meta: WorkMeta
     title: str | None = None
     is_readable: bool = True
+    is_newer: bool = False
 
 
 def meta(stored: StoredWork) -> WorkMeta:
@@ -103,11 +104,19 @@ def item(stored: StoredWork) -> WorkItem:
     """Return the work item.
 
     :raises CorruptRecord: its bytes are missing or do not decode.
+    :raises WrittenByNewer: a newer Roost wrote it.
     """
+    if stored.newer_layout is not None:
+        raise WrittenByNewer(
+            f"a newer Roost wrote {stored.work_id} (layout {stored.newer_layout}) and can show it",
+            stored.newer_layout,
+        )
     if stored.item is None:
         raise CorruptRecord(f"{stored.work_id}: the stored work item is missing")
     try:
         return codec.decode_item(stored.item, stored.created_ms)
+    except WrittenByNewer as error:
+        raise WrittenByNewer(f"{stored.work_id}: {error}", error.layout) from error
     except CorruptRecord as error:
         raise CorruptRecord(f"{stored.work_id}: {error}") from error
 
@@ -128,6 +137,8 @@ def snapshot(stored: StoredWork) -> Snapshot | None:
             updated_ms=stored.committed_ms,
             finished_ms=stored.finished_ms,
         )
+    except WrittenByNewer as error:
+        raise WrittenByNewer(f"{stored.work_id}: {error}", error.layout) from error
     except CorruptRecord as error:
         raise CorruptRecord(f"{stored.work_id}: {error}") from error
 
@@ -144,8 +155,9 @@ def row(stored: StoredWork) -> WorkRow:
     """Return a listing's line; an item that does not decode is marked, not refused."""
     try:
         return WorkRow(meta(stored), item(stored).title)
-    except CorruptRecord:
-        return WorkRow(meta(stored), is_readable=False)
+    except CorruptRecord as error:
+        is_newer = isinstance(error, WrittenByNewer)
+        return WorkRow(meta(stored), is_readable=False, is_newer=is_newer)
 
 
 def dead_letter(stored: StoredWork) -> DeadLetter:
@@ -220,8 +232,13 @@ def meta_json(value: WorkMeta) -> dict[str, Json]:
 
 
 def row_json(value: WorkRow) -> dict[str, Json]:
-    """Return a listing's line as plain JSON: the standing, with ``title`` and ``is_readable``."""
-    return {**meta_json(value.meta), "title": value.title, "is_readable": value.is_readable}
+    """Return a listing's line as plain JSON: the standing, title, and whether it can be read."""
+    return {
+        **meta_json(value.meta),
+        "title": value.title,
+        "is_readable": value.is_readable,
+        "is_newer": value.is_newer,
+    }
 
 
 # -- what people may see ---------------------------------------------------------------------

@@ -52,7 +52,11 @@ def command(
 
 def _cells(row: WorkRow) -> list[object]:
     meta = row.meta
-    title = row.title if row.is_readable else "(its stored bytes do not decode)"
+    title = row.title
+    if row.is_newer:
+        title = "(a newer Roost wrote it)"
+    elif not row.is_readable:
+        title = "(its stored bytes do not decode)"
     attempts = f"{meta.attempts}/{meta.max_attempts}"
     return [
         meta.work_id,

@@ -30,7 +30,7 @@ from roost_core.errors import LeaseLost, VersionConflict
 from roost_core.models import Event, Json, Lease, State, WorkerInfo
 from roost_core.testing.memory_work import DUE_STATES, Work, error_bytes
 
-#: The most due work items that one claim makes ready.
+#: The most due work items of each state that one claim makes ready.
 MAX_PROMOTED: Final = 100
 #: How many more work items than its limit a claim looks at.
 MAX_EXTRA_INSPECTED: Final = 100
@@ -221,9 +221,13 @@ class MemoryState:
         return dead_letters
 
     def _promote(self, now: int) -> None:
-        due = [w for w in self._in_states(*DUE_STATES) if w.due_ms is not None and w.due_ms <= now]
-        due.sort(key=lambda work: (work.due_ms, work.id_bytes))
-        for work in due[:MAX_PROMOTED]:
+        chosen: list[Work] = []
+        for state in DUE_STATES:
+            due = [w for w in self._in_states(state) if w.due_ms is not None and w.due_ms <= now]
+            due.sort(key=lambda work: (work.due_ms, work.id_bytes))
+            chosen += due[:MAX_PROMOTED]
+        chosen.sort(key=lambda work: (work.due_ms, work.id_bytes))
+        for work in chosen:
             work.seq = next(self._seq)
             self._place(work, now, State.QUEUED)
 

@@ -131,7 +131,7 @@ class RedisSaqBackend(Backend):
         :param was_idle: whether the worker may stand in the register of idle ones.
         """
         asked_at = time.monotonic()
-        next_wake, dead, rows = await self._calls(
+        next_wake, dead, rows, left = await self._calls(
             self._scripts["claim"],
             request.worker_id,
             request.lease_ttl_ms,
@@ -146,6 +146,7 @@ class RedisSaqBackend(Backend):
             claims=tuple(records.claim(row, request.worker_id, asked_at) for row in rows),
             dead_letters=tuple(work_id.decode() for work_id in dead),
             next_wake_ms=None if next_wake < 0 else next_wake,
+            left=left,
         )
 
     async def commit(self, lease: Lease, commit: Commit) -> Ack:
@@ -195,15 +196,26 @@ class RedisSaqBackend(Backend):
         self, lease: Lease, commit_id: str, reason: str, delay_ms: int | None
     ) -> Ack:
         """Give the work back without blame."""
+        return await self._interrupt(lease, commit_id, reason, -1 if delay_ms is None else delay_ms)
+
+    async def leave(self, lease: Lease, commit_id: str, layout: int) -> Ack:
+        """Give work back that a newer Roost has written, set aside for a worker that knows it."""
+        reason = f"a newer Roost wrote it: layout {layout}"
+        return await self._interrupt(lease, commit_id, reason, -1, layout)
+
+    async def _interrupt(
+        self, lease: Lease, commit_id: str, reason: str, delay_ms: int, layout: int = 0
+    ) -> Ack:
         answer = await self._call(
             "interrupt",
             lease.work_id,
             lease.token,
             commit_id,
             json.dumps({"reason": reason[:500]}),
-            -1 if delay_ms is None else delay_ms,
+            delay_ms,
             lease.worker_id,
             self._engines_to_ask_for(lease),
+            layout,
         )
         return self._acknowledged(lease, answer)
 
@@ -366,7 +378,9 @@ class RedisSaqBackend(Backend):
     async def diagnose(self) -> Sequence[Finding]:
         """Look for what would lose data."""
         with translated(self.endpoint.description):
-            return await diagnosis.findings(self._calls.client, self.endpoint)
+            client = self._calls.client
+            found = await diagnosis.findings(client, self.endpoint)
+            return [*found, *await diagnosis.left_for_newer(client, self.keys.key("newer"))]
 
     # -- serving ---------------------------------------------------------------------------
 

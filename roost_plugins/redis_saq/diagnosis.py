@@ -104,6 +104,24 @@ async def findings(client: Any, endpoint: Endpoint) -> Sequence[Finding]:
     return found
 
 
+async def left_for_newer(client: Any, key: str) -> Sequence[Finding]:
+    """Say how much work is set aside for workers of a newer Roost.
+
+    :param key: the full name of the key ``newer``.
+    """
+    left = await client.zcard(key)
+    if not left:
+        return []
+    return [
+        Finding(
+            "warning",
+            "upgrade",
+            f"{left} work items were written by a newer Roost and wait for a worker of it: "
+            "upgrade the workers",
+        )
+    ]
+
+
 async def _persistence(client: Any, info: Mapping[str, Any], *, is_embedded: bool) -> Finding:
     if info.get("aof_last_write_status", "ok") != "ok":
         return Finding("problem", "persistence", "the last write to the append-only file failed")

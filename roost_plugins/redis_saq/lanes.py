@@ -258,6 +258,10 @@ class Lanes:
         batch = await self._backend.claim(request, was_idle=was_idle)
         if len(batch.claims) < limit:
             self._was_idle = True
+        if batch.left:
+            _log.warning(
+                "%d work items were written by a newer Roost: left for a newer worker", batch.left
+            )
         self._is_backlog = batch.next_wake_ms == 0
         self._alarm = asked_at + self._ask_again
         if batch.next_wake_ms == 0:

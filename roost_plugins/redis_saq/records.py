@@ -17,6 +17,8 @@ from roost_core.models import Event, Lease, State
 UNKNOWN_ENGINE = "?"
 
 _STATES: Mapping[bytes, State] = {state.value.encode(): state for state in State}
+#: So many words are shown of a record that a newer Roost has written.
+_NEWER_WORDS = 3
 #: No time or count is beyond this: the year 9999, in milliseconds.
 _FAR = 253_402_300_799_999
 
@@ -30,7 +32,7 @@ def ack(answer: bytes, work_id: str) -> tuple[Ack, int | None]:
 
     :returns: the answer, and in how many milliseconds the lane that is free now should
         claim: when something is due, or a lease expires, that nobody may tell of.
-    :raises LeaseLost: the token is not current.
+    :raises LeaseLost: the token is not current, or a newer Roost has written the record.
     :raises VersionConflict: the stored version is not the expected one.
     :raises CorruptRecord: the stored record does not decode.
     """
@@ -41,6 +43,8 @@ def ack(answer: bytes, work_id: str) -> tuple[Ack, int | None]:
                 return _ack(answer)
         case [b"lost"]:
             raise LeaseLost(f"the lease on {work_id} is not current any more")
+        case [b"newer"]:
+            raise LeaseLost(f"a newer Roost has taken over {work_id}")
         case [b"version"]:
             raise VersionConflict(f"the step of {work_id} did not start from the stored version")
         case [b"corrupt"]:
@@ -104,6 +108,11 @@ def _standing(record: Sequence[Any] | None) -> dict[str, Any] | None:
     """Name a record's values, as ``lua/lib/show.lua`` orders them; None if it is broken."""
     if record is None:
         return None
+    if len(record) == _NEWER_WORDS:
+        layout, state_text, engine = record
+        # A state that is not known here is not an end that anybody waits for.
+        known = _STATES.get(state_text, State.WAITING)
+        return {"state": known, "engine": engine.decode(), "newer_layout": int(layout)}
     state_text, engine, worker, step, blocked_on, *numbers = record
     state = _STATES.get(state_text)
     if state is None or any(len(one) > 15 or int(one) > _FAR for one in numbers):

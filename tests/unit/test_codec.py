@@ -248,7 +248,6 @@ def test_payload_and_snapshot_have_caps() -> None:
         b'"x"',
         b"{}",
         b'{"schema":1}',
-        b'{"schema":2,"work_id":"a","engine":"e"}',
         b'{"schema":"1","work_id":"a","engine":"e"}',
         b'{"schema":true,"work_id":"a","engine":"e"}',
         b'{"work_id":"a","engine":"e"}',

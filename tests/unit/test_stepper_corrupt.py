@@ -54,7 +54,7 @@ BAD_ITEMS = [
     b'{"schema":1}',
     b"[" * 100_000,
     b'{"schema":1,"x":' + b"[" * 1000 + b"]" * 1000 + b"}",
-    {"schema": 2},
+    {"schema": 0},
     {"schema": None},
     {"work_id": "other"},
     {"work_id": 5},

@@ -1,7 +1,7 @@
 -- Accept a step whose lease goes on: the most frequent call, so it touches nothing else.
 -- KEYS: work running events
 -- ARGV: id token commit-id expected-version snapshot step ttl-ms|0 event...
--- Result: 'ok running version 0 at -1 -1' | 'late' | 'lost' | 'version' | 'corrupt'
+-- Result: 'ok running version 0 at -1 -1' | 'late' | 'lost' | 'newer' | 'version' | 'corrupt'
 --   ttl 0: the lease is not extended, because it was renewed lately
 --   'late': the deadline has passed, so the lease cannot go on; nothing was written
 

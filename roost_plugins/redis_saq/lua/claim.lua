@@ -1,63 +1,96 @@
 -- Take leases: promote what is due, recover expired ones, take the first that are ready.
--- KEYS: work ready sleeping retry_wait running blocked held failed seq turn events idle
+-- KEYS: work ready sleeping retry_wait running blocked held failed newer seq turn events idle
 -- ARGV: worker ttl-ms limit "engine engine ..." was-idle(0|1) token...
--- Result: {next-wake-ms|-1, {dead id...}, {claim...}}: 0 if more is ready; a claim being
+-- Result: {next-wake-ms|-1, {dead id...}, {claim...}, left}: next-wake-ms is 0 if more is ready; left is of how
+--   many it was found that a newer Roost has written them; a claim is
 --   {id "token engine fence version attempts recoveries created committed|0 deadline|0 expires" item snapshot|nil}
 --
 -- What is many is read and written with one command for all of a batch: a command costs more than
--- what it does. A batch is bounded, so that no claim holds the server up for others.
+-- what it does. A batch is bounded, so that no claim holds the server up for others. An index may
+-- hold anything that somebody or something has damaged: what stands there is taken for true only if its
+-- record says the same, and is dropped if not.
 
 local BATCH = 100
+-- Of what is left for a newer worker, at most so much is set aside in one claim.
+local MOST_LEFT = 1000
 
 local worker, ttl, limit, engines = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
 local was_idle = ARGV[5] == '1'
-local dead, claims = {}, {}
+local dead, claims, left = {}, {}, 0
 
--- Read the records of many; what is broken goes to the dead letters, what is gone is left out.
-local function load_all(ids)
-  local found = {}
-  if #ids == 0 then return found end
-  for i, raw in ipairs(redis.call('HMGET', K.work, unpack(ids))) do
-    if raw then
-      found[i] = parse(raw) or nil
-      if not found[i] then quarantine(ids[i]) end
+-- Return the record of a member of an index, if it says that it belongs there. What is broken goes to the
+-- dead letters; what is newer is set aside.
+local function belonging(id, raw, place, state, score, member)
+  if not raw then return nil end
+  local r = parse(raw)
+  if r then
+    if r.state == state then return r end
+    return nil
+  end
+  local layout = newer_layout(raw)
+  if layout then
+    set_aside(layout, place, score, member)
+    left = left + 1
+  else
+    quarantine(id)
+  end
+end
+
+-- Take up to `count` of those that are due by now out of an index by time, soonest first: {id, at, r}.
+local function due_of(place, key, state, count)
+  local due, looked = {}, 0
+  while #due < count and looked < count + MOST_LEFT do
+    local found = redis.call('ZRANGEBYSCORE', key, '-inf', now, 'WITHSCORES', 'LIMIT', '0',
+      math.min(count - #due, BATCH))
+    if #found == 0 then break end
+    looked = looked + #found / 2
+    local ids = {}
+    for i = 1, #found, 2 do ids[#ids + 1] = found[i] end
+    redis.call('ZREM', key, unpack(ids))
+    for i, raw in ipairs(redis.call('HMGET', K.work, unpack(ids))) do
+      local r = belonging(ids[i], raw, place, state, found[2 * i], ids[i])
+      if r then due[#due + 1] = { id = ids[i], at = tonumber(found[2 * i]), r = r } end
     end
   end
-  return found
+  return due
+end
+
+-- Put back what an older worker has set aside, and this one knows. Return how many.
+local function put_back()
+  local kept = redis.call('ZRANGEBYSCORE', K.newer, '-inf', LAYOUT, 'LIMIT', '0', BATCH)
+  if #kept == 0 then return 0 end
+  local places = { ready = K.ready, sleeping = K.sleeping, retry_wait = K.retry_wait, running = K.running,
+    blocked = K.blocked }
+  for _, one in ipairs(kept) do
+    local place, score, member = string.match(one, '^(%l[%l_]*) (%S+) (.+)$')
+    if place and places[place] and tonumber(score) then
+      redis.call('ZADD', places[place], 'NX', score, member)
+      local resource = place == 'blocked' and string.match(member, '^%S+')
+      if resource and redis.call('HEXISTS', K.held, resource) == 0 then unblock(resource) end
+    end
+  end
+  redis.call('ZREM', K.newer, unpack(kept))
+  return #kept
 end
 
 -- 1. Work that has become due, soonest first.
-local due = {}
-for _, key in ipairs({ K.sleeping, K.retry_wait }) do
-  local found = redis.call('ZRANGEBYSCORE', key, '-inf', now, 'WITHSCORES', 'LIMIT', '0', BATCH)
-  for i = 1, #found, 2 do
-    due[#due + 1] = { id = found[i], at = tonumber(found[i + 1]), key = key }
-  end
-end
+local due = due_of('sleeping', K.sleeping, 'sleeping', BATCH)
+for _, one in ipairs(due_of('retry_wait', K.retry_wait, 'retry_wait', BATCH)) do due[#due + 1] = one end
 if #due > 0 then
   table.sort(due, function(a, b)
     if a.at ~= b.at then return a.at < b.at end
     return a.id < b.id
   end)
-  local ids, gone = {}, { [K.sleeping] = {}, [K.retry_wait] = {} }
-  for i = 1, math.min(#due, BATCH) do
-    ids[i] = due[i].id
-    table.insert(gone[due[i].key], due[i].id)
-  end
-  for key, those in pairs(gone) do call_for('ZREM', key, those) end
-  local found = load_all(ids)
-  local seq = redis.call('INCRBY', K.seq, #ids) - #ids
+  local seq = redis.call('INCRBY', K.seq, #due) - #due
   local members, records = {}, {}
-  for i, id in ipairs(ids) do
-    local r = found[i]
-    if r then
-      r.seq = whole(seq + i)
-      r.state = 'queued'
-      members[#members + 1] = '0'
-      members[#members + 1] = ready_member(id, r)
-      records[#records + 1] = id
-      records[#records + 1] = text_of(r)
-    end
+  for i, one in ipairs(due) do
+    local id, r = one.id, one.r
+    r.seq = whole(seq + i)
+    r.state = 'queued'
+    members[#members + 1] = '0'
+    members[#members + 1] = ready_member(id, r)
+    records[#records + 1] = id
+    records[#records + 1] = text_of(r)
   end
   call_for('ZADD', K.ready, members)
   call_for('HSET', K.work, records)
@@ -66,32 +99,26 @@ end
 -- 2. Leases whose holder has not renewed them. They come back to their old places, which are in front
 -- of others: no more of them than this claim takes, and if others wait half of that, so that a mass of
 -- dead workers' leases holds nobody up.
-local expired = redis.call('ZRANGEBYSCORE', K.running, '-inf', now, 'LIMIT', '0', math.min(limit, BATCH))
-if #expired > 0 then
+if #redis.call('ZRANGEBYSCORE', K.running, '-inf', now, 'LIMIT', '0', '1') > 0 then
   local waiting = 0
   for engine in string.gmatch(engines, '[^ ]+') do waiting = waiting + #ready_of(engine, limit) end
   local half = math.floor((limit + redis.call('INCR', K.turn) % 2) / 2)
-  local room = math.max(half, limit - waiting)
-  for i = #expired, room + 1, -1 do expired[i] = nil end
-  call_for('ZREM', K.running, expired)
-  local found = load_all(expired)
-  for i, id in ipairs(expired) do
-    local r = found[i]
-    if r then
-      if r.last ~= '-' then remember(r, r.token, r.last, running_answer(r)) end
-      release(id, r)
-      if tonumber(r.recoveries) >= tonumber(r.max_recoveries) then
-        bury(id, r, '{"schema":1,"kind":"recoveries","message":"its worker died ' .. whole(r.recoveries + 1) .. ' times over this step"}')
-        dead[#dead + 1] = id
-      else
-        r.recoveries = whole(r.recoveries + 1)
-        r.updated = now
-        make_ready(id, r)
-        save(id, r)
-        event('recovered', id, r, '{}')
-      end
-      pass_on(r)
+  local room = math.min(math.max(half, limit - waiting), BATCH)
+  for _, one in ipairs(due_of('running', K.running, 'running', room)) do
+    local id, r = one.id, one.r
+    if r.last ~= '-' then remember(r, r.token, r.last, running_answer(r)) end
+    release(id, r)
+    if tonumber(r.recoveries) >= tonumber(r.max_recoveries) then
+      bury(id, r, '{"schema":1,"kind":"recoveries","message":"its worker died ' .. whole(r.recoveries + 1) .. ' times over this step"}')
+      dead[#dead + 1] = id
+    else
+      r.recoveries = whole(r.recoveries + 1)
+      r.updated = now
+      make_ready(id, r)
+      save(id, r)
+      event('recovered', id, r, '{}')
     end
+    pass_on(r)
   end
 end
 
@@ -100,8 +127,8 @@ local function front(count)
   local line = {}
   for engine in string.gmatch(engines, '[^ ]+') do
     for _, member in ipairs(ready_of(engine, count)) do
-      local at, id = string.match(member, '^[^ ]+ ([^ ]+) ([^ ]+)$')
-      line[#line + 1] = { at = at, id = id, member = member }
+      local at, id = string.match(member, '^[^ ]+ ([^ ]+) (.+)$')
+      line[#line + 1] = { at = at or '', id = id or '', member = member }
     end
   end
   table.sort(line, function(a, b) return a.at < b.at end)
@@ -120,8 +147,8 @@ local expires, worker_json = whole(now + ttl), quoted(worker)
 
 -- Return whether it was taken. If not, the line has to be formed anew: of the engine that has just
 -- lost one, it may hold too few, and others may have become ready.
-local function take(id, r)
-  if not r then return false end
+local function take(id, r, member)
+  if not r or ready_member(id, r) ~= member then return false end
   if is_past(r.deadline) then
     bury(id, r, '{"schema":1,"kind":"deadline","message":"its deadline has passed"}')
     dead[#dead + 1] = id
@@ -172,7 +199,7 @@ local function hand_over(first)
 end
 
 local inspected, line_empty = 0, false
-while #claims < limit and inspected < limit + BATCH and not line_empty do
+while #claims < limit and inspected < limit + BATCH + left and left <= MOST_LEFT and not line_empty do
   local line = front(math.min(limit - #claims, BATCH))
   line_empty = #line == 0
   members, leases, records, bytes = {}, {}, {}, {}
@@ -180,18 +207,21 @@ while #claims < limit and inspected < limit + BATCH and not line_empty do
   for i = 1, math.min(#line, limit - #claims, BATCH) do candidates[i] = line[i].id end
   local found = #candidates > 0 and redis.call('HMGET', K.work, unpack(candidates)) or {}
   for i, id in ipairs(candidates) do
-    if inspected >= limit + BATCH then break end
+    if inspected >= limit + BATCH + left then break end
     inspected = inspected + 1
     members[#members + 1] = line[i].member
-    local r = found[i] and parse(found[i])
-    if found[i] and not r then quarantine(id) end
-    if not take(id, r) then break end
+    local r = belonging(id, found[i], 'ready', 'queued', '0', line[i].member)
+    if not take(id, r, line[i].member) then break end
   end
   call_for('ZREM', K.ready, members)
   hand_over(first)
 end
 
-if #claims > 0 then trim_events() end
+-- Upkeep now and then, also while there is always enough to do; the clock's last digits are dice.
+if tonumber(clock[2]) % 8 == 0 then
+  put_back()
+  trim_events()
+end
 
 -- 4. When to ask again, and whether to be told before.
 local next_wake = -1
@@ -201,6 +231,7 @@ if #claims < limit then
     next_wake = until_next()
     -- What this claim has not promoted or recovered, because there was too much, is no news.
     if next_wake == 0 then next_wake = 1 end
+    if put_back() > 0 then next_wake = 0 end
   else
     next_wake = 0
   end
@@ -216,4 +247,4 @@ if not line_empty then
     end
   end
 end
-return { next_wake, dead, claims }
+return { next_wake, dead, claims, left }

@@ -1,8 +1,8 @@
 -- Accept a step that ends its lease, and schedule what is next.
--- KEYS: work ready sleeping retry_wait running blocked held failed done seq events idle
+-- KEYS: work ready sleeping retry_wait running blocked held failed newer done seq events idle
 -- ARGV: id token commit-id expected-version snapshot step yield|sleep|finish delay-ms
 --       worker "engine engine ..."|'-'|'' event...
--- Result: 'ok state version attempts at due|-1 claim-in-ms|-1' | 'lost' | 'version' | 'corrupt'
+-- Result: 'ok state version attempts at due|-1 claim-in-ms|-1' | 'lost' | 'newer' | 'version' | 'corrupt'
 
 local id, token, commit_id, next = ARGV[1], ARGV[2], ARGV[3], ARGV[7]
 local r, answer = held_by(id, token, commit_id, parse)

@@ -6,20 +6,23 @@
 
 local id, engine, nonce, digest, key = ARGV[1], ARGV[2], ARGV[4], ARGV[5], ARGV[6]
 
+-- Whether what is stored under an id was stored by this very request, whose answer was lost then. A nonce
+-- stands nowhere else in a record, of whatever layout that is by now.
+local function is_mine(known_id)
+  local raw = redis.call('HGET', K.work, known_id)
+  return raw and string.find(raw, ' ' .. nonce, 1, true)
+end
+
 if key ~= '' then
-  local known = redis.call('HGET', K.key, key)
-  if known then
-    local known_id, known_digest = string.match(known, '^([^ ]+) ([^ ]+)$')
+  local known_id, known_digest = string.match(redis.call('HGET', K.key, key) or '', '^([^ ]+) ([^ ]+)$')
+  -- A key whose work is gone, or that is damaged, stands for nothing.
+  if known_id and redis.call('HEXISTS', K.work, known_id) == 1 then
     if known_digest ~= digest then return { 'conflict', known_id } end
-    local r = load(known_id, parse)
-    return { (r and r.nonce == nonce) and 'created' or 'existing', known_id }
+    return { is_mine(known_id) and 'created' or 'existing', known_id }
   end
 end
 
-local taken, broken = load(id, parse)
-if taken or broken then
-  return { (taken and taken.nonce == nonce) and 'created' or 'taken', id }
-end
+if redis.call('HEXISTS', K.work, id) == 1 then return { is_mine(id) and 'created' or 'taken', id } end
 
 local seq = redis.call('INCR', K.seq)
 local r = {
@@ -27,7 +30,7 @@ local r = {
   recoveries = '0', has_error = '0', has_beat = '0', deadline = ARGV[8], engine = engine, step = '',
   state = 'sleeping', fence = '0', worker = '-', priority = ARGV[3], seq = whole(seq), created = now,
   started = '0', blocked_on = '-', max_attempts = ARGV[9], max_recoveries = ARGV[10], nonce = nonce,
-  resources = ARGV[11], key = key, answers = '',
+  resources = ARGV[11], key = key, answers = '', more = '', more_standing = '', tail = '',
 }
 if key ~= '' then redis.call('HSET', K.key, key, id .. ' ' .. digest) end
 redis.call('ZADD', K.created, now, id)

@@ -1,6 +1,7 @@
 -- Give work back without blame: a worker stops, or the engine asked to come back later.
--- KEYS: work ready sleeping retry_wait running blocked held failed events idle
--- ARGV: id token commit-id data-json delay-ms|-1 worker "engine engine ..."|'-'|''
+-- KEYS: work ready sleeping retry_wait running blocked held failed newer events idle
+-- ARGV: id token commit-id data-json delay-ms|-1 worker "engine engine ..."|'-'|'' layout|0
+--   layout: what a worker has to know to take it, if that is more than the caller knows
 -- Result: as commit, without 'version'
 
 local id, token, commit_id = ARGV[1], ARGV[2], ARGV[3]
@@ -11,7 +12,11 @@ redis.call('ZREM', K.running, id)
 release(id, r)
 r.updated = now
 local due = '-1'
-if ARGV[5] == '-1' then
+if ARGV[8] ~= '0' then
+  -- One layout more than this one at least: else it would be taken for known here, and come back at once.
+  r.state = 'queued'
+  set_aside(math.max(tonumber(ARGV[8]), LAYOUT + 1), 'ready', '0', ready_member(id, r))
+elseif ARGV[5] == '-1' then
   make_ready(id, r)
 else
   due = due_after(r, ARGV[5])

@@ -5,44 +5,57 @@
 
 local gone = {}
 local limit = tonumber(ARGV[3])
+local BATCH = 100
+-- What a newer Roost has written is left for it: so many of them are passed over in one call.
+local MOST_LEFT = 1000
 
-local function expired(key, retention)
-  return redis.call('ZRANGEBYSCORE', key, '-inf', now - retention, 'WITHSCORES', 'LIMIT', 0, limit)
-end
-
+-- Up to `limit` that are over their retention, the oldest first. What is broken has no state of its own.
 local candidates = {}
-local function consider(key, retention)
-  local found = expired(key, retention)
-  for i = 1, #found, 2 do
-    candidates[#candidates + 1] = { id = found[i], at = tonumber(found[i + 1]), key = key }
+local function consider(key, state, retention)
+  local from, looked, taken = 0, 0, 0
+  while taken < limit and looked < limit + MOST_LEFT do
+    local found = redis.call('ZRANGEBYSCORE', key, '-inf', now - retention, 'WITHSCORES', 'LIMIT', from, BATCH)
+    if #found == 0 then break end
+    local ids = {}
+    for i = 1, #found, 2 do ids[#ids + 1] = found[i] end
+    looked = looked + #ids
+    for i, raw in ipairs(redis.call('HMGET', K.work, unpack(ids))) do
+      local r = raw and parse(raw)
+      if r and r.state ~= state then
+        redis.call('ZREM', key, ids[i])
+      else
+        from = from + 1
+        if r or not raw or not newer_layout(raw) then
+          taken = taken + 1
+          candidates[#candidates + 1] = { id = ids[i], at = tonumber(found[2 * i]), key = key, r = r }
+        end
+      end
+    end
   end
 end
-consider(K.done, tonumber(ARGV[1]))
-consider(K.cancelled, tonumber(ARGV[1]))
-if tonumber(ARGV[2]) >= 0 then consider(K.failed, tonumber(ARGV[2])) end
+consider(K.done, 'done', tonumber(ARGV[1]))
+consider(K.cancelled, 'cancelled', tonumber(ARGV[1]))
+if tonumber(ARGV[2]) >= 0 then consider(K.failed, 'failed', tonumber(ARGV[2])) end
 table.sort(candidates, function(a, b)
   if a.at ~= b.at then return a.at < b.at end
   return a.id < b.id
 end)
 
 -- In batches, because a command costs more than what it does.
-local BATCH = 100
 for first = 1, math.min(#candidates, limit), BATCH do
   local ids, fields, keys = {}, {}, {}
   local places = { [K.done] = {}, [K.cancelled] = {}, [K.failed] = {} }
   for i = first, math.min(first + BATCH - 1, #candidates, limit) do
-    local id = candidates[i].id
+    local one = candidates[i]
+    local id, r = one.id, one.r or { engine = '?', version = '0', state = 'failed', key = '' }
     ids[#ids + 1] = id
     gone[#gone + 1] = id
-    table.insert(places[candidates[i].key], id)
+    table.insert(places[one.key], id)
     for _, field in ipairs({ id, id .. ' item', id .. ' snapshot', id .. ' error', id .. ' beat' }) do
       fields[#fields + 1] = field
     end
-  end
-  for i, raw in ipairs(redis.call('HMGET', K.work, unpack(ids))) do
-    local r = raw and parse(raw) or { engine = '?', version = '0', state = 'failed', key = '' }
     if r.key ~= '' then keys[#keys + 1] = r.key end
-    event('purged', ids[i], r, '{}')
+    event('purged', id, r, '{}')
   end
   for place, those in pairs(places) do call_for('ZREM', place, those) end
   redis.call('ZREM', K.created, unpack(ids))

@@ -24,9 +24,8 @@ end
 
 -- The record of a claimed item whose lease has this token, or an answer to give instead.
 local function held_by(id, token, commit_id, parser)
-  local r, broken = load(id, parser)
-  if broken then return nil, 'corrupt' end
-  if not r then return nil, 'lost' end
+  local r, instead = load(id, parser)
+  if not r then return nil, instead == 'broken' and 'corrupt' or instead or 'lost' end
   local answer = remembered(r, token, commit_id)
   if answer then return nil, 'ok ' .. answer .. ' 0' end
   if r.token ~= token or token == '-' then return nil, 'lost' end

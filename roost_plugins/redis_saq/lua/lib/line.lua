@@ -53,7 +53,8 @@ local function until_next()
   for _, key in ipairs({ K.sleeping, K.retry_wait, K.running }) do
     local head = redis.call('ZRANGE', key, '0', '0', 'WITHSCORES')
     if head[2] then
-      local wait = math.max(0, head[2] - now)
+      -- A damaged time may be any number, also none.
+      local wait = math.min(math.max(0, (tonumber(head[2]) or 0) - now), 86400000)
       if next < 0 or wait < next then next = wait end
     end
   end

@@ -9,9 +9,10 @@
 -- costs by the character, so what a step changes comes first, and the most frequent script leaves the
 -- rest in one piece:
 --
---   line 1  version token last updated committed attempts recoveries has_error has_beat deadline engine
+--   line 1  layout state engine version token last updated committed attempts recoveries has_error has_beat
+--           deadline
 --   line 2  the label of the newest step
---   line 3  state fence worker priority seq created started blocked_on max_attempts max_recoveries nonce
+--   line 3  fence worker priority seq created started blocked_on max_attempts max_recoveries nonce
 --   line 4  resources, separated by spaces
 --   line 5  idempotency key
 --   line 6  answers: of the last three leases that were given back, newest first, the last answer each,
@@ -20,62 +21,90 @@
 -- Words are separated by single spaces and hold none. '-' stands for no text, '0' for no number or no,
 -- '1' for yes. last: the id of the newest commit under the lease that is current.
 --
+-- layout: the number of this description. An older and a newer Roost can share a queue. A record of
+-- a newer layout is neither changed nor buried: it is left for a worker that knows it
+-- (newer.lua). Every layout, in all times to come, begins with layout, state and engine, so that an older one
+-- can tell that much of it. What a Roost of the same layout adds stands at the end of line 1 or 3, or
+-- in lines after the sixth; one that does not know it keeps it as it is.
+--
 -- All values are texts: making a text of a number is slow in Lua, so only what is computed becomes one.
 -- Lua computes with texts of numbers, but compares them as texts.
 --
 -- When a lease expires and when work is due stand only as scores in `running`, `sleeping` and
 -- `retry_wait`, so that no two places can disagree. Times are milliseconds by this server's clock.
 
+local LAYOUT = 1
+
 local clock = redis.call('TIME')
 local now = clock[1] .. string.sub('00000' .. clock[2], -6, -4)
 
--- Take a record's first two lines apart, the rest in one piece. Return nil if they are broken.
+-- Take a record's first two lines apart, the rest in one piece. Return nil if they are broken, or
+-- of another layout.
 local function parse_head(raw)
-  local version, token, last, updated, committed, attempts, recoveries, has_error, has_beat, deadline,
-    engine, step_at = string.match(raw,
-    '^(%d+) ([^ \n]+) ([^ \n]+) (%d+) (%d+) (%d+) (%d+) ([01]) ([01]) (%d+) ([^ \n]+)\n()')
+  local state, engine, version, token, last, updated, committed, attempts, recoveries, has_error, has_beat,
+    deadline, more, step_at = string.match(raw,
+    '^1 (%l[%l_]*) ([!-~]+) (%d+) ([!-~]+) ([!-~]+) (%d+) (%d+) (%d+) (%d+) ([01]) ([01]) (%d+)([^\n]*)\n()')
   local stop = step_at and string.find(raw, '\n', step_at, true)
   if not stop then return nil end
   return {
-    version = version, token = token, last = last, updated = updated, committed = committed,
-    attempts = attempts, recoveries = recoveries, has_error = has_error, has_beat = has_beat,
-    deadline = deadline, engine = engine,
+    state = state, engine = engine, version = version, token = token, last = last, updated = updated,
+    committed = committed, attempts = attempts, recoveries = recoveries, has_error = has_error,
+    has_beat = has_beat, deadline = deadline, more = more,
     step = string.sub(raw, step_at, stop - 1), rest = string.sub(raw, stop + 1),
   }
 end
 
--- Take a record apart. Return nil if it is broken.
+-- Whether a record's state is one, and none of its numbers longer than a time: a damaged one would break
+-- whoever reads it. Written out, because a table would be made in every call.
+local function is_sound(r)
+  return string.find(' queued sleeping running retry_wait blocked waiting paused done failed cancelled ',
+      ' ' .. r.state .. ' ', 1, true)
+    and #r.version <= 15 and #r.updated <= 15 and #r.committed <= 15 and #r.attempts <= 15
+    and #r.recoveries <= 15 and #r.deadline <= 15 and #r.fence <= 15 and #r.priority <= 5 and #r.seq <= 14
+    and #r.created <= 15 and #r.started <= 15 and #r.max_attempts <= 15 and #r.max_recoveries <= 15
+end
+
+-- Take a record apart. Return nil if it is broken or of another layout.
 local function parse(raw)
   local r = parse_head(raw)
   if not r then return nil end
-  local answers_at
-  r.state, r.fence, r.worker, r.priority, r.seq, r.created, r.started, r.blocked_on, r.max_attempts,
-    r.max_recoveries, r.nonce, r.resources, r.key, answers_at = string.match(r.rest,
-    '^(%l[%l_]*) (%d+) ([^ \n]+) (%-?%d+) (%d+) (%d+) (%d+) ([^ \n]+) (%d+) (%d+) ([^ \n]+)\n([^\n]*)\n([^\n]*)\n()')
-  if not answers_at then return nil end
-  r.answers = string.sub(r.rest, answers_at)
+  local last_at
+  r.fence, r.worker, r.priority, r.seq, r.created, r.started, r.blocked_on, r.max_attempts,
+    r.max_recoveries, r.nonce, r.more_standing, r.resources, r.key, r.answers, last_at = string.match(r.rest,
+    '^(%d+) ([!-~]+) (%-?%d+) (%d+) (%d+) (%d+) ([!-~]+) (%d+) (%d+) ([!-~]+)([^\n]*)\n([ -~]*)\n([^\n]*)\n([^\n]*)()')
+  if not last_at or not is_sound(r) then return nil end
+  r.tail = string.sub(r.rest, last_at)
   return r
+end
+
+-- The layout of a record that is newer than this description, or nil.
+local function newer_layout(raw)
+  local layout = tonumber(string.match(raw, '^(%d%d?%d?) %l[%l_]* [!-~]+ '))
+  if layout and layout > LAYOUT then return layout end
 end
 
 -- Put a record together; the rest stays as it is if it was not taken apart.
 local function text_of(r)
   local rest = r.rest
-  if r.state then
-    rest = r.state .. ' ' .. r.fence .. ' ' .. r.worker .. ' ' .. r.priority .. ' ' .. r.seq .. ' '
-      .. r.created .. ' ' .. r.started .. ' ' .. r.blocked_on .. ' ' .. r.max_attempts .. ' '
-      .. r.max_recoveries .. ' ' .. r.nonce .. '\n' .. r.resources .. '\n' .. r.key .. '\n' .. r.answers
+  if r.fence then
+    rest = r.fence .. ' ' .. r.worker .. ' ' .. r.priority .. ' ' .. r.seq .. ' ' .. r.created .. ' '
+      .. r.started .. ' ' .. r.blocked_on .. ' ' .. r.max_attempts .. ' ' .. r.max_recoveries .. ' ' .. r.nonce
+      .. r.more_standing .. '\n' .. r.resources .. '\n' .. r.key .. '\n' .. r.answers .. r.tail
   end
-  return r.version .. ' ' .. r.token .. ' ' .. r.last .. ' ' .. r.updated .. ' ' .. r.committed .. ' '
-    .. r.attempts .. ' ' .. r.recoveries .. ' ' .. r.has_error .. ' ' .. r.has_beat .. ' ' .. r.deadline
-    .. ' ' .. r.engine .. '\n' .. r.step .. '\n' .. rest
+  return '1 ' .. r.state .. ' ' .. r.engine .. ' ' .. r.version .. ' ' .. r.token .. ' ' .. r.last .. ' '
+    .. r.updated .. ' ' .. r.committed .. ' ' .. r.attempts .. ' ' .. r.recoveries .. ' ' .. r.has_error .. ' '
+    .. r.has_beat .. ' ' .. r.deadline .. r.more .. '\n' .. r.step .. '\n' .. rest
 end
 
--- Return the record as `parser` takes it apart, or nil; and whether there is one that is broken.
+-- Return the record as `parser` takes it apart, or nil; and what stands there instead: 'newer', with
+-- its layout, 'broken', or nil for nothing.
 local function load(id, parser)
   local raw = redis.call('HGET', K.work, id)
-  if not raw then return nil, false end
+  if not raw then return nil end
   local r = parser(raw)
-  return r, not r
+  if r then return r end
+  local layout = newer_layout(raw)
+  return nil, layout and 'newer' or 'broken', layout
 end
 
 local function save(id, r)
@@ -101,7 +130,7 @@ end
 -- "kind id engine version state data", data being JSON.
 local function event(kind, id, r, data)
   redis.call('XADD', K.events, '*', 'event', kind .. ' ' .. id .. ' ' .. r.engine .. ' ' .. r.version
-    .. ' ' .. (r.state or 'running') .. ' ' .. data)
+    .. ' ' .. r.state .. ' ' .. data)
 end
 
 -- Events are kept in a bounded number, about. The scripts that work cannot go on without see to

@@ -47,8 +47,8 @@ local function unblock(resource)
     if #found == 0 then return end
     redis.call('ZREM', K.blocked, found[1])
     local engine, id = string.match(found[1], '^[^ ]+ ([^ ]+) [^ ]+ ([^ ]+)$')
-    local r, broken = load(id, parse)
-    if r then
+    local r, instead, layout = load(id or '', parse)
+    if r and r.state == 'blocked' and r.blocked_on == resource then
       r.blocked_on = '-'
       r.updated = now
       make_ready(id, r)
@@ -56,7 +56,9 @@ local function unblock(resource)
       event('unblocked', id, r, '{}')
       wake(engine)
       from = '[' .. resource .. ' ' .. engine .. '!'
-    elseif broken then
+    elseif instead == 'newer' then
+      set_aside(layout, 'blocked', '0', found[1])
+    elseif instead then
       for _, freed in ipairs(bury_broken(id)) do unblock(freed) end
     end
   end

@@ -1,7 +1,7 @@
 -- Shared by the scripts that show work items to people.
 
--- A row of what there is: {id, record|nil, due|nil, expires|nil, item|nil, error|nil}. Of a record that is
--- not broken:
+-- A row of what there is: {id, record|layout|nil, due|nil, expires|nil, item|nil, error|nil}. A record is nil
+-- if it is broken; one of a newer layout is {layout state engine}; and any other is
 --   {state engine worker step blocked_on, and the numbers version fence attempts recoveries updated
 --    committed deadline priority created started max_attempts max_recoveries}
 local function shown(id, found)
@@ -10,6 +10,9 @@ local function shown(id, found)
     r.state, r.engine, r.worker, r.step, r.blocked_on, r.version, r.fence, r.attempts, r.recoveries,
     r.updated, r.committed, r.deadline, r.priority, r.created, r.started, r.max_attempts, r.max_recoveries,
   }
+  if not r and newer_layout(found[1]) then
+    record = { string.match(found[1], '^(%d+) (%l[%l_]*) ([!-~]+) ') }
+  end
   return {
     id, record or false,
     redis.call('ZSCORE', K.sleeping, id) or redis.call('ZSCORE', K.retry_wait, id),

@@ -25,7 +25,8 @@ class NewWork:
 
     ``nonce`` makes a repeated request recognizable: the same id with the same
     nonce is one enqueue whose reply was lost. ``digest`` stands for engine and
-    payload, and is what an idempotency key is compared by.
+    payload, and is what an idempotency key is compared by. ``max_steps`` is how many steps
+    may be accepted in a row without a delay; 0 is any number.
     """
 
     work_id: str
@@ -40,6 +41,7 @@ class NewWork:
     deadline_ms: int | None = None
     max_attempts: int = 5
     max_recoveries: int = 3
+    max_steps: int = 0
 
 
 class EnqueueOutcome(enum.StrEnum):
@@ -59,22 +61,41 @@ class Enqueued:
     work_id: str
 
 
+class Alone(enum.StrEnum):
+    """Whether what a claim brings is all that the worker's process runs.
+
+    Only then is the death of the process that work's own.
+    """
+
+    NEVER = "never"  #: it runs, or may soon run, other work, too
+    MAY = (
+        "may"  #: it runs nothing, and will not until a suspected work item has had a step accepted
+    )
+    ALWAYS = "always"  #: it never runs more than one at a time
+
+
 @attrs.frozen
 class ClaimRequest:
     """A worker's wish for up to ``limit`` leases on work of its ``engines``.
 
-    A worker id is one word: visible ASCII characters without spaces.
+    A worker id is one word: visible ASCII characters without spaces. Work over which
+    workers have died more than once is suspected: it is leased only where it is ``alone``.
+    With ``Alone.MAY`` that goes before all else, and nothing else comes with it.
     """
 
     worker_id: str = attrs.field(validator=matching(WORD, "worker id"))
     engines: tuple[str, ...]
     limit: int
     lease_ttl_ms: int
+    alone: Alone = Alone.NEVER
 
 
 @attrs.frozen
 class Claim:
     """A leased work item with everything needed to run its next step.
+
+    ``recoveries`` are the deaths of workers that ran nothing but this step. ``is_solo`` tells
+    that it is suspected, and nothing else may be leased until a step of it was accepted.
 
     ``committed_ms`` is when its snapshot was accepted, or None if it has none.
     ``asked_at`` is this process's monotonic clock, in seconds, from before the
@@ -92,6 +113,7 @@ class Claim:
     item: bytes = attrs.field(repr=False)
     snapshot: bytes | None = attrs.field(repr=False)
     asked_at: float
+    is_solo: bool = False
 
 
 @attrs.frozen
@@ -102,13 +124,16 @@ class ClaimBatch:
     the observers. ``next_wake_ms`` is 0 if more is ready than was taken. For a claim
     that took less than it might, it is how long until something becomes due or a lease
     expires, or None if nothing is known to. ``left`` is how many work items were found that
-    a newer Roost has written; they are left for a worker that knows how.
+    a newer Roost has written; they are left for a worker that knows how. ``drain`` asks the
+    worker to let its work end before it claims more, because something suspected has
+    waited for a worker that runs nothing else.
     """
 
     claims: tuple[Claim, ...]
     dead_letters: tuple[str, ...] = ()
     next_wake_ms: int | None = None
     left: int = 0
+    drain: bool = False
 
 
 class Then(enum.StrEnum):
@@ -179,8 +204,12 @@ class StoredWork:
     """A work item as it stands in the backend. Missing bytes are None.
 
     ``error`` is the latest one and goes with the next accepted step; ``heartbeat``
-    is the running step's and goes with its end. With a ``newer_layout`` a newer Roost
-    has written the work item, and only its id, engine and state can be told.
+    is the running step's and goes with its end. ``recoveries`` are the workers that died over
+    the current step while they ran nothing else, ``suspicions`` those that died, or are
+    silent, over this and other work; ``steps_in_row`` are the steps since the last delay.
+    ``leased_ms`` and ``leased_version`` tell when, and at which version, the newest lease
+    began. With a ``newer_layout`` a newer Roost has written the work item, and only its id,
+    engine and state can be told.
     """
 
     work_id: str
@@ -193,6 +222,11 @@ class StoredWork:
     max_attempts: int = 0
     recoveries: int = 0
     max_recoveries: int = 0
+    suspicions: int = 0
+    steps_in_row: int = 0
+    max_steps: int = 0
+    leased_ms: int | None = None
+    leased_version: int = 0
     fence: int = 0
     worker_id: str | None = None
     expires_ms: int | None = None

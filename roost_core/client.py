@@ -153,6 +153,7 @@ class Roost:
         title: str | None = None,
         retry: RetryPolicy | None = None,
         max_recoveries: int | None = None,
+        max_steps: int | None = None,
         step_timeout_seconds: float | None = None,
         any_engine: bool = False,
     ) -> WorkItem:
@@ -168,6 +169,9 @@ class Roost:
         :param deadline_at: an aware time; the work is dead-lettered if it is not done then.
         :param deadline_seconds: the same from now on, by the server's clock.
         :param retry: how often a failing step is tried, and when.
+        :param max_recoveries: how many workers that run nothing else may die over one step.
+        :param max_steps: how many steps may follow each other without a delay, 0 for any number;
+            if not given, the engine's own bound if it is installed here, else 10,000.
         :param any_engine: accept an engine that nobody offers yet.
         :raises InvalidInput: a value cannot be accepted.
         :raises UnknownEngine: neither an installed plugin nor a live worker offers it.
@@ -188,6 +192,7 @@ class Roost:
             title=title,
             retry=retry,
             max_recoveries=max_recoveries,
+            max_steps=max_steps,
             step_timeout_seconds=step_timeout_seconds,
         )
         (result,) = await self._enqueue([request], any_engine=any_engine)
@@ -227,7 +232,8 @@ class Roost:
         accepted: list[tuple[int, NewWork]] = []
         for request in requests:
             try:
-                item, new = request.build(now_ms)
+                offered = self.plugins.engines().get(request.engine)
+                item, new = request.build(now_ms, offered.max_steps if offered else None)
                 if request.engine in refused:
                     raise refused[request.engine]
             except RoostError as error:

@@ -104,12 +104,28 @@ class Engine:
 
     :ivar engine_id: the name that work items know it by.
     :ivar plugin_name: the plugin that it comes from.
+    :ivar max_steps: its own bound on steps in a row, for work that says nothing else; or None.
     """
 
-    __slots__ = ("_init", "_init_positions", "_step", "_step_positions", "engine_id", "plugin_name")
+    __slots__ = (
+        "_init",
+        "_init_positions",
+        "_step",
+        "_step_positions",
+        "engine_id",
+        "max_steps",
+        "plugin_name",
+    )
 
-    def __init__(self, engine_id: str, step: HookCall, init_snapshot: HookCall | None) -> None:
+    def __init__(
+        self,
+        engine_id: str,
+        step: HookCall,
+        init_snapshot: HookCall | None,
+        max_steps: int | None = None,
+    ) -> None:
         self.engine_id = engine_id
+        self.max_steps = max_steps
         self.plugin_name = step.plugin_name
         self._step = step
         self._step_positions = _positions(step, ("snapshot", "item", "context"))

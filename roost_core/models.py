@@ -36,8 +36,10 @@ MAX_PRIORITY: Final = 1000
 MAX_DELAY_SECONDS: Final = 10 * 365 * 86400.0
 #: A step is given up after this many seconds unless the work item says otherwise.
 DEFAULT_STEP_TIMEOUT_SECONDS: Final = 3600.0
-#: A work item whose worker died this often is dead-lettered at the next death.
+#: A work item is dead-lettered when so many workers have died that ran nothing else.
 DEFAULT_MAX_RECOVERIES: Final = 3
+#: So many steps may follow each other without a delay, unless the work item says otherwise.
+DEFAULT_MAX_STEPS: Final = 10_000
 #: The most resources that one work item may name.
 MAX_RESOURCES: Final = 32
 #: The longest short text (title, step label, idempotency key), in characters.
@@ -184,6 +186,8 @@ class RetryPolicy:
 class WorkItem:
     """The durable unit of work, as it was accepted; it never changes afterwards.
 
+    ``max_steps`` is how many steps may be accepted in a row without a delay between them;
+    0 is any number, and what items have that were stored before there was a bound.
     ``extra`` holds fields that a newer Roost wrote and this one does not know;
     they survive a round trip.
     """
@@ -202,6 +206,7 @@ class WorkItem:
         default=RetryPolicy(), validator=attrs.validators.instance_of(RetryPolicy)
     )
     max_recoveries: int = attrs.field(default=DEFAULT_MAX_RECOVERIES, validator=_at_least(0))
+    max_steps: int = attrs.field(default=0, validator=_at_least(0))
     step_timeout_seconds: float = attrs.field(
         default=DEFAULT_STEP_TIMEOUT_SECONDS, validator=_positive
     )
@@ -304,8 +309,8 @@ class ErrorRecord:
     """What went wrong, as it is kept with the work item and shown to people.
 
     ``kind`` is one of ``exception``, ``permanent``, ``timeout``,
-    ``invalid_result``, ``corrupt``, ``recoveries`` (its worker died too often)
-    and ``deadline``.
+    ``invalid_result``, ``corrupt``, ``recoveries`` (its worker died too often),
+    ``steps`` (too many in a row without a delay) and ``deadline``.
     """
 
     kind: str
@@ -330,8 +335,11 @@ class Heartbeat:
 class WorkMeta:
     """What the backend knows about a work item beside the item and its snapshot.
 
-    ``attempts`` counts failed attempts of the current step, ``recoveries`` the
-    workers that died over it; an accepted step sets both to 0.
+    ``attempts`` counts failed attempts of the current step, ``recoveries`` the workers
+    that died over it while they ran nothing else, ``suspicions`` those that died, or are
+    silent, over it and other work; an accepted step sets all to 0. ``steps_in_row`` counts
+    steps since the last delay. ``leased_at`` and ``leased_version`` are when, and at which
+    version, the newest lease began.
     """
 
     work_id: str
@@ -344,8 +352,13 @@ class WorkMeta:
     max_attempts: int
     recoveries: int
     max_recoveries: int
+    suspicions: int
+    steps_in_row: int
+    max_steps: int
     fence: int
     lease: Lease | None
+    leased_at: datetime | None
+    leased_version: int
     due_at: datetime | None
     deadline_at: datetime | None
     blocked_on: str | None

@@ -271,7 +271,14 @@ class Plugins:
                     f"{candidate.described}; block one, for example with "
                     f"--plugin no:{record.candidate.name}"
                 )
-        return Engine(engine_id, calls["step"], calls.get("init_snapshot"))
+        max_steps = getattr(plugin, "max_steps", None)
+        is_number = isinstance(max_steps, int) and not isinstance(max_steps, bool)
+        if max_steps is not None and not (is_number and max_steps >= 0):
+            raise PluginError(
+                f"engine {engine_id}: max_steps must be a whole number of at least 0, "
+                f"not {max_steps!r:.80}"
+            )
+        return Engine(engine_id, calls["step"], calls.get("init_snapshot"), max_steps)
 
     # -- what there is -------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ from roost_core.errors import (
 )
 from roost_core.models import (
     DEFAULT_MAX_RECOVERIES,
+    DEFAULT_MAX_STEPS,
     DEFAULT_STEP_TIMEOUT_SECONDS,
     Json,
     RetryPolicy,
@@ -51,12 +52,16 @@ class EnqueueRequest:
     title: str | None = None
     retry: RetryPolicy | None = None
     max_recoveries: int | None = None
+    max_steps: int | None = None
     step_timeout_seconds: float | None = None
 
-    def build(self, now_ms: int | None = None) -> tuple[WorkItem, NewWork]:
+    def build(
+        self, now_ms: int | None = None, engine_max_steps: int | None = None
+    ) -> tuple[WorkItem, NewWork]:
         """Check everything and return the work item, and how it is stored.
 
         :param now_ms: the server's clock, needed for ``deadline_seconds``.
+        :param engine_max_steps: the engine's own bound on steps in a row, if it has one.
         :raises InvalidInput: a value cannot be accepted; the text says which.
         """
         item = WorkItem(
@@ -70,6 +75,7 @@ class EnqueueRequest:
             deadline_at=self._deadline(now_ms),
             retry=RetryPolicy() if self.retry is None else self.retry,
             max_recoveries=_or(self.max_recoveries, DEFAULT_MAX_RECOVERIES),
+            max_steps=_or(self.max_steps, _or(engine_max_steps, DEFAULT_MAX_STEPS)),
             step_timeout_seconds=_or(self.step_timeout_seconds, DEFAULT_STEP_TIMEOUT_SECONDS),
         )
         new = NewWork(
@@ -85,6 +91,7 @@ class EnqueueRequest:
             deadline_ms=_to_ms(item.deadline_at),
             max_attempts=item.retry.max_attempts,
             max_recoveries=item.max_recoveries,
+            max_steps=item.max_steps,
         )
         return item, new
 

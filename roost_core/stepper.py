@@ -317,8 +317,15 @@ class Stepper:
             return False
         goes_on = ack.state is State.RUNNING
         run.attempts = 0
+        if ack.state is State.FAILED:
+            _log.warning(
+                "%s: dead-lettered: it may take no more than %d steps in a row without a delay",
+                run.item.work_id,
+                run.item.max_steps,
+                extra={"action": "steps_used_up", "work_id": run.item.work_id},
+            )
         observed = self.observers.has("on_step_committed")
-        if not (goes_on or observed):
+        if not (goes_on or observed or ack.state is State.FAILED):
             return False
         # As decoded, so that the engine sees what another worker would see after a crash, and
         # what it or an observer changes in place stays its own.
@@ -331,6 +338,8 @@ class Stepper:
         run.snapshot = decoded()
         if observed:
             await self.observers.notify("on_step_committed", item=run.item, snapshot=decoded())
+        if ack.state is State.FAILED:
+            await self.dead_lettered([run.item.work_id])
         return goes_on
 
     async def _failed(self, run: _Run, error: BaseException) -> None:

@@ -41,6 +41,7 @@ _SINGLE: Final = (
     "priority",
     "max_attempts",
     "max_recoveries",
+    "max_steps",
     "step_timeout",
     "wait",
 )
@@ -94,7 +95,13 @@ _SINGLE: Final = (
     "--max-recoveries",
     type=click.IntRange(0),
     metavar="N",
-    help="Deaths of its worker that it may survive. [default: 3]",
+    help="Deaths of workers that run nothing else, and it is dead-lettered. [default: 3]",
+)
+@click.option(
+    "--max-steps",
+    type=click.IntRange(0),
+    metavar="N",
+    help="Steps in a row without a delay, or it is dead-lettered; 0: any number. [default: 10000]",
 )
 @click.option(
     "--step-timeout", type=SECONDS_TYPE, metavar="S", help="A step's longest time. [default: 1h]"
@@ -157,6 +164,7 @@ def _request(engine: str, values: dict[str, Any]) -> EnqueueRequest:
         title=values["title"],
         retry=None if attempts is None else RetryPolicy(max_attempts=attempts),
         max_recoveries=values["max_recoveries"],
+        max_steps=values["max_steps"],
         step_timeout_seconds=values["step_timeout"],
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from roost_core.backend import Alone
 from roost_core.models import State
 from roost_core.testing.memory_state import MemoryState
 from roost_core.testing.memory_work import DUE_STATES, Work
@@ -41,7 +42,8 @@ def _check_place(work: Work) -> None:
     }
     for place, (belongs, mark) in places.items():
         _require(belongs == (mark is not None), f"Q1 ({place})", work)
-    if work.state in (State.FAILED, State.RETRY_WAIT):
+    is_in_doubt = work.blame.is_in_doubt(work.new.max_recoveries)
+    if work.state in (State.FAILED, State.RETRY_WAIT) and not is_in_doubt:
         _require(work.error is not None, "D1 (the error is kept)", work)
     if work.blocked_on is not None:
         _require(work.blocked_on in work.new.resources, "X2 (blocked on its own)", work)
@@ -49,7 +51,9 @@ def _check_place(work: Work) -> None:
 
 def _check_counters(work: Work) -> None:
     _require(0 <= work.attempts <= work.new.max_attempts, "R1", work)
-    _require(0 <= work.recoveries <= work.new.max_recoveries, "R2", work)
+    _require(0 <= work.blame.deaths <= max(1, work.new.max_recoveries), "R2", work)
+    is_alone = work.blame.alone is not Alone.NEVER
+    _require(work.state is State.RUNNING or not is_alone, "B1 (alone is a lease's)", work)
     _require((work.version > 0) == (work.snapshot is not None), "C1 (snapshot)", work)
     _require((work.fence > 0) == (work.started_ms is not None), "L2 (started)", work)
 

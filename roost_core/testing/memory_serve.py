@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import Any, Final
 
-from roost_core.backend import Backend, Claim, ClaimBatch, ClaimRequest, ServePlan
+from roost_core.backend import Alone, Backend, Claim, ClaimBatch, ClaimRequest, ServePlan
 from roost_core.testing.clock import Clock
 
 #: How often upkeep runs, in milliseconds.
@@ -27,6 +27,8 @@ async def serve_lanes(
     :param changed: set whenever something happened in the backend.
     """
     lanes: set[asyncio.Task[None]] = set()
+    solo: set[asyncio.Task[None]] = set()
+    is_draining = False
     upkeep_at = clock.now_ms() + UPKEEP_MS
     try:
         while not plan.stopping.is_set():
@@ -34,10 +36,18 @@ async def serve_lanes(
             if clock.now_ms() >= upkeep_at:
                 upkeep_at = clock.now_ms() + UPKEEP_MS
                 await upkeep()
-            batch = await _claim(backend, plan, plan.concurrency - len(lanes))
+            # What is suspected runs alone, here for all of its slice.
+            may_claim = not (lanes & solo) and not (is_draining and lanes)
+            room = plan.concurrency - len(lanes) if may_claim else 0
+            batch = await _claim(backend, plan, room, _alone(plan, lanes))
+            is_draining = batch.drain or (is_draining and bool(lanes))
             if batch.dead_letters:
                 await on_dead_letters(batch.dead_letters)
-            lanes.update(asyncio.create_task(_lane(handle, claim)) for claim in batch.claims)
+            for claim in batch.claims:
+                lane = asyncio.create_task(_lane(handle, claim))
+                lanes.add(lane)
+                if claim.is_solo:
+                    solo = {lane}
             if plan.burst and not lanes and batch.next_wake_ms != 0:
                 break
             wake_at = upkeep_at
@@ -52,7 +62,13 @@ async def serve_lanes(
         await asyncio.gather(*lanes, return_exceptions=True)
 
 
-async def _claim(backend: Backend, plan: ServePlan, room: int) -> ClaimBatch:
+def _alone(plan: ServePlan, lanes: set[asyncio.Task[None]]) -> Alone:
+    if plan.concurrency == 1:
+        return Alone.ALWAYS
+    return Alone.NEVER if lanes else Alone.MAY
+
+
+async def _claim(backend: Backend, plan: ServePlan, room: int, alone: Alone) -> ClaimBatch:
     if room == 0:
         return ClaimBatch(claims=())
     return await backend.claim(
@@ -61,6 +77,7 @@ async def _claim(backend: Backend, plan: ServePlan, room: int) -> ClaimBatch:
             engines=plan.engines,
             limit=room,
             lease_ttl_ms=plan.lease_ttl_ms,
+            alone=alone,
         )
     )
 

@@ -15,6 +15,7 @@ from typing import Final
 from roost_core import codec
 from roost_core.backend import (
     Ack,
+    Alone,
     Beat,
     Claim,
     ClaimBatch,
@@ -34,6 +35,8 @@ from roost_core.testing.memory_work import DUE_STATES, Work, error_bytes
 MAX_PROMOTED: Final = 100
 #: How many more work items than its limit a claim looks at.
 MAX_EXTRA_INSPECTED: Final = 100
+#: How long it waits at least whether a worker comes back that seems to have died. Milliseconds.
+MIN_DOUBT_MS: Final = 2000
 #: How many leases that have ended a work item remembers the answer of.
 MAX_REMEMBERED: Final = 3
 
@@ -48,6 +51,8 @@ class MemoryState:
         self.events: list[Event] = []
         #: Per worker id: its encoded info, when it was last seen, and its lease TTL.
         self.workers: dict[str, tuple[bytes, int, int]] = {}
+        #: Per worker id: how often it has renewed, or said that it leaves.
+        self.beats: dict[str, int] = {}
         self._seq = itertools.count(1)
         self._turns = itertools.count(1)
         self._tokens = itertools.count(1)
@@ -74,6 +79,7 @@ class MemoryState:
         if state.is_terminal:
             work.finished_ms = now
         if state is not State.RUNNING:
+            work.blame.alone = Alone.NEVER
             work.token = work.worker_id = work.expires_ms = None
             # What a step said of itself is no news once it has ended.
             work.heartbeat = None
@@ -165,11 +171,11 @@ class MemoryState:
 
         :param asked_at: the caller's monotonic clock, handed back with each claim.
         """
-        self._promote(now)
-        dead_letters = self._recover(now, request)
+        dead_letters = self._promote(now)
+        self._recover(now, request)
         claims: list[Claim] = []
         for _ in range(request.limit + MAX_EXTRA_INSPECTED):
-            ready = self._ready(request.engines)
+            ready = self._ready_for(request, claims)
             if not ready or len(claims) == request.limit:
                 break
             work = ready[0]
@@ -183,14 +189,35 @@ class MemoryState:
                 self._pass_on(work, now)
             else:
                 claims.append(self._lease(work, now, request, asked_at))
+        is_more = self._ready_for(request, claims) or any(claim.is_solo for claim in claims)
         return ClaimBatch(
             claims=tuple(claims),
             dead_letters=tuple(dead_letters),
-            next_wake_ms=0 if self._ready(request.engines) else self._next_wake_ms(now),
+            next_wake_ms=0 if is_more else self._next_wake_ms(now),
+            drain=request.alone is Alone.NEVER and self._is_suspect_kept_waiting(now, request),
         )
 
-    def _recover(self, now: int, request: ClaimRequest) -> list[str]:
-        """Take back expired leases; return the ids that were dead-lettered instead.
+    def _ready_for(self, request: ClaimRequest, claims: Sequence[Claim]) -> list[Work]:
+        """Return what may be leased next; what is suspected only to whom runs nothing else."""
+        ready = self._ready(request.engines)
+        if request.alone is Alone.ALWAYS:
+            return ready
+        suspected = [work for work in ready if work.blame.is_suspected]
+        if request.alone is Alone.MAY and suspected and not claims:
+            # Those go first that have done the least harm.
+            return sorted(suspected, key=lambda work: work.blame.deaths)
+        if any(claim.is_solo for claim in claims):
+            return []
+        return [work for work in ready if not work.blame.is_suspected]
+
+    def _is_suspect_kept_waiting(self, now: int, request: ClaimRequest) -> bool:
+        return any(
+            work.blame.is_suspected and now - work.updated_ms > request.lease_ttl_ms
+            for work in self._ready(request.engines)
+        )
+
+    def _recover(self, now: int, request: ClaimRequest) -> None:
+        """Take back expired leases.
 
         They come back to their old places, so no more than the claim takes, and half of that
         if others wait; where that is no whole number, every second claim has one more.
@@ -201,26 +228,26 @@ class MemoryState:
             if work.expires_ms is not None and work.expires_ms <= now
         ]
         expired.sort(key=lambda work: (work.expires_ms, work.id_bytes))
-        dead_letters: list[str] = []
         if not expired:
-            return dead_letters
+            return
         half = (request.limit + next(self._turns) % 2) // 2
         room = max(half, request.limit - len(self._ready(request.engines)))
         for work in expired[:room]:
-            if work.recoveries >= work.new.max_recoveries:
-                deaths = work.recoveries + 1
-                message = f"{deaths} workers died over this step, or lost touch"
-                self._dead_letter(work, now, error_bytes("recoveries", message))
-                dead_letters.append(work.new.work_id)
+            holder = work.worker_id or ""
+            work.blame.note_lost(holder, request.worker_id, self.beats)
+            if work.blame.is_in_doubt(work.new.max_recoveries):
+                # One that was only cut off, or stopped, has this long to come back.
+                due_ms = now + max(2 * request.lease_ttl_ms, MIN_DOUBT_MS)
+                self._place(work, now, State.RETRY_WAIT, due_ms=due_ms)
             else:
-                work.recoveries += 1
                 self._place(work, now, State.QUEUED)
-                self._forget_answers(work)
-                self._note(work, now, "recovered")
-                self._pass_on(work, now)
-        return dead_letters
+            self._forget_answers(work)
+            self._note(work, now, "recovered", {"worker_id": holder})
+            self._pass_on(work, now)
 
-    def _promote(self, now: int) -> None:
+    def _promote(self, now: int) -> list[str]:
+        """Make ready what is due; return the ids of those that are dead letters instead."""
+        dead_letters: list[str] = []
         chosen: list[Work] = []
         for state in DUE_STATES:
             due = [w for w in self._in_states(state) if w.due_ms is not None and w.due_ms <= now]
@@ -228,15 +255,35 @@ class MemoryState:
             chosen += due[:MAX_PROMOTED]
         chosen.sort(key=lambda work: (work.due_ms, work.id_bytes))
         for work in chosen:
+            if self._dies_of_doubt(work, now):
+                dead_letters.append(work.new.work_id)
+                continue
             work.seq = next(self._seq)
             self._place(work, now, State.QUEUED)
+        return dead_letters
+
+    def _dies_of_doubt(self, work: Work, now: int) -> bool:
+        """Judge what waited for certainty, and bury it if it has killed too many workers alone."""
+        if not work.blame.is_in_doubt(work.new.max_recoveries):
+            return False
+        work.blame.judge(self.beats)
+        deaths = work.blame.deaths
+        if deaths < max(1, work.new.max_recoveries):
+            return False
+        message = f"{deaths} workers that ran nothing else died over this step"
+        self._dead_letter(work, now, error_bytes("recoveries", message))
+        return True
 
     def _ready(self, engines: Sequence[str]) -> list[Work]:
         ready = [work for work in self._in_states(State.QUEUED) if work.new.engine in engines]
         return sorted(ready, key=lambda work: work.ready_order)
 
     def _lease(self, work: Work, now: int, request: ClaimRequest, asked_at: float) -> Claim:
+        is_suspected = work.blame.is_suspected
         self._place(work, now, State.RUNNING)
+        work.leased_ms, work.leased_version = now, work.version
+        if request.alone is Alone.ALWAYS or (request.alone is Alone.MAY and is_suspected):
+            work.blame.alone = request.alone
         work.fence += 1
         work.token = f"token-{next(self._tokens)}"
         work.worker_id = request.worker_id
@@ -255,13 +302,14 @@ class MemoryState:
             engine=work.new.engine,
             version=work.version,
             attempts=work.attempts,
-            recoveries=work.recoveries,
+            recoveries=work.blame.deaths,
             created_ms=work.created_ms,
             committed_ms=work.committed_ms,
             deadline_ms=work.new.deadline_ms,
             item=work.new.item,
             snapshot=work.snapshot,
             asked_at=asked_at,
+            is_solo=work.blame.alone is Alone.MAY,
         )
 
     def _next_wake_ms(self, now: int) -> int | None:
@@ -315,25 +363,32 @@ class MemoryState:
             work.step = commit.step
             work.snapshot = commit.snapshot
             work.committed_ms = now
-            work.attempts = work.recoveries = 0
+            work.attempts = 0
+            work.blame.step_accepted()
             work.error = work.heartbeat = None
-            self._place_after_commit(work, now, commit)
+            is_last = work.is_last_in_row
+            work.steps_in_row += 1
+            self._place_after_commit(work, now, commit, is_last)
             self._note(work, now, "committed", {"step": commit.step})
             for event in commit.events:
                 self._note(work, now, "emitted", json.loads(event))
+            if is_last and work.state is State.QUEUED:
+                message = f"it took {work.steps_in_row} steps in a row without a delay"
+                self._dead_letter(work, now, error_bytes("steps", message))
             if work.state is not State.RUNNING:
                 self._pass_on(work, now)
             return self._ack(work, now)
 
         return self._answered(lease, commit.commit_id, transition)
 
-    def _place_after_commit(self, work: Work, now: int, commit: Commit) -> None:
+    def _place_after_commit(self, work: Work, now: int, commit: Commit, is_last: bool) -> None:
         if commit.then is Then.FINISH:
             self._place(work, now, State.DONE)
         elif commit.then is Then.SLEEP:
             due_ms = work.not_past_deadline(now + commit.delay_ms)
             self._place(work, now, State.SLEEPING, due_ms=due_ms)
-        elif commit.then is Then.CONTINUE and not work.is_late(now):
+            work.steps_in_row = 0
+        elif commit.then is Then.CONTINUE and not work.is_late(now) and not is_last:
             self._place(work, now, State.RUNNING)
             if commit.lease_ttl_ms:
                 work.expires_ms = now + commit.lease_ttl_ms
@@ -385,6 +440,7 @@ class MemoryState:
         """Extend leases and register their worker; return the tokens that are not current."""
         worker_id = codec.decode_model(WorkerInfo, info).worker_id
         self.workers[worker_id] = (info, now, ttl_ms)
+        self._beat(worker_id)
         lost = []
         for beat in beats:
             work = self.works.get(beat.work_id)
@@ -395,6 +451,14 @@ class MemoryState:
             if beat.heartbeat is not None:
                 work.heartbeat = beat.heartbeat
         return lost
+
+    def retire(self, worker_id: str) -> None:
+        """Strike a worker from the register: it leaves, and has not died."""
+        self.workers.pop(worker_id, None)
+        self._beat(worker_id)
+
+    def _beat(self, worker_id: str) -> None:
+        self.beats[worker_id] = self.beats.get(worker_id, 0) + 1
 
     def purge(
         self, now: int, retention_ms: int, dead_letter_retention_ms: int | None, limit: int

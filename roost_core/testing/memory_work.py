@@ -9,6 +9,7 @@ import attrs
 from roost_core import codec
 from roost_core.backend import Ack, ListQuery, NewWork, StoredWork
 from roost_core.models import ErrorRecord, State
+from roost_core.testing.memory_blame import Blame
 
 #: The states that have a due time.
 DUE_STATES: Final = frozenset({State.SLEEPING, State.RETRY_WAIT})
@@ -27,7 +28,10 @@ class Work:
     version: int = 0
     step: str | None = None
     attempts: int = 0
-    recoveries: int = 0
+    blame: Blame = attrs.field(factory=Blame)
+    steps_in_row: int = 0
+    leased_ms: int | None = None
+    leased_version: int = 0
     fence: int = 0
     token: str | None = None
     worker_id: str | None = None
@@ -58,6 +62,11 @@ class Work:
         """The resources in the order in which they are looked at."""
         return sorted(self.new.resources)
 
+    @property
+    def is_last_in_row(self) -> bool:
+        """Whether the next step is the last that may follow others without a delay."""
+        return 0 < self.new.max_steps <= self.steps_in_row + 1
+
     def not_past_deadline(self, due_ms: int) -> int:
         """Return ``due_ms``, or the deadline if that comes first."""
         deadline = self.new.deadline_ms
@@ -78,8 +87,13 @@ class Work:
             step=self.step,
             attempts=self.attempts,
             max_attempts=self.new.max_attempts,
-            recoveries=self.recoveries,
+            recoveries=self.blame.deaths,
             max_recoveries=self.new.max_recoveries,
+            suspicions=self.blame.suspicions,
+            steps_in_row=self.steps_in_row,
+            max_steps=self.new.max_steps,
+            leased_ms=self.leased_ms,
+            leased_version=self.leased_version,
             fence=self.fence,
             worker_id=self.worker_id,
             expires_ms=self.expires_ms,

@@ -36,6 +36,7 @@ from roost_plugins.redis_saq.calls import Calls
 from roost_plugins.redis_saq.connection import Endpoint
 from roost_plugins.redis_saq.keys import PLACES, Keys
 from roost_plugins.redis_saq.refusals import translated
+from roost_plugins.redis_saq.tickets import Ticket
 
 if TYPE_CHECKING:
     from roost_plugins.redis_saq.lanes import Lanes
@@ -121,23 +122,39 @@ class RedisSaqBackend(Backend):
             0 if work.deadline_ms is None else max(1, work.deadline_ms),
             work.max_attempts,
             work.max_recoveries,
+            work.max_steps,
             " ".join(sorted(work.resources)),
             work.item,
         )
 
-    async def claim(self, request: ClaimRequest, *, was_idle: bool = True) -> ClaimBatch:
+    async def claim(
+        self,
+        request: ClaimRequest,
+        *,
+        was_idle: bool = True,
+        ticket: Ticket | None = None,
+        unanswered: Sequence[Ticket] = (),
+    ) -> ClaimBatch:
         """Take leases.
 
         :param was_idle: whether the worker may stand in the register of idle ones.
+        :param ticket: under which the claim is remembered, in case that its answer gets lost.
+        :param unanswered: tickets of claims whose answers were lost: what they have leased is
+            taken back without blame.
         """
         asked_at = time.monotonic()
-        next_wake, dead, rows, left = await self._calls(
+        mine = ticket or Ticket.new(1)
+        next_wake, dead, rows, left, drain = await self._calls(
             self._scripts["claim"],
             request.worker_id,
             request.lease_ttl_ms,
             request.limit,
             " ".join(request.engines),
             int(was_idle),
+            request.alone.value,
+            mine.slot,
+            mine.claim_id,
+            " ".join(map(str, unanswered)),
             *(secrets.token_hex(8) for _ in range(request.limit)),
             # Lanes wait for it, and those that run now would hold up its way out.
             at_once=True,
@@ -147,6 +164,7 @@ class RedisSaqBackend(Backend):
             dead_letters=tuple(work_id.decode() for work_id in dead),
             next_wake_ms=None if next_wake < 0 else next_wake,
             left=left,
+            drain=drain == 1,
         )
 
     async def commit(self, lease: Lease, commit: Commit) -> Ack:
@@ -225,8 +243,11 @@ class RedisSaqBackend(Backend):
 
     def _acknowledged(self, lease: Lease, answer: Any) -> Ack:
         ack, claim_in = records.ack(answer, lease.work_id)
-        if self.lanes is not None and ack.state is not State.RUNNING:
-            self.lanes.lease_ended(lease.token, claim_in)
+        if self.lanes is not None:
+            if ack.state is State.RUNNING:
+                self.lanes.step_accepted(lease.token)
+            else:
+                self.lanes.lease_ended(lease.token, claim_in)
         return ack
 
     def renewer(self) -> Renewer:
@@ -236,7 +257,8 @@ class RedisSaqBackend(Backend):
     async def retire(self, worker_id: str) -> None:
         """Strike a worker that has stopped from the register."""
         engines = self.lanes.engines if self.lanes is not None else ()
-        await self._call("retire", worker_id, " ".join(engines))
+        unanswered = self.lanes.unanswered if self.lanes is not None else ()
+        await self._call("retire", worker_id, " ".join(engines), " ".join(map(str, unanswered)))
 
     async def purge(
         self, retention_ms: int, dead_letter_retention_ms: int | None, limit: int

@@ -29,9 +29,11 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from roost_core.backend import Claim, ClaimBatch, ClaimRequest, ServePlan
+from roost_core.backend import Alone, Claim, ClaimBatch, ClaimRequest, ServePlan
 from roost_core.errors import BackendError, LeaseLost
 from roost_plugins.redis_saq.refusals import translated
+from roost_plugins.redis_saq.solo import Solo
+from roost_plugins.redis_saq.tickets import Ticket, Tickets
 
 if TYPE_CHECKING:
     from roost_plugins.redis_saq.backend import RedisSaqBackend
@@ -80,6 +82,8 @@ class Lanes:
         self._under_way = 0
         self._asked = 0
         self._failures = 0
+        self._tickets = Tickets()
+        self._solo = Solo(plan.concurrency)
         #: Set when a burst is over: nothing is ready and nothing in flight.
         self.is_over = asyncio.Event()
         #: Whether the worker may stand in the register of idle ones.
@@ -106,6 +110,16 @@ class Lanes:
     def engines(self) -> tuple[str, ...]:
         """The engines that this worker runs."""
         return self._plan.engines
+
+    @property
+    def unanswered(self) -> tuple[Ticket, ...]:
+        """Claims that may have leased work which this worker does not know of."""
+        return self._tickets.unanswered
+
+    def step_accepted(self, token: str) -> None:
+        """Take note that a step was accepted whose lease goes on."""
+        if self._solo.step_accepted(token):
+            self._note_news()
 
     def lease_ends(self, token: str) -> str:
         """Take note that a call which ends a lease is about to go out.
@@ -171,6 +185,8 @@ class Lanes:
         """Take note that a lane is through with a claim, whatever has become of it."""
         self._in_flight.discard(claim.lease.token)
         self._ending.discard(claim.lease.token)
+        if self._solo.step_accepted(claim.lease.token) or self._solo.is_draining:
+            self._note_news()
         # Without its word, the lease was lost, or nobody knows: look.
         is_known = claim.lease.token in self._ended
         self._ended.discard(claim.lease.token)
@@ -192,9 +208,10 @@ class Lanes:
             limit = self._wanted()
             if limit > 0:
                 self._is_news = False
+                alone = self._solo.claims(is_busy=self._is_busy)
                 self._under_way += 1
                 self._asked += limit
-                self._keep(self._claim_for(limit))
+                self._keep(self._claim_for(limit, alone))
                 continue  # Perhaps there are lanes enough for a second one.
             self._changed.clear()
             left = self._seconds_to_alarm()
@@ -208,6 +225,8 @@ class Lanes:
     def _wanted(self) -> int:
         """Return for how many leases to ask now; 0 if there is no reason to, or no lane."""
         room = self._room()
+        if self._solo.holds_back(is_busy=self._is_busy):
+            return 0
         if self._under_way:
             overlaps = self._is_backlog and self._under_way < _MOST_UNDER_WAY
             return self._half if overlaps and room >= self._half else 0
@@ -219,6 +238,8 @@ class Lanes:
         """Return how long nothing can happen unless something changes; None is for ever."""
         if self._under_way or self._room() <= 0:
             return None
+        if self._solo.holds_back(is_busy=self._is_busy):
+            return None
         return max(0.0, self._alarm - time.monotonic())
 
     def _room(self) -> int:
@@ -226,9 +247,14 @@ class Lanes:
         self._drop_cancelled()
         return len(self._free) + len(self._ending) - len(self._ahead) - self._asked
 
-    async def _claim_for(self, limit: int) -> None:
+    @property
+    def _is_busy(self) -> bool:
+        """Whether this worker has work, or may have some before it knows."""
+        return bool(self._in_flight or self._ahead or self._under_way)
+
+    async def _claim_for(self, limit: int, alone: Alone) -> None:
         try:
-            batch = await self._claim(limit)
+            batch = await self._claim(limit, alone)
             self._failures = 0
         except Exception as error:  # noqa: BLE001 - whatever it is, the worker must live on
             self._failures += 1
@@ -244,18 +270,30 @@ class Lanes:
             self._changed.set()
         await self._hand_out(batch)
 
-    async def _claim(self, limit: int) -> ClaimBatch:
+    async def _claim(self, limit: int, alone: Alone) -> ClaimBatch:
         request = ClaimRequest(
             worker_id=self._plan.worker_id,
             engines=self._plan.engines,
             limit=limit,
             lease_ttl_ms=self._plan.lease_ttl_ms,
+            alone=alone,
         )
+        ticket, named = self._tickets.take(), self._tickets.unanswered
         asked_at = time.monotonic()
         # One that is under way may yet find too little, and register the worker.
         was_idle = self._was_idle or self._under_way > 1
         self._was_idle = False
-        batch = await self._backend.claim(request, was_idle=was_idle)
+        try:
+            batch = await self._backend.claim(
+                request, was_idle=was_idle, ticket=ticket, unanswered=named
+            )
+        except BaseException:
+            self._tickets.lost(ticket)
+            self._solo.brought(None, alone)
+            raise
+        self._tickets.answered(ticket, named)
+        if self._solo.brought(batch, alone):
+            self._note_news()
         if len(batch.claims) < limit:
             self._was_idle = True
         if batch.left:
@@ -318,6 +356,7 @@ class Lanes:
         with contextlib.suppress(BackendError, LeaseLost):
             await self._backend.interrupt(claim.lease, "i0", "no lane took it", None)
         self._ended.discard(claim.lease.token)
+        self._solo.step_accepted(claim.lease.token)
 
     def _drop_cancelled(self) -> None:
         while self._free and self._free[0].done():

@@ -6,7 +6,7 @@ import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from roost_core.backend import Ack, Claim, StoredWork
 from roost_core.codec import from_milliseconds
@@ -17,6 +17,8 @@ from roost_core.models import Event, Lease, State
 UNKNOWN_ENGINE = "?"
 
 _STATES: Mapping[bytes, State] = {state.value.encode(): state for state in State}
+#: The longest word about blame: two counts, three flags, and a worker id. Bytes.
+_LONGEST_BLAME = 240
 #: So many words are shown of a record that a newer Roost has written.
 _NEWER_WORDS = 3
 #: No time or count is beyond this: the year 9999, in milliseconds.
@@ -63,21 +65,22 @@ def _ack(answer: bytes) -> tuple[Ack, int | None]:
 def claim(row: Sequence[Any], worker_id: str, asked_at: float) -> Claim:
     """Read one claim of the ``claim`` script's answer."""
     work_id, standing, item, snapshot = row
-    token, engine, *numbers = standing.split(b" ")
-    fence, version, attempts, recoveries, created, committed, deadline, expires = map(int, numbers)
+    token, engine, fence, version, attempts, word, *times = standing.split(b" ")
+    created, committed, deadline, expires = map(int, times)
+    blame = Blame.of(word)
     lease = Lease(
         work_id=work_id.decode(),
         worker_id=worker_id,
         token=token.decode(),
-        fence=fence,
+        fence=int(fence),
         expires_at=from_milliseconds(expires),
     )
     return Claim(
         lease=lease,
         engine=engine.decode(),
-        version=version,
-        attempts=attempts,
-        recoveries=recoveries,
+        version=int(version),
+        attempts=int(attempts),
+        recoveries=blame.deaths,
         created_ms=created,
         committed_ms=committed or None,
         deadline_ms=deadline or None,
@@ -85,7 +88,29 @@ def claim(row: Sequence[Any], worker_id: str, asked_at: float) -> Claim:
         item=item or b"",
         snapshot=snapshot,
         asked_at=asked_at,
+        is_solo=blame.alone == b"1",
     )
+
+
+class Blame(NamedTuple):
+    """What a record's word says of the workers that died; ``lua/lib/blame.lua`` has its layout."""
+
+    deaths: int
+    suspicions: int
+    alone: bytes
+
+    @classmethod
+    def of(cls, word: bytes) -> Blame:
+        """Read the word.
+
+        :raises ValueError: it is broken.
+        """
+        if word == b"-":
+            return cls(0, 0, b"0")
+        if len(word) > _LONGEST_BLAME:
+            raise ValueError("too long")
+        deaths, shared, alone, _, _, worker = word.split(b",", 5)
+        return cls(int(deaths), int(shared) + (worker != b"-"), alone)
 
 
 def stored_work(row: Sequence[Any]) -> StoredWork:
@@ -113,7 +138,7 @@ def _standing(record: Sequence[Any] | None) -> dict[str, Any] | None:
         # A state that is not known here is not an end that anybody waits for.
         known = _STATES.get(state_text, State.WAITING)
         return {"state": known, "engine": engine.decode(), "newer_layout": int(layout)}
-    state_text, engine, worker, step, blocked_on, *numbers = record
+    state_text, engine, worker, step, blocked_on, word, *numbers = record
     state = _STATES.get(state_text)
     if state is None or any(len(one) > 15 or int(one) > _FAR for one in numbers):
         return None
@@ -121,7 +146,6 @@ def _standing(record: Sequence[Any] | None) -> dict[str, Any] | None:
         version,
         fence,
         attempts,
-        recoveries,
         updated,
         committed,
         deadline,
@@ -130,7 +154,15 @@ def _standing(record: Sequence[Any] | None) -> dict[str, Any] | None:
         started,
         max_attempts,
         max_recoveries,
+        row,
+        max_steps,
+        since,
+        base,
     ) = map(int, numbers)
+    try:
+        blame = Blame.of(word)
+    except ValueError:
+        return None
     return {
         "engine": _text(engine) or UNKNOWN_ENGINE,
         "state": state,
@@ -139,8 +171,13 @@ def _standing(record: Sequence[Any] | None) -> dict[str, Any] | None:
         "step": _text(step),
         "attempts": attempts,
         "max_attempts": max_attempts,
-        "recoveries": recoveries,
+        "recoveries": blame.deaths,
         "max_recoveries": max_recoveries,
+        "suspicions": blame.suspicions,
+        "steps_in_row": row,
+        "max_steps": max_steps,
+        "leased_ms": since or None,
+        "leased_version": base,
         "fence": fence,
         "worker_id": _text(worker),
         "deadline_ms": deadline or None,

@@ -29,7 +29,17 @@ _FUNCTION: Final = re.compile(
 _COMMENT: Final = re.compile(r"--[^\n]*")
 _WORD: Final = re.compile(r"\w+")
 #: The shared functions, each file's after those that it builds on.
-_SHARED: Final = ("record", "newer", "line", "release", "holder", "accept", "giveback", "show")
+_SHARED: Final = (
+    "record",
+    "newer",
+    "blame",
+    "line",
+    "release",
+    "holder",
+    "accept",
+    "giveback",
+    "show",
+)
 NAMES: Final = (
     "enqueue",
     "claim",

@@ -2,7 +2,7 @@
 
 ``ROOST_X_LEDGER`` names the file, ``ROOST_X_STEPS`` the steps of a work item and
 ``ROOST_X_PAUSE`` the seconds that each takes. A payload of ``{"poison": "kill"}``
-makes the step kill its own process.
+makes the step kill its own process, after ``{"after": seconds}``.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ async def step(snapshot, item, context):
     os.write(ledger, line.encode())  # one write: lines of several workers do not mix
     os.close(ledger)
     if isinstance(item.payload, dict) and item.payload.get("poison") == "kill":
+        await asyncio.sleep(item.payload.get("after", 0))
         os.kill(os.getpid(), signal.SIGKILL)
     await asyncio.sleep(float(os.environ["ROOST_X_PAUSE"]))
     n = snapshot.data["n"] + 1

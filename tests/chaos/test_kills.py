@@ -19,7 +19,6 @@ from roost_plugins.redis_saq import embedded
 from tests.chaos.crew import (
     Crew,
     accepted_versions,
-    ask,
     counts,
     enqueue,
     events,
@@ -113,31 +112,6 @@ def test_zombie(home: Path) -> None:
         # Whether by its own clock or by the server's word, the zombie has let go.
         eventually(lambda: b"the lease is lost" in crew.log.read_bytes(), "the zombie says so")
         assert zombie.poll() is None
-
-
-def test_poison(redis_server: Server, tmp_path: Path) -> None:
-    """Work that kills its worker is dead-lettered after its recoveries; the others are done."""
-    settings = Settings(
-        home=tmp_path, redis_url=redis_server.url, namespace="poison", lease_ttl=0.5
-    )
-    [poison] = enqueue(settings, 1, payload={"poison": "kill"}, max_recoveries=2)
-    with Crew(tmp_path, settings, steps=3, pause=0.01) as crew:
-        crew.start()
-        healthy: list[str] = []
-
-        def restarted_and_buried() -> bool:
-            if crew.workers[0].poll() is not None:
-                crew.replace(0)
-                healthy.extend(enqueue(settings, 1))
-            return counts(settings)[State.FAILED] == 1
-
-        eventually(restarted_and_buried, "the poison is dead-lettered")
-        # The claim in which a worker dies may hold healthy work too, so that it comes back late.
-        eventually(lambda: counts(settings)[State.DONE] == len(healthy), "the others are done")
-        status = ask(settings, lambda roost: roost.status(poison))
-        assert status.meta.error.kind == "recoveries"  # type: ignore[attr-defined]
-        assert crew.runs()[poison, 1] == 3
-        assert status.snapshot.version == 1  # type: ignore[attr-defined]
 
 
 def test_rolling_restarts(redis_server: Server, tmp_path: Path) -> None:

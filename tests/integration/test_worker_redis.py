@@ -421,10 +421,13 @@ def test_an_evicting_server_is_refused(server_root):
 
 #: The words of a record's first and third line.
 HEAD = (
-    "layout state engine version token last updated committed attempts recoveries"
+    "layout state engine version token last updated committed attempts blame row max_steps"
     " has_error has_beat deadline"
 )
-REST = "fence worker priority seq created started blocked_on max_attempts max_recoveries nonce"
+REST = (
+    "fence worker priority seq created started blocked_on max_attempts max_recoveries nonce"
+    " since base entries"
+)
 LINES = {0: HEAD.split(), 2: REST.split()}
 #: What cannot stand for a word; where nothing is said, any number but a whole one.
 WRONG = {
@@ -442,7 +445,7 @@ WRONG = {
     "fence": b"-1",
     "version": b"\xff",
     "attempts": b"1.5",
-    "recoveries": b"",
+    "blame": b"0,0",
 }
 
 
@@ -572,8 +575,9 @@ async def _number_of(roost, state, number):
 
 
 NUMBERS = [
-    *((0, word) for word in ("version", "updated", "committed", "attempts", "recoveries")),
+    *((0, word) for word in ("version", "updated", "committed", "attempts", "row", "max_steps")),
     *((0, word) for word in ("deadline",)),
+    *((2, word) for word in ("since", "base", "entries")),
     *((2, word) for word in ("fence", "seq", "created", "started", "max_attempts")),
     *((2, word) for word in ("priority", "max_recoveries")),
 ]

@@ -26,6 +26,7 @@ from hypothesis.stateful import (
 
 from roost_core.backend import (
     Ack,
+    Alone,
     Backend,
     Beat,
     ClaimRequest,
@@ -139,7 +140,7 @@ class LedgerMachine(RuleBasedStateMachine):
         deadline_ms=st.sampled_from([None, None, None, 1, 9_000_000_000_000]),
         resources=st.lists(st.sampled_from(RESOURCES), unique=True, max_size=2),
         priority=st.integers(-1, 1),
-        limits=st.tuples(st.integers(1, 3), st.integers(0, 2)),
+        limits=st.tuples(st.integers(1, 3), st.integers(0, 2), st.sampled_from([0, 2, 3])),
     )
     def enqueue(
         self,
@@ -151,7 +152,7 @@ class LedgerMachine(RuleBasedStateMachine):
         deadline_ms: int | None,
         resources: list[str],
         priority: int,
-        limits: tuple[int, int],
+        limits: tuple[int, int, int],
     ) -> None:
         """Enqueue, new or not."""
         new = new_work(
@@ -165,6 +166,7 @@ class LedgerMachine(RuleBasedStateMachine):
             priority=priority,
             max_attempts=limits[0],
             max_recoveries=limits[1],
+            max_steps=limits[2],
         )
         self.requests.append(new)
         self.send(new)
@@ -189,11 +191,14 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(
         engines=st.lists(st.sampled_from(ENGINES), unique=True, min_size=1),
         limit=st.integers(1, 4),
-        worker=st.sampled_from(["worker-1", "worker-2"]),
+        worker=st.sampled_from(["worker-1", "worker-2", "worker-3"]),
+        alone=st.sampled_from(Alone),
     )
-    def claim(self, engines: list[str], limit: int, worker: str) -> None:
+    def claim(self, engines: list[str], limit: int, worker: str, alone: Alone) -> None:
         """Claim; each lease has a fence above all before it (L2)."""
-        request = ClaimRequest(worker, tuple(engines), limit, HOUR_MS)
+        # Who runs one at a time is free to take it from either line: here there is one in each.
+        most = 1 if alone is Alone.ALWAYS else limit
+        request = ClaimRequest(worker, tuple(engines), most, HOUR_MS, alone)
         batches = self.ask(lambda _, side: side.claim(request))
         views = [[claim_view(claim) for claim in batch.claims] for batch in batches]
         dead = [sorted(batch.dead_letters) for batch in batches]
@@ -283,9 +288,19 @@ class LedgerMachine(RuleBasedStateMachine):
         if before and after:
             assert before.attempts == after.attempts
             assert before.recoveries == after.recoveries
+            assert before.suspicions == after.suspicions
 
-    @rule(data=st.data(), beat=st.none() | st.sampled_from(["one", "two"]))
-    def renew(self, data: st.DataObject, beat: str | None) -> None:
+    @rule(worker=st.sampled_from(["worker-1", "worker-2"]))
+    def retire(self, worker: str) -> None:
+        """Let a worker leave: who leaves has not died (B2)."""
+        self.agreed(lambda _, side: side.retire(worker))
+
+    @rule(
+        data=st.data(),
+        beat=st.none() | st.sampled_from(["one", "two"]),
+        worker=st.sampled_from(["worker-1", "worker-2"]),
+    )
+    def renew(self, data: st.DataObject, beat: str | None, worker: str) -> None:
         """Renew some leases, old and new, in one command."""
         chosen = []
         if self.held:
@@ -295,7 +310,7 @@ class LedgerMachine(RuleBasedStateMachine):
         async def request(index: int, _side: Backend) -> list[int]:
             leases = [held.claims[index].lease for held in chosen]
             beats = [Beat(lease.work_id, lease.token, heartbeat) for lease in leases]
-            lost = self.renewers[index].renew(worker_bytes(), beats, HOUR_MS)
+            lost = self.renewers[index].renew(worker_bytes(worker), beats, HOUR_MS)
             return [[lease.token for lease in leases].index(token) for token in lost]
 
         self.agreed(request)

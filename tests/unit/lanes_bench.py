@@ -61,6 +61,8 @@ class FakeBackend:
         self.errors = []
         self.claims = []
         self.idle_flags = []
+        self.alone = []
+        self.tickets = []
         self.given_back = []
         self.listeners = 0
         self.channels = []
@@ -77,8 +79,10 @@ class FakeBackend:
 
         return SimpleNamespace(pubsub=lambda: FakePubSub(self), aclose=aclose)
 
-    async def claim(self, request, *, was_idle):
+    async def claim(self, request, *, was_idle, ticket, unanswered):
         """Hand out what is ready."""
+        self.alone.append(request.alone)
+        self.tickets.append((ticket, unanswered))
         self.claims.append((round(self.loop.time(), 3), request.limit))
         self.idle_flags.append(was_idle)
         await self.answering.wait()

@@ -58,6 +58,8 @@ def test_enqueue_takes_every_option(bench):
         "9",
         "--max-recoveries",
         "2",
+        "--max-steps",
+        "77",
         "--step-timeout",
         "30",
     ]

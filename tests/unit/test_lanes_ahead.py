@@ -238,8 +238,8 @@ def test_a_burst_is_not_over_while_a_claim_is_under_way(run):
 
     async def main(bench):
         bench.backend.leaves_more = True
-        bench.backend.ready = [claim_of(1)]
-        claim = await bench.free()
+        bench.backend.ready = [claim_of(1), claim_of(2)]
+        claim, other = await bench.free(), await bench.free()
         bench.backend.answering.clear()
         bench.lanes.lease_ended(claim.lease.token, None)
         bench.lanes.lane_done(claim)
@@ -250,6 +250,7 @@ def test_a_burst_is_not_over_while_a_claim_is_under_way(run):
         bench.backend.leaves_more = False
         await bench.lanes._hand_out(ClaimBatch(()))
         assert not bench.lanes.is_over.is_set()
+        bench.lanes.lane_done(other)
         bench.backend.answering.set()
         await bench.lanes.is_over.wait()
 

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from roost_core.backend import Claim, ClaimRequest, ServePlan, StoredWork, Then
+from roost_core.backend import Alone, Claim, ClaimRequest, ServePlan, StoredWork, Then
 from roost_core.errors import ArtifactNotFound, InvalidInput
 from roost_core.models import State
 from roost_core.testing import ManualClock, MemoryArtifactStore, MemoryBackend, RealClock
 from roost_core.testing.contract.kit import HOUR_MS, MINUTE_MS, new_work
+from roost_core.testing.memory_blame import Blame
 from roost_core.testing.memory_serve import UPKEEP_MS
 from roost_core.testing.memory_state import MemoryState
 from tests.contract.test_memory import MemoryHarness
@@ -110,7 +111,7 @@ def test_leases_expire_when_the_clock_says_so() -> None:
         await kit.pass_time(MINUTE_MS - 1)
         assert () == (await kit.claim()).claims
         await kit.pass_time(1)
-        assert 1 == (await kit.claim_one("a")).recoveries
+        assert 2 == (await kit.claim_one("a")).lease.fence
 
     scenario(run)
 
@@ -260,7 +261,8 @@ async def soundly_full(kit: MemoryHarness) -> MemoryState:
         ("keyed", {"finished_ms": None}, "Q1"),
         ("running", {"token": "same"}, "L1"),
         ("queued", {"attempts": 99}, "R1"),
-        ("queued", {"recoveries": 99}, "R2"),
+        ("queued", {"blame": Blame(deaths=99)}, "R2"),
+        ("queued", {"blame": Blame(alone=Alone.MAY)}, "B1"),
         ("failed", {"error": None}, "D1"),
         ("running-2", {"version": 1, "snapshot": b"{}"}, "C1"),
         ("keyed", {"version": 2}, "C1"),

@@ -19,10 +19,10 @@ RECORD = {
     "worker": b"worker-1",
     "step": b"look",
     "blocked_on": b"a",
+    "blame": b"4,1,1,0,17,worker-0",
     "version": b"3",
     "fence": b"2",
     "attempts": b"1",
-    "recoveries": b"4",
     "updated": b"1700000000001",
     "committed": b"1700000000002",
     "deadline": b"1900000000000",
@@ -31,6 +31,10 @@ RECORD = {
     "started": b"1700000000003",
     "max_attempts": b"6",
     "max_recoveries": b"7",
+    "row": b"8",
+    "max_steps": b"9",
+    "since": b"1700000000004",
+    "base": b"2",
 }
 #: A new one: '-' is no text, '0' no number.
 NEW = RECORD | {
@@ -38,12 +42,17 @@ NEW = RECORD | {
     "worker": b"-",
     "step": b"",
     "blocked_on": b"-",
+    "blame": b"-",
     "version": b"0",
     "committed": b"0",
     "deadline": b"0",
     "started": b"0",
+    "row": b"0",
+    "max_steps": b"0",
+    "since": b"0",
+    "base": b"0",
 }
-NUMBERS = list(RECORD)[5:]
+NUMBERS = list(RECORD)[6:]
 
 
 def row(record, due=None, expires=None, item=b"{}", error=None, *rest):
@@ -90,7 +99,7 @@ def test_refusals(answer, error):
 
 def test_a_claim():
     """Token, engine and numbers come as one text, the bytes as they are."""
-    standing = b"token demo 4 5 1 2 1000 2000 3000 16000"
+    standing = b"token demo 4 5 1 2,0,1,0,0,- 1000 2000 3000 16000"
     found = records.claim([b"w-1", standing, b"item", b"snapshot"], "worker-1", 1.5)
     assert ("w-1", "worker-1", "token", 4, 16.0) == (
         found.lease.work_id,
@@ -109,13 +118,15 @@ def test_a_claim():
         found.deadline_ms,
     )
     assert (b"item", b"snapshot", 1.5) == (found.item, found.snapshot, found.asked_at)
+    assert found.is_solo
 
 
 def test_the_claim_of_a_new_item():
     """Numbers that are not there come as None, and so does a snapshot; a lost item as no bytes."""
-    found = records.claim([b"w", b"t demo 1 0 0 0 1000 0 0 16000", None, None], "worker-1", 0.0)
+    found = records.claim([b"w", b"t demo 1 0 0 - 1000 0 0 16000", None, None], "worker-1", 0.0)
     assert (None, None) == (found.committed_ms, found.deadline_ms)
     assert (b"", None) == (found.item, found.snapshot)
+    assert (0, False) == (found.recoveries, found.is_solo)
 
 
 def test_a_record():
@@ -132,6 +143,11 @@ def test_a_record():
         max_attempts=6,
         recoveries=4,
         max_recoveries=7,
+        suspicions=2,
+        steps_in_row=8,
+        max_steps=9,
+        leased_ms=1_700_000_000_004,
+        leased_version=2,
         fence=2,
         worker_id="worker-1",
         expires_ms=1_700_000_000_000,
@@ -192,6 +208,10 @@ BROKEN = [
     None,
     RECORD | {"state": b"resting"},
     RECORD | {"state": b""},
+    *(
+        RECORD | {"blame": word}
+        for word in (b"", b"1", b"a,0,0,0,0,-", b"9" * 5000 + b",0,0,0,0,-")
+    ),
     *(RECORD | {name: b"253402300800000"} for name in NUMBERS),
     *(RECORD | {name: b"9" * 400} for name in NUMBERS),
     RECORD | {"created": b"1" * 16},
@@ -221,7 +241,7 @@ DIGITS = st.from_regex(rb"[0-9]{1,30}", fullmatch=True)
 @given(
     st.fixed_dictionaries(
         {},
-        optional=dict.fromkeys(list(RECORD)[:5], WORDS)
+        optional=dict.fromkeys(list(RECORD)[:6], WORDS)
         | dict.fromkeys(NUMBERS, DIGITS)
         | {"priority": st.from_regex(rb"-?[0-9]{1,30}", fullmatch=True)},
     )

@@ -84,12 +84,35 @@ def test_dead_letters_of_a_claim_are_observed(run):
 
     async def main():
         bench = Bench(engine(fail), observer(on_dead_letter=on_dead_letter))
-        work_id = await bench.enqueue(work_id="w", max_recoveries=0)
-        await bench.claim()
-        bench.backend.age_lease(work_id)
+        deadline = codec.from_milliseconds(await bench.backend.now_ms() + 1000)
+        await bench.enqueue(work_id="w", deadline_at=deadline)
+        await asyncio.sleep(2)
         await bench.claim()
         await bench.stepper.dead_lettered(["w", "unknown"])
-        assert [("w", "recoveries")] == letters
+        assert [("w", "deadline")] == letters
+
+    run(main)
+
+
+def test_steps_in_a_row_end_as_a_dead_letter(run):
+    """An engine without progress: its last step is seen, and then its letter."""
+    seen = []
+
+    async def on_dead_letter(letter):
+        seen.append((letter.error.kind, letter.snapshot.version))
+
+    async def on_step_committed(snapshot):
+        seen.append(snapshot.version)
+
+    async def again(snapshot):
+        return snapshot.evolve()
+
+    async def main():
+        hooks = observer(on_dead_letter=on_dead_letter, on_step_committed=on_step_committed)
+        bench = Bench(engine(again), hooks)
+        await bench.enqueue(work_id="w", max_steps=4)
+        await bench.once()
+        assert [1, 2, 3, 4, ("steps", 4)] == seen
 
     run(main)
 

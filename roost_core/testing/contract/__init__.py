@@ -14,6 +14,7 @@ before anything imports this package.
 
 from __future__ import annotations
 
+from roost_core.testing.contract.blaming import BlameContract, RowContract
 from roost_core.testing.contract.claiming import ClaimContract
 from roost_core.testing.contract.committing import CommitContract
 from roost_core.testing.contract.enqueueing import EnqueueContract
@@ -29,6 +30,8 @@ __all__ = ["BackendContract", "Harness"]
 class BackendContract(
     EnqueueContract,
     ClaimContract,
+    BlameContract,
+    RowContract,
     CommitContract,
     FailContract,
     InterruptContract,

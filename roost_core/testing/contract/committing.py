@@ -122,14 +122,14 @@ class CommitContract(ContractTests):
         """R1, R2: attempts, recoveries, error and heartbeat belong to the step they were of."""
         await kit.fail(await kit.leased("a"))
         await kit.age_due("a")
-        await kit.claim_one("a")
+        await kit.claim_one("a", worker_id="worker-2")
         await kit.age_lease("a")
         claim = await kit.claim_one("a")
-        assert (1, 1) == (claim.attempts, claim.recoveries)
+        assert (1, 1) == (claim.attempts, (await kit.read("a")).suspicions)
         await kit.renew(claim, heartbeat=heartbeat_bytes("half"))
         ack = await kit.commit(claim)
         stored = await kit.read("a")
-        assert (0, 0, 0) == (ack.attempts, stored.attempts, stored.recoveries)
+        assert (0, 0, 0) == (ack.attempts, stored.attempts, stored.suspicions)
         assert (None, None) == (stored.error, stored.heartbeat)
 
     @driven

@@ -108,13 +108,14 @@ class InterruptContract(ContractTests):
         """R1: neither attempts nor recoveries move, however often it happens."""
         await kit.fail(await kit.leased("a", max_attempts=2, max_recoveries=1))
         await kit.age_due("a")
-        await kit.claim_one("a")
+        await kit.claim_one("a", worker_id="worker-2")
         await kit.age_lease("a")
         for _ in range(5):
             claim = await kit.claim_one("a")
-            assert (1, 1) == (claim.attempts, claim.recoveries)
+            assert (1, 0) == (claim.attempts, claim.recoveries)
             assert 1 == (await kit.interrupt(claim)).attempts
-        assert State.QUEUED == (await kit.read("a")).state
+        stored = await kit.read("a")
+        assert (State.QUEUED, 1) == (stored.state, stored.suspicions)
 
     @driven
     async def test_interrupted_work_can_come_back_later(self, kit: Harness) -> None:

@@ -13,6 +13,7 @@ import pytest
 from roost_core import codec
 from roost_core.backend import (
     Ack,
+    Alone,
     Backend,
     Beat,
     Claim,
@@ -143,9 +144,11 @@ class Harness(abc.ABC):
         limit: int = 1,
         ttl_ms: int = MINUTE_MS,
         worker_id: str = WORKER,
+        alone: Alone = Alone.NEVER,
     ) -> ClaimBatch:
         """Claim as a worker does."""
-        return await self.backend.claim(ClaimRequest(worker_id, tuple(engines), limit, ttl_ms))
+        request = ClaimRequest(worker_id, tuple(engines), limit, ttl_ms, alone)
+        return await self.backend.claim(request)
 
     async def claimed_ids(self, **fields: Any) -> list[str]:
         """Claim, and return the ids of what was taken."""
@@ -190,13 +193,18 @@ class Harness(abc.ABC):
         return await self.backend.interrupt(claim.lease, name, "shutdown", delay_ms)
 
     async def renew(
-        self, *claims: Claim, heartbeat: bytes | None = None, ttl_ms: int = MINUTE_MS
+        self,
+        *claims: Claim,
+        heartbeat: bytes | None = None,
+        ttl_ms: int = MINUTE_MS,
+        worker_id: str = WORKER,
     ) -> list[str]:
         """Renew from a thread, as a worker does; return the lost tokens."""
         beats = [Beat(one.lease.work_id, one.lease.token, heartbeat) for one in claims]
         renewer = self.backend.renewer()
         try:
-            lost = await asyncio.to_thread(renewer.renew, worker_bytes(), beats, ttl_ms)
+            info = worker_bytes(worker_id)
+            lost = await asyncio.to_thread(renewer.renew, info, beats, ttl_ms)
         finally:
             renewer.close()
         return [*lost]

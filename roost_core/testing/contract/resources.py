@@ -68,7 +68,7 @@ class ResourceContract(ContractTests):
     @driven
     async def test_every_end_of_a_lease_wakes_the_next(self, kit: Harness) -> None:
         """X2: however a lease ends, its resources are free and the next in line is ready."""
-        for way in ("finish", "sleep", "fail", "dead letter", "interrupt", "death"):
+        for way in ("finish", "sleep", "fail", "dead letter", "interrupt"):
             name = way.replace(" ", "-")
             claim = await kit.leased(f"a-{name}", resources=(name,), max_recoveries=0)
             await kit.created(f"b-{name}", f"c-{name}", resources=(name,))

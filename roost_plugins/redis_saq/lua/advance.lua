@@ -3,13 +3,14 @@
 -- ARGV: id token commit-id expected-version snapshot step ttl-ms|0 event...
 -- Result: 'ok running version 0 at -1 -1' | 'late' | 'lost' | 'newer' | 'version' | 'corrupt'
 --   ttl 0: the lease is not extended, because it was renewed lately
---   'late': the deadline has passed, so the lease cannot go on; nothing was written
+--   'late': the deadline has passed or the steps in a row are used up, so the lease cannot go on;
+--   nothing was written
 
 local id, commit_id = ARGV[1], ARGV[3]
 local r, answer = held_by(id, ARGV[2], commit_id, parse_head)
 if answer then return answer end
 if r.version ~= ARGV[4] then return 'version' end
-if is_past(r.deadline) then return 'late' end
+if is_past(r.deadline) or is_last_in_row(r) then return 'late' end
 
 accept(id, r, ARGV[6])
 r.last = commit_id

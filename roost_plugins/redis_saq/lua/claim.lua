@@ -1,9 +1,15 @@
 -- Take leases: promote what is due, recover expired ones, take the first that are ready.
--- KEYS: work ready sleeping retry_wait running blocked held failed newer seq turn events idle
--- ARGV: worker ttl-ms limit "engine engine ..." was-idle(0|1) token...
--- Result: {next-wake-ms|-1, {dead id...}, {claim...}, left}: next-wake-ms is 0 if more is ready; left is of how
---   many it was found that a newer Roost has written them; a claim is
---   {id "token engine fence version attempts recoveries created committed|0 deadline|0 expires" item snapshot|nil}
+-- KEYS: work ready sleeping retry_wait running blocked held failed newer seq turn events idle beats claims solo
+-- ARGV: worker ttl-ms limit "engine engine ..." was-idle(0|1) never|may|always slot claim-id "slot:claim-id ..."
+--       token...
+--   never, may, always: whether what is leased is all that the worker runs: no; yes, if that is one suspected
+--     work item; yes, whatever it is (blame.lua)
+--   slot, claim-id: under which the claim is remembered, for the case that its answer gets lost; then those
+--     whose answers the worker never got
+-- Result: {next-wake-ms|-1, {dead id...}, {claim...}, left, drain(0|1)}: next-wake-ms is 0 if more is ready; left
+--   is of how many it was found that a newer Roost has written them; drain asks the worker to run
+--   out of work, because something suspected waits for one that runs nothing else; a claim is
+--   {id "token engine fence version attempts blame created committed|0 deadline|0 expires" item snapshot|nil}
 --
 -- What is many is read and written with one command for all of a batch: a command costs more than
 -- what it does. A batch is bounded, so that no claim holds the server up for others. An index may
@@ -15,8 +21,10 @@ local BATCH = 100
 local MOST_LEFT = 1000
 
 local worker, ttl, limit, engines = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
-local was_idle = ARGV[5] == '1'
+local was_idle, mode, slot, claim_id = ARGV[5] == '1', ARGV[6], ARGV[7], ARGV[8]
+local FIRST_TOKEN = 10
 local dead, claims, left = {}, {}, 0
+if ARGV[9] ~= '' then take_back(worker, ARGV[9]) end
 
 -- Return the record of a member of an index, if it says that it belongs there. What is broken goes to the
 -- dead letters; what is newer is set aside.
@@ -73,6 +81,22 @@ local function put_back()
   return #kept
 end
 
+-- What waited until it was certain whether its worker had died alone with it, and for the last time that it
+-- may: return whether it had.
+local function dies_of_doubt(id, r)
+  if r.blame == '-' then return false end
+  local b = blame_of(r)
+  if not is_in_doubt(r, b) then return false end
+  judge(b)
+  set_blame(r, b)
+  if b.deaths < most_deaths(r) then return false end
+  bury(id, r, '{"schema":1,"kind":"recoveries","message":"its worker died ' .. whole(b.deaths)
+    .. ' times over this step, with nothing else to run"}')
+  dead[#dead + 1] = id
+  pass_on(r)
+  return true
+end
+
 -- 1. Work that has become due, soonest first.
 local due = due_of('sleeping', K.sleeping, 'sleeping', BATCH)
 for _, one in ipairs(due_of('retry_wait', K.retry_wait, 'retry_wait', BATCH)) do due[#due + 1] = one end
@@ -85,12 +109,14 @@ if #due > 0 then
   local members, records = {}, {}
   for i, one in ipairs(due) do
     local id, r = one.id, one.r
-    r.seq = whole(seq + i)
-    r.state = 'queued'
-    members[#members + 1] = '0'
-    members[#members + 1] = ready_member(id, r)
-    records[#records + 1] = id
-    records[#records + 1] = text_of(r)
+    if not dies_of_doubt(id, r) then
+      r.seq = whole(seq + i)
+      r.state = 'queued'
+      members[#members + 1] = '0'
+      members[#members + 1] = ready_member(id, r)
+      records[#records + 1] = id
+      records[#records + 1] = text_of(r)
+    end
   end
   call_for('ZADD', K.ready, members)
   call_for('HSET', K.work, records)
@@ -107,27 +133,33 @@ if #redis.call('ZRANGEBYSCORE', K.running, '-inf', now, 'LIMIT', '0', '1') > 0 t
   for _, one in ipairs(due_of('running', K.running, 'running', room)) do
     local id, r = one.id, one.r
     if r.last ~= '-' then remember(r, r.token, r.last, running_answer(r)) end
+    local holder = quoted(r.worker)
+    local b = note_lost(r, worker)
     release(id, r)
-    if tonumber(r.recoveries) >= tonumber(r.max_recoveries) then
-      bury(id, r, '{"schema":1,"kind":"recoveries","message":"its worker died ' .. whole(r.recoveries + 1) .. ' times over this step"}')
-      dead[#dead + 1] = id
+    r.updated = now
+    if is_in_doubt(r, b) then
+      -- One that was only cut off, or stopped, has this long to come back.
+      r.state = 'retry_wait'
+      redis.call('ZADD', K.retry_wait, now + math.max(2 * ttl, 2000), id)
     else
-      r.recoveries = whole(r.recoveries + 1)
-      r.updated = now
       make_ready(id, r)
-      save(id, r)
-      event('recovered', id, r, '{}')
     end
+    save(id, r)
+    event('recovered', id, r, '{"worker_id":' .. holder .. '}')
     pass_on(r)
   end
 end
 
--- 3. The first ones in line.
-local function front(count)
+-- 3. The first ones in line: of those that are suspected, of the others, or of all.
+local function front(count, are_suspected, are_others)
   local line = {}
   for engine in string.gmatch(engines, '[^ ]+') do
-    for _, member in ipairs(ready_of(engine, count)) do
+    for _, member in ipairs(are_others and ready_of(engine, count) or {}) do
       local at, id = string.match(member, '^[^ ]+ ([^ ]+) (.+)$')
+      line[#line + 1] = { at = at or '', id = id or '', member = member }
+    end
+    for _, member in ipairs(are_suspected and suspected_of(engine, count) or {}) do
+      local at, id = string.match(member, '^[^ ]+ [^ ]+ ([^ ]+) (.+)$')
       line[#line + 1] = { at = at or '', id = id or '', member = member }
     end
   end
@@ -141,6 +173,8 @@ local function busy_resource(r)
   end
 end
 
+-- The place in the line of the last that was leased.
+local last_seq = 0
 -- What a round takes out of the line, and writes and reads for those that it leases.
 local members, leases, records, bytes
 local expires, worker_json = whole(now + ttl), quoted(worker)
@@ -160,15 +194,23 @@ local function take(id, r, member)
     r.state = 'blocked'
     r.blocked_on = busy
     r.updated = now
-    redis.call('ZADD', K.blocked, '0', busy .. ' ' .. ready_member(id, r))
+    redis.call('ZADD', K.blocked, '0', busy .. ' ' .. in_line(id, r))
     save(id, r)
     event('blocked', id, r, '{"resource":' .. quoted(busy) .. '}')
     pass_on(r)
     return false
   end
   r.state = 'running'
-  r.token = ARGV[6 + #claims]
+  r.token = ARGV[FIRST_TOKEN + #claims]
   r.worker = worker
+  r.since = now
+  r.base = r.version
+  if mode ~= 'never' and (mode == 'always' or is_suspected(r)) then
+    local b = blame_of(r)
+    b.alone = mode == 'always' and '2' or '1'
+    set_blame(r, b)
+  end
+  last_seq = tonumber(r.seq)
   r.fence = whole(r.fence + 1)
   r.updated = now
   if r.started == '0' then r.started = now end
@@ -181,7 +223,7 @@ local function take(id, r, member)
   bytes[#bytes + 1] = id .. ' snapshot'
   event('claimed', id, r, '{"worker_id":' .. worker_json .. ',"fence":' .. r.fence .. '}')
   claims[#claims + 1] = { id, r.token .. ' ' .. r.engine .. ' ' .. r.fence .. ' ' .. r.version .. ' '
-    .. r.attempts .. ' ' .. r.recoveries .. ' ' .. r.created .. ' ' .. r.committed .. ' ' .. r.deadline
+    .. r.attempts .. ' ' .. r.blame .. ' ' .. r.created .. ' ' .. r.committed .. ' ' .. r.deadline
     .. ' ' .. expires }
   return true
 end
@@ -198,40 +240,84 @@ local function hand_over(first)
   end
 end
 
-local inspected, line_empty = 0, false
-while #claims < limit and inspected < limit + BATCH + left and left <= MOST_LEFT and not line_empty do
-  local line = front(math.min(limit - #claims, BATCH))
-  line_empty = #line == 0
-  members, leases, records, bytes = {}, {}, {}, {}
-  local first, candidates = #claims, {}
-  for i = 1, math.min(#line, limit - #claims, BATCH) do candidates[i] = line[i].id end
-  local found = #candidates > 0 and redis.call('HMGET', K.work, unpack(candidates)) or {}
-  for i, id in ipairs(candidates) do
-    if inspected >= limit + BATCH + left then break end
-    inspected = inspected + 1
-    members[#members + 1] = line[i].member
-    local r = belonging(id, found[i], 'ready', 'queued', '0', line[i].member)
-    if not take(id, r, line[i].member) then break end
+-- Engines of which more is ready than was taken.
+local more = {}
+
+-- Take up to `most`; return whether nothing is left in line.
+local function fill(most, are_suspected, are_others)
+  local inspected, line_empty = 0, false
+  while #claims < most and inspected < most + BATCH + left and left <= MOST_LEFT and not line_empty do
+    -- One more than can be taken, so that it is known of which engines something is left.
+    local line = front(math.min(most - #claims, BATCH) + 1, are_suspected, are_others)
+    line_empty = #line == 0
+    members, leases, records, bytes = {}, {}, {}, {}
+    local first, candidates = #claims, {}
+    for i = 1, math.min(#line, most - #claims, BATCH) do candidates[i] = line[i].id end
+    local found = #candidates > 0 and redis.call('HMGET', K.work, unpack(candidates)) or {}
+    for i, id in ipairs(candidates) do
+      if inspected >= most + BATCH + left then break end
+      inspected = inspected + 1
+      members[#members + 1] = line[i].member
+      local r = belonging(id, found[i], 'ready', 'queued', '0', line[i].member)
+      if not take(id, r, line[i].member) then break end
+    end
+    more = {}
+    for i = #members + 1, #line do more[string.match(line[i].member, '^[^ !]+') or ''] = true end
+    call_for('ZREM', K.ready, members)
+    hand_over(first)
   end
-  call_for('ZREM', K.ready, members)
-  hand_over(first)
+  return line_empty
 end
 
--- Upkeep now and then, also while there is always enough to do; the clock's last digits are dice.
-if tonumber(clock[2]) % 8 == 0 then
-  put_back()
-  trim_events()
+local line_empty = false
+if mode == 'may' then fill(1, true, false) end
+local is_solo = #claims == 1
+if is_solo then
+  for engine in string.gmatch(engines, '[^ ]+') do more[engine] = #ready_of(engine, '1') > 0 or nil end
+else
+  line_empty = fill(limit, false, true)
+  if mode == 'always' and #claims == 0 then line_empty = fill(limit, true, false) end
 end
+
+-- What the worker would not know of if this answer were lost.
+if #claims > 0 then
+  local leased = { claim_id }
+  for _, one in ipairs(claims) do
+    leased[#leased + 1] = one[1] .. ' ' .. string.match(one[2], '^%S+')
+  end
+  redis.call('HSET', K.claims, worker .. ' ' .. slot, table.concat(leased, ' '))
+end
+
+-- Whether something suspected has waited too long for a worker that runs nothing else, and no other one
+-- makes room for it.
+local function is_to_drain()
+  for engine in string.gmatch(engines, '[^ ]+') do
+    local member = suspected_of(engine, '1')[1]
+    local r = member and load(string.match(member, '([^ ]+)$'), parse)
+    if r and now - r.updated > ttl then
+      return redis.call('SET', K.solo, worker, 'PX', whole(10 * ttl), 'NX')
+        or redis.call('GET', K.solo) == worker
+    end
+  end
+end
+
+if #claims > 0 then trim_events() end
+
+-- Now and then while there is always enough to do: by the place in the line of the last that was taken.
+local is_seldom = #claims < limit or last_seq % 16 == 0
+if is_seldom and put_back() > 0 then line_empty = false end
+local drain = is_seldom and mode == 'never' and is_to_drain() and 1 or 0
 
 -- 4. When to ask again, and whether to be told before.
 local next_wake = -1
-if #claims < limit then
+if is_solo then
+  next_wake = 0
+elseif #claims < limit then
   if line_empty then
     stand_by(worker, engines)
     next_wake = until_next()
     -- What this claim has not promoted or recovered, because there was too much, is no news.
     if next_wake == 0 then next_wake = 1 end
-    if put_back() > 0 then next_wake = 0 end
   else
     next_wake = 0
   end
@@ -240,11 +326,9 @@ elseif was_idle then
 end
 -- More is ready than this worker takes now: let the idle ones share it.
 if not line_empty then
-  for engine in string.gmatch(engines, '[^ ]+') do
-    if #ready_of(engine, '1') > 0 then
-      next_wake = 0
-      wake(engine)
-    end
+  for engine in pairs(more) do
+    next_wake = 0
+    wake(engine)
   end
 end
-return { next_wake, dead, claims, left }
+return { next_wake, dead, claims, left, drain }

@@ -9,17 +9,20 @@ local r, answer = held_by(id, token, commit_id, parse)
 if answer then return answer end
 if r.version ~= ARGV[4] then return 'version' end
 
+local is_used_up = next == 'yield' and is_last_in_row(r)
 accept(id, r, ARGV[6])
-redis.call('HSET', K.work, id .. ' snapshot', ARGV[5])
 redis.call('ZREM', K.running, id)
 release(id, r)
 local due = '-1'
-if next == 'yield' then
+if is_used_up then
+  r.state = 'queued'
+elseif next == 'yield' then
   r.seq = whole(redis.call('INCR', K.seq))
   make_ready(id, r)
 elseif next == 'sleep' then
   due = due_after(r, ARGV[8])
   r.state = 'sleeping'
+  r.row = '0'
   redis.call('ZADD', K.sleeping, due, id)
 else
   r.state = 'done'
@@ -27,4 +30,8 @@ else
   ended(id)
 end
 tell(id, r, 11)
-return given_back(id, r, token, commit_id, due, ARGV[9], ARGV[10])
+if is_used_up then
+  bury(id, r, '{"schema":1,"kind":"steps","message":"it took ' .. r.row
+    .. ' steps in a row without a delay, and may not take more"}')
+end
+return given_back(id, r, token, commit_id, due, ARGV[9], ARGV[10], ARGV[5])

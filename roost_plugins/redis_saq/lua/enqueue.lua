@@ -1,7 +1,7 @@
 -- Store a work item, once.
 -- KEYS: work key ready sleeping created seq events idle
 -- ARGV: id engine priority nonce digest idempotency-key|'' delay-ms deadline-ms|0 max-attempts
---       max-recoveries "resource resource ..." item
+--       max-recoveries max-steps|0 "resource resource ..." item
 -- Result: {'created'|'existing'|'taken'|'conflict', id}
 
 local id, engine, nonce, digest, key = ARGV[1], ARGV[2], ARGV[4], ARGV[5], ARGV[6]
@@ -27,10 +27,10 @@ if redis.call('HEXISTS', K.work, id) == 1 then return { is_mine(id) and 'created
 local seq = redis.call('INCR', K.seq)
 local r = {
   version = '0', token = '-', last = '-', updated = now, committed = '0', attempts = '0',
-  recoveries = '0', has_error = '0', has_beat = '0', deadline = ARGV[8], engine = engine, step = '',
+  blame = '-', row = '0', max_steps = ARGV[11], has_error = '0', has_beat = '0', deadline = ARGV[8], engine = engine, step = '',
   state = 'sleeping', fence = '0', worker = '-', priority = ARGV[3], seq = whole(seq), created = now,
   started = '0', blocked_on = '-', max_attempts = ARGV[9], max_recoveries = ARGV[10], nonce = nonce,
-  resources = ARGV[11], key = key, answers = '', more = '', more_standing = '', tail = '',
+  resources = ARGV[12], since = '0', base = '0', entries = '0', key = key, answers = '', more = '', more_standing = '', tail = '',
 }
 if key ~= '' then redis.call('HSET', K.key, key, id .. ' ' .. digest) end
 redis.call('ZADD', K.created, now, id)
@@ -40,7 +40,7 @@ if is_delayed then
 else
   make_ready(id, r)
 end
-redis.call('HSET', K.work, id, text_of(r), id .. ' item', ARGV[12])
+redis.call('HSET', K.work, id, text_of(r), id .. ' item', ARGV[13])
 event('enqueued', id, r, '{}')
 if seq % 100 == 0 then trim_events() end
 -- Idle workers know of the next due time; only an earlier one is news to them.

@@ -1,11 +1,13 @@
 -- Remove work that has been terminal for longer than its retention, and all that points to it.
--- KEYS: work key failed done cancelled created events workers seen
+-- KEYS: work key failed done cancelled created events workers seen beats claims
 -- ARGV: retention-ms dead-letter-retention-ms|-1 limit forget-workers-after-ms
 -- Result: {id...} that are gone
 
 local gone = {}
 local limit = tonumber(ARGV[3])
 local BATCH = 100
+-- A worker has as many claims under way that wait for their answers, at most.
+local SLOTS = 8
 -- What a newer Roost has written is left for it: so many of them are passed over in one call.
 local MOST_LEFT = 1000
 
@@ -67,5 +69,7 @@ local silent = redis.call('ZRANGEBYSCORE', K.seen, '-inf', now - ARGV[4], 'LIMIT
 for _, worker in ipairs(silent) do
   redis.call('ZREM', K.seen, worker)
   redis.call('HDEL', K.workers, worker)
+  redis.call('HDEL', K.beats, worker)
+  for slot = 1, SLOTS do redis.call('HDEL', K.claims, worker .. ' ' .. slot) end
 end
 return gone

@@ -1,5 +1,5 @@
 -- Extend all leases of a worker, store its engines' newest heartbeats, and note that it lives.
--- KEYS: work running workers seen
+-- KEYS: work running workers seen beats
 -- ARGV: worker info ttl-ms then for each lease: id token heartbeat|''
 -- Result: {token...} of the leases that are lost
 
@@ -30,4 +30,5 @@ for first = 4, #ARGV, BATCH do
 end
 redis.call('HSET', K.workers, ARGV[1], ARGV[2])
 redis.call('ZADD', K.seen, now, ARGV[1])
+redis.call('HINCRBY', K.beats, ARGV[1], '1')
 return lost

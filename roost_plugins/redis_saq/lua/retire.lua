@@ -1,9 +1,13 @@
--- Strike a worker that stops from the register.
--- KEYS: idle workers seen
--- ARGV: worker "engine engine ..."
+-- Strike a worker that stops from the register, and take back what it does not know that it has leased.
+-- KEYS: work ready running blocked held failed newer events idle workers seen beats claims
+-- ARGV: worker "engine engine ..." "slot:claim-id ..."
 -- Result: 1
 
-for engine in string.gmatch(ARGV[2], '%S+') do redis.call('ZREM', K.idle, engine .. ' ' .. ARGV[1]) end
-redis.call('HDEL', K.workers, ARGV[1])
-redis.call('ZREM', K.seen, ARGV[1])
+local worker = ARGV[1]
+take_back(worker, ARGV[3])
+for engine in string.gmatch(ARGV[2], '%S+') do redis.call('ZREM', K.idle, engine .. ' ' .. worker) end
+redis.call('HDEL', K.workers, worker)
+-- It has not died: who finds a lease of its that has run out later is to know that.
+redis.call('ZADD', K.seen, now, worker)
+redis.call('HINCRBY', K.beats, worker, '1')
 return 1

@@ -1,11 +1,17 @@
 -- Shared by the two scripts that accept a step.
 
+-- Whether the step that is to be accepted is the last that may follow others without a delay.
+local function is_last_in_row(r)
+  return r.max_steps ~= '0' and r.row + 1 >= tonumber(r.max_steps)
+end
+
 -- The standing after a step.
 local function accept(id, r, step)
   r.version = whole(r.version + 1)
   r.step = step
   r.attempts = '0'
-  r.recoveries = '0'
+  r.row = whole(r.row + 1)
+  if r.blame ~= '-' then r.blame = cleared(r.blame) end
   r.updated = now
   r.committed = now
   if r.has_error == '1' or r.has_beat == '1' then

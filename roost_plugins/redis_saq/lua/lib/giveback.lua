@@ -1,10 +1,10 @@
--- Shared by the scripts that give a lease back.
+-- Shared by the scripts that give leases back.
 
 -- A lane of a worker has become free. Return in how many milliseconds it should claim, or -1.
 -- Unless that is at once, it is registered as idle, so that it hears of new work without asking.
 local function lane_free(worker, engines)
   for engine in string.gmatch(engines, '[^ ]+') do
-    if #ready_of(engine, '1') > 0 then return 0 end
+    if is_any_ready(engine) then return 0 end
   end
   local next = until_next()
   if next ~= 0 then stand_by(worker, engines) end
@@ -12,15 +12,43 @@ local function lane_free(worker, engines)
 end
 
 -- Write what has become of it, remember the answer, and give it. `engines` is empty if the lane leaves,
--- and '-' if it needs no looking for work, because a claim follows.
-local function given_back(id, r, token, commit_id, due, worker, engines)
+-- and '-' if it needs no looking for work, because a claim follows. `snapshot` is a new one, or nil.
+local function given_back(id, r, token, commit_id, due, worker, engines, snapshot)
   local answer = r.state .. ' ' .. r.version .. ' ' .. r.attempts .. ' ' .. now .. ' ' .. due
   remember(r, token, commit_id, answer)
-  save(id, r)
+  if snapshot then
+    redis.call('HSET', K.work, id, text_of(r), id .. ' snapshot', snapshot)
+  else
+    save(id, r)
+  end
   pass_on(r)
   if engines == '' or engines == '-' then
     if engines == '' and r.state == 'queued' then wake(r.engine) end
     return 'ok ' .. answer .. ' -1'
   end
   return 'ok ' .. answer .. ' ' .. whole(lane_free(worker, engines))
+end
+
+-- Take back, without blame, what claims of a worker have leased whose answers it never got.
+-- `named` is "slot:claim-id ...", as the worker gave them when it claimed.
+local function take_back(worker, named)
+  for slot, claim_id in string.gmatch(named, '(%d+):(%w+)') do
+    local field = worker .. ' ' .. slot
+    local stored = redis.call('HGET', K.claims, field)
+    if stored and string.sub(stored, 1, #claim_id + 1) == claim_id .. ' ' then
+      for id, token in string.gmatch(string.sub(stored, #claim_id + 2), '(%S+) (%S+)') do
+        local r = load(id, parse)
+        if r and r.token == token then
+          redis.call('ZREM', K.running, id)
+          release(id, r)
+          r.updated = now
+          make_ready(id, r)
+          save(id, r)
+          event('interrupted', id, r, '{"reason":"the answer to its claim was lost"}')
+          pass_on(r)
+        end
+      end
+      redis.call('HDEL', K.claims, field)
+    end
+  end
 end

@@ -4,14 +4,34 @@
 -- Engines, resources and ids hold no spaces, so a space ends each part of a member of the two
 -- lexicographic sets, and '!' is the byte after it:
 --   ready:   "engine <place> id"      blocked: "resource engine <place> id"
--- <place> sorts by priority, highest first, then by first come.
+-- <place> sorts by priority, highest first, then by first come. What is suspected (blame.lua) stands apart, those
+-- under which the fewest workers died first:
+--   ready:   "engine! <deaths, two digits> <place> id"
 
--- A member of `ready`, and the end of one of `blocked`.
-local function ready_member(id, r)
+-- The end of a member of `blocked`, and a member of `ready` that is not suspected.
+local function in_line(id, r)
   return string.format('%s %04d%014d %s', r.engine, 1000 - r.priority, r.seq, id)
 end
 
--- The first members of the ready set that are of one engine.
+-- A member of `ready`.
+local function ready_member(id, r)
+  if not is_suspected(r) then return in_line(id, r) end
+  local deaths = math.min(blame_of(r).deaths, 99)
+  return string.format('%s! %02d %04d%014d %s', r.engine, deaths, 1000 - r.priority, r.seq, id)
+end
+
+-- The first members of the ready set that are of one engine and suspected.
+local function suspected_of(engine, count)
+  return redis.call('ZRANGEBYLEX', K.ready, '[' .. engine .. '! ', '(' .. engine .. '!!', 'LIMIT', '0', count)
+end
+
+-- Whether anything of an engine is ready.
+local function is_any_ready(engine)
+  local found = redis.call('ZRANGEBYLEX', K.ready, '[' .. engine .. ' ', '(' .. engine .. '!!', 'LIMIT', '0', '1')
+  return #found > 0
+end
+
+-- The first members of the ready set that are of one engine and not suspected.
 local function ready_of(engine, count)
   return redis.call('ZRANGEBYLEX', K.ready, '[' .. engine .. ' ', '(' .. engine .. '!', 'LIMIT', '0', count)
 end

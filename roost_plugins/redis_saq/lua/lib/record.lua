@@ -9,17 +9,20 @@
 -- costs by the character, so what a step changes comes first, and the most frequent script leaves the
 -- rest in one piece:
 --
---   line 1  layout state engine version token last updated committed attempts recoveries has_error has_beat
---           deadline
+--   line 1  layout state engine version token last updated committed attempts blame row max_steps
+--           has_error has_beat deadline
 --   line 2  the label of the newest step
 --   line 3  fence worker priority seq created started blocked_on max_attempts max_recoveries nonce
+--           since base entries
 --   line 4  resources, separated by spaces
 --   line 5  idempotency key
 --   line 6  answers: of the last three leases that were given back, newest first, the last answer each,
 --           as ";token commit-id answer"
 --
 -- Words are separated by single spaces and hold none. '-' stands for no text, '0' for no number or no,
--- '1' for yes. last: the id of the newest commit under the lease that is current.
+-- '1' for yes. last: the id of the newest commit under the lease that is current. blame: blame.lua. row: how
+-- many steps were accepted in a row, without a delay between them; max_steps: how many may be, 0 for any.
+-- since, base: when the newest lease was given, and at which version. entries: how many its trail has had.
 --
 -- layout: the number of this description. An older and a newer Roost can share a queue. A record of
 -- a newer layout is neither changed nor buried: it is left for a worker that knows it
@@ -33,23 +36,35 @@
 -- When a lease expires and when work is due stand only as scores in `running`, `sleeping` and
 -- `retry_wait`, so that no two places can disagree. Times are milliseconds by this server's clock.
 
-local LAYOUT = 1
+local LAYOUT = 2
 
 local clock = redis.call('TIME')
 local now = clock[1] .. string.sub('00000' .. clock[2], -6, -4)
 
+-- A record of layout 1 as one of this layout. Deaths were counted without asking whose they were.
+local function upgraded(raw)
+  local before, attempts, recoveries, after, step, standing, rest = string.match(raw,
+    '^1 (%l[%l_]* [!-~]+ %d+ [!-~]+ [!-~]+ %d+ %d+) (%d+) (%d+) ([01] [01] %d+[^\n]*)\n([^\n]*)\n'
+    .. '(%d+ [!-~]+ %-?%d+ %d+ %d+ %d+ [!-~]+ %d+ %d+ [!-~]+)(.*)$')
+  if not rest then return raw end
+  local blame = recoveries == '0' and '-' or '0,' .. recoveries .. ',0,0,0,-'
+  return '2 ' .. before .. ' ' .. attempts .. ' ' .. blame .. ' 0 0 ' .. after .. '\n' .. step .. '\n'
+    .. standing .. ' 0 0 0' .. rest
+end
+
 -- Take a record's first two lines apart, the rest in one piece. Return nil if they are broken, or
--- of another layout.
+-- of a newer layout.
 local function parse_head(raw)
-  local state, engine, version, token, last, updated, committed, attempts, recoveries, has_error, has_beat,
-    deadline, more, step_at = string.match(raw,
-    '^1 (%l[%l_]*) ([!-~]+) (%d+) ([!-~]+) ([!-~]+) (%d+) (%d+) (%d+) (%d+) ([01]) ([01]) (%d+)([^\n]*)\n()')
+  if string.sub(raw, 1, 2) == '1 ' then raw = upgraded(raw) end
+  local state, engine, version, token, last, updated, committed, attempts, blame, row, max_steps, has_error,
+    has_beat, deadline, more, step_at = string.match(raw,
+    '^2 (%l[%l_]*) ([!-~]+) (%d+) ([!-~]+) ([!-~]+) (%d+) (%d+) (%d+) ([!-~]+) (%d+) (%d+) ([01]) ([01]) (%d+)([^\n]*)\n()')
   local stop = step_at and string.find(raw, '\n', step_at, true)
   if not stop then return nil end
   return {
     state = state, engine = engine, version = version, token = token, last = last, updated = updated,
-    committed = committed, attempts = attempts, recoveries = recoveries, has_error = has_error,
-    has_beat = has_beat, deadline = deadline, more = more,
+    committed = committed, attempts = attempts, blame = blame, row = row, max_steps = max_steps,
+    has_error = has_error, has_beat = has_beat, deadline = deadline, more = more,
     step = string.sub(raw, step_at, stop - 1), rest = string.sub(raw, stop + 1),
   }
 end
@@ -60,7 +75,9 @@ local function is_sound(r)
   return string.find(' queued sleeping running retry_wait blocked waiting paused done failed cancelled ',
       ' ' .. r.state .. ' ', 1, true)
     and #r.version <= 15 and #r.updated <= 15 and #r.committed <= 15 and #r.attempts <= 15
-    and #r.recoveries <= 15 and #r.deadline <= 15 and #r.fence <= 15 and #r.priority <= 5 and #r.seq <= 14
+    and (r.blame == '-' or string.find(r.blame, '^%d%d?%d?%d?,%d%d?%d?%d?,[012],[012],%d+,[!-~]+$'))
+    and #r.blame <= 240 and #r.row <= 15 and #r.max_steps <= 15 and #r.since <= 15 and #r.base <= 15
+    and #r.entries <= 15 and #r.deadline <= 15 and #r.fence <= 15 and #r.priority <= 5 and #r.seq <= 14
     and #r.created <= 15 and #r.started <= 15 and #r.max_attempts <= 15 and #r.max_recoveries <= 15
 end
 
@@ -70,8 +87,9 @@ local function parse(raw)
   if not r then return nil end
   local last_at
   r.fence, r.worker, r.priority, r.seq, r.created, r.started, r.blocked_on, r.max_attempts,
-    r.max_recoveries, r.nonce, r.more_standing, r.resources, r.key, r.answers, last_at = string.match(r.rest,
-    '^(%d+) ([!-~]+) (%-?%d+) (%d+) (%d+) (%d+) ([!-~]+) (%d+) (%d+) ([!-~]+)([^\n]*)\n([ -~]*)\n([^\n]*)\n([^\n]*)()')
+    r.max_recoveries, r.nonce, r.since, r.base, r.entries, r.more_standing, r.resources, r.key, r.answers,
+    last_at = string.match(r.rest,
+    '^(%d+) ([!-~]+) (%-?%d+) (%d+) (%d+) (%d+) ([!-~]+) (%d+) (%d+) ([!-~]+) (%d+) (%d+) (%d+)([^\n]*)\n([ -~]*)\n([^\n]*)\n([^\n]*)()')
   if not last_at or not is_sound(r) then return nil end
   r.tail = string.sub(r.rest, last_at)
   return r
@@ -89,11 +107,11 @@ local function text_of(r)
   if r.fence then
     rest = r.fence .. ' ' .. r.worker .. ' ' .. r.priority .. ' ' .. r.seq .. ' ' .. r.created .. ' '
       .. r.started .. ' ' .. r.blocked_on .. ' ' .. r.max_attempts .. ' ' .. r.max_recoveries .. ' ' .. r.nonce
-      .. r.more_standing .. '\n' .. r.resources .. '\n' .. r.key .. '\n' .. r.answers .. r.tail
+      .. ' ' .. r.since .. ' ' .. r.base .. ' ' .. r.entries .. r.more_standing .. '\n' .. r.resources .. '\n' .. r.key .. '\n' .. r.answers .. r.tail
   end
-  return '1 ' .. r.state .. ' ' .. r.engine .. ' ' .. r.version .. ' ' .. r.token .. ' ' .. r.last .. ' '
-    .. r.updated .. ' ' .. r.committed .. ' ' .. r.attempts .. ' ' .. r.recoveries .. ' ' .. r.has_error .. ' '
-    .. r.has_beat .. ' ' .. r.deadline .. r.more .. '\n' .. r.step .. '\n' .. rest
+  return '2 ' .. r.state .. ' ' .. r.engine .. ' ' .. r.version .. ' ' .. r.token .. ' ' .. r.last .. ' '
+    .. r.updated .. ' ' .. r.committed .. ' ' .. r.attempts .. ' ' .. r.blame .. ' ' .. r.row .. ' '
+    .. r.max_steps .. ' ' .. r.has_error .. ' ' .. r.has_beat .. ' ' .. r.deadline .. r.more .. '\n' .. r.step .. '\n' .. rest
 end
 
 -- Return the record as `parser` takes it apart, or nil; and what stands there instead: 'newer', with

@@ -84,6 +84,11 @@ local function release(id, r)
     redis.call('HDEL', K.work, id .. ' beat')
     r.has_beat = '0'
   end
+  if r.blame ~= '-' then
+    local b = blame_of(r)
+    b.alone = '0'
+    set_blame(r, b)
+  end
   r.token = '-'
   r.last = '-'
   r.worker = '-'

@@ -1,0 +1,187 @@
+"""Whose a worker's death was, and steps in a row: what becomes a dead letter, and what must not."""
+
+from __future__ import annotations
+
+from roost_core.backend import Alone, Claim, Then
+from roost_core.models import State
+from roost_core.testing.contract.kit import ContractTests, Harness, driven, error_of, unique
+
+
+async def _die(kit: Harness, work_id: str, alone: Alone = Alone.NEVER) -> Claim:
+    """Claim one as a worker that is never heard of again."""
+    claim = await kit.claim_one(work_id, worker_id=unique("dead"), alone=alone)
+    await kit.age_lease(work_id)
+    # It is taken back by somebody who has no use for it.
+    assert () == (await kit.claim(worker_id="finder", engines=("none",))).claims
+    return claim
+
+
+async def _suspected(kit: Harness, work_id: str) -> None:
+    """Make work over which two workers have died that ran other work as well."""
+    await kit.created(work_id)
+    for _ in range(2):
+        await _die(kit, work_id)
+
+
+class BlameContract(ContractTests):
+    """A death is pinned on the work that caused it, and an outage on nobody."""
+
+    @driven
+    async def test_deaths_among_others_never_bury(self, kit: Harness) -> None:
+        """B1: they raise a suspicion; suspected work is leased only to whom runs nothing else."""
+        await _suspected(kit, "a")
+        await kit.created("b")
+        assert ["b"] == await kit.claimed_ids(limit=5)
+        assert () == (await kit.claim(limit=5)).claims
+        stored = await kit.read("a")
+        assert (State.QUEUED, 2, 0) == (stored.state, stored.suspicions, stored.recoveries)
+        batch = await kit.claim(limit=5, alone=Alone.MAY)
+        assert [("a", True)] == [(one.lease.work_id, one.is_solo) for one in batch.claims]
+
+    @driven
+    async def test_suspected_work_comes_by_itself(self, kit: Harness) -> None:
+        """It goes before others to a worker that runs nothing, and nothing comes with it."""
+        await kit.created("first")
+        await kit.claimed_ids()
+        await _suspected(kit, "a")
+        await _suspected(kit, "b")
+        await kit.created("later", priority=5)
+        batch = await kit.claim(limit=5, alone=Alone.MAY)
+        assert ["a"] == [one.lease.work_id for one in batch.claims]
+        assert 0 == batch.next_wake_ms
+        assert ["later"] == await kit.claimed_ids(limit=5)
+
+    @driven
+    async def test_who_runs_one_at_a_time_takes_all_in_line(self, kit: Harness) -> None:
+        """For it, suspected work is like any other, and each lease is all that it runs."""
+        await _suspected(kit, "a")
+        await kit.created("b")
+        claims = [await kit.claim_one(alone=Alone.ALWAYS) for _ in range(2)]
+        assert ["a", "b"] == sorted(claim.lease.work_id for claim in claims)
+        assert not any(claim.is_solo for claim in claims)
+
+    @driven
+    async def test_an_accepted_step_clears_it(self, kit: Harness) -> None:
+        """B1: what has made a step while it was alone was not what killed the others."""
+        await _suspected(kit, "a")
+        claim = await kit.claim_one("a", alone=Alone.MAY)
+        await kit.commit(claim, Then.YIELD)
+        stored = await kit.read("a")
+        assert (0, 0) == (stored.suspicions, stored.recoveries)
+        assert ["a"] == await kit.claimed_ids(limit=5)
+
+    @driven
+    async def test_deaths_alone_bury_after_exactly_so_many(self, kit: Harness) -> None:
+        """R2, D1: the last one is waited out, in case that the worker comes back."""
+        for most in (1, 3):
+            work_id = f"killer-{most}"
+            await kit.created(work_id, max_recoveries=most)
+            for deaths in range(most):
+                claim = await _die(kit, work_id, Alone.ALWAYS)
+                assert max(0, deaths - 1) == claim.recoveries
+            assert State.RETRY_WAIT == (await kit.read(work_id)).state
+            await kit.age_due(work_id)
+            batch = await kit.claim()
+            stored = await kit.read(work_id)
+            assert ((), (work_id,)) == (batch.claims, batch.dead_letters)
+            assert (State.FAILED, most, 0) == (stored.state, stored.recoveries, stored.attempts)
+            assert "recoveries" == error_of(stored).kind
+            event = (await kit.backend.events(work_id=work_id))[-1]
+            assert ("dead_lettered", State.FAILED) == (event.kind, event.state)
+
+    @driven
+    async def test_from_suspicion_to_the_grave(self, kit: Harness) -> None:
+        """Two deaths among others, then as many alone as it may have."""
+        await _suspected(kit, "a")
+        for _ in range(3):
+            claim = await _die(kit, "a", Alone.MAY)
+            assert claim.is_solo
+        await kit.age_due("a")
+        assert ("a",) == (await kit.claim()).dead_letters
+        assert (3, 2) == ((await kit.read("a")).recoveries, (await kit.read("a")).suspicions)
+
+    @driven
+    async def test_a_worker_that_is_heard_of_has_not_died(self, kit: Harness) -> None:
+        """B2: an outage, or a stop, for longer than the lease is no death, however often."""
+        await kit.created("a", max_recoveries=1)
+        for number in range(6):
+            worker_id = f"worker-{number}"
+            await kit.claim_one("a", worker_id=worker_id, alone=Alone.ALWAYS)
+            await kit.age_lease("a")
+            # Somebody else is first to find the lease over; then the worker is back.
+            assert () == (await kit.claim(worker_id="finder")).claims
+            if number % 2:
+                await kit.renew(worker_id=worker_id)
+            else:
+                await kit.backend.retire(worker_id)
+            await kit.age_due("a")
+        claim = await kit.claim_one("a")
+        stored = await kit.read("a")
+        assert (0, 0, State.RUNNING) == (claim.recoveries, stored.suspicions, stored.state)
+
+    @driven
+    async def test_who_finds_its_own_lease_over_lives(self, kit: Harness) -> None:
+        """B2: a worker that claims after an outage is told of no death of its own."""
+        await kit.created("a", max_recoveries=1)
+        for _ in range(5):
+            await kit.claim_one("a", alone=Alone.ALWAYS)
+            await kit.age_lease("a")
+        assert (0, 0) == ((await kit.read("a")).recoveries, (await kit.read("a")).suspicions)
+
+    @driven
+    async def test_busy_workers_are_asked_to_make_room(self, kit: Harness) -> None:
+        """What is suspected does not wait for ever for a worker that happens to run nothing."""
+        await _suspected(kit, "a")
+        await kit.created(*(f"w-{number:02}" for number in range(60)))
+        await kit.pass_time(50)
+        asked = [(await kit.claim(ttl_ms=20)).drain for _ in range(50)]
+        assert any(asked)
+
+
+class RowContract(ContractTests):
+    """Steps without a delay between them, and how many there may be."""
+
+    @driven
+    async def test_steps_in_a_row_are_bounded(self, kit: Harness) -> None:
+        """The last one is accepted; then the work is a dead letter of a kind of its own."""
+        claim = await kit.leased("a", max_steps=3)
+        for version in range(2):
+            await kit.commit(claim, version=version)
+        ack = await kit.commit(claim, version=2)
+        stored = await kit.read("a")
+        assert (State.FAILED, 3) == (ack.state, ack.version)
+        assert (State.FAILED, 3, "steps") == (stored.state, stored.version, error_of(stored).kind)
+        assert 3 == stored.steps_in_row
+        assert stored.snapshot is not None
+        assert ["committed", "dead_lettered"] == (await kit.kinds("a"))[-2:]
+
+    @driven
+    async def test_a_delay_begins_a_new_row(self, kit: Harness) -> None:
+        """Who only wakes now and then may do so for ever; a yield is no delay."""
+        await kit.created("a", max_steps=2)
+        for version in range(6):
+            then = Then.YIELD if version % 2 == 0 else Then.SLEEP
+            claim = await kit.claim_one("a")
+            await kit.commit(claim, then, delay_ms=1000)
+            if then is Then.SLEEP:
+                await kit.age_due("a")
+        assert 6 == (await kit.claim_one("a")).version
+
+    @driven
+    async def test_the_last_of_a_row_may_finish(self, kit: Harness) -> None:
+        """The bound is on going on."""
+        claim = await kit.leased("a", max_steps=1)
+        assert State.DONE == (await kit.commit(claim, Then.FINISH)).state
+
+    @driven
+    async def test_a_yield_at_the_bound_is_the_end(self, kit: Harness) -> None:
+        """Whatever way a step goes on."""
+        claim = await kit.leased("a", max_steps=1)
+        assert State.FAILED == (await kit.commit(claim, Then.YIELD)).state
+
+    @driven
+    async def test_no_bound(self, kit: Harness) -> None:
+        """0 is any number."""
+        claim = await kit.leased("a", max_steps=0)
+        for version in range(30):
+            assert State.RUNNING == (await kit.commit(claim, version=version)).state

@@ -1,0 +1,75 @@
+-- Shared by the scripts that give leases and take them back: whether its worker's death was a work item's own.
+--
+-- The word `blame` of a record is '-' or "deaths,shared,alone,lost-alone,beats,worker":
+--   deaths      workers that died over this step while it was all that they ran: these bury it
+--   shared      workers that died over this step and others: a suspicion, and no more
+--   alone       of the newest lease: 0 no, 1 until its first step is accepted, 2 throughout
+--   worker      who held the last lease that was taken back, until it is known whether it has died,
+--   beats       how often it had renewed by then; one more, ever, and it has not died
+--   lost-alone  and how that lease was, as `alone`
+--
+-- Work whose workers died over it more than once is *suspected*: it stands in a line of its own, and is leased
+-- only to a worker that runs nothing else. An accepted step clears everything.
+
+-- Set aside by an accepted step, all but that the lease goes on alone.
+local function cleared(blame)
+  return string.find(blame, '^%d+,%d+,2,') and '0,0,2,0,0,-' or '-'
+end
+
+local function blame_of(r)
+  if r.blame == '-' then
+    return { deaths = 0, shared = 0, alone = '0', lost_alone = '0', beats = '0', worker = '-' }
+  end
+  local deaths, shared, alone, lost_alone, beats, worker =
+    string.match(r.blame, '^(%d+),(%d+),([012]),([012]),(%d+),(.+)$')
+  return { deaths = tonumber(deaths), shared = tonumber(shared), alone = alone, lost_alone = lost_alone,
+    beats = beats, worker = worker }
+end
+
+local function set_blame(r, b)
+  if b.deaths + b.shared == 0 and b.alone == '0' and b.worker == '-' then
+    r.blame = '-'
+  else
+    r.blame = whole(b.deaths) .. ',' .. whole(b.shared) .. ',' .. b.alone .. ',' .. b.lost_alone .. ','
+      .. b.beats .. ',' .. b.worker
+  end
+end
+
+-- By the record alone, because it decides where the work stands. A worker that may yet come back counts.
+local function is_suspected(r)
+  if r.blame == '-' then return false end
+  local b = blame_of(r)
+  return b.deaths + b.shared + (b.worker == '-' and 0 or 1) >= 2
+end
+
+-- Decide about the last lease that was taken back: has its worker been heard of since?
+local function judge(b)
+  if b.worker == '-' then return end
+  local beats = redis.call('HGET', K.beats, b.worker)
+  if not beats or beats == b.beats then
+    if b.lost_alone == '0' then b.shared = b.shared + 1 else b.deaths = b.deaths + 1 end
+  end
+  b.worker, b.beats, b.lost_alone = '-', '0', '0'
+end
+
+-- So many deaths alone bury it.
+local function most_deaths(r)
+  return math.max(1, tonumber(r.max_recoveries))
+end
+
+-- Whether one more death alone buries it: then it has to be certain.
+local function is_in_doubt(r, b)
+  return b.worker ~= '-' and b.lost_alone ~= '0' and b.deaths + 1 >= most_deaths(r)
+end
+
+-- Its lease has run out. Whoever calls this is alive.
+local function note_lost(r, caller)
+  local b = blame_of(r)
+  judge(b)
+  if r.worker ~= caller then
+    b.worker, b.beats, b.lost_alone = r.worker, redis.call('HGET', K.beats, r.worker) or '0', b.alone
+  end
+  b.alone = '0'
+  set_blame(r, b)
+  return b
+end

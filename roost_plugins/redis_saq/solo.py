@@ -1,0 +1,88 @@
+"""When a worker runs one work item and nothing else, so that its death would be that item's own.
+
+Work over which workers have died is suspected. The server leases it only to a worker that
+says that it runs nothing, and such a worker claims nothing more until a step of it has been
+accepted. Whoever has waited behind it is next, for as long as it took: suspected
+work gets half of a worker's time at most, if there is other work.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from roost_core.backend import Alone, ClaimBatch
+
+#: Of a worker that runs one at a time, every so many claims of a backlog look for suspected work.
+_OFTEN: Final = 4
+
+
+class Solo:
+    """What one worker's lanes know about running something alone.
+
+    :ivar is_draining: whether the worker lets its work end, because something suspected waits.
+    """
+
+    def __init__(self, concurrency: int) -> None:
+        self.is_draining = False
+        self._is_always = concurrency == 1
+        #: Whether more is ready than was taken, and how many claims ago suspected work went first.
+        self._is_backlog = False
+        self._since_first = 0
+        #: A claim is under way that may bring something suspected.
+        self._may_come = False
+        #: The lease of what runs alone, and since when, by the monotonic clock.
+        self._token: str | None = None
+        self._since = 0.0
+        #: Until when other work goes first.
+        self._others_until = 0.0
+
+    def holds_back(self, *, is_busy: bool) -> bool:
+        """Whether no claim may be made now."""
+        if self._may_come or self._token is not None:
+            return True
+        return self.is_draining and is_busy
+
+    def claims(self, *, is_busy: bool) -> Alone:
+        """Take note that a claim goes out; return how what it brings would run."""
+        if self._is_always:
+            # What is suspected stands behind all other work then, so now and then it goes first.
+            self._since_first = (self._since_first + 1) % _OFTEN if self._is_backlog else 0
+            return Alone.MAY if self._since_first == _OFTEN - 1 else Alone.ALWAYS
+        if is_busy or time.monotonic() < self._others_until:
+            return Alone.NEVER
+        self.is_draining = False
+        self._may_come = True
+        return Alone.MAY
+
+    def brought(self, batch: ClaimBatch | None, alone: Alone) -> bool:
+        """Take note of what a claim has brought; None if it failed.
+
+        :returns: whether there is a reason to claim again at once.
+        """
+        if alone is Alone.MAY:
+            self._may_come = False
+        if batch is None:
+            return False
+        self._is_backlog = batch.next_wake_ms == 0
+        for claim in batch.claims:
+            if claim.is_solo:
+                self._token, self._since = claim.lease.token, time.monotonic()
+        self.is_draining = self.is_draining or batch.drain
+        if alone is Alone.NEVER and not batch.claims and self._others_until:
+            # There is no other work to go first.
+            self._others_until = 0.0
+            return True
+        return False
+
+    def step_accepted(self, token: str) -> bool:
+        """Take note that a lease's step was accepted, or that the lease has ended.
+
+        :returns: whether other work may be claimed now that might not before.
+        """
+        if token != self._token:
+            return False
+        self._token = None
+        now = time.monotonic()
+        self._others_until = now + (now - self._since)
+        return True

@@ -1,0 +1,1 @@
+"""An older and a newer Roost on one queue."""

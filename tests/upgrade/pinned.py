@@ -1,0 +1,49 @@
+"""The code of the last commit that had the stored layout before today's, as a package to run.
+
+Which commit that is follows from the history: the one before the layout's number was changed.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+RECORD = "roost_plugins/redis_saq/lua/lib/record.lua"
+
+
+def _git(*words: str) -> str:
+    command = ["git", "-C", str(ROOT), *words]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def _missing(reason: str) -> str:
+    if os.environ.get("CI"):
+        pytest.fail(f"{reason}, and in CI every test has to run")
+    pytest.skip(reason)
+
+
+def pinned_commit() -> str:
+    """Return the commit's id, or skip the test where there is no history, or no older layout."""
+    try:
+        changed = _git("log", "--format=%H", "-G^local LAYOUT = ", "--", RECORD).split()
+    except (OSError, subprocess.CalledProcessError):
+        return _missing("there is no git history here")
+    if len(changed) < 2:
+        return _missing("the history does not reach back to the layout before")
+    return _git("rev-parse", f"{changed[0]}^")
+
+
+def unpack(folder: Path) -> Path:
+    """Put the pinned commit's packages into a folder, and return it."""
+    archive = subprocess.run(
+        ["git", "-C", str(ROOT), "archive", pinned_commit(), "roost_core", "roost_plugins"],
+        check=True,
+        capture_output=True,
+    ).stdout
+    folder.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["tar", "-x", "-C", str(folder)], input=archive, check=True)
+    return folder

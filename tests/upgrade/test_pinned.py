@@ -1,0 +1,178 @@
+"""Workers of an older and of today's Roost share a queue: nothing is lost, buried or blamed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import pytest
+
+from roost_core import State
+from tests.servers import Server
+from tests.upgrade.pinned import ROOT, unpack
+
+PATIENCE = 60.0
+
+ENGINE = '''
+import time
+from roost_core import hookimpl
+
+engine_id = "slow"
+
+
+@hookimpl
+def step(snapshot, item):
+    time.sleep(item.payload["pause"])
+    n = snapshot.data.get("n", 0) + 1
+    delay = 0.05 if n % 2 else None
+    return snapshot.evolve(
+        data={"n": n}, is_finished=n >= item.payload["steps"], next_step_delay_seconds=delay
+    )
+'''
+
+
+class Side:
+    """One Roost's command line, on a queue that others share."""
+
+    def __init__(self, tree: Path, folder: Path, url: str, namespace: str) -> None:
+        self.tree = tree
+        self.folder = folder
+        self.environment = {
+            key: value for key, value in os.environ.items() if not key.startswith("ROOST_")
+        } | {
+            "PYTHONPATH": str(tree),
+            "ROOST_HOME": str(folder / "home"),
+            "ROOST_REDIS_URL": url,
+            "ROOST_NAMESPACE": namespace,
+            "ROOST_LEASE_TTL": "2",
+            "ROOST_PLUGINS": str(folder / "slow.py"),
+        }
+
+    def run(self, *words: str, check: bool = True) -> str:
+        """Run a command and return what it printed."""
+        done = subprocess.run(
+            [sys.executable, "-m", "roost_core.cli", *words],
+            env=self.environment,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+        )
+        assert not check or done.returncode == 0, done.stderr
+        return done.stdout
+
+    def worker(self) -> subprocess.Popen[bytes]:
+        """Start a worker."""
+        with (self.folder / f"{self.tree.name}.log").open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "roost_core.cli", "worker", "--engines", "slow"],
+                env=self.environment,
+                cwd=self.folder,
+                stdout=log,
+                stderr=log,
+            )
+
+    def enqueue(self, number: int, *, steps: int = 4, pause: float = 0.05, delay: str = "0") -> list[str]:
+        """Enqueue some work; return the ids."""
+        payload = json.dumps({"steps": steps, "pause": pause})
+        words = ("enqueue", "--engine", "slow", "--payload", payload, "--delay-seconds", delay)
+        return [self.run(*words).strip() for _ in range(number)]
+
+    def meta(self, work_id: str) -> dict[str, object]:
+        """Return a work item's standing."""
+        found: dict[str, object] = json.loads(self.run("status", work_id, "--json"))["meta"]
+        return found
+
+
+@pytest.fixture
+def sides(redis_server: Server, tmp_path: Path) -> tuple[Side, Side]:
+    """Return the older and today's."""
+    (tmp_path / "slow.py").write_text(ENGINE)
+    namespace = f"t-{uuid.uuid4().hex}"
+    older = unpack(tmp_path / "older")
+    both = [Side(tree, tmp_path, redis_server.url, namespace) for tree in (older, ROOT)]
+    return both[0], both[1]
+
+
+def eventually(side: Side, work_ids: list[str], state: State) -> None:
+    """Wait until all of them are in a state."""
+    deadline = time.monotonic() + PATIENCE
+    while {side.meta(one)["state"] for one in work_ids} != {state.value}:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def ended(worker: subprocess.Popen[bytes]) -> int:
+    """End a worker as a service manager does; return its exit code."""
+    worker.send_signal(signal.SIGTERM)
+    return worker.wait(PATIENCE)
+
+
+def unblamed(side: Side, work_ids: list[str]) -> None:
+    """See that nothing is held against any of them."""
+    for work_id in work_ids:
+        meta = side.meta(work_id)
+        counters = [meta[name] for name in ("attempts", "recoveries", "suspicions")]
+        assert [0, 0, 0] == counters, meta
+
+
+def test_todays_worker_goes_on_with_the_olders_work(sides: tuple[Side, Side]) -> None:
+    """Ready, sleeping and half-done work of the older one is done by today's."""
+    older, today = sides
+    work_ids = older.enqueue(3) + older.enqueue(1, delay="0.5") + older.enqueue(1, steps=40)
+    first = older.worker()
+    eventually(today, work_ids[:3], State.DONE)
+    assert 0 == ended(first)
+    second = today.worker()
+    try:
+        eventually(today, work_ids, State.DONE)
+        unblamed(today, work_ids)
+    finally:
+        assert 0 == ended(second)
+
+
+def test_the_older_worker_leaves_todays_work(sides: tuple[Side, Side]) -> None:
+    """It runs its own beside it, and neither touches the other's; today's worker does it all."""
+    older, today = sides
+    todays = today.enqueue(2) + today.enqueue(1, delay="0.2")
+    first = older.worker()
+    second: subprocess.Popen[bytes] | None = None
+    try:
+        olders = older.enqueue(3)
+        eventually(today, olders, State.DONE)
+        time.sleep(1)
+        assert {0} == {today.meta(one)["version"] for one in todays}
+        unblamed(today, todays)
+        second = today.worker()
+        eventually(today, todays, State.DONE)
+        unblamed(today, todays)
+    finally:
+        codes = [ended(one) for one in (first, second) if one is not None]
+    assert {0} == set(codes)
+
+
+def test_a_rolling_upgrade(sides: tuple[Side, Side]) -> None:
+    """Both versions work on one backlog while the older workers are replaced one after the other."""
+    older, today = sides
+    work_ids = older.enqueue(6, steps=12)
+    workers = [older.worker(), older.worker()]
+    try:
+        for index in range(2):
+            time.sleep(1)
+            fresh = today.worker()
+            assert 0 == ended(workers[index])
+            workers[index] = fresh
+            work_ids += today.enqueue(2, steps=12)
+        eventually(today, work_ids, State.DONE)
+        unblamed(today, work_ids)
+        kinds = [json.loads(line)["kind"] for line in today.run("events", "--limit", "10000", "--json").splitlines()]
+        assert 0 == kinds.count("dead_lettered") == kinds.count("attempt_failed")
+    finally:
+        for worker in workers:
+            ended(worker)

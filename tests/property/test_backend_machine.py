@@ -205,7 +205,7 @@ class LedgerMachine(RuleBasedStateMachine):
         for index in range(1, len(self.sides)):
             assert views[0] == views[index]
             assert dead[0] == dead[index]
-            if len(views[0]) < limit:
+            if len(views[0]) < most:
                 wakes = [batch.next_wake_ms for batch in (batches[0], batches[index])]
                 assert (wakes[0] is None) == (wakes[1] is None)
         for claims in zip(*(batch.claims for batch in batches), strict=True):

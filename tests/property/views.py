@@ -37,7 +37,7 @@ def view(stored: StoredWork | None) -> Any:
     if stored is None:
         return None
     fields = attrs.asdict(stored)
-    for name in ("due_ms", "expires_ms", "started_ms", "finished_ms", "committed_ms"):
+    for name in ("due_ms", "expires_ms", "started_ms", "finished_ms", "committed_ms", "leased_ms"):
         fields[name] = fields[name] is not None
     del fields["created_ms"], fields["updated_ms"]
     fields["error"] = None if stored.error is None else json.loads(stored.error)["kind"]

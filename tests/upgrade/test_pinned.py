@@ -19,7 +19,7 @@ from tests.upgrade.pinned import ROOT, unpack
 
 PATIENCE = 60.0
 
-ENGINE = '''
+ENGINE = """
 import time
 from roost_core import hookimpl
 
@@ -34,7 +34,7 @@ def step(snapshot, item):
     return snapshot.evolve(
         data={"n": n}, is_finished=n >= item.payload["steps"], next_step_delay_seconds=delay
     )
-'''
+"""
 
 
 class Side:
@@ -68,25 +68,32 @@ class Side:
         return done.stdout
 
     def worker(self) -> subprocess.Popen[bytes]:
-        """Start a worker."""
-        with (self.folder / f"{self.tree.name}.log").open("ab") as log:
-            return subprocess.Popen(
+        """Start a worker, and wait until it says that it runs."""
+        log = self.folder / f"{uuid.uuid4().hex}.log"
+        with log.open("ab") as file:
+            worker = subprocess.Popen(
                 [sys.executable, "-m", "roost_core.cli", "worker", "--engines", "slow"],
                 env=self.environment,
                 cwd=self.folder,
-                stdout=log,
-                stderr=log,
+                stdout=file,
+                stderr=file,
             )
+        deadline = time.monotonic() + PATIENCE
+        while b" runs slow" not in log.read_bytes():
+            assert worker.poll() is None, log.read_text()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        return worker
 
-    def enqueue(self, number: int, *, steps: int = 4, pause: float = 0.05, delay: str = "0") -> list[str]:
+    def enqueue(self, number: int, *, steps: int = 4, delay: str = "0") -> list[str]:
         """Enqueue some work; return the ids."""
-        payload = json.dumps({"steps": steps, "pause": pause})
+        payload = json.dumps({"steps": steps, "pause": 0.05})
         words = ("enqueue", "--engine", "slow", "--payload", payload, "--delay-seconds", delay)
         return [self.run(*words).strip() for _ in range(number)]
 
     def meta(self, work_id: str) -> dict[str, object]:
         """Return a work item's standing."""
-        found: dict[str, object] = json.loads(self.run("status", work_id, "--json"))["meta"]
+        found: dict[str, object] = json.loads(self.run("status", work_id))["meta"]
         return found
 
 
@@ -158,7 +165,7 @@ def test_the_older_worker_leaves_todays_work(sides: tuple[Side, Side]) -> None:
 
 
 def test_a_rolling_upgrade(sides: tuple[Side, Side]) -> None:
-    """Both versions work on one backlog while the older workers are replaced one after the other."""
+    """Both work on one backlog while the older workers are replaced one after the other."""
     older, today = sides
     work_ids = older.enqueue(6, steps=12)
     workers = [older.worker(), older.worker()]
@@ -171,7 +178,8 @@ def test_a_rolling_upgrade(sides: tuple[Side, Side]) -> None:
             work_ids += today.enqueue(2, steps=12)
         eventually(today, work_ids, State.DONE)
         unblamed(today, work_ids)
-        kinds = [json.loads(line)["kind"] for line in today.run("events", "--limit", "10000", "--json").splitlines()]
+        lines = today.run("events", "--limit", "10000", "--json").splitlines()
+        kinds = [json.loads(line)["kind"] for line in lines]
         assert 0 == kinds.count("dead_lettered") == kinds.count("attempt_failed")
     finally:
         for worker in workers:

@@ -19,7 +19,8 @@ from roost_core.errors import (
 )
 from roost_core.hookcalls import HookCall
 from roost_core.plugin_sources import cause
-from roost_core.settings import Settings, redact
+from roost_core.redaction import redact, without
+from roost_core.settings import SERVER_URLS, Settings
 
 if TYPE_CHECKING:
     import click
@@ -35,9 +36,10 @@ def backend(calls: Sequence[HookCall], settings: Settings, absent: Sequence[str]
     found = _first(calls, settings)
     if found is None:
         asked = _asked(calls, "a backend", absent)
-        url = shown_url(settings)
+        url = redact(settings.redis_url)
         where = f"the server {url}" if url else "a server of Roost's own"
-        raise SettingsError(f"no plugin has a backend for {where} (asked: {asked})")
+        known = f"; Roost itself takes {SERVER_URLS}" if url else ""
+        raise SettingsError(f"no plugin has a backend for {where} (asked: {asked}){known}")
     call, made = found
     if not isinstance(made, Backend):
         raise _wrong_type(call, made, "a Backend")
@@ -62,14 +64,6 @@ def artifact_store(
     return made
 
 
-def shown_url(settings: Settings) -> str:
-    """Return the server's URL without its password, even if it is no URL at all."""
-    try:
-        return redact(settings.redis_url)
-    except ValueError:  # nobody knows where its password is
-        return f"{settings.redis_url.partition(':')[0][:20]}:***"
-
-
 def _first(calls: Sequence[HookCall], settings: Settings) -> tuple[HookCall, object] | None:
     for call in calls:
         try:
@@ -77,9 +71,7 @@ def _first(calls: Sequence[HookCall], settings: Settings) -> tuple[HookCall, obj
         except (RoostError, KeyboardInterrupt):
             raise
         except BaseException as error:
-            text = cause(error)
-            if settings.redis_url:
-                text = text.replace(settings.redis_url, shown_url(settings))
+            text = without(settings.redis_url, cause(error))
             raise PluginError(f"plugin {call.plugin_name}: {call.hook} raised {text}") from error
         if made is not None:
             return call, made

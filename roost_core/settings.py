@@ -14,11 +14,11 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit, urlunsplit
 
 import attrs
 
 from roost_core.errors import SettingsError
+from roost_core.redaction import redact
 from roost_core.suggestions import did_you_mean
 
 #: Environment variables with this prefix are ours, and an unknown one is a typo.
@@ -27,6 +27,9 @@ ENV_PREFIX: Final = "ROOST_"
 FOREIGN_PREFIX: Final = "ROOST_X_"
 #: Names the settings file; not a setting itself.
 CONFIG_VARIABLE: Final = "ROOST_CONFIG"
+
+#: The servers' URLs that the backend which ships takes.
+SERVER_URLS: Final = "redis://, rediss://, unix:// or redis+sentinel://"
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
@@ -113,8 +116,15 @@ def _choice(*words: str) -> Callable[[Any], str]:
     return parse
 
 
-def _setting(default: Any, parse: Callable[[Any], Any], help: str, metavar: str) -> Any:
-    return attrs.field(default=default, metadata={"parse": parse, "help": help, "metavar": metavar})
+def _setting(
+    default: Any,
+    parse: Callable[[Any], Any],
+    help: str,
+    metavar: str,
+    shown: Callable[[Any], str] | None = None,
+) -> Any:
+    metadata = {"parse": parse, "help": help, "metavar": metavar}
+    return attrs.field(default=default, metadata=metadata, repr=shown or True)
 
 
 @attrs.frozen(kw_only=True)
@@ -124,9 +134,10 @@ class Settings:
     redis_url: str = _setting(
         "",
         _text,
-        "Server to use: redis://, rediss://, unix:// or redis+sentinel://. "
-        "Empty: Roost runs its own server in the home folder.",
+        f"Server to use: {SERVER_URLS}. Empty: Roost runs its own server in the home folder.",
         "URL",
+        # Settings appear in logs and tracebacks as a whole.
+        shown=lambda url: repr(redact(url)),
     )
     queue: str = _setting("default", _name, "Name of the queue.", "NAME")
     redis_prefix: str = _setting("roost", _name, "First part of every key.", "NAME")
@@ -297,23 +308,3 @@ def _from_file(path: Path | None) -> dict[str, Any]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"the settings file {path} is not TOML: {error}") from error
     return {name: _parsed(name, value, f"{path}, {name}") for name, value in content.items()}
-
-
-def redact(url: str) -> str:
-    """Return a URL for people: a password in it, or in its query, is replaced by ``***``.
-
-    :raises ValueError: it cannot be taken apart, so no part of it is safe to show.
-    """
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")
-    netloc = parts.netloc
-    if host[1]:
-        user = host[0].partition(":")
-        netloc = f"{user[0]}:***@{host[2]}" if user[1] else f"{user[0]}@{host[2]}"
-    query = re.sub(
-        r"(?i)((?:^|&)[^=&]*(?:password|secret|token)[^=&]*=)[^&]*", r"\1***", parts.query
-    )
-    shown = urlunsplit((parts.scheme, netloc, parts.path, query, ""))
-    # urlunsplit leaves out an empty host, and a unix socket has none.
-    is_hostless = not netloc and url.startswith(f"{parts.scheme}://")
-    return shown.replace(":", "://", 1) if is_hostless else shown

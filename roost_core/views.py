@@ -28,17 +28,9 @@ from roost_core.models import (
     WorkMeta,
     WorkStatus,
 )
-from roost_core.settings import redact
-
-#: What stands where a secret stood.
-HIDDEN: Final = "***"
+from roost_core.redaction import HIDDEN, HIDDEN_NAMES, redacted_text
 
 # Texts, not compiled patterns: `re` keeps what it has compiled, and most commands use none of them.
-_HIDDEN_NAMES: Final = (
-    r"(?i)passw(?:or)?d|passphrase|secret|token|api[-_]?key|authorization|credential"
-    r"|private[-_]?key"
-)
-_URL: Final = r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'<>]+"
 #: Terminal commands: CSI sequences, and OSC and similar strings up to their end.
 _ESCAPES: Final = r"(?s)\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_].*?(?:\x07|\x1b\\|$)|\x1b[ -/]*[0-~]"
 #: Control characters, marks that reorder text, and lone surrogates.
@@ -263,20 +255,6 @@ def _spaced(match: re.Match[str]) -> str:
     return " " if match[0] in "\t\n\r\x0b\x0c\u2028\u2029" else ""
 
 
-def redacted_text(text: str) -> str:
-    """Return the text with the passwords in its URLs hidden."""
-    return re.sub(_URL, _redacted_url, text) if "://" in text else text
-
-
-def _redacted_url(match: re.Match[str]) -> str:
-    try:
-        return redact(match[0])
-    except ValueError:
-        # Not a URL after all; what stands before an @ could still be a password.
-        scheme, _, rest = match[0].partition("://")
-        return f"{scheme}://{HIDDEN}@{rest.rpartition('@')[2]}" if "@" in rest else match[0]
-
-
 def redacted(value: Json) -> Json:
     """Return JSON with the values of fields named like secrets, and URLs' passwords, hidden."""
     if isinstance(value, str):
@@ -294,7 +272,7 @@ def redacted(value: Json) -> Json:
 def _is_secret(name: object, value: Json) -> bool:
     if value is None or isinstance(value, bool) or not isinstance(name, str):
         return False
-    found = re.search(_HIDDEN_NAMES, name)
+    found = re.search(HIDDEN_NAMES, name)
     # A count of tokens is the usual figure of an agent's step, and no secret.
     is_count = isinstance(value, int | float) and "token" in name.lower()
     return found is not None and not is_count

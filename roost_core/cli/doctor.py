@@ -16,7 +16,8 @@ from roost_core.client import Roost
 from roost_core.errors import PluginError, RoostError
 from roost_core.models import State
 from roost_core.plugins import Plugins, PluginStatus
-from roost_core.settings import Settings, redact
+from roost_core.redaction import redact
+from roost_core.settings import Settings
 
 
 @click.command(

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
 from roost_core.errors import BackendUnavailable, SettingsError
-from roost_core.settings import Settings, redact
+from roost_core.redaction import redact
+from roost_core.settings import Settings
 from roost_plugins.redis_saq.urls import CONNECT_TIMEOUT, check_url, sentinel_parts
 
 if TYPE_CHECKING:
@@ -39,8 +40,6 @@ class Endpoint:
         if settings.redis_url:
             check_url(settings.redis_url)
             self.description = redact(settings.redis_url)
-            if self.description.startswith("unix:/") and "://" not in self.description:
-                self.description = self.description.replace("unix:", "unix://", 1)
 
     @property
     def is_embedded(self) -> bool:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from roost_core.errors import SettingsError
-from roost_core.settings import redact
+from roost_core.redaction import redact
 
 #: The schemes of the URLs that this backend takes.
 SCHEMES: Final = ("redis", "redis+sentinel", "rediss", "unix")
@@ -25,31 +25,41 @@ def is_ours(url: str) -> bool:
 
 
 def check_url(url: str) -> None:
-    """Refuse what is no URL of a server; what cannot be taken apart is not shown, either.
+    """Refuse what is no URL of a server.
 
-    :raises SettingsError: in one line.
+    :raises SettingsError: in one line, without a password.
     """
+    shown = redact(url)
     quoting = "write special characters of a password as %40 for @, %2F for /, %23 for #"
+    # The causes are left out: their texts have pieces of the URL in them.
     try:
         parts = urlsplit(url)
+    except ValueError:
+        raise SettingsError(
+            f"{shown} cannot be read: an IPv6 address stands in brackets, as in "
+            f"redis://[::1]:6379; {quoting}"
+        ) from None
+    try:
         if parts.scheme != "redis+sentinel":
             _ = parts.port
-    except ValueError as error:
-        raise SettingsError(f"the server's URL cannot be read; {quoting}") from error
+    except ValueError:
+        raise SettingsError(
+            f"{shown} cannot be read: after the host's colon stands a port, a number up to "
+            f"65535; {quoting}"
+        ) from None
     if parts.scheme not in SCHEMES:
         raise SettingsError(
-            f"{redact(url)}: the URL must start with "
-            + ", ".join(f"{scheme}://" for scheme in SCHEMES)
+            f"{shown}: the URL must start with " + ", ".join(f"{scheme}://" for scheme in SCHEMES)
         )
     if parts.scheme == "redis+sentinel":
         sentinel_parts(url)
     elif parts.scheme == "unix" and not parts.path:
         raise SettingsError("the server's URL names no socket: unix:///path/to/socket")
     elif parts.scheme != "unix" and re.fullmatch(r"/?[0-9]*/?", parts.path) is None:
-        raise SettingsError(f"after the host, the server's URL takes a number only; {quoting}")
+        raise SettingsError(f"{shown}: after the host stands nothing but a number; {quoting}")
     for name in ("protocol", "decode_responses", "retry"):
         if name in parse_qs(parts.query, keep_blank_values=True):
-            raise SettingsError(f"{redact(url)}: {name} is not for the URL to choose")
+            raise SettingsError(f"{shown}: {name} is not for the URL to choose")
 
 
 def sentinel_parts(

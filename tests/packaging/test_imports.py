@@ -19,6 +19,7 @@ ORDER = [
     "errors",
     "markers",
     "suggestions",
+    "redaction",
     "models",
     "codec",
     "settings",

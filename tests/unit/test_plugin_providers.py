@@ -126,12 +126,15 @@ def test_a_url_that_nobody_takes() -> None:
     plugins.register(provider("backend", None), "second")
     for url, shown in (
         (SETTINGS.redis_url, "the server redis://me:***@example.com/0"),
-        ("redis://:secret@[::1", "the server redis:***"),
+        ("redis://:secret@[::1", "the server redis://***"),
+        ("http://example.com", "the server http://example.com"),
         ("", "a server of Roost's own"),
     ):
         with pytest.raises(SettingsError) as raised:
             plugins.make_backend(Settings(redis_url=url))
-        assert f"no plugin has a backend for {shown} (asked: second, first)" == str(raised.value)
+        known = "; Roost itself takes redis://, rediss://, unix:// or redis+sentinel://"
+        expected = f"no plugin has a backend for {shown} (asked: second, first)"
+        assert expected + (known if url else "") == str(raised.value)
 
 
 @pytest.mark.parametrize("method", ["make_backend", "make_artifact_store"])

@@ -1,0 +1,123 @@
+"""What people may see of URLs: the one place that hides passwords in them. Pure.
+
+A URL is often typed by hand, its password with ``/``, ``#``, ``?`` or ``@`` in it as they
+are. A parser that keeps to the rules takes such a password for a path or a port. What
+stands here therefore takes no URL apart by the rules: whatever could be part of a
+password, in whichever way the URL was meant, is hidden.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from urllib.parse import unquote
+
+#: What stands where a secret stood.
+HIDDEN: Final = "***"
+
+# Texts, not compiled patterns: `re` keeps what it has compiled, and most commands use none of them.
+HIDDEN_NAMES: Final = (
+    r"(?i)passw(?:or)?d|passphrase|secret|token|api[-_]?key|authorization|credential"
+    r"|private[-_]?key"
+)
+_SCHEME: Final = r"[A-Za-z][A-Za-z0-9+.-]*"
+#: A URL in a text, without the punctuation after it.
+_URL: Final = _SCHEME + r"://[^\s\"'<>]*[^\s\"'<>.,;:!?)]"
+#: Servers before the path: names or addresses, each with a port or not, separated by commas.
+_HOST: Final = r"(?:[\w.-]+|\[[0-9A-Fa-f:.]*\])(?::[0-9]{1,5})?"
+_HOSTS: Final = rf"{_HOST}(?:,{_HOST})*"
+#: A name that can be shown beside a hidden password.
+_USER: Final = r"[\w.+-]*"
+#: After the server these have a number, so that anything else may be half of a password.
+_NUMBERED: Final = ("redis", "rediss")
+#: Pages are read by the rules when they stand in a text: ``https://h:80/@somebody`` is common.
+_WEB: Final = ("http", "https")
+
+
+def redact(url: str) -> str:
+    """Return a URL for people: what is or may be a password in it is replaced by ``***``.
+
+    It never fails, and shows less the less the text looks like a URL.
+    """
+    scheme, separator, rest = url.partition("://")
+    if not separator or re.fullmatch(_SCHEME, scheme) is None:
+        return HIDDEN if url else ""
+    return f"{scheme}://{_place(rest, scheme.lower())}"
+
+
+def redacted_text(text: str) -> str:
+    """Return the text with the passwords in its URLs hidden."""
+    return re.sub(_URL, _in_text, text) if "://" in text else text
+
+
+def without(url: str, text: str) -> str:
+    """Return a text that somebody else wrote about a URL, without the URL's secrets.
+
+    :param text: may have the whole URL or pieces of it in it, as errors of parsers do.
+    """
+    if not url:
+        return text
+    text = text.replace(url, redact(url))
+    shown = redact(url)
+    # As it is and as a parser reads it.
+    for piece in re.split(r"\W+", f"{url} {unquote(url)}"):
+        # Two characters tell nothing, and would be found in every other word.
+        if len(piece) > 2 and piece not in shown:
+            text = text.replace(piece, HIDDEN)
+    return redacted_text(text)
+
+
+def _in_text(match: re.Match[str]) -> str:
+    scheme, _, rest = match[0].partition("://")
+    hosts, tail = _split(rest)
+    if scheme.lower() in _WEB and re.fullmatch(_HOSTS, hosts):
+        return f"{scheme}://{hosts}{_tail(tail)}"
+    return redact(match[0])
+
+
+def _place(rest: str, scheme: str) -> str:
+    """Return what stands after ``scheme://``, its secrets hidden."""
+    login, at, place = rest.rpartition("@")
+    if at and login.startswith("/") and ":" not in login:
+        # The path of a socket with an @ in it: nothing before it could be a login.
+        login, at, place = "", "", rest
+    if at and any(map(_is_secret_name, re.findall(r"[?&;]([^=&;]*)=", login))):
+        return HIDDEN  # the @ may belong to a password in the query
+    hosts, tail = _split(place)
+    is_sound = re.fullmatch(_HOSTS, hosts) if hosts else tail[:1] in ("", "/")
+    if scheme in _NUMBERED:
+        is_sound = is_sound and re.match(r"/?[0-9]*/?(?:[?#]|$)", tail)
+    if not is_sound:
+        return HIDDEN
+    return _login(login) + at + hosts + _tail(tail)
+
+
+def _login(login: str) -> str:
+    user, colon, _ = login.partition(":")
+    if re.fullmatch(_USER, user) is None:
+        return HIDDEN
+    return f"{user}:{HIDDEN}" if colon else user
+
+
+def _split(place: str) -> tuple[str, str]:
+    """Return the hosts, and what follows them."""
+    found = re.search(r"[/?#]", place)
+    return (place, "") if found is None else (place[: found.start()], place[found.start() :])
+
+
+def _tail(tail: str) -> str:
+    """Return path and query, the secrets in the query hidden. A fragment is left out."""
+    path, question, query = tail.partition("#")[0].partition("?")
+    parts = re.split(r"([&;])", query)
+    return path + question + "".join(map(_parameter, parts))
+
+
+def _parameter(part: str) -> str:
+    name, equals, _ = part.partition("=")
+    is_shown = (equals and not _is_secret_name(name)) or part in ("", "&", ";")
+    return part if is_shown else f"{name}={HIDDEN}" if equals else HIDDEN
+
+
+def _is_secret_name(text: str) -> bool:
+    # Names may be spelled with %70 for p, and servers read them all the same.
+    return re.search(HIDDEN_NAMES, unquote(text)) is not None

@@ -469,6 +469,9 @@ class _RedisRenewer(Renewer):
             self.close()
             self._endpoint.ensure_blocking()
             raise
+        except BackendError:
+            self.close()  # Who was refused for a login connects anew to give it.
+            raise
         return [token.decode() for token in lost]
 
     def _evalsha(self, args: Sequence[Any]) -> Any:

@@ -29,6 +29,8 @@ class Calls:
         self._connecting: asyncio.Task[None] | None = None
         self._hanging_up: set[asyncio.Task[None]] = set()
         self._mending: asyncio.Task[None] | None = None
+        #: Whether the server has carried out a script for this login.
+        self._was_served = False
 
     @property
     def client(self) -> redis.asyncio.Redis:
@@ -95,8 +97,9 @@ class Calls:
 
     async def _connect(self) -> None:
         try:
-            with translated(self._endpoint.description):
+            with translated(self._endpoint.description, was_served=self._was_served):
                 self._pipe = await self._new_pipe()
+            self._pipe.was_served = self._was_served
         except Exception as error:  # noqa: BLE001 - each caller gets it, none may wait for ever
             self._fail_waiting(error)
             self._mend(error)
@@ -136,6 +139,7 @@ class Calls:
             call.fail(error)
 
     def _pipe_ended(self, pipe: Pipe, reason: Exception) -> None:
+        self._was_served |= pipe.was_served
         if self._pipe is pipe:
             self._pipe = None
         self._mend(reason)

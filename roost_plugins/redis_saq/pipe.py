@@ -65,6 +65,7 @@ class Pipe(asyncio.Protocol):
     :param where: the server, as error messages name it.
     :param on_end: called once, with the reason, when the connection is of no use any more.
     :ivar ended: why it is of no use any more, or None.
+    :ivar was_served: whether the server has carried out a script here, or before.
     """
 
     def __init__(self, where: str, on_end: Callable[[Pipe, Exception], None]) -> None:
@@ -77,6 +78,7 @@ class Pipe(asyncio.Protocol):
         self._flush_is_due = False
         self._is_full = False
         self.ended: Exception | None = None
+        self.was_served = False
         self._outdated: Exception | None = None
         self._heard_at = 0.0
         self._watch: asyncio.TimerHandle | None = None
@@ -186,8 +188,11 @@ class Pipe(asyncio.Protocol):
                 call = self._asked.popleft()
                 if isinstance(value, hiredis.ReplyError):
                     self._refused(call, str(value))
-                elif not call.answer.done():
-                    call.answer.set_result(value)
+                else:
+                    if not self.was_served:
+                        self.was_served = call.words[0] in ("EVALSHA", "EVAL")
+                    if not call.answer.done():
+                        call.answer.set_result(value)
         except (hiredis.HiredisError, IndexError) as error:
             self.end(BackendUnavailable(f"the server at {self._where} speaks in riddles: {error}"))
         else:
@@ -199,10 +204,11 @@ class Pipe(asyncio.Protocol):
             if not call.answer.done():
                 self._write([call.by_source()])
             return
-        error = refused(self._where, text)
+        error = refused(self._where, text, was_served=self.was_served)
         call.fail(error)
-        if text.startswith("READONLY") or "-READONLY" in text:
-            # After a failover the same name may lead to the new primary.
+        if text.startswith(("READONLY", "NOAUTH")) or "-READONLY" in text:
+            # After a failover the same name may lead to the new primary; and who is asked for
+            # a login has to connect anew to give it.
             self._outdated = error
 
     def connection_lost(self, error: Exception | None) -> None:

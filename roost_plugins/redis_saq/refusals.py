@@ -15,12 +15,16 @@ _PASSING: Final = re.compile(
     r"(?:^|: -)(?:LOADING|READONLY|OOM|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MISCONF|NOREPLICAS"
     r"|UNBLOCKED|BUSY)\b"
 )
+#: Refusals of who we are. They last, but for somebody whom the server has served before: then
+#: a person is changing passwords or permissions, and what is done must not be thrown away.
+_LOGIN: Final = re.compile(r"(?:^|: -)(?:NOAUTH|NOPERM|WRONGPASS)\b")
 
 
 @contextlib.contextmanager
-def translated(where: str) -> Iterator[None]:
+def translated(where: str, *, was_served: bool = False) -> Iterator[None]:
     """Turn redis-py's and the system's errors into Roost's, in one line that says where.
 
+    :param was_served: whether the server has served this login before.
     :raises BackendUnavailable: no answer, or a refusal that passes.
     :raises BackendError: a refusal that does not.
     """
@@ -29,18 +33,24 @@ def translated(where: str) -> Iterator[None]:
     except RoostError:
         raise
     except Exception as error:
-        ours = _in_our_words(where, error)
+        ours = _in_our_words(where, error, was_served)
         if ours is None:
             raise
         raise ours from error
 
 
-def _in_our_words(where: str, error: Exception) -> BackendError | None:
+def _in_our_words(where: str, error: Exception, was_served: bool) -> BackendError | None:
     # Here, because who meets no error need not wait for the import.
     import redis.exceptions as theirs
 
-    if isinstance(error, theirs.AuthenticationError):
-        return BackendError(f"the server at {where} refused the login: {error}")
+    if isinstance(error, theirs.ConnectionError) and isinstance(error.__cause__, theirs.RedisError):
+        # So the asyncio client tells of a login that was refused on connecting.
+        error = error.__cause__
+    if isinstance(error, theirs.AuthenticationError | theirs.NoPermissionError):
+        what = "the login" if isinstance(error, theirs.AuthenticationError) else "a command"
+        if was_served:
+            return BackendUnavailable(f"the server at {where} refuses {what} for now: {error}")
+        return BackendError(f"the server at {where} refused {what}: {error}")
     if isinstance(error, theirs.ConnectionError | theirs.TimeoutError | OSError):
         return silent(where, error)
     if isinstance(error, theirs.ReadOnlyError | theirs.OutOfMemoryError | theirs.BusyLoadingError):
@@ -56,11 +66,12 @@ def silent(where: str, reason: object) -> BackendUnavailable:
     return BackendUnavailable(f"the server at {where} does not answer: {said}")
 
 
-def refused(where: str, text: str) -> BackendError:
+def refused(where: str, text: str, *, was_served: bool = False) -> BackendError:
     """Return what a refusal means: ``BackendUnavailable`` if it passes, else ``BackendError``.
 
     :param text: the server's own words.
+    :param was_served: whether the server has served this login before.
     """
-    if _PASSING.search(text):
+    if _PASSING.search(text) or (was_served and _LOGIN.search(text)):
         return BackendUnavailable(f"the server at {where} refuses for now: {text}")
     return BackendError(f"the server at {where} refused: {text}")

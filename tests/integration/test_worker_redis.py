@@ -6,7 +6,9 @@ import asyncio
 import json
 import random
 
+import attrs
 import pytest
+import redis.asyncio
 
 from roost_core.errors import BackendError
 from roost_core.models import State
@@ -400,6 +402,67 @@ def test_a_server_that_refuses_for_now(server_root, what):
                 assert 100 == len(engine.begun)
 
         asyncio.run(main())
+
+
+@pytest.mark.parametrize("what", ["password", "permission", "user"])
+def test_a_login_that_is_refused_for_now(server_root, what):
+    """Somebody changes passwords or permissions: steps wait, none is dropped or run twice."""
+    with server_in(need(redis_binary(), "redis-server"), server_root / "rotating") as server:
+        rights = ("on", "~*", "&*", "+@all")
+        admin = redis.asyncio.Redis(unix_socket_path=str(server.socket))
+        settings = attrs.evolve(
+            settings_for(server, lease_ttl=30.0), redis_url=f"unix://me:old@{server.socket}"
+        )
+        engine = Counting()
+
+        async def refuse():
+            if what == "permission":
+                await admin.execute_command("ACL", "SETUSER", "me", "-@all")
+            elif what == "password":
+                await admin.execute_command("ACL", "SETUSER", "me", "resetpass", ">new")
+                await admin.execute_command("CLIENT", "KILL", "USER", "me")
+            else:
+                await admin.execute_command("ACL", "DELUSER", "me")
+
+        async def allow():
+            await admin.execute_command("ACL", "SETUSER", "me", ">old", *rights)
+
+        async def main():
+            await allow()
+            async with queue(settings, engine) as roost, Crew(settings, engine) as crew:
+                await crew.start()
+                items = [
+                    await roost.enqueue("counting", {"steps": 12, "seconds": 0.05})
+                    for _ in range(5)
+                ]
+                await engine.began.wait()
+                for _ in range(2):
+                    await refuse()
+                    await asyncio.sleep(1.0)
+                    await allow()
+                    await asyncio.sleep(0.1)
+                assert [State.DONE] * 5 == await all_done(roost, items)
+                assert {one.work_id: list(range(1, 14)) for one in items} == await versions(roost)
+                metas = [(await roost.status(one)).meta for one in items]
+                assert {(0, 0)} == {(one.attempts, one.recoveries) for one in metas}
+                assert 60 == len(engine.begun)
+            await admin.aclose()
+
+        asyncio.run(main())
+
+
+def test_a_first_login_that_is_refused_is_told_at_once(server):
+    """A wrong password is one line, and nothing is repeated."""
+    settings = attrs.evolve(settings_for(server), redis_url=f"unix://me:wrong@{server.socket}")
+
+    async def main():
+        with pytest.raises(BackendError, match="refused the login") as told:
+            async with queue(settings):
+                pass
+        assert BackendError is type(told.value)
+        assert "wrong" not in str(told.value).replace("WRONGPASS", "")
+
+    asyncio.run(main())
 
 
 def test_an_evicting_server_is_refused(server_root):

@@ -282,3 +282,25 @@ def test_a_replica(run, refusal):
         assert 2 == len(server.peers)
 
     run(main)
+
+
+@pytest.mark.parametrize("word", [b"NOPERM", b"NOAUTH", b"WRONGPASS"])
+def test_a_login_that_was_served_before(run, word):
+    """The first call fails for good; later ones are to be repeated, over a login made anew."""
+
+    async def main(calls, server):
+        refusal = b"-" + word + b" not you\r\n"
+        server.answers = [refusal]
+        assert [BackendError] == await outcomes(calls(SCRIPT, "a"))
+        assert [b"b"] == await outcomes(calls(SCRIPT, "b"))
+        server.answers = [refusal]
+        assert [BackendUnavailable] == await outcomes(calls(SCRIPT, "c"))
+        for peer in server.peers:
+            peer.cut()
+        await server.until(lambda: not any(peer.is_open for peer in server.peers))
+        server.answers = [refusal]
+        while server.answers:  # the first may still hear of the cut
+            assert [BackendUnavailable] == await outcomes(calls(SCRIPT, "d"))
+        assert [b"e"] == await outcomes(calls(SCRIPT, "e"))
+
+    run(main)

@@ -10,7 +10,7 @@ import redis.exceptions
 from roost_core.errors import BackendError, BackendUnavailable, SettingsError
 from roost_core.settings import Settings
 from roost_plugins.redis_saq.connection import COMMAND_TIMEOUT, CONNECT_TIMEOUT, Endpoint
-from roost_plugins.redis_saq.refusals import translated
+from roost_plugins.redis_saq.refusals import refused, translated
 
 
 def endpoint(url):
@@ -238,6 +238,24 @@ def test_errors_that_last(error):
     with pytest.raises(BackendError, match="the server at there refused") as caught:
         raise_translated(error)
     assert not isinstance(caught.value, BackendUnavailable)
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (redis.exceptions.AuthenticationError("invalid username-password pair"), "WRONGPASS no"),
+        (redis.exceptions.AuthenticationError("Authentication required."), "NOAUTH login please"),
+        (redis.exceptions.NoPermissionError("no permissions to run"), "NOPERM not this"),
+    ],
+    ids=str,
+)
+def test_a_login_that_was_good_is_refused_for_now(error, text):
+    """Passwords are being changed: who was served before repeats, and a new one does not."""
+    with pytest.raises(BackendUnavailable, match="for now"), translated("there", was_served=True):
+        raise error
+    assert BackendUnavailable is type(refused("there", text, was_served=True))
+    assert BackendError is type(refused("there", text))
+    assert BackendError is type(refused("there", "ERR no", was_served=True))
 
 
 def test_other_errors_are_left_alone():

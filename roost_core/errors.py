@@ -16,7 +16,8 @@ A command line prints an expected error as one line and leaves with the class's
     ├── WorkIdTaken                 1
     ├── IdempotencyConflict         1
     ├── BackendError                1   the server answered, but refused
-    │   └── BackendUnavailable      1   the server did not answer
+    │   └── BackendUnavailable      1   the server did not answer, or not for now
+    │       └── DiskFull            1   the server cannot write to its disk
     ├── LeaseLost                   1   somebody else owns the work now
     ├── VersionConflict             1   the step started from an older snapshot
     ├── CorruptRecord               1   stored bytes that do not decode
@@ -42,6 +43,7 @@ __all__ = [
     "BackendUnavailable",
     "CodecError",
     "CorruptRecord",
+    "DiskFull",
     "EngineError",
     "IdempotencyConflict",
     "InvalidInput",
@@ -119,7 +121,22 @@ class BackendError(RoostError):
 
 
 class BackendUnavailable(BackendError):
-    """The backend did not answer. Whether the request took effect is not known."""
+    """The backend did not answer, or refuses for now.
+
+    :ivar took_no_effect: True if the server refused, so that nothing was changed. Else
+        nobody knows whether the request took effect.
+    """
+
+    took_no_effect = False
+
+
+class DiskFull(BackendUnavailable):
+    """The server takes no writes because its disk does not; it can be read. Nothing was changed.
+
+    Workers wait for room; commands do not, because a person has to make some.
+    """
+
+    took_no_effect = True
 
 
 class LeaseLost(RoostError):

@@ -15,6 +15,7 @@ from roost_core import codec
 from roost_core.backend import Enqueued, EnqueueOutcome, NewWork
 from roost_core.errors import (
     BackendUnavailable,
+    DiskFull,
     IdempotencyConflict,
     InvalidInput,
     RoostError,
@@ -65,7 +66,7 @@ class EnqueueRequest:
         :raises InvalidInput: a value cannot be accepted; the text says which.
         """
         item = WorkItem(
-            work_id=f"w-{secrets.token_hex(8)}" if self.work_id is None else self.work_id,
+            work_id=new_work_id() if self.work_id is None else self.work_id,
             engine=self.engine,
             payload=self.payload,
             priority=self.priority,
@@ -102,6 +103,11 @@ class EnqueueRequest:
             raise InvalidInput("deadline_at and deadline_seconds exclude each other")
         seconds = check_seconds(self.deadline_seconds, "deadline_seconds")
         return codec.from_milliseconds((now_ms or 0) + milliseconds(seconds))
+
+
+def new_work_id() -> str:
+    """Make an id for work that was given none."""
+    return f"w-{secrets.token_hex(8)}"
 
 
 def _or(value: _T | None, default: _T) -> _T:
@@ -147,21 +153,28 @@ async def repeated(
 ) -> _T:
     """Repeat what got no answer, with growing pauses, for up to ``patience`` seconds.
 
+    A full disk is told at once. The error says that it took no effect only if that is so
+    of every time it was asked.
+
     :param waits: the call itself may wait for long: patience counts from the
         first failure in a row, not from the start.
     """
     ends = time.monotonic() + patience
     pause = 0.1
     failed_before = False
+    is_unsure = False
     while True:
         began = time.monotonic()
         try:
             return await call()
-        except BackendUnavailable:
+        except BackendUnavailable as error:
             now = time.monotonic()
+            is_unsure |= not error.took_no_effect
             if waits and (not failed_before or now - began > patience):
                 ends, pause, failed_before = now + patience, 0.1, True
-            if now + pause > ends:
+            if now + pause > ends or isinstance(error, DiskFull):
+                if is_unsure and error.took_no_effect:
+                    raise BackendUnavailable(str(error)) from error
                 raise
         await asyncio.sleep(pause)
         pause = min(2 * pause, 2.0)

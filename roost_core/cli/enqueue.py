@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-import attrs
 import click
 
 from roost_core import codec
@@ -21,11 +20,12 @@ from roost_core.cli.arguments import (
     SECONDS_TYPE,
     WORK_ID_TYPE,
 )
-from roost_core.cli.batch import BatchLine, read_batch
+from roost_core.cli.batch import read_batch
 from roost_core.cli.options import RoostCommand, roost_options
+from roost_core.cli.sending import send, send_batch
 from roost_core.cli.session import Session
-from roost_core.client import CHUNK, Roost
-from roost_core.errors import InvalidInput, RoostError
+from roost_core.client import Roost
+from roost_core.errors import InvalidInput
 from roost_core.models import MAX_PRIORITY, MIN_PRIORITY, Json, RetryPolicy, State
 from roost_core.requests import EnqueueRequest
 
@@ -123,7 +123,9 @@ def command(
     With --batch every line is checked before the first is enqueued; the ids come
     in the lines' order. A line that is refused then (its id is taken, say) is named on
     standard error, does not stop the rest, and makes the exit code 1. Lines with
-    a work_id or an idempotency_key can be sent again safely.
+    a work_id or an idempotency_key can be sent again safely. If the server goes, the
+    ids of what is stored have been printed, and the error names the line to go on at.
+    Work whose answer was lost may be stored: the error says under which id.
     """
     session: Session = ctx.obj
     if batch is not None:
@@ -133,7 +135,7 @@ def command(
             raise click.UsageError(f"{flag} does not go with --batch: put it in the lines", ctx)
         with _opened(batch) as file:
             lines = read_batch(file, engine)
-        if not session.run(lambda roost: _send_batch(roost, lines, any_engine)):
+        if not session.run(lambda roost: send_batch(roost, lines, any_engine=any_engine)):
             ctx.exit(1)
         return
     if engine is None:
@@ -196,8 +198,7 @@ def _opened(name: str) -> Iterator[BinaryIO]:
 
 
 async def _send(roost: Roost, request: EnqueueRequest, any_engine: bool, *, wait: bool) -> bool:
-    fields = {field.name: getattr(request, field.name) for field in attrs.fields(EnqueueRequest)}
-    item = await roost.enqueue(**fields, any_engine=any_engine)
+    item = await send(roost, request, any_engine=any_engine)
     output.data(item.work_id)
     if not wait:
         return True
@@ -206,41 +207,3 @@ async def _send(roost: Roost, request: EnqueueRequest, any_engine: bool, *, wait
         reason = f": {meta.error.message}" if meta.error else ""
         output.note(f"{meta.work_id} is {meta.state}{reason}")
     return meta.state is State.DONE
-
-
-async def _send_batch(roost: Roost, lines: Sequence[BatchLine], any_engine: bool) -> bool:
-    if not any_engine:
-        unknown = await roost.unknown_engines({line.request.engine for line in lines})
-        for line in lines:
-            if line.request.engine in unknown:
-                error = unknown[line.request.engine]
-                raise type(error)(f"line {line.number}: {error}; nothing was enqueued")
-    refused = 0
-    for start in range(0, len(lines), CHUNK):
-        chunk = lines[start : start + CHUNK]
-        try:
-            results = await roost.enqueue_many([line.request for line in chunk], any_engine=True)
-        except RoostError as error:
-            raise type(error)(f"{error}; stopped at line {chunk[0].number}") from error
-        refused += _tell(chunk, results)
-        _progress(start + len(chunk), len(lines))
-    return refused == 0
-
-
-def _tell(chunk: Sequence[BatchLine], results: Sequence[Any]) -> int:
-    ids, refused = [], 0
-    for line, result in zip(chunk, results, strict=True):
-        if isinstance(result, RoostError):
-            output.note(f"line {line.number}: {result}")
-            refused += 1
-        else:
-            ids.append(result.work_id)
-    if ids:
-        click.echo("\n".join(ids))
-    return refused
-
-
-def _progress(sent: int, total: int) -> None:
-    # Ids that go by on the same terminal are progress enough.
-    if total > CHUNK and sys.stderr.isatty() and not output.on_terminal():
-        click.echo(f"\r{sent}/{total}", nl=sent == total, err=True)

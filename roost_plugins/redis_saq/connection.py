@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 from roost_core.errors import BackendUnavailable, SettingsError
 from roost_core.redaction import redact
 from roost_core.settings import Settings
+from roost_plugins.redis_saq.refusals import EMBEDDED
 from roost_plugins.redis_saq.urls import CONNECT_TIMEOUT, check_url, sentinel_parts
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class Endpoint:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._socket: str | None = None
-        self.description = f"embedded server in {settings.home}"
+        self.description = f"{EMBEDDED}{settings.home}"
         if settings.redis_url:
             check_url(settings.redis_url)
             self.description = redact(settings.redis_url)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from roost_core.errors import BackendError, BackendUnavailable, RoostError
+from roost_core.errors import BackendError, BackendUnavailable, DiskFull, RoostError
 
 #: Refusals that pass: the server loads its data, is a replica for now, or has no memory left.
 #: Redis 6.2 puts a script's refusal into a sentence of its own: "… 12: -OOM command not …".
@@ -15,6 +15,12 @@ _PASSING: Final = re.compile(
     r"(?:^|: -)(?:LOADING|READONLY|OOM|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MISCONF|NOREPLICAS"
     r"|UNBLOCKED|BUSY)\b"
 )
+#: What a server says whose append-only file cannot be written; in a script, with its place after.
+_DISK: Final = re.compile(r"MISCONF Errors writing to the AOF file: (.+?)(?: script: |\.?$)")
+_NO_ROOM: Final = ("No space left on device", "Disk quota exceeded")
+#: What stands before the home folder in the description of the embedded server.
+EMBEDDED: Final = "embedded server in "
+
 #: Refusals of who we are. They last, but for somebody whom the server has served before: then
 #: a person is changing passwords or permissions, and what is done must not be thrown away.
 _LOGIN: Final = re.compile(r"(?:^|: -)(?:NOAUTH|NOPERM|WRONGPASS)\b")
@@ -49,12 +55,12 @@ def _in_our_words(where: str, error: Exception, was_served: bool) -> BackendErro
     if isinstance(error, theirs.AuthenticationError | theirs.NoPermissionError):
         what = "the login" if isinstance(error, theirs.AuthenticationError) else "a command"
         if was_served:
-            return BackendUnavailable(f"the server at {where} refuses {what} for now: {error}")
+            return _for_now(f"the server at {where} refuses {what} for now: {error}")
         return BackendError(f"the server at {where} refused {what}: {error}")
     if isinstance(error, theirs.ConnectionError | theirs.TimeoutError | OSError):
         return silent(where, error)
     if isinstance(error, theirs.ReadOnlyError | theirs.OutOfMemoryError | theirs.BusyLoadingError):
-        return BackendUnavailable(f"the server at {where} refuses for now: {error}")
+        return _for_now(f"the server at {where} refuses for now: {error}")
     if isinstance(error, theirs.RedisError):
         return refused(where, str(error))
     return None
@@ -72,6 +78,23 @@ def refused(where: str, text: str, *, was_served: bool = False) -> BackendError:
     :param text: the server's own words.
     :param was_served: whether the server has served this login before.
     """
+    disk = _DISK.search(text)
+    if disk:
+        return _disk(where.removeprefix(EMBEDDED), disk[1])
     if _PASSING.search(text) or (was_served and _LOGIN.search(text)):
-        return BackendUnavailable(f"the server at {where} refuses for now: {text}")
+        return _for_now(f"the server at {where} refuses for now: {text}")
     return BackendError(f"the server at {where} refused: {text}")
+
+
+def _for_now(text: str) -> BackendUnavailable:
+    error = BackendUnavailable(text)
+    error.took_no_effect = True
+    return error
+
+
+def _disk(place: str, cause: str) -> DiskFull:
+    if cause in _NO_ROOM:
+        return DiskFull(
+            f"the disk of {place} is full: make room there; until then it is only read ({cause})"
+        )
+    return DiskFull(f"the disk of {place} cannot be written, only read: {cause}")

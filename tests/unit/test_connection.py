@@ -7,7 +7,7 @@ import redis
 import redis.asyncio
 import redis.exceptions
 
-from roost_core.errors import BackendError, BackendUnavailable, SettingsError
+from roost_core.errors import BackendError, BackendUnavailable, DiskFull, SettingsError
 from roost_core.settings import Settings
 from roost_plugins.redis_saq.connection import COMMAND_TIMEOUT, CONNECT_TIMEOUT, Endpoint
 from roost_plugins.redis_saq.refusals import refused, translated
@@ -256,6 +256,33 @@ def test_a_login_that_was_good_is_refused_for_now(error, text):
     assert BackendUnavailable is type(refused("there", text, was_served=True))
     assert BackendError is type(refused("there", text))
     assert BackendError is type(refused("there", "ERR no", was_served=True))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "MISCONF Errors writing to the AOF file: No space left on device script: on "
+            "@user_script:198.",
+            "the disk of /a/.roost is full: make room",
+        ),
+        ("MISCONF Errors writing to the AOF file: Disk quota exceeded", "/a/.roost is full"),
+        (
+            "MISCONF Errors writing to the AOF file: Read-only file system",
+            "the disk of /a/.roost cannot be written, only read: Read-only file system",
+        ),
+        (
+            "Error running script (call to f_1): @user_script:3: @user_script: 3: -MISCONF Errors "
+            "writing to the AOF file: Input/output error",
+            "the disk of /a/.roost cannot be written, only read: Input/output error",
+        ),
+    ],
+)
+def test_a_disk_that_takes_nothing_is_named(text, expected):
+    """The cause, and whose disk it is; whoever asked knows that nothing was changed."""
+    error = refused("embedded server in /a/.roost", text)
+    assert expected in str(error)
+    assert (DiskFull, True) == (type(error), error.took_no_effect)
 
 
 def test_other_errors_are_left_alone():

@@ -198,6 +198,13 @@ class Settings:
     embedded_idle: float = _setting(
         20.0, _seconds(1), "Seconds after its last user that the embedded server stops.", "SECONDS"
     )
+    trust_home: bool = _setting(
+        False,
+        _bool,
+        "Whether to start the embedded server on data that this user's Roost did not make, "
+        "such as a backup. Said once, it is remembered.",
+        "yes|no",
+    )
     allow_private_addresses: bool = _setting(
         False,
         _bool,
@@ -263,6 +270,20 @@ def load(
         if value is not None
     )
     return Settings(**values)
+
+
+def state_folder(environ: Mapping[str, str] | None = None) -> Path | None:
+    """Return the user's folder for what Roost remembers beside the data; None if nobody has one.
+
+    It is ``roost`` in ``XDG_STATE_HOME``, or in ``~/.local/state``.
+    """
+    environ = os.environ if environ is None else environ
+    named = Path(environ.get("XDG_STATE_HOME", ""))
+    try:
+        root = named if named.is_absolute() else Path.home() / ".local" / "state"
+    except RuntimeError:
+        return None
+    return root / "roost" if root.is_absolute() else None
 
 
 def _fields() -> dict[str, attrs.Attribute[Any]]:

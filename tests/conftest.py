@@ -49,3 +49,12 @@ def valkey_server(server_root: Path) -> Iterator[Server]:
     """Give a valkey-server that all tests share: use a namespace of your own."""
     with server_in(need(valkey_binary(), "valkey-server"), server_root / "valkey") as server:
         yield server
+
+
+@pytest.fixture(scope="session", autouse=True)
+def state_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Keep what Roost remembers out of the folder of whoever runs the tests."""
+    folder = tmp_path_factory.mktemp("state")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(folder))
+        yield folder

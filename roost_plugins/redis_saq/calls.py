@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from roost_core.errors import BackendUnavailable
+from roost_core.errors import BackendUnavailable, RoostError
 from roost_plugins.redis_saq.connection import Endpoint
 from roost_plugins.redis_saq.pipe import Call, Pipe
 from roost_plugins.redis_saq.refusals import translated
@@ -161,7 +161,7 @@ class Calls:
     async def _restart(self) -> None:
         try:
             await self._endpoint.ensure()
-        except BackendUnavailable:
+        except RoostError:
             return  # The next call that fails tries again.
         if self._pipe is not None:
             return  # It stands since: the server was there, only the connection was cut.

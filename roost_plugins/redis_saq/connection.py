@@ -72,8 +72,18 @@ class Endpoint:
                     self._settings.home,
                     fsync=self._settings.embedded_fsync,
                     idle_seconds=self._settings.embedded_idle,
+                    trusted=self._settings.trust_home,
                 )
             )
+
+    @property
+    def config_command(self) -> str:
+        """What the server's command ``CONFIG`` is called."""
+        if not self.is_embedded:
+            return "CONFIG"
+        from roost_plugins.redis_saq import embedded
+
+        return embedded.config_command(self._settings.home)
 
     @property
     def plain_socket(self) -> str | None:

@@ -42,16 +42,17 @@ def refused_version(info: Mapping[str, Any]) -> str | None:
     )
 
 
-async def _config(client: Any, name: str) -> str | None:
-    """Return a configuration value, or None where the server does not tell (hosted ones)."""
+async def _fsync(client: Any, endpoint: Endpoint) -> str | None:
+    """Return when the server syncs, or None where it does not tell (hosted ones)."""
     import redis.exceptions
 
     try:
-        found = await client.config_get(name)
+        found = await client.execute_command(endpoint.config_command, "GET", "appendfsync")
     except redis.exceptions.ResponseError:
         return None
-    value = found.get(name)
-    return None if value is None else str(value)
+    # A client that knows the command makes a mapping of the answer, and else it is a list.
+    value = found.get("appendfsync") if isinstance(found, dict) else (found or [None])[-1]
+    return value.decode() if isinstance(value, bytes) else value
 
 
 async def refused_eviction(client: Any) -> str | None:
@@ -79,7 +80,7 @@ async def findings(client: Any, endpoint: Endpoint) -> Sequence[Finding]:
     too_old = refused_version(info)
     if too_old:
         found.append(Finding("problem", "server", too_old))
-    found.append(await _persistence(client, info, is_embedded=endpoint.is_embedded))
+    found.append(await _persistence(client, info, endpoint))
     evicts = await refused_eviction(client)
     found.append(
         Finding("problem", "eviction", evicts)
@@ -122,7 +123,7 @@ async def left_for_newer(client: Any, key: str) -> Sequence[Finding]:
     ]
 
 
-async def _persistence(client: Any, info: Mapping[str, Any], *, is_embedded: bool) -> Finding:
+async def _persistence(client: Any, info: Mapping[str, Any], endpoint: Endpoint) -> Finding:
     if info.get("aof_last_write_status", "ok") != "ok":
         return Finding("problem", "persistence", "the last write to the append-only file failed")
     if not info.get("aof_enabled"):
@@ -131,8 +132,8 @@ async def _persistence(client: Any, info: Mapping[str, Any], *, is_embedded: boo
             "persistence",
             "the append-only file is off: a restart of the server loses work; set appendonly yes",
         )
-    fsync = await _config(client, "appendfsync")
-    if is_embedded and fsync == "no":
+    fsync = await _fsync(client, endpoint)
+    if endpoint.is_embedded and fsync == "no":
         # The embedded server's own arrangement: see the module supervisor.
         said = ", written before each answer and synced to disk every second"
     else:

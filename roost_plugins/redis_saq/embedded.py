@@ -10,7 +10,7 @@ Everything about the server is in ``<home>/server``, a folder of mode 0700:
 ``short``              a link to the folder with a short path to the socket, if the
                        home's own path is too long for a socket
 ``appendonlydir/``     the append-only file: the data
-``valkey.conf``        the server's settings, written at each start
+``made-by``            whose Roost made the folder (:mod:`~.ownership`)
 ``valkey.log``, ``supervisor.log``    what happened, and one older file of each
 =====================  ==============================================================
 
@@ -39,7 +39,8 @@ from pathlib import Path
 from typing import Any
 
 from roost_core.errors import BackendUnavailable, SettingsError
-from roost_plugins.redis_saq import server_folder
+from roost_core.settings import state_folder
+from roost_plugins.redis_saq import ownership, server_folder
 from roost_plugins.redis_saq.wire import Refused, Wire
 
 #: How often somebody who waits for another's start looks again. Seconds.
@@ -52,7 +53,14 @@ _SILENT_LIMIT = 5
 _ELSEWHERE = "choose another home folder with ROOST_HOME, or a server with ROOST_REDIS_URL"
 
 
-def ensure(home: Path, *, fsync: str, idle_seconds: float, start_timeout: float = 20.0) -> Path:
+def ensure(
+    home: Path,
+    *,
+    fsync: str,
+    idle_seconds: float,
+    trusted: bool = False,
+    start_timeout: float = 20.0,
+) -> Path:
     """Return the unix socket of this home's server, which has just answered. Blocks.
 
     A server that runs is found in well under a millisecond; starting one takes some
@@ -62,6 +70,7 @@ def ensure(home: Path, *, fsync: str, idle_seconds: float, start_timeout: float 
         the same server as the real path.
     :param fsync: ``everysec`` or ``always``.
     :param idle_seconds: how long after its last user the server stops.
+    :param trusted: whether to start a server on data that this user's Roost did not make.
     :param start_timeout: how many seconds to wait for a server.
     :raises SettingsError: the home folder cannot be used, or not be trusted.
     :raises BackendUnavailable: there is no server for this platform, it does not start,
@@ -79,6 +88,7 @@ def ensure(home: Path, *, fsync: str, idle_seconds: float, start_timeout: float 
             time.sleep(_LOOK_AGAIN)
             continue
         _make_folder(folder)
+        _claim(folder, trusted)
         answer = _start(folder, fsync, idle_seconds, left)
         if answer.startswith(server_folder.FAILED):
             text = answer.removeprefix(server_folder.FAILED).decode("utf-8", "replace")
@@ -139,16 +149,29 @@ def describe(home: Path) -> dict[str, Any] | None:
     try:
         with Wire(path, _ANSWER_TIMEOUT) as wire:
             info = wire.info("clients", "memory", "persistence", "server")
+            fsync = wire.ask(_config_command(record), "GET", "appendfsync")[1]
     except (OSError, Refused):
         return None
-    known = ("supervisor_pid", "server_pid", "server_version", "fsync", "idle_seconds")
+    known = ("supervisor_pid", "server_pid", "server_version", "idle_seconds")
     return {
         "socket": path,
         **{name: record[name] for name in known},
+        # The supervisor syncs once a second where the server does not.
+        "fsync": "everysec" if fsync == "no" else fsync,
         "clients": int(info["connected_clients"]),
         "memory_bytes": int(info["used_memory"]),
         "log": f"{folder}/{server_folder.SERVER_LOG}",
     }
+
+
+def config_command(home: Path) -> str:
+    """Return what the command ``CONFIG`` of this home's server is called."""
+    return _config_command(_record(_folder_of(home)) or {})
+
+
+def _config_command(record: dict[str, Any]) -> str:
+    # A server that an older version of Roost has started calls it by its name.
+    return str(record.get("config_command", "CONFIG"))
 
 
 # -- what is there ---------------------------------------------------------------------------
@@ -239,7 +262,7 @@ def _answering(folder: str, fsync: str, timeout: float) -> Path | None:
         return None
     try:
         with Wire(path, timeout) as wire:
-            if wire.call("PING") != "PONG":
+            if not _is_alive(wire):
                 return None
             if server_folder.is_free(folder, server_folder.SUPERVISED):
                 # The supervisor was killed. Where the system does not end the server
@@ -247,10 +270,18 @@ def _answering(folder: str, fsync: str, timeout: float) -> Path | None:
                 wire.call("SHUTDOWN")
                 return None
             if fsync == "always" != record["fsync"]:
-                wire.call("CONFIG", "SET", "appendfsync", "always")
+                wire.call(_config_command(record), "SET", "appendfsync", "always")
     except (OSError, Refused):
         return None
     return Path(path)
+
+
+def _is_alive(wire: Wire) -> bool:
+    """Tell whether the server serves: also if it takes no writes, which PING complains of."""
+    try:
+        return wire.call("PING") == "PONG"
+    except Refused as refused:
+        return str(refused).startswith("MISCONF")
 
 
 # -- starting --------------------------------------------------------------------------------
@@ -272,17 +303,24 @@ def _make_folder(folder: str) -> None:
         raise SettingsError(f"cannot make {folder}: {error.strerror}: {_ELSEWHERE}") from error
 
 
+def _claim(folder: str, trusted: bool) -> None:
+    state = state_folder()
+    try:
+        ownership.claim(folder, None if state is None else str(state), trusted=trusted)
+    except OSError as error:
+        raise SettingsError(f"cannot use {folder}: {error.strerror}: {_ELSEWHERE}") from error
+
+
 def _start(folder: str, fsync: str, idle_seconds: float, timeout: float) -> bytes:
     """Start a supervisor and return its answer; empty if it was killed or took too long."""
     import subprocess
-    import tempfile
 
     command = [
         # Not with the script's own folder in the path, whose modules have names of their
         # own, nor with site: the supervisor is there for long and needs neither.
         *(sys.executable, "-P", "-s", "-S", str(Path(__file__).with_name("launch.py"))),
         *(folder, server_binary(), fsync, repr(float(idle_seconds))),
-        os.path.realpath(tempfile.gettempdir()),
+        os.path.realpath(_temporary()),
     ]
     try:
         done = subprocess.run(  # noqa: S603 - our own interpreter and script, no shell
@@ -302,6 +340,15 @@ def _start(folder: str, fsync: str, idle_seconds: float, timeout: float) -> byte
         why = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
         return server_folder.FAILED + f"the embedded server's supervisor ended: {why}".encode()
     return done.stdout
+
+
+def _temporary() -> str:
+    import tempfile
+
+    try:
+        return tempfile.gettempdir()
+    except OSError:
+        return "/tmp"  # noqa: S108 - full, like all the others; nothing may have to be written
 
 
 def server_binary(package: Path | None = None) -> str:

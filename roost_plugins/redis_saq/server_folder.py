@@ -25,10 +25,24 @@ SHORT = "short"
 MAX_SOCKET_PATH = 100
 READY, BUSY, FAILED = b"ready", b"busy", b"failed "
 
-#: Paths are relative to the server folder, which is the working directory: no path is
+#: Written by whoever made the folder: see the module ``ownership``.
+MARK = "made-by"
+#: The server's commands that Roost has no use for and that reach beyond its data: other hosts,
+#: files, code. The server has them not, also not for what it reads from the append-only file,
+#: which it obeys without asking who may do what.
+REMOVED = (
+    *("MODULE", "FUNCTION", "FCALL", "FCALL_RO", "DEBUG", "PFDEBUG", "PFSELFTEST"),
+    *("REPLICAOF", "SLAVEOF", "FAILOVER", "SYNC", "PSYNC", "REPLCONF", "CLUSTER", "MIGRATE"),
+    *("SAVE", "BGSAVE", "RESTORE", "RESTORE-ASKING", "MONITOR"),
+)
+#: Those that looking after the server takes. They have names of their own at each start, which
+#: nothing that was stored before can know; ``server.json`` has the first.
+RENAMED = ("CONFIG", "ACL")
+
+#: Given to the server at each start, over a pipe: nobody has to write it to a disk that may be
+#: full. Paths are relative to the server folder, which is the working directory: no path is
 #: too long for the server, and none needs quoting here.
 CONFIG = f"""\
-# Written at each start; changes made here are lost.
 port 0
 unixsocket {SOCKET}
 unixsocketperm 700
@@ -56,6 +70,24 @@ enable-protected-configs no
 """
 
 
+#: What the server must still say of itself when it has read its data.
+SOUND = {
+    "port": "0",
+    "tls-port": "0",
+    "unixsocketperm": "700",
+    "replicaof": "",
+    "requirepass": "",
+    "aclfile": "",
+    "save": "",
+    "appendonly": "yes",
+    "maxmemory": "0",
+    "maxmemory-policy": "noeviction",
+    "enable-debug-command": "no",
+    "enable-module-command": "no",
+    "enable-protected-configs": "no",
+}
+
+
 def own_folder_problem(path: str) -> str | None:
     """Return why a folder is not this user's alone, or None if it is."""
     found = os.lstat(path)
@@ -66,6 +98,15 @@ def own_folder_problem(path: str) -> str | None:
     if found.st_mode & 0o077:
         return f"others can reach it (mode {stat.S_IMODE(found.st_mode):o})"
     return None
+
+
+def is_full(path: str) -> bool:
+    """Tell whether the disk of a folder has no room for even a few small files."""
+    try:
+        found = os.statvfs(path)
+    except OSError:
+        return False
+    return found.f_bavail * found.f_frsize < 64 << 10
 
 
 def try_lock(descriptor: int) -> bool:

@@ -33,32 +33,33 @@ its rewrites, which begin with an RDB image, bound both its size and the time to
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import signal
 import socket
-import stat
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from roost_plugins.redis_saq.append_log import Syncer, sync_folder
+from roost_plugins.redis_saq.inspection import problem
+from roost_plugins.redis_saq.publishing import Publication, StartFailed
 from roost_plugins.redis_saq.server_folder import (
     BUSY,
     CONFIG,
     FAILED,
     LOCK,
     LOG,
-    MAX_SOCKET_PATH,
     READY,
     RECORD,
+    REMOVED,
+    RENAMED,
     SCHEMA,
     SERVER_LOG,
-    SHORT,
     SOCKET,
     SUPERVISED,
-    own_folder_problem,
+    is_full,
     try_lock,
 )
 from roost_plugins.redis_saq.wire import Refused, Wire
@@ -70,17 +71,14 @@ START_LIMIT = 600.0
 STOP_LIMIT = 30.0
 
 
-class StartFailed(Exception):
-    """No server can be started; the text is one line for people."""
-
-
 class _Stopped(Exception):
     """A signal ended the start, of this process or of the server, before it was ready."""
 
 
 def _log(text: str) -> None:
     stamp = time.strftime("%Y-%m-%d %H:%M:%S")
-    print(f"{stamp} [{os.getpid()}] {text}", file=sys.stderr, flush=True)  # noqa: T201 - the log
+    with suppress(OSError):  # A full disk must not end the server, which can still be read.
+        print(f"{stamp} [{os.getpid()}] {text}", file=sys.stderr, flush=True)  # noqa: T201 - the log
 
 
 def _die_with_parent() -> Callable[[], object] | None:
@@ -102,6 +100,8 @@ def _open(path: str, flags: int) -> int:
 
 
 def _rotate(path: str) -> None:
+    if os.path.islink(path):
+        os.unlink(path)  # The server would write where it leads.
     if os.path.exists(path) and os.path.getsize(path) > MAX_LOG:
         os.replace(path, f"{path}.1")
 
@@ -123,7 +123,9 @@ class Supervisor:
         self.binary = binary
         self.fsync = fsync
         self.idle_seconds = idle_seconds
-        self.temp = temp
+        self.publication = Publication(folder, temp, _log)
+        #: What the renamed commands are called, until the next start.
+        self.names = {name: f"{name}-{os.urandom(16).hex()}" for name in RENAMED}
         self.server: int | None = None
         self.ended_by: int | None = None
         self.stopping = False
@@ -131,7 +133,7 @@ class Supervisor:
         self._wake, self._woken = socket.socketpair()
         self._tie = _die_with_parent()
         self._place = self._identity(folder)
-        self._published: tuple[int, ...] | None = None
+        self._complaint = ""
 
     def run(self, answer: Callable[[bytes], None]) -> None:
         """Serve until nobody needs it.
@@ -140,7 +142,7 @@ class Supervisor:
         """
         self._own_signals()
         try:
-            self._clear_leftovers()
+            self.publication.clear()
             self._spawn()
             version = self._await_server()
             self._sync_folders()
@@ -154,9 +156,9 @@ class Supervisor:
             answer(FAILED + str(error).encode("utf-8", "replace"))
         finally:
             # First the record, so that nobody new is sent to a server that is on its way out.
-            self._remove(RECORD)
+            self.publication.withdraw()
             self._stop_server()
-            self._clear_leftovers()
+            self.publication.clear()
 
     # -- starting --------------------------------------------------------------------------
 
@@ -172,12 +174,15 @@ class Supervisor:
         self.stopping = True
 
     def _spawn(self) -> None:
-        with open("valkey.conf", "w", encoding="ascii") as config:
-            config.write(CONFIG % ("always" if self.fsync == "always" else "no"))
         _rotate(SERVER_LOG)
+        config, writer = os.pipe()
+        # It is shorter than a pipe is deep.
+        os.write(writer, self._config().encode())
+        os.close(writer)
         parent = os.getpid()
         child = os.fork()
         if child:
+            os.close(config)
             self.server = child
             return
         try:
@@ -188,14 +193,25 @@ class Supervisor:
                 self._tie()
                 if os.getppid() != parent:
                     os._exit(1)  # the supervisor died before the tie was made
-            os.execv(self.binary, [self.binary, f"{self.folder}/valkey.conf"])  # noqa: S606 - no shell
+            os.dup2(config, 0)
+            # A list of processes shows whose server it is.
+            os.execv(self.binary, [f"{self.folder}/valkey-server", "-"])  # noqa: S606 - no shell
         except OSError as error:
             _log(f"cannot run {self.binary}: {error.strerror}")
         finally:
             os._exit(127)
 
+    def _config(self) -> str:
+        lines = [CONFIG % ("always" if self.fsync == "always" else "no")]
+        lines += [f'rename-command {name} ""\n' for name in REMOVED]
+        lines += [f"rename-command {name} {ours}\n" for name, ours in self.names.items()]
+        return "".join(lines)
+
     def _await_server(self) -> str:
-        """Wait until the append-only file is loaded; return the server's version."""
+        """Wait until the append-only file is loaded and look at what came of it.
+
+        :returns: the server's version.
+        """
         deadline = time.monotonic() + START_LIMIT
         pause = 0.002
         while time.monotonic() < deadline:
@@ -204,20 +220,42 @@ class Supervisor:
             if self._has_ended():
                 if self.ended_by in (signal.SIGKILL, signal.SIGTERM):
                     raise _Stopped  # no fault of the server's: whoever asked asks again
-                raise StartFailed(
-                    f"the embedded server did not start: {self._last_words()} "
-                    f"(see {self.folder}/{SERVER_LOG})"
-                )
+                raise StartFailed(self._why_it_ended())
             try:
                 with Wire(SOCKET, 10.0) as wire:
-                    return wire.info("server").get("valkey_version", "")
+                    info = wire.info("persistence", "server")
+                    if info.get("loading") == "0":
+                        self._inspect(wire)
+                        return info.get("valkey_version", "")
             except (OSError, Refused):
-                self._sleep(pause)
-                pause = min(0.05, pause * 1.5)
+                pass  # not there yet, or still loading
+            self._sleep(pause)
+            pause = min(0.05, pause * 1.5)
         raise StartFailed(
             f"the embedded server did not load its data within {START_LIMIT:g} s "
             f"(see {self.folder}/{SERVER_LOG})"
         )
+
+    def _inspect(self, wire: Wire) -> None:
+        different = problem(wire, self.names)
+        if different is not None:
+            raise StartFailed(
+                f"the data in {self.folder} changes the server ({different}), and Roost stores "
+                "nothing that does: remove it if it is not yours"
+            )
+
+    def _why_it_ended(self) -> str:
+        words = self._last_words()
+        see = f"(see {self.folder}/{SERVER_LOG})"
+        home = os.path.dirname(self.folder)
+        if is_full(self.folder):
+            return f"the disk of {home} is full: make room there; the embedded server cannot start"
+        if "unknown command" in words:
+            return (
+                f"the data in {self.folder} has commands that Roost never stores, so the embedded "
+                f"server did not start: {words} {see}"
+            )
+        return f"the embedded server did not start: {words} {see}"
 
     def _last_words(self) -> str:
         try:
@@ -238,88 +276,19 @@ class Supervisor:
             except OSError as error:
                 _log(f"cannot sync the folder {os.path.abspath(made)}: {error.strerror}")
 
-    # -- where it can be found -------------------------------------------------------------
-
     def _publish(self, version: str) -> None:
         """Write the record that others find the server by."""
-        path = f"{self.folder}/{SOCKET}"
-        if len(os.fsencode(path)) > MAX_SOCKET_PATH:
-            path = self._shorten(path)
-        record = {
-            "schema": SCHEMA,
-            "socket": path,
-            "supervisor_pid": os.getpid(),
-            "server_pid": self.server,
-            "server_version": version,
-            "fsync": self.fsync,
-            "idle_seconds": self.idle_seconds,
-        }
-        fresh = f"{RECORD}.new"
-        with open(fresh, "w", encoding="ascii") as file:
-            json.dump(record, file, indent=1)
-        os.replace(fresh, RECORD)
-        self._published = self._fingerprint()
-
-    def _shorten(self, path: str) -> str:
-        """Make a private folder with a short name and in it a link to the socket."""
-        for parent in (self.temp, "/tmp"):  # noqa: S108 - the name below cannot be guessed
-            short = f"{parent}/roost-{os.urandom(8).hex()}"
-            if len(os.fsencode(short)) + 5 <= MAX_SOCKET_PATH:
-                break
-        else:
-            raise StartFailed(f"no short path to {self.folder}: choose a shorter home folder")
-        mode = os.stat(parent).st_mode
-        if mode & 0o022 and not mode & stat.S_ISVTX:
-            raise StartFailed(
-                f"others can rename what is in {parent}: choose a home folder whose path "
-                f"is shorter than {MAX_SOCKET_PATH - len(SOCKET) - 8} bytes"
-            )
-        self._clear_short()
-        # The note comes first: whatever is killed, the next start can tidy up.
-        os.symlink(short, SHORT)
-        os.mkdir(short, 0o700)
-        os.symlink(path, f"{short}/sock")
-        return f"{short}/sock"
-
-    def _clear_leftovers(self) -> None:
-        """Remove what a killed supervisor left, or this one will not need again."""
-        for name in (RECORD, SOCKET):
-            self._remove(name)
-        self._clear_short()
-
-    def _clear_short(self) -> None:
-        try:
-            short = os.readlink(SHORT)
-        except OSError:
-            return
-        try:
-            if os.path.basename(short).startswith("roost-") and not own_folder_problem(short):
-                self._remove(f"{short}/sock")
-                os.rmdir(short)
-        except FileNotFoundError:
-            pass
-        except OSError as error:
-            _log(f"left {short}: {error.strerror}")
-        self._remove(SHORT)
-
-    @staticmethod
-    def _remove(path: str) -> None:
-        try:
-            os.unlink(path)
-        except FileNotFoundError:
-            pass
-        except OSError as error:
-            _log(f"cannot remove {path}: {error.strerror}")
-
-    @staticmethod
-    def _fingerprint() -> tuple[int, ...] | None:
-        """Return what changes when the record or the short path to the socket does."""
-        try:
-            found = os.stat(RECORD)
-            short = os.path.lexists(SHORT) and not os.path.exists(f"{os.readlink(SHORT)}/sock")
-        except OSError:
-            return None
-        return found.st_ino, found.st_size, found.st_mtime_ns, short
+        self.publication.publish(
+            {
+                "schema": SCHEMA,
+                "supervisor_pid": os.getpid(),
+                "server_pid": self.server,
+                "server_version": version,
+                "fsync": self.fsync,
+                "idle_seconds": self.idle_seconds,
+                "config_command": self.names["CONFIG"],
+            }
+        )
 
     @staticmethod
     def _identity(path: str) -> tuple[int, int] | None:
@@ -345,22 +314,23 @@ class Supervisor:
             if self._identity(self.folder) != self._place or self._identity(SOCKET) is None:
                 _log("the server's folder or socket is gone")
                 return
-            if self._fingerprint() != self._published:
-                self._publish(version)  # a cleaner of temporary files, or a person, was here
+            self._mend_record(version)
             try:
                 if wire is None:
                     wire, connections = Wire(SOCKET, 10.0), ""
                 self._sync(syncer, wire)
-                info = wire.info("clients", "stats")
+                info = wire.info("clients", "persistence", "stats")
             except (OSError, Refused) as error:
                 # Busy with a long script, or about to end: neither is a sign of idleness.
-                _log(f"no answer from the server: {error}")
+                self._complain(f"no answer from the server: {error}")
                 if wire is not None:
                     wire.close()
                 wire, used = None, time.monotonic()
                 continue
             total = info["total_connections_received"]
-            if int(info["connected_clients"]) > 1 or total != connections:
+            # What the disk did not take is in the server's memory alone: it stays until it does.
+            is_written = info["aof_last_write_status"] == "ok"
+            if int(info["connected_clients"]) > 1 or total != connections or not is_written:
                 connections, used = total, time.monotonic()
             elif time.monotonic() - used >= self.idle_seconds:
                 _log("nobody needs the server")
@@ -368,14 +338,29 @@ class Supervisor:
         if wire is not None:
             wire.close()
 
+    def _mend_record(self, version: str) -> None:
+        """Write the record again if a cleaner of temporary files, or a person, was here."""
+        if self.publication.is_intact:
+            return
+        try:
+            self._publish(version)
+        except OSError as error:
+            self._complain(f"cannot write {RECORD}: {error.strerror}")
+
+    def _complain(self, text: str) -> None:
+        """Log what may be so for long, once."""
+        if text != self._complaint:
+            _log(text)
+            self._complaint = text
+
     def _sync(self, syncer: Syncer, wire: Wire) -> None:
         try:
             syncer.sync()
         except OSError as error:
             # A server that syncs for itself ends when it cannot: nothing more is
             # acknowledged that would not survive.
-            _log(f"cannot sync the append-only file: {error.strerror}")
-            wire.call("CONFIG", "SET", "appendfsync", "always")
+            self._complain(f"cannot sync the append-only file: {error.strerror}")
+            wire.call(self.names["CONFIG"], "SET", "appendfsync", "always")
 
     def _sleep(self, seconds: float) -> None:
         """Wait, but not beyond a signal."""

@@ -7,6 +7,7 @@ that the supervisor stays small.
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
 
 
 class Refused(Exception):
@@ -43,17 +44,38 @@ class Wire:
         :raises Refused: the server answered with an error.
         :raises OSError: the connection broke or the answer did not come in time.
         """
+        self._send(words)
+        answer = self._answer()
+        return answer if isinstance(answer, str) else " ".join(answer)
+
+    def ask(self, *words: str) -> list[str]:
+        """Send one command whose answer is a list of texts, and return that.
+
+        :raises Refused: the server answered with an error, or with something else.
+        :raises OSError: as in :meth:`call`.
+        """
+        self._send(words)
+        answer = self._answer()
+        if isinstance(answer, str):
+            raise Refused(f"not a list: {answer}")
+        return answer
+
+    def _send(self, words: Sequence[str]) -> None:
         parts = [word.encode() for word in words]
         request = b"*%d\r\n" % len(parts)
         request += b"".join(b"$%d\r\n%s\r\n" % (len(part), part) for part in parts)
         self._socket.sendall(request)
+
+    def _answer(self) -> str | list[str]:
         line = self._reader.readline()
         if not line.endswith(b"\r\n"):
             raise ConnectionResetError("the server closed the connection")
         kind, rest = line[:1], line[1:-2]
         if kind == b"-":
             raise Refused(rest.decode("utf-8", "replace"))
-        if kind != b"$":
+        if kind == b"*":
+            return [str(self._answer()) for _ in range(int(rest))]
+        if kind != b"$" or rest == b"-1":
             return rest.decode("utf-8", "replace")
         size = int(rest)
         body = self._reader.read(size + 2)

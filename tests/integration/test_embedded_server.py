@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
 
 from roost_core.errors import BackendUnavailable
 from roost_plugins.redis_saq import embedded, server_folder
@@ -67,6 +66,13 @@ def standing(home: Path) -> dict[str, Any]:
     known = embedded.describe(home)
     assert known is not None
     return known
+
+
+def config(home: Path, *names: str) -> dict[str, str]:
+    """Return settings of the home's server, by the name that it has for asking."""
+    with Wire(ensure(home), PATIENCE) as wire:
+        words = wire.ask(embedded.config_command(home), "GET", *names)
+    return dict(zip(words[::2], words[1::2], strict=True))
 
 
 def kill(*pids: int, number: int = signal.SIGKILL) -> None:
@@ -132,8 +138,7 @@ def test_it_is_set_up_to_keep_what_it_is_given(home: Path) -> None:
         "enable-module-command": "no",
         "enable-protected-configs": "no",
     }
-    with redis.Redis(unix_socket_path=ensure(home), decode_responses=True) as client:
-        assert expected == client.config_get(*expected)
+    assert expected == config(home, *expected)
 
 
 def test_many_processes_share_one(home: Path) -> None:
@@ -267,7 +272,7 @@ def test_it_leaves_when_its_last_user_has_left(home: Path) -> None:
     until(lambda: not processes(home), "the end of an idle server")
     left = {path.name for path in (home / "server").iterdir()}
     logs = {"valkey.log", "supervisor.log"}
-    assert {"lock", "supervised", "valkey.conf", "appendonlydir"} == left - logs
+    assert {"lock", "supervised", "made-by", "appendonlydir"} == left - logs
     with Wire(ensure(home), PATIENCE) as wire:
         assert "value" == wire.call("GET", "key")
 
@@ -381,10 +386,12 @@ def test_a_folder_open_for_reading_is_closed(home: Path) -> None:
 
 def test_a_stronger_promise_holds_at_once(home: Path) -> None:
     """Who asks for ``always`` gets it from a running server; who does not takes nothing back."""
-    with redis.Redis(unix_socket_path=ensure(home), decode_responses=True) as client:
-        ensure(home, fsync="always")
-        ensure(home, fsync="everysec")
-        assert {"appendfsync": "always"} == client.config_get("appendfsync")
+    ensure(home)
+    assert "everysec" == standing(home)["fsync"]
+    ensure(home, fsync="always")
+    ensure(home, fsync="everysec")
+    assert {"appendfsync": "always"} == config(home, "appendfsync")
+    assert "always" == standing(home)["fsync"]
 
 
 class TestLongPath:

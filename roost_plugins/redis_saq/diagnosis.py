@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from roost_core.backend import Finding
 from roost_plugins.redis_saq.connection import Endpoint
+from roost_plugins.redis_saq.refusals import is_full_home
 
 #: The oldest servers whose scripts behave as Roost's need: effects replication, ``ZADD`` and
 #: ``XADD`` options, stream ranges that exclude their ends.
@@ -125,7 +126,9 @@ async def left_for_newer(client: Any, key: str) -> Sequence[Finding]:
 
 async def _persistence(client: Any, info: Mapping[str, Any], endpoint: Endpoint) -> Finding:
     if info.get("aof_last_write_status", "ok") != "ok":
-        return Finding("problem", "persistence", "the last write to the append-only file failed")
+        full = ": its disk is full, make room there" if is_full_home(endpoint.description) else ""
+        text = f"the last write to the append-only file failed{full}"
+        return Finding("problem", "persistence", text)
     if not info.get("aof_enabled"):
         return Finding(
             "problem",

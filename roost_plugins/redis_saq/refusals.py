@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from roost_core.errors import BackendError, BackendUnavailable, DiskFull, RoostError
+from roost_plugins.redis_saq.server_folder import is_full
 
 #: Refusals that pass: the server loads its data, is a replica for now, or has no memory left.
 #: Redis 6.2 puts a script's refusal into a sentence of its own: "… 12: -OOM command not …".
@@ -69,7 +70,18 @@ def _in_our_words(where: str, error: Exception, was_served: bool) -> BackendErro
 def silent(where: str, reason: object) -> BackendUnavailable:
     """Return what it means that there is no answer."""
     said = str(reason) or type(reason).__name__
-    return BackendUnavailable(f"the server at {where} does not answer: {said}")
+    return BackendUnavailable(f"the server at {where} does not answer: {said}{_full(where)}")
+
+
+def _full(where: str) -> str:
+    """Return the likely cause: a server that syncs each write ends when it cannot."""
+    home = where.removeprefix(EMBEDDED)
+    return f"; the disk of {home} is full: make room there" if is_full_home(where) else ""
+
+
+def is_full_home(where: str) -> bool:
+    """Tell whether this is the embedded server, by its description, and its disk is full."""
+    return where.startswith(EMBEDDED) and is_full(where.removeprefix(EMBEDDED))
 
 
 def refused(where: str, text: str, *, was_served: bool = False) -> BackendError:

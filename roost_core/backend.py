@@ -444,6 +444,15 @@ class Backend(abc.ABC):
     async def diagnose(self) -> Sequence[Finding]:
         """Look for what would lose data: version, persistence, eviction policy, clock."""
 
+    def repair_log(self) -> Sequence[Finding]:
+        """Cut off damage that keeps a server of Roost's own from starting; keep a copy.
+
+        Called instead of, or before, :meth:`open`. It may block.
+
+        :raises BackendError: it cannot be repaired; nothing was changed.
+        """
+        return [Finding("info", "log", "this server looks after its files itself")]
+
     # -- serving ---------------------------------------------------------------------------
 
     @abc.abstractmethod

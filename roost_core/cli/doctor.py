@@ -27,16 +27,25 @@ from roost_core.settings import Settings
     example=("roost doctor --redis-url redis://db.example.com:6379/0",),
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
+@click.option(
+    "--repair-log",
+    is_flag=True,
+    help="First cut off what is damaged at the end of the embedded server's file; keep a copy.",
+)
 @roost_options()
 @click.pass_context
-def command(ctx: click.Context, as_json: bool) -> None:
+def command(ctx: click.Context, as_json: bool, repair_log: bool) -> None:
     """Look for what would lose data or stop work: settings, plugins, server, artifacts.
 
     Columns: level (ok, info, warning, problem), subject, finding. Exits with 1
     if there is a problem. An unreachable server and broken plugins are findings
     as well: the rest is still looked at.
+
+    A file of the embedded server that is damaged, by a loss of power say, is a
+    finding that says how much of it is whole. --repair-log cuts off the rest.
     """
-    findings = examine(ctx.obj)
+    findings = _repair_log(ctx.obj) if repair_log else []
+    findings += examine(ctx.obj)
     if as_json:
         output.json_line([attrs.asdict(one) for one in findings], indent=2)
     else:
@@ -46,6 +55,13 @@ def command(ctx: click.Context, as_json: bool) -> None:
         )
     if any(one.level == "problem" for one in findings):
         ctx.exit(1)
+
+
+def _repair_log(session: Session) -> list[Finding]:
+    try:
+        return list(session.plugins().make_backend(session.settings).repair_log())
+    except RoostError as error:
+        return [Finding("problem", "log", str(error))]
 
 
 def examine(session: Session) -> list[Finding]:

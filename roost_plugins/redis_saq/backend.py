@@ -404,6 +404,19 @@ class RedisSaqBackend(Backend):
             found = await diagnosis.findings(client, self.endpoint)
             return [*found, *await diagnosis.left_for_newer(client, self.keys.key("newer"))]
 
+    def repair_log(self) -> Sequence[Finding]:
+        """Cut off what is damaged at the end of the embedded server's file; keep a copy."""
+        if not self.endpoint.is_embedded:
+            return super().repair_log()
+        from roost_plugins.redis_saq import embedded
+
+        mended = embedded.repair_log(self._settings.home)
+        if mended is None:
+            return [Finding("ok", "log", "the append-only file ends whole; nothing was changed")]
+        damage, copy = mended
+        text = f"cut off {damage.cut} bytes: {damage}; the file as it was is {copy}"
+        return [Finding("warning", "log", text)]
+
     # -- serving ---------------------------------------------------------------------------
 
     async def serve(

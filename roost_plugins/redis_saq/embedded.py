@@ -11,6 +11,7 @@ Everything about the server is in ``<home>/server``, a folder of mode 0700:
                        home's own path is too long for a socket
 ``appendonlydir/``     the append-only file: the data
 ``made-by``            whose Roost made the folder (:mod:`~.ownership`)
+``damaged-…``          what was damaged, as it was before it was mended
 ``valkey.log``, ``supervisor.log``    what happened, and one older file of each
 =====================  ==============================================================
 
@@ -41,6 +42,7 @@ from typing import Any
 from roost_core.errors import BackendUnavailable, SettingsError
 from roost_core.settings import state_folder
 from roost_plugins.redis_saq import ownership, server_folder
+from roost_plugins.redis_saq.log_repair import BeyondRepair, Damage, cut_off, find_damage
 from roost_plugins.redis_saq.wire import Refused, Wire
 
 #: How often somebody who waits for another's start looks again. Seconds.
@@ -132,6 +134,37 @@ def stop(home: Path, *, timeout: float = 30.0) -> None:
                 f"(process ids: {pids})"
             )
         time.sleep(_LOOK_AGAIN)
+
+
+def repair_log(home: Path) -> tuple[Damage, str] | None:
+    """Cut off what is damaged at the end of this home's append-only file. Blocks.
+
+    :returns: what was cut off, and the path of a copy of the file as it was; None if all
+        is whole.
+    :raises SettingsError: the folder is not to be trusted.
+    :raises BackendUnavailable: a server runs there, or the file cannot be mended; nothing
+        was changed.
+    """
+    folder = _folder_of(home)
+    try:
+        lock = os.open(f"{folder}/{server_folder.LOCK}", os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise SettingsError(f"cannot use {folder}: {error.strerror}: {_ELSEWHERE}") from error
+    try:
+        if not server_folder.try_lock(lock):
+            raise BackendUnavailable(
+                f"the embedded server in {folder} runs, so its data is whole; nothing was changed"
+            )
+        damage = find_damage(folder, server_binary())
+        return None if damage is None else (damage, cut_off(folder, damage))
+    except BeyondRepair as error:
+        raise BackendUnavailable(f"{folder} cannot be mended: {error}; restore a backup") from error
+    except OSError as error:
+        raise BackendUnavailable(f"cannot mend {folder}: {error.strerror}") from error
+    finally:
+        os.close(lock)
 
 
 def describe(home: Path) -> dict[str, Any] | None:

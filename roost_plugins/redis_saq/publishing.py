@@ -11,7 +11,6 @@ import json
 import os
 import stat
 from collections.abc import Callable
-from typing import Any
 
 from roost_plugins.redis_saq.server_folder import (
     LOG,
@@ -45,7 +44,7 @@ class Publication:
         self._log = log
         self._published: tuple[int, ...] | None = None
 
-    def publish(self, record: dict[str, Any]) -> None:
+    def publish(self, record: dict[str, object]) -> None:
         """Write the record; what it says of the socket is added.
 
         :raises StartFailed: there is no short path for the socket.
@@ -76,7 +75,7 @@ class Publication:
             self._remove(name)
         self._clear_short()
 
-    def _write(self, record: dict[str, Any]) -> None:
+    def _write(self, record: dict[str, object]) -> None:
         path = f"{self.folder}/{SOCKET}"
         if len(os.fsencode(path)) > MAX_SOCKET_PATH:
             path = self._shorten(path)

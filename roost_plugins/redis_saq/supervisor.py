@@ -255,7 +255,23 @@ class Supervisor:
                 f"the data in {self.folder} has commands that Roost never stores, so the embedded "
                 f"server did not start: {words} {see}"
             )
+        if "append only file" in words and (said := self._damage()):
+            return f"the data in {self.folder} is damaged: {said} {see}"
         return f"the embedded server did not start: {words} {see}"
+
+    def _damage(self) -> str:
+        # Here, because a start that succeeds is to be quick and needs none of it.
+        from roost_plugins.redis_saq.log_repair import BeyondRepair, find_damage
+
+        try:
+            damage = find_damage(self.folder, self.binary)
+        except BeyondRepair as error:
+            return f"{error}; restore a backup"
+        except OSError:
+            return ""
+        if damage is None:
+            return ""
+        return f"{damage}: roost doctor --repair-log cuts them off, and keeps a copy of the file"
 
     def _last_words(self) -> str:
         try:

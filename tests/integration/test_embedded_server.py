@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 
-from roost_core.errors import BackendUnavailable
 from roost_plugins.redis_saq import embedded, server_folder
 from roost_plugins.redis_saq.wire import Wire
 
@@ -357,23 +356,6 @@ def test_a_truncated_tail_is_dropped(home: Path) -> None:
     os.truncate(log, log.stat().st_size - 3)
     with Wire(ensure(home), PATIENCE) as wire:
         assert ["1", "0"] == [wire.call("EXISTS", key) for key in ("first", "second")]
-
-
-def test_a_damaged_file_is_one_clear_line(home: Path) -> None:
-    """Data that cannot be read is left alone, and the text says where to look."""
-    with Wire(ensure(home), PATIENCE) as wire:
-        wire.call("SET", "first", "1")
-    embedded.stop(home)
-    (log,) = (home / "server" / "appendonlydir").glob("*.incr.aof")
-    spoilt = b"not what it was" + log.read_bytes()
-    log.write_bytes(spoilt)
-    with pytest.raises(
-        BackendUnavailable, match=r"did not start: .*format.*valkey\.log\)$"
-    ) as told:
-        ensure(home)
-    assert "\n" not in str(told.value)
-    assert spoilt == log.read_bytes()
-    until(lambda: not processes(home), "the end of what was started")
 
 
 def test_a_folder_open_for_reading_is_closed(home: Path) -> None:

@@ -24,7 +24,8 @@ A command line prints an expected error as one line and leaves with the class's
     │   └── WrittenByNewer          1   stored bytes of a newer Roost, which can read them
     ├── ArtifactError               1
     │   ├── ArtifactNotFound        1
-    │   └── ArtifactCorrupt         1
+    │   ├── ArtifactCorrupt         1
+    │   └── ArtifactDiskFull        1   also a RetryLater: nobody's failure
     ├── WorkspaceError              1
     └── EngineError                 1   what an engine raises or does wrong
         ├── PermanentError          1   raised by engines: do not retry
@@ -37,6 +38,7 @@ from __future__ import annotations
 
 __all__ = [
     "ArtifactCorrupt",
+    "ArtifactDiskFull",
     "ArtifactError",
     "ArtifactNotFound",
     "BackendError",
@@ -197,6 +199,13 @@ class RetryLater(EngineError):
         super().__init__(reason or f"retry in {seconds} s")
         self.seconds = seconds
         self.reason = reason
+
+
+class ArtifactDiskFull(ArtifactError, RetryLater):
+    """The artifact store's disk is full. A step that lets it pass runs again later, unblamed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(30.0, text)
 
 
 class StepTimeout(EngineError):

@@ -36,6 +36,7 @@ from roost_core import codec
 from roost_core.backend import ArtifactStore, Finding
 from roost_core.errors import (
     ArtifactCorrupt,
+    ArtifactDiskFull,
     ArtifactError,
     ArtifactNotFound,
     CorruptRecord,
@@ -134,9 +135,10 @@ class FilesystemStore(ArtifactStore):
                 self._put_record(artifact_id, work, record)
         except OSError as error:
             self._tidy(artifact_id, work)
-            raise ArtifactError(
-                f"cannot store artifact {artifact_id} in {self.description}: {_reason(error)}"
-            ) from error
+            text = f"cannot store artifact {artifact_id} in {self.description}: {_reason(error)}"
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise ArtifactDiskFull(f"{text}; make room there") from error
+            raise ArtifactError(text) from error
         return artifact
 
     @contextlib.contextmanager

@@ -15,6 +15,7 @@ import pytest
 
 from roost_core.errors import (
     ArtifactCorrupt,
+    ArtifactDiskFull,
     ArtifactError,
     ArtifactNotFound,
 )
@@ -108,7 +109,7 @@ def test_every_failing_call_is_one_clear_error(tmp_path, monkeypatch, function, 
                 store.put(DATA, work_id="w1")
                 text = ""
             except ArtifactError as error:
-                text = str(error)
+                text, raised = str(error), error
         if not text:
             # Cleaning old litter and looking for an older blob may fail without harm.
             assert DATA == store.get(AID)
@@ -117,6 +118,7 @@ def test_every_failing_call_is_one_clear_error(tmp_path, monkeypatch, function, 
             continue
         assert os.strerror(code) in text
         assert "\n" not in text
+        assert (code == errno.ENOSPC) == isinstance(raised, ArtifactDiskFull)
         assert [] == list((root / "tmp").glob("*"))
         if store.of_work("w1"):
             # The last sync failed: everything is in place.

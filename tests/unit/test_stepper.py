@@ -8,7 +8,7 @@ import json
 import pytest
 
 from roost_core import codec
-from roost_core.errors import PermanentError, RetryLater
+from roost_core.errors import ArtifactDiskFull, PermanentError, RetryLater
 from roost_core.models import ErrorRecord, RetryPolicy, Snapshot, State
 from tests.unit.stepper_bench import Bench, engine, leap, observer
 
@@ -469,6 +469,34 @@ def test_retry_later(run):
         await bench.once()
         work = await bench.backend.read(work_id)
         assert (State.SLEEPING, 60_000, 0) == (
+            work.state,
+            work.due_ms - work.updated_ms,
+            work.attempts,
+        )
+        await bench.through()
+        assert [1] * 7 == tries
+        assert State.DONE is await bench.state(work_id)
+
+    run(main)
+
+
+def test_a_full_artifact_store_is_nobodys_failure(run):
+    """A step that could not store an artifact for lack of room comes back, and does not count."""
+
+    async def step(snapshot, context):
+        tries.append(context.attempt)
+        if len(tries) < 7:
+            raise ArtifactDiskFull("cannot store artifact x: No space left on device")
+        return snapshot.finish()
+
+    tries = []
+
+    async def main():
+        bench = Bench(engine(step))
+        work_id = await bench.enqueue(retry=RetryPolicy(max_attempts=1))
+        await bench.once()
+        work = await bench.backend.read(work_id)
+        assert (State.SLEEPING, 30_000, 0) == (
             work.state,
             work.due_ms - work.updated_ms,
             work.attempts,

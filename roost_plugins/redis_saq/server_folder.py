@@ -61,6 +61,7 @@ auto-aof-rewrite-percentage 100
 auto-aof-rewrite-min-size 64mb
 aof-use-rdb-preamble yes
 aof-load-truncated yes
+sanitize-dump-payload yes
 maxmemory 0
 maxmemory-policy noeviction
 io-threads 1

@@ -59,9 +59,9 @@ from roost_plugins.redis_saq.server_folder import (
     SERVER_LOG,
     SOCKET,
     SUPERVISED,
-    is_full,
     try_lock,
 )
+from roost_plugins.redis_saq.start_failure import why_it_ended
 from roost_plugins.redis_saq.wire import Refused, Wire
 
 #: A log that is larger than this at start becomes ``<name>.1``. Bytes.
@@ -220,7 +220,7 @@ class Supervisor:
             if self._has_ended():
                 if self.ended_by in (signal.SIGKILL, signal.SIGTERM):
                     raise _Stopped  # no fault of the server's: whoever asked asks again
-                raise StartFailed(self._why_it_ended())
+                raise StartFailed(why_it_ended(self.folder, self.binary))
             try:
                 with Wire(SOCKET, 10.0) as wire:
                     info = wire.info("persistence", "server")
@@ -243,46 +243,6 @@ class Supervisor:
                 f"the data in {self.folder} changes the server ({different}), and Roost stores "
                 "nothing that does: remove it if it is not yours"
             )
-
-    def _why_it_ended(self) -> str:
-        words = self._last_words()
-        see = f"(see {self.folder}/{SERVER_LOG})"
-        home = os.path.dirname(self.folder)
-        if is_full(self.folder):
-            return f"the disk of {home} is full: make room there; the embedded server cannot start"
-        if "unknown command" in words:
-            return (
-                f"the data in {self.folder} has commands that Roost never stores, so the embedded "
-                f"server did not start: {words} {see}"
-            )
-        if "append only file" in words and (said := self._damage()):
-            return f"the data in {self.folder} is damaged: {said} {see}"
-        return f"the embedded server did not start: {words} {see}"
-
-    def _damage(self) -> str:
-        # Here, because a start that succeeds is to be quick and needs none of it.
-        from roost_plugins.redis_saq.log_repair import BeyondRepair, find_damage
-
-        try:
-            damage = find_damage(self.folder, self.binary)
-        except BeyondRepair as error:
-            return f"{error}; restore a backup"
-        except OSError:
-            return ""
-        if damage is None:
-            return ""
-        return f"{damage}: roost doctor --repair-log cuts them off, and keeps a copy of the file"
-
-    def _last_words(self) -> str:
-        try:
-            with open(SERVER_LOG, "rb") as log:
-                log.seek(max(0, os.path.getsize(SERVER_LOG) - 4096))
-                lines = log.read().decode("utf-8", "replace").splitlines()
-        except OSError:
-            return "it left no log"
-        # After its mark for a warning a line has the text that tells.
-        told = [line.split(" # ", 1)[1] for line in lines if " # " in line]
-        return (told or lines or ["its log is empty"])[-1].strip()
 
     @staticmethod
     def _sync_folders() -> None:

@@ -130,6 +130,7 @@ def test_it_is_set_up_to_keep_what_it_is_given(home: Path) -> None:
         "appendonly": "yes",
         "appendfsync": "no",
         "aof-load-truncated": "yes",
+        "sanitize-dump-payload": "yes",
         "save": "",
         "maxmemory": "0",
         "maxmemory-policy": "noeviction",

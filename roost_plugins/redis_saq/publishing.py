@@ -43,6 +43,8 @@ class Publication:
         self.temp = temp
         self._log = log
         self._published: tuple[int, ...] | None = None
+        #: The folder with the short path, which is known also when the home is gone.
+        self._short: str | None = None
 
     def publish(self, record: dict[str, object]) -> None:
         """Write the record; what it says of the socket is added.
@@ -111,6 +113,7 @@ class Publication:
         # The note comes first: whatever is killed, the next start can tidy up.
         os.symlink(short, SHORT)
         os.mkdir(short, 0o700)
+        self._short = short
         os.symlink(path, f"{short}/sock")
         return f"{short}/sock"
 
@@ -118,7 +121,10 @@ class Publication:
         try:
             short = os.readlink(SHORT)
         except OSError:
-            return
+            if self._short is None:
+                return
+            short = self._short
+        self._short = None
         try:
             if os.path.basename(short).startswith("roost-") and not own_folder_problem(short):
                 self._remove(f"{short}/sock")

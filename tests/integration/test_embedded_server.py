@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -130,7 +131,6 @@ def test_it_is_set_up_to_keep_what_it_is_given(home: Path) -> None:
         "appendonly": "yes",
         "appendfsync": "no",
         "aof-load-truncated": "yes",
-        "sanitize-dump-payload": "yes",
         "save": "",
         "maxmemory": "0",
         "maxmemory-policy": "noeviction",
@@ -412,6 +412,13 @@ class TestLongPath:
         until(lambda: not processes(home), "the end of both")
         assert path.parent.exists()
         ensure(home)
+        assert not path.parent.exists()
+
+    def test_a_home_that_is_removed_leaves_no_short_path(self, home: Path) -> None:
+        """Also where the note of it went with the home, before the server had ended."""
+        path = Path(ensure(home))
+        shutil.rmtree(home)
+        until(lambda: not processes(home), "the end of both")
         assert not path.parent.exists()
 
     def test_a_planted_short_path_is_not_followed(self, home: Path, tmp_path: Path) -> None:

@@ -84,9 +84,15 @@ def _standing(row: WorkRow) -> list[RenderableType]:
 
 def _facts(meta: WorkMeta) -> list[tuple[str, str]]:
     facts = [("engine", meta.engine), ("version", f"{meta.version}, step {meta.step or '-'}")]
-    if meta.attempts or meta.recoveries:
-        tried = f"{meta.attempts} of {meta.max_attempts} attempts failed"
-        facts.append(("trouble", f"{tried}, {meta.recoveries} of its workers died"))
+    trouble = []
+    if meta.attempts:
+        trouble.append(f"{meta.attempts} of {meta.max_attempts} attempts failed")
+    if meta.recoveries:
+        trouble.append(f"{meta.recoveries} of {meta.max_recoveries} workers died that ran only it")
+    if meta.suspicions:
+        trouble.append(f"suspected: {meta.suspicions} workers died, or are silent, that ran it")
+    if trouble:
+        facts.append(("trouble", "; ".join(trouble)))
     if meta.lease is not None:
         facts.append(
             ("worker", f"{meta.lease.worker_id}, lease until {_clock(meta.lease.expires_at)}")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from itertools import pairwise
 
+import attrs
 import pytest
 
-from roost_core.backend import ClaimBatch
+from roost_core.backend import Alone, ClaimBatch
 from roost_core.errors import BackendUnavailable
 from tests.unit.lanes_bench import claim_of, runner, times
 
@@ -345,5 +346,40 @@ def test_standing_by(run):
         assert "a demo" == bench.lanes.lease_ends("token")
         bench.stopping.set()
         assert "" == bench.lanes.lease_ends("token")
+
+    run(main)
+
+
+def test_a_claim_without_an_answer_is_named_by_the_next(run):
+    """What it has leased is taken back then; so it is when the worker leaves before."""
+
+    async def main(bench):
+        bench.backend.errors = [BackendUnavailable("lost"), BackendUnavailable("lost")]
+        bench.backend.ready = [claim_of(1)]
+        await bench.free()
+        tickets = [ticket for ticket, _ in bench.backend.tickets[:3]]
+        named = [unanswered for _, unanswered in bench.backend.tickets[:3]]
+        assert [(), (tickets[0],), (tickets[0], tickets[1])] == named
+        assert 3 == len({ticket.slot for ticket in tickets})
+        assert () == bench.lanes.unanswered
+
+    run(main)
+
+
+def test_a_solo_claim_has_the_worker_for_itself(run):
+    """No lane claims beside it, whatever is ready, until a step of it is accepted."""
+
+    async def main(bench):
+        solo = attrs.evolve(claim_of(1), is_solo=True)
+        bench.backend.ready = [solo]
+        assert solo is await bench.free()
+        bench.backend.ready = [claim_of(2)]
+        other = bench.free()
+        bench.lanes.lease_ended("t-other", 0)
+        await asyncio.sleep(100)
+        assert 1 == len(bench.backend.claims)
+        bench.lanes.step_accepted(solo.lease.token)
+        await other
+        assert [Alone.MAY, Alone.NEVER] == bench.backend.alone[:2]
 
     run(main)

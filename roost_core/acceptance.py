@@ -14,10 +14,19 @@ from roost_core.models import Artifact, Snapshot, WorkItem, check_seconds
 _RESERVED: Final = frozenset({"schema", *(field.name for field in attrs.fields(Snapshot))})
 
 
-def accept(result: object, item: WorkItem, version: int) -> Snapshot:
+def is_empty(result: object, given: Snapshot | None) -> bool:
+    """Whether an engine brings nothing: no snapshot, or the very one that it was given."""
+    return result is None or (given is not None and result is given)
+
+
+def accept(result: object, item: WorkItem, version: int, given: Snapshot | None = None) -> Snapshot:
     """Return an engine's result as the snapshot to commit.
 
-    The version becomes ``version + 1``, whatever the engine wrote there, and the
+    :param given: the snapshot that the engine was given, of ``version``. It is not
+        accepted itself, nor what descends from one before it: such a step has got
+        nowhere, or is on its way back, and would run for ever.
+
+    The version becomes ``version + 1``, whatever else the engine wrote there, and the
     times are left to the server. A finished snapshot has no delay.
 
     :raises InvalidStepResult: in one line, what the engine returned instead.
@@ -33,6 +42,8 @@ def accept(result: object, item: WorkItem, version: int) -> Snapshot:
             f"{_shown_id(result.work_id)} ({_shown_id(result.engine)}), "
             f"not of {item.work_id}: make it with snapshot.evolve(...)"
         )
+    if given is not None:
+        _check_descent(result, given, item.engine)
     if not _is_mapping(result.data):
         raise InvalidStepResult(f"engine {item.engine}: data must be an object")
     # A generator would be empty after the look.
@@ -64,6 +75,20 @@ def accept(result: object, item: WorkItem, version: int) -> Snapshot:
         next_step_delay_seconds=None if result.is_finished or not delay else delay,
         extra=result.extra,
     )
+
+
+def _check_descent(result: Snapshot, given: Snapshot, engine: str) -> None:
+    if result is given:
+        raise InvalidStepResult(
+            f"engine {engine} returned the snapshot that it was given: "
+            "make the next one with snapshot.evolve(...) or snapshot.finish(...)"
+        )
+    # 0 is one made from nothing. Anything else that is no older version is the engine's whim.
+    if type(result.version) is int and 0 < result.version < given.version:
+        raise InvalidStepResult(
+            f"engine {engine} returned a snapshot made from version {result.version}, "
+            f"but it was given version {given.version}: evolve that one"
+        )
 
 
 def _is_mapping(value: object) -> bool:

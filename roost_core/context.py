@@ -78,7 +78,6 @@ class Artifacts:
 class StepContext:
     """One run of one step.
 
-    :ivar item: the work item.
     :ivar lease: the lease it runs under.
     :ivar version: the version it started from; 0 in ``init_snapshot``.
     :ivar attempt: 1, and one more after each failed attempt of this step.
@@ -86,7 +85,6 @@ class StepContext:
     :ivar artifacts: the artifact store, bound to this work item.
     """
 
-    item: WorkItem
     lease: Lease
     version: int
     attempt: int
@@ -94,8 +92,18 @@ class StepContext:
     artifacts: Artifacts
     _make_workspace: Callable[[str], Path]
     _beat: Callable[[Heartbeat], None]
+    _make_item: Callable[[], WorkItem]
+    _is_stopping: Callable[[], bool]
     _is_cancelled: Callable[[], bool]
     events: MutableSequence[bytes] = attrs.field(factory=list, init=False, repr=False)
+    _item: WorkItem | None = attrs.field(default=None, init=False, repr=False)
+
+    @property
+    def item(self) -> WorkItem:
+        """The work item: this step's own, so that what it changes in place no other step sees."""
+        if self._item is None:  # made when it is asked for, because many steps never do
+            self._item = self._make_item()
+        return self._item
 
     @property
     def fence(self) -> int:
@@ -106,13 +114,24 @@ class StepContext:
     def idempotency_key(self) -> str:
         """The same text for every run of this step, for outside systems that drop repeats."""
         settings = self.settings
-        return f"{settings.namespace}/{settings.queue}/{self.item.work_id}/{self.version + 1}"
+        return f"{settings.namespace}/{settings.queue}/{self.lease.work_id}/{self.version + 1}"
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the worker wants to stop: please end soon, as far as there is something to keep.
+
+        What the step returns is accepted as ever, and the next step runs elsewhere. With
+        nothing to keep, return None, or the snapshot that was given: the work goes back
+        to the queue, and no attempt is counted.
+        """
+        return self._is_stopping()
 
     @property
     def cancelled(self) -> bool:
-        """Whether this run is void: its lease is lost, it timed out, or the worker stops.
+        """Whether this run is void: its lease is lost, it timed out, or it was cancelled.
 
-        An ``async def`` step is also cancelled; a plain ``def`` step has to look.
+        What it returns is dropped, so there is no point in going on. An ``async def``
+        step is also cancelled; a plain ``def`` step has to look.
         """
         return self._is_cancelled()
 
@@ -120,7 +139,7 @@ class StepContext:
     def log(self) -> logging.LoggerAdapter[logging.Logger]:
         """A logger whose records carry work id, engine, version and attempt."""
         fields = {
-            "work_id": self.item.work_id,
+            "work_id": self.lease.work_id,
             "engine": self.item.engine,
             "version": self.version,
             "attempt": self.attempt,
@@ -132,7 +151,7 @@ class StepContext:
 
         :raises WorkspaceError: no ``workspace_source`` is set, or git failed.
         """
-        return self._make_workspace(self.item.work_id)
+        return self._make_workspace(self.lease.work_id)
 
     async def aworkspace(self) -> Path:
         """Return the workspace without blocking the event loop."""

@@ -9,8 +9,11 @@ which arguments an implementation names, and whether it is ``async def``.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import inspect
 import logging
+import signal
+import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from types import TracebackType
@@ -20,6 +23,7 @@ import attrs
 
 from roost_core.errors import PluginError
 from roost_core.models import Snapshot, WorkItem
+from roost_core.retry import name_of
 from roost_core.threads import engine_error, run_in_thread
 
 if TYPE_CHECKING:
@@ -65,9 +69,11 @@ class HookCall:
         """Call it with its own arguments: awaited here if ``async def``, else in a thread.
 
         An awaitable that a plain ``def`` returns is awaited too. What would take
-        the event loop down (``SystemExit``), and a ``CancelledError`` although
-        nobody cancelled this task, come out as ``EngineError``.
+        the event loop down (``SystemExit``, ``KeyboardInterrupt``), a ``GeneratorExit``,
+        and a ``CancelledError`` although nobody cancelled this task, come out as
+        ``EngineError``.
         """
+        host = _current_task()
         try:
             if self.is_async:
                 return await self.function(*args)
@@ -75,14 +81,49 @@ class HookCall:
             if inspect.isawaitable(result):
                 result = await result
             return result
-        except (Exception, KeyboardInterrupt, GeneratorExit):
+        except Exception:
             raise
-        except asyncio.CancelledError as error:
-            if _is_cancelled():
+        except BaseException as error:
+            if not is_own(error, host):
                 raise
             raise engine_error(self.function, error) from error
-        except BaseException as error:
-            raise engine_error(self.function, error) from error
+
+
+def is_own(error: BaseException, host: asyncio.Task[Any] | None) -> bool:
+    """Whether a plugin's code has raised this itself, so that it must not go on as it is.
+
+    :param host: the task in which that code was called.
+
+    What comes from outside goes on: the cancellation of the task, the end of a coroutine
+    that nobody runs any more, and a real Ctrl-C.
+    """
+    if isinstance(error, asyncio.CancelledError):
+        return host is not None and host.cancelling() == 0
+    if isinstance(error, GeneratorExit):
+        # A coroutine that is closed is not being run by its task.
+        return host is not None and _current_task() is host
+    if isinstance(error, KeyboardInterrupt):
+        return not _raises_on_ctrl_c()
+    return True
+
+
+def _raises_on_ctrl_c() -> bool:
+    """Whether a Ctrl-C raises here, in the midst of whatever runs.
+
+    It does not where a worker runs by itself: the command line and ``asyncio.run`` both
+    have a handler of their own.
+    """
+    return (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    )
+
+
+def _current_task() -> asyncio.Task[Any] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # no loop runs here: a coroutine is being closed
+        return None
 
 
 def is_async(function: Callable[..., Any]) -> bool:
@@ -90,11 +131,6 @@ def is_async(function: Callable[..., Any]) -> bool:
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
         getattr(function, "__call__", None)  # noqa: B004 - the method itself is looked at
     )
-
-
-def _is_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is None or task.cancelling() > 0
 
 
 class Engine:
@@ -105,6 +141,7 @@ class Engine:
     :ivar engine_id: the name that work items know it by.
     :ivar plugin_name: the plugin that it comes from.
     :ivar max_steps: its own bound on steps in a row, for work that says nothing else; or None.
+    :ivar takes_item: whether one of its hooks names the work item.
     """
 
     __slots__ = (
@@ -115,6 +152,7 @@ class Engine:
         "engine_id",
         "max_steps",
         "plugin_name",
+        "takes_item",
     )
 
     def __init__(
@@ -132,6 +170,9 @@ class Engine:
         self._init = init_snapshot
         self._init_positions = (
             () if init_snapshot is None else _positions(init_snapshot, ("item", "context"))
+        )
+        self.takes_item = any(
+            call is not None and "item" in call.names for call in (step, init_snapshot)
         )
 
     def __repr__(self) -> str:
@@ -156,6 +197,13 @@ def _positions(call: HookCall, names: tuple[str, ...]) -> tuple[int, ...]:
     return tuple(names.index(name) for name in call.names)
 
 
+@attrs.frozen(eq=False)
+class Fresh:
+    """A value for observers that is made anew for each: what one changes in place is its own."""
+
+    make: Callable[[], Any]
+
+
 class Observers:
     """The observer hooks of all plugins. Whatever they do, the runtime goes on.
 
@@ -171,6 +219,8 @@ class Observers:
             gathered[call.hook].append(call)
         self._calls = {hook: tuple(found) for hook, found in gathered.items()}
         self._timeout = timeout
+        # None sees what another, or the task that calls them, has set in its context.
+        self._context = contextvars.copy_context()
         self._abandoned: set[asyncio.Task[Any]] = set()
 
     def has(self, hook: str) -> bool:
@@ -180,15 +230,20 @@ class Observers:
     async def notify(self, hook: str, **values: Any) -> None:
         """Call each implementation in turn, isolated, logged and bounded in time.
 
+        A value may be :class:`Fresh`.
+
         Raises only ``CancelledError``, when the caller itself is cancelled. An
         observer that has run out of time is cancelled and not waited for.
         """
         for call in self._calls[hook]:
-            await self._notify_one(call, [values[name] for name in call.names])
+            args = [values[name] for name in call.names]
+            await self._notify_one(
+                call, [one.make() if type(one) is Fresh else one for one in args]
+            )
 
     async def _notify_one(self, call: HookCall, args: list[Any]) -> None:
         # In a task of its own: an observer that swallows cancellation can then be left behind.
-        task = asyncio.ensure_future(call.run(args))
+        task = asyncio.get_running_loop().create_task(call.run(args), context=self._context.copy())
         try:
             await asyncio.wait((task,), timeout=self._timeout)
         except asyncio.CancelledError:
@@ -201,7 +256,7 @@ class Observers:
         elif task.cancelled():
             self._report(call, "observer_failed", "was cancelled", None)
         elif (error := task.exception()) is not None:
-            self._report(call, "observer_failed", f"raised {type(error).__name__}", error)
+            self._report(call, "observer_failed", f"raised {name_of(error)}", error)
 
     def _abandon(self, task: asyncio.Task[Any]) -> None:
         # The loop itself holds tasks weakly, and an error that nobody fetches would be announced.
@@ -262,9 +317,11 @@ class AroundStep:
 def _manager(call: HookCall, context: StepContext) -> AbstractAsyncContextManager[Any, Any] | None:
     try:
         manager = call.function(*(context for _ in call.names))
-    except (Exception, KeyboardInterrupt):
+    except Exception:
         raise
     except BaseException as error:
+        if not is_own(error, _current_task()):
+            raise
         raise engine_error(call.function, error) from error
     if manager is None or isinstance(manager, AbstractAsyncContextManager):
         return manager
@@ -295,13 +352,12 @@ class _Guarded(AbstractAsyncContextManager[None, None]):
         await self._run(self.manager.__aexit__, kind, error, traceback)
 
     async def _run(self, method: Callable[..., Any], *args: Any) -> None:
+        host = _current_task()
         try:
             await method(*args)
-        except (Exception, KeyboardInterrupt, GeneratorExit):
+        except Exception:
             raise
-        except asyncio.CancelledError as raised:
-            if _is_cancelled():
-                raise
-            raise engine_error(self.call.function, raised) from raised
         except BaseException as raised:
+            if not is_own(raised, host):
+                raise
             raise engine_error(self.call.function, raised) from raised

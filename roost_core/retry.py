@@ -9,8 +9,14 @@ import math
 import traceback
 from typing import Final
 
-from roost_core.errors import InvalidStepResult, PermanentError, StepTimeout
-from roost_core.models import ErrorRecord, RetryPolicy
+from roost_core.errors import (
+    EngineError,
+    InvalidStepResult,
+    PermanentError,
+    RetryLater,
+    StepTimeout,
+)
+from roost_core.models import ErrorRecord, RetryPolicy, check_seconds
 
 #: The longest traceback that is kept, in characters; its end says the most.
 _TRACEBACK: Final = 8_000
@@ -39,13 +45,59 @@ def backoff_seconds(policy: RetryPolicy, attempt: int, dice: float) -> float:
     return grown * (1 - policy.jitter * dice)
 
 
+def decisive(error: BaseException) -> BaseException:
+    """Return the error that decides what becomes of the attempt: of a group, one that it holds.
+
+    A ``PermanentError`` anywhere in a group, however deep, comes first; then, of the
+    ``RetryLater`` in it, the one that asks for the longest wait, whatever else the group
+    holds: what fails beside it mostly fails for the same reason. Any other group decides
+    for itself.
+    """
+    later: list[RetryLater] = []
+    seen: set[int] = set()
+    waiting = [error]
+    while waiting:
+        one = waiting.pop()
+        if id(one) in seen:
+            continue  # A group may hold the same one in many places.
+        seen.add(id(one))
+        # By its type, because isinstance() asks the object, whose code may be the engine's.
+        kind = type(one)
+        if issubclass(kind, PermanentError):
+            return one
+        if issubclass(kind, RetryLater):
+            later.append(one)  # type: ignore[arg-type] # mypy does not follow issubclass
+        elif issubclass(kind, BaseExceptionGroup):
+            waiting.extend(_held(one))
+        elif kind is EngineError and isinstance(one.__cause__, BaseExceptionGroup):
+            waiting.append(one.__cause__)  # what was wrapped on its way out of the engine
+    return max(later, key=_wait) if later else error
+
+
+def _held(group: BaseException) -> tuple[BaseException, ...]:
+    # Not by the attribute, which a class of the engine's may have replaced.
+    found: tuple[BaseException, ...] = BaseExceptionGroup.exceptions.__get__(group)
+    return found
+
+
+def _wait(error: RetryLater) -> float:
+    """Return how long it asks to wait; one that asks for nonsense comes first, to be told."""
+    try:
+        return check_seconds(error.seconds, "RetryLater(seconds)")
+    except BaseException:  # noqa: BLE001 - reading it may run the engine's code
+        return math.inf
+
+
 def error_record(error: BaseException, worker_id: str) -> ErrorRecord:
     """Describe what an engine raised: short and printable, whatever it is."""
-    kind = next((word for cls, word in _KINDS.items() if isinstance(error, cls)), "exception")
-    name = type(error).__name__[:_MESSAGE]
+    deciding = decisive(error)
+    kind = next(
+        (word for cls, word in _KINDS.items() if issubclass(type(deciding), cls)), "exception"
+    )
+    name = name_of(deciding)
     return ErrorRecord(
         kind=kind,
-        message=text_of(error)[:_MESSAGE] or name,
+        message=text_of(deciding)[:_MESSAGE] or name,
         error_type=name,
         traceback=_traceback(error) if kind in ("exception", "permanent") else None,
         worker_id=worker_id,
@@ -53,17 +105,25 @@ def error_record(error: BaseException, worker_id: str) -> ErrorRecord:
 
 
 def text_of(error: BaseException) -> str:
-    """Return an error's text, also if the engine's own code for it fails."""
+    """Return an error's text, also if the engine's own code for it fails in whatever way."""
     try:
         return _clean(str(error))
-    except Exception as inner:  # noqa: BLE001 - str() runs the engine's code
-        return f"its text cannot be had: {type(inner).__name__}"
+    except BaseException as inner:  # noqa: BLE001 - str() runs the engine's code
+        return f"its text cannot be had: {name_of(inner)}"
+
+
+def name_of(error: BaseException) -> str:
+    """Return the name of an error's class, also if that has code of its own."""
+    try:
+        return _clean(str(type(error).__name__))[:_MESSAGE]
+    except BaseException:  # noqa: BLE001 - a metaclass may be the engine's
+        return "an error without a name"
 
 
 def _traceback(error: BaseException) -> str | None:
     try:
         return _clean("".join(traceback.format_exception(error)))[-_TRACEBACK:]
-    except Exception:  # noqa: BLE001 - formatting runs the engine's code, too
+    except BaseException:  # noqa: BLE001 - formatting runs the engine's code, too
         return None
 
 

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import inspect
 import itertools
 import queue
 import threading
+import types
 import weakref
 from collections.abc import Callable
 from typing import Any, Final, TypeVar, TypeVarTuple
@@ -22,6 +22,7 @@ from typing import Any, Final, TypeVar, TypeVarTuple
 import attrs
 
 from roost_core.errors import EngineError
+from roost_core.retry import name_of, text_of
 
 #: A thread without work ends after this many seconds.
 DEFAULT_IDLE_SECONDS: Final = 10.0
@@ -185,16 +186,26 @@ def _settle(
 
 def _discard(value: Any) -> None:
     # A dropped coroutine would complain that nobody awaited it.
-    if inspect.iscoroutine(value):
+    # By its type: isinstance() asks the value, whose code is the engine's.
+    if issubclass(type(value), types.CoroutineType):
         value.close()
 
 
 def engine_error(function: Callable[..., Any], error: BaseException) -> EngineError:
-    """Wrap what must not leave a plugin's function as it is, with the original as the cause."""
-    name = getattr(function, "__qualname__", type(function).__qualname__)
-    wrapped = EngineError(f"{name} raised {type(error).__name__}({error})")
+    """Wrap what must not leave a plugin's function as it is, with the original as the cause.
+
+    Raises nothing, whatever the error's and the function's own code does.
+    """
+    wrapped = EngineError(f"{_name(function)} raised {name_of(error)}({text_of(error)})")
     wrapped.__cause__ = error
     return wrapped
+
+
+def _name(function: Callable[..., Any]) -> str:
+    try:
+        return str(getattr(function, "__qualname__", type(function).__qualname__))
+    except BaseException:  # noqa: BLE001 - a callable object may be the engine's
+        return "a function without a name"
 
 
 # Each loop has its own pool, which goes away with the loop: nothing crosses between loops.

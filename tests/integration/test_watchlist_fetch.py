@@ -536,7 +536,6 @@ def run_watch(payload: dict[str, Any], *, allow: bool = True) -> tuple[list[Snap
     item = WorkItem(work_id="w1", engine=watchlist.engine_id, payload=payload)
     shelf: Any = Shelf()
     context = StepContext(
-        item=item,
         lease=Lease("w1", "worker", "token", 1, datetime(2030, 1, 1, tzinfo=UTC)),
         version=1,
         attempt=1,
@@ -544,6 +543,8 @@ def run_watch(payload: dict[str, Any], *, allow: bool = True) -> tuple[list[Snap
         artifacts=Artifacts(shelf, "w1"),
         make_workspace=lambda _: pytest.fail("a watch needs no workspace"),
         beat=lambda _: None,
+        make_item=lambda: item,
+        is_stopping=lambda: False,
         is_cancelled=lambda: False,
     )
 

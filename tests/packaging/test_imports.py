@@ -39,6 +39,7 @@ ORDER = [
     "plugin_providers",
     "plugins",
     "leases",
+    "attempt",
     "stepper",
     "worker",
     "client",

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roost_core import codec
-from roost_core.acceptance import accept
+from roost_core.acceptance import accept, is_empty
 from roost_core.errors import InvalidStepResult
 from roost_core.models import MAX_DELAY_SECONDS, Artifact, Snapshot, WorkItem
 
@@ -45,6 +45,38 @@ def test_a_snapshot_is_accepted():
 def test_the_engines_version_is_ignored(version):
     """The runtime alone numbers versions."""
     assert 5 == accept(start(version=version), ITEM, 4).version
+
+
+def test_the_given_snapshot_is_no_next_one():
+    """An engine that returns what it was given has got nowhere; an equal new one is accepted."""
+    given = start(version=4, data={"n": 1})
+    with pytest.raises(InvalidStepResult, match=r"demo returned the snapshot that it was given"):
+        accept(given, ITEM, 4, given)
+    assert {"n": 1} == accept(given.evolve(), ITEM, 4, given).data
+
+
+@pytest.mark.parametrize("version", [1, 3])
+def test_an_older_snapshots_child_is_no_next_one(version):
+    """An engine that goes on from what it has kept would undo what was accepted since."""
+    old = start(version=version)
+    with pytest.raises(
+        InvalidStepResult, match=rf"demo .* made from version {version}, .*4: evolve"
+    ):
+        accept(old.evolve(data={"n": 1}), ITEM, 4, start(version=4))
+
+
+@pytest.mark.parametrize("version", [0, -3, 4, 5, 99, None, "7", True, 3.0, math.nan])
+def test_other_versions_are_ignored(version):
+    """One made from nothing has version 0; whatever else stands there is the engine's whim."""
+    assert 5 == accept(start(version=version), ITEM, 4, start(version=4)).version
+
+
+def test_what_is_empty():
+    """Nothing, or the very snapshot that was given; in init_snapshot there is none."""
+    given = start(version=4)
+    found = [is_empty(one, given) for one in (None, given, start(version=4), 0, {})]
+    assert [True, True, False, False, False] == found
+    assert [True, False] == [is_empty(one, None) for one in (None, given)]
 
 
 def test_times_are_the_servers():

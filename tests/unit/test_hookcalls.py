@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import itertools
 import logging
+import signal
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
@@ -22,6 +24,7 @@ from roost_core.hookcalls import (
     OBSERVER_HOOKS,
     AroundStep,
     Engine,
+    Fresh,
     HookCall,
     Observers,
 )
@@ -148,7 +151,25 @@ def test_an_engine_makes_its_own_first_snapshot(is_async: bool) -> None:
 
 
 ERRORS = [ValueError("bad"), PermanentError("no"), RetryLater(3), TimeoutError()]
-FATAL = [SystemExit(3), asyncio.CancelledError(), BaseExceptionGroup("g", [SystemExit(1)])]
+
+
+class Unspeakable(BaseException):
+    """An error whose text cannot be had, in the worst way."""
+
+    def __str__(self) -> str:
+        raise SystemExit(9)
+
+    __repr__ = __str__
+
+
+FATAL = [
+    SystemExit(3),
+    KeyboardInterrupt(),
+    GeneratorExit(),
+    asyncio.CancelledError(),
+    BaseExceptionGroup("g", [SystemExit(1)]),
+    Unspeakable(),
+]
 
 
 def raising(error: BaseException, kind: str) -> Callable[[], Any]:
@@ -228,6 +249,43 @@ def test_a_timeout_around_a_step_is_a_timeout() -> None:
         asyncio.run(main())
 
 
+def test_a_closed_coroutine_is_no_failure() -> None:
+    """What is thrown into a call that nobody runs any more goes through, and is no error."""
+
+    async def step() -> None:
+        await asyncio.sleep(100)
+
+    async def main() -> bool:
+        coroutine = engine(step).step(None, ITEM, None)
+        task = asyncio.create_task(coroutine)
+        await asyncio.sleep(0)
+        coroutine.close()  # raises, if the call makes an error of it
+        task.cancel()
+        await asyncio.wait([task])
+        # The task finds nothing left to run, and no error of the engine's.
+        return not isinstance(task.exception(), EngineError)
+
+    assert asyncio.run(main())
+
+
+def test_a_real_ctrl_c_is_a_stop() -> None:
+    """Where a signal raises in the midst of whatever runs, it is not the step that has raised."""
+
+    async def step() -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    async def main() -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        await engine(step).step(None, ITEM, None)
+
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            asyncio.run(main())
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 # -- observers ---------------------------------------------------------------------------------
 
 
@@ -274,6 +332,30 @@ def test_has_tells_whether_anybody_observes() -> None:
     assert not any(map(Observers().has, OBSERVER_HOOKS))
     with pytest.raises(KeyError):
         some.has("on_step_commited")
+
+
+def test_observers_do_not_see_each_other() -> None:
+    """Neither what one sets in its context, nor what it changes in place; nor the caller's own."""
+    variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="unset")
+    seen: list[object] = []
+
+    async def first(snapshot: list[int]) -> None:
+        seen.append((variable.get(), list(snapshot)))
+        variable.set("first")
+        snapshot.append(1)
+
+    def second(snapshot: list[int]) -> None:
+        seen.append((variable.get(), list(snapshot)))
+        variable.set("second")
+        snapshot.append(2)
+
+    async def main() -> None:
+        many = observers(first, second, first)
+        variable.set("the caller")
+        await many.notify("on_step_committed", item=ITEM, snapshot=Fresh(list))
+
+    asyncio.run(main())
+    assert [("unset", [])] * 3 == seen
 
 
 @pytest.mark.parametrize("kind", ["async", "def", "returned"])

@@ -1,86 +1,89 @@
-"""Work items that were decoded before: the same again, and never what an engine made of them."""
+"""Work items that were decoded before: made anew each time they are asked for."""
 
 from __future__ import annotations
-
-import sys
 
 import pytest
 
 from roost_core import codec, recent
 from roost_core.errors import CorruptRecord
-from roost_core.models import WorkItem
-from roost_core.recent import RecentItems
+from roost_core.models import RetryPolicy, WorkItem
+from roost_core.recent import RecentItems, RecentReturns
 
 
-def item_bytes(work_id="w-1", payload=None):
+def item_bytes(work_id="w-1", payload=None, **fields):
     """Encode a work item."""
-    return codec.encode_item(WorkItem(work_id=work_id, engine="demo", payload=payload))
+    return codec.encode_item(WorkItem(work_id=work_id, engine="demo", payload=payload, **fields))
 
 
 def test_the_same_again():
-    """Equal bytes bring the same item, without decoding them twice."""
+    """Equal bytes are not decoded twice, and bring an equal item."""
     items = RecentItems()
     raw = item_bytes(payload={"a": [1, 2.5, None, "ü"]})
     first = items.decode(raw, 1000)
-    assert codec.decode_item(raw, 1000) == first
+    assert codec.decode_item(raw, 1000) == first.item
+    assert codec.decode_item(raw, 1000) == first.fresh()
     assert items.decode(bytes(bytearray(raw)), 1000) is first
 
 
-@pytest.mark.parametrize("touch", [1, "text", [2], float("nan"), {1, 2}, object(), "\ud800"])
-def test_a_payload_that_was_changed_in_place(touch):
-    """Whatever was put there, the next one gets what is stored."""
+def test_another_life_of_an_id():
+    """The same bytes, accepted at another time, are another item."""
     items = RecentItems()
-    raw = item_bytes(payload={"a": {"b": []}})
-    items.decode(raw, 1000).payload["a"]["b"].append(touch)
-    assert {"a": {"b": []}} == items.decode(raw, 1000).payload
+    raw = item_bytes()
+    created = [items.decode(raw, at).fresh().created_at for at in (1000, 2000)]
+    assert [codec.from_milliseconds(at) for at in (1000, 2000)] == created
 
 
-@pytest.mark.parametrize("payload", [None, [], 0, False, "", {"1": 1}])
+@pytest.mark.parametrize("size", [1, 50_000])
+@pytest.mark.parametrize("touch", [1, "text", [2], float("nan"), {1, 2}, object(), "\ud800"])
+def test_a_payload_that_was_changed_in_place(touch, size):
+    """Whatever was put there, the next one gets what is stored, however large it is."""
+    items = RecentItems()
+    raw = item_bytes(payload={"a": {"b": []}, "size": "x" * size})
+    known = items.decode(raw, 1000)
+    late = known.fresh()
+    known.fresh().payload["a"]["b"].append(touch)
+    again = items.decode(raw, 1000).fresh()
+    late.payload["a"]["b"].append(touch)  # by a thread that goes on behind its step's end
+    assert {"b": []} == again.payload["a"]
+    assert {"b": []} == known.item.payload["a"]
+
+
+def test_all_that_can_be_changed_is_its_own():
+    """Also what lies beside the payload, and nothing is shared that has an inside."""
+    raw = item_bytes(retry=RetryPolicy(max_attempts=9), resources=("a", "b"), title="t")
+    known = RecentItems().decode(raw, 1000)
+    one = known.fresh()
+    one.extra["x"] = 1
+    one.retry.extra["y"] = 2
+    assert codec.decode_item(raw, 1000) == known.fresh()
+
+
+def test_what_a_newer_roost_wrote_is_kept():
+    """Fields that are not known here are there each time, each time their own."""
+    raw = item_bytes()[:-1] + b',"later":{"deep":[1]}}'
+    known = RecentItems().decode(raw, 1000)
+    known.fresh().extra["later"]["deep"].append(2)
+    assert {"later": {"deep": [1]}} == dict(known.fresh().extra)
+
+
+@pytest.mark.parametrize("payload", [None, [], 0, False, "", {"1": 1}, 10**400, -0.0, 1.0, "\x00"])
 def test_payloads_of_all_kinds(payload):
     """Each comes back as it is stored."""
     items = RecentItems()
     raw = item_bytes(payload=payload)
     for _ in range(2):
-        found = items.decode(raw, 1000).payload
-        assert (payload, type(payload)) == (found, type(found))
+        found = items.decode(raw, 1000).fresh().payload
+        assert (repr(payload), type(payload)) == (repr(found), type(found))
 
 
-class Almost(int):
-    """Equal to a number, and shown like it, but none that JSON brings."""
-
-
-@pytest.mark.parametrize(
-    ("stored", "became"), [(1, True), (1, 1.0), (0.0, -0.0), (5, Almost(5)), ([1], (1,))]
-)
-def test_what_is_almost_the_same(stored, became):
-    """A value that only equals what is stored is none that another worker would see."""
-    items = RecentItems()
-    raw = item_bytes(payload={"a": stored})
-    items.decode(raw, 1000).payload["a"] = became
-    found = items.decode(raw, 1000).payload["a"]
-    assert (repr(stored), type(stored)) == (repr(found), type(found))
-
-
-def test_another_order_is_a_change():
-    """The order of keys is kept, as JSON keeps it."""
-    items = RecentItems()
-    raw = item_bytes(payload={"a": 1, "b": 2})
-    payload = items.decode(raw, 1000).payload
-    payload["a"] = payload.pop("a")
-    assert ["a", "b"] == list(items.decode(raw, 1000).payload)
-
-
-def test_equal_texts_are_no_change():
-    """However they are kept in memory: a text that was looked up in between is the same."""
-    items = RecentItems()
-    raw = item_bytes(payload={"key-of-it": "a text of it"})
-    first = items.decode(raw, 1000)
-    first.payload[sys.intern("key-of-it")] = sys.intern("a text of it")
-    assert items.decode(raw, 1000) is first
+def test_the_order_of_keys_is_kept():
+    """As JSON keeps it."""
+    known = RecentItems().decode(item_bytes(payload={"b": 1, "a": 2}), 1000)
+    assert ["b", "a"] == list(known.fresh().payload)
 
 
 def test_large_ones_are_decoded_each_time():
-    """They would take room, and looking at them takes as long."""
+    """They would take room."""
     items = RecentItems()
     raw = item_bytes(payload="x" * 10_000)
     assert items.decode(raw, 1000) is not items.decode(raw, 1000)
@@ -104,3 +107,23 @@ def test_damaged_bytes():
     for _ in range(2):
         with pytest.raises(CorruptRecord):
             items.decode(b"{", 1000)
+
+
+def test_work_that_comes_back_again_and_again_rests():
+    """The first time at once, then for longer and longer, up to a bound."""
+    returns = RecentReturns()
+    pauses = [returns.pause_ms("w", 1.0) for _ in range(40)]
+    assert [None, 100, 200, 400] == pauses[:4]
+    assert [10_000] * 10 == pauses[-10:]
+    assert returns.pause_ms("other", 1.0) is None
+
+
+def test_a_return_is_forgotten_after_a_while(monkeypatch):
+    """By time, and when there are too many others."""
+    monkeypatch.setattr(recent, "_MOST", 2)
+    returns = RecentReturns()
+    assert [None, 100] == [returns.pause_ms("w", at) for at in (0.0, 59.0)]
+    assert returns.pause_ms("w", 59.0 + 61.0) is None
+    for other in ("a", "b"):
+        returns.pause_ms(other, 120.0)
+    assert returns.pause_ms("w", 121.0) is None

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from roost_core.errors import EngineError, PermanentError, RetryLater
 from roost_core.models import RetryPolicy
-from roost_core.retry import backoff_seconds
+from roost_core.retry import backoff_seconds, decisive, error_record
 
 POLICY = RetryPolicy(base_seconds=2.0, factor=3.0, max_seconds=100.0, jitter=0.5)
 
@@ -43,3 +44,107 @@ def test_a_factor_of_one_waits_evenly() -> None:
     """Waits need not grow."""
     policy = RetryPolicy(base_seconds=7.0, factor=1.0, jitter=0.0)
     assert {7.0} == {backoff_seconds(policy, attempt, 0.0) for attempt in (1, 2, 1000)}
+
+
+# -- which error decides -----------------------------------------------------------------------
+
+PERMANENT, SOON, LATE = PermanentError("gone"), RetryLater(5), RetryLater(50)
+OTHER = ValueError("other")
+
+
+def group(*errors: Exception) -> ExceptionGroup[Exception]:
+    """Make a group."""
+    return ExceptionGroup("several", errors)
+
+
+def wrapped(error: BaseException) -> EngineError:
+    """Wrap a group that is no Exception, as is done on its way out of an engine."""
+    made = EngineError("wrapped")
+    made.__cause__ = error
+    return made
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (PERMANENT, PERMANENT),
+        (SOON, SOON),
+        (OTHER, OTHER),
+        (group(OTHER, PERMANENT), PERMANENT),
+        (group(SOON, group(group(PERMANENT))), PERMANENT),
+        (group(SOON, LATE, SOON), LATE),
+        (group(group(SOON), OTHER), SOON),
+        (BaseExceptionGroup("several", [SystemExit(1), PERMANENT]), PERMANENT),
+        (wrapped(BaseExceptionGroup("several", [KeyboardInterrupt(), SOON])), SOON),
+    ],
+)
+def test_the_error_that_decides(error: BaseException, expected: BaseException) -> None:
+    """Permanent before later, the longest wait before a shorter, both before anything else."""
+    assert decisive(error) is expected
+
+
+def test_a_group_of_others_decides_for_itself() -> None:
+    """It is what is put on record."""
+    error = group(OTHER, KeyError("x"))
+    assert decisive(error) is error
+    assert ("exception", "ExceptionGroup") == (
+        error_record(error, "w").kind,
+        error_record(error, "w").error_type,
+    )
+
+
+def test_a_wait_that_is_none_comes_first() -> None:
+    """So that it is told, and not hidden behind one that is sound."""
+    wrong = RetryLater(float("nan"))
+    assert decisive(group(SOON, wrong, LATE)) is wrong
+
+
+def test_groups_that_hold_the_same_one_many_times() -> None:
+    """However deep and however often: each is looked at once."""
+    error: Exception = OTHER
+    for _ in range(200):
+        error = group(error, error)
+    assert decisive(error) is error
+
+
+def test_errors_that_lie_about_themselves() -> None:
+    """What an error says of its own class or of what it holds is not asked."""
+
+    class Liar(ExceptionGroup):  # type: ignore[type-arg] # of anything
+        @property
+        def __class__(self) -> type:  # type: ignore[override] # it lies
+            raise SystemExit(1)
+
+        @property
+        def exceptions(self) -> tuple[Exception, ...]:
+            raise SystemExit(2)
+
+    assert decisive(Liar("several", [PERMANENT])) is PERMANENT
+
+
+def test_the_record_of_a_group_is_that_of_the_one_that_decides() -> None:
+    """Kind, message and type are its own; the traceback tells of all."""
+    record = error_record(group(OTHER, PERMANENT), "w")
+    assert ("permanent", "gone", "PermanentError") == (
+        record.kind,
+        record.message,
+        record.error_type,
+    )
+    assert "ValueError: other" in (record.traceback or "")
+
+
+def test_an_error_that_cannot_be_told() -> None:
+    """Text, name and traceback may fail in whatever way: there is a record all the same."""
+
+    class Meta(type):
+        @property
+        def __name__(cls) -> str:
+            raise KeyboardInterrupt
+
+    class Odd(BaseException, metaclass=Meta):
+        def __str__(self) -> str:
+            raise GeneratorExit
+
+    record = error_record(Odd(), "w")
+    assert ("exception", "an error without a name") == (record.kind, record.error_type)
+    assert "its text cannot be had: GeneratorExit" == record.message

@@ -44,7 +44,7 @@ def test_step_timeout(run):
         try:
             await asyncio.sleep(100)
         finally:
-            ended.append(context.cancelled)
+            ended.append((context.stopping, context.cancelled))
 
     async def main():
         bench = Bench(engine(step))
@@ -52,7 +52,7 @@ def test_step_timeout(run):
         await bench.once()
         error = await error_of(bench, work_id)
         assert ("timeout", "the step took longer than 1.5 s") == (error.kind, error.message)
-        assert 1 == len(ended)
+        assert [(False, True)] == ended
 
     run(main)
 
@@ -113,6 +113,59 @@ def _noting(found):
         found.append((lease, item, snapshot))
 
     return on_lease_lost
+
+
+@pytest.mark.parametrize("ending", ["fail", "interrupt", "give back"])
+@pytest.mark.parametrize("is_away", [True, False])
+def test_lease_lost_while_the_end_is_delivered(run, ending, is_away):
+    """Observers hear of a loss that is found with a failure, a RetryLater or an early end, too."""
+    lost = []
+
+    async def step(snapshot):
+        bench.backend.age_lease(work_id)
+        await bench.claim()
+        if is_away:
+            bench.backend.away_until = asyncio.get_running_loop().time() + 60
+        if ending == "give back":
+            bench.stopping = True
+            return
+        raise ValueError("no") if ending == "fail" else RetryLater(5)
+
+    bench = work_id = None
+
+    async def main():
+        nonlocal bench, work_id
+        bench = Bench(engine(step), observer(on_lease_lost=_noting(lost)), backend=Flaky())
+        work_id = await bench.enqueue()
+        await bench.once()
+        assert [(work_id, 1, 1)] == [
+            (item.work_id, lease.fence, snapshot.version) for lease, item, snapshot in lost
+        ]
+
+    run(main)
+
+
+def test_lease_lost_while_a_cancelled_lane_gives_back(run):
+    """There as well."""
+    lost = []
+
+    async def step(snapshot):
+        bench.backend.age_lease(work_id)
+        await bench.claim()
+        begun.append(1)
+        await asyncio.sleep(100)
+
+    begun = []
+    bench = work_id = None
+
+    async def main():
+        nonlocal bench, work_id
+        bench = Bench(engine(step), observer(on_lease_lost=_noting(lost)))
+        work_id = await bench.enqueue()
+        await cancel_when(bench, lambda: begun)
+        assert [work_id] == [item.work_id for _, item, _ in lost]
+
+    run(main)
 
 
 def test_lease_lost_between_steps(run):
@@ -573,6 +626,85 @@ def test_cancelled_step_that_finishes_all_the_same(run):
         await task
         work = await bench.backend.read(work_id)
         assert (State.QUEUED, 2) == (work.state, work.version)
+
+    run(main)
+
+
+@pytest.mark.parametrize("empty", ["nothing", "the same snapshot"])
+@pytest.mark.parametrize("kind", ["async", "def", "init"])
+def test_an_early_end_in_a_drain(empty, kind):
+    """An engine that ends with nothing because it was asked to gives back; none is blamed."""
+
+    def step(snapshot, context):
+        assert (False, False) == (context.stopping, context.cancelled)
+        bench.stopping = True
+        assert (True, False) == (context.stopping, context.cancelled)
+        return None if empty == "nothing" else snapshot
+
+    async def astep(snapshot, context):
+        return step(snapshot, context)
+
+    async def init_snapshot(item, context):
+        return step(None, context)
+
+    bench = None
+
+    async def main():
+        nonlocal bench
+        hooks = {"async": [astep], "def": [step], "init": [step, init_snapshot]}[kind]
+        bench = Bench(engine(*hooks))
+        work_id = await bench.enqueue()
+        await bench.once()
+        work = await bench.backend.read(work_id)
+        assert (State.QUEUED, 0, 0 if kind == "init" else 1) == (
+            work.state,
+            work.attempts,
+            work.version,
+        )
+        assert "interrupted" == (await bench.kinds())[-1]
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("empty", ["nothing", "the same snapshot"])
+def test_an_early_end_unasked(run, empty):
+    """While nobody has asked, it is a failed attempt, as a step without progress."""
+
+    async def step(snapshot):
+        return None if empty == "nothing" else snapshot
+
+    async def main():
+        bench = Bench(engine(step))
+        work_id = await bench.enqueue()
+        await bench.once()
+        work = await bench.backend.read(work_id)
+        assert (State.RETRY_WAIT, 1, 1) == (work.state, work.attempts, work.version)
+        assert "invalid_result" == (await error_of(bench, work_id)).kind
+
+    run(main)
+
+
+def test_what_is_told_to_a_cancelled_step(run):
+    """A step that is cancelled is void; one whose worker only drains is not."""
+    told = []
+
+    async def step(context):
+        begun.append(1)
+        bench.stopping = True
+        try:
+            await asyncio.sleep(100)
+        finally:
+            told.append((context.stopping, context.cancelled))
+
+    begun = []
+    bench = None
+
+    async def main():
+        nonlocal bench
+        bench = Bench(engine(step))
+        await bench.enqueue()
+        await cancel_when(bench, lambda: begun)
+        assert [(True, True)] == told
 
     run(main)
 

@@ -34,6 +34,15 @@ class Odd(BaseException):
     """Neither an Exception nor known to anybody."""
 
 
+class Unspeakable(BaseException):
+    """An error whose text cannot be had, in the worst way."""
+
+    def __str__(self) -> str:
+        raise SystemExit(9)
+
+    __repr__ = __str__
+
+
 def test_a_call_runs_elsewhere_and_returns(threads: DaemonThreads) -> None:
     """The function gets its arguments, in a daemon thread, and its result comes back."""
 
@@ -112,7 +121,15 @@ def test_an_ordinary_error_comes_back_as_it_is(threads: DaemonThreads, error: Ex
 
 @pytest.mark.parametrize(
     "error",
-    [SystemExit(3), KeyboardInterrupt(), GeneratorExit(), asyncio.CancelledError(), Odd("odd")],
+    [
+        SystemExit(3),
+        KeyboardInterrupt(),
+        GeneratorExit(),
+        asyncio.CancelledError(),
+        Odd("odd"),
+        Unspeakable(),
+        type("Nameless", (Odd,), {"__str__": lambda self: 1 / 0})(),
+    ],
     ids=lambda error: type(error).__name__,
 )
 def test_what_is_no_exception_becomes_one(threads: DaemonThreads, error: BaseException) -> None:

@@ -53,6 +53,20 @@ def raising(error):
     return step
 
 
+class Unspeakable(BaseException):
+    """An error whose text cannot be had, in the worst way."""
+
+    def __str__(self):
+        raise SystemExit(9)
+
+    __repr__ = __str__
+
+
+async def cancels_itself(snapshot, item, context):
+    asyncio.current_task().cancel()
+    await asyncio.sleep(60)
+
+
 async def too_slow(snapshot, item, context):
     await asyncio.sleep(600)
 
@@ -73,7 +87,14 @@ def nan(snapshot, item, context):
 KINDS = {
     "raises": raising(ValueError("the page has no title: https://me:pw@example.com/?a=1")),
     "quits": raising(SystemExit(3)),
+    "interrupts": raising(KeyboardInterrupt()),
+    "closes": raising(GeneratorExit()),
+    "unspeakable": raising(Unspeakable()),
     "cancels": raising(asyncio.CancelledError()),
+    "cancels-itself": cancels_itself,
+    "group-permanent": raising(ExceptionGroup("two", [ValueError("a"), PermanentError("gone")])),
+    "group-later": raising(ExceptionGroup("two", [ValueError("a"), RetryLater(3600)])),
+    "same": lambda snapshot, item, context: snapshot,
     "groups": raising(ExceptionGroup("two at once", [ValueError("a"), KeyError("b")])),
     "permanent": raising(PermanentError("the account is closed")),
     "control": raising(ValueError("a\\x1b[31mred\\x00 \\ud800 line\\nbreak")),
@@ -111,7 +132,14 @@ for one in plugins:
 EXPECTED = {
     "raises": ("failed", "exception", "the page has no title"),
     "quits": ("failed", "exception", "SystemExit(3)"),
+    "interrupts": ("failed", "exception", "KeyboardInterrupt()"),
+    "closes": ("failed", "exception", "GeneratorExit()"),
+    "unspeakable": ("failed", "exception", "its text cannot be had: SystemExit"),
     "cancels": ("failed", "exception", "CancelledError"),
+    "cancels-itself": ("failed", "exception", "the step's own task was cancelled"),
+    "group-permanent": ("failed", "permanent", "gone"),
+    "group-later": ("sleeping", None, None),
+    "same": ("failed", "invalid_result", "the snapshot that it was given"),
     "groups": ("failed", "exception", "two at once (2 sub-exceptions)"),
     "permanent": ("failed", "permanent", "the account is closed"),
     "control": ("failed", "exception", "red"),

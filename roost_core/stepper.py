@@ -192,6 +192,9 @@ class Stepper:
             then = Then.SLEEP
         else:
             then = Then.YIELD if is_last else Then.CONTINUE
+        events = tuple(accepted.context.events)
+        if run.standstill.note(encoded.raw, delays=delay is not None or snapshot.is_finished):
+            events += (self._warning(run),)
         extends = run.hold.is_worth_extending(time.monotonic())
         commit = Commit(
             commit_id=f"c{run.version}",
@@ -201,7 +204,7 @@ class Stepper:
             then=then,
             delay_ms=0 if delay is None else milliseconds(delay),
             lease_ttl_ms=round(self.settings.lease_ttl * 1000) if extends else 0,
-            events=tuple(accepted.context.events),
+            events=events,
         )
         ack = await self._settle(
             run, lambda: self.backend.commit(run.claim.lease, commit), extends=extends
@@ -236,6 +239,19 @@ class Stepper:
         if ack.state is State.FAILED:
             await self.dead_lettered([run.item.work_id])
         return goes_on
+
+    @staticmethod
+    def _warning(run: Run) -> bytes:
+        """Say that the engine goes on without getting anywhere; return the event that says it."""
+        steps = run.standstill.unchanged
+        _log.warning(
+            "%s: %d steps in a row have changed no data, and there was no delay between them",
+            run.item.work_id,
+            steps,
+            extra={"action": "standstill", "work_id": run.item.work_id},
+        )
+        word = {"warning": "steps in a row have changed no data", "steps": steps}
+        return codec.dumps(word, "the event", codec.MAX_EVENT_BYTES)
 
     async def _failed(self, run: Run, error: BaseException) -> None:
         """Give up the attempt, and tell the observers if it was the last."""

@@ -26,6 +26,7 @@ ORDER = [
     "backend",
     "retry",
     "recent",
+    "standstill",
     "acceptance",
     "hookspecs",
     "threads",

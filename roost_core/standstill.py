@@ -1,0 +1,46 @@
+"""Steps that are accepted, follow each other without a delay, and change nothing.
+
+An engine that goes round in circles costs money and looks busy. What stops it is the
+bound on steps in a row; here it is only noticed, so that people are told before.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import attrs
+
+#: So many steps under one lease that changed no data are worth a word; twice as many the next.
+WARN_AFTER: Final = 25
+#: Where the data begins in an encoded snapshot. In a text of JSON its quotes would be escaped.
+_DATA: Final = b'"data":'
+
+
+@attrs.define(eq=False)
+class Standstill:
+    """Counts them for one claim."""
+
+    _last: bytes | None = None
+    _unchanged: int = 0
+
+    def note(self, raw: bytes, *, delays: bool) -> bool:
+        """Take note of an accepted snapshot's bytes, and whether a delay follows it.
+
+        :returns: whether it is time for a word.
+        """
+        last, self._last = self._last, raw
+        # Lengths differ far more often than not; only equal ones are looked at more closely.
+        is_same = (
+            not delays
+            and last is not None
+            and len(last) == len(raw)
+            and last[last.find(_DATA) :] == raw[raw.find(_DATA) :]
+        )
+        self._unchanged = self._unchanged + 1 if is_same else 0
+        times, rest = divmod(self._unchanged, WARN_AFTER)
+        return rest == 0 and times > 0 and times & (times - 1) == 0
+
+    @property
+    def unchanged(self) -> int:
+        """How many steps in a row have changed nothing."""
+        return self._unchanged

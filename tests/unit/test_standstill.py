@@ -1,0 +1,54 @@
+"""Steps that change nothing are noticed."""
+
+from __future__ import annotations
+
+from roost_core import codec
+from roost_core.models import Snapshot
+from roost_core.standstill import WARN_AFTER, Standstill
+from tests.unit.stepper_bench import Bench, engine, leap
+
+
+def encoded(version, data, step="look"):
+    """Encode a snapshot as a commit has it."""
+    return codec.encode_snapshot(Snapshot("w", "demo", version=version, step=step, data=data))
+
+
+def words(snapshots, delays=False):
+    """Return after which snapshots, counted from 0, there was a word."""
+    standstill = Standstill()
+    return [n for n, raw in enumerate(snapshots) if standstill.note(raw, delays=delays)]
+
+
+def test_what_changes_is_no_standstill():
+    """Neither is a change of nothing but a digit."""
+    assert [] == words(encoded(n, {"n": n % 2}) for n in range(10, 99))
+    assert [] == words(encoded(n, {"text": "a" * n}) for n in range(10, 99))
+
+
+def test_what_stays_the_same_is_told_now_and_then():
+    """The first time after 25, then after twice as many; a change begins anew."""
+    same = [encoded(n, {"text": 'his "data": x', "n": [1, 2]}) for n in range(100, 300)]
+    assert [WARN_AFTER, 2 * WARN_AFTER, 4 * WARN_AFTER] == words(same)[:3]
+    assert [] == words([*same[:20], encoded(120, {"n": 1}), *same[21:40]])
+
+
+def test_a_delay_is_no_standstill():
+    """Who looks now and then, and finds nothing new, does what it should."""
+    assert [] == words((encoded(n, {}) for n in range(100, 300)), delays=True)
+
+
+def test_people_are_told(monkeypatch):
+    """The event comes with the commit, once a lease."""
+
+    async def again(snapshot):
+        return snapshot.evolve()
+
+    async def main():
+        bench = Bench(engine(again), slice_steps=40)
+        await bench.enqueue(work_id="w")
+        await bench.once()
+        events = await bench.backend.events(work_id="w", limit=1000)
+        emitted = [one.data for one in events if one.kind == "emitted"]
+        assert [{"warning": "steps in a row have changed no data", "steps": 25}] == emitted
+
+    leap(monkeypatch, main)

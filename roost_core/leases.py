@@ -22,6 +22,7 @@ from roost_core import codec
 from roost_core.backend import Beat, Renewer
 from roost_core.errors import BackendError
 from roost_core.models import Heartbeat, Lease, WorkerInfo
+from roost_core.threads import run_in_thread
 
 _log = logging.getLogger("roost.leases")
 
@@ -171,7 +172,8 @@ class LeaseKeeper:
         with self._changed:
             self._closed = True
             self._changed.notify()
-        await asyncio.to_thread(self._thread.join, self._ttl)
+        # In a daemon thread: one that waits for a dead server must not hold the process.
+        await run_in_thread(self._thread.join, self._ttl)
 
     def hold(self, lease: Lease, asked_at: float) -> Hold:
         """Begin to keep a lease that was asked for at ``asked_at`` (monotonic seconds)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import re
@@ -31,6 +32,12 @@ _log = logging.getLogger("roost.worker")
 _PURGE_AT_ONCE: Final = 100
 #: How long a worker that ends tries to strike itself from the register. Seconds.
 _RETIRE_SECONDS: Final = 3.0
+#: How long it waits for a renewal under way. Seconds.
+_KEEPER_SECONDS: Final = 1.0
+#: How long observers may take over its end. Seconds.
+_OBSERVER_SECONDS: Final = 3.0
+#: How long it tries to give back what no step has begun. Seconds.
+_GIVE_BACK_SECONDS: Final = 3.0
 
 
 class Worker:
@@ -70,6 +77,7 @@ class Worker:
         self._store = store
         self._burst = burst
         self._stopping = asyncio.Event()
+        self._is_aborted = False
         self._running: dict[asyncio.Task[Any], str] = {}
         self._observers = plugins.observers()
         self._workspaces = Workspaces(settings.workspace_source, settings.home / "workspaces")
@@ -102,6 +110,7 @@ class Worker:
     def abort(self) -> None:
         """Stop, and cancel the steps in flight now; their work is given back."""
         self._stopping.set()
+        self._is_aborted = True
         for task in list(self._running):
             task.cancel()
 
@@ -130,6 +139,10 @@ class Worker:
         )
 
         async def handle(claim: Claim) -> None:
+            if self._is_aborted:
+                # It was on its way to its lane at the abort, which could not cancel it yet.
+                await self._give_back(claim)
+                return
             task = asyncio.current_task()
             assert task is not None
             self._running[task] = claim.lease.work_id
@@ -143,16 +156,30 @@ class Worker:
             await self._observers.notify("on_worker_start", worker=self.info)
             await self._backend.serve(plan, handle, stepper.dead_lettered, self._upkeep)
         finally:
-            await keeper.close()
-            await self._retire()
-            await self._observers.notify("on_worker_stop", worker=self.info)
+            await self._leave(keeper)
 
-    async def _retire(self) -> None:
+    async def _leave(self, keeper: LeaseKeeper) -> None:
+        """Put this worker's affairs in order; whatever hangs is left behind after a while."""
+        try:
+            async with asyncio.timeout(_KEEPER_SECONDS):
+                await keeper.close()
+        except TimeoutError:
+            _log.warning("a renewal of leases still waits for the server; leaving without it")
         try:
             async with asyncio.timeout(_RETIRE_SECONDS):
                 await self._backend.retire(self.info.worker_id)
         except (BackendError, TimeoutError) as error:
             _log.warning("cannot strike %s from the register: %s", self.info.worker_id, error)
+        try:
+            async with asyncio.timeout(_OBSERVER_SECONDS):
+                await self._observers.notify("on_worker_stop", worker=self.info)
+        except TimeoutError:
+            _log.warning("an observer of on_worker_stop takes too long; leaving without it")
+
+    async def _give_back(self, claim: Claim) -> None:
+        with contextlib.suppress(RoostError, TimeoutError):
+            async with asyncio.timeout(_GIVE_BACK_SECONDS):
+                await self._backend.interrupt(claim.lease, "i0", "the worker stopped", None)
 
     async def _upkeep(self) -> None:
         """Purge what is over its retention, with its artifacts and workspaces."""

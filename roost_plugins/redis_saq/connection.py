@@ -8,7 +8,6 @@ that takes as long as all the rest of a short command.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
@@ -17,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 from roost_core.errors import BackendUnavailable, SettingsError
 from roost_core.redaction import redact
 from roost_core.settings import Settings
+from roost_core.threads import run_in_thread
 from roost_plugins.redis_saq.refusals import EMBEDDED
 from roost_plugins.redis_saq.urls import CONNECT_TIMEOUT, check_url, sentinel_parts
 
@@ -60,7 +60,8 @@ class Endpoint:
         :raises BackendUnavailable: it could not be started.
         """
         if self.is_embedded:
-            await asyncio.to_thread(self.ensure_blocking)
+            # In a daemon thread: a server that starts slowly must not hold a process that stops.
+            await run_in_thread(self.ensure_blocking)
 
     def ensure_blocking(self) -> None:
         """Do what :meth:`ensure` does, for a thread."""

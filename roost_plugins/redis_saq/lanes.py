@@ -26,7 +26,7 @@ import logging
 import random
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from roost_core.backend import Alone, Claim, ClaimBatch, ClaimRequest, ServePlan
@@ -52,6 +52,8 @@ _AHEAD_GRACE: Final = 0.5
 _AHEAD_PAUSE: Final = 30.0
 #: How long closing waits for a claim that is under way, and for observers. Seconds.
 _CLOSE_GRACE: Final = 2.0
+#: How long closing may take to give back what no lane has begun. Seconds.
+_GIVE_BACK_GRACE: Final = 2.0
 #: Claims under way at a time.
 _MOST_UNDER_WAY: Final = 2
 #: What a claim has brought that failed.
@@ -98,9 +100,13 @@ class Lanes:
         self._ahead_from = 0.0
         self._engines_text = " ".join(plan.engines)
         self._ended: set[str] = set()
-        #: Tokens of the leases whose lanes are at work.
-        self._in_flight: set[str] = set()
+        #: The claims whose lanes are at work, by token.
+        self._in_flight: dict[str, Claim] = {}
+        #: Set while there is none.
+        self._is_drained = asyncio.Event()
+        self._is_drained.set()
         self._closing = False
+        self._closed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._beside: set[asyncio.Task[None]] = set()
         # Within a lease's time, so that each lease's expiry is known before it comes.
@@ -144,6 +150,7 @@ class Lanes:
     async def close(self) -> None:
         """Stop claiming and listening; free lanes stay where they are until cancelled."""
         self._closing = True
+        self._closed.set()
         self._changed.set()
         if self._beside:
             # A claim under way is waited for: leases that it took would otherwise be nobody's.
@@ -152,13 +159,15 @@ class Lanes:
             task.cancel()
         await asyncio.gather(*self._tasks, *self._beside, return_exceptions=True)
         self._tasks.clear()
-        await self._give_back_ahead()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_GIVE_BACK_GRACE):
+                await self._give_back_ahead()
 
     async def next_claim(self) -> Claim:
         """Wait, as a free lane, for the next claim."""
         if self._ahead and not self._is_stopping:
             claim = self._ahead.popleft()
-            self._in_flight.add(claim.lease.token)
+            self._begins(claim)
             return claim
         place: asyncio.Future[Claim] = asyncio.get_running_loop().create_future()
         self._free.append(place)
@@ -169,9 +178,30 @@ class Lanes:
             if place.done() and not place.cancelled():
                 # Nobody will run it: a lane that was just given work is being ended.
                 claim = place.result()
-                self._in_flight.discard(claim.lease.token)
+                self._ends(claim)
                 await asyncio.shield(self._give_back(claim))
             raise
+
+    async def drained(self) -> None:
+        """Wait until no lane is at work."""
+        await self._is_drained.wait()
+
+    async def give_back_all_but(self, begun: Collection[Claim]) -> None:
+        """Give back what was handed out to lanes that ended before they could begin with it."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_GIVE_BACK_GRACE):
+                for claim in [one for one in self._in_flight.values() if one not in begun]:
+                    self._ends(claim)
+                    await self._give_back(claim)
+
+    def _begins(self, claim: Claim) -> None:
+        self._in_flight[claim.lease.token] = claim
+        self._is_drained.clear()
+
+    def _ends(self, claim: Claim) -> None:
+        self._in_flight.pop(claim.lease.token, None)
+        if not self._in_flight:
+            self._is_drained.set()
 
     def lease_ended(self, token: str, claim_in_ms: int | None) -> None:
         """Take note that a lease was given back by a script that told when to claim next."""
@@ -183,7 +213,7 @@ class Lanes:
 
     def lane_done(self, claim: Claim) -> None:
         """Take note that a lane is through with a claim, whatever has become of it."""
-        self._in_flight.discard(claim.lease.token)
+        self._ends(claim)
         self._ending.discard(claim.lease.token)
         if self._solo.step_accepted(claim.lease.token) or self._solo.is_draining:
             self._note_news()
@@ -261,7 +291,10 @@ class Lanes:
             _report("cannot claim", error, self._failures)
             # It may have been carried out all the same, and others wait for the end of this pause.
             self._was_idle, self._is_backlog = True, False
-            await asyncio.sleep(_backoff(self._failures))
+            # Not longer than there is something to wait for.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_backoff(self._failures)):
+                    await self._closed.wait()
             self._note_news()
             batch = _NOTHING
         finally:
@@ -314,7 +347,7 @@ class Lanes:
             if self._is_stopping:
                 await self._give_back(claim)
             elif self._free:
-                self._in_flight.add(claim.lease.token)
+                self._begins(claim)
                 self._free.popleft().set_result(claim)
             else:
                 self._ahead.append(claim)

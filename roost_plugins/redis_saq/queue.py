@@ -195,18 +195,18 @@ async def run_lanes(
 
     The end of a burst is ours as well: SAQ would wait a second for its upkeep then.
     """
-    in_flight: set[asyncio.Task[Any]] = set()
+    in_flight: dict[asyncio.Task[Any], Claim] = {}
 
     async def run(context: dict[str, Any]) -> None:
         task = asyncio.current_task()
         assert task is not None
         claim: Claim = context["job"].claim
         for left in reversed(range(_SHIFT)):
-            in_flight.add(task)
+            in_flight[task] = claim
             try:
                 await handle(claim)
             finally:
-                in_flight.discard(task)
+                del in_flight[task]
                 lanes.lane_done(claim)
             if left:
                 claim = await lanes.next_claim()
@@ -229,8 +229,7 @@ async def run_lanes(
     ends = [asyncio.create_task(one.wait()) for one in (plan.stopping, lanes.is_over)]
     try:
         await asyncio.wait({running, *ends}, return_when=asyncio.FIRST_COMPLETED)
-        await lanes.close()
-        await _drain(in_flight, plan.drain_timeout)
+        await _drain(lanes, plan.drain_timeout)
     finally:
         for end in ends:
             end.cancel()
@@ -238,16 +237,30 @@ async def run_lanes(
             task.cancel()
         if in_flight:
             # A step that does not end when it is cancelled is left behind; its lease runs out.
-            await asyncio.wait(in_flight, timeout=_CANCEL_GRACE)
+            await _in_time(lanes.drained(), _CANCEL_GRACE)
         worker.event.set()
         # Idle lanes and upkeep have nothing to finish; SAQ would wait for them.
         for task in list(worker.tasks):
             task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await running
+        await lanes.give_back_all_but(list(in_flight.values()))
 
 
-async def _drain(in_flight: set[asyncio.Task[Any]], timeout: float) -> None:
-    """Wait for the steps in flight, so long as they may take."""
-    if in_flight:
-        await asyncio.wait(set(in_flight), timeout=timeout)
+async def _drain(lanes: Lanes, timeout: float) -> None:
+    """Stop claiming, and wait for the steps in flight, so long as they may take.
+
+    Not for the lanes' tasks: a lane whose step has ended waits for a claim that never comes.
+    """
+    closing = asyncio.create_task(lanes.close())
+    try:
+        await _in_time(lanes.drained(), timeout)
+    finally:
+        await closing
+
+
+async def _in_time(what: Awaitable[None], seconds: float) -> None:
+    """Wait for something, but not longer than so many seconds."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await what

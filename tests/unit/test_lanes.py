@@ -383,3 +383,20 @@ def test_a_solo_claim_has_the_worker_for_itself(run):
         assert [Alone.MAY, Alone.NEVER] == bench.backend.alone[:2]
 
     run(main)
+
+
+def test_closing_waits_for_no_backoff(run):
+    """Lanes that wait to try a failed claim again close at once."""
+
+    async def main(bench):
+        bench.backend.errors = [BackendUnavailable("away") for _ in range(20)]
+        bench.free()
+        await asyncio.sleep(10)
+        while bench.lanes._under_way == 0:  # noqa: ASYNC110 - between two claims
+            await asyncio.sleep(0.01)
+        began = bench.backend.loop.time()
+        bench.stopping.set()
+        await bench.lanes.close()
+        assert began == pytest.approx(bench.backend.loop.time(), abs=0.01)
+
+    run(main)

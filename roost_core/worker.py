@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import encodings.idna  # noqa: F401 - each getaddrinfo needs it, in threads, which import nothing
 import logging
 import os
 import re

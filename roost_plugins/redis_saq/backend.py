@@ -252,6 +252,8 @@ class RedisSaqBackend(Backend):
 
     def renewer(self) -> Renewer:
         """Return a renewer with a connection of its own."""
+        # It is for a thread, and what a thread needs is imported before the thread is there.
+        self.endpoint.import_for_threads()
         return _RedisRenewer(self.endpoint, self._scripts["renew"])
 
     async def retire(self, worker_id: str) -> None:
@@ -488,7 +490,7 @@ class _RedisRenewer(Renewer):
         return [token.decode() for token in lost]
 
     def _evalsha(self, args: Sequence[Any]) -> Any:
-        import redis.exceptions
+        from roost_plugins.redis_saq.redis_py import redis
 
         keys = self._script.keys
         try:

@@ -77,6 +77,20 @@ class Endpoint:
                 )
             )
 
+    def import_for_threads(self) -> None:
+        """Import what :meth:`sync_client` and :meth:`ensure_blocking` need, before a thread does.
+
+        A thread that imports a part of a library while the event loop imports another can
+        wait for it for ever.
+        """
+        from roost_plugins.redis_saq import redis_py  # noqa: F401 - so that it is there
+
+        if self.is_embedded:
+            import subprocess  # noqa: F401 - so that it is there
+            import tempfile  # noqa: F401 - so that it is there
+
+            from roost_plugins.redis_saq import embedded  # noqa: F401 - so that it is there
+
     @property
     def config_command(self) -> str:
         """What the server's command ``CONFIG`` is called."""
@@ -98,9 +112,7 @@ class Endpoint:
 
         :param blocking: for commands that wait: no timeout on the answer.
         """
-        import redis.asyncio.retry
-        import redis.asyncio.sentinel
-        import redis.backoff
+        from roost_plugins.redis_saq.redis_py import redis
 
         options = self._options(blocking)
         options["retry"] = redis.asyncio.retry.Retry(redis.backoff.NoBackoff(), 0)
@@ -117,9 +129,7 @@ class Endpoint:
 
         :param timeout: seconds that an answer may take, at most ``COMMAND_TIMEOUT``.
         """
-        import redis.backoff
-        import redis.retry
-        import redis.sentinel
+        from roost_plugins.redis_saq.redis_py import redis
 
         options = self._options(blocking=False)
         options["socket_timeout"] = min(timeout, COMMAND_TIMEOUT)

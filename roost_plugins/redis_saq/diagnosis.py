@@ -45,7 +45,7 @@ def refused_version(info: Mapping[str, Any]) -> str | None:
 
 async def _fsync(client: Any, endpoint: Endpoint) -> str | None:
     """Return when the server syncs, or None where it does not tell (hosted ones)."""
-    import redis.exceptions
+    from roost_plugins.redis_saq.redis_py import redis
 
     try:
         found = await client.execute_command(endpoint.config_command, "GET", "appendfsync")

@@ -48,8 +48,9 @@ def translated(where: str, *, was_served: bool = False) -> Iterator[None]:
 
 def _in_our_words(where: str, error: Exception, was_served: bool) -> BackendError | None:
     # Here, because who meets no error need not wait for the import.
-    import redis.exceptions as theirs
+    from roost_plugins.redis_saq.redis_py import redis
 
+    theirs = redis.exceptions
     if isinstance(error, theirs.ConnectionError) and isinstance(error.__cause__, theirs.RedisError):
         # So the asyncio client tells of a login that was refused on connecting.
         error = error.__cause__

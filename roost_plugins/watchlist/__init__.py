@@ -8,8 +8,6 @@ is down is an observation too, not a failed attempt.
 
 from __future__ import annotations
 
-import asyncio
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from roost_core.markers import hookimpl
@@ -43,9 +41,8 @@ async def step(snapshot: Snapshot, item: WorkItem, context: StepContext) -> Snap
     :raises PermanentError: the payload is not sound, or the operator does not
         allow the address that its URL leads to.
     """
-    # aiohttp takes longer to import than all of Roost: only a worker that fetches pays,
-    # and the first time it does, other work on its event loop goes on.
-    await asyncio.to_thread(import_module, "roost_plugins.watchlist.looking")
+    # aiohttp takes longer to import than all of Roost, so only a worker that fetches pays. Not in
+    # a thread: two that import at the same time can wait for each other.
     from roost_plugins.watchlist import looking
 
     return await looking.look(snapshot, item, context)

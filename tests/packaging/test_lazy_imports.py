@@ -1,0 +1,176 @@
+"""Imports in functions: each is a known door, and none is opened by a second thread first."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import subprocess
+import sys
+
+from tests.packaging.sources import modules, tree
+
+#: Why it is imported late.
+START = "short commands do without, and start-up is what people wait for"
+NAMED = "the name of what to import comes from elsewhere"
+CHOSEN = "only the process that serves or needs it pays; opened by the main thread"
+READY = "opened by the main thread before there is a thread that needs it"
+
+#: Every function that imports, what, and why; whatever a thread reaches is ``READY``.
+DOORS = {
+    ("roost_core", "__getattr__", "import_module"): NAMED,
+    ("roost_core.cli", "main", "roost_core.cli.app"): "so that Ctrl-C is quiet from the start",
+    ("roost_core.cli.app", "get_command", "import_module"): NAMED,
+    ("roost_core.cli.output", "console", "rich.console"): START,
+    ("roost_core.cli.output", "table", "rich"): START,
+    ("roost_core.cli.output", "table", "rich.table"): START,
+    ("roost_core.cli.output", "table", "rich.text"): START,
+    ("roost_core.cli.session", "connect", "roost_core.client"): START,
+    ("roost_core.cli.session", "plugins", "roost_core.plugins"): START,
+    ("roost_core.cli.watch", "_view", "roost_core.cli.live"): START,
+    ("roost_core.cli.worker", "command", "roost_core.worker"): START,
+    ("roost_core.cli.workspace_path", "_ensure", "roost_core.workspaces"): START,
+    ("roost_core.plugin_providers", "add_commands", "click"): "programs have no command line",
+    ("roost_core.plugin_sources", "_import_name", "importlib.import_module"): NAMED,
+    ("roost_core.plugin_sources", "installed", "importlib"): START,
+    ("roost_core.settings", "_from_file", "tomllib"): START,
+    ("roost_core.suggestions", "close_matches", "difflib"): START,
+    ("roost_plugins.fs_artifacts", "artifact_store", "roost_plugins.fs_artifacts.store"): CHOSEN,
+    ("roost_plugins.redis_saq", "provide_backend", "roost_plugins.redis_saq.backend"): CHOSEN,
+    ("roost_plugins.redis_saq.backend", "_evalsha", "roost_plugins.redis_saq.redis_py"): READY,
+    ("roost_plugins.redis_saq.backend", "serve", "roost_plugins.redis_saq.lanes"): CHOSEN,
+    ("roost_plugins.redis_saq.backend", "serve", "roost_plugins.redis_saq.queue"): CHOSEN,
+    ("roost_plugins.redis_saq.connection", "client", "roost_plugins.redis_saq.redis_py"): START,
+    (
+        "roost_plugins.redis_saq.connection",
+        "ensure_blocking",
+        "roost_plugins.redis_saq.embedded",
+    ): READY,
+    (
+        "roost_plugins.redis_saq.connection",
+        "import_for_threads",
+        "roost_plugins.redis_saq.embedded",
+    ): READY,
+    (
+        "roost_plugins.redis_saq.connection",
+        "import_for_threads",
+        "roost_plugins.redis_saq.redis_py",
+    ): READY,
+    (
+        "roost_plugins.redis_saq.connection",
+        "sync_client",
+        "roost_plugins.redis_saq.redis_py",
+    ): READY,
+    ("roost_plugins.redis_saq.diagnosis", "_fsync", "roost_plugins.redis_saq.redis_py"): START,
+    ("roost_plugins.redis_saq.connection", "import_for_threads", "subprocess"): READY,
+    ("roost_plugins.redis_saq.connection", "import_for_threads", "tempfile"): READY,
+    ("roost_plugins.redis_saq.embedded", "_start", "subprocess"): READY,
+    ("roost_plugins.redis_saq.embedded", "_start", "tempfile"): READY,
+    (
+        "roost_plugins.redis_saq.launch",
+        "main",
+        "roost_plugins.redis_saq.supervisor",
+    ): "the path to import from is set first",
+    (
+        "roost_plugins.redis_saq.refusals",
+        "_in_our_words",
+        "roost_plugins.redis_saq.redis_py",
+    ): READY,
+    ("roost_plugins.redis_saq.supervisor", "_die_with_parent", "ctypes"): "a process of one thread",
+    ("roost_plugins.watchlist", "init_snapshot", "roost_plugins.watchlist.rules"): START,
+    ("roost_plugins.watchlist", "step", "roost_plugins.watchlist.looking"): CHOSEN,
+}
+
+
+def doors(module: str) -> set[tuple[str, str, str]]:
+    """Return every import that runs when a function does."""
+    found = set()
+    for function in ast.walk(tree(module)):
+        if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        for node in ast.walk(function):
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                full = [f"{node.module}.{alias.name}" for alias in node.names]
+                names = [one if one in modules() else str(node.module) for one in full]
+            elif isinstance(node, ast.Call) and "import" in ast.unparse(node.func).split(".")[-1]:
+                called = ast.unparse(node.func)
+                names = [called] if called.split(".")[-1] in ("import_module", "__import__") else []
+            else:
+                # A function that is handed on: to_thread(import_module, …).
+                handed = getattr(node, "args", []) if isinstance(node, ast.Call) else []
+                names = [
+                    ast.unparse(one) for one in handed if ast.unparse(one).endswith("import_module")
+                ]
+            found |= {(module, function.name, name) for name in names}
+    return found
+
+
+def test_lazy_doors_are_one_list():
+    """Every import in a function is known, with its reason, and no reason is without an import."""
+    assert set(DOORS) == {door for module in modules() for door in doors(module)}
+
+
+#: Notes whatever a thread other than the main one imports, while a worker runs whose server goes.
+WATCHED = """
+import json, sys, threading
+
+found = []
+
+class Recorder:
+    def find_spec(self, name, path=None, target=None):
+        if threading.current_thread() is not threading.main_thread():
+            found.append((threading.current_thread().name, name))
+
+sys.meta_path.insert(0, Recorder())
+
+import saq  # as a program may have done before
+import asyncio
+from roost_core import Roost, hookimpl
+from roost_core.plugins import Plugins
+from roost_core.settings import Settings
+from roost_core.testing import MemoryArtifactStore
+from roost_core.worker import Worker
+from roost_plugins import redis_saq
+
+class Engine:
+    engine_id = "demo"
+
+    @hookimpl
+    def step(self, snapshot):
+        return snapshot.finish()
+
+async def main():
+    plugins = Plugins.empty()
+    plugins.register(redis_saq, "redis_saq")
+    plugins.register(Engine(), "demo")
+    settings = Settings(redis_url=sys.argv[1], lease_ttl=0.3)
+    async with Roost.connect(settings, plugins=plugins) as roost:
+        item = await roost.enqueue("demo", 1)
+        worker = Worker(settings, plugins, roost.backend, MemoryArtifactStore())
+        task = asyncio.create_task(worker.run())
+        await roost.wait(item)
+        # Renewals fail as well: their errors need the library, too.
+        await roost.backend.client.execute_command("CLIENT", "PAUSE", "500", "ALL")
+        await asyncio.sleep(0.8)
+        worker.stop()
+        await task
+
+asyncio.run(main())
+print(json.dumps(found))
+"""
+
+
+def test_no_thread_imports(redis_server):
+    """Nothing is imported by the thread that keeps leases, nor by one that steps."""
+    kept = {name: text for name, text in os.environ.items() if not name.startswith("ROOST_")}
+    done = subprocess.run(
+        [sys.executable, "-c", WATCHED, redis_server.url],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=kept,
+    )
+    assert 0 == done.returncode, done.stderr
+    assert [] == json.loads(done.stdout)

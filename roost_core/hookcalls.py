@@ -12,6 +12,7 @@ import asyncio
 import contextvars
 import inspect
 import logging
+import os
 import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
@@ -24,7 +25,7 @@ import attrs
 from roost_core.errors import PluginError
 from roost_core.models import Snapshot, WorkItem
 from roost_core.retry import name_of
-from roost_core.threads import engine_error, run_in_thread
+from roost_core.threads import end_if_forked, engine_error, run_in_thread
 
 if TYPE_CHECKING:
     from roost_core.context import StepContext
@@ -71,9 +72,10 @@ class HookCall:
         An awaitable that a plain ``def`` returns is awaited too. What would take
         the event loop down (``SystemExit``, ``KeyboardInterrupt``), a ``GeneratorExit``,
         and a ``CancelledError`` although nobody cancelled this task, come out as
-        ``EngineError``.
+        ``EngineError``. In a child that the function has forked, the child ends here.
         """
         host = _current_task()
+        pid = os.getpid()
         try:
             if self.is_async:
                 return await self.function(*args)
@@ -84,9 +86,12 @@ class HookCall:
         except Exception:
             raise
         except BaseException as error:
+            end_if_forked(pid, error)
             if not is_own(error, host):
                 raise
             raise engine_error(self.function, error) from error
+        finally:
+            end_if_forked(pid)
 
 
 def is_own(error: BaseException, host: asyncio.Task[Any] | None) -> bool:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import itertools
+import os
 import queue
 import threading
 import types
@@ -26,6 +27,8 @@ from roost_core.retry import name_of, text_of
 
 #: A thread without work ends after this many seconds.
 DEFAULT_IDLE_SECONDS: Final = 10.0
+#: The exit code of a forked child that came back out of a plugin's function (``EX_SOFTWARE``).
+FORKED_RETURNED: Final = 70
 
 _Result = TypeVar("_Result")
 _Args = TypeVarTuple("_Args")
@@ -96,12 +99,16 @@ class _Job:
     def run(self) -> tuple[Any, Exception | None]:
         if self.future.cancelled():
             return None, None
+        pid = os.getpid()
         try:
             return self.context.run(self.function, *self.args), None
         except Exception as error:  # noqa: BLE001 - it is raised where the call is awaited
             return None, error
         except BaseException as error:  # noqa: BLE001 - as above, and it must not end the thread
+            end_if_forked(pid, error)
             return None, engine_error(self.function, error)
+        finally:
+            end_if_forked(pid)
 
     def deliver(self, value: Any, error: Exception | None) -> None:
         if self.future.cancelled():
@@ -189,6 +196,22 @@ def _discard(value: Any) -> None:
     # By its type: isinstance() asks the value, whose code is the engine's.
     if issubclass(type(value), types.CoroutineType):
         value.close()
+
+
+def end_if_forked(pid: int, error: BaseException | None = None) -> None:
+    """End this process, if it is a child that a function has forked and returned from.
+
+    It would go on as a second worker, with the leases and the connections of the first.
+
+    :param pid: the process in which the function was called.
+    :param error: what it raised; a ``SystemExit`` has the child's exit code.
+    """
+    if os.getpid() == pid:
+        return
+    if isinstance(error, SystemExit):
+        code = error.code
+        os._exit(code if isinstance(code, int) else 0 if code is None else 1)
+    os._exit(FORKED_RETURNED)
 
 
 def engine_error(function: Callable[..., Any], error: BaseException) -> EngineError:

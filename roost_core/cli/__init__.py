@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import atexit
 import gc
+import os
+import signal
 import sys
 from typing import Final
 
@@ -22,17 +24,30 @@ def hold_collector_back() -> None:
     atexit.register(gc.freeze)
 
 
+def _ended(number: int, _frame: object) -> None:
+    os._exit(128 + number)
+
+
 def main() -> None:
     """Run the command line of this process and exit."""
     hold_collector_back()
+    if os.getpid() == 1:
+        # The kernel ends the first process of a container for no signal without a handler.
+        signal.signal(signal.SIGTERM, _ended)
     try:
         # Imported here, so that Ctrl-C is quiet from the first moment on.
         from roost_core.cli.app import build
+        from roost_core.cli.session import Session
 
         for stream in (sys.stdout, sys.stderr):
             # A title that the terminal's encoding lacks must not end a listing.
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="backslashreplace")
-        build()(prog_name="roost")
+        session = Session()
+        try:
+            build()(prog_name="roost", obj=session)
+        except SystemExit as end:
+            session.signals.end_soon(end.code)
+            raise
     except KeyboardInterrupt:
         sys.exit(130)

@@ -85,6 +85,11 @@ class RoostGroup(click.Group):
         :raises click.UsageError: there is none; the text has the closest names.
         """
         name = args[0]
+        if name == "worker" and not ctx.resilient_parsing:
+            # Before all that takes long, so that a stop is obeyed from here on.
+            signals = ctx.ensure_object(Session).signals
+            signals.install()
+            ctx.call_on_close(signals.close)
         if name not in COMMANDS and not name.startswith("-"):
             # The command may come from a plugin that is named after it.
             named = _values_of("--plugin", args[1:])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import attrs
 
 from roost_core import settings as settings_module
+from roost_core.cli.signals import StopSignals
 from roost_core.settings import Settings
 
 if TYPE_CHECKING:
@@ -26,11 +27,13 @@ class Session:
     :ivar overrides: settings given as options, by name.
     :ivar explicit: the values of ``--plugin``, in order.
     :ivar config: the settings file that ``--config`` names.
+    :ivar signals: how a worker's process is stopped; installed for a worker only.
     """
 
     overrides: dict[str, Any] = attrs.field(factory=dict)
     explicit: list[str] = attrs.field(factory=list)
     config: Path | None = None
+    signals: StopSignals = attrs.field(factory=StopSignals)
     _plugins: Plugins | None = None
     _settings: Settings | None = None
 

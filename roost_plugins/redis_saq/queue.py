@@ -35,6 +35,8 @@ _UPKEEP_EVERY = 60
 _SELDOM = 86_400
 #: How long a cancelled step may take to end. Seconds.
 _CANCEL_GRACE = 5.0
+#: How long SAQ may take to end its tasks, which wait for nothing by then. Seconds.
+_SAQ_GRACE = 2.0
 #: A job of SAQ's is a lane's shift of so many claims, because SAQ's own part in a job takes
 #: longer than ours in a claim.
 _SHIFT = 100
@@ -242,8 +244,10 @@ async def run_lanes(
         # Idle lanes and upkeep have nothing to finish; SAQ would wait for them.
         for task in list(worker.tasks):
             task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await running
+        # Not awaited: SAQ waits without end for a step that does not end when it is cancelled.
+        await asyncio.wait({running}, timeout=_SAQ_GRACE)
+        if running.done() and not running.cancelled():
+            running.result()
         await lanes.give_back_all_but(list(in_flight.values()))
 
 

@@ -20,6 +20,7 @@ READY = "opened by the main thread before there is a thread that needs it"
 DOORS = {
     ("roost_core", "__getattr__", "import_module"): NAMED,
     ("roost_core.cli", "main", "roost_core.cli.app"): "so that Ctrl-C is quiet from the start",
+    ("roost_core.cli", "main", "roost_core.cli.session"): "so that Ctrl-C is quiet from the start",
     ("roost_core.cli.app", "get_command", "import_module"): NAMED,
     ("roost_core.cli.output", "console", "rich.console"): START,
     ("roost_core.cli.output", "table", "rich"): START,
@@ -28,7 +29,7 @@ DOORS = {
     ("roost_core.cli.session", "connect", "roost_core.client"): START,
     ("roost_core.cli.session", "plugins", "roost_core.plugins"): START,
     ("roost_core.cli.watch", "_view", "roost_core.cli.live"): START,
-    ("roost_core.cli.worker", "command", "roost_core.worker"): START,
+    ("roost_core.cli.worker", "_run", "roost_core.worker"): START,
     ("roost_core.cli.workspace_path", "_ensure", "roost_core.workspaces"): START,
     ("roost_core.plugin_providers", "add_commands", "click"): "programs have no command line",
     ("roost_core.plugin_sources", "_import_name", "importlib.import_module"): NAMED,

@@ -169,6 +169,13 @@ class Settings:
     drain_timeout: float = _setting(
         30.0, _seconds(0), "Seconds that steps may still take when a worker stops.", "SECONDS"
     )
+    wait_for_server: float | None = _setting(
+        None,
+        _optional_seconds,
+        "Seconds that a worker waits for a server that is away when it starts; "
+        "never: it does not give up.",
+        "SECONDS|never",
+    )
     concurrency: int = _setting(10, _whole(1), "Work items a worker runs at a time.", "N")
     slice_steps: int = _setting(
         50, _whole(1), "Most steps that one claim runs before others have their turn.", "N"

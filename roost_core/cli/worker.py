@@ -12,6 +12,7 @@ import click
 from roost_core.cli.options import RoostCommand, roost_options
 from roost_core.cli.session import Session
 from roost_core.cli.stderr import Stderr, StderrHandler
+from roost_core.cli.waiting import connected
 from roost_core.client import Roost
 from roost_core.errors import UnknownEngine
 from roost_core.requests import unknown_engine
@@ -22,6 +23,7 @@ _SETTINGS: Final = (
     "concurrency",
     "lease_ttl",
     "drain_timeout",
+    "wait_for_server",
     "slice_steps",
     "slice_seconds",
     "retention",
@@ -59,6 +61,9 @@ def command(session: Session, engines: str, burst: bool, verbose: bool, quiet: b
     end, for as long as the drain timeout. A second one cancels the steps now and
     gives their work back; neither counts as an attempt. A third ends the process
     at once.
+
+    A worker whose server is away waits for it. It does not wait for what waiting does
+    not mend: a login that is refused, or TLS that does not fit.
 
     A worker does not start if a plugin is broken, and leaves work of engines that
     it lacks to others.
@@ -103,7 +108,11 @@ def _run(
         finally:
             signals.leaving(exit_code)
 
-    session.run(serve)
+    async def serve_when_there() -> None:
+        async with await connected(session) as roost:
+            await serve(roost)
+
+    asyncio.run(serve_when_there())
 
 
 def _wanted(text: str, offered: Sequence[str]) -> list[str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -35,11 +37,13 @@ from roost_plugins.redis_saq import diagnosis, records, scripts
 from roost_plugins.redis_saq.calls import Calls
 from roost_plugins.redis_saq.connection import Endpoint
 from roost_plugins.redis_saq.keys import PLACES, Keys
-from roost_plugins.redis_saq.refusals import translated
+from roost_plugins.redis_saq.refusals import is_lasting, translated
 from roost_plugins.redis_saq.tickets import Ticket
 
 if TYPE_CHECKING:
     from roost_plugins.redis_saq.lanes import Lanes
+
+_log = logging.getLogger("roost.worker")
 
 #: A worker that has been silent for so many of its own lease times does not count as live.
 _SILENT_TTLS = 3
@@ -84,7 +88,8 @@ class RedisSaqBackend(Backend):
             try:
                 info = diagnosis.parse_info(await self._calls.plain("INFO", "server"))
             except BackendUnavailable as error:
-                raise BackendUnavailable(f"{error}; {self.endpoint.advice}") from error
+                kind = BackendError if is_lasting(error) else BackendUnavailable
+                raise kind(f"{error}; {self.endpoint.advice}") from error
             refusal = diagnosis.refused_version(info)
             if refusal:
                 raise BackendError(f"{self.endpoint.description}: {refusal}")
@@ -432,16 +437,31 @@ class RedisSaqBackend(Backend):
         from roost_plugins.redis_saq import queue
         from roost_plugins.redis_saq.lanes import Lanes
 
-        with translated(self.endpoint.description):
-            refusal = await diagnosis.refused_eviction(self._calls.client)
-        if refusal:
-            raise BackendError(f"{self.endpoint.description}: {refusal}")
+        await self._check_eviction(plan.stopping)
         self.lanes = Lanes(self, plan, on_dead_letters)
         try:
             await queue.run_lanes(self, self.lanes, plan, handle, upkeep)
         finally:
             await self.lanes.close()
             # The lanes stay known until the worker has retired: they name its engines.
+
+    async def _check_eviction(self, stopping: asyncio.Event) -> None:
+        """Refuse a server that would evict work; one that has just gone is waited for."""
+        refusal, pause = None, 0.1
+        while not stopping.is_set():
+            try:
+                with translated(self.endpoint.description):
+                    refusal = await diagnosis.refused_eviction(self._calls.client)
+                break
+            except BackendUnavailable as error:
+                if pause == 0.1:
+                    _log.warning("cannot begin, trying again: %s", error)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(pause):
+                        await stopping.wait()
+                pause = min(pause * 2, 2.0)
+        if refusal:
+            raise BackendError(f"{self.endpoint.description}: {refusal}")
 
 
 def _silence_allowed_ms(info: bytes) -> float:

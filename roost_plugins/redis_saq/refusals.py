@@ -26,6 +26,11 @@ EMBEDDED: Final = "embedded server in "
 #: a person is changing passwords or permissions, and what is done must not be thrown away.
 _LOGIN: Final = re.compile(r"(?:^|: -)(?:NOAUTH|NOPERM|WRONGPASS)\b")
 
+#: Errors of the system's, of TLS and of redis-py's that are there again at the next try.
+_LASTING: Final = {"AuthenticationError", "AuthorizationError", "PermissionError", "SSLError"}
+#: What TLS says when the other side has gone away.
+_ENDS_OF_TLS: Final = {"SSLEOFError", "SSLZeroReturnError", "SSLSyscallError"}
+
 
 @contextlib.contextmanager
 def translated(where: str, *, was_served: bool = False) -> Iterator[None]:
@@ -66,6 +71,21 @@ def _in_our_words(where: str, error: Exception, was_served: bool) -> BackendErro
     if isinstance(error, theirs.RedisError):
         return refused(where, str(error))
     return None
+
+
+def is_lasting(error: BaseException) -> bool:
+    """Return whether no waiting helps: the login is refused, TLS does not fit, or the like.
+
+    redis-py may wrap what has happened into an error that says only that there is no connection.
+    """
+    chain: BaseException | None = error
+    while chain is not None:
+        kinds = {kind.__name__ for kind in type(chain).__mro__}
+        # By name, because whoever meets none of them need not import them.
+        if kinds & _LASTING and not kinds & _ENDS_OF_TLS:
+            return True
+        chain = chain.__cause__ or chain.__context__
+    return False
 
 
 def silent(where: str, reason: object) -> BackendUnavailable:

@@ -312,7 +312,10 @@ def test_a_worker_never_starts_half_equipped(shell):
 # -- what goes wrong ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", [["status", "w1"], ["list"], ["worker"], ["events"]])
+@pytest.mark.parametrize(
+    "command",
+    [["status", "w1"], ["list"], ["worker", "--wait-for-server", "0"], ["events"]],
+)
 def test_unreachable_server_is_one_line(shell, command):
     """With a URL that leads nowhere: exit code 1 and one line without a password."""
     url = "redis://user:hunter2@127.0.0.1:9/0"

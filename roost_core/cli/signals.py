@@ -115,9 +115,11 @@ class StopSignals:
     def _handle(self, number: int, _frame: object) -> None:
         """Notice in the main thread if somebody else has taken over the kernel's messages."""
         taken_by = signal.set_wakeup_fd(self._mouth, warn_on_full_buffer=False)
-        if taken_by != self._mouth:
+        if taken_by == self._mouth:
+            return
+        if taken_by >= 0:
             signal.set_wakeup_fd(taken_by, warn_on_full_buffer=False)
-            self._tell(number)
+        self._tell(number)
 
     def _tell(self, number: int) -> None:
         with contextlib.suppress(OSError):

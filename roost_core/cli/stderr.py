@@ -29,14 +29,15 @@ class Stderr:
         self._descriptor = _descriptor_of(self._stream)
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._dropped = 0
+        self._is_closed = False
         self._pid = os.getpid()
         self._thread = threading.Thread(target=self._run, name="roost-stderr", daemon=True)
         self._thread.start()
 
     def line(self, text: str) -> None:
         """Write a line, soon; one too many is dropped, and how many were is said later."""
-        if os.getpid() != self._pid:
-            self._write(text)  # A forked child has no thread for it.
+        if self._is_closed or os.getpid() != self._pid:
+            self._write(text)  # There is no thread for it any more, or not in this forked child.
         elif self._lines.qsize() < _MOST_WAITING:
             self._lines.put(text)
         else:
@@ -50,6 +51,8 @@ class Stderr:
         """Write what waits, but not for longer than so many seconds."""
         self._lines.put(None)
         self._thread.join(seconds)
+        # Not if it hangs: whoever wrote then would hang as well.
+        self._is_closed = not self._thread.is_alive()
 
     def _run(self) -> None:
         while (text := self._lines.get()) is not None:

@@ -72,6 +72,7 @@ def command(session: Session, engines: str, burst: bool, verbose: bool, quiet: b
     try:
         _run(session, stderr, engines, burst=burst, verbose=verbose, quiet=quiet)
     finally:
+        logging.captureWarnings(False)
         stderr.close()
 
 
@@ -132,6 +133,8 @@ def _wanted(text: str, offered: Sequence[str]) -> list[str]:
 def _log_to(stderr: Stderr, *, verbose: bool, quiet: bool) -> None:
     level = logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO
     logging.basicConfig(handlers=[StderrHandler(stderr)], level=logging.WARNING, force=True)
+    # Else Python writes them to standard error itself, and waits for it.
+    logging.captureWarnings(True)
     logging.getLogger("roost").setLevel(level)
     # What the lanes' machinery has to say is about itself, not about the work.
     logging.getLogger("saq").setLevel(logging.DEBUG if verbose else logging.ERROR)

@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 
 from tests.integration.test_cli import LIMIT, Shell, ending, until
+from tests.servers import need, redis_binary, server_in
 
 #: One engine for each way to be awkward; the payload is the path of the mark that it leaves.
 ENGINES = """
-import asyncio, multiprocessing, os, sys, time
+import asyncio, multiprocessing, os, signal, sys, time, warnings
 from pathlib import Path
 from roost_core import hookimpl
 from roost_core.threads import run_in_thread
@@ -80,13 +81,22 @@ async def forked_thread():
 
     return await run_in_thread(fork)
 
-steps = (nap, spin, deaf, thread, terminated, forked, forked_exit, forked_thread)
+async def listens():
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGUSR2, print)
+    await asyncio.sleep(0.5)
+
+async def warns():
+    for number in range(3000):
+        warnings.warn(f"{number} " + "x" * 100)
+
+steps = (listens, warns, nap, spin, deaf, thread, terminated, forked, forked_exit, forked_thread)
 for one in steps:
     globals()[one.__name__] = Engine(one.__name__, one)
 """
 
 NAMES = (
-    *("nap", "spin", "deaf", "thread"),
+    *("nap", "spin", "deaf", "thread", "listens", "warns"),
     *("terminated", "forked", "forked_exit", "forked_thread"),
 )
 
@@ -158,8 +168,9 @@ def test_nohup(shell):
     assert 0 == worker.returncode, err
 
 
+@pytest.mark.parametrize("engine", ["nap", "warns"])
 @pytest.mark.parametrize("is_full", [False, True])
-def test_a_stop_does_not_need_standard_error(shell, is_full):
+def test_a_stop_does_not_need_standard_error(shell, is_full, engine):
     """Whether its reader is gone or reads nothing: one signal drains, and the code is 0."""
     ours, theirs = os.pipe()
     try:
@@ -169,7 +180,7 @@ def test_a_stop_does_not_need_standard_error(shell, is_full):
                 while True:
                     os.write(theirs, b"x" * 4096)
             os.set_blocking(theirs, True)
-        with working(shell, "nap", "-v", stderr=theirs, stdout=theirs) as (worker, work_id):
+        with working(shell, engine, "-v", stderr=theirs, stdout=theirs) as (worker, work_id):
             os.close(theirs)
             theirs = -1
             if not is_full:
@@ -183,6 +194,31 @@ def test_a_stop_does_not_need_standard_error(shell, is_full):
                 os.close(one)
 
     assert ("done", 0) == tuple(shell.meta(work_id)[key] for key in ("state", "attempts"))
+
+
+def test_a_plugin_that_listens_too(shell):
+    """A step that has the event loop listen to a signal takes none of the others away."""
+    with working(shell, "listens") as (worker, work_id):
+        worker.send_signal(signal.SIGTERM)
+        _, err = worker.communicate(timeout=LIMIT)
+
+    assert 0 == worker.returncode, err
+    assert "stopping; waiting" in err
+    assert "done" == shell.meta(work_id)["state"]
+
+
+def test_a_stop_while_the_server_is_silent(shell, server_root):
+    """A server that answers nothing any more holds the worker no longer than the bound."""
+    binary = need(redis_binary(), "redis-server")
+    with server_in(binary, server_root / "silent") as server:
+        shell.variables["ROOST_REDIS_URL"] = server.url
+        with working(shell, "nap", "--drain-timeout", "1") as (worker, _):
+            os.kill(server.process.pid, signal.SIGSTOP)
+            worker.send_signal(signal.SIGTERM)
+            _, err = worker.communicate(timeout=LIMIT)
+
+    assert "Traceback" not in err
+    assert 0 == worker.returncode, err
 
 
 def test_the_third_signal_needs_no_event_loop(shell):

@@ -66,7 +66,20 @@ DOORS = {
     ("roost_plugins.redis_saq.connection", "import_for_threads", "subprocess"): READY,
     ("roost_plugins.redis_saq.connection", "import_for_threads", "tempfile"): READY,
     ("roost_plugins.redis_saq.embedded", "_start", "subprocess"): READY,
-    ("roost_plugins.redis_saq.embedded", "_start", "tempfile"): READY,
+    ("roost_plugins.redis_saq.embedded", "_temporary", "tempfile"): READY,
+    ("roost_plugins.redis_saq.log_repair", "cut_off", "shutil"): READY,
+    ("roost_plugins.redis_saq.log_repair", "find_damage", "subprocess"): READY,
+    (
+        "roost_plugins.redis_saq.start_failure",
+        "_damage",
+        "roost_plugins.redis_saq.log_repair",
+    ): READY,
+    ("roost_plugins.redis_saq.backend", "repair_log", "roost_plugins.redis_saq.embedded"): START,
+    (
+        "roost_plugins.redis_saq.connection",
+        "config_command",
+        "roost_plugins.redis_saq.embedded",
+    ): READY,
     (
         "roost_plugins.redis_saq.launch",
         "main",

@@ -8,8 +8,9 @@ from roost_plugins.redis_saq.backend import RedisSaqBackend
 
 
 async def age_lease(backend: RedisSaqBackend, work_id: str) -> None:
-    """Make a work item's lease expired by now."""
-    await backend.client.zadd(backend.keys.key("running"), {work_id: 1}, xx=True)
+    """Make a work item's lease expire now: after those that have before."""
+    now = await backend.now_ms()
+    await backend.client.zadd(backend.keys.key("running"), {work_id: now}, xx=True)
 
 
 async def age_due(backend: RedisSaqBackend, work_id: str) -> None:

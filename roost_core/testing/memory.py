@@ -175,7 +175,7 @@ class MemoryBackend(Backend):
 
     async def retire(self, worker_id: str) -> None:
         """Strike a worker from the register."""
-        self.run(lambda state, _now: state.retire(worker_id))
+        self.run(lambda state, now: state.retire(now, worker_id))
 
     async def purge(
         self, retention_ms: int, dead_letter_retention_ms: int | None, limit: int

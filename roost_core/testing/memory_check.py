@@ -47,6 +47,9 @@ def _check_place(work: Work) -> None:
         _require(work.error is not None, "D1 (the error is kept)", work)
     if work.blocked_on is not None:
         _require(work.blocked_on in work.new.resources, "X2 (blocked on its own)", work)
+    if work.is_in_line:
+        is_waiting = work.state in (State.BLOCKED, State.QUEUED)
+        _require(is_waiting, "X2 (only who waits stands in line)", work)
 
 
 def _check_counters(work: Work) -> None:
@@ -71,16 +74,10 @@ def _check_resources(state: MemoryState) -> None:
             holders.update(work.new.resources)
     for resource, count in holders.items():
         _require(count == 1, "X1", resource)
-    # Whoever may wake the waiters of a free resource: ready work that names it.
-    wakers = {
-        (work.new.engine, resource)
-        for work in state.works.values()
-        if work.state is State.QUEUED
-        for resource in work.new.resources
-    }
     for work in state.works.values():
-        if work.blocked_on is not None and work.blocked_on not in holders:
-            _require((work.new.engine, work.blocked_on) in wakers, "X2 (lost wake-up)", work)
+        if work.state is State.BLOCKED:
+            _require(work.is_in_line, "Q5 (who is blocked keeps a place)", work)
+            _require(state.lines.in_the_way(work) is not None, "X2 (lost wake-up)", work)
 
 
 def _check_keys(state: MemoryState) -> None:

@@ -29,6 +29,7 @@ from roost_core.backend import (
 )
 from roost_core.errors import LeaseLost, VersionConflict
 from roost_core.models import Event, Json, Lease, State, WorkerInfo
+from roost_core.testing.memory_resources import Lines, Offers
 from roost_core.testing.memory_work import DUE_STATES, Work, error_bytes
 
 #: The most due work items of each state that one claim makes ready.
@@ -46,6 +47,8 @@ class MemoryState:
 
     def __init__(self) -> None:
         self.works: dict[str, Work] = {}
+        self.lines = Lines(self.works)
+        self.offers = Offers()
         #: Per idempotency key: the digest it stands for, and the work id.
         self.keys: dict[str, tuple[str, str]] = {}
         self.events: list[Event] = []
@@ -78,6 +81,8 @@ class MemoryState:
         work.updated_ms = now
         if state.is_terminal:
             work.finished_ms = now
+        if state is not State.QUEUED:
+            work.is_in_line = state is State.BLOCKED
         if state is not State.RUNNING:
             work.blame.alone = Alone.NEVER
             work.token = work.worker_id = work.expires_ms = None
@@ -103,28 +108,28 @@ class MemoryState:
     def _in_states(self, *states: State) -> list[Work]:
         return [work for work in self.works.values() if work.state in states]
 
-    def is_held(self, resource: str) -> bool:
-        """Whether a leased work item holds the resource."""
-        return any(resource in work.new.resources for work in self._in_states(State.RUNNING))
+    def _unblock(self, work: Work, now: int) -> None:
+        self._place(work, now, State.QUEUED)
+        self._note(work, now, "unblocked")
 
     def _pass_on(self, work: Work, now: int) -> None:
-        """Wake the next waiters for those of a work item's resources that are free.
+        """Let those run who can now that a work item has left its resources, or their lines."""
+        for waiter in self.lines.who_can_run(work.resources):
+            self._unblock(waiter, now)
 
-        Called when it gives them back, and when it leaves the ready ones without
-        taking them: it may have been woken for them, and others wait behind it.
-        """
-        for resource in work.resources:
-            if self.is_held(resource):
-                continue
-            waiters = [w for w in self._in_states(State.BLOCKED) if w.blocked_on == resource]
-            waiters.sort(key=lambda waiter: waiter.ready_order)
-            woken_engines: set[str] = set()
-            for waiter in waiters:
-                # One of each engine: a worker that lacks the engine could not pass it on.
-                if waiter.new.engine not in woken_engines:
-                    woken_engines.add(waiter.new.engine)
-                    self._place(waiter, now, State.QUEUED)
-                    self._note(waiter, now, "unblocked")
+    def _void_reservations(self, now: int) -> None:
+        """Let those step out of the lines who are late, or whose engine nobody runs any more."""
+        void = [
+            work
+            for work in self.works.values()
+            if work.is_in_line and (work.is_late(now) or not self.offers.has(now, work.new.engine))
+        ]
+        for work in void:
+            work.is_in_line = False
+            if work.state is State.BLOCKED:
+                self._unblock(work, now)
+        for work in void:
+            self._pass_on(work, now)
 
     def _dead_letter(self, work: Work, now: int, error: bytes) -> None:
         work.error = error
@@ -179,14 +184,14 @@ class MemoryState:
             if not ready or len(claims) == request.limit:
                 break
             work = ready[0]
-            busy = next((name for name in work.resources if self.is_held(name)), None)
+            busy = self.lines.in_the_way(work)
             if work.is_late(now):
                 self._dead_letter(work, now, error_bytes("deadline", "its deadline has passed"))
                 dead_letters.append(work.new.work_id)
             elif busy is not None:
                 self._place(work, now, State.BLOCKED, blocked_on=busy)
                 self._note(work, now, "blocked", {"resource": busy})
-                self._pass_on(work, now)
+                self.offers.claimed(now, request.worker_id, request.engines)
             else:
                 claims.append(self._lease(work, now, request, asked_at))
         is_more = self._ready_for(request, claims) or any(claim.is_solo for claim in claims)
@@ -438,9 +443,10 @@ class MemoryState:
 
     def renew(self, now: int, info: bytes, beats: Iterable[Beat], ttl_ms: int) -> list[str]:
         """Extend leases and register their worker; return the tokens that are not current."""
-        worker_id = codec.decode_model(WorkerInfo, info).worker_id
-        self.workers[worker_id] = (info, now, ttl_ms)
-        self._beat(worker_id)
+        worker = codec.decode_model(WorkerInfo, info)
+        self.workers[worker.worker_id] = (info, now, ttl_ms)
+        self._beat(worker.worker_id)
+        self.offers.renewed(now, worker)
         lost = []
         for beat in beats:
             work = self.works.get(beat.work_id)
@@ -450,12 +456,15 @@ class MemoryState:
             work.expires_ms = now + ttl_ms
             if beat.heartbeat is not None:
                 work.heartbeat = beat.heartbeat
+        self._void_reservations(now)
         return lost
 
-    def retire(self, worker_id: str) -> None:
+    def retire(self, now: int, worker_id: str) -> None:
         """Strike a worker from the register: it leaves, and has not died."""
         self.workers.pop(worker_id, None)
         self._beat(worker_id)
+        self.offers.retired(worker_id)
+        self._void_reservations(now)
 
     def _beat(self, worker_id: str) -> None:
         self.beats[worker_id] = self.beats.get(worker_id, 0) + 1
@@ -482,4 +491,5 @@ class MemoryState:
             if work.new.idempotency_key is not None:
                 del self.keys[work.new.idempotency_key]
             self._note(work, now, "purged")
+        self._void_reservations(now)
         return [work.new.work_id for work in old[:limit]]

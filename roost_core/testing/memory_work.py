@@ -38,6 +38,8 @@ class Work:
     expires_ms: int | None = None
     due_ms: int | None = None
     blocked_on: str | None = None
+    #: Whether it stands in line for its resources, and others wait behind it.
+    is_in_line: bool = False
     started_ms: int | None = None
     finished_ms: int | None = None
     committed_ms: int | None = None
@@ -121,6 +123,8 @@ def listed(works: list[Work], query: ListQuery) -> list[Work]:
     ]
     if query.state is State.QUEUED:
         chosen.sort(key=lambda work: work.ready_order)
+    elif query.state is State.BLOCKED:
+        chosen.sort(key=lambda work: (work.new.engine, work.ready_order))
     elif query.state in DUE_STATES:
         chosen.sort(key=lambda work: (work.due_ms, work.id_bytes))
     elif query.state is None:

@@ -35,6 +35,8 @@ _SHARED: Final = (
     "blame",
     "line",
     "release",
+    "resources",
+    "reservations",
     "holder",
     "accept",
     "giveback",

@@ -7,8 +7,6 @@ Tokens differ between the sides: a lease is known here by the pair of both.
 
 from __future__ import annotations
 
-import asyncio
-import uuid
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -16,9 +14,6 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    invariant,
     precondition,
     rule,
     run_state_machine_as_test,
@@ -33,15 +28,10 @@ from roost_core.backend import (
     Commit,
     EnqueueOutcome,
     Failure,
-    ListQuery,
     NewWork,
-    StoredWork,
     Then,
 )
-from roost_core.errors import LeaseLost, VersionConflict
 from roost_core.models import State
-from roost_core.settings import Settings
-from roost_core.testing import ManualClock, MemoryBackend
 from roost_core.testing.contract.kit import (
     HOUR_MS,
     error_bytes,
@@ -51,68 +41,35 @@ from roost_core.testing.contract.kit import (
     unique,
     worker_bytes,
 )
-from tests import redis_pokes
+from tests.property.sides import ENGINES, NAMED_ENGINES, WORKERS, BesideServer, Sides
 from tests.property.views import (
     WORK_IDS,
     Held,
     Refused,
-    answer_view,
     claim_view,
-    event_view,
-    look,
+    in_line,
+    overtaken,
+    reserved_for_nobody,
 )
 from tests.servers import Server
 
-ENGINES = ["a", "ab", "b"]
-RESOURCES = ["r", "s", "t"]
+#: A resource may have an engine's name, or begin with another's.
+RESOURCES = ["r", "rs", "a", "t"]
 DELAYS = st.sampled_from([0, HOUR_MS])
 #: The few commit ids that histories use again and again; None stands for a new one.
 COMMIT_IDS = st.sampled_from([None, None, "c1", "c2", "c3"])
 
 
-class LedgerMachine(RuleBasedStateMachine):
+class LedgerMachine(Sides):
     """All transitions in any order, with current, old and stolen leases."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.runner = asyncio.Runner()
-        self.clock = ManualClock()
-        self.model = MemoryBackend(self.clock)
-        self.sides: list[Backend] = [self.model]
-        self.renewers = [self.model.renewer()]
         self.requests: list[NewWork] = []
         self.held: list[Held] = []
         #: Per work item, and per life of it: the last fence, and the versions accepted.
         self.fences: dict[str, int] = {}
         self.accepted: dict[str, list[int]] = {}
-
-    # -- asking all sides ------------------------------------------------------------------------
-
-    def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        """Run a coroutine on the machine's loop."""
-        return self.runner.run(coroutine)
-
-    def ask(self, request: Callable[[int, Backend], Coroutine[Any, Any, Any]]) -> list[Any]:
-        """Ask every side the same; an expected error is an answer, too."""
-        self.clock.advance(1)
-        answers = []
-        for index, side in enumerate(self.sides):
-            try:
-                answers.append(self.run(request(index, side)))
-            except (LeaseLost, VersionConflict) as error:
-                answers.append(Refused(error))
-        return answers
-
-    def agreed(self, request: Callable[[int, Backend], Coroutine[Any, Any, Any]]) -> Any:
-        """Ask every side, see that the answers agree, and return the model's."""
-        answers = self.ask(request)
-        for answer in answers[1:]:
-            assert answer_view(answers[0]) == answer_view(answer)
-        return answers[0]
-
-    def standing(self, work_id: str) -> list[StoredWork | None]:
-        """Return one work item as each side has it, times and all."""
-        return [self.run(side.read(work_id)) for side in self.sides]
 
     def answer_to_holder(
         self, held: Held, request: Callable[[int, Backend], Coroutine[Any, Any, Any]]
@@ -133,12 +90,12 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(
         work_id=st.sampled_from(WORK_IDS),
-        engine=st.sampled_from(ENGINES),
+        engine=st.sampled_from(NAMED_ENGINES),
         payload=st.integers(0, 1),
         key=st.sampled_from([None, None, "k1", "k2"]),
         delay_ms=DELAYS,
         deadline_ms=st.sampled_from([None, None, None, 1, 9_000_000_000_000]),
-        resources=st.lists(st.sampled_from(RESOURCES), unique=True, max_size=2),
+        resources=st.lists(st.sampled_from(RESOURCES), unique=True, max_size=3),
         priority=st.integers(-1, 1),
         limits=st.tuples(st.integers(1, 3), st.integers(0, 2), st.sampled_from([0, 2, 3])),
     )
@@ -191,7 +148,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(
         engines=st.lists(st.sampled_from(ENGINES), unique=True, min_size=1),
         limit=st.integers(1, 4),
-        worker=st.sampled_from(["worker-1", "worker-2", "worker-3"]),
+        worker=st.sampled_from([*WORKERS, "worker-3"]),
         alone=st.sampled_from(Alone),
     )
     def claim(self, engines: list[str], limit: int, worker: str, alone: Alone) -> None:
@@ -199,6 +156,7 @@ class LedgerMachine(RuleBasedStateMachine):
         # Who runs one at a time is free to take it from either line: here there is one in each.
         most = 1 if alone is Alone.ALWAYS else limit
         request = ClaimRequest(worker, tuple(engines), most, HOUR_MS, alone)
+        before = in_line(self.model)
         batches = self.ask(lambda _, side: side.claim(request))
         views = [[claim_view(claim) for claim in batch.claims] for batch in batches]
         dead = [sorted(batch.dead_letters) for batch in batches]
@@ -213,6 +171,8 @@ class LedgerMachine(RuleBasedStateMachine):
             assert lease.fence > self.fences[lease.work_id]
             self.fences[lease.work_id] = lease.fence
             self.held.append(Held(claims))
+        taken = [claim.lease.work_id for claim in batches[0].claims]
+        assert [] == overtaken(self.model, before, taken)
 
     @precondition(lambda self: self.held)
     @rule(
@@ -290,30 +250,37 @@ class LedgerMachine(RuleBasedStateMachine):
             assert before.recoveries == after.recoveries
             assert before.suspicions == after.suspicions
 
-    @rule(worker=st.sampled_from(["worker-1", "worker-2"]))
-    def retire(self, worker: str) -> None:
-        """Let a worker leave: who leaves has not died (B2)."""
-        self.agreed(lambda _, side: side.retire(worker))
-
     @rule(
         data=st.data(),
         beat=st.none() | st.sampled_from(["one", "two"]),
-        worker=st.sampled_from(["worker-1", "worker-2"]),
+        worker=st.sampled_from(WORKERS),
+        engines=st.lists(st.sampled_from(ENGINES), unique=True),
     )
-    def renew(self, data: st.DataObject, beat: str | None, worker: str) -> None:
-        """Renew some leases, old and new, in one command."""
+    def renew(self, data: st.DataObject, beat: str | None, worker: str, engines: list[str]) -> None:
+        """Renew some leases, old and new, in one command, and say what the worker runs."""
         chosen = []
         if self.held:
             chosen = data.draw(st.lists(st.sampled_from(self.held), unique=True, max_size=3))
         heartbeat = None if beat is None else heartbeat_bytes(beat)
+        info = worker_bytes(worker, engines)
 
         async def request(index: int, _side: Backend) -> list[int]:
             leases = [held.claims[index].lease for held in chosen]
             beats = [Beat(lease.work_id, lease.token, heartbeat) for lease in leases]
-            lost = self.renewers[index].renew(worker_bytes(worker), beats, HOUR_MS)
+            lost = self.renewers[index].renew(info, beats, HOUR_MS)
             return [[lease.token for lease in leases].index(token) for token in lost]
 
         self.agreed(request)
+
+    @rule(worker=st.sampled_from(WORKERS))
+    def retire(self, worker: str) -> None:
+        """Strike a worker: what only it ran reserves nothing any more."""
+
+        async def request(_index: int, side: Backend) -> None:
+            await side.retire(worker)
+
+        self.agreed(request)
+        assert [] == reserved_for_nobody(self.model)
 
     @precondition(lambda self: self.held)
     @rule(data=st.data())
@@ -325,13 +292,6 @@ class LedgerMachine(RuleBasedStateMachine):
     def become_due(self, work_id: str) -> None:
         """Let a sleeper become due, if it sleeps."""
         self.age(work_id, frozenset({State.SLEEPING, State.RETRY_WAIT}), "age_due")
-
-    def age(self, work_id: str, states: frozenset[State], method: str) -> None:
-        """Let a time of a work item be now, on every side."""
-        stored = self.standing(work_id)[0]
-        if stored is not None and stored.state in states:
-            self.clock.advance(1)
-            getattr(self.model, method)(work_id)
 
     @rule(dead_letters=st.sampled_from([None, 0]), retention_ms=st.sampled_from([0, 0, HOUR_MS]))
     def purge(self, dead_letters: int | None, retention_ms: int) -> None:
@@ -350,95 +310,9 @@ class LedgerMachine(RuleBasedStateMachine):
         stored = self.standing(work_id)[0]
         return stored is not None and stored.state is state
 
-    # -- what holds after every rule --------------------------------------------------------------
 
-    @invariant()
-    def the_model_is_sound(self) -> None:
-        """Q1, L1, R1, R2, D1, X1, X2, C1, C6, E1: by the model's own look at itself."""
-        self.model.check()
-
-    @invariant()
-    def all_sides_stand_alike(self) -> None:
-        """C5: what one side reads, all read; and all count the same."""
-        if len(self.sides) > 1:
-            looks = [self.run(look(side)) for side in self.sides]
-            for looked in zip(*looks, strict=True):
-                assert all(looked[0] == other for other in looked[1:]), looked
-
-    def the_histories_agree(self) -> None:
-        """E1: at the end, the events of each work item are the same on all sides."""
-        for work_id in WORK_IDS:
-            histories = [
-                [event_view(event) for event in self.run(side.events(work_id=work_id, limit=9999))]
-                for side in self.sides
-            ]
-            assert all(histories[0] == other for other in histories[1:]), histories
-        for state in (State.QUEUED, State.SLEEPING, State.RETRY_WAIT, State.FAILED):
-            for engine in ENGINES:
-                query = ListQuery(state=state, engine=engine)
-                pages = [
-                    [stored.work_id for stored in self.run(side.list(query))] for side in self.sides
-                ]
-                if state is not State.QUEUED:
-                    pages = [sorted(page) for page in pages]
-                assert all(pages[0] == other for other in pages[1:]), (state, pages)
-
-    def teardown(self) -> None:
-        """Compare the histories and close everything."""
-        try:
-            self.the_histories_agree()
-        finally:
-            self.close()
-            self.runner.close()
-
-    def close(self) -> None:
-        """Close every connection."""
-        for renewer in self.renewers:
-            renewer.close()
-        for side in self.sides:
-            self.run(side.close())
-
-
-class RealMachine(LedgerMachine):
-    """The same beside a real server, which may forget its scripts at any time."""
-
-    url = ""
-
-    @initialize()
-    def connect(self) -> None:
-        """Open a real backend in a namespace of its own."""
-        # Late: the model's machine runs without a driver.
-        from roost_plugins.redis_saq.backend import RedisSaqBackend
-
-        own = Settings(redis_url=self.url, namespace=f"t-{uuid.uuid4().hex}")
-        self.real = RedisSaqBackend(own)
-        self.run(self.real.open())
-        self.sides.append(self.real)
-        self.renewers.append(self.real.renewer())
-
-    @rule()
-    def flush_scripts(self) -> None:
-        """Let the server forget its scripts."""
-        self.run(self.real.client.script_flush())
-
-    def age(self, work_id: str, states: frozenset[State], method: str) -> None:
-        """Age it on the server as well, and let that move on: no two are aged at one time."""
-        stored = self.standing(work_id)[0]
-        super().age(work_id, states, method)
-        if stored is not None and stored.state in states:
-            self.run(getattr(redis_pokes, method)(self.real, work_id))
-            self.run(self.tick())
-
-    async def tick(self) -> None:
-        """Wait for the server's next millisecond."""
-        before = await self.real.now_ms()
-        while await self.real.now_ms() == before:
-            pass
-
-    def close(self) -> None:
-        """Remove the keys, too."""
-        self.run(redis_pokes.wipe(self.real))
-        super().close()
+class RealMachine(BesideServer, LedgerMachine):
+    """The same beside a real server."""
 
 
 def test_the_model_keeps_its_invariants() -> None:

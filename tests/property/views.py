@@ -1,14 +1,16 @@
-"""What of a ledger's answers both sides of a comparison have to agree on: all but times."""
+"""What both sides of a comparison have to agree on, all but times; and who stands in line."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import attrs
 
 from roost_core.backend import Ack, Backend, Claim, StoredWork
+from roost_core.testing import MemoryBackend
 
 WORK_IDS = [f"w{number}" for number in range(8)]
 
@@ -44,9 +46,9 @@ def view(stored: StoredWork | None) -> Any:
     return fields
 
 
-async def look(side: Backend) -> list[Any]:
+async def look(side: Backend, work_ids: Iterable[str]) -> list[Any]:
     """Return the view of each work item, and the counts."""
-    stored = await asyncio.gather(*(side.read(work_id) for work_id in WORK_IDS))
+    stored = await asyncio.gather(*(side.read(work_id) for work_id in work_ids))
     return [*map(view, stored), dict(await side.counts())]
 
 
@@ -73,3 +75,42 @@ def event_view(event: Any) -> Any:
     if "error" in data:
         data["error"] = data["error"]["kind"]
     return (event.kind, event.engine, event.version, event.state, data)
+
+
+#: Who stands in line: by work id its place, and the resources that it stands in line for.
+InLine = Mapping[str, tuple[tuple[int, int], frozenset[str]]]
+
+
+def in_line(model: MemoryBackend) -> InLine:
+    """Return who stands in line in the model."""
+    return model.run(
+        lambda state, _now: {
+            work_id: (work.ready_order, frozenset(work.resources))
+            for work_id, work in state.works.items()
+            if work.is_in_line
+        }
+    )
+
+
+def overtaken(model: MemoryBackend, before: InLine, taken: Iterable[str]) -> list[tuple[str, str]]:
+    """Return who stood in line all the time, and which later ones were taken before it."""
+    after = in_line(model)
+    works = model.run(lambda state, _now: dict(state.works))
+    return [
+        (work_id, later)
+        for work_id, (place, resources) in before.items()
+        if after.get(work_id) == (place, resources)
+        for later in taken
+        if place < works[later].ready_order and resources & set(works[later].resources)
+    ]
+
+
+def reserved_for_nobody(model: MemoryBackend) -> list[str]:
+    """Return who stands in line although no live worker runs its engine."""
+    return model.run(
+        lambda state, now: [
+            work_id
+            for work_id, work in state.works.items()
+            if work.is_in_line and not state.offers.has(now, work.new.engine)
+        ]
+    )

@@ -267,6 +267,8 @@ async def soundly_full(kit: MemoryHarness) -> MemoryState:
         ("running-2", {"version": 1, "snapshot": b"{}"}, "C1"),
         ("keyed", {"version": 2}, "C1"),
         ("blocked", {"blocked_on": "unknown"}, "X2"),
+        ("blocked", {"is_in_line": False}, "Q5"),
+        ("running-2", {"is_in_line": True}, "X2"),
     ],
 )
 def test_check_finds_what_is_broken(work_id: str, changes: dict[str, Any], invariant: str) -> None:

@@ -77,13 +77,13 @@ def heartbeat_bytes(message: str) -> bytes:
     return codec.encode_model(Heartbeat(progress=0.5, message=message))
 
 
-def worker_bytes(worker_id: str = WORKER) -> bytes:
+def worker_bytes(worker_id: str = WORKER, engines: Sequence[str] = (ENGINE,)) -> bytes:
     """Make a worker's announcement."""
     info = WorkerInfo(
         worker_id=worker_id,
         host="host",
         pid=1,
-        engines=(ENGINE,),
+        engines=tuple(engines),
         concurrency=1,
         lease_ttl_seconds=60.0,
         roost_version="0",

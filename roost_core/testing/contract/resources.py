@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from roost_core.backend import Claim, Then
+from roost_core.backend import Claim, ListQuery, Then
 from roost_core.models import State
 from roost_core.testing.contract.kit import (
     HOUR_MS,
@@ -99,11 +99,11 @@ class ResourceContract(ContractTests):
 
     @driven
     async def test_all_resources_or_none(self, kit: Harness) -> None:
-        """X2: blocked work holds none of the resources that were free."""
+        """X2: blocked work holds none of the free ones: what goes before it takes them."""
         await kit.leased("a", resources=("r",))
         await kit.created("b", resources=("q", "r", "s"))
         assert [] == await kit.claimed_ids()
-        await kit.leased("c", resources=("q", "s"))
+        await kit.leased("c", resources=("q", "s"), priority=1)
 
     @driven
     async def test_waiters_keep_priority_and_place(self, kit: Harness) -> None:
@@ -119,29 +119,17 @@ class ResourceContract(ContractTests):
         await kit.claim_one("later")
 
     @driven
-    async def test_one_of_each_engine_is_woken(self, kit: Harness) -> None:
-        """X2: a worker that lacks the first waiter's engine can take the resource for another."""
+    async def test_the_first_of_all_engines_is_next(self, kit: Harness) -> None:
+        """Q5: a live worker will run it, so others wait behind it, whoever asks first."""
         claim = await kit.leased("a", resources=("r",))
         await kit.created("b-1", "b-2", engine="b", resources=("r",))
-        await kit.created("c-1", "c-2", engine="c", resources=("r",))
+        await kit.created("c-1", engine="c", resources=("r",))
         assert [] == await kit.claimed_ids(engines=["b", "c"], limit=5)
         await kit.commit(claim, Then.FINISH)
-        assert ["c-1"] == await kit.claimed_ids(engines=["c"], limit=5)
-        assert [] == await kit.claimed_ids(engines=["b"], limit=5)
-        states = {one: (await kit.read(one)).state for one in ("b-1", "b-2", "c-2")}
-        assert dict.fromkeys(("b-1", "b-2", "c-2"), State.BLOCKED) == states
-
-    @driven
-    async def test_who_blocks_again_passes_the_baton(self, kit: Harness) -> None:
-        """X2: a woken one that is blocked by something else wakes the one behind it."""
-        first = await kit.leased("a", resources=("r",))
-        await kit.created("b", resources=("r", "s"))
-        await kit.created("c", resources=("r",))
-        assert [] == await kit.claimed_ids(limit=5)
-        await kit.leased("d", resources=("s",))
-        await kit.commit(first, Then.FINISH)
-        assert ["c"] == await kit.claimed_ids(limit=5)
-        assert "s" == (await kit.read("b")).blocked_on
+        assert [] == await kit.claimed_ids(engines=["c"], limit=5)
+        assert ["b-1"] == await kit.claimed_ids(engines=["b"], limit=5)
+        states = {one: (await kit.read(one)).state for one in ("b-2", "c-1")}
+        assert dict.fromkeys(("b-2", "c-1"), State.BLOCKED) == states
 
     @driven
     async def test_who_is_late_passes_the_baton(self, kit: Harness) -> None:
@@ -156,3 +144,134 @@ class ResourceContract(ContractTests):
         batch = await kit.claim(limit=5)
         assert ("b",) == batch.dead_letters
         assert ["c"] == [one.lease.work_id for one in batch.claims]
+
+    @driven
+    async def test_nobody_overtakes_who_needs_two(self, kit: Harness) -> None:
+        """Q5: single ones that come later wait behind one that needs both, and do not starve it."""
+        holders = {"r": await kit.leased("r-0", resources=("r",))}
+        holders["s"] = await kit.leased("s-0", resources=("s",))
+        await kit.created("both", resources=("r", "s"))
+        assert [] == await kit.claimed_ids()
+        for number in range(1, 41):
+            for name in ("r", "s"):
+                await kit.created(f"{name}-{number}", resources=(name,))
+        assert [] == await kit.claimed_ids(limit=100)
+        await kit.commit(holders["r"], Then.FINISH)
+        assert [] == await kit.claimed_ids(limit=100)
+        await kit.commit(holders["s"], Then.FINISH)
+        both = await kit.claim_one("both", limit=100)
+        await kit.commit(both, Then.FINISH)
+        assert ["r-1", "s-1"] == await kit.claimed_ids(limit=100)
+        assert ["enqueued", "blocked", "unblocked", "claimed"] == await kit.kinds("s-1")
+
+    @driven
+    async def test_higher_priority_goes_before_a_reservation(self, kit: Harness) -> None:
+        """Q5: it takes what is reserved for less; the owner keeps its place before the others."""
+        holder = await kit.leased("a", resources=("s",))
+        await kit.created("both", resources=("r", "s"))
+        await kit.created("later", resources=("r",))
+        assert [] == await kit.claimed_ids(limit=5)
+        high = await kit.leased("high", resources=("r",), priority=1)
+        await kit.commit(holder, Then.FINISH)
+        assert [] == await kit.claimed_ids(limit=5)
+        await kit.commit(high, Then.FINISH)
+        assert ["both"] == await kit.claimed_ids(limit=5)
+
+    @driven
+    async def test_who_was_made_ready_keeps_its_reservation(self, kit: Harness) -> None:
+        """Q5: while a worker of its engine is busy, those of other engines do not go before it."""
+        holder = await kit.leased("a", resources=("r",))
+        await kit.created("b", engine="b", resources=("r", "s"))
+        assert [] == await kit.claimed_ids(engines=["b"])
+        await kit.commit(holder, Then.FINISH)
+        assert State.QUEUED == (await kit.read("b")).state
+        await kit.created("c", resources=("s",))
+        assert [] == await kit.claimed_ids(limit=5)
+        assert "s" == (await kit.read("c")).blocked_on
+        claim = await kit.claim_one("b", engines=["b"])
+        await kit.commit(claim, Then.FINISH)
+        assert ["c"] == await kit.claimed_ids(limit=5)
+
+    @driven
+    async def test_only_who_can_run_is_woken(self, kit: Harness) -> None:
+        """X2: however many wait, the end of a lease makes nobody ready who would block again."""
+        first = await kit.leased("a", resources=("r", "s", "t"))
+        pairs = [("r", "s"), ("s", "t"), ("r", "t")]
+        names = [f"w-{number:02}" for number in range(60)]
+        for number, name in enumerate(names):
+            await kit.created(name, resources=pairs[number % 3])
+        assert [] == await kit.claimed_ids(limit=60)
+        await kit.commit(first, Then.FINISH)
+        for name in names:
+            (claim,) = (await kit.claim(limit=60)).claims
+            assert name == claim.lease.work_id
+            await kit.commit(claim, Then.FINISH)
+            expected = ["enqueued", "blocked", "unblocked", "claimed", "committed"]
+            assert expected == await kit.kinds(name)
+
+    @driven
+    async def test_an_engine_that_nobody_runs_reserves_nothing(self, kit: Harness) -> None:
+        """Work that no worker could ever take keeps no other from a resource."""
+        await kit.created("b", engine="b", resources=("r",))
+        claim = await kit.leased("a", resources=("r",))
+        await kit.commit(claim, Then.FINISH)
+        await kit.leased("c", resources=("r",))
+
+    @driven
+    async def test_reservations_end_with_the_last_worker_of_an_engine(self, kit: Harness) -> None:
+        """Its worker has retired: those who wait behind it run, and it stays in its queue."""
+        holder = await kit.leased("a", resources=("s",))
+        await kit.created("b-1", engine="b", resources=("r", "s"))
+        await kit.created("b-2", engine="b", resources=("r",))
+        assert [] == await kit.claimed_ids(engines=["b"], limit=5, worker_id="worker-b")
+        await kit.created("c", resources=("r",))
+        assert [] == await kit.claimed_ids(limit=5)
+        await kit.backend.retire("worker-b")
+        claim = await kit.claim_one("c", limit=5)
+        for name in ("b-1", "b-2"):
+            stored = await kit.read(name)
+            assert (State.QUEUED, None) == (stored.state, stored.blocked_on)
+        await kit.commit(claim, Then.FINISH)
+        await kit.commit(holder, Then.FINISH)
+        assert ["b-1"] == await kit.claimed_ids(engines=["b"], limit=5)
+
+    @driven
+    async def test_reservations_stay_while_another_worker_runs_the_engine(
+        self, kit: Harness
+    ) -> None:
+        """A worker that renews counts, however long it takes no new work."""
+        holder = await kit.leased("a", resources=("s",))
+        await kit.created("b", resources=("r", "s"))
+        assert [] == await kit.claimed_ids(worker_id="worker-2")
+        await kit.renew()
+        await kit.backend.retire("worker-2")
+        await kit.created("c", engine="c", resources=("r",))
+        assert [] == await kit.claimed_ids(engines=["c"], worker_id="worker-c")
+        await kit.commit(holder, Then.FINISH)
+        assert ["b"] == await kit.claimed_ids()
+
+    @driven
+    async def test_reservations_end_with_the_deadline(self, kit: Harness) -> None:
+        """Who waits for a resource is buried in time, and those behind it do not wait for that."""
+        holder = await kit.leased("a", resources=("s",))
+        deadline_ms = await kit.backend.now_ms() + 200
+        await kit.created("late", resources=("r", "s"), deadline_ms=deadline_ms)
+        await kit.created("c", resources=("r",))
+        assert [] == await kit.claimed_ids(limit=5)
+        await kit.pass_time(220)
+        await kit.renew(holder)
+        assert State.QUEUED == (await kit.read("c")).state
+        batch = await kit.claim(limit=5)
+        assert ("late",) == batch.dead_letters
+        assert ["c"] == [one.lease.work_id for one in batch.claims]
+
+    @driven
+    async def test_blocked_work_is_listed_in_order(self, kit: Harness) -> None:
+        """A list of what is blocked names each once, in the order in which they will run."""
+        await kit.leased("a", resources=("r", "s"))
+        await kit.created("b", "c", resources=("r", "s"))
+        await kit.created("d", resources=("s",), priority=3)
+        assert [] == await kit.claimed_ids(limit=5)
+        found = await kit.backend.list(ListQuery(state=State.BLOCKED))
+        assert ["d", "b", "c"] == [stored.work_id for stored in found]
+        assert 3 == (await kit.backend.counts())[State.BLOCKED]

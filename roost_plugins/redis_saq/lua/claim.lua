@@ -1,5 +1,5 @@
 -- Take leases: promote what is due, recover expired ones, take the first that are ready.
--- KEYS: work ready sleeping retry_wait running blocked held failed newer seq turn events idle beats claims solo
+-- KEYS: work ready sleeping retry_wait running blocked held lines failed newer seq turn events idle beats claims solo offers seen
 -- ARGV: worker ttl-ms limit "engine engine ..." was-idle(0|1) never|may|always slot claim-id "slot:claim-id ..."
 --       token...
 --   never, may, always: whether what is leased is all that the worker runs: no; yes, if that is one suspected
@@ -73,8 +73,8 @@ local function put_back()
     local place, score, member = string.match(one, '^(%l[%l_]*) (%S+) (.+)$')
     if place and places[place] and tonumber(score) then
       redis.call('ZADD', places[place], 'NX', score, member)
-      local resource = place == 'blocked' and string.match(member, '^%S+')
-      if resource and redis.call('HEXISTS', K.held, resource) == 0 then unblock(resource) end
+      -- Its places in the lines are gone: it is looked at anew.
+      if place == 'blocked' then look_anew(member) end
     end
   end
   redis.call('ZREM', K.newer, unpack(kept))
@@ -167,17 +167,12 @@ local function front(count, are_suspected, are_others)
   return line
 end
 
-local function busy_resource(r)
-  for resource in string.gmatch(r.resources, '[^ ]+') do
-    if redis.call('HEXISTS', K.held, resource) == 1 then return resource end
-  end
-end
-
 -- The place in the line of the last that was leased.
 local last_seq = 0
 -- What a round takes out of the line, and writes and reads for those that it leases.
 local members, leases, records, bytes
 local expires, worker_json = whole(now + ttl), quoted(worker)
+local has_blocked = false
 
 -- Return whether it was taken. If not, the line has to be formed anew: of the engine that has just
 -- lost one, it may hold too few, and others may have become ready.
@@ -186,18 +181,13 @@ local function take(id, r, member)
   if is_past(r.deadline) then
     bury(id, r, '{"schema":1,"kind":"deadline","message":"its deadline has passed"}')
     dead[#dead + 1] = id
-    pass_on(r)
+    if leave_lines(id, r) then pass_on(r) end
     return false
   end
-  local busy = busy_resource(r)
+  local busy = in_the_way(r)
   if busy then
-    r.state = 'blocked'
-    r.blocked_on = busy
-    r.updated = now
-    redis.call('ZADD', K.blocked, '0', busy .. ' ' .. in_line(id, r))
-    save(id, r)
-    event('blocked', id, r, '{"resource":' .. quoted(busy) .. '}')
-    pass_on(r)
+    block(id, r, busy)
+    has_blocked = true
     return false
   end
   r.state = 'running'
@@ -214,7 +204,7 @@ local function take(id, r, member)
   r.fence = whole(r.fence + 1)
   r.updated = now
   if r.started == '0' then r.started = now end
-  for resource in string.gmatch(r.resources, '[^ ]+') do redis.call('HSET', K.held, resource, id) end
+  if r.resources ~= '' then hold(id, r) end
   leases[#leases + 1] = expires
   leases[#leases + 1] = id
   records[#records + 1] = id
@@ -299,6 +289,12 @@ local function is_to_drain()
         or redis.call('GET', K.solo) == worker
     end
   end
+end
+
+-- Others are to wait behind what this worker will run: so it is known for it.
+if has_blocked then
+  offer(worker, words(engines))
+  redis.call('ZADD', K.seen, 'NX', now, worker)
 end
 
 if #claims > 0 then trim_events() end

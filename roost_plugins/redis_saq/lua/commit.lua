@@ -1,5 +1,5 @@
 -- Accept a step that ends its lease, and schedule what is next.
--- KEYS: work ready sleeping retry_wait running blocked held failed newer done seq events idle
+-- KEYS: work ready sleeping retry_wait running blocked held lines failed newer done seq events idle
 -- ARGV: id token commit-id expected-version snapshot step yield|sleep|finish delay-ms
 --       worker "engine engine ..."|'-'|'' event...
 -- Result: 'ok state version attempts at due|-1 claim-in-ms|-1' | 'lost' | 'newer' | 'version' | 'corrupt'

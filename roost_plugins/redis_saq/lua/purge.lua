@@ -1,5 +1,5 @@
 -- Remove work that has been terminal for longer than its retention, and all that points to it.
--- KEYS: work key failed done cancelled created events workers seen beats claims
+-- KEYS: work key failed done cancelled created events workers seen beats claims ready blocked held lines newer idle offers
 -- ARGV: retention-ms dead-letter-retention-ms|-1 limit forget-workers-after-ms
 -- Result: {id...} that are gone
 
@@ -67,9 +67,11 @@ end
 
 local silent = redis.call('ZRANGEBYSCORE', K.seen, '-inf', now - ARGV[4], 'LIMIT', 0, limit)
 for _, worker in ipairs(silent) do
+  withdraw(worker)
   redis.call('ZREM', K.seen, worker)
   redis.call('HDEL', K.workers, worker)
   redis.call('HDEL', K.beats, worker)
   for slot = 1, SLOTS do redis.call('HDEL', K.claims, worker .. ' ' .. slot) end
 end
+void_reservations()
 return gone

@@ -1,5 +1,6 @@
--- Extend all leases of a worker, store its engines' newest heartbeats, and note that it lives.
--- KEYS: work running workers seen beats
+-- Extend all leases of a worker, store its engines' newest heartbeats, and note that it lives and what
+-- it runs. As long as any worker lives, this is called: so it also keeps reservations true.
+-- KEYS: work running workers seen beats ready blocked held lines failed newer events idle offers
 -- ARGV: worker info ttl-ms then for each lease: id token heartbeat|''
 -- Result: {token...} of the leases that are lost
 
@@ -31,4 +32,6 @@ end
 redis.call('HSET', K.workers, ARGV[1], ARGV[2])
 redis.call('ZADD', K.seen, now, ARGV[1])
 redis.call('HINCRBY', K.beats, ARGV[1], '1')
+offer(ARGV[1], engines_of(info_of(ARGV[1])))
+void_reservations()
 return lost

@@ -1,23 +1,26 @@
 -- Shared by the scripts that move work between places: the line of what is ready, due times, and
 -- workers that wait.
 --
--- Engines, resources and ids hold no spaces, so a space ends each part of a member of the two
--- lexicographic sets, and '!' is the byte after it:
---   ready:   "engine <place> id"      blocked: "resource engine <place> id"
--- <place> sorts by priority, highest first, then by first come. What is suspected (blame.lua) stands apart, those
--- under which the fewest workers died first:
---   ready:   "engine! <deaths, two digits> <place> id"
+-- Engines, resources and ids hold no spaces, so a space ends each part of a member of the
+-- lexicographic sets, and '!' is the byte after it: `ready` has "engine <place> id"; resources.lua tells
+-- of `blocked` and `lines`. What is suspected (blame.lua) stands apart, those under which the fewest workers
+-- died first: "engine! <deaths, two digits> <place> id".
 
--- The end of a member of `blocked`, and a member of `ready` that is not suspected.
+-- A place: it sorts by priority, highest first, then by first come.
+local function place_of(r)
+  return string.format('%04d%014d', 1000 - r.priority, r.seq)
+end
+
+-- A member of `ready` that is not suspected, and a part of those of `blocked` and `lines`.
 local function in_line(id, r)
-  return string.format('%s %04d%014d %s', r.engine, 1000 - r.priority, r.seq, id)
+  return r.engine .. ' ' .. place_of(r) .. ' ' .. id
 end
 
 -- A member of `ready`.
 local function ready_member(id, r)
   if not is_suspected(r) then return in_line(id, r) end
   local deaths = math.min(blame_of(r).deaths, 99)
-  return string.format('%s! %02d %04d%014d %s', r.engine, deaths, 1000 - r.priority, r.seq, id)
+  return string.format('%s! %02d %s %s', r.engine, deaths, place_of(r), id)
 end
 
 -- The first members of the ready set that are of one engine and suspected.

@@ -1,4 +1,4 @@
--- Shared by the scripts that end leases: resources that become free, dead letters.
+-- Shared by the scripts that end leases: dead letters, and what a lease held.
 
 local function ended(id)
   redis.call('PUBLISH', string.match(KEYS[1], '^.-}') .. ':ended:' .. id, '')
@@ -35,46 +35,6 @@ local function bury_broken(id)
     end
   end
   return freed
-end
-
--- Make work ready that waits for a resource: the first of each engine, because a worker may lack
--- the engine of the very first, and the others must not wait for that. Whoever comes too late
--- blocks again.
-local function unblock(resource)
-  local from = '[' .. resource .. ' '
-  while true do
-    local found = redis.call('ZRANGEBYLEX', K.blocked, from, '(' .. resource .. '!', 'LIMIT', '0', '1')
-    if #found == 0 then return end
-    redis.call('ZREM', K.blocked, found[1])
-    local engine, id = string.match(found[1], '^[^ ]+ ([^ ]+) [^ ]+ ([^ ]+)$')
-    local r, instead, layout = load(id or '', parse)
-    if r and r.state == 'blocked' and r.blocked_on == resource then
-      r.blocked_on = '-'
-      r.updated = now
-      make_ready(id, r)
-      save(id, r)
-      event('unblocked', id, r, '{}')
-      wake(engine)
-      from = '[' .. resource .. ' ' .. engine .. '!'
-    elseif instead == 'newer' then
-      set_aside(layout, 'blocked', '0', found[1])
-    elseif instead then
-      for _, freed in ipairs(bury_broken(id)) do unblock(freed) end
-    end
-  end
-end
-
--- Bury a broken one, and let others have what it held.
-local function quarantine(id)
-  for _, freed in ipairs(bury_broken(id)) do unblock(freed) end
-end
-
--- Work that names resources has ended its lease, or left the ready queue without taking them: those
--- that are free may be what another one waits for.
-local function pass_on(r)
-  for resource in string.gmatch(r.resources, '[^ ]+') do
-    if redis.call('HEXISTS', K.held, resource) == 0 then unblock(resource) end
-  end
 end
 
 -- End a lease that the caller takes out of `running`: the token is void, and so is its hold on

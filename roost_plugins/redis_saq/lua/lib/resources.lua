@@ -1,0 +1,152 @@
+-- Shared by the scripts that give resources to work or take them back.
+--
+-- A lease holds all resources of its work item, in `held`, or none. A ready item that a claim finds something in
+-- its way for is `blocked`, and from then on it *stands in line* for each of its resources, in the order of
+-- places: higher priority first, then first come. It stands there until it is leased, buried or steps
+-- out, also while it is ready again. That is its reservation: whoever comes later waits behind it, even
+-- for a resource that nobody holds.
+--
+-- In the way of an item is a resource of its that is held, or for which an earlier one stands in line.
+-- Blocked is who has something in the way; as soon as that has gone it is made ready. It can only go when a
+-- lease ends or somebody leaves a line, and then it can only be the first in line of those resources that
+-- has become free to run. So that one is looked at, and nobody else: one look for each resource.
+--
+-- Nobody waits for ever. Who holds resources runs and waits for none. Of all who stand in line, the one with
+-- the first place has nobody before it in any line, so only holders are in its way; they end, it runs,
+-- and the next is the first. Places are one order for all lines, so there is no circle.
+--
+-- `lines` is a sorted set by name. An item stands in it as
+--   "resource <resource> <place> <engine> <id>"  for each of its resources
+--   "engine <engine> <place> <id>"               to be found if nobody offers its engine any more
+--   "deadline <ms, 16 digits> <id>"              to be found when that passes, if it has a deadline
+-- A member is taken for true only if its record says the same. `blocked` has " engine place id": the
+-- space in front is there because no resource begins with one. What an earlier Roost has put there
+-- begins with the name of a resource.
+
+local function words(text)
+  local found = {}
+  for word in string.gmatch(text, '[^ ]+') do found[#found + 1] = word end
+  return found
+end
+
+-- All members of `lines` by which an item stands in line.
+local function standings(id, r)
+  local members = { 'engine ' .. in_line(id, r) }
+  local place = place_of(r)
+  for _, name in ipairs(words(r.resources)) do
+    members[#members + 1] = 'resource ' .. name .. ' ' .. place .. ' ' .. r.engine .. ' ' .. id
+  end
+  if r.deadline ~= '0' then members[#members + 1] = string.format('deadline %016d %s', r.deadline, id) end
+  return members
+end
+
+-- Return whether it stood in line.
+local function leave_lines(id, r)
+  return r.resources ~= '' and redis.call('ZREM', K.lines, unpack(standings(id, r))) > 0
+end
+
+-- Take what does not belong there out of `blocked`. What is broken goes to the dead letters (it was not leased,
+-- so it held nothing), and what is newer is set aside.
+local function strike_blocked(member, id, instead, layout)
+  if redis.call('ZREM', K.blocked, member) == 0 then return end
+  if instead == 'newer' then
+    set_aside(layout, 'blocked', '0', member)
+  elseif instead then
+    bury_broken(id)
+  end
+end
+
+-- The id and the record of who stands first in line for a resource; nil if there is nobody, or nobody before the
+-- place `before`. Members that no record agrees with are dropped.
+local function first_of(name, before)
+  for _ = 1, 100 do
+    local member = redis.call('ZRANGEBYLEX', K.lines, '[resource ' .. name .. ' ', '(resource ' .. name .. '!',
+      'LIMIT', '0', '1')[1]
+    if not member then return nil end
+    local place, engine, id = string.match(member, '^resource [^ ]+ (%d+) ([^ ]+) (.+)$')
+    -- Digits only: any other text would be compared by the rules of the server's locale.
+    if before and place and place >= before then return nil end
+    local r, instead, layout = load(id or '', parse)
+    if r and (r.state == 'blocked' or r.state == 'queued') and r.engine == engine and place_of(r) == place
+      and string.find(' ' .. r.resources .. ' ', ' ' .. name .. ' ', 1, true) then
+      return id, r
+    end
+    redis.call('ZREM', K.lines, member)
+    if id then strike_blocked(' ' .. engine .. ' ' .. place .. ' ' .. id, id, instead, layout) end
+  end
+end
+
+-- The first resource, by name, that is in the way of an item: a held one, else one that is reserved. Or nil.
+local function in_the_way(r)
+  local names = r.resources ~= '' and words(r.resources) or {}
+  if #names == 0 then return nil end
+  for i, holder in ipairs(redis.call('HMGET', K.held, unpack(names))) do
+    if holder then return names[i] end
+  end
+  local own = place_of(r)
+  for _, name in ipairs(names) do
+    if first_of(name, own) then return name end
+  end
+end
+
+-- Take all of them for a lease. Nobody else has one: nothing is in the way.
+local function hold(id, r)
+  leave_lines(id, r)
+  local pairs_of = {}
+  for _, name in ipairs(words(r.resources)) do
+    pairs_of[#pairs_of + 1] = name
+    pairs_of[#pairs_of + 1] = id
+  end
+  call_for('HSET', K.held, pairs_of)
+end
+
+local function block(id, r, name)
+  r.state = 'blocked'
+  r.blocked_on = name
+  r.updated = now
+  local members = {}
+  for _, member in ipairs(standings(id, r)) do
+    members[#members + 1] = '0'
+    members[#members + 1] = member
+  end
+  redis.call('ZADD', K.lines, unpack(members))
+  redis.call('ZADD', K.blocked, '0', ' ' .. in_line(id, r))
+  save(id, r)
+  event('blocked', id, r, '{"resource":' .. quoted(name) .. '}')
+end
+
+local function unblock(id, r)
+  redis.call('ZREM', K.blocked, ' ' .. in_line(id, r))
+  r.blocked_on = '-'
+  r.updated = now
+  make_ready(id, r)
+  save(id, r)
+  event('unblocked', id, r, '{}')
+  wake(r.engine)
+end
+
+-- Take something out of `blocked` that stands in no line, so that a claim looks at it anew.
+local function look_anew(member)
+  local id = string.match(member, '([^ ]+)$') or ''
+  local r, instead, layout = load(id, parse)
+  strike_blocked(member, id, instead, layout)
+  if r and r.state == 'blocked' then unblock(id, r) end
+end
+
+-- Resources may have become free, or the first in line for them has left: let those run who can now.
+local function look_at(names)
+  for _, name in ipairs(names) do
+    local id, r = first_of(name)
+    if r and r.state == 'blocked' and not in_the_way(r) then unblock(id, r) end
+  end
+end
+
+-- An item has ended its lease, or left the lines.
+local function pass_on(r)
+  if r.resources ~= '' then look_at(words(r.resources)) end
+end
+
+-- Bury a broken one, and let others have what it held.
+local function quarantine(id)
+  look_at(bury_broken(id))
+end

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
@@ -176,5 +177,6 @@ async def repeated(
                 if is_unsure and error.took_no_effect:
                     raise BackendUnavailable(str(error)) from error
                 raise
-        await asyncio.sleep(pause)
+        # Not at the same moment as all the others who met the same break.
+        await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - jitter
         pause = min(2 * pause, 2.0)

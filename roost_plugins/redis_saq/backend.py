@@ -38,7 +38,9 @@ from roost_plugins.redis_saq.calls import Calls
 from roost_plugins.redis_saq.connection import Endpoint
 from roost_plugins.redis_saq.keys import PLACES, Keys
 from roost_plugins.redis_saq.refusals import is_lasting, translated
+from roost_plugins.redis_saq.subscription import Heard, Subscription, subscribe
 from roost_plugins.redis_saq.tickets import Ticket
+from roost_plugins.redis_saq.waiting import Endings, Tail
 
 if TYPE_CHECKING:
     from roost_plugins.redis_saq.lanes import Lanes
@@ -51,8 +53,6 @@ _SILENT_TTLS = 3
 _FORGET_WORKERS_MS = 86_400_000
 #: How many members one call of the ``list`` script looks at.
 _SCAN = 10_000
-#: How often a wait looks by itself, in case the message was lost. Seconds.
-_LOOK_AGAIN = 5.0
 #: Listing order: soonest first where the set is ordered by due time or place in the line.
 _FORWARD = frozenset({State.QUEUED, State.SLEEPING, State.RETRY_WAIT, State.BLOCKED})
 
@@ -68,6 +68,8 @@ class RedisSaqBackend(Backend):
         self.endpoint = Endpoint(settings)
         self._calls = Calls(self.endpoint)
         self._scripts = scripts.Scripts(self.keys, settings.events_kept)
+        self._endings = Endings(self.endpoint, self.keys, self._calls)
+        self._tail = Tail(self.endpoint, self.keys.key("events"))
         #: The lanes that this process serves, if it is a worker.
         self.lanes: Lanes | None = None
 
@@ -99,6 +101,8 @@ class RedisSaqBackend(Backend):
 
     async def close(self) -> None:
         """Give back every connection."""
+        await self._endings.close()
+        await self._tail.close()
         await self._calls.close()
 
     async def _call(self, name: str, *args: Any) -> Any:
@@ -320,32 +324,27 @@ class RedisSaqBackend(Backend):
         if after is None:
             return await self._newest_events(work_id, limit)
         found: list[Event] = []
-        blocking = self.endpoint.client(blocking=True) if block_ms else None
-        try:
-            deadline = time.monotonic() + (block_ms or 0) / 1000
-            while len(found) < limit:
-                page = await self._events_after(after, limit)
-                if not page and blocking is not None and not found:
-                    left = int((deadline - time.monotonic()) * 1000)
-                    if left <= 0:
-                        break
-                    with translated(self.endpoint.description):
-                        await blocking.xread({self.keys.key("events"): after}, 1, left)
-                    continue
-                if not page:
-                    break
+        deadline = time.monotonic() + (block_ms or 0) / 1000
+        while len(found) < limit:
+            count = self._tail.count
+            page = await self._events_after(after, limit)
+            if page:
                 after = page[-1].event_id
                 found.extend(one for one in page if work_id in (None, one.work_id))
-            return found[:limit]
-        finally:
-            if blocking is not None:
-                await blocking.aclose()
+                continue
+            left = deadline - time.monotonic()
+            if found or left <= 0:
+                break
+            await self._tail.beyond(after, count, left)
+        return found[:limit]
 
     async def _events_after(self, after: str, limit: int) -> Sequence[Event]:
-        key = self.keys.key("events")
-        with translated(self.endpoint.description):
-            entries: Any = await self._calls.client.xrange(key, f"({after}", "+", max(limit, 100))
-        return [records.event(entry) for entry in entries]
+        # Over the one connection for calls: there may be any number of followers.
+        page = ("XRANGE", self.keys.key("events"), f"({after}", "+", "COUNT", str(max(limit, 100)))
+        return [
+            records.event((event_id, dict(zip(fields[::2], fields[1::2], strict=True))))
+            for event_id, fields in await self._calls.plain(*page)
+        ]
 
     async def _newest_events(self, work_id: str | None, limit: int) -> Sequence[Event]:
         key = self.keys.key("events")
@@ -366,21 +365,20 @@ class RedisSaqBackend(Backend):
         work = await self.read(work_id)
         if work is None or work.state in TERMINAL_STATES or timeout == 0:
             return work
-        deadline = None if timeout is None else time.monotonic() + timeout
-        client = self.endpoint.client(blocking=True)
-        try:
-            async with client.pubsub() as ended:
-                with translated(self.endpoint.description):
-                    await ended.subscribe(self.keys.ended_channel(work_id))
-                while True:
-                    work = await self.read(work_id)
-                    left = _LOOK_AGAIN if deadline is None else deadline - time.monotonic()
-                    if work is None or work.state in TERMINAL_STATES or left <= 0:
-                        return work
-                    with translated(self.endpoint.description):
-                        await _message(ended, min(left, _LOOK_AGAIN))
-        finally:
-            await client.aclose()
+        deadline = None if timeout is None else asyncio.get_running_loop().time() + timeout
+        with self._endings.of(work_id) as wait:
+            while work is not None and work.state not in TERMINAL_STATES:
+                try:
+                    async with asyncio.timeout_at(deadline):
+                        await wait.until_told()
+                except TimeoutError:
+                    return await self.read(work_id)
+                work = await self.read(work_id)
+        return work
+
+    async def subscribe(self, channels: Sequence[str], heard: Heard) -> Subscription:
+        """Listen to channels over a connection of its own; see there."""
+        return await subscribe(self.endpoint, channels, heard)
 
     async def workers(self) -> Sequence[tuple[bytes, int]]:
         """Return live workers and when each was last seen."""
@@ -469,15 +467,6 @@ def _silence_allowed_ms(info: bytes) -> float:
         return max(5.0, _SILENT_TTLS * float(json.loads(info)["lease_ttl_seconds"])) * 1000
     except (ValueError, KeyError, TypeError):
         return 60_000.0
-
-
-async def _message(pubsub: Any, timeout: float) -> None:
-    """Wait until a message comes or the time is over, whichever is first."""
-    deadline = time.monotonic() + timeout
-    while (left := deadline - time.monotonic()) > 0:
-        message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=left)
-        if message is not None:
-            return
 
 
 class _RedisRenewer(Renewer):

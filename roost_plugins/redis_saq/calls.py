@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import TYPE_CHECKING, Any
 
 from roost_core.errors import BackendUnavailable, RoostError
 from roost_plugins.redis_saq.connection import Endpoint
+from roost_plugins.redis_saq.line import give_back
 from roost_plugins.redis_saq.pipe import Call, Pipe
 from roost_plugins.redis_saq.refusals import translated
 from roost_plugins.redis_saq.scripts import Script
@@ -146,7 +146,7 @@ class Calls:
 
     def _hang_up(self, pool: Any, connection: Any) -> None:
         """Give a connection back to its pool, closed."""
-        hanging_up = asyncio.get_running_loop().create_task(_give_back(pool, connection))
+        hanging_up = asyncio.get_running_loop().create_task(give_back(pool, connection))
         self._hanging_up.add(hanging_up)
         hanging_up.add_done_callback(self._hanging_up.discard)
 
@@ -169,10 +169,3 @@ class Calls:
         client, self._client = self._client, None
         if client is not None:
             await client.aclose()
-
-
-async def _give_back(pool: Any, connection: Any) -> None:
-    with contextlib.suppress(Exception):
-        await connection.disconnect(nowait=True)
-    with contextlib.suppress(Exception):
-        await pool.release(connection)

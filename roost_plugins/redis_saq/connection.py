@@ -107,14 +107,11 @@ class Endpoint:
         is_plain = parts.scheme == "unix" and not (parts.netloc or parts.query or parts.fragment)
         return unquote(parts.path) if is_plain else None
 
-    def client(self, *, blocking: bool = False) -> redis.asyncio.Redis:
-        """Return a new asyncio client.
-
-        :param blocking: for commands that wait: no timeout on the answer.
-        """
+    def client(self) -> redis.asyncio.Redis:
+        """Return a new asyncio client. No answer of its server may take ``COMMAND_TIMEOUT``."""
         from roost_plugins.redis_saq.redis_py import redis
 
-        options = self._options(blocking)
+        options = self._options()
         options["retry"] = redis.asyncio.retry.Retry(redis.backoff.NoBackoff(), 0)
         client: redis.asyncio.Redis = self._connected(redis.asyncio, options)
         if not self._is_behind_sentinels:
@@ -131,7 +128,7 @@ class Endpoint:
         """
         from roost_plugins.redis_saq.redis_py import redis
 
-        options = self._options(blocking=False)
+        options = self._options()
         options["socket_timeout"] = min(timeout, COMMAND_TIMEOUT)
         options["retry"] = redis.retry.Retry(redis.backoff.NoBackoff(), 0)
         client: redis.Redis = self._connected(redis, options)
@@ -156,11 +153,11 @@ class Endpoint:
     def _is_behind_sentinels(self) -> bool:
         return urlsplit(self._url()).scheme == "redis+sentinel"
 
-    def _options(self, blocking: bool) -> dict[str, Any]:
+    def _options(self) -> dict[str, Any]:
         options: dict[str, Any] = {
             "protocol": 2,
             "decode_responses": False,
-            "socket_timeout": None if blocking else COMMAND_TIMEOUT,
+            "socket_timeout": COMMAND_TIMEOUT,
             "socket_connect_timeout": CONNECT_TIMEOUT,
         }
         if urlsplit(self._url()).scheme != "unix":

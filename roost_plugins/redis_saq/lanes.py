@@ -31,7 +31,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from roost_core.backend import Alone, Claim, ClaimBatch, ClaimRequest, ServePlan
 from roost_core.errors import BackendError, LeaseLost
-from roost_plugins.redis_saq.refusals import translated
 from roost_plugins.redis_saq.solo import Solo
 from roost_plugins.redis_saq.tickets import Ticket, Tickets
 
@@ -40,8 +39,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("roost.worker")
 
-#: An idle worker asks by itself this often, at least: a broken connection is noticed, so only a
-#: message that gets lost on a sound one waits for this. Seconds.
+#: An idle worker asks by itself this often, at least: a connection that is broken or silent is
+#: noticed, so only a message that gets lost on a sound one waits for this. Seconds.
 _ASK_AGAIN: Final = 10.0
 #: Waits after a failed claim: from, to. Seconds.
 _BACKOFF: Final = (0.05, 2.0)
@@ -407,29 +406,27 @@ class Lanes:
     async def _listen(self) -> None:
         """Hear the server's messages; after each break, look for what was missed."""
         failures = 0
+
+        def heard(kind: str, _channel: str) -> None:
+            nonlocal failures
+            if kind == "subscribe" and failures:
+                _log.info("the server is heard again")
+                failures = 0
+            self._note_news()
+
+        channel = self._backend.keys.wake_channel(self._plan.worker_id)
         while True:
-            client = None
+            messages = None
             try:
-                client = self._backend.endpoint.client(blocking=True)
-                channel = self._backend.keys.wake_channel(self._plan.worker_id)
-                with translated(self._backend.endpoint.description):
-                    async with client.pubsub() as messages:
-                        await messages.subscribe(channel)
-                        self._note_news()
-                        failures = 0
-                        while True:
-                            await messages.get_message(
-                                ignore_subscribe_messages=False, timeout=None
-                            )
-                            self._note_news()
+                messages = await self._backend.subscribe([channel], heard)
+                await messages.until_end()
             except Exception as error:  # noqa: BLE001 - whatever it is, the worker must live on
                 failures += 1
                 _report("cannot listen for work", error, failures)
                 await asyncio.sleep(_backoff(failures))
             finally:
-                if client is not None:
-                    with contextlib.suppress(Exception):
-                        await client.aclose()
+                if messages is not None:
+                    await messages.close()
 
 
 def _report(what: str, error: Exception, failures: int) -> None:

@@ -22,6 +22,7 @@ import hiredis
 
 from roost_core.errors import BackendUnavailable
 from roost_plugins.redis_saq.connection import COMMAND_TIMEOUT
+from roost_plugins.redis_saq.line import Line
 from roost_plugins.redis_saq.refusals import refused, silent
 from roost_plugins.redis_saq.scripts import Script
 
@@ -59,7 +60,7 @@ class Call:
             self.answer.set_exception(error)
 
 
-class Pipe(asyncio.Protocol):
+class Pipe(Line):
     """A connection in use; made by an event loop, or out of a connection of redis-py's.
 
     :param where: the server, as error messages name it.
@@ -69,36 +70,17 @@ class Pipe(asyncio.Protocol):
     """
 
     def __init__(self, where: str, on_end: Callable[[Pipe, Exception], None]) -> None:
-        self._where = where
+        super().__init__(where)
         self._on_end = on_end
-        self._loop = asyncio.get_running_loop()
         self._reader = hiredis.Reader()
         self._waiting: list[Call] = []
         self._asked: deque[Call] = deque()
         self._flush_is_due = False
         self._is_full = False
-        self.ended: Exception | None = None
         self.was_served = False
         self._outdated: Exception | None = None
         self._heard_at = 0.0
         self._watch: asyncio.TimerHandle | None = None
-        self._transport: Any = None
-        self._former: Any = None
-
-    def take_over(self, connection: Any) -> None:
-        """Go on with a connection that redis-py has made: it knows TLS, logins and sentinels.
-
-        :raises BackendUnavailable: it is closed already.
-        """
-        # The one private name of redis-py that Roost uses; a test holds every version to it.
-        writer = connection._writer
-        if writer is None or writer.transport.is_closing():
-            # Nobody would tell this protocol of its end.
-            raise silent(self._where, "it hung up at once")
-        transport = writer.transport
-        self._former = transport.get_protocol()
-        transport.set_protocol(self)
-        self.connection_made(transport)
 
     def send(self, call: Call, *, at_once: bool = False) -> None:
         """Send a call: at once, with all that waits, or soon."""
@@ -166,10 +148,6 @@ class Pipe(asyncio.Protocol):
 
     # -- asyncio.Protocol ------------------------------------------------------------------
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin."""
-        self._transport = transport
-
     def pause_writing(self) -> None:
         """Keep what is not sent yet: the server is slower than we are."""
         self._is_full = True
@@ -185,6 +163,10 @@ class Pipe(asyncio.Protocol):
         try:
             self._reader.feed(data)
             while (value := self._reader.gets()) is not False:
+                if isinstance(value, hiredis.ReplyError) and not self._asked:
+                    # Nobody has asked: the server says why it hangs up.
+                    self._outdated = refused(self._where, str(value))
+                    break
                 call = self._asked.popleft()
                 if isinstance(value, hiredis.ReplyError):
                     self._refused(call, str(value))
@@ -210,9 +192,3 @@ class Pipe(asyncio.Protocol):
             # After a failover the same name may lead to the new primary; and who is asked for
             # a login has to connect anew to give it.
             self._outdated = error
-
-    def connection_lost(self, error: Exception | None) -> None:
-        """Fail what was asked."""
-        if self._former is not None:
-            self._former.connection_lost(error)
-        self.end(silent(self._where, error or "the connection was closed"))

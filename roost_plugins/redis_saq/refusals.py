@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import re
 from collections.abc import Iterator
 from typing import Final
 
 from roost_core.errors import BackendError, BackendUnavailable, DiskFull, RoostError
 from roost_plugins.redis_saq.server_folder import is_full
+
+#: What a system says that has no more files or sockets for this process, or for anybody.
+_USED_UP: Final = frozenset({errno.EMFILE, errno.ENFILE})
+#: What a server says that has no more connections.
+_FULL: Final = "max number of clients"
 
 #: Refusals that pass: the server loads its data, is a replica for now, or has no memory left.
 #: Redis 6.2 puts a script's refusal into a sentence of its own: "… 12: -OOM command not …".
@@ -52,6 +58,11 @@ def translated(where: str, *, was_served: bool = False) -> Iterator[None]:
 
 
 def _in_our_words(where: str, error: Exception, was_served: bool) -> BackendError | None:
+    if _is_used_up(error):
+        return BackendUnavailable(
+            f"no connection to the server at {where}: too many open files; "
+            "close some, or raise the limit (ulimit -n)"
+        )
     # Here, because who meets no error need not wait for the import.
     from roost_plugins.redis_saq.redis_py import redis
 
@@ -65,7 +76,7 @@ def _in_our_words(where: str, error: Exception, was_served: bool) -> BackendErro
             return _for_now(f"the server at {where} refuses {what} for now: {error}")
         return BackendError(f"the server at {where} refused {what}: {error}")
     if isinstance(error, theirs.ConnectionError | theirs.TimeoutError | OSError):
-        return silent(where, error)
+        return refused(where, str(error)) if _FULL in str(error) else silent(where, error)
     if isinstance(error, theirs.ReadOnlyError | theirs.OutOfMemoryError | theirs.BusyLoadingError):
         return _for_now(f"the server at {where} refuses for now: {error}")
     if isinstance(error, theirs.RedisError):
@@ -85,6 +96,15 @@ def is_lasting(error: BaseException) -> bool:
         if kinds & _LASTING and not kinds & _ENDS_OF_TLS:
             return True
         chain = chain.__cause__ or chain.__context__
+    return False
+
+
+def _is_used_up(error: BaseException | None) -> bool:
+    # redis-py makes its own error of it, with the system's as the context.
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _USED_UP:
+            return True
+        error = error.__cause__ or error.__context__
     return False
 
 
@@ -116,6 +136,11 @@ def refused(where: str, text: str, *, was_served: bool = False) -> BackendError:
         return _disk(where.removeprefix(EMBEDDED), disk[1])
     if _PASSING.search(text) or (was_served and _LOGIN.search(text)):
         return _for_now(f"the server at {where} refuses for now: {text}")
+    if _FULL in text:
+        return _for_now(
+            f"the server at {where} takes no more connections: {text}; "
+            "close some, or raise its maxclients"
+        )
     return BackendError(f"the server at {where} refused: {text}")
 
 

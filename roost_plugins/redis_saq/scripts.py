@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 
 import attrs
 
+from roost_core.errors import BackendError
 from roost_plugins.redis_saq.keys import Keys
 
 _HEADER: Final = re.compile(r"^-- KEYS: (.+)$", re.MULTILINE)
@@ -85,7 +86,12 @@ class Script:
 @cache
 def _text(name: str) -> str:
     # importlib.resources would bring archives and mail parsing into every short command.
-    return (Path(__file__).parent / "lua" / f"{name}.lua").read_text(encoding="utf-8")
+    path = Path(__file__).parent / "lua" / f"{name}.lua"
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        # Too many open files, say.
+        raise BackendError(f"cannot read {path}: {error.strerror}") from error
 
 
 def load(name: str, keys: Keys, events_kept: int) -> Script:

@@ -21,29 +21,27 @@ def claim_of(number):
     return Claim(lease, "demo", 0, 0, 0, 0, None, None, b"{}", None, 0.0)
 
 
-class FakePubSub:
+class FakeSubscription:
     """A connection that listens; what is put into the mailbox arrives, errors break it."""
 
-    def __init__(self, backend):
+    def __init__(self, backend, channels, heard):
         self.backend = backend
+        self.heard = heard
+        backend.listeners += 1
+        backend.channels.extend(channels)
 
-    async def __aenter__(self):
-        return self
+    async def until_end(self):
+        """Hear what comes."""
+        self.heard("subscribe", "")
+        while True:
+            message = await self.backend.mailbox.get()
+            if isinstance(message, Exception):
+                raise message
+            self.heard("message", "")
 
-    async def __aexit__(self, *_):
+    async def close(self):
+        """Listen no more."""
         self.backend.listeners -= 1
-
-    async def subscribe(self, channel):
-        """Listen."""
-        self.backend.listeners += 1
-        self.backend.channels.append(channel)
-
-    async def get_message(self, **_):
-        """Wait for a message."""
-        message = await self.backend.mailbox.get()
-        if isinstance(message, Exception):
-            raise message
-        return message
 
 
 class FakeBackend:
@@ -70,14 +68,9 @@ class FakeBackend:
         self.answering = asyncio.Event()
         self.answering.set()
 
-    def client(self, *, blocking):
-        """Return a client that can only listen."""
-        assert blocking
-
-        async def aclose():
-            pass
-
-        return SimpleNamespace(pubsub=lambda: FakePubSub(self), aclose=aclose)
+    async def subscribe(self, channels, heard):
+        """Listen."""
+        return FakeSubscription(self, channels, heard)
 
     async def claim(self, request, *, was_idle, ticket, unanswered):
         """Hand out what is ready."""

@@ -73,7 +73,6 @@ def test_timeouts_and_retries_are_stated():
         )
         assert 0 == found["retry"]._retries
         assert (False, 2) == (found["decode_responses"], found["protocol"])
-    assert arguments("redis://h", blocking=True)["socket_timeout"] is None
     renewer = endpoint("redis://h").sync_client(1.5).connection_pool.connection_kwargs
     assert (1.5, 0) == (renewer["socket_timeout"], renewer["retry"]._retries)
     longest = endpoint("redis://h").sync_client(500).connection_pool.connection_kwargs

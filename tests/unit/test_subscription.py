@@ -1,0 +1,141 @@
+"""A connection that listens: what it hears, and what it makes of silence. Time leaps."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from roost_core.errors import BackendError, BackendUnavailable
+from roost_plugins.redis_saq.subscription import ANSWER_WITHIN, PING_AFTER, Subscription
+from tests.unit.stepper_bench import LeapingLoop
+
+PING = b"*1\r\n$4\r\nPING\r\n"
+PONG = b"*2\r\n$4\r\npong\r\n$0\r\n\r\n"
+
+
+class Wire:
+    """A transport that notes when something is said, and answers pings if it is told to."""
+
+    def __init__(self):
+        self.loop = asyncio.get_running_loop()
+        self.answers = True
+        self.said = []
+        self.pings = []
+        self.is_closed = False
+        self.heard = []
+        self.line = Subscription("there", lambda *what: self.heard.append(what))
+        self.line.connection_made(self)
+
+    def write(self, raw):
+        """Note it, and answer."""
+        if raw != PING:
+            self.said.append(raw)
+            return
+        self.pings.append(self.loop.time())
+        if self.answers:
+            self.loop.call_soon(self.line.data_received, PONG)
+
+    def abort(self):
+        """Note it."""
+        self.is_closed = True
+
+
+def run(main):
+    """Run a coroutine function of a wire on a loop whose time leaps."""
+
+    async def with_wire():
+        wire = Wire()
+        await main(wire)
+        await wire.line.close()
+        assert wire.is_closed
+
+    with asyncio.Runner(loop_factory=LeapingLoop) as runner:
+        runner.run(with_wire())
+
+
+def test_what_is_idle_is_pinged():
+    """As long as pings are answered, silence means nothing, however long it is."""
+
+    async def main(wire):
+        await asyncio.sleep(1000)
+        assert wire.line.ended is None
+        assert 1000 / PING_AFTER - 1 <= len(wire.pings) <= 1000 / PING_AFTER
+
+    run(main)
+
+
+def test_what_is_heard_is_as_good_as_a_ping():
+    """A connection with traffic is not pinged."""
+
+    async def main(wire):
+        for _ in range(100):
+            await asyncio.sleep(PING_AFTER - 0.1)
+            wire.line.data_received(PONG)
+        assert [] == wire.pings
+
+    run(main)
+
+
+def test_a_black_hole_is_noticed():
+    """A ping that nobody answers ends the connection, with words that say so."""
+
+    async def main(wire):
+        wire.answers = False
+        began = wire.loop.time()
+        with pytest.raises(BackendUnavailable, match="there does not answer: nothing for 10 s"):
+            await wire.line.until_end()
+        assert pytest.approx(PING_AFTER + ANSWER_WITHIN) == wire.loop.time() - began
+        assert 1 == len(wire.pings)
+
+    run(main)
+
+
+def test_a_subscription_that_is_not_confirmed():
+    """Who does not answer SUBSCRIBE is away as well, and sooner."""
+
+    async def main(wire):
+        wire.line.subscribe(["a"])
+        began = wire.loop.time()
+        with pytest.raises(BackendUnavailable):
+            await wire.line.until_end()
+        assert pytest.approx(ANSWER_WITHIN) == wire.loop.time() - began
+
+    run(main)
+
+
+def test_messages_are_passed_on():
+    """Confirmations and messages, also in pieces; what else is said is nobody's business."""
+
+    async def main(wire):
+        wire.line.subscribe(["a", "b"])
+        assert [b"*3\r\n$9\r\nSUBSCRIBE\r\n$1\r\na\r\n$1\r\nb\r\n"] == wire.said
+        raw = b"*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n"
+        raw += b"*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nx\r\n"
+        for at in range(len(raw)):
+            wire.line.data_received(raw[at : at + 1])
+        wire.line.data_received(PONG + b"*3\r\n$11\r\nunsubscribe\r\n$1\r\na\r\n:0\r\n")
+        assert [("subscribe", "a"), ("message", "a")] == wire.heard
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    ("raw", "kind", "text"),
+    [
+        (b"-ERR max number of clients reached\r\n", BackendUnavailable, "raise its maxclients"),
+        (b"-NOPERM no channels for you\r\n", BackendError, "refused: NOPERM"),
+        (b"-LOADING wait\r\n", BackendUnavailable, "refuses for now"),
+        (b"?\r\n", BackendUnavailable, "riddles"),
+    ],
+)
+def test_refusals(raw, kind, text):
+    """What the server says against it ends the connection, in words for people."""
+
+    async def main(wire):
+        wire.line.data_received(raw)
+        with pytest.raises(kind, match=text) as found:
+            await wire.line.until_end()
+        assert kind is type(found.value)
+
+    run(main)

@@ -30,8 +30,9 @@ from roost_core.errors import (
     RetryLater,
     StepTimeout,
 )
+from roost_core.holds import Hold, current_hold
 from roost_core.hookcalls import AroundStep, Engine, is_own
-from roost_core.leases import Hold, LeaseKeeper
+from roost_core.leases import LeaseKeeper
 from roost_core.models import Heartbeat, Snapshot, WorkItem
 from roost_core.recent import StoredItem
 from roost_core.retry import decisive, name_of
@@ -163,6 +164,8 @@ class Attempts:
     async def _outcome(self, run: Run, context: StepContext) -> Outcome:
         """Call the engine and judge what it brings; all of its code runs here."""
         host = asyncio.current_task()
+        # So that what hangs is known by the step whose it is.
+        current_hold.set(run.hold)
         try:
             result = await self._call(run, context)
             if is_empty(result, run.snapshot) and (context.stopping or context.cancelled):

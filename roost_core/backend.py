@@ -12,10 +12,12 @@ from __future__ import annotations
 import abc
 import asyncio
 import enum
+import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import attrs
 
+from roost_core.errors import BackendError
 from roost_core.models import WORD, Artifact, Event, Lease, State, matching
 
 
@@ -289,7 +291,9 @@ class Renewer(abc.ABC):
     """Keeps one worker's leases, and its registration, alive.
 
     It is used from a thread of its own, so it is synchronous and shares no
-    connection with the event loop.
+    connection with the event loop. When that loop hangs, the thread ends leases on
+    its behalf with :meth:`fail` and :meth:`interrupt`; a renewer that does not offer
+    these leaves such leases to run out.
     """
 
     @abc.abstractmethod
@@ -300,6 +304,30 @@ class Renewer(abc.ABC):
         :returns: the tokens of the leases that are lost.
         :raises BackendUnavailable: no answer; nothing may be concluded.
         """
+
+    def fail(self, lease: Lease, failure: Failure) -> Ack:  # noqa: ARG002 - for those who offer it
+        """Give up an attempt, as :meth:`Backend.fail` does.
+
+        :raises BackendUnavailable: no answer.
+        :raises BackendError: this renewer does not offer it.
+        :raises LeaseLost: the token is not current.
+        """
+        raise BackendError(f"{type(self).__name__} does not end leases")
+
+    def interrupt(
+        self,
+        lease: Lease,  # noqa: ARG002 - for those who offer it
+        commit_id: str,  # noqa: ARG002 - as above
+        reason: str,  # noqa: ARG002 - as above
+        delay_ms: int | None,  # noqa: ARG002 - as above
+    ) -> Ack:
+        """Give work back without blame, as :meth:`Backend.interrupt` does.
+
+        :raises BackendUnavailable: no answer.
+        :raises BackendError: this renewer does not offer it.
+        :raises LeaseLost: the token is not current.
+        """
+        raise BackendError(f"{type(self).__name__} does not end leases")
 
     @abc.abstractmethod
     def close(self) -> None:
@@ -435,6 +463,20 @@ class Backend(abc.ABC):
     @abc.abstractmethod
     async def workers(self) -> Sequence[tuple[bytes, int]]:
         """Return live workers: encoded ``WorkerInfo`` and when each was last seen (ms)."""
+
+    async def worker(self, worker_id: str) -> bytes | None:
+        """Return a worker's encoded ``WorkerInfo``, or None if it is not known.
+
+        Backends with a quicker way than :meth:`workers` have their own.
+        """
+        for raw, _ in await self.workers():
+            try:
+                found = json.loads(raw)
+            except ValueError:
+                continue
+            if isinstance(found, dict) and found.get("worker_id") == worker_id:
+                return raw
+        return None
 
     @abc.abstractmethod
     async def now_ms(self) -> int:

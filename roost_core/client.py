@@ -284,7 +284,12 @@ class Roost:
         :raises WorkNotFound: no work item has this id.
         :raises CorruptRecord: its stored bytes do not decode.
         """
-        return views.status(await self._stored(_id_of(work)))
+        found = views.status(await self._stored(_id_of(work)))
+        if found.meta.lease is None:
+            return found
+        # Whether anybody still works on it is more than its own record can tell.
+        raw = await self.backend.worker(found.meta.lease.worker_id)
+        return attrs.evolve(found, stuck=None if raw is None else views.stuck(raw))
 
     async def row(self, work: WorkItem | str) -> WorkRow:
         """Return how a work item stands, as in a listing: its bytes need not be readable.

@@ -30,6 +30,7 @@ from roost_core.models import (
     RetryPolicy,
     Snapshot,
     State,
+    Stuck,
     WorkerInfo,
     WorkItem,
 )
@@ -203,7 +204,7 @@ def _converter() -> cattrs.Converter:
 
 #: The persisted models.
 _MODELS: Final = frozenset(
-    {RetryPolicy, Artifact, ErrorRecord, Heartbeat, WorkerInfo, WorkItem, Snapshot}
+    {RetryPolicy, Artifact, ErrorRecord, Heartbeat, Stuck, WorkerInfo, WorkItem, Snapshot}
 )
 
 

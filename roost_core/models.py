@@ -309,8 +309,9 @@ class ErrorRecord:
     """What went wrong, as it is kept with the work item and shown to people.
 
     ``kind`` is one of ``exception``, ``permanent``, ``timeout``,
-    ``invalid_result``, ``corrupt``, ``recoveries`` (its worker died too often),
-    ``steps`` (too many in a row without a delay) and ``deadline``.
+    ``invalid_result``, ``hung`` (it blocked its worker), ``corrupt``, ``recoveries``
+    (its worker died too often), ``steps`` (too many in a row without a delay) and
+    ``deadline``.
     """
 
     kind: str
@@ -371,11 +372,15 @@ class WorkMeta:
 
 @attrs.frozen
 class WorkStatus:
-    """All that is known of one work item: what ``roost status`` prints."""
+    """All that is known of one work item: what ``roost status`` prints.
+
+    ``stuck`` is what the worker hangs in that holds its lease, if it does.
+    """
 
     meta: WorkMeta
     item: WorkItem
     snapshot: Snapshot | None
+    stuck: Stuck | None = None
 
 
 @attrs.frozen
@@ -408,8 +413,24 @@ class Event:
 
 
 @attrs.frozen
+class Stuck:
+    """What a worker hangs in: since when, at which file, line and function, in whose step.
+
+    ``since`` is by the worker's clock; ``work_id`` is None outside of any step.
+    """
+
+    since: datetime
+    where: str
+    work_id: str | None = None
+    extra: Mapping[str, Json] = attrs.field(factory=dict, repr=False)
+
+
+@attrs.frozen
 class WorkerInfo:
-    """A worker process as it announces itself; its id is new at every start."""
+    """A worker process as it announces itself; its id is new at every start.
+
+    ``stuck`` says what its event loop hangs in, if it has not moved for one lease TTL.
+    """
 
     worker_id: str
     host: str
@@ -419,5 +440,6 @@ class WorkerInfo:
     lease_ttl_seconds: float
     roost_version: str
     started_at: datetime
+    stuck: Stuck | None = None
     seen_at: datetime | None = None
     extra: Mapping[str, Json] = attrs.field(factory=dict, repr=False)

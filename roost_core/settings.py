@@ -176,6 +176,12 @@ class Settings:
         "never: it does not give up.",
         "SECONDS|never",
     )
+    stuck_after: float = _setting(
+        300.0,
+        _seconds(0),
+        "Seconds after which a worker whose event loop hangs ends itself; 0: never.",
+        "SECONDS",
+    )
     concurrency: int = _setting(10, _whole(1), "Work items a worker runs at a time.", "N")
     slice_steps: int = _setting(
         50, _whole(1), "Most steps that one claim runs before others have their turn.", "N"

@@ -25,8 +25,9 @@ from roost_core.errors import (
     VersionConflict,
     WrittenByNewer,
 )
+from roost_core.holds import Hold
 from roost_core.hookcalls import AroundStep, Engine, Fresh, Observers
-from roost_core.leases import Hold, LeaseKeeper
+from roost_core.leases import LeaseKeeper
 from roost_core.models import (
     DeadLetter,
     ErrorRecord,
@@ -143,9 +144,11 @@ class Stepper:
             await self._deliver(hold, lambda: self.backend.fail(lease, failure))
             return None
         engine = self.engines[claim.engine]
-        return Run(
+        run = Run(
             claim, hold, stored, engine, snapshot, make_snapshot, claim.version, claim.attempts
         )
+        hold.blame = partial(self._failure, run)
+        return run
 
     async def _run_slice(self, run: Run) -> None:
         began = time.monotonic()
@@ -257,13 +260,7 @@ class Stepper:
         """Give up the attempt, and tell the observers if it was the last."""
         record = error_record(error, run.claim.lease.worker_id)
         attempt = run.attempts + 1
-        delay = backoff_seconds(run.item.retry, attempt, random.random())  # noqa: S311 - jitter
-        failure = Failure(
-            commit_id=f"f{run.version}",
-            error=codec.encode_model(record),
-            permanent=record.kind == "permanent",
-            delay_ms=milliseconds(delay),
-        )
+        failure = self._failure(run, record)
         ack = await self._settle(run, lambda: self.backend.fail(run.claim.lease, failure))
         is_dead = ack.state is State.FAILED
         _log.warning(
@@ -272,7 +269,7 @@ class Stepper:
             attempt,
             run.item.retry.max_attempts,
             run.version,
-            "dead-lettered" if is_dead else f"again in {delay:.1f} s",
+            "dead-lettered" if is_dead else f"again in {failure.delay_ms / 1000:.1f} s",
             record.error_type,
             record.message,
             extra={"action": "attempt_failed", "work_id": run.item.work_id},
@@ -285,6 +282,18 @@ class Stepper:
                 return DeadLetter(run.stored.fresh(), run.make_snapshot(), own, failed_at)
 
             await self.observers.notify("on_dead_letter", letter=Fresh(letter))
+
+    @staticmethod
+    def _failure(run: Run, record: ErrorRecord) -> Failure:
+        """Make the failed attempt of an error; also for the keeper's thread."""
+        attempt = run.attempts + 1
+        delay = backoff_seconds(run.item.retry, attempt, random.random())  # noqa: S311 - jitter
+        return Failure(
+            commit_id=f"f{run.version}",
+            error=codec.encode_model(record),
+            permanent=record.kind == "permanent",
+            delay_ms=milliseconds(delay),
+        )
 
     async def _retry_later(self, run: Run, error: RetryLater) -> None:
         try:

@@ -23,6 +23,7 @@ from roost_core.models import (
     Json,
     Lease,
     Snapshot,
+    Stuck,
     WorkerInfo,
     WorkItem,
     WorkMeta,
@@ -179,6 +180,14 @@ def worker(raw: bytes, seen_ms: int) -> WorkerInfo:
     return attrs.evolve(codec.decode_model(WorkerInfo, raw), seen_at=from_milliseconds(seen_ms))
 
 
+def stuck(raw: bytes) -> Stuck | None:
+    """Return what a worker hangs in by its own words, or None if it does not."""
+    try:
+        return codec.decode_model(WorkerInfo, raw).stuck
+    except CorruptRecord:
+        return None
+
+
 def _time(value: int | None) -> Any:
     return None if value is None else from_milliseconds(value)
 
@@ -205,17 +214,20 @@ def _heartbeat(raw: bytes | None) -> Heartbeat | None:
 
 
 def status_json(value: WorkStatus) -> dict[str, Json]:
-    """Return ``{"meta", "item", "snapshot"}`` as plain JSON.
+    """Return ``{"meta", "item", "snapshot"}`` as plain JSON, and ``"stuck"`` if its worker is.
 
     Item and snapshot are the person's own data and stay whole. The error and
     the heartbeat are texts of code that failed or talked: what looks like a
     secret in them is hidden. The lease's token is never part of it.
     """
-    return {
+    plain = {
         "meta": meta_json(value.meta),
         "item": codec.to_plain(value.item),
         "snapshot": codec.to_plain(value.snapshot),
     }
+    if value.stuck is not None:
+        plain["stuck"] = codec.to_plain(value.stuck)
+    return plain
 
 
 def meta_json(value: WorkMeta) -> dict[str, Json]:

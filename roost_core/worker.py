@@ -117,7 +117,9 @@ class Worker:
 
     async def run(self) -> None:
         """Work until stopped; on return all work is given back and the worker is retired."""
-        keeper = LeaseKeeper(self._backend.renewer(), self.info)
+        keeper = LeaseKeeper(
+            self._backend.renewer(), self.info, stuck_after=self._settings.stuck_after
+        )
         stepper = Stepper(
             settings=self._settings,
             engines=self._engines,

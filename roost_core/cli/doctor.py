@@ -14,7 +14,7 @@ from roost_core.cli.options import RoostCommand, roost_options
 from roost_core.cli.session import Session
 from roost_core.client import Roost
 from roost_core.errors import PluginError, RoostError
-from roost_core.models import State
+from roost_core.models import State, WorkerInfo
 from roost_core.plugins import Plugins, PluginStatus
 from roost_core.redaction import redact
 from roost_core.settings import Settings
@@ -134,7 +134,7 @@ async def _of_work(roost: Roost) -> list[Finding]:
     text = ", ".join(f"{count} {state}" for state, count in counts.items()) or "none"
     found = [Finding("info", "work", text)]
     workers = await roost.workers()
-    found.append(Finding("info", "workers", f"{len(workers)} alive"))
+    found += _of_workers(workers)
     if counts.get(State.QUEUED):
         offered = {engine for worker in workers for engine in worker.engines}
         rows = await roost.list(State.QUEUED, limit=1000)
@@ -146,6 +146,21 @@ async def _of_work(roost: Roost) -> list[Finding]:
             f"{counts[State.FAILED]} dead letters wait for a person: roost list --state failed"
         )
         found.append(Finding("warning", "work", message))
+    return found
+
+
+def _of_workers(workers: Sequence[WorkerInfo]) -> list[Finding]:
+    stuck = [(worker.worker_id, worker.stuck) for worker in workers if worker.stuck is not None]
+    text = f"{len(workers)} alive" + (f", {len(stuck)} stuck" if stuck else "")
+    found = [Finding("info", "workers", text)]
+    # As long as another one moves, work goes on, if more slowly.
+    level = "problem" if len(stuck) == len(workers) else "warning"
+    for worker_id, one in stuck:
+        message = (
+            f"has hung since {output.when(one.since)}, at {one.where}, in "
+            f"{f'the step of {one.work_id}' if one.work_id else 'no step'}"
+        )
+        found.append(Finding(level, f"worker {worker_id}", message))
     return found
 
 

@@ -24,7 +24,8 @@ def command(session: Session, work_id: str) -> None:
     """Print all that is known of one work item, as JSON.
 
     The object has "meta" (state, step, version, attempts, lease, ...), "item" and
-    "snapshot". Payload and data are yours and printed as they are; in errors and
+    "snapshot"; and "stuck", what the worker hangs in that holds the lease, if it
+    does. Payload and data are yours and printed as they are; in errors and
     heartbeats, passwords and fields named like secrets are hidden.
     """
     found = session.run(lambda roost: roost.status(work_id))

@@ -24,6 +24,7 @@ _SETTINGS: Final = (
     "lease_ttl",
     "drain_timeout",
     "wait_for_server",
+    "stuck_after",
     "slice_steps",
     "slice_seconds",
     "retention",

@@ -50,6 +50,16 @@ class MemoryRenewer(Renewer):
         """Extend the leases; return the tokens of those that are lost."""
         return self._backend.run(lambda state, now: state.renew(now, info, beats, lease_ttl_ms))
 
+    def fail(self, lease: Lease, failure: Failure) -> Ack:
+        """Count a failed attempt."""
+        return self._backend.run(lambda state, now: state.fail(now, lease, failure))
+
+    def interrupt(self, lease: Lease, commit_id: str, reason: str, delay_ms: int | None) -> Ack:
+        """Take work back without blame."""
+        return self._backend.run(
+            lambda state, now: state.interrupt(now, lease, commit_id, reason, delay_ms)
+        )
+
     def close(self) -> None:
         """Do nothing: there is no connection."""
 

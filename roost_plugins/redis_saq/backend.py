@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from roost_core.backend import (
     Ack,
     Backend,
-    Beat,
     Claim,
     ClaimBatch,
     ClaimRequest,
@@ -38,6 +37,7 @@ from roost_plugins.redis_saq.calls import Calls
 from roost_plugins.redis_saq.connection import Endpoint
 from roost_plugins.redis_saq.keys import PLACES, Keys
 from roost_plugins.redis_saq.refusals import is_lasting, translated
+from roost_plugins.redis_saq.renewer import NEEDED, RedisRenewer
 from roost_plugins.redis_saq.subscription import Heard, Subscription, subscribe
 from roost_plugins.redis_saq.tickets import Ticket
 from roost_plugins.redis_saq.waiting import Endings, Tail
@@ -263,7 +263,8 @@ class RedisSaqBackend(Backend):
         """Return a renewer with a connection of its own."""
         # It is for a thread, and what a thread needs is imported before the thread is there.
         self.endpoint.import_for_threads()
-        return _RedisRenewer(self.endpoint, self._scripts["renew"])
+        ready = {name: self._scripts[name] for name in NEEDED}
+        return RedisRenewer(self.endpoint, ready)
 
     async def retire(self, worker_id: str) -> None:
         """Strike a worker that has stopped from the register."""
@@ -396,6 +397,11 @@ class RedisSaqBackend(Backend):
                 live.append((info, int(at)))
         return live
 
+    async def worker(self, worker_id: str) -> bytes | None:
+        """Return one worker's own words, or None."""
+        found: bytes | None = await self._calls.plain("HGET", self.keys.key("workers"), worker_id)
+        return found
+
     async def now_ms(self) -> int:
         """Return the server's clock."""
         with translated(self.endpoint.description):
@@ -467,48 +473,3 @@ def _silence_allowed_ms(info: bytes) -> float:
         return max(5.0, _SILENT_TTLS * float(json.loads(info)["lease_ttl_seconds"])) * 1000
     except (ValueError, KeyError, TypeError):
         return 60_000.0
-
-
-class _RedisRenewer(Renewer):
-    """Renews over a synchronous connection of its own."""
-
-    def __init__(self, endpoint: Endpoint, script: scripts.Script) -> None:
-        self._endpoint = endpoint
-        self._script = script
-        self._client: Any = None
-
-    def renew(self, info: bytes, beats: Sequence[Beat], lease_ttl_ms: int) -> Sequence[str]:
-        """Extend all leases at once and announce the worker."""
-        worker_id = json.loads(info)["worker_id"]
-        args: list[Any] = [worker_id, info, lease_ttl_ms]
-        for beat in beats:
-            args += (beat.work_id, beat.token, beat.heartbeat or b"")
-        try:
-            with translated(self._endpoint.description):
-                if self._client is None:
-                    # An answer that comes after the lease has expired is no use.
-                    self._client = self._endpoint.sync_client(lease_ttl_ms / 3000)
-                lost = self._evalsha(args)
-        except BackendUnavailable:
-            self.close()
-            self._endpoint.ensure_blocking()
-            raise
-        except BackendError:
-            self.close()  # Who was refused for a login connects anew to give it.
-            raise
-        return [token.decode() for token in lost]
-
-    def _evalsha(self, args: Sequence[Any]) -> Any:
-        from roost_plugins.redis_saq.redis_py import redis
-
-        keys = self._script.keys
-        try:
-            return self._client.evalsha(self._script.sha, len(keys), *keys, *args)
-        except redis.exceptions.NoScriptError:
-            return self._client.eval(self._script.source, len(keys), *keys, *args)
-
-    def close(self) -> None:
-        """Close the connection."""
-        if self._client is not None:
-            self._client.close()
-            self._client = None

@@ -6,9 +6,9 @@ import asyncio
 import selectors
 from types import SimpleNamespace
 
-from roost_core import leases, stepper
+from roost_core import holds, leases, stepper
 from roost_core.backend import ClaimRequest
-from roost_core.leases import Hold
+from roost_core.holds import Hold
 from roost_core.markers import hookimpl
 from roost_core.plugins import Plugins
 from roost_core.requests import EnqueueRequest
@@ -180,6 +180,6 @@ def leap(monkeypatch, main):
     """Run ``main()`` on a leaping loop; the core's monotonic clock is the loop's."""
     with asyncio.Runner(loop_factory=LeapingLoop) as runner:
         clock = SimpleNamespace(monotonic=runner.get_loop().time)
-        for module in (stepper, leases, memory):
+        for module in (stepper, holds, leases, memory):
             monkeypatch.setattr(module, "time", clock)
         return runner.run(main())

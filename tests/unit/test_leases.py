@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from roost_core import codec, leases
+from roost_core import codec, hanging, holds, leases
 from roost_core.backend import Renewer
 from roost_core.errors import BackendUnavailable
 from roost_core.leases import LeaseKeeper
@@ -101,7 +101,8 @@ def run(monkeypatch):
     def run_it(main):
         with asyncio.Runner(loop_factory=LeapingLoop) as runner:
             clock = SimpleNamespace(monotonic=runner.get_loop().time)
-            monkeypatch.setattr(leases, "time", clock)
+            for module in (hanging, holds, leases):
+                monkeypatch.setattr(module, "time", clock)
 
             async def with_bench():
                 await main(Bench())
@@ -424,7 +425,7 @@ def test_a_hung_loop_is_found(run, in_step):
 
     async def main(bench):
         hold = bench.hold()
-        seconds = 10.0 if in_step else leases._BETWEEN_STEPS
+        seconds = 10.0 if in_step else holds.BETWEEN_STEPS
         if in_step:
             hold.begin_step(asyncio.timeout(None), seconds)
         # The loop does not move meanwhile: the thread's clock alone goes on.

@@ -19,6 +19,7 @@ from roost_core.testing.contract.claiming import ClaimContract
 from roost_core.testing.contract.committing import CommitContract
 from roost_core.testing.contract.enqueueing import EnqueueContract
 from roost_core.testing.contract.giving_back import FailContract, InterruptContract, RenewContract
+from roost_core.testing.contract.hanging import RenewerEndsLeasesContract
 from roost_core.testing.contract.kit import Harness
 from roost_core.testing.contract.reading import EventContract, PurgeContract, ReadContract
 from roost_core.testing.contract.resources import ResourceContract
@@ -36,6 +37,7 @@ class BackendContract(
     FailContract,
     InterruptContract,
     RenewContract,
+    RenewerEndsLeasesContract,
     ResourceContract,
     ReadContract,
     EventContract,

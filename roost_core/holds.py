@@ -1,0 +1,149 @@
+"""Leases as their holders see them, and one timer that looks after all of a worker's.
+
+A hold stops trusting itself when its time is over by this process's monotonic clock,
+counted from before the request went out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import time
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Final
+
+from roost_core.backend import Failure
+from roost_core.models import ErrorRecord, Lease
+
+#: Between two steps an event loop that has not moved for so long hangs. Seconds.
+BETWEEN_STEPS: Final = 60.0
+
+
+class Hold:
+    """A lease as its holder sees it. All but the attributes named for the thread is the loop's.
+
+    :ivar lease: the lease.
+    :ivar lost: why it is not trusted any more, or None.
+    :ivar trusted_until: by the monotonic clock, in seconds.
+    :ivar step_deadline: when the step in flight must have ended, or the next one begun,
+        by the monotonic clock; the thread does not renew for one that is far beyond it.
+    :ivar blame: makes a failed attempt of an error, or None as long as nothing can be blamed.
+    """
+
+    def __init__(
+        self, lease: Lease, asked_at: float, ttl: float, watch: Watch | None = None
+    ) -> None:
+        """Begin to hold a lease that was asked for at ``asked_at``; ``watch`` may be shared."""
+        self.lease = lease
+        self.lost: str | None = None
+        self.trusted_until = asked_at + ttl
+        self.step_deadline = time.monotonic() + BETWEEN_STEPS
+        self.heartbeat: bytes | None = None
+        self.blame: Callable[[ErrorRecord], Failure] | None = None
+        self._ttl = ttl
+        self._scope: asyncio.Timeout | None = None
+        self._loop = asyncio.get_running_loop()
+        self._watch = watch or Watch()
+        self._watch.add(self, self.trusted_until)
+
+    def extend(self, asked_at: float) -> None:
+        """Trust the lease anew: a request that went out at ``asked_at`` has extended it."""
+        self.trusted_until = max(self.trusted_until, asked_at + self._ttl)
+
+    def is_worth_extending(self, now: float) -> bool:
+        """Whether a third of its time is over: sooner, the keeper's last renewal is enough."""
+        return now > self.trusted_until - self._ttl * 2 / 3
+
+    def begin_step(self, scope: asyncio.Timeout, seconds: float) -> None:
+        """Let ``scope`` end the step that begins: after ``seconds``, or if the lease is lost."""
+        self._scope = scope
+        current_hold.set(self)
+        self.step_deadline = time.monotonic() + seconds
+        self._watch.look_at(self.step_deadline)
+
+    def end_step(self) -> None:
+        """Take note that the step has ended."""
+        self._scope = None
+        self.step_deadline = time.monotonic() + BETWEEN_STEPS
+
+    @property
+    def is_in_step(self) -> bool:
+        """Whether a step is in flight."""
+        return self._scope is not None
+
+    def mark_lost(self, reason: str) -> None:
+        """Stop trusting the lease, and end the step in flight."""
+        if self.lost is not None:
+            return
+        self.lost = reason
+        self._end_scope()
+
+    def close(self) -> None:
+        """Watch no more: the lease is given back."""
+        self._watch.drop(self)
+
+    def look(self, now: float) -> float:
+        """End what is over, the trust in the lease or the time of the step.
+
+        :returns: when to look again, by the monotonic clock.
+        """
+        if now >= self.trusted_until:
+            self.mark_lost("it could not be renewed in time")
+            return math.inf
+        if self._scope is None:
+            return self.trusted_until
+        if now >= self.step_deadline:
+            self._end_scope()
+            return self.trusted_until
+        return min(self.trusted_until, self.step_deadline)
+
+    def _end_scope(self) -> None:
+        if self._scope is not None:
+            # An already expired scope refuses; then the step is being ended anyway.
+            with contextlib.suppress(RuntimeError):
+                self._scope.reschedule(self._loop.time())
+
+
+class Watch:
+    """Looks at holds when something of theirs may be over: one timer for all of a worker's.
+
+    Most leases are given back, and most steps end, long before: a timer for each would be set
+    and cancelled in vain thousands of times a second.
+    """
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._holds: set[Hold] = set()
+        self._at = math.inf
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, hold: Hold, at: float) -> None:
+        """Watch a hold, and look at ``at`` (monotonic seconds) at the latest."""
+        self._holds.add(hold)
+        self.look_at(at)
+
+    def drop(self, hold: Hold) -> None:
+        """Watch a hold no more."""
+        self._holds.discard(hold)
+        if not self._holds and self._timer is not None:
+            self._timer.cancel()
+            self._at, self._timer = math.inf, None
+
+    def look_at(self, at: float) -> None:
+        """Look at all of them at ``at`` (monotonic seconds), if not sooner."""
+        if at < self._at:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._at = at
+            self._timer = self._loop.call_later(at - time.monotonic(), self._look)
+
+    def _look(self) -> None:
+        self._at, self._timer = math.inf, None
+        now = time.monotonic()
+        self.look_at(min((hold.look(now) for hold in list(self._holds)), default=math.inf))
+
+
+#: The hold whose step runs, also in the tasks and callbacks that the step begins.
+current_hold: ContextVar[Hold | None] = ContextVar("roost_current_hold", default=None)

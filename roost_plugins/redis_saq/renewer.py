@@ -1,0 +1,98 @@
+"""The keeper's thread's own way to the server: synchronous, over one connection."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from roost_core.backend import Ack, Beat, Failure, Renewer
+from roost_core.errors import BackendError, BackendUnavailable
+from roost_core.models import Lease
+from roost_plugins.redis_saq import records
+from roost_plugins.redis_saq.connection import COMMAND_TIMEOUT, Endpoint
+from roost_plugins.redis_saq.refusals import translated
+from roost_plugins.redis_saq.scripts import Script
+
+#: The scripts that a renewer calls.
+NEEDED = ("renew", "fail", "interrupt")
+
+
+class RedisRenewer(Renewer):
+    """Renews over a synchronous connection of its own."""
+
+    def __init__(self, endpoint: Endpoint, ready: Mapping[str, Script]) -> None:
+        """Take the scripts of ``NEEDED``, made ready: threads do not share what makes them."""
+        self._endpoint = endpoint
+        self._scripts = ready
+        self._client: Any = None
+        self._timeout = COMMAND_TIMEOUT
+
+    def renew(self, info: bytes, beats: Sequence[Beat], lease_ttl_ms: int) -> Sequence[str]:
+        """Extend all leases at once and announce the worker."""
+        worker_id = json.loads(info)["worker_id"]
+        args: list[Any] = [worker_id, info, lease_ttl_ms]
+        for beat in beats:
+            args += (beat.work_id, beat.token, beat.heartbeat or b"")
+        # An answer that comes after the lease has expired is no use.
+        self._timeout = lease_ttl_ms / 3000
+        return [token.decode() for token in self._call("renew", *args)]
+
+    def fail(self, lease: Lease, failure: Failure) -> Ack:
+        """Give up an attempt; the worker takes nothing in its place."""
+        answer = self._call(
+            "fail",
+            lease.work_id,
+            lease.token,
+            failure.commit_id,
+            failure.error,
+            int(failure.permanent),
+            failure.delay_ms,
+            lease.worker_id,
+            "",
+        )
+        return records.ack(answer, lease.work_id)[0]
+
+    def interrupt(self, lease: Lease, commit_id: str, reason: str, delay_ms: int | None) -> Ack:
+        """Give the work back without blame; the worker takes nothing in its place."""
+        answer = self._call(
+            "interrupt",
+            lease.work_id,
+            lease.token,
+            commit_id,
+            json.dumps({"reason": reason[:500]}),
+            -1 if delay_ms is None else delay_ms,
+            lease.worker_id,
+            "",
+            0,
+        )
+        return records.ack(answer, lease.work_id)[0]
+
+    def _call(self, name: str, *args: Any) -> Any:
+        try:
+            with translated(self._endpoint.description):
+                if self._client is None:
+                    self._client = self._endpoint.sync_client(self._timeout)
+                return self._evalsha(self._scripts[name], args)
+        except BackendUnavailable:
+            self.close()
+            self._endpoint.ensure_blocking()
+            raise
+        except BackendError:
+            self.close()  # Who was refused for a login connects anew to give it.
+            raise
+
+    def _evalsha(self, script: Script, args: Sequence[Any]) -> Any:
+        from roost_plugins.redis_saq.redis_py import redis
+
+        keys = script.keys
+        try:
+            return self._client.evalsha(script.sha, len(keys), *keys, *args)
+        except redis.exceptions.NoScriptError:
+            return self._client.eval(script.source, len(keys), *keys, *args)
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None

@@ -1,0 +1,339 @@
+"""An event loop that does not move: what is seen of it, told, shown, and done about it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from datetime import UTC, datetime
+
+import pytest
+
+from roost_core import codec, hanging, holds, leases, stuck
+from roost_core.backend import Failure
+from roost_core.errors import BackendError, LeaseLost
+from roost_core.hanging import TICK, Pulse
+from roost_core.holds import Hold
+from roost_core.leases import LeaseKeeper
+from roost_core.models import ErrorRecord, Lease, WorkerInfo
+from roost_core.stuck import EXIT_STUCK, Stall
+from tests.unit.test_leases import INFO, FakeRenewer
+
+TTL = 15.0
+
+
+def lease(token):
+    """Make a lease."""
+    return Lease(f"w-{token}", "worker-1", token, 1, datetime(2026, 1, 1, tzinfo=UTC))
+
+
+class Giving(FakeRenewer):
+    """A renewer that ends leases, or cannot."""
+
+    def __init__(self):
+        super().__init__()
+        self.ended = []
+        self.refusals = {}
+
+    def fail(self, lease, failure):
+        """Note it."""
+        self._end(lease, ("failed", codec.decode_model(ErrorRecord, failure.error)))
+
+    def interrupt(self, lease, commit_id, reason, delay_ms):
+        """Note it."""
+        self._end(lease, ("interrupted", reason))
+
+    def _end(self, lease, how):
+        if lease.token in self.refusals:
+            raise self.refusals[lease.token]
+        self.ended.append((lease.token, *how))
+
+
+class Clock:
+    """A clock that a test moves."""
+
+    def __init__(self):
+        self.now = 1000.0
+
+    def monotonic(self):
+        """Return the time."""
+        return self.now
+
+
+def said(caplog):
+    """Return what was logged, when all of it has been."""
+    for one in threading.enumerate():
+        if one is not threading.current_thread() and one.daemon and "Thread-" in one.name:
+            one.join(10)
+    return [one.getMessage() for one in caplog.records]
+
+
+class Bench:
+    """A stall that looks at a loop that moves only when the test lets it."""
+
+    def __init__(self, clock, *, stuck_after=300.0):
+        self.clock = clock
+        self.renewer = Giving()
+        self.holds = []
+        self.exits = []
+        self.stall = Stall(self.renewer, INFO, stuck_after, lambda: self.holds, self.exits.append)
+
+    def hold(self, token, *, seconds=3600.0, in_step=True):
+        """Hold a lease whose step may take so long."""
+        found = Hold(lease(token), self.clock.now, TTL)
+        found.blame = lambda record: Failure("f0", codec.encode_model(record), False, 1000)
+        found.step_deadline = self.clock.now + seconds
+        if in_step:
+            found._scope = asyncio.timeout(None)
+        self.holds.append(found)
+        return found
+
+    def hang(self, seconds, *, step=TICK):
+        """Let time pass, in which the thread looks and the loop does not move."""
+        ends = self.clock.now + seconds
+        while self.clock.now < ends and not self.exits:
+            self.clock.now += step
+            self.stall.look()
+
+    async def move(self):
+        """Let the loop move, and the thread see it."""
+        await asyncio.sleep(0)
+        self.clock.now += TICK
+        self.stall.look()
+        await asyncio.sleep(0)
+
+
+@pytest.fixture
+def run(monkeypatch):
+    """Run a coroutine function of a bench; its clock is moved by hand."""
+
+    def run_it(main, **how):
+        clock = Clock()
+        for module in (hanging, holds, stuck, leases):
+            monkeypatch.setattr(module, "time", clock)
+
+        async def with_bench():
+            bench = Bench(clock, **how)
+            bench.stall.look()
+            await bench.move()
+            await main(bench)
+
+        asyncio.run(with_bench())
+
+    return run_it
+
+
+def test_a_loop_that_moves_is_never_told_of(run, caplog):
+    """However slowly it moves, if it does within five seconds."""
+
+    async def main(bench):
+        for _ in range(200):
+            bench.hang(4)
+            await bench.move()
+        assert (None, []) == (bench.stall.stuck, bench.exits)
+
+    run(main)
+    assert [] == said(caplog)
+
+
+def test_a_hang_is_told_once_with_its_place(run, caplog):
+    """The log says whose step it is and where, and, when it moves again, after how long."""
+
+    async def main(bench):
+        holds.current_hold.set(bench.hold("t1"))
+        bench.hang(12)
+        await bench.move()
+        await bench.move()
+
+    run(main)
+    hangs, moves = said(caplog)
+    assert "the step of w-t1 hangs at" in hangs
+    assert "in look" in hangs or "in sight" in hangs
+    # Where the way through the event loop ends, what hangs begins.
+    assert "run_until_complete" not in hangs
+    assert "in main" in hangs
+    assert moves.startswith("the event loop moves again, after 1")
+    hang = next(one for one in caplog.records if "hangs at" in one.getMessage())
+    assert ("loop_hangs", "w-t1", logging.WARNING) == (hang.action, hang.work_id, hang.levelno)
+
+
+def test_the_register_shows_it_after_a_ttl(run):
+    """Since when, in which step, where; and no more when the loop moves again."""
+
+    async def main(bench):
+        holds.current_hold.set(bench.hold("t1"))
+        bench.hang(TTL - TICK)
+        assert bench.stall.stuck is None
+        bench.hang(3 * TICK)
+        found = bench.stall.stuck
+        assert "w-t1" == found.work_id
+        assert " in " in found.where
+        await bench.move()
+        await bench.move()
+        assert bench.stall.stuck is None
+
+    run(main)
+
+
+def test_the_end(run, caplog):
+    """The step that hangs is blamed, all else is given back, and the process ends with its code."""
+
+    async def main(bench):
+        bench.hold("t2")
+        guilty = bench.hold("t1")
+        bench.hold("t3", in_step=False)
+        holds.current_hold.set(guilty)
+        bench.hang(298)
+        assert ([], []) == (bench.renewer.ended, bench.exits)
+        bench.hang(10)
+        assert [EXIT_STUCK] == bench.exits
+        (token, how, record), *others = bench.renewer.ended
+        assert ("t1", "failed", "hung") == (token, how, record.kind)
+        assert "blocked its worker's event loop for 300 s, at " in record.message
+        assert "in main" in record.traceback
+        reason = "its worker hung in w-t1"
+        assert [("t2", "interrupted", reason), ("t3", "interrupted", reason)] == others
+
+    run(main)
+    assert any("this worker ends" in one for one in said(caplog))
+
+
+@pytest.mark.parametrize("error", [BackendError("cannot"), LeaseLost("gone"), None])
+def test_the_end_comes_whatever_the_server_says(run, error):
+    """A server that refuses is asked no more; a lease that is lost is none of ours."""
+
+    async def main(bench):
+        holds.current_hold.set(bench.hold("t1"))
+        bench.hold("t2")
+        if error is not None:
+            bench.renewer.refusals["t1"] = error
+        bench.hang(310)
+        assert [EXIT_STUCK] == bench.exits
+        expected = {BackendError: [], LeaseLost: ["t2"]}.get(type(error), ["t1", "t2"])
+        assert expected == [token for token, *_ in bench.renewer.ended]
+
+    run(main)
+
+
+def test_a_hang_outside_of_any_step_blames_nobody(run, caplog):
+    """All work is given back."""
+
+    async def main(bench):
+        bench.hold("t1")
+        bench.hang(310)
+        assert [("t1", "interrupted")] == [one[:2] for one in bench.renewer.ended]
+
+    run(main)
+    assert any("something outside of any step hangs at" in one for one in said(caplog))
+
+
+def test_never(run):
+    """With 0 the process is left alone."""
+
+    async def main(bench):
+        holds.current_hold.set(bench.hold("t1"))
+        bench.hang(3000)
+        assert ([], []) == (bench.exits, bench.renewer.ended)
+        assert bench.stall.stuck is not None
+
+    run(main, stuck_after=0)
+
+
+def test_a_process_that_was_stopped_did_not_hang(run, caplog):
+    """SIGSTOP for hours, also in a step that blocks: only waking time counts."""
+
+    async def main(bench):
+        bench.hold("t1")
+        for _ in range(3):
+            bench.hang(1)
+            bench.clock.now += 3 * 3600
+            bench.hang(2)
+            await bench.move()
+        assert ([], None) == (bench.exits, bench.stall.stuck)
+
+    run(main)
+    assert [] == said(caplog)
+
+
+def test_a_step_a_ttl_beyond_its_time(run):
+    """The work of a hung worker is let go as its step timeout says: with the blame where it is."""
+
+    async def main(bench):
+        guilty = bench.hold("t1", seconds=60)
+        bench.hold("t2", seconds=30)
+        bench.hold("t3", seconds=3600)
+        holds.current_hold.set(guilty)
+        bench.hang(30 + TTL - 2)
+        assert [] == bench.renewer.ended
+        bench.hang(3)
+        assert [("t2", "interrupted")] == [one[:2] for one in bench.renewer.ended]
+        bench.hang(60)
+        assert ("t1", "failed") == bench.renewer.ended[-1][:2]
+        assert {"t1", "t2"} == bench.stall.given_back
+        assert [] == bench.exits
+
+    run(main)
+
+
+def test_the_keeper_of_a_hung_loop(run):
+    """It renews what is held until the end, between steps too; not what it has given up."""
+
+    async def main(bench):
+        keeper = LeaseKeeper(bench.renewer, INFO, stuck_after=300)
+        between = keeper.hold(lease("t1"), bench.clock.now)
+        holds.current_hold.set(between)
+        keeper._look()
+        for _ in range(200):
+            bench.clock.now += TICK
+            keeper._look()
+        keeper._renew(bench.clock.now)
+        assert ["t1"] == bench.renewer.tokens[-1]
+        told = bench.renewer.rounds[-1][0]
+        assert isinstance(told, WorkerInfo)
+        assert "w-t1" == told.stuck.work_id
+        keeper._stall.given_back.add("t1")
+        keeper._renew(bench.clock.now)
+        assert [] == bench.renewer.tokens[-1]
+
+    run(main)
+
+
+@pytest.mark.parametrize("in_task", [False, True])
+def test_what_a_thread_sees(in_task):
+    """Another thread finds the step, also by a task or a callback that the step has begun."""
+    entered, release, found = threading.Event(), threading.Event(), []
+
+    def block():
+        entered.set()
+        release.wait(60)
+
+    async def main():
+        pulse = Pulse()
+        hold = Hold(lease("t1"), 0.0, TTL)
+
+        def look():
+            entered.wait(60)
+            found.append(pulse.sight())
+            release.set()
+
+        watcher = threading.Thread(target=look)
+        watcher.start()
+
+        async def step():
+            block()
+
+        async with asyncio.timeout(None) as scope:
+            hold.begin_step(scope, 10)
+            if in_task:
+                asyncio.get_running_loop().call_soon(block)
+                await asyncio.sleep(0)
+            else:
+                await asyncio.create_task(step())
+        hold.end_step()
+        watcher.join()
+        assert hold is found[0].hold
+
+    asyncio.run(main())
+    assert "release.wait(60)" in found[0].stack
+    assert "asyncio" not in found[0].stack
+    assert found[0].place.split(" in ")[1] == "wait"

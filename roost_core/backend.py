@@ -269,13 +269,37 @@ class Finding:
     message: str
 
 
+@attrs.define(eq=False)
+class LostLanes:
+    """What a worker has lost to steps that go on although they were ended.
+
+    ``lanes`` counts lanes that wait for such steps: a backend runs so many more, up to
+    ``bound``. ``threads`` counts threads that go on. ``changed`` is set after each change.
+    """
+
+    bound: int
+    threads: Callable[[], int]
+    lanes: int = 0
+    changed: asyncio.Event = attrs.field(factory=asyncio.Event)
+
+    @property
+    def count(self) -> int:
+        """How many lanes and threads are lost."""
+        return self.lanes + self.threads()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether more is lost than is made up for: the worker must claim no more."""
+        return self.count > self.bound
+
+
 @attrs.frozen
 class ServePlan:
     """How a worker wants its lanes run.
 
     ``stopping`` ends claiming when it is set; steps in flight then have
     ``drain_timeout`` seconds before they are cancelled. With ``burst`` the lanes
-    also end when nothing is ready.
+    also end when nothing is ready. ``lost`` says which lanes are to be made up for.
     """
 
     worker_id: str
@@ -285,6 +309,7 @@ class ServePlan:
     drain_timeout: float
     burst: bool
     stopping: asyncio.Event
+    lost: LostLanes | None = None
 
 
 class Renewer(abc.ABC):

@@ -12,6 +12,7 @@ import os
 import sys
 import threading
 import time
+import tokenize  # noqa: F401 - linecache's, for stacks: a thread must import nothing by itself
 import traceback
 from collections.abc import Mapping
 from pathlib import Path

@@ -19,6 +19,8 @@ from roost_core.models import ErrorRecord, Lease
 
 #: Between two steps an event loop that has not moved for so long hangs. Seconds.
 BETWEEN_STEPS: Final = 60.0
+#: A step that goes on for so long after it was ended is deaf to it. Seconds.
+DEAF_AFTER: Final = 5.0
 
 
 class Hold:
@@ -44,6 +46,9 @@ class Hold:
         self.blame: Callable[[ErrorRecord], Failure] | None = None
         self._ttl = ttl
         self._scope: asyncio.Timeout | None = None
+        #: When the step in flight was ended, by the monotonic clock, and whether it is deaf.
+        self._ended_at: float | None = None
+        self._is_deaf = False
         self._loop = asyncio.get_running_loop()
         self._watch = watch or Watch()
         self._watch.add(self, self.trusted_until)
@@ -67,6 +72,11 @@ class Hold:
         """Take note that the step has ended."""
         self._scope = None
         self.step_deadline = time.monotonic() + BETWEEN_STEPS
+        if self._ended_at is not None:
+            self._ended_at = None
+            if self._is_deaf:
+                self._is_deaf = False
+                self._watch.on_heard(self)
 
     @property
     def is_in_step(self) -> bool:
@@ -89,18 +99,33 @@ class Hold:
 
         :returns: when to look again, by the monotonic clock.
         """
+        next_look = self.trusted_until
         if now >= self.trusted_until:
             self.mark_lost("it could not be renewed in time")
-            return math.inf
+            next_look = math.inf
         if self._scope is None:
-            return self.trusted_until
-        if now >= self.step_deadline:
+            return next_look
+        if self._ended_at is None and self.lost is None:
+            if now < self.step_deadline:
+                return min(next_look, self.step_deadline)
             self._end_scope()
-            return self.trusted_until
-        return min(self.trusted_until, self.step_deadline)
+        return min(next_look, self._look_for_its_end(now))
+
+    def _look_for_its_end(self, now: float) -> float:
+        """See whether the step has heard that it was ended; return when to look again."""
+        if self._ended_at is None or self._is_deaf:
+            return math.inf
+        if now < self._ended_at + DEAF_AFTER:
+            return self._ended_at + DEAF_AFTER
+        self._is_deaf = True
+        self._watch.on_deaf(self)
+        return math.inf
 
     def _end_scope(self) -> None:
         if self._scope is not None:
+            if self._ended_at is None:
+                self._ended_at = time.monotonic()
+                self._watch.look_at(self._ended_at + DEAF_AFTER)
             # An already expired scope refuses; then the step is being ended anyway.
             with contextlib.suppress(RuntimeError):
                 self._scope.reschedule(self._loop.time())
@@ -113,7 +138,18 @@ class Watch:
     and cancelled in vain thousands of times a second.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        on_deaf: Callable[[Hold], None] = lambda _: None,
+        on_heard: Callable[[Hold], None] = lambda _: None,
+    ) -> None:
+        """Begin with nothing to look at.
+
+        :param on_deaf: told of a hold whose step goes on although it was ended.
+        :param on_heard: told when such a step has ended after all.
+        """
+        self.on_deaf = on_deaf
+        self.on_heard = on_heard
         self._loop = asyncio.get_running_loop()
         self._holds: set[Hold] = set()
         self._at = math.inf

@@ -27,6 +27,7 @@ from roost_core.backend import Beat, Renewer
 from roost_core.errors import BackendError
 from roost_core.hanging import TICK
 from roost_core.holds import Hold, Watch
+from roost_core.lost import LostSteps
 from roost_core.models import Heartbeat, Lease, WorkerInfo
 from roost_core.stuck import Stall
 from roost_core.threads import run_in_thread
@@ -42,18 +43,28 @@ _LONGEST_RENEWAL: Final = 10.0
 class LeaseKeeper:
     """Renews every hold of one worker from a thread of its own, and announces the worker."""
 
-    def __init__(self, renewer: Renewer, info: WorkerInfo, *, stuck_after: float = 0) -> None:
+    def __init__(
+        self,
+        renewer: Renewer,
+        info: WorkerInfo,
+        *,
+        stuck_after: float = 0,
+        lost: LostSteps | None = None,
+    ) -> None:
         """Prepare; call it on the event loop whose holds these are.
 
         :param stuck_after: seconds after which an event loop that does not move ends the
             process; 0 never.
+        :param lost: counts the steps that go on although they were ended.
         """
         self._renewer = renewer
         self._info = info
         self._word = codec.encode_model(info)
         self._ttl = info.lease_ttl_seconds
         self._loop = asyncio.get_running_loop()
-        self._watch = Watch()
+        self._lost = lost
+        self._lost_count = 0
+        self._watch = Watch() if lost is None else Watch(lost.deaf, lost.heard)
         self._holds: dict[str, Hold] = {}
         self._changed = threading.Condition()
         self._beat_waits = False
@@ -135,11 +146,14 @@ class LeaseKeeper:
         """See whether the event loop moves; the register is to know it soon if it does not."""
         try:
             has_changed = self._stall.look(held_up)
+            lost = 0 if self._lost is None else self._lost.look()
         except Exception:  # noqa: BLE001 - as above
             _log.exception("it cannot be seen whether the event loop moves")
             return
-        if has_changed:
-            self._word = codec.encode_model(attrs.evolve(self._info, stuck=self._stall.stuck))
+        if has_changed or lost != self._lost_count:
+            self._lost_count = lost
+            word = attrs.evolve(self._info, stuck=self._stall.stuck, lost=lost)
+            self._word = codec.encode_model(word)
             with self._changed:
                 self._beat_waits = True
 

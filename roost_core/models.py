@@ -430,6 +430,7 @@ class WorkerInfo:
     """A worker process as it announces itself; its id is new at every start.
 
     ``stuck`` says what its event loop hangs in, if it has not moved for one lease TTL.
+    ``lost`` counts steps that go on although they were ended.
     """
 
     worker_id: str
@@ -441,5 +442,6 @@ class WorkerInfo:
     roost_version: str
     started_at: datetime
     stuck: Stuck | None = None
+    lost: int = 0
     seen_at: datetime | None = None
     extra: Mapping[str, Json] = attrs.field(factory=dict, repr=False)

@@ -15,6 +15,7 @@ import itertools
 import os
 import queue
 import threading
+import time
 import types
 import weakref
 from collections.abc import Callable
@@ -38,7 +39,7 @@ class DaemonThreads:
     """A crew of daemon threads that grows with the calls in flight and shrinks when idle.
 
     There is no upper bound: whoever calls bounds the calls in flight, and a
-    call that was given up keeps its thread for as long as it runs.
+    call that was given up keeps its thread for as long as it runs; those are counted.
 
     :param name: the first part of the threads' names.
     :param idle_seconds: how long a thread without work is kept.
@@ -65,8 +66,13 @@ class DaemonThreads:
         """
         loop = asyncio.get_running_loop()
         outcome: asyncio.Future[tuple[Any, Exception | None]] = loop.create_future()
-        self._crew.submit(_Job(function, args, contextvars.copy_context(), loop, outcome))
-        value, error = await outcome
+        job = _Job(function, args, contextvars.copy_context(), loop, outcome)
+        self._crew.submit(job)
+        try:
+            value, error = await outcome
+        except asyncio.CancelledError:
+            self._crew.give_up(job)
+            raise
         if error is not None:
             try:
                 raise error
@@ -74,6 +80,10 @@ class DaemonThreads:
                 del error  # the error's traceback holds this frame: no cycle
         result: _Result = value
         return result
+
+    def left_running(self) -> list[Left]:
+        """Return the calls that were given up and still run. Safe from any thread."""
+        return self._crew.left_running()
 
     @property
     def idle(self) -> int:
@@ -88,6 +98,19 @@ class DaemonThreads:
         self._crew.close()
 
 
+@attrs.frozen
+class Left:
+    """A call that was given up and still runs, in the thread of this id.
+
+    ``since`` is when it was given up, by the monotonic clock.
+    """
+
+    name: str
+    thread: int
+    since: float
+    context: contextvars.Context = attrs.field(eq=False, repr=False)
+
+
 @attrs.define(eq=False)
 class _Job:
     function: Callable[..., Any]
@@ -95,11 +118,14 @@ class _Job:
     context: contextvars.Context
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[tuple[Any, Exception | None]]
+    thread: int = 0
+    is_over: bool = False
 
     def run(self) -> tuple[Any, Exception | None]:
         if self.future.cancelled():
             return None, None
         pid = os.getpid()
+        self.thread = threading.get_ident()
         try:
             return self.context.run(self.function, *self.args), None
         except Exception as error:  # noqa: BLE001 - it is raised where the call is awaited
@@ -130,6 +156,7 @@ class _Crew:
         self._lock = threading.Lock()
         self._is_closed = False
         self._numbers = itertools.count(1)
+        self._left: dict[_Job, float] = {}
 
     def submit(self, job: _Job) -> None:
         with self._lock:
@@ -144,9 +171,24 @@ class _Crew:
             threading.Thread(target=_work, args=(self, inbox), name=name, daemon=True).start()
         inbox.put(job)
 
-    def park(self, inbox: queue.SimpleQueue[_Job | None]) -> bool:
-        """Offer an inbox for the next job; False when the crew is closed."""
+    def give_up(self, job: _Job) -> None:
+        """Take note that nobody waits for a job any more."""
         with self._lock:
+            if not job.is_over:
+                self._left[job] = time.monotonic()
+
+    def left_running(self) -> list[Left]:
+        if not self._left:
+            return []
+        with self._lock:
+            left = list(self._left.items())
+        return [Left(_name(job.function), job.thread, at, job.context) for job, at in left]
+
+    def park(self, inbox: queue.SimpleQueue[_Job | None], job: _Job) -> bool:
+        """Offer an inbox for the next job after this one; False when the crew is closed."""
+        with self._lock:
+            job.is_over = True
+            self._left.pop(job, None)
             if not self._is_closed:
                 self.idle.append(inbox)
             return not self._is_closed
@@ -175,7 +217,7 @@ def _work(crew: _Crew, inbox: queue.SimpleQueue[_Job | None]) -> None:
     while job is not None:
         value, error = job.run()
         # Parked before the answer goes out: a call that follows at once finds this thread.
-        goes_on = crew.park(inbox)
+        goes_on = crew.park(inbox, job)
         job.deliver(value, error)
         job = value = error = None  # an idle thread keeps nothing alive
         if goes_on:
@@ -249,3 +291,9 @@ async def run_in_thread(function: Callable[[*_Args], _Result], /, *args: *_Args)
         if threads is None:
             threads = _pools[loop] = DaemonThreads("roost-step")
     return await threads.run(function, *args)
+
+
+def left_running(loop: asyncio.AbstractEventLoop) -> list[Left]:
+    """Return the calls of a loop's own pool that were given up and still run."""
+    pool = _pools.get(loop)
+    return [] if pool is None else pool.left_running()

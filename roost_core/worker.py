@@ -18,6 +18,7 @@ import roost_core
 from roost_core.backend import ArtifactStore, Backend, Claim, ServePlan
 from roost_core.errors import BackendError, PluginError, RoostError, UnknownEngine
 from roost_core.leases import LeaseKeeper
+from roost_core.lost import LostSteps
 from roost_core.models import WorkerInfo
 from roost_core.settings import Settings
 from roost_core.stepper import Stepper
@@ -117,8 +118,12 @@ class Worker:
 
     async def run(self) -> None:
         """Work until stopped; on return all work is given back and the worker is retired."""
+        lost = LostSteps(self._backend, self.info.concurrency, self._settings.lease_ttl)
         keeper = LeaseKeeper(
-            self._backend.renewer(), self.info, stuck_after=self._settings.stuck_after
+            self._backend.renewer(),
+            self.info,
+            stuck_after=self._settings.stuck_after,
+            lost=lost,
         )
         stepper = Stepper(
             settings=self._settings,
@@ -139,6 +144,7 @@ class Worker:
             drain_timeout=self._settings.drain_timeout,
             burst=self._burst,
             stopping=self._stopping,
+            lost=lost.lanes,
         )
 
         async def handle(claim: Claim) -> None:

@@ -161,6 +161,13 @@ def _of_workers(workers: Sequence[WorkerInfo]) -> list[Finding]:
             f"{f'the step of {one.work_id}' if one.work_id else 'no step'}"
         )
         found.append(Finding(level, f"worker {worker_id}", message))
+    for worker in workers:
+        if worker.lost:
+            is_full = worker.lost > worker.concurrency
+            message = f"{worker.lost} of its steps go on although they were ended" + (
+                "; it takes no more work: start it anew" if is_full else ""
+            )
+            found.append(Finding("warning", f"worker {worker.worker_id}", message))
     return found
 
 

@@ -222,6 +222,10 @@ class Lanes:
         if not is_known or self._plan.burst:
             self._note_news()
 
+    def look_again(self) -> None:
+        """Take note that there may be more lanes, or fewer."""
+        self._changed.set()
+
     def _note_news(self) -> None:
         self._is_news = True
         self._changed.set()
@@ -274,6 +278,8 @@ class Lanes:
     def _room(self) -> int:
         """Return for how many more claims there are lanes, now or when their leases have ended."""
         self._drop_cancelled()
+        if self._plan.lost is not None and self._plan.lost.is_full:
+            return 0
         return len(self._free) + len(self._ending) - len(self._ahead) - self._asked
 
     @property

@@ -20,6 +20,7 @@ from saq import Job, Queue, Status, Worker
 
 from roost_core.backend import Backend, Claim, ListQuery, ServePlan, StoredWork
 from roost_core.models import State
+from roost_plugins.redis_saq.extra_lanes import ExtraLanes
 
 if TYPE_CHECKING:
     from saq.types import CountKind, QueueInfo, WorkerInfo
@@ -199,17 +200,20 @@ async def run_lanes(
     """
     in_flight: dict[asyncio.Task[Any], Claim] = {}
 
-    async def run(context: dict[str, Any]) -> None:
+    async def one(claim: Claim) -> None:
         task = asyncio.current_task()
         assert task is not None
+        in_flight[task] = claim
+        try:
+            await handle(claim)
+        finally:
+            del in_flight[task]
+            lanes.lane_done(claim)
+
+    async def run(context: dict[str, Any]) -> None:
         claim: Claim = context["job"].claim
         for left in reversed(range(_SHIFT)):
-            in_flight[task] = claim
-            try:
-                await handle(claim)
-            finally:
-                del in_flight[task]
-                lanes.lane_done(claim)
+            await one(claim)
             if left:
                 claim = await lanes.next_claim()
 
@@ -227,12 +231,17 @@ async def run_lanes(
         shutdown_grace_period_s=1,
     )
     lanes.start()
+    extra = ExtraLanes(lanes, plan.lost, one) if plan.lost is not None else None
     running = asyncio.create_task(worker.start())
     ends = [asyncio.create_task(one.wait()) for one in (plan.stopping, lanes.is_over)]
     try:
         await asyncio.wait({running, *ends}, return_when=asyncio.FIRST_COMPLETED)
+        if extra is not None:
+            await extra.close()
         await _drain(lanes, plan.drain_timeout)
     finally:
+        if extra is not None:
+            await extra.close()
         for end in ends:
             end.cancel()
         for task in list(in_flight):

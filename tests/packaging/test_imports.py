@@ -42,6 +42,7 @@ ORDER = [
     "holds",
     "hanging",
     "stuck",
+    "lost",
     "leases",
     "attempt",
     "stepper",

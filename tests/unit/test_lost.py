@@ -1,0 +1,238 @@
+"""Steps that go on although they were ended: seen, told, and ended on record."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+import pytest
+
+from roost_core import codec, holds, lost, threads
+from roost_core.backend import Failure
+from roost_core.errors import BackendUnavailable
+from roost_core.holds import DEAF_AFTER, Hold, Watch
+from roost_core.lost import LostSteps
+from roost_core.models import ErrorRecord, Lease
+from tests.unit.stepper_bench import LeapingLoop
+
+TTL = 15.0
+
+
+def lease(token="t1"):
+    """Make a lease."""
+    return Lease(f"w-{token}", "worker-1", token, 1, datetime(2026, 1, 1, tzinfo=UTC))
+
+
+class Bench:
+    """Lost steps of a worker with two lanes; failed attempts are noted."""
+
+    def __init__(self):
+        self.loop = asyncio.get_running_loop()
+        self.failed = []
+        self.refusal = None
+        self.lost = LostSteps(self, 2, TTL)
+        self.watch = Watch(self.lost.deaf, self.lost.heard)
+
+    async def fail(self, lease, failure):
+        """Note it, or refuse."""
+        self.failed.append(
+            (lease.token, round(self.loop.time()), codec.decode_model(ErrorRecord, failure.error))
+        )
+        if self.refusal is not None:
+            raise self.refusal
+
+    def hold(self, token="t1"):
+        """Hold a lease for a long time."""
+        found = Hold(lease(token), self.loop.time(), 10_000.0, self.watch)
+        found.blame = lambda record: Failure("f0", codec.encode_model(record), False, 0)
+        return found
+
+    async def step(self, hold, seconds, deaf_for):
+        """Run a step that may take so long, and goes on for so long after it was ended."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(None) as scope:
+                hold.begin_step(scope, seconds)
+                ends = self.loop.time() + seconds + deaf_for
+                try:
+                    while (left := ends - self.loop.time()) > 0:
+                        with contextlib.suppress(asyncio.CancelledError):
+                            await asyncio.sleep(left)
+                finally:
+                    hold.end_step()
+
+
+@pytest.fixture
+def run(monkeypatch):
+    """Run a coroutine function of a bench, on a loop whose time leaps."""
+
+    def run_it(main):
+        with asyncio.Runner(loop_factory=LeapingLoop) as runner:
+            clock = SimpleNamespace(monotonic=runner.get_loop().time)
+            for module in (holds, lost):
+                monkeypatch.setattr(module, "time", clock)
+
+            async def with_bench():
+                await main(Bench())
+
+            runner.run(with_bench())
+
+    return run_it
+
+
+def told(caplog, action):
+    """Return the work items of which the log told so."""
+    found = [one for one in caplog.records if getattr(one, "action", "") == action]
+    return [getattr(one, "work_id", None) for one in found]
+
+
+async def until(true):
+    """Wait until threads have come so far that something is true."""
+    async with asyncio.timeout(60):
+        while not true():  # noqa: ASYNC110 - threads set no event of a loop's
+            await asyncio.sleep(0)
+
+
+def test_a_step_that_hears_in_time_is_none_of_ours(run, caplog):
+    """Some seconds to clean up are everybody's right."""
+
+    async def main(bench):
+        hold = bench.hold()
+        for _ in range(10):
+            await bench.step(hold, 1.0, DEAF_AFTER - 0.1)
+        await asyncio.sleep(100)
+        assert (0, []) == (bench.lost.lanes.lanes, bench.failed)
+
+    run(main)
+    assert [] == told(caplog, "lane_lost")
+
+
+def test_a_deaf_step(run, caplog):
+    """Its lane counts as lost until it ends; a TTL beyond its time its attempt has failed."""
+
+    async def main(bench):
+        hold = bench.hold()
+        step = asyncio.create_task(bench.step(hold, 10.0, 100.0))
+        await asyncio.sleep(10 + DEAF_AFTER - 0.1)
+        assert 0 == bench.lost.lanes.lanes
+        await asyncio.sleep(0.2)
+        assert 1 == bench.lost.lanes.lanes
+        assert bench.lost.lanes.changed.is_set()
+        assert ([], None) == (bench.failed, hold.lost)
+        await asyncio.sleep(TTL)
+        ((token, at, record),) = bench.failed
+        assert ("t1", round(10 + TTL), "timeout") == (token, at, record.kind)
+        assert "its step does not end" == hold.lost
+        assert 1 == bench.lost.lanes.lanes
+        await step
+        assert 0 == bench.lost.lanes.lanes
+
+    run(main)
+    assert ["w-t1"] == told(caplog, "lane_lost")
+    assert ["w-t1"] == told(caplog, "lane_back")
+
+
+def test_a_deaf_step_that_ends_before_its_ttl_is_over(run):
+    """Then its own end says what has become of it."""
+
+    async def main(bench):
+        await bench.step(bench.hold(), 10.0, DEAF_AFTER + 1)
+        await asyncio.sleep(10 * TTL)
+        assert (0, []) == (bench.lost.lanes.lanes, bench.failed)
+
+    run(main)
+
+
+def test_a_step_deaf_to_the_loss_of_its_lease(run, caplog):
+    """It loses a lane as well; there is nothing to fail."""
+
+    async def main(bench):
+        hold = bench.hold()
+        step = asyncio.create_task(bench.step(hold, 1000.0, 0.0))
+        await asyncio.sleep(1)
+        hold.mark_lost("somebody else owns the work now")
+        await asyncio.sleep(DEAF_AFTER + 0.1)
+        assert 1 == bench.lost.lanes.lanes
+        await step
+        assert (0, []) == (bench.lost.lanes.lanes, bench.failed)
+
+    run(main)
+    assert ["w-t1"] == told(caplog, "lane_lost")
+
+
+def test_a_server_that_is_away_when_an_attempt_fails(run, caplog):
+    """That is told; the lease runs out by itself."""
+
+    async def main(bench):
+        bench.refusal = BackendUnavailable("away")
+        await bench.step(bench.hold(), 1.0, 100.0)
+
+    run(main)
+    assert any("cannot be given up: away" in one.getMessage() for one in caplog.records)
+
+
+def test_more_than_can_be_made_up_for(run, caplog):
+    """As many as there are lanes are; then the worker is full, and says so once."""
+
+    async def main(bench):
+        assert 2 == bench.lost.lanes.bound
+        steps = [asyncio.create_task(bench.step(bench.hold(f"t{n}"), 1.0, 60.0)) for n in range(4)]
+        await asyncio.sleep(DEAF_AFTER + 2)
+        assert (4, True) == (bench.lost.lanes.lanes, bench.lost.lanes.is_full)
+        await asyncio.gather(*steps)
+        assert (0, False) == (bench.lost.lanes.lanes, bench.lost.lanes.is_full)
+
+    run(main)
+    assert 1 == len(told(caplog, "lanes_lost"))
+
+
+def test_threads_that_go_on(monkeypatch, caplog):
+    """They are counted at once, told of with their place, and forgotten when they end."""
+    entered, release = threading.Event(), threading.Event()
+
+    def block():
+        entered.set()
+        release.wait(60)
+
+    async def main():
+        found = LostSteps(None, 1, TTL)
+        hold = Hold(lease(), time.monotonic(), TTL)
+        async with asyncio.timeout(None) as scope:
+            hold.begin_step(scope, 100)
+            call = asyncio.create_task(threads.run_in_thread(block))
+            await until(entered.is_set)
+            assert 0 == found.lanes.count
+            call.cancel()
+            await asyncio.gather(call, return_exceptions=True)
+            assert (1, False) == (found.lanes.count, found.lanes.is_full)
+            assert 1 == found.look()
+            assert [] == told(caplog, "thread_lost")
+            monkeypatch.setattr(lost, "DEAF_AFTER", 0.0)
+            assert (1, 1) == (found.look(), found.look())
+            release.set()
+            await until(lambda: found.lanes.count == 0)
+            assert 0 == found.look()
+        hold.end_step()
+
+    asyncio.run(main())
+    assert ["w-t1"] == told(caplog, "thread_lost")
+    assert "release.wait(60)" in caplog.text
+
+
+def test_a_call_that_ends_before_it_is_given_up():
+    """It is not counted, however close it is."""
+
+    async def main():
+        pool = threads.DaemonThreads("t")
+        for _ in range(200):
+            call = asyncio.create_task(pool.run(lambda: None))
+            await asyncio.sleep(0)
+            call.cancel()
+            await asyncio.gather(call, return_exceptions=True)
+        await until(lambda: not pool.left_running())
+        pool.close()
+
+    asyncio.run(main())

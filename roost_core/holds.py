@@ -50,6 +50,8 @@ class Hold:
         self._ended_at: float | None = None
         self._is_deaf = False
         self._loop = asyncio.get_running_loop()
+        # From here on: what an observer hangs in between two steps belongs to this work, too.
+        current_hold.set(self)
         self._watch = watch or Watch()
         self._watch.add(self, self.trusted_until)
 
@@ -92,6 +94,8 @@ class Hold:
 
     def close(self) -> None:
         """Watch no more: the lease is given back."""
+        if current_hold.get() is self:
+            current_hold.set(None)
         self._watch.drop(self)
 
     def look(self, now: float) -> float:

@@ -43,7 +43,11 @@ _GIVE_BACK_SECONDS: Final = 3.0
 
 
 class Worker:
-    """Runs work of some engines until it is told to stop. The backend is open and stays so."""
+    """Runs work of some engines until it is told to stop. The backend is open and stays so.
+
+    If its event loop hangs for the setting ``stuck_after``, it ends the *process*, with exit
+    code 75: a program that runs a worker beside other things may want that to be 0.
+    """
 
     def __init__(
         self,

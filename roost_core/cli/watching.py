@@ -9,6 +9,7 @@ from typing import Final, Protocol, Self
 
 from roost_core.cli import output
 from roost_core.client import Roost
+from roost_core.errors import BackendUnavailable
 from roost_core.models import Event, State
 from roost_core.views import WorkRow
 
@@ -106,6 +107,9 @@ async def _heartbeats(roost: Roost, work_id: str, view: View) -> AsyncIterator[N
 async def _look(roost: Roost, work_id: str, view: View) -> None:
     while True:
         await asyncio.sleep(HEARTBEAT_SECONDS)
-        row = await roost.row(work_id)
+        try:
+            row = await roost.row(work_id)
+        except BackendUnavailable:
+            continue  # The events are followed with patience, and end the view if that ends.
         if row.meta.state is State.RUNNING:
             view.standing(row)

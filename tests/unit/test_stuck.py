@@ -203,8 +203,9 @@ def test_the_end_comes_whatever_the_server_says(run, error):
     """A server that refuses is asked no more; a lease that is lost is none of ours."""
 
     async def main(bench):
-        holds.current_hold.set(bench.hold("t1"))
+        guilty = bench.hold("t1")
         bench.hold("t2")
+        holds.current_hold.set(guilty)
         if error is not None:
             bench.renewer.refusals["t1"] = error
         bench.hang(310)
@@ -220,6 +221,7 @@ def test_a_hang_outside_of_any_step_blames_nobody(run, caplog):
 
     async def main(bench):
         bench.hold("t1")
+        holds.current_hold.set(None)
         bench.hang(310)
         assert [("t1", "interrupted")] == [one[:2] for one in bench.renewer.ended]
 
@@ -337,3 +339,20 @@ def test_what_a_thread_sees(in_task):
     assert "release.wait(60)" in found[0].stack
     assert "asyncio" not in found[0].stack
     assert found[0].place.split(" in ")[1] == "wait"
+
+
+def test_between_two_steps(run):
+    """What hangs beside a step, an observer say, belongs to the work that is held, while it is."""
+
+    async def main(bench):
+        hold = bench.hold("t1", in_step=False)
+        assert hold is holds.current_hold.get()
+        bench.hang(TTL + 2)
+        assert "w-t1" == bench.stall.stuck.work_id
+        await bench.move()
+        await bench.move()
+        hold.close()
+        bench.hang(TTL + 2)
+        assert bench.stall.stuck.work_id is None
+
+    run(main)

@@ -1,0 +1,33 @@
+"""Heartbeats of a live view."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+
+from roost_core.cli import watching
+from roost_core.errors import BackendUnavailable
+from roost_core.models import State
+from tests.unit.stepper_bench import LeapingLoop
+
+
+def test_a_break_does_not_end_the_heartbeats():
+    """A server that is away for a moment costs a look, and no more."""
+    row = SimpleNamespace(meta=SimpleNamespace(state=State.RUNNING))
+    answers = [row, BackendUnavailable("away"), row, row]
+    shown = []
+
+    async def look(_work_id):
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def main():
+        view = SimpleNamespace(is_live=True, standing=shown.append)
+        async with watching._heartbeats(SimpleNamespace(row=look), "w1", view):
+            await asyncio.sleep(4.5 * watching.HEARTBEAT_SECONDS)
+
+    with asyncio.Runner(loop_factory=LeapingLoop) as runner:
+        runner.run(main())
+    assert [row] * 3 == shown

@@ -205,6 +205,9 @@ class Lanes:
     def lease_ended(self, token: str, claim_in_ms: int | None) -> None:
         """Take note that a lease was given back by a script that told when to claim next."""
         self._ended.add(token)
+        if self._has_lost and self._solo.step_accepted(token):
+            # Its lane may never be done with it.
+            self._note_news()
         if claim_in_ms == 0:
             self._note_news()
         elif claim_in_ms is not None:
@@ -241,7 +244,7 @@ class Lanes:
             limit = self._wanted()
             if limit > 0:
                 self._is_news = False
-                alone = self._solo.claims(is_busy=self._is_busy)
+                alone = self._alone()
                 self._under_way += 1
                 self._asked += limit
                 self._keep(self._claim_for(limit, alone))
@@ -258,7 +261,7 @@ class Lanes:
     def _wanted(self) -> int:
         """Return for how many leases to ask now; 0 if there is no reason to, or no lane."""
         room = self._room()
-        if self._solo.holds_back(is_busy=self._is_busy):
+        if self._solo.holds_back(is_busy=self._is_draining):
             return 0
         if self._under_way:
             overlaps = self._is_backlog and self._under_way < _MOST_UNDER_WAY
@@ -271,7 +274,7 @@ class Lanes:
         """Return how long nothing can happen unless something changes; None is for ever."""
         if self._under_way or self._room() <= 0:
             return None
-        if self._solo.holds_back(is_busy=self._is_busy):
+        if self._solo.holds_back(is_busy=self._is_draining):
             return None
         return max(0.0, self._alarm - time.monotonic())
 
@@ -281,6 +284,19 @@ class Lanes:
         if self._plan.lost is not None and self._plan.lost.is_full:
             return 0
         return len(self._free) + len(self._ending) - len(self._ahead) - self._asked
+
+    def _alone(self) -> Alone:
+        # Beside what goes on although it was ended nothing runs alone.
+        return Alone.NEVER if self._has_lost else self._solo.claims(is_busy=self._is_busy)
+
+    @property
+    def _has_lost(self) -> bool:
+        return self._plan.lost is not None and self._plan.lost.count > 0
+
+    @property
+    def _is_draining(self) -> bool:
+        """Whether there is work whose end is worth waiting for: what is lost has none."""
+        return self._is_busy and not self._has_lost
 
     @property
     def _is_busy(self) -> bool:

@@ -6,7 +6,7 @@ import asyncio
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
-from roost_core.backend import Claim, ClaimBatch, ServePlan
+from roost_core.backend import Claim, ClaimBatch, LostLanes, ServePlan
 from roost_core.errors import LeaseLost
 from roost_core.models import Lease
 from roost_plugins.redis_saq import lanes as lanes_module
@@ -56,6 +56,7 @@ class FakeBackend:
         self.next_wake_ms = None
         self.leaves_more = False
         self.dead_letters = ()
+        self.drain = False
         self.errors = []
         self.claims = []
         self.idle_flags = []
@@ -87,7 +88,7 @@ class FakeBackend:
             wake = 0
         self.next_wake_ms = None
         dead, self.dead_letters = self.dead_letters, ()
-        return ClaimBatch(tuple(taken), dead, wake)
+        return ClaimBatch(tuple(taken), dead, wake, drain=self.drain)
 
     async def interrupt(self, lease, commit_id, reason, delay_ms):
         """Take a lease back."""
@@ -103,7 +104,9 @@ class Bench:
         self.backend = FakeBackend()
         self.letters = []
         self.stopping = asyncio.Event()
-        plan = ServePlan("worker-1", ("a", "demo"), 3, ttl_ms, 1.0, burst, self.stopping)
+        self.lost = LostLanes(3, lambda: self.threads)
+        self.threads = 0
+        plan = ServePlan("worker-1", ("a", "demo"), 3, ttl_ms, 1.0, burst, self.stopping, self.lost)
         self.lanes = Lanes(self.backend, plan, self.on_dead_letters)
 
     async def on_dead_letters(self, ids):

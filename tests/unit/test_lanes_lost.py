@@ -1,0 +1,103 @@
+"""Lanes of a worker that has lost some to steps that do not end."""
+
+from __future__ import annotations
+
+import asyncio
+
+import attrs
+import pytest
+
+from roost_core.backend import Alone
+from roost_plugins.redis_saq.extra_lanes import ExtraLanes
+from tests.unit.lanes_bench import claim_of, runner, times
+
+
+@pytest.fixture
+def run(monkeypatch):
+    """Run a coroutine function of a bench, and close its lanes; time leaps."""
+    return runner(monkeypatch)
+
+
+def test_nothing_is_claimed_beyond_the_bound(run):
+    """Until some of what is lost ends; then at once."""
+
+    async def main(bench):
+        bench.threads = 4
+        bench.free()
+        bench.backend.ready = [claim_of(1)]
+        await asyncio.sleep(100)
+        assert [] == times(bench)
+        bench.threads = 3
+        bench.lanes.look_again()
+        await asyncio.sleep(0.1)
+        assert [100.0] == times(bench)[:1]
+
+    run(main)
+
+
+@pytest.mark.parametrize("lost", [0, 1])
+def test_a_worker_with_lost_steps_does_not_wait_for_them(run, lost):
+    """Asked to let its work end, it would wait for ever: it goes on, and runs nothing alone."""
+
+    async def main(bench):
+        # A lane is at work for ever; the worker is told that something suspected waits.
+        lane = bench.free()
+        bench.backend.ready = [claim_of(1)]
+        await lane
+        bench.lost.lanes = lost
+        bench.backend.drain = True
+        bench.free()
+        await asyncio.sleep(30)
+        before = len(times(bench))
+        bench.backend.ready = [claim_of(2)]
+        bench.lanes._note_news()
+        await asyncio.sleep(100)
+        assert (len(times(bench)) > before) is (lost == 1)
+        assert {Alone.NEVER} == set(bench.backend.alone[1:])
+
+    run(main)
+
+
+def test_a_suspect_that_is_lost_holds_up_nobody(run):
+    """Once its lease has ended other work is claimed, though its lane never comes back."""
+
+    async def main(bench):
+        lane = bench.free()
+        bench.backend.ready = [attrs.evolve(claim_of(1), is_solo=True)]
+        claim = await lane
+        bench.free()
+        bench.backend.ready = [claim_of(2)]
+        await asyncio.sleep(30)
+        before = len(times(bench))
+        bench.lost.lanes = 1
+        bench.lanes.lease_ended(claim.lease.token, None)
+        await asyncio.sleep(0.1)
+        assert before < len(times(bench))
+
+    run(main)
+
+
+def test_extra_lanes_come_and_go(run):
+    """As many as are lost, up to the bound; those without work leave at once."""
+
+    async def main(bench):
+        handled = []
+
+        async def handle(claim):
+            handled.append(claim.lease.token)
+
+        extra = ExtraLanes(bench.lanes, bench.lost, handle)
+        for lost, expected in [(1, 1), (3, 3), (5, 3), (2, 2), (0, 0), (1, 1)]:
+            bench.lost.lanes = lost
+            bench.lost.changed.set()
+            await asyncio.sleep(0.1)
+            assert expected == len(extra._waiting) == len(extra._tasks)
+        for number in (1, 2):
+            bench.backend.ready = [claim_of(number)]
+            bench.lanes._note_news()
+            await asyncio.sleep(0.1)
+        assert ["t1", "t2"] == handled
+        await extra.close()
+        assert set() == extra._tasks
+
+    run(main)

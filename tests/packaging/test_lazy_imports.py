@@ -38,7 +38,7 @@ DOORS = {
     ("roost_core.suggestions", "close_matches", "difflib"): START,
     ("roost_plugins.fs_artifacts", "artifact_store", "roost_plugins.fs_artifacts.store"): CHOSEN,
     ("roost_plugins.redis_saq", "provide_backend", "roost_plugins.redis_saq.backend"): CHOSEN,
-    ("roost_plugins.redis_saq.backend", "_evalsha", "roost_plugins.redis_saq.redis_py"): READY,
+    ("roost_plugins.redis_saq.renewer", "_evalsha", "roost_plugins.redis_saq.redis_py"): READY,
     ("roost_plugins.redis_saq.backend", "serve", "roost_plugins.redis_saq.lanes"): CHOSEN,
     ("roost_plugins.redis_saq.backend", "serve", "roost_plugins.redis_saq.queue"): CHOSEN,
     ("roost_plugins.redis_saq.connection", "client", "roost_plugins.redis_saq.redis_py"): START,

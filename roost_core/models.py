@@ -400,6 +400,8 @@ class Event:
     ``kind`` is one of ``enqueued``, ``claimed``, ``blocked``, ``unblocked``,
     ``committed``, ``attempt_failed``, ``interrupted``, ``recovered``,
     ``dead_lettered``, ``purged`` and ``emitted``. ``state`` is the state after it.
+    A stored event that is damaged is shown as one of the kind ``unreadable``, of work and
+    engine ``?``.
     """
 
     event_id: str

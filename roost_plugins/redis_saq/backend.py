@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from roost_core import codec
 from roost_core.backend import (
     Ack,
     Backend,
@@ -29,8 +30,8 @@ from roost_core.backend import (
     StoredWork,
     Then,
 )
-from roost_core.errors import BackendError, BackendUnavailable
-from roost_core.models import TERMINAL_STATES, Event, Lease, State
+from roost_core.errors import BackendError, BackendUnavailable, CodecError
+from roost_core.models import TERMINAL_STATES, ErrorRecord, Event, Lease, State
 from roost_core.settings import Settings
 from roost_plugins.redis_saq import diagnosis, records, scripts
 from roost_plugins.redis_saq.calls import Calls
@@ -53,6 +54,10 @@ _SILENT_TTLS = 3
 _FORGET_WORKERS_MS = 86_400_000
 #: How many members one call of the ``list`` script looks at.
 _SCAN = 10_000
+#: What stands for the engines of a lane for which nothing need be looked for.
+_NO_LOOKING = "-"
+#: No entry of a stream can come after this one.
+_LAST_EVENT = f"{2**64 - 1}-{2**64 - 1}"
 #: Listing order: soonest first where the set is ordered by due time or place in the line.
 _FORWARD = frozenset({State.QUEUED, State.SLEEPING, State.RETRY_WAIT, State.BLOCKED})
 
@@ -114,7 +119,7 @@ class RedisSaqBackend(Backend):
         """Store work items, pipelined."""
         answers = await asyncio.gather(*(self._enqueue(work) for work in works))
         return [
-            Enqueued(EnqueueOutcome(outcome.decode()), work_id.decode())
+            Enqueued(EnqueueOutcome(outcome.decode()), records.text(work_id))
             for outcome, work_id in answers
         ]
 
@@ -168,13 +173,24 @@ class RedisSaqBackend(Backend):
             # Lanes wait for it, and those that run now would hold up its way out.
             at_once=True,
         )
+        claims, broken = records.claims(rows, request.worker_id, asked_at)
+        dead_letters = [records.text(work_id) for work_id in dead]
+        for one in broken:
+            with contextlib.suppress(BackendUnavailable):  # Its lease runs out, and it comes again.
+                await self._bury(one, request.worker_id)
+                dead_letters.append(records.text(one.work_id))
         return ClaimBatch(
-            claims=tuple(records.claim(row, request.worker_id, asked_at) for row in rows),
-            dead_letters=tuple(work_id.decode() for work_id in dead),
+            claims=claims,
+            dead_letters=tuple(dead_letters),
             next_wake_ms=None if next_wake < 0 else next_wake,
             left=left,
             drain=drain == 1,
         )
+
+    async def _bury(self, one: records.BrokenClaim, worker_id: str) -> None:
+        """Dead-letter a claim that no worker can be given, for itself alone."""
+        error = codec.encode_model(ErrorRecord("corrupt", one.reason, worker_id=worker_id))
+        await self._call("fail", one.work_id, one.token, "f0", error, 1, 0, worker_id, _NO_LOOKING)
 
     async def commit(self, lease: Lease, commit: Commit) -> Ack:
         """Accept a step."""
@@ -283,7 +299,7 @@ class RedisSaqBackend(Backend):
             limit,
             _FORGET_WORKERS_MS,
         )
-        return [work_id.decode() for work_id in gone]
+        return [records.text(work_id) for work_id in gone]
 
     # -- reading ---------------------------------------------------------------------------
 
@@ -340,6 +356,8 @@ class RedisSaqBackend(Backend):
         return found[:limit]
 
     async def _events_after(self, after: str, limit: int) -> Sequence[Event]:
+        if after == _LAST_EVENT:
+            return []
         # Over the one connection for calls: there may be any number of followers.
         page = ("XRANGE", self.keys.key("events"), f"({after}", "+", "COUNT", str(max(limit, 100)))
         return [
@@ -393,8 +411,9 @@ class RedisSaqBackend(Backend):
         live = []
         for worker_id, at in seen:
             info = infos.get(worker_id)
-            if info is not None and now - at <= _silence_allowed_ms(info):
-                live.append((info, int(at)))
+            # What lies in the future is damaged: a worker that lives puts it right.
+            if info is not None and abs(now - at) <= _silence_allowed_ms(info):
+                live.append((info, records.time_of(at)))
         return live
 
     async def worker(self, worker_id: str) -> bytes | None:
@@ -470,6 +489,7 @@ class RedisSaqBackend(Backend):
 
 def _silence_allowed_ms(info: bytes) -> float:
     try:
-        return max(5.0, _SILENT_TTLS * float(json.loads(info)["lease_ttl_seconds"])) * 1000
-    except (ValueError, KeyError, TypeError):
+        plain: Any = codec.loads(info, "the words of a worker", codec.MAX_PAYLOAD_BYTES)
+        return max(5.0, _SILENT_TTLS * float(plain["lease_ttl_seconds"])) * 1000
+    except (CodecError, KeyError, TypeError, ValueError, OverflowError):
         return 60_000.0

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import json
+import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
+import attrs
+
+from roost_core import codec
 from roost_core.backend import Ack, Claim, StoredWork
 from roost_core.codec import from_milliseconds
-from roost_core.errors import BackendError, CorruptRecord, LeaseLost, VersionConflict
+from roost_core.errors import (
+    BackendError,
+    CodecError,
+    CorruptRecord,
+    LeaseLost,
+    VersionConflict,
+)
 from roost_core.models import Event, Lease, State
 
 #: Stands for the engine of a record that does not decode.
@@ -23,6 +31,21 @@ _LONGEST_BLAME = 240
 _NEWER_WORDS = 3
 #: No time or count is beyond this: the year 9999, in milliseconds.
 _FAR = 253_402_300_799_999
+#: The kind of an entry of the event stream that cannot be read.
+UNREADABLE: Final = "unreadable"
+#: Kind, work id, engine, version and state of an event, and its data.
+_EVENT: Final = re.compile(
+    rb"([a-z][a-z_]{0,39}) ([!-~]{1,200}) ([!-~]{1,200}) ([0-9]{1,15}) ([a-z_]+) (.*)", re.DOTALL
+)
+#: So much is shown of what cannot be read, in bytes.
+_SHOWN: Final = 200
+#: The largest data of an event is that of an error or of an engine. Bytes.
+_MOST_EVENT_BYTES: Final = 1 << 20
+
+
+def text(raw: bytes) -> str:
+    """Return an id for people and programs; what is no UTF-8 in it comes as escapes."""
+    return raw.decode(errors="backslashreplace")
 
 
 def _optional(value: int) -> int | None:
@@ -62,10 +85,39 @@ def _ack(answer: bytes) -> tuple[Ack, int | None]:
     )
 
 
+@attrs.frozen
+class BrokenClaim:
+    """A claim that cannot be handed to a worker: what gives its lease back, and what is wrong."""
+
+    work_id: bytes
+    token: bytes
+    reason: str
+
+
+def claims(
+    rows: Sequence[Sequence[Any]], worker_id: str, asked_at: float
+) -> tuple[tuple[Claim, ...], list[BrokenClaim]]:
+    """Read the claims of the ``claim`` script's answer; one that is broken spoils no other."""
+    sound, broken = [], []
+    for row in rows:
+        try:
+            sound.append(claim(row, worker_id, asked_at))
+        except (ValueError, OverflowError, OSError) as error:
+            # The token is this worker's own, and always in front.
+            token = row[1].split(b" ", 1)[0]
+            broken.append(BrokenClaim(row[0], token, f"the stored record does not decode: {error}"))
+    return tuple(sound), broken
+
+
 def claim(row: Sequence[Any], worker_id: str, asked_at: float) -> Claim:
-    """Read one claim of the ``claim`` script's answer."""
+    """Read one claim of the ``claim`` script's answer.
+
+    :raises ValueError: something in it is no text, or no number that a record may hold.
+    """
     work_id, standing, item, snapshot = row
     token, engine, fence, version, attempts, word, *times = standing.split(b" ")
+    if any(len(one) > 15 or int(one) > _FAR for one in (fence, version, attempts, *times)):
+        raise ValueError("a number in it is too large")
     created, committed, deadline, expires = map(int, times)
     blame = Blame.of(word)
     lease = Lease(
@@ -118,7 +170,7 @@ def stored_work(row: Sequence[Any]) -> StoredWork:
     work_id, record, due, expires, item, error, *rest = row
     snapshot, heartbeat = rest or (None, None)
     return StoredWork(
-        work_id=work_id.decode(),
+        work_id=text(work_id),
         due_ms=_score(due),
         expires_ms=_score(expires),
         item=item,
@@ -196,24 +248,45 @@ def _text(raw: bytes) -> str | None:
 
 
 def _score(value: bytes | None) -> int | None:
-    return None if value is None else int(float(value))
+    return None if value is None else time_of(float(value))
+
+
+def time_of(score: float) -> int:
+    """Return a score as a time in milliseconds: never before 1970, never after the year 9999."""
+    return int(min(max(score, 0.0), float(_FAR)))
 
 
 def event(entry: tuple[bytes, Mapping[bytes, bytes]]) -> Event:
-    """Read one entry of the event stream."""
+    """Read one entry of the event stream; one that is damaged has the kind ``unreadable``."""
     event_id, fields = entry
-    kind, work_id, engine, version, state, raw = fields[b"event"].split(b" ", 5)
+    raw = fields.get(b"event", b"")
+    found = _EVENT.fullmatch(raw)
+    state = _STATES.get(found[5]) if found else None
+    at_ms = time_of(int(event_id.split(b"-")[0]))
+    if found is None or state is None:
+        seen = raw or repr(dict(fields)).encode()
+        return Event(
+            event_id=event_id.decode(),
+            at=from_milliseconds(at_ms),
+            kind=UNREADABLE,
+            work_id=UNKNOWN_ENGINE,
+            engine=UNKNOWN_ENGINE,
+            version=0,
+            state=State.FAILED,
+            data={"undecodable": seen[:_SHOWN].decode(errors="replace")},
+        )
+    kind, work_id, engine, version, _, data_raw = found.groups()
     try:
-        data = json.loads(raw)
-    except ValueError:
-        data = {"undecodable": raw.decode(errors="replace")}
+        data = codec.loads(data_raw, "an event's data", _MOST_EVENT_BYTES, envelope=2)
+    except CodecError:
+        data = {"undecodable": data_raw[:_SHOWN].decode(errors="replace")}
     return Event(
         event_id=event_id.decode(),
-        at=datetime.fromtimestamp(int(event_id.split(b"-")[0]) / 1000, UTC),
+        at=from_milliseconds(at_ms),
         kind=kind.decode(),
         work_id=work_id.decode(),
         engine=engine.decode(),
         version=int(version),
-        state=State(state.decode()),
+        state=state,
         data=data if isinstance(data, dict) else {"value": data},
     )

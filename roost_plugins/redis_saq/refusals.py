@@ -131,6 +131,13 @@ def refused(where: str, text: str, *, was_served: bool = False) -> BackendError:
     :param text: the server's own words.
     :param was_served: whether the server has served this login before.
     """
+    if "WRONGTYPE" in text:
+        # Nothing can be stored before a person has mended it, and nothing need be lost until then. A part
+        # may have taken effect, which a repeated request completes.
+        return BackendUnavailable(
+            f"the server at {where} refuses for now: a key of the queue is damaged, it holds a "
+            "value of another type: roost doctor names it, roost doctor --repair puts it right"
+        )
     disk = _DISK.search(text)
     if disk:
         return _disk(where.removeprefix(EMBEDDED), disk[1])

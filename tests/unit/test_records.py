@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from roost_core import views
 from roost_core.backend import Ack, StoredWork
+from roost_core.cli import output
 from roost_core.errors import BackendError, CorruptRecord, LeaseLost, VersionConflict
 from roost_core.models import State
 from roost_plugins.redis_saq import records
@@ -282,3 +285,80 @@ def test_events(data, expected):
         found.version,
         found.state,
     )
+
+
+UNREADABLE = [
+    b"",
+    b"claimed",
+    b"claimed w demo 1 failed",
+    b"claimed w demo x failed {}",
+    b"claimed w demo " + b"9" * 4300 + b" failed {}",
+    b"claimed w demo 1 resting {}",
+    b"claimed \xff demo 1 failed {}",
+    b"\xff w demo 1 failed {}",
+    b"purged an id with spaces ? 0 failed {}",
+]
+
+
+@pytest.mark.parametrize("raw", UNREADABLE, ids=lambda value: str(value)[:40])
+def test_unreadable_events(raw):
+    """A damaged entry is shown as one, with its id and time: the others can be read."""
+    found = records.event(entry(raw))
+    assert ("unreadable", "?", "?", 0) == (found.kind, found.work_id, found.engine, found.version)
+    assert ("1700000000123-4", 1_700_000_000.123) == (found.event_id, found.at.timestamp())
+    assert 1 == len(found.data)
+
+
+def test_entries_of_the_stream_that_are_not_ours():
+    """One without the field, or with an id far beyond all times, is an event all the same."""
+    assert "unreadable" == records.event((b"1-0", {b"\xff": b"\xfe"})).kind
+    far = records.event((b"%d-%d" % (2**64 - 1, 2**64 - 1), {b"event": b"claimed w e 1 done {}"}))
+    assert (9999, f"{2**64 - 1}-{2**64 - 1}") == (far.at.year, far.event_id)
+
+
+@given(st.binary(max_size=60))
+def test_any_entry_is_an_event(raw):
+    """Whatever stands in an entry, it can be printed."""
+    for text in (raw, b"claimed w demo 1 failed " + raw, raw.replace(b"\0", b" ")):
+        found = records.event(entry(text))
+        assert isinstance(output.event_text(found), str)
+        json.dumps(output.event_json(found), allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("score", "year"),
+    [(b"inf", 9999), (b"1e18", 9999), (b"-inf", 1970), (b"-1e300", 1970), (b"1.5e12", 2017)],
+)
+def test_any_score_is_a_time(score, year):
+    """A damaged time lies at one end of all times; it takes no listing along."""
+    found = views.row_json(views.row(records.stored_work(row(RECORD, score, score))))
+    assert str(year) == found["due_at"][:4] == found["lease"]["expires_at"][:4]
+
+
+def test_an_id_that_is_no_text():
+    """It is shown with escapes for what cannot be read."""
+    broken = [b"a\xffb", *row(RECORD)[1:]]
+    assert r"a\xffb" == records.stored_work(broken).work_id
+
+
+SOUND = b"token-%d demo 4 5 1 - 1000 2000 3000 16000"
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        [b"w-\xff", SOUND % 1, b"item", None],
+        [b"w-1", b"token-1 demo 4 5 1 - 1000 2000 " + b"9" * 4300 + b" 16000", b"item", None],
+        [b"w-1", b"token-1 demo 4 5 1 - 999999999999999 0 0 16000", b"item", None],
+        [b"w-1", b"token-1 demo 4 5 1 x 1000 2000 3000 16000", b"item", None],
+        [b"w-1", b"token-1 d\xff 4 5 1 - 1000 2000 3000 16000", b"item", None],
+    ],
+    ids=["id", "digits", "time", "engine", "blame"],
+)
+def test_a_broken_claim_spoils_no_other(bad):
+    """The others of a batch are claims; the broken one tells what gives it back."""
+    rows = [[b"w-0", SOUND % 0, b"", None], bad, [b"w-2", SOUND % 2, b"", None]]
+    claims, broken = records.claims(rows, "worker-1", 1.5)
+    assert ["w-0", "w-2"] == [one.lease.work_id for one in claims]
+    assert [(bad[0], b"token-1")] == [(one.work_id, one.token) for one in broken]
+    assert broken[0].reason.startswith("the stored record does not decode: ")

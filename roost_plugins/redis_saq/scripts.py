@@ -38,6 +38,7 @@ _SHARED: Final = (
     "release",
     "resources",
     "reservations",
+    "settle",
     "holder",
     "accept",
     "giveback",

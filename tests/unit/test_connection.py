@@ -210,13 +210,14 @@ PASSING = [
         "Error running script (call to f_12ab): @user_script:3: @user_script: 3: "
         "-READONLY You can't write against a read only replica."
     ),
+    redis.exceptions.ResponseError("WRONGTYPE Operation against a key"),
+    redis.exceptions.ResponseError("user_script:12: -WRONGTYPE Operation against a key"),
     OSError("no route"),
     ConnectionResetError(),
 ]
 LASTING = [
     redis.exceptions.AuthenticationError("invalid username-password pair"),
     redis.exceptions.NoPermissionError("this user has no permissions"),
-    redis.exceptions.ResponseError("WRONGTYPE Operation against a key"),
     redis.exceptions.ResponseError("Error running script (call to f_1): user_script:1: attempt"),
     redis.exceptions.ResponseError("unknown command 'OOM-like'"),
     redis.exceptions.DataError("Invalid input of type"),

@@ -1,5 +1,5 @@
 -- Take leases: promote what is due, recover expired ones, take the first that are ready.
--- KEYS: work ready sleeping retry_wait running blocked held lines failed newer seq turn events idle beats claims solo offers seen
+-- KEYS: work ready sleeping retry_wait running blocked held lines failed newer seq turn events idle beats claims solo offers seen waiting paused done cancelled
 -- ARGV: worker ttl-ms limit "engine engine ..." was-idle(0|1) never|may|always slot claim-id "slot:claim-id ..."
 --       token...
 --   never, may, always: whether what is leased is all that the worker runs: no; yes, if that is one suspected
@@ -14,7 +14,7 @@
 -- What is many is read and written with one command for all of a batch: a command costs more than
 -- what it does. A batch is bounded, so that no claim holds the server up for others. An index may
 -- hold anything that somebody or something has damaged: what stands there is taken for true only if its
--- record says the same, and is dropped if not.
+-- record says the same, and goes where that says if not. An index that is none at all is passed over.
 
 local BATCH = 100
 -- Of what is left for a newer worker, at most so much is set aside in one claim.
@@ -26,13 +26,14 @@ local FIRST_TOKEN = 10
 local dead, claims, left = {}, {}, 0
 if ARGV[9] ~= '' then take_back(worker, ARGV[9]) end
 
--- Return the record of a member of an index, if it says that it belongs there. What is broken goes to the
--- dead letters; what is newer is set aside.
+-- Return the record of a member of an index, if it says that it belongs there; if not, it is put where it
+-- does. What is broken goes to the dead letters; what is newer is set aside.
 local function belonging(id, raw, place, state, score, member)
   if not raw then return nil end
   local r = parse(raw)
   if r then
     if r.state == state then return r end
+    settle(id, r, ttl)
     return nil
   end
   local layout = newer_layout(raw)
@@ -44,35 +45,47 @@ local function belonging(id, raw, place, state, score, member)
   end
 end
 
--- Take up to `count` of those that are due by now out of an index by time, soonest first: {id, at, r}.
+-- Up to `count` of those that are due by now in an index by time, soonest first: {id, at, r}. They stay there until
+-- `taken`, when they stand elsewhere; what does not belong there goes at once.
 local function due_of(place, key, state, count)
   local due, looked = {}, 0
   while #due < count and looked < count + MOST_LEFT do
-    local found = redis.call('ZRANGEBYSCORE', key, '-inf', now, 'WITHSCORES', 'LIMIT', '0',
+    local found = redis.pcall('ZRANGEBYSCORE', key, '-inf', now, 'WITHSCORES', 'LIMIT', #due,
       math.min(count - #due, BATCH))
     if #found == 0 then break end
     looked = looked + #found / 2
-    local ids = {}
+    local ids, foreign = {}, {}
     for i = 1, #found, 2 do ids[#ids + 1] = found[i] end
-    redis.call('ZREM', key, unpack(ids))
     for i, raw in ipairs(redis.call('HMGET', K.work, unpack(ids))) do
       local r = belonging(ids[i], raw, place, state, found[2 * i], ids[i])
-      if r then due[#due + 1] = { id = ids[i], at = tonumber(found[2 * i]), r = r } end
+      if r then
+        due[#due + 1] = { id = ids[i], at = tonumber(found[2 * i]), r = r }
+      else
+        foreign[#foreign + 1] = ids[i]
+      end
     end
+    call_for('ZREM', key, foreign)
   end
   return due
 end
 
+local function taken(key, due)
+  local ids = {}
+  for i, one in ipairs(due) do ids[i] = one.id end
+  call_for('ZREM', key, ids)
+end
+
 -- Put back what an older worker has set aside, and this one knows. Return how many.
 local function put_back()
-  local kept = redis.call('ZRANGEBYSCORE', K.newer, '-inf', LAYOUT, 'LIMIT', '0', BATCH)
+  local kept = redis.pcall('ZRANGEBYSCORE', K.newer, '-inf', LAYOUT, 'LIMIT', '0', BATCH)
   if #kept == 0 then return 0 end
   local places = { ready = K.ready, sleeping = K.sleeping, retry_wait = K.retry_wait, running = K.running,
     blocked = K.blocked }
   for _, one in ipairs(kept) do
     local place, score, member = string.match(one, '^(%l[%l_]*) (%S+) (.+)$')
     if place and places[place] and tonumber(score) then
-      redis.call('ZADD', places[place], 'NX', score, member)
+      -- A damaged score may be none at all.
+      redis.pcall('ZADD', places[place], 'NX', score, member)
       -- Its places in the lines are gone: it is looked at anew.
       if place == 'blocked' then look_anew(member) end
     end
@@ -97,15 +110,20 @@ local function dies_of_doubt(id, r)
   return true
 end
 
+-- Before anything is written: a claim cannot do without it.
+local has_expired = #redis.call('ZRANGEBYSCORE', K.running, '-inf', now, 'LIMIT', '0', '1') > 0
+
 -- 1. Work that has become due, soonest first.
 local due = due_of('sleeping', K.sleeping, 'sleeping', BATCH)
-for _, one in ipairs(due_of('retry_wait', K.retry_wait, 'retry_wait', BATCH)) do due[#due + 1] = one end
+local retries = due_of('retry_wait', K.retry_wait, 'retry_wait', BATCH)
+local sleepers = { unpack(due) }
+for _, one in ipairs(retries) do due[#due + 1] = one end
 if #due > 0 then
   table.sort(due, function(a, b)
     if a.at ~= b.at then return a.at < b.at end
     return a.id < b.id
   end)
-  local seq = redis.call('INCRBY', K.seq, #due) - #due
+  local seq = sound_seq(redis.pcall('INCRBY', K.seq, #due), #due) - #due
   local members, records = {}, {}
   for i, one in ipairs(due) do
     local id, r = one.id, one.r
@@ -120,17 +138,20 @@ if #due > 0 then
   end
   call_for('ZADD', K.ready, members)
   call_for('HSET', K.work, records)
+  taken(K.sleeping, sleepers)
+  taken(K.retry_wait, retries)
 end
 
 -- 2. Leases whose holder has not renewed them. They come back to their old places, which are in front
 -- of others: no more of them than this claim takes, and if others wait half of that, so that a mass of
 -- dead workers' leases holds nobody up.
-if #redis.call('ZRANGEBYSCORE', K.running, '-inf', now, 'LIMIT', '0', '1') > 0 then
+if has_expired then
   local waiting = 0
   for engine in string.gmatch(engines, '[^ ]+') do waiting = waiting + #ready_of(engine, limit) end
-  local half = math.floor((limit + redis.call('INCR', K.turn) % 2) / 2)
+  local half = math.floor((limit + (tonumber(redis.pcall('INCR', K.turn)) or now) % 2) / 2)
   local room = math.min(math.max(half, limit - waiting), BATCH)
-  for _, one in ipairs(due_of('running', K.running, 'running', room)) do
+  local expired = due_of('running', K.running, 'running', room)
+  for _, one in ipairs(expired) do
     local id, r = one.id, one.r
     if r.last ~= '-' then remember(r, r.token, r.last, running_answer(r)) end
     local holder = quoted(r.worker)
@@ -148,6 +169,7 @@ if #redis.call('ZRANGEBYSCORE', K.running, '-inf', now, 'LIMIT', '0', '1') > 0 t
     event('recovered', id, r, '{"worker_id":' .. holder .. '}')
     pass_on(r)
   end
+  taken(K.running, expired)
 end
 
 -- 3. The first ones in line: of those that are suspected, of the others, or of all.
@@ -177,7 +199,11 @@ local has_blocked = false
 -- Return whether it was taken. If not, the line has to be formed anew: of the engine that has just
 -- lost one, it may hold too few, and others may have become ready.
 local function take(id, r, member)
-  if not r or ready_member(id, r) ~= member then return false end
+  if not r then return false end
+  if ready_member(id, r) ~= member then
+    settle(id, r, ttl)
+    return false
+  end
   if is_past(r.deadline) then
     bury(id, r, '{"schema":1,"kind":"deadline","message":"its deadline has passed"}')
     dead[#dead + 1] = id
@@ -275,7 +301,8 @@ if #claims > 0 then
   for _, one in ipairs(claims) do
     leased[#leased + 1] = one[1] .. ' ' .. string.match(one[2], '^%S+')
   end
-  redis.call('HSET', K.claims, worker .. ' ' .. slot, table.concat(leased, ' '))
+  -- The work is leased: nothing may go wrong any more.
+  redis.pcall('HSET', K.claims, worker .. ' ' .. slot, table.concat(leased, ' '))
 end
 
 -- Whether something suspected has waited too long for a worker that runs nothing else, and no other one
@@ -283,10 +310,10 @@ end
 local function is_to_drain()
   for engine in string.gmatch(engines, '[^ ]+') do
     local member = suspected_of(engine, '1')[1]
-    local r = member and load(string.match(member, '([^ ]+)$'), parse)
+    local r = member and load(string.match(member, '([^ ]*)$'), parse)
     if r and now - r.updated > ttl then
       return redis.call('SET', K.solo, worker, 'PX', whole(10 * ttl), 'NX')
-        or redis.call('GET', K.solo) == worker
+        or redis.pcall('GET', K.solo) == worker
     end
   end
 end
@@ -301,7 +328,10 @@ if #claims > 0 then trim_events() end
 
 -- Now and then while there is always enough to do: by the place in the line of the last that was taken.
 local is_seldom = #claims < limit or last_seq % 16 == 0
-if is_seldom and put_back() > 0 then line_empty = false end
+if is_seldom then
+  local is_bent = redis.pcall('ZCARD', K.ready) ~= 0 and straighten(K.ready, BATCH) > 0
+  if put_back() > 0 or is_bent then line_empty = false end
+end
 local drain = is_seldom and mode == 'never' and is_to_drain() and 1 or 0
 
 -- 4. When to ask again, and whether to be told before.
@@ -318,7 +348,7 @@ elseif #claims < limit then
     next_wake = 0
   end
 elseif was_idle then
-  for engine in string.gmatch(engines, '[^ ]+') do redis.call('ZREM', K.idle, engine .. ' ' .. worker) end
+  for engine in string.gmatch(engines, '[^ ]+') do redis.pcall('ZREM', K.idle, engine .. ' ' .. worker) end
 end
 -- More is ready than this worker takes now: let the idle ones share it.
 if not line_empty then

@@ -17,7 +17,7 @@ local due = '-1'
 if is_used_up then
   r.state = 'queued'
 elseif next == 'yield' then
-  r.seq = whole(redis.call('INCR', K.seq))
+  r.seq = whole(sound_seq(redis.pcall('INCR', K.seq), 1))
   make_ready(id, r)
 elseif next == 'sleep' then
   due = due_after(r, ARGV[8])

@@ -24,7 +24,7 @@ end
 
 if redis.call('HEXISTS', K.work, id) == 1 then return { is_mine(id) and 'created' or 'taken', id } end
 
-local seq = redis.call('INCR', K.seq)
+local seq = sound_seq(redis.pcall('INCR', K.seq), 1)
 local r = {
   version = '0', token = '-', last = '-', updated = now, committed = '0', attempts = '0',
   blame = '-', row = '0', max_steps = ARGV[11], has_error = '0', has_beat = '0', deadline = ARGV[8], engine = engine, step = '',

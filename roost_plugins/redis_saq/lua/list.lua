@@ -14,7 +14,7 @@ while #page < limit and rank < stop do
   for _, member in ipairs(members) do
     rank = rank + 1
     -- In the sets `ready` and `blocked` the id is the last word of the member.
-    local id = string.match(member, '([^ ]+)$')
+    local id = string.match(member, '([^ ]*)$')
     local found = redis.call('HMGET', K.work, id, id .. ' item', id .. ' error')
     if found[1] then
       local row = shown(id, found)

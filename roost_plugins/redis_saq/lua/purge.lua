@@ -1,5 +1,5 @@
 -- Remove work that has been terminal for longer than its retention, and all that points to it.
--- KEYS: work key failed done cancelled created events workers seen beats claims ready blocked held lines newer idle offers
+-- KEYS: work key failed done cancelled created events workers seen beats claims ready sleeping retry_wait running blocked held lines newer idle offers waiting paused
 -- ARGV: retention-ms dead-letter-retention-ms|-1 limit forget-workers-after-ms
 -- Result: {id...} that are gone
 
@@ -10,6 +10,8 @@ local BATCH = 100
 local SLOTS = 8
 -- What a newer Roost has written is left for it: so many of them are passed over in one call.
 local MOST_LEFT = 1000
+-- A lease whose entry is lost ends after so long, unless its holder renews it. Milliseconds.
+local LEASE = 60000
 
 -- Up to `limit` that are over their retention, the oldest first. What is broken has no state of its own.
 local candidates = {}
@@ -25,6 +27,7 @@ local function consider(key, state, retention)
       local r = raw and parse(raw)
       if r and r.state ~= state then
         redis.call('ZREM', key, ids[i])
+        settle(ids[i], r, LEASE)
       else
         from = from + 1
         if r or not raw or not newer_layout(raw) then
@@ -57,7 +60,8 @@ for first = 1, math.min(#candidates, limit), BATCH do
       fields[#fields + 1] = field
     end
     if r.key ~= '' then keys[#keys + 1] = r.key end
-    event('purged', id, r, '{}')
+    -- What is no id had no work either.
+    if one.r or string.find(id, '^[!-~]+$') then event('purged', id, r, '{}') end
   end
   for place, those in pairs(places) do call_for('ZREM', place, those) end
   redis.call('ZREM', K.created, unpack(ids))
@@ -65,13 +69,13 @@ for first = 1, math.min(#candidates, limit), BATCH do
   call_for('HDEL', K.key, keys)
 end
 
-local silent = redis.call('ZRANGEBYSCORE', K.seen, '-inf', now - ARGV[4], 'LIMIT', 0, limit)
+local silent = redis.pcall('ZRANGEBYSCORE', K.seen, '-inf', now - ARGV[4], 'LIMIT', 0, limit)
 for _, worker in ipairs(silent) do
-  withdraw(worker)
+  pcall(withdraw, worker)
   redis.call('ZREM', K.seen, worker)
-  redis.call('HDEL', K.workers, worker)
-  redis.call('HDEL', K.beats, worker)
-  for slot = 1, SLOTS do redis.call('HDEL', K.claims, worker .. ' ' .. slot) end
+  redis.pcall('HDEL', K.workers, worker)
+  redis.pcall('HDEL', K.beats, worker)
+  for slot = 1, SLOTS do redis.pcall('HDEL', K.claims, worker .. ' ' .. slot) end
 end
-void_reservations()
+pcall(void_reservations)
 return gone

@@ -29,9 +29,11 @@ for first = 4, #ARGV, BATCH do
   end
   if #leases > 0 then redis.call('ZADD', K.running, unpack(leases)) end
 end
-redis.call('HSET', K.workers, ARGV[1], ARGV[2])
-redis.call('ZADD', K.seen, now, ARGV[1])
-redis.call('HINCRBY', K.beats, ARGV[1], '1')
-offer(ARGV[1], engines_of(info_of(ARGV[1])))
-void_reservations()
+-- The registers are no part of a lease: it is extended also if they are damaged.
+redis.pcall('HSET', K.workers, ARGV[1], ARGV[2])
+redis.pcall('ZADD', K.seen, now, ARGV[1])
+count_beat(ARGV[1])
+straighten(K.idle, BATCH)
+pcall(function() offer(ARGV[1], engines_of(info_of(ARGV[1]))) end)
+pcall(void_reservations)
 return lost

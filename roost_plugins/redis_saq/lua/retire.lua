@@ -6,11 +6,11 @@
 
 local worker = ARGV[1]
 take_back(worker, ARGV[3])
-for engine in string.gmatch(ARGV[2], '%S+') do redis.call('ZREM', K.idle, engine .. ' ' .. worker) end
-withdraw(worker)
-redis.call('HDEL', K.workers, worker)
+for engine in string.gmatch(ARGV[2], '%S+') do redis.pcall('ZREM', K.idle, engine .. ' ' .. worker) end
+pcall(withdraw, worker)
+redis.pcall('HDEL', K.workers, worker)
 -- It has not died: who finds a lease of its that has run out later is to know that.
-redis.call('ZADD', K.seen, now, worker)
-redis.call('HINCRBY', K.beats, worker, '1')
-void_reservations()
+redis.pcall('ZADD', K.seen, now, worker)
+count_beat(worker)
+pcall(void_reservations)
 return 1

@@ -42,10 +42,21 @@ local function is_suspected(r)
   return b.deaths + b.shared + (b.worker == '-' and 0 or 1) >= 2
 end
 
+-- How often a worker has renewed, or nil if that is not known, or damaged.
+local function beats_of(worker)
+  local beats = redis.pcall('HGET', K.beats, worker)
+  if type(beats) == 'string' and #beats <= 15 and string.find(beats, '^%d+$') then return beats end
+end
+
+local function count_beat(worker)
+  local beats = redis.pcall('HINCRBY', K.beats, worker, '1')
+  if type(beats) ~= 'number' or beats < 1 or beats >= 1e15 then redis.pcall('HSET', K.beats, worker, '1') end
+end
+
 -- Decide about the last lease that was taken back: has its worker been heard of since?
 local function judge(b)
   if b.worker == '-' then return end
-  local beats = redis.call('HGET', K.beats, b.worker)
+  local beats = beats_of(b.worker)
   if not beats or beats == b.beats then
     if b.lost_alone == '0' then b.shared = b.shared + 1 else b.deaths = b.deaths + 1 end
   end
@@ -67,7 +78,7 @@ local function note_lost(r, caller)
   local b = blame_of(r)
   judge(b)
   if r.worker ~= caller then
-    b.worker, b.beats, b.lost_alone = r.worker, redis.call('HGET', K.beats, r.worker) or '0', b.alone
+    b.worker, b.beats, b.lost_alone = r.worker, beats_of(r.worker) or '0', b.alone
   end
   b.alone = '0'
   set_blame(r, b)

@@ -34,8 +34,8 @@ end
 local function take_back(worker, named)
   for slot, claim_id in string.gmatch(named, '(%d+):(%w+)') do
     local field = worker .. ' ' .. slot
-    local stored = redis.call('HGET', K.claims, field)
-    if stored and string.sub(stored, 1, #claim_id + 1) == claim_id .. ' ' then
+    local stored = redis.pcall('HGET', K.claims, field)
+    if type(stored) == 'string' and string.sub(stored, 1, #claim_id + 1) == claim_id .. ' ' then
       for id, token in string.gmatch(string.sub(stored, #claim_id + 2), '(%S+) (%S+)') do
         local r = load(id, parse)
         if r and r.token == token then
@@ -48,7 +48,7 @@ local function take_back(worker, named)
           pass_on(r)
         end
       end
-      redis.call('HDEL', K.claims, field)
+      redis.pcall('HDEL', K.claims, field)
     end
   end
 end

@@ -42,13 +42,21 @@ end
 -- Wake one idle worker that runs the engine, if there is one. A worker that has died since does
 -- not hear it, so the next is tried.
 local function wake(engine)
-  while true do
-    local found = redis.call('ZRANGEBYLEX', K.idle, '[' .. engine .. ' ', '(' .. engine .. '!', 'LIMIT', '0', '1')
+  for _ = 1, 100 do
+    local found = redis.pcall('ZRANGEBYLEX', K.idle, '[' .. engine .. ' ', '(' .. engine .. '!', 'LIMIT', '0', '1')
     if #found == 0 then return end
     redis.call('ZREM', K.idle, found[1])
     local channel = string.match(KEYS[1], '^.-}') .. ':wake:' .. string.sub(found[1], #engine + 2)
     if redis.call('PUBLISH', channel, engine) > 0 then return end
   end
+end
+
+-- The order of arrival as `INCR` or `INCRBY` by `count` has told it. If it is damaged, it goes on from the clock,
+-- which is ahead of all that has come.
+local function sound_seq(found, count)
+  if type(found) == 'number' and found >= count and found < 1e14 then return found end
+  redis.call('SET', K.seq, now + count)
+  return now + count
 end
 
 local function make_ready(id, r)
@@ -66,7 +74,7 @@ end
 -- A worker that wants to hear of new work of its engines ("a b c").
 local function stand_by(worker, engines)
   for engine in string.gmatch(engines, '[^ ]+') do
-    redis.call('ZADD', K.idle, '0', engine .. ' ' .. worker)
+    redis.pcall('ZADD', K.idle, '0', engine .. ' ' .. worker)
   end
 end
 
@@ -74,7 +82,7 @@ end
 local function until_next()
   local next = -1
   for _, key in ipairs({ K.sleeping, K.retry_wait, K.running }) do
-    local head = redis.call('ZRANGE', key, '0', '0', 'WITHSCORES')
+    local head = redis.pcall('ZRANGE', key, '0', '0', 'WITHSCORES')
     if head[2] then
       -- A damaged time may be any number, also none.
       local wait = math.min(math.max(0, (tonumber(head[2]) or 0) - now), 86400000)

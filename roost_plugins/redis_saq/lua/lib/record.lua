@@ -146,15 +146,16 @@ end
 
 -- One field, because an entry's fields cost more than its bytes:
 -- "kind id engine version state data", data being JSON.
+-- Work goes on without it if the stream is damaged.
 local function event(kind, id, r, data)
-  redis.call('XADD', K.events, '*', 'event', kind .. ' ' .. id .. ' ' .. r.engine .. ' ' .. r.version
+  redis.pcall('XADD', K.events, '*', 'event', kind .. ' ' .. id .. ' ' .. r.engine .. ' ' .. r.version
     .. ' ' .. r.state .. ' ' .. data)
 end
 
 -- Events are kept in a bounded number, about. The scripts that work cannot go on without see to
 -- that, now and then: looking at each event costs a quarter of writing it.
 local function trim_events()
-  redis.call('XTRIM', K.events, 'MAXLEN', '~', EVENTS_KEPT)
+  redis.pcall('XTRIM', K.events, 'MAXLEN', '~', EVENTS_KEPT)
 end
 
 -- Call a command once for many arguments, if there are any.

@@ -26,7 +26,9 @@ end
 local function bury_broken(id)
   redis.call('ZADD', K.failed, now, id)
   redis.call('HSET', K.work, id .. ' error', '{"schema":1,"kind":"corrupt","message":"the stored record does not decode"}')
-  event('dead_lettered', id, { engine = '?', version = '0', state = 'failed' }, '{"error":{"kind":"corrupt"}}')
+  if string.find(id, '^[!-~]+$') then
+    event('dead_lettered', id, { engine = '?', version = '0', state = 'failed' }, '{"error":{"kind":"corrupt"}}')
+  end
   local held, freed = redis.call('HGETALL', K.held), {}
   for i = 1, #held, 2 do
     if held[i + 1] == id then

@@ -1,5 +1,11 @@
 -- Shared by the scripts that show work items to people.
 
+-- A score, or false for none: also if the index is damaged.
+local function score_in(key, id)
+  local score = redis.pcall('ZSCORE', key, id)
+  return type(score) == 'string' and score
+end
+
 -- A row of what there is: {id, record|layout|nil, due|nil, expires|nil, item|nil, error|nil}. A record is nil
 -- if it is broken; one of a newer layout is {layout state engine}; and any other is
 --   {state engine worker step blocked_on blame, and the numbers version fence attempts updated committed
@@ -16,8 +22,8 @@ local function shown(id, found)
   end
   return {
     id, record or false,
-    redis.call('ZSCORE', K.sleeping, id) or redis.call('ZSCORE', K.retry_wait, id),
-    redis.call('ZSCORE', K.running, id),
+    score_in(K.sleeping, id) or score_in(K.retry_wait, id),
+    score_in(K.running, id),
     found[2], found[3],
   }
 end

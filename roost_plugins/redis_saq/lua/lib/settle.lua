@@ -1,0 +1,41 @@
+-- Shared by the scripts that meet an index and a record which disagree: the record is right.
+
+-- Where work of a state stands by its id, and not by its place in a line.
+local function place_by_id(state)
+  return ({ sleeping = K.sleeping, retry_wait = K.retry_wait, running = K.running, waiting = K.waiting,
+    paused = K.paused, done = K.done, failed = K.failed, cancelled = K.cancelled })[state]
+end
+
+-- The score of a work item that has lost its own. When it was due is known no more: now. A lease whose
+-- holder lives is renewed within `ttl`.
+local function score_for(r, ttl)
+  if r.state == 'sleeping' or r.state == 'retry_wait' then return now end
+  if r.state == 'running' then return whole(now + ttl) end
+  return r.updated
+end
+
+-- Put a work item where its record says that it belongs, unless it stands there.
+local function settle(id, r, ttl)
+  local place = place_by_id(r.state)
+  if place then
+    redis.call('ZADD', place, 'NX', score_for(r, ttl), id)
+  elseif r.state == 'blocked' then
+    -- Ready, it is looked at anew by a claim.
+    if not redis.call('ZSCORE', K.blocked, ' ' .. in_line(id, r)) then unblock(id, r) end
+  -- What a worker has left for a newer one is set aside.
+  elseif not redis.call('ZSCORE', K.newer, 'ready 0 ' .. ready_member(id, r))
+    and redis.call('ZADD', K.ready, 'NX', '0', ready_member(id, r)) == 1 then
+    wake(r.engine)
+  end
+end
+
+-- In a set that is ordered by name, one other score hides those behind it. Give up to `most` of them the
+-- score 0 again; return how many.
+local function straighten(key, most)
+  local bent = redis.pcall('ZRANGEBYSCORE', key, '-inf', '(0', 'LIMIT', '0', most)
+  for _, member in ipairs(redis.pcall('ZRANGEBYSCORE', key, '(0', '+inf', 'LIMIT', '0', most)) do
+    bent[#bent + 1] = member
+  end
+  for _, member in ipairs(bent) do redis.call('ZADD', key, '0', member) end
+  return #bent
+end

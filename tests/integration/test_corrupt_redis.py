@@ -1,0 +1,410 @@
+"""Damaged indexes and records on a real server: each hurts at most the work that it belongs to."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from roost_core.backend import ClaimRequest
+from roost_core.errors import BackendUnavailable
+from roost_core.models import State
+from roost_plugins.redis_saq.keys import PLACES
+from tests.integration.redis_bench import Counting, Crew, all_done, kinds, queue, settings_for
+
+DIGITS = b"9" * 4300
+
+
+@pytest.fixture
+def server(redis_server):
+    """Return the operating system's redis-server."""
+    return redis_server
+
+
+class Poked:
+    """A queue, and what a test does to its keys."""
+
+    def __init__(self, roost):
+        self.roost = roost
+        self.client = roost.backend.client
+        self.name = roost.backend.keys.key
+
+    async def enqueue(self, **how):
+        """Enqueue work of one step; return its id."""
+        return (await self.roost.enqueue("counting", {"steps": 1}, **how)).work_id
+
+    async def add(self, place, member, score=0):
+        """Put a member into a sorted set."""
+        await self.client.zadd(self.name(place), {member: score})
+
+    async def record(self, work_id):
+        """Return a record."""
+        return await self.client.hget(self.name("work"), work_id)
+
+    async def set_record(self, work_id, raw):
+        """Store a record."""
+        await self.client.hset(self.name("work"), work_id, raw)
+
+    async def places(self, work_id):
+        """Return the places where a work item stands."""
+        wanted = work_id.encode()
+        return [
+            state.value
+            for state, place in PLACES.items()
+            for member in await self.client.zrange(self.name(place), 0, -1)
+            if member.split(b" ")[-1] == wanted
+        ]
+
+    async def commands(self):
+        """Return how many commands the server has run."""
+        stats = await self.client.info("commandstats")
+        return sum(one["calls"] for one in stats.values())
+
+
+def run(server, body, engine=None, **how):
+    """Run a test's body with a queue; ``start`` begins a worker."""
+    settings = settings_for(server, **how)
+    engine = engine or Counting()
+
+    async def main():
+        async with queue(settings, engine) as roost, Crew(settings, engine) as crew:
+            await body(Poked(roost), crew.start)
+
+    asyncio.run(main())
+
+
+def claim_of(limit=10, ttl=60_000):
+    """Make a request."""
+    return ClaimRequest("worker-1", ("counting", "led"), limit, ttl)
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        "led x",
+        "led",
+        "led ",
+        "",
+        " ",
+        "led x y",
+        "led  x",
+        "led x y z",
+        b"led \xff \xff",
+        "counting 0 w",
+    ],
+)
+def test_members_of_ready_that_are_none(server, member):
+    """The claim is bounded, the member goes, and those behind it are taken."""
+
+    async def body(queue, _start):
+        innocent = [await queue.enqueue() for _ in range(3)]
+        await queue.add("ready", member)
+        before = await queue.commands()
+        batch = await queue.roost.backend.claim(claim_of())
+        assert await queue.commands() - before < 100
+        assert innocent == [one.lease.work_id for one in batch.claims]
+        await queue.roost.backend.claim(claim_of())
+        left = await queue.client.zrange(queue.name("ready"), 0, -1)
+        # What begins with no engine that anybody runs stands in nobody's way.
+        assert all(not one.startswith((b"led ", b"counting ")) for one in left)
+
+    run(server, body)
+
+
+@pytest.mark.parametrize("score", ["-inf", -1, 7, 1e18, "inf"])
+def test_scores_in_the_line(server, score):
+    """One other score in the set that is ordered by name hides nobody for long."""
+
+    async def body(queue, start):
+        await queue.add("ready", "zzz 00000 nobody", score)
+        await queue.add("ready", "a 00000 nobody", score)
+        items = [await queue.enqueue() for _ in range(3)]
+        await start()
+        assert [State.DONE] * 3 == await all_done(queue.roost, items)
+
+    run(server, body, lease_ttl=2.0)
+
+
+@pytest.mark.parametrize("place", ["ready", "sleeping", "retry_wait", "running"])
+def test_what_is_done_does_not_run_again(server, place):
+    """The id of a done item in another index is dropped there."""
+    engine = Counting()
+
+    async def body(queue, start):
+        first = await queue.enqueue()
+        member = (await queue.client.zrange(queue.name("ready"), 0, 0))[0]
+        await start()
+        await all_done(queue.roost, [first])
+        begun, seen = len(engine.begun), await kinds(queue.roost, first)
+        await queue.add(place, member if place == "ready" else first)
+        second = await queue.enqueue()
+        assert [State.DONE] == await all_done(queue.roost, [second])
+        assert ["done"] == await queue.places(first)
+        assert (begun, seen) == (begun, await kinds(queue.roost, first))
+        assert 1 == sum(work_id == first for work_id, _ in engine.begun)
+
+    run(server, body, engine)
+
+
+@pytest.mark.parametrize("place", ["sleeping", "retry_wait", "running"])
+def test_work_in_a_wrong_place_goes_to_its_own(server, place):
+    """What stands only where it does not belong is put where its record says, and runs."""
+
+    async def body(queue, start):
+        ready = await queue.enqueue()
+        asleep = await queue.enqueue(delay_seconds=3600)
+        await queue.client.delete(queue.name("ready"), queue.name("sleeping"))
+        await queue.add(place, ready, 1)
+        other = "retry_wait" if place == "sleeping" else place
+        await queue.add(other, asleep, 2)
+        await start()
+        assert [State.DONE] * 2 == await all_done(queue.roost, [ready, asleep])
+
+    run(server, body)
+
+
+def test_a_lease_without_its_entry(server):
+    """Running work that stands among the ready gets a lease's time, and is then recovered."""
+
+    async def body(queue, _start):
+        item = await queue.enqueue()
+        member = (await queue.client.zrange(queue.name("ready"), 0, 0))[0]
+        backend = queue.roost.backend
+        await backend.claim(claim_of())
+        await queue.client.delete(queue.name("running"))
+        await queue.add("ready", member)
+        batch = await backend.claim(claim_of(ttl=5000))
+        assert ((), ["running"]) == (batch.claims, await queue.places(item))
+        stored = await backend.read(item)
+        now = await backend.now_ms()
+        assert 0 < stored.expires_ms - now <= 5000
+
+    run(server, body)
+
+
+def test_a_place_in_the_line_that_is_not_its_own(server):
+    """Work whose member has another place or engine comes to its own, once."""
+
+    async def body(queue, start):
+        items = [await queue.enqueue() for _ in range(2)]
+        ((_, place, _),) = [(await queue.client.zrange(queue.name("ready"), 0, 0))[0].split(b" ")]
+        await queue.client.delete(queue.name("ready"))
+        await queue.add("ready", b"counting 1" + place + b" " + items[0].encode())
+        await queue.add("ready", b"led " + place + b" " + items[1].encode())
+        await queue.roost.backend.claim(ClaimRequest("w", ("led",), 1, 1000))
+        await start()
+        assert [State.DONE] * 2 == await all_done(queue.roost, items)
+
+    run(server, body)
+
+
+def spoiled(raw, how):
+    """Return a record with damage."""
+    lines = raw.split(b"\n")
+    words = lines[0].split(b" ")
+    if how == "digits":
+        words[3] = DIGITS
+    elif how == "far":
+        words[12] = b"9" * 15
+    elif how == "state":
+        words[1] = b"resting"
+    elif how == "engine":
+        words[2] = b"\xff\xfe"
+    elif how == "step":
+        lines[1] = b"\xff\xfe"
+    elif how == "resources":
+        lines[3] = b"\xff"
+    elif how == "nothing":
+        return b""
+    lines[0] = b" ".join(words)
+    return b"\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    "how", ["digits", "far", "state", "engine", "resources", "nothing", "step"]
+)
+def test_a_damaged_record_takes_nobody_along(server, how):
+    """Three innocents of the same batch are done; the damaged one alone is a dead letter."""
+
+    async def body(queue, start):
+        ids = [await queue.enqueue() for _ in range(4)]
+        bad = ids.pop(1)
+        await queue.set_record(bad, spoiled(await queue.record(bad), how))
+        await start()
+        assert [State.DONE] * 3 == await all_done(queue.roost, ids)
+        rows = {one.meta.work_id: one.meta for one in await queue.roost.list()}
+        expected = State.DONE if how == "step" else State.FAILED
+        assert expected is rows[bad].state
+        if how != "step":
+            assert "corrupt" == rows[bad].error.kind
+            assert ["failed"] == await queue.places(bad)
+        assert [0] * 3 == [rows[one].recoveries for one in ids]
+
+    run(server, body)
+
+
+def test_an_id_that_is_no_text(server):
+    """It is dead-lettered at once, and does not wait for its lease to run out."""
+
+    async def body(queue, start):
+        ids = [await queue.enqueue() for _ in range(3)]
+        raw, odd = await queue.record(ids[0]), b"w-\xff\xfe"
+        member = (await queue.client.zrange(queue.name("ready"), 0, 0))[0]
+        await queue.set_record(odd, raw)
+        await queue.add("ready", member.rsplit(b" ", 1)[0] + b" " + odd)
+        await start()
+        assert [State.DONE] * 3 == await all_done(queue.roost, ids)
+        assert [odd] == await queue.client.zrange(queue.name("failed"), 0, -1)
+        assert [rb"w-\xff\xfe".decode()] == [
+            one.meta.work_id for one in await queue.roost.list("failed")
+        ]
+
+    run(server, body, lease_ttl=3600.0)
+
+
+@pytest.mark.parametrize("score", ["inf", "-inf", 1e18, -1e18, 1.5])
+def test_readers_and_scores(server, score):
+    """Whatever score one item has, it is listed among the others, and each by itself."""
+
+    async def body(queue, _start):
+        ids = [await queue.enqueue(delay_seconds=3600) for _ in range(2)]
+        for place in ("sleeping", "running", "created"):
+            await queue.add(place, ids[0], score)
+        assert set(ids) == {one.meta.work_id for one in await queue.roost.list()}
+        assert set(ids) == {one.meta.work_id for one in await queue.roost.list("sleeping")}
+        assert ids[:1] == [one.meta.work_id for one in await queue.roost.list("running")]
+        assert ids[0] == (await queue.roost.status(ids[0])).item.work_id
+
+    run(server, body)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"score": "inf"},
+        {"score": "-inf"},
+        {"score": 1e18},
+        {"info": b"\xff"},
+        {"info": b'{"lease_ttl_seconds": 1' + b"0" * 400 + b"}"},
+        {"info": b'{"lease_ttl_seconds": ' + DIGITS + b"}"},
+        {"info": b"[" * 100_000},
+    ],
+    ids=str,
+)
+def test_the_register_of_workers(server, damage):
+    """One damaged entry hides no other worker, and counts as none."""
+
+    async def body(queue, start):
+        await start()
+        while not await queue.roost.workers():  # noqa: ASYNC110 - the server can only be asked
+            await asyncio.sleep(0.01)
+        (info,) = (await queue.client.hgetall(queue.name("workers"))).values()
+        await queue.client.hset(queue.name("workers"), "other", damage.get("info", info))
+        now = await queue.roost.backend.now_ms()
+        await queue.add("seen", "other", damage.get("score", now))
+        assert 1 == len(await queue.roost.workers())
+
+    run(server, body)
+
+
+def test_one_bad_event(server):
+    """The events before and after it are there, and so is a mark; following goes on over it."""
+
+    async def body(queue, _start):
+        first = await queue.enqueue()
+        for fields in ({"event": b"\xff"}, {"other": "x"}, {"event": b"claimed w e " + DIGITS}):
+            await queue.client.xadd(queue.name("events"), fields)
+        second = await queue.enqueue()
+        seen = [(one.kind, one.work_id) for one in await queue.roost.events()]
+        marks = [("unreadable", "?")] * 3
+        assert [("enqueued", first), *marks, ("enqueued", second)] == seen
+        follow = queue.roost.follow(after="0-0")
+        assert seen == [(one.kind, one.work_id) for one in [await anext(follow) for _ in range(5)]]
+        await follow.aclose()
+        assert ["enqueued"] == await kinds(queue.roost, second)
+
+    run(server, body)
+
+
+def test_a_stream_at_its_end(server):
+    """When no entry can follow the last one any more, work goes on without events."""
+
+    async def body(queue, start):
+        last = f"{2**64 - 1}-{2**64 - 1}"
+        await queue.client.xadd(queue.name("events"), {"event": "x"}, id=last)
+        items = [await queue.enqueue() for _ in range(3)]
+        await start()
+        assert [State.DONE] * 3 == await all_done(queue.roost, items)
+        assert [last] == [one.event_id for one in await queue.roost.events()]
+        assert [] == await queue.roost.backend.events(after=last)
+
+    run(server, body)
+
+
+@pytest.mark.parametrize("value", ["9" * 18, "-5", "x", "1.5", "", "9223372036854775807"])
+def test_damaged_counters(server, value):
+    """The order of arrival goes on from the clock: what comes later stands behind."""
+
+    async def body(queue, start):
+        ids = [await queue.enqueue()]
+        await queue.client.set(queue.name("seq"), value)
+        await queue.client.set(queue.name("turn"), value)
+        ids += [await queue.enqueue() for _ in range(3)]
+        members = await queue.client.zrange(queue.name("ready"), 0, -1)
+        assert ids == [one.split(b" ")[2].decode() for one in members]
+        await queue.client.set(queue.name("seq"), value)
+        ids.append(await queue.enqueue(delay_seconds=0.01))
+        await start()
+        assert [State.DONE] * 5 == await all_done(queue.roost, ids)
+
+    run(server, body)
+
+
+@pytest.mark.parametrize("key", ["events", "idle", "workers", "seen", "turn", "newer", "seq"])
+@pytest.mark.parametrize("kind", ["text", "set"])
+def test_keys_of_another_type_that_work_can_do_without(server, key, kind):
+    """Work is enqueued, runs and is done, with its leases renewed meanwhile."""
+
+    async def body(queue, start):
+        name = queue.name(key)
+        await queue.client.delete(name)
+        await (queue.client.set(name, "x") if kind == "text" else queue.client.sadd(name, "x"))
+        items = [
+            await queue.roost.enqueue("counting", {"steps": 2, "seconds": 0.4}) for _ in range(3)
+        ]
+        await start()
+        items.append(await queue.enqueue(delay_seconds=0.05))
+        assert [State.DONE] * 4 == await all_done(queue.roost, items)
+        assert 4 == len(await queue.roost.list())
+
+    run(server, body, lease_ttl=0.5)
+
+
+@pytest.mark.parametrize("key", ["sleeping", "retry_wait", "running", "done", "failed", "ready"])
+def test_an_index_of_another_type_is_waited_for(server, key):
+    """A worker whose step cannot be stored waits, and says what to do; nobody is blamed."""
+    engine = Counting()
+
+    async def body(queue, start):
+        await start()
+        items = [await queue.roost.enqueue("counting", {"steps": 2, "delay": 0.05, "gated": True})]
+        items.append(await queue.roost.enqueue("counting", {"steps": 2, "delay": 0.2}))
+        await engine.began.wait()
+        name, aside = queue.name(key), queue.name("aside")
+        there = await queue.client.exists(name)
+        if there:
+            await queue.client.rename(name, aside)
+        await queue.client.set(name, "x")
+        engine.gate.set()
+        await asyncio.sleep(0.5)
+        with pytest.raises(BackendUnavailable, match="doctor --repair"):
+            await queue.roost.counts()
+        await queue.client.delete(name)
+        if there:
+            await queue.client.rename(aside, name)
+        assert [State.DONE] * 2 == await all_done(queue.roost, items)
+        for one in items:
+            meta = (await queue.roost.status(one)).meta
+            assert (0, None) == (meta.attempts, meta.error)
+
+    run(server, body, engine, lease_ttl=2.0)

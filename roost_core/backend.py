@@ -294,6 +294,21 @@ class LostLanes:
 
 
 @attrs.frozen
+class Repaired:
+    """One kind of thing that a repair found, and how often.
+
+    ``outcome`` is ``mended``, ``found`` (it would be mended, were it no dry run) or ``left``: only
+    a person can put that right. ``examples`` are up to three ids or names.
+    """
+
+    outcome: str
+    subject: str
+    message: str
+    count: int
+    examples: tuple[str, ...] = ()
+
+
+@attrs.frozen
 class ServePlan:
     """How a worker wants its lanes run.
 
@@ -519,6 +534,21 @@ class Backend(abc.ABC):
         :raises BackendError: it cannot be repaired; nothing was changed.
         """
         return [Finding("info", "log", "this server looks after its files itself")]
+
+    async def repair(
+        self, *, dry_run: bool, progress: Callable[[int], None] | None = None
+    ) -> Sequence[Repaired]:
+        """Put right, from the records of the work, whatever else is derived from them.
+
+        It goes in small steps and is safe while workers run. A backend in which nothing can
+        disagree need not have it.
+
+        :param dry_run: only say what would be done.
+        :param progress: called now and then with how many work items were looked at so far.
+        :raises BackendError: this backend does not offer it.
+        """
+        del dry_run, progress
+        raise BackendError(f"there is no repair for this backend: {self.description}")
 
     # -- serving ---------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
@@ -29,6 +29,7 @@ from roost_core.backend import (
     Finding,
     ListQuery,
     NewWork,
+    Repaired,
     StoredWork,
 )
 from roost_core.errors import (
@@ -402,6 +403,20 @@ class Roost:
         """Look for what would lose data, in the backend and in the artifact store."""
         found = list(await self.backend.diagnose())
         return [*found, *await asyncio.to_thread(self.store.diagnose)]
+
+    async def repair(
+        self, *, dry_run: bool = False, progress: Callable[[int], None] | None = None
+    ) -> Sequence[Repaired]:
+        """Put right, from the records of the work, whatever else is derived from them.
+
+        It is safe while workers run, and goes in small steps.
+
+        :param dry_run: only say what would be done.
+        :param progress: called now and then with how many work items were looked at so far.
+        :returns: what was found, by kind; empty if all is well.
+        :raises BackendError: the backend does not offer it.
+        """
+        return await self.backend.repair(dry_run=dry_run, progress=progress)
 
     async def _stored(self, work_id: str) -> StoredWork:
         stored = await self.backend.read(work_id)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
+from typing import Final
 
 import attrs
 import click
@@ -19,12 +21,18 @@ from roost_core.plugins import Plugins, PluginStatus
 from roost_core.redaction import redact
 from roost_core.settings import Settings
 
+#: A person at a terminal hears of a repair each time that so many work items were looked at.
+_TELL_EVERY: Final = 10_000
+
 
 @click.command(
     "doctor",
     cls=RoostCommand,
     short_help="Find what would lose data or stop work.",
-    example=("roost doctor --redis-url redis://db.example.com:6379/0",),
+    example=(
+        "roost doctor --redis-url redis://db.example.com:6379/0",
+        "roost doctor --repair --dry-run",
+    ),
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
 @click.option(
@@ -32,9 +40,15 @@ from roost_core.settings import Settings
     is_flag=True,
     help="First cut off what is damaged at the end of the embedded server's file; keep a copy.",
 )
+@click.option(
+    "--repair", "repairs", is_flag=True, help="Put indexes and holds right from the stored work."
+)
+@click.option("--dry-run", is_flag=True, help="With --repair: only say what it would do.")
 @roost_options()
 @click.pass_context
-def command(ctx: click.Context, as_json: bool, repair_log: bool) -> None:
+def command(
+    ctx: click.Context, as_json: bool, repair_log: bool, repairs: bool, dry_run: bool
+) -> None:
     """Look for what would lose data or stop work: settings, plugins, server, artifacts.
 
     Columns: level (ok, info, warning, problem), subject, finding. Exits with 1
@@ -43,7 +57,20 @@ def command(ctx: click.Context, as_json: bool, repair_log: bool) -> None:
 
     A file of the embedded server that is damaged, by a loss of power say, is a
     finding that says how much of it is whole. --repair-log cuts off the rest.
+
+    With --repair it looks at all work instead, and puts right whatever disagrees with it: what
+    is missing in an index or too much there, resources that nobody holds any more, idempotency
+    keys. Workers may run meanwhile. Columns: outcome (mended, found, left), subject,
+    how many, finding, examples; nothing is printed if all is well. Exits with 1 if something is
+    left: what a dry run would mend, or what only a person can.
     """
+    if dry_run and not repairs:
+        raise click.UsageError("--dry-run is for --repair")
+    if repair_log and repairs:
+        raise click.UsageError("first --repair-log, then --repair: one at a time")
+    if repairs:
+        _repair(ctx, as_json=as_json, dry_run=dry_run)
+        return
     findings = _repair_log(ctx.obj) if repair_log else []
     findings += examine(ctx.obj)
     if as_json:
@@ -62,6 +89,38 @@ def _repair_log(session: Session) -> list[Finding]:
         return list(session.plugins().make_backend(session.settings).repair_log())
     except RoostError as error:
         return [Finding("problem", "log", str(error))]
+
+
+def _repair(ctx: click.Context, *, as_json: bool, dry_run: bool) -> None:
+    session: Session = ctx.obj
+    found = session.run(lambda roost: roost.repair(dry_run=dry_run, progress=_progress()))
+    if as_json:
+        output.json_line([attrs.asdict(one) for one in found], indent=2)
+    else:
+        output.table(
+            ["outcome", "subject", "how many", "finding", "examples"],
+            [
+                (one.outcome, one.subject, one.count, one.message, ", ".join(one.examples))
+                for one in found
+            ],
+        )
+    if any(one.outcome != "mended" for one in found):
+        ctx.exit(1)
+
+
+def _progress() -> Callable[[int], None] | None:
+    """Return what tells a person at a terminal how far it is, every 10,000 work items."""
+    if not sys.stderr.isatty():
+        return None
+    told = 0
+
+    def tell(looked: int) -> None:
+        nonlocal told
+        if looked - told >= _TELL_EVERY:
+            told = looked
+            output.note(f"{looked} work items looked at")
+
+    return tell
 
 
 def examine(session: Session) -> list[Finding]:
@@ -119,14 +178,16 @@ def _of_plugins(plugins: Plugins) -> list[Finding]:
 
 
 async def _of_server(roost: Roost) -> Sequence[Finding]:
+    found: list[Finding] = []
     try:
         async with roost:
-            found = [Finding("ok", "server", roost.backend.description)]
+            found.append(Finding("ok", "server", roost.backend.description))
             found += await roost.backend.diagnose()
             found += await _of_work(roost)
-            return found
     except RoostError as error:
-        return [Finding("problem", "server", str(error))]
+        # What was found before may be the reason.
+        found.append(Finding("problem", "server", str(error)))
+    return found
 
 
 async def _of_work(roost: Roost) -> list[Finding]:
@@ -135,6 +196,9 @@ async def _of_work(roost: Roost) -> list[Finding]:
     found = [Finding("info", "work", text)]
     workers = await roost.workers()
     found += _of_workers(workers)
+    if unreadable := len(await roost.backend.workers()) - len(workers):
+        message = f"the words of {unreadable} live workers do not decode"
+        found.append(Finding("warning", "workers", message))
     if counts.get(State.QUEUED):
         offered = {engine for worker in workers for engine in worker.engines}
         rows = await roost.list(State.QUEUED, limit=1000)

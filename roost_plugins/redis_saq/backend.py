@@ -26,6 +26,7 @@ from roost_core.backend import (
     ListQuery,
     NewWork,
     Renewer,
+    Repaired,
     ServePlan,
     StoredWork,
     Then,
@@ -112,6 +113,10 @@ class RedisSaqBackend(Backend):
 
     async def _call(self, name: str, *args: Any) -> Any:
         return await self._calls(self._scripts[name], *args)
+
+    async def call(self, script: scripts.Script, *args: Any) -> Any:
+        """Call a script, for the repair."""
+        return await self._calls(script, *args)
 
     # -- transitions -----------------------------------------------------------------------
 
@@ -431,7 +436,12 @@ class RedisSaqBackend(Backend):
         """Look for what would lose data."""
         with translated(self.endpoint.description):
             client = self._calls.client
-            found = await diagnosis.findings(client, self.endpoint)
+            found = [
+                *await diagnosis.findings(client, self.endpoint),
+                *await diagnosis.disagreements(client, self.keys),
+            ]
+            if any(one.subject == "damage" and one.level == "problem" for one in found):
+                return found  # A key of another type cannot be asked.
             return [*found, *await diagnosis.left_for_newer(client, self.keys.key("newer"))]
 
     def repair_log(self) -> Sequence[Finding]:
@@ -446,6 +456,17 @@ class RedisSaqBackend(Backend):
         damage, copy = mended
         text = f"cut off {damage.cut} bytes: {damage}; the file as it was is {copy}"
         return [Finding("warning", "log", text)]
+
+    async def repair(
+        self, *, dry_run: bool, progress: Callable[[int], None] | None = None
+    ) -> Sequence[Repaired]:
+        """Put indexes, holds and idempotency keys right from the records."""
+        from roost_plugins.redis_saq.repair import Repair
+
+        lease_ttl_ms = round(self._settings.lease_ttl * 1000)
+        return await Repair(
+            self, self._scripts, lease_ttl_ms, dry_run=dry_run, progress=progress
+        ).run()
 
     # -- serving ---------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from roost_core.backend import Finding
 from roost_plugins.redis_saq.connection import Endpoint
+from roost_plugins.redis_saq.keys import PLACES, TYPES, Keys
 from roost_plugins.redis_saq.refusals import is_full_home
 
 #: The oldest servers whose scripts behave as Roost's need: effects replication, ``ZADD`` and
@@ -120,6 +121,39 @@ async def left_for_newer(client: Any, key: str) -> Sequence[Finding]:
             "upgrade",
             f"{left} work items were written by a newer Roost and wait for a worker of it: "
             "upgrade the workers",
+        )
+    ]
+
+
+async def disagreements(client: Any, keys: Keys) -> Sequence[Finding]:
+    """Say whether keys are of another type, or places and work do not add up."""
+    pipeline = client.pipeline(transaction=True)
+    for name in TYPES:
+        pipeline.type(keys.key(name))
+    found = [
+        Finding(
+            "problem",
+            "damage",
+            f"the key {keys.key(name)} holds a value of type {kind.decode()} and not {right}: "
+            "roost doctor --repair",
+        )
+        for (name, right), kind in zip(TYPES.items(), await pipeline.execute(), strict=True)
+        if kind.decode() not in (right, "none")
+    ]
+    if found:
+        return found
+    pipeline = client.pipeline(transaction=True)
+    for name in (*PLACES.values(), "newer", "created"):
+        pipeline.zcard(keys.key(name))
+    *standing, created = await pipeline.execute()
+    if sum(standing) == created:
+        return []
+    return [
+        Finding(
+            "warning",
+            "damage",
+            f"{created} work items stand in {sum(standing)} places: see roost doctor --repair "
+            "--dry-run",
         )
     ]
 

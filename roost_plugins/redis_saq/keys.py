@@ -27,6 +27,26 @@ PLACES: Final = {
     State.FAILED: "failed",
     State.CANCELLED: "cancelled",
 }
+#: The type of each key, as the server's command ``TYPE`` names it.
+TYPES: Final = {
+    "work": "hash",
+    **dict.fromkeys(PLACES.values(), "zset"),
+    "held": "hash",
+    "lines": "zset",
+    "offers": "zset",
+    "created": "zset",
+    "key": "hash",
+    "newer": "zset",
+    "seq": "string",
+    "turn": "string",
+    "events": "stream",
+    "idle": "zset",
+    "workers": "hash",
+    "beats": "hash",
+    "claims": "hash",
+    "solo": "string",
+    "seen": "zset",
+}
 
 
 @attrs.frozen

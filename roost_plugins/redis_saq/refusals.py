@@ -132,8 +132,8 @@ def refused(where: str, text: str, *, was_served: bool = False) -> BackendError:
     :param was_served: whether the server has served this login before.
     """
     if "WRONGTYPE" in text:
-        # Nothing can be stored before a person has mended it, and nothing need be lost until then. A part
-        # may have taken effect, which a repeated request completes.
+        # Nothing can be stored before a person has mended it, and nothing need be lost until then.
+        # A part may have taken effect: a repeated request completes it.
         return BackendUnavailable(
             f"the server at {where} refuses for now: a key of the queue is damaged, it holds a "
             "value of another type: roost doctor names it, roost doctor --repair puts it right"

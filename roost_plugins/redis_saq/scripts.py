@@ -43,6 +43,7 @@ _SHARED: Final = (
     "accept",
     "giveback",
     "show",
+    "inspect",
 )
 NAMES: Final = (
     "enqueue",
@@ -56,6 +57,11 @@ NAMES: Final = (
     "purge",
     "read",
     "list",
+    "repair_work",
+    "repair_index",
+    "repair_keys",
+    "repair_held",
+    "repair_rest",
 )
 
 
@@ -170,7 +176,7 @@ def _words(text: str) -> frozenset[str]:
 
 
 def with_index(script: Script, keys: Keys, place: str) -> Script:
-    """Return the ``list`` script with the sorted set ``place`` as its index."""
+    """Return a script that names an ``index`` with the sorted set ``place`` as its index."""
     full = tuple(
         keys.key(place) if name == "index" else full
         for name, full in zip(script.key_names, script.keys, strict=True)

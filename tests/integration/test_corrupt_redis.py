@@ -205,7 +205,7 @@ def spoiled(raw, how):
     if how == "digits":
         words[3] = DIGITS
     elif how == "far":
-        words[12] = b"9" * 15
+        words[14] = b"9" * 15
     elif how == "state":
         words[1] = b"resting"
     elif how == "engine":
@@ -360,7 +360,7 @@ def test_damaged_counters(server, value):
     run(server, body)
 
 
-@pytest.mark.parametrize("key", ["events", "idle", "workers", "seen", "turn", "newer", "seq"])
+@pytest.mark.parametrize("key", ["events", "idle", "workers", "seen", "turn", "newer", "seq", "beats", "claims"])
 @pytest.mark.parametrize("kind", ["text", "set"])
 def test_keys_of_another_type_that_work_can_do_without(server, key, kind):
     """Work is enqueued, runs and is done, with its leases renewed meanwhile."""

@@ -75,6 +75,7 @@ DOORS = {
         "roost_plugins.redis_saq.log_repair",
     ): READY,
     ("roost_plugins.redis_saq.backend", "repair_log", "roost_plugins.redis_saq.embedded"): START,
+    ("roost_plugins.redis_saq.backend", "repair", "roost_plugins.redis_saq.repair"): CHOSEN,
     (
         "roost_plugins.redis_saq.connection",
         "config_command",

@@ -1,0 +1,40 @@
+-- A step of the repair: look at some members of an index, and take out what no record stands behind.
+-- KEYS: work ready sleeping retry_wait running blocked held lines failed newer events idle waiting paused done cancelled index
+-- ARGV: dry(0|1) ttl-ms cursor count name-of-the-index
+-- Result: {cursor, {finding...}}
+
+local findings = {}
+local found = finder(findings)
+local ttl, name = tonumber(ARGV[2]), ARGV[5]
+local is_line = name == 'ready' or name == 'blocked'
+
+-- Whether a member stands where its record says; what a newer Roost has written is its own affair.
+local function is_right(id, member, raw)
+  local r = parse(raw)
+  if not r then return newer_layout(raw) or name == 'failed' or name == 'created' end
+  if name == 'created' then return true end
+  if name == 'newer' then return place_name(r.state) == string.match(member, '^[^ ]+') end
+  if name ~= place_name(r.state) then return false end
+  if name == 'ready' then return member == ready_member(id, r) end
+  if name == 'blocked' then return member == ' ' .. in_line(id, r) end
+  return true
+end
+
+local cursor, members = step_of('ZSCAN', K.index, ARGV[3], ARGV[4])
+for _, member in ipairs(members) do
+  local id = member
+  if is_line or name == 'newer' then id = string.match(member, '([^ ]*)$') end
+  local raw = redis.call('HGET', K.work, id)
+  if not raw then
+    if found('gone', name, id) then redis.call('ZREM', K.index, member) end
+  elseif not is_right(id, member, raw) and found('surplus', name, id) then
+    redis.call('ZREM', K.index, member)
+    local r = parse(raw)
+    if r then
+      settle(id, r, ttl)
+    elseif not newer_layout(raw) and not redis.call('ZSCORE', K.failed, id) then
+      quarantine(id)
+    end
+  end
+end
+return { cursor, findings }

@@ -1,0 +1,41 @@
+-- The repair's last step: counters and the registers of workers.
+-- KEYS: seq turn idle seen workers
+-- ARGV: dry(0|1) greatest order of arrival that was seen
+-- Result: {finding...}
+
+local findings = {}
+local found = finder(findings)
+-- Of each kind, in one call.
+local MOST = 1000
+
+local seq = redis.call('GET', K.seq)
+local number = tonumber(seq or '0')
+if not number or not string.find(seq or '0', '^%d+$') or number >= 1e14 or number < tonumber(ARGV[2]) then
+  if found('counter', 'seq', seq or '') then redis.call('SET', K.seq, ARGV[2]) end
+end
+local turn = redis.call('GET', K.turn)
+if turn and not (string.find(turn, '^%d+$') and #turn <= 15) and found('counter', 'turn', turn) then
+  redis.call('SET', K.turn, '0')
+end
+
+for _, member in ipairs(redis.call('ZRANGEBYSCORE', K.idle, '-inf', '+inf', 'LIMIT', '0', MOST)) do
+  if not string.find(member, '^[!-~]+ [!-~]+$') and found('gone', 'idle', member) then
+    redis.call('ZREM', K.idle, member)
+  end
+end
+for _, bounds in ipairs({ { '-inf', '(0' }, { '(0', '+inf' } }) do
+  for _, member in ipairs(redis.call('ZRANGEBYSCORE', K.idle, bounds[1], bounds[2], 'LIMIT', '0', MOST)) do
+    if found('score', 'idle', member) then redis.call('ZADD', K.idle, '0', member) end
+  end
+end
+-- Whoever lives is heard of again.
+for _, worker in ipairs(redis.call('ZRANGEBYSCORE', K.seen, '(' .. whole(now + 60000), '+inf', 'LIMIT', '0', MOST)) do
+  if found('score', 'seen', worker) then redis.call('ZADD', K.seen, '0', worker) end
+end
+local _, workers = step_of('HSCAN', K.workers, '0', MOST)
+for _, worker in ipairs(workers) do
+  if not redis.call('ZSCORE', K.seen, worker) and found('gone', 'workers', worker) then
+    redis.call('HDEL', K.workers, worker)
+  end
+end
+return findings

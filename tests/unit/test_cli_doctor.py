@@ -1,0 +1,57 @@
+"""``roost doctor`` and its repair, over a backend in memory."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from roost_core.backend import Repaired
+from tests.unit.cli_harness import Bench
+
+
+@pytest.fixture
+def bench():
+    """Give a queue in memory with a command line."""
+    return Bench()
+
+
+def test_doctor_tells_of_workers_that_it_cannot_read(bench):
+    """A live worker whose words do not decode is counted, and hides no other."""
+
+    async def workers():
+        return [(b"\xff", 1000)]
+
+    bench.backend.workers = workers
+    found = bench.invoke("doctor").stdout
+    assert "warning\tworkers\tthe words of 1 live workers do not decode" in found
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "code"), [([], 0), (["mended"], 0), (["mended", "left"], 1), (["found"], 1)]
+)
+def test_doctor_repairs(bench, outcomes, code):
+    """One line for each finding; 1 as long as something is left wrong."""
+    asked = []
+
+    async def repair(*, dry_run, progress):
+        asked.append((dry_run, progress))
+        return [Repaired(one, "ready", "was missing", 2, ("w-1", "w-2")) for one in outcomes]
+
+    bench.backend.repair = repair
+    result = bench.invoke("doctor", "--repair")
+    assert (code, "") == (result.exit_code, result.stderr)
+    line = "\tready\t2\twas missing\tw-1, w-2\n"
+    assert "".join(one + line for one in outcomes) == result.stdout
+    result = bench.invoke("doctor", "--repair", "--dry-run", "--json")
+    assert outcomes == [one["outcome"] for one in json.loads(result.stdout)]
+    assert [(False, None), (True, None)] == asked
+
+
+def test_doctor_repairs_only_what_can_be(bench):
+    """A backend without a repair says so; a dry run of nothing is a wrong question."""
+    result = bench.invoke("doctor", "--repair")
+    assert 1 == result.exit_code
+    assert "there is no repair for this backend" in result.stderr
+    assert 1 == result.stderr.count("\n")
+    assert 2 == bench.invoke("doctor", "--dry-run").exit_code

@@ -360,7 +360,9 @@ def test_damaged_counters(server, value):
     run(server, body)
 
 
-@pytest.mark.parametrize("key", ["events", "idle", "workers", "seen", "turn", "newer", "seq", "beats", "claims"])
+@pytest.mark.parametrize(
+    "key", ["events", "idle", "workers", "seen", "turn", "newer", "seq", "beats", "claims"]
+)
 @pytest.mark.parametrize("kind", ["text", "set"])
 def test_keys_of_another_type_that_work_can_do_without(server, key, kind):
     """Work is enqueued, runs and is done, with its leases renewed meanwhile."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
+import attrs
 import pytest
 
 from roost_core.backend import ClaimRequest
 from roost_core.models import State
 from roost_plugins.redis_saq.keys import PLACES, TYPES
+from tests.docs.pages import page
 from tests.integration.redis_bench import Counting, Crew, all_done, queue, settings_for
 from tests.integration.test_newer_redis import make_newer
 
@@ -286,3 +289,42 @@ def test_a_repair_while_workers_run(server):
         assert sorted(set(begun)) == begun
 
     run(server, body, engine)
+
+
+def test_with_the_permissions_that_the_docs_name(server):
+    """The login of the documentation may do all that a repair and the diagnosis do."""
+    line = re.search(r"^ACL SETUSER roost (.+)$", page("operations"), re.MULTILINE)
+    login = server.url.replace("unix://", "unix://roost:password@")
+
+    async def main():
+        root = settings_for(server)
+        own = attrs.evolve(root, redis_url=login)
+        async with queue(root, Counting()) as roost:
+            await roost.backend.client.execute_command("ACL", "SETUSER", "roost", *line[1].split())
+            ids = await in_all_states(roost)
+            client, key = keys_of(roost)
+            await client.delete(key("ready"), key("held"), key("done"), key("key"), key("seq"))
+            await client.set(key("created"), "x")
+            await client.zadd(key("idle"), {"x": 5})
+            await client.zadd(key("seen"), {"x": 1e18})
+            await client.xadd(key("events"), {"a": "b"}, id=f"{2**63}-1")
+            async with queue(own, Counting()) as roost:
+                await roost.backend.diagnose()
+                mended = await roost.repair()
+                assert {"mended"} == {one.outcome for one in mended}
+                subjects = {
+                    "created",
+                    "done",
+                    "events",
+                    "held",
+                    "idle",
+                    "key",
+                    "ready",
+                    "seen",
+                    "seq",
+                }
+                assert subjects <= {one.subject for one in mended}
+                assert [] == await roost.repair()
+                assert set(ids.values()) == {one.meta.work_id for one in await roost.list()}
+
+    asyncio.run(main())

@@ -27,7 +27,7 @@ _STEP: Final = 200
 _EXAMPLES: Final = 3
 #: The stream's clock is broken if its newest entry is so far ahead of the server's. Milliseconds.
 _AHEAD: Final = 86_400_000
-_INDEXES: Final = (*PLACES.values(), "created", "newer")
+_INDEXES: Final = (*PLACES.values(), "created", "newer", "lines")
 #: What is found, in words, with ``{}`` for where.
 _WORDS: Final = {
     "missing": "work that belongs there was missing in {}",

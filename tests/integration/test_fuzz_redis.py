@@ -1,6 +1,7 @@
 """Random damage to everything that a queue keeps: innocent work is done, and readers go on.
 
-Each run is told by its seed alone. Damage is to what belongs to victims, or to nobody.
+Each run is told by its seed alone. Damage is to what belongs to victims, or to nobody: also holds,
+and places in lines, of what innocent work needs.
 """
 
 from __future__ import annotations
@@ -28,7 +29,10 @@ TEXTS = [
     *(b"9" * 4300, b"9" * 15, b"0x10", b"a b", b"counting", b"queued", b"done", b"{", b"[" * 5000),
     b'{"schema":1}',
 ]
-RUNS_OF_WORDS = [b"led", b"counting", b"printer", b"0123", b"099900000000000001", b"x", b"ready"]
+RUNS_OF_WORDS = [
+    *(b"resource", b"engine", b"deadline", b"worker", b"r0", b"r1", b""),
+    *(b"led", b"counting", b"printer", b"0123", b"099900000000000001", b"x", b"ready"),
+]
 
 
 @pytest.fixture
@@ -109,7 +113,11 @@ class Vandal:
         await self.client.hset(self.key("work"), field, self.spoiled(raw or b"{}"))
 
     async def add_field(self):
-        """Put something into a hash."""
+        """Put something into a hash; a hold of what innocent work needs, too."""
+        if self.random.random() < 0.3:
+            name = self.one(["r0", "r1", "r2", "printer"])
+            await self.client.hset(self.key("held"), name, self.one([self.name(), self.words()]))
+            return
         place, value = (
             self.one(["work", "held", "key", "workers"]),
             self.one([*TEXTS, self.words()]),
@@ -153,6 +161,7 @@ async def innocent_work(roost):
             {"steps": 3, "delay": 0.01 if number % 3 else None},
             delay_seconds=0.05 * (number % 2),
             idempotency_key=f"k{number}" if number % 4 == 0 else None,
+            resources=[f"r{number % 2}", "r2"][: number % 5],
         )
         for number in range(INNOCENT)
     ]

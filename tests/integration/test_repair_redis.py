@@ -82,8 +82,8 @@ async def in_all_states(roost):
             raw = await client.hget(key("work"), ids[state])
             await client.zrem(key("ready"), *(await client.zrange(key("ready"), 0, -1)))
         await client.hset(key("work"), ids[state], raw.replace(b"queued", state.encode(), 1))
-        updated = int(raw.split(b" ")[6])
-        await client.zadd(key(state), {ids[state]: updated})
+        due = 3_600_000 if state == "retry_wait" else 0
+        await client.zadd(key(state), {ids[state]: int(raw.split(b" ")[6]) + due})
     await one("sleeping", delay_seconds=3600)
     await one("queued", idempotency_key="key of queued")
     return ids
@@ -143,6 +143,49 @@ def test_what_is_lost_is_made_again(server, place):
     run(server, body)
 
 
+def test_a_blocked_item_that_stands_in_no_line(server):
+    """It is ready again, and a claim puts it in line anew; so is one that `blocked` lacks."""
+
+    async def body(roost, _start):
+        ids = await in_all_states(roost)
+        client, key = keys_of(roost)
+        before = await stored(roost)
+        for names in (["lines"], ["blocked"], ["blocked", "lines"]):
+            await client.delete(*map(key, names))
+            await roost.repair()
+            await client.zrem(key("ready"), *(await client.zrange(key("ready"), 1, -1)))
+            assert State.QUEUED is (await roost.status(ids["blocked"])).meta.state
+            await claim_nothing(roost)
+            assert before["lines"] == (await stored(roost))["lines"]
+            await roost.repair()
+
+    run(server, body)
+
+
+def test_holds_are_made_again(server):
+    """What runs holds what it names, and nothing else is held; those who wait then are let go."""
+
+    async def body(roost, _start):
+        ids = await in_all_states(roost)
+        client, key = keys_of(roost)
+        before = await stored(roost)
+        await client.delete(key("held"))
+        assert [("mended", "held", 1)] == said(await roost.repair())
+        assert before == await stored(roost)
+        await client.hset(
+            key("held"), mapping={"a": "nobody", "b": ids["done"], "c": ids["running"]}
+        )
+        assert [("mended", "held", 3)] == said(await roost.repair())
+        assert before == await stored(roost)
+        # The holder has another resource now: the blocked one may run.
+        raw = await client.hget(key("work"), ids["running"])
+        await client.hset(key("work"), ids["running"], raw.replace(b"\nprinter\n", b"\nx\n"))
+        await roost.repair()
+        assert State.QUEUED is (await roost.status(ids["blocked"])).meta.state
+
+    run(server, body)
+
+
 def test_what_is_too_much_goes(server):
     """Ids of no work, and of work that stands elsewhere, go from every index."""
 
@@ -156,8 +199,14 @@ def test_what_is_too_much_goes(server):
                 if place == "ready":
                     member = b"counting 0123 " + member
                 elif place == "blocked":
-                    member = b"printer counting 0123 " + member
+                    member = b" counting 0123 " + member
                 await client.zadd(key(place), {member: number}, nx=True)
+        for number, odd in enumerate(
+            ("resource printer 0 counting nobody", "?", "", "a b", "engine")
+        ):
+            await client.zadd(key("lines"), {odd: number})
+            await client.zadd(key("offers"), {odd: number})
+        await client.zadd(key("lines"), {f"resource printer 0 counting {ids['done']}": 0})
         await client.zadd(key("created"), {"nobody": 5})
         await client.zadd(key("newer"), {"ready 0 counting 01 nobody": 5, "?": 7})
         await client.hset(key("key"), mapping={"a": "nobody x", "b": f"{ids['done']} x", "c": "?"})

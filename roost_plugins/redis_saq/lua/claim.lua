@@ -230,11 +230,16 @@ local function take(id, r, member)
   r.fence = whole(r.fence + 1)
   r.updated = now
   if r.started == '0' then r.started = now end
-  if r.resources ~= '' then hold(id, r) end
   leases[#leases + 1] = expires
   leases[#leases + 1] = id
-  records[#records + 1] = id
-  records[#records + 1] = text_of(r)
+  if r.resources ~= '' then
+    -- At once: whoever finds it in the way, also in this claim, believes the hold only if the record agrees.
+    save(id, r)
+    hold(id, r)
+  else
+    records[#records + 1] = id
+    records[#records + 1] = text_of(r)
+  end
   bytes[#bytes + 1] = id .. ' item'
   bytes[#bytes + 1] = id .. ' snapshot'
   event('claimed', id, r, '{"worker_id":' .. worker_json .. ',"fence":' .. r.fence .. '}')
@@ -248,7 +253,7 @@ end
 local function hand_over(first)
   if #bytes == 0 then return end
   redis.call('ZADD', K.running, unpack(leases))
-  redis.call('HSET', K.work, unpack(records))
+  call_for('HSET', K.work, records)
   local found = redis.call('HMGET', K.work, unpack(bytes))
   for i = 1, #found, 2 do
     local claim = claims[first + (i + 1) / 2]

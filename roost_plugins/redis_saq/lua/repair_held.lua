@@ -1,5 +1,5 @@
 -- A step of the repair: look at some resources that are held, and free those whose holder does not run.
--- KEYS: work ready blocked held lines failed newer events idle
+-- KEYS: work running ready blocked held lines failed newer events idle
 -- ARGV: dry(0|1) cursor count
 -- Result: {cursor, {finding...}}
 
@@ -10,8 +10,7 @@ for _, resource in ipairs(resources) do
   local holder = redis.call('HGET', K.held, resource) or ''
   local raw = redis.call('HGET', K.work, holder)
   local r = raw and parse(raw)
-  local is_right = raw and (newer_layout(raw) or r and r.state == 'running'
-    and string.find(' ' .. r.resources .. ' ', ' ' .. resource .. ' ', 1, true))
+  local is_right = raw and (newer_layout(raw) or r and r.state == 'running' and names_resource(r, resource))
   if not is_right and found('stale', 'held', resource) then
     redis.call('HDEL', K.held, resource)
     look_at({ resource })

@@ -6,13 +6,22 @@
 local findings = {}
 local found = finder(findings)
 local ttl, name = tonumber(ARGV[2]), ARGV[5]
-local is_line = name == 'ready' or name == 'blocked'
+local is_by_id = not string.find(' ready blocked newer lines ', ' ' .. name .. ' ', 1, true)
+
+local function stands_in_line(id, member, r)
+  if r.state ~= 'queued' and r.state ~= 'blocked' then return false end
+  for _, own in ipairs(standings(id, r)) do
+    if own == member then return true end
+  end
+  return false
+end
 
 -- Whether a member stands where its record says; what a newer Roost has written is its own affair.
 local function is_right(id, member, raw)
   local r = parse(raw)
   if not r then return newer_layout(raw) or name == 'failed' or name == 'created' end
   if name == 'created' then return true end
+  if name == 'lines' then return stands_in_line(id, member, r) end
   if name == 'newer' then return place_name(r.state) == string.match(member, '^[^ ]+') end
   if name ~= place_name(r.state) then return false end
   if name == 'ready' then return member == ready_member(id, r) end
@@ -22,8 +31,7 @@ end
 
 local cursor, members = step_of('ZSCAN', K.index, ARGV[3], ARGV[4])
 for _, member in ipairs(members) do
-  local id = member
-  if is_line or name == 'newer' then id = string.match(member, '([^ ]*)$') end
+  local id = is_by_id and member or string.match(member, '([^ ]*)$')
   local raw = redis.call('HGET', K.work, id)
   if not raw then
     if found('gone', name, id) then redis.call('ZREM', K.index, member) end
@@ -32,6 +40,7 @@ for _, member in ipairs(members) do
     local r = parse(raw)
     if r then
       settle(id, r, ttl)
+      if name == 'lines' then pass_on(r) end
     elseif not newer_layout(raw) and not redis.call('ZSCORE', K.failed, id) then
       quarantine(id)
     end

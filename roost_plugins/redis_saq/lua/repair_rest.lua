@@ -1,5 +1,5 @@
 -- The repair's last step: counters and the registers of workers.
--- KEYS: seq turn idle seen workers
+-- KEYS: seq turn idle offers lines seen workers
 -- ARGV: dry(0|1) greatest order of arrival that was seen
 -- Result: {finding...}
 
@@ -18,16 +18,22 @@ if turn and not (string.find(turn, '^%d+$') and #turn <= 15) and found('counter'
   redis.call('SET', K.turn, '0')
 end
 
-for _, member in ipairs(redis.call('ZRANGEBYSCORE', K.idle, '-inf', '+inf', 'LIMIT', '0', MOST)) do
-  if not string.find(member, '^[!-~]+ [!-~]+$') and found('gone', 'idle', member) then
-    redis.call('ZREM', K.idle, member)
+-- A set that is ordered by name, with members of some forms.
+local function look_at_names(name, key, ...)
+  for _, member in ipairs(redis.call('ZRANGEBYSCORE', key, '-inf', '+inf', 'LIMIT', '0', MOST)) do
+    local is_one = false
+    for _, form in ipairs({ ... }) do is_one = is_one or string.find(member, form) end
+    if not is_one and found('gone', name, member) then redis.call('ZREM', key, member) end
+  end
+  for _, bounds in ipairs({ { '-inf', '(0' }, { '(0', '+inf' } }) do
+    for _, member in ipairs(redis.call('ZRANGEBYSCORE', key, bounds[1], bounds[2], 'LIMIT', '0', MOST)) do
+      if found('score', name, member) then redis.call('ZADD', key, '0', member) end
+    end
   end
 end
-for _, bounds in ipairs({ { '-inf', '(0' }, { '(0', '+inf' } }) do
-  for _, member in ipairs(redis.call('ZRANGEBYSCORE', K.idle, bounds[1], bounds[2], 'LIMIT', '0', MOST)) do
-    if found('score', 'idle', member) then redis.call('ZADD', K.idle, '0', member) end
-  end
-end
+look_at_names('idle', K.idle, '^[!-~]+ [!-~]+$')
+look_at_names('offers', K.offers, '^engine [!-~]+ [!-~]+$', '^worker [!-~]+ [!-~]+$')
+look_at_names('lines', K.lines, '')
 -- Whoever lives is heard of again.
 for _, worker in ipairs(redis.call('ZRANGEBYSCORE', K.seen, '(' .. whole(now + 60000), '+inf', 'LIMIT', '0', MOST)) do
   if found('score', 'seen', worker) then redis.call('ZADD', K.seen, '0', worker) end

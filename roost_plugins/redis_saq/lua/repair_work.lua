@@ -48,6 +48,16 @@ local function look_at_line(id, r)
   end
 end
 
+-- Who is blocked is found by the lines that it stands in; ready, it is looked at anew by a claim.
+local function look_at_lines(id, r)
+  for _, member in ipairs(standings(id, r)) do
+    if not redis.call('ZSCORE', K.lines, member) then
+      if found('missing', 'lines', id) then unblock(id, r) end
+      return
+    end
+  end
+end
+
 local function look_at_created(id, created)
   local score = redis.call('ZSCORE', K.created, id)
   if not score then
@@ -74,7 +84,7 @@ local function look_at_holds(id, r)
   for resource in string.gmatch(r.resources, '[^ ]+') do
     local holder = redis.call('HGET', K.held, resource)
     local other = holder and holder ~= id and load(holder, parse)
-    if other and other.state == 'running' and string.find(' ' .. other.resources .. ' ', ' ' .. resource .. ' ', 1, true) then
+    if other and other.state == 'running' and names_resource(other, resource) then
       found('twice', 'held', id)
     elseif holder ~= id and found('missing', 'held', id) then
       redis.call('HSET', K.held, resource, id)
@@ -107,6 +117,7 @@ for _, id in ipairs(fields) do
       if mended and found('score', r.state, id) then redis.call('ZADD', BY_ID[r.state], mended, id) end
     end
     if r.state == 'running' then look_at_holds(id, r) end
+    if r.state == 'blocked' then look_at_lines(id, r) end
     look_at_created(id, r.created)
     look_at_key(id, r)
   elseif raw and not newer_layout(raw) then

@@ -106,6 +106,7 @@ end
 -- because damage, or a worker of an earlier Roost, may have left somebody waiting for nothing. What such a
 -- one has parked in `blocked` itself is looked at anew by a claim.
 local function void_reservations()
+  for _, key in ipairs({ K.blocked, K.lines, K.offers }) do straighten(key, 100) end
   if redis.call('ZCARD', K.blocked) > 0 then
     local parked = redis.call('ZRANGEBYLEX', K.blocked, '[!', '+', 'LIMIT', '0', '500')
     for _, member in ipairs(parked) do look_anew(member) end

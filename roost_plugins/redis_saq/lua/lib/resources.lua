@@ -56,6 +56,10 @@ local function strike_blocked(member, id, instead, layout)
   end
 end
 
+local function names_resource(r, name)
+  return string.find(' ' .. r.resources .. ' ', ' ' .. name .. ' ', 1, true) ~= nil
+end
+
 -- The id and the record of who stands first in line for a resource; nil if there is nobody, or nobody before the
 -- place `before`. Members that no record agrees with are dropped.
 local function first_of(name, before)
@@ -68,7 +72,7 @@ local function first_of(name, before)
     if before and place and place >= before then return nil end
     local r, instead, layout = load(id or '', parse)
     if r and (r.state == 'blocked' or r.state == 'queued') and r.engine == engine and place_of(r) == place
-      and string.find(' ' .. r.resources .. ' ', ' ' .. name .. ' ', 1, true) then
+      and names_resource(r, name) then
       return id, r
     end
     redis.call('ZREM', K.lines, member)
@@ -76,12 +80,26 @@ local function first_of(name, before)
   end
 end
 
+-- Whether the holder that `held` names has the resource: it runs, and its record names it. If not, the hold is
+-- nobody's and goes. What a newer Roost has written is believed.
+local function is_held(name, holder)
+  local r, instead = load(holder, parse)
+  if instead == 'newer' then return true end
+  if not r or r.state ~= 'running' or not names_resource(r, name) then
+    redis.call('HDEL', K.held, name)
+    return false
+  end
+  -- A lease whose entry is lost would never run out. Its holder, if it lives, renews it before.
+  redis.call('ZADD', K.running, 'NX', whole(now + 60000), holder)
+  return true
+end
+
 -- The first resource, by name, that is in the way of an item: a held one, else one that is reserved. Or nil.
 local function in_the_way(r)
   local names = r.resources ~= '' and words(r.resources) or {}
   if #names == 0 then return nil end
   for i, holder in ipairs(redis.call('HMGET', K.held, unpack(names))) do
-    if holder then return names[i] end
+    if holder and is_held(names[i], holder) then return names[i] end
   end
   local own = place_of(r)
   for _, name in ipairs(names) do

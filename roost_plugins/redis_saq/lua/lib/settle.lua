@@ -28,14 +28,3 @@ local function settle(id, r, ttl)
     wake(r.engine)
   end
 end
-
--- In a set that is ordered by name, one other score hides those behind it. Give up to `most` of them the
--- score 0 again; return how many.
-local function straighten(key, most)
-  local bent = redis.pcall('ZRANGEBYSCORE', key, '-inf', '(0', 'LIMIT', '0', most)
-  for _, member in ipairs(redis.pcall('ZRANGEBYSCORE', key, '(0', '+inf', 'LIMIT', '0', most)) do
-    bent[#bent + 1] = member
-  end
-  for _, member in ipairs(bent) do redis.call('ZADD', key, '0', member) end
-  return #bent
-end

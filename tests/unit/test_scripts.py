@@ -8,7 +8,7 @@ import re
 import pytest
 
 from roost_plugins.redis_saq import scripts
-from roost_plugins.redis_saq.keys import PLACES, Keys
+from roost_plugins.redis_saq.keys import PLACES, TYPES, Keys
 
 KEYS = Keys("roost", "tenant", "queue")
 #: A function at the outermost level: it begins and ends at the first column.
@@ -225,3 +225,9 @@ def test_queues_share_nothing():
 def test_places_are_distinct():
     """Each state has a set of its own."""
     assert len(PLACES) == len(set(PLACES.values()))
+
+
+def test_the_type_of_each_key_is_known():
+    """What a diagnosis and a repair look at is every key that a script names, and no other."""
+    named = {name for one in scripts.NAMES for name in scripts.load(one, KEYS, 1000).key_names}
+    assert named - {"index"} == set(TYPES)

@@ -51,11 +51,11 @@ class Subscription(Line):
 
     def subscribe(self, channels: Iterable[str]) -> None:
         """Listen to these as well; each is heard as ``subscribe`` when the server listens."""
-        self._ask("SUBSCRIBE", *channels)
+        self._ask_for("SUBSCRIBE", channels)
 
     def unsubscribe(self, channels: Iterable[str]) -> None:
         """Listen to these no more."""
-        self._ask("UNSUBSCRIBE", *channels)
+        self._ask_for("UNSUBSCRIBE", channels)
 
     async def until_end(self) -> None:
         """Wait until the connection is of no use any more, and raise the reason.
@@ -92,8 +92,13 @@ class Subscription(Line):
 
         self._end.add_done_callback(ended)
 
+    def _ask_for(self, verb: str, channels: Iterable[str]) -> None:
+        # Without a channel it would be an error, or mean all of them.
+        if wanted := tuple(channels):
+            self._ask(verb, *wanted)
+
     def _ask(self, *words: str) -> None:
-        if self.ended is not None or len(words) == 0:
+        if self.ended is not None:
             return
         command: tuple[Any, ...] = words  # typed as one word in hiredis
         self._transport.write(hiredis.pack_command(command))

@@ -123,6 +123,24 @@ async def _same(value):
     return value
 
 
+def test_a_wait_asks_for_nothing_that_is_refused(server):
+    """It listens with one request, and nothing that it asks for is refused by the server."""
+    settings = settings_for(server)
+    engine = Counting()
+
+    async def main():
+        async with queue(settings, engine) as roost, Crew(settings, engine) as crew:
+            await crew.start()
+            await all_done(roost, [await roost.enqueue("counting", {"steps": 1})])
+            await roost.backend.client.config_resetstat()
+            item = await roost.enqueue("counting", {"steps": 1}, delay_seconds=0.2)
+            assert [State.DONE] == await all_done(roost, [item])
+            errors = await roost.backend.client.info("errorstats")
+            assert set() == errors.keys() - {"errorstat_NOSCRIPT"}
+
+    asyncio.run(main())
+
+
 def test_a_lost_message_is_made_up_for(server):
     """The connection that listens is cut: the work that came meanwhile is done all the same."""
     settings = settings_for(server)

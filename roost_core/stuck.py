@@ -150,6 +150,7 @@ class Stall:
             sight.place,
             action="worker_stuck",
             work_id=work_id,
+            is_last=True,
         ).join(_SAY_SECONDS)
         self._end(EXIT_STUCK)
 
@@ -193,12 +194,21 @@ def _work_id(sight: Sight) -> str | None:
 
 
 def _say(
-    level: int, text: str, *args: object, action: str = "", work_id: str | None = None
+    level: int,
+    text: str,
+    *args: object,
+    action: str = "",
+    work_id: str | None = None,
+    is_last: bool = False,
 ) -> threading.Thread:
     """Log from a thread of its own: the loop may hang in just that, with the handler's lock."""
-    extra = {"action": action, "work_id": work_id}
-    saying = threading.Thread(
-        target=_log.log, args=(level, text, *args), kwargs={"extra": extra}, daemon=True
-    )
+
+    def say() -> None:
+        _log.log(level, text, *args, extra={"action": action, "work_id": work_id})
+        if is_last:
+            for handler in logging.getLogger().handlers:
+                handler.flush()
+
+    saying = threading.Thread(target=say, daemon=True)
     saying.start()
     return saying

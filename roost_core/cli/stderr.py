@@ -27,7 +27,7 @@ class Stderr:
     def __init__(self) -> None:
         self._stream = sys.stderr
         self._descriptor = _descriptor_of(self._stream)
-        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._lines: queue.SimpleQueue[str | threading.Event | None] = queue.SimpleQueue()
         self._dropped = 0
         self._is_closed = False
         self._pid = os.getpid()
@@ -47,6 +47,14 @@ class Stderr:
         """Write a line for people, with the program's name."""
         self.line(f"roost: {clean(text)}")
 
+    def flush(self, seconds: float = 1.0) -> None:
+        """Wait until what was said so far is written, but not for longer than so many seconds."""
+        if self._is_closed or os.getpid() != self._pid or not self._thread.is_alive():
+            return
+        written = threading.Event()
+        self._lines.put(written)
+        written.wait(seconds)
+
     def close(self, seconds: float = 1.0) -> None:
         """Write what waits, but not for longer than so many seconds."""
         self._lines.put(None)
@@ -56,6 +64,9 @@ class Stderr:
 
     def _run(self) -> None:
         while (text := self._lines.get()) is not None:
+            if isinstance(text, threading.Event):
+                text.set()
+                continue
             self._write(text)
             if self._dropped and self._lines.empty():
                 dropped, self._dropped = self._dropped, 0
@@ -119,6 +130,10 @@ class StderrHandler(logging.Handler):
         super().__init__()
         self._stderr = stderr
         self.setFormatter(_Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+
+    def flush(self) -> None:
+        """Wait until it is written, if that is soon: who ends the process calls it before."""
+        self._stderr.flush()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Hand the line over."""

@@ -103,3 +103,18 @@ def test_records_of_logging(pipe, monkeypatch):
     assert "INFO roost.x: bad" in first
     assert "\x1b" not in first
     assert "a log record of roost.x cannot be shown: TypeError" == second
+
+
+def test_flushing_waits_until_it_is_written(pipe, monkeypatch):
+    """Who ends the process at once has had the last word; a pipe that nobody reads holds it not."""
+    reader, stream = pipe
+    stderr = stderr_on(stream, monkeypatch)
+    handler = StderrHandler(stderr)
+    handler.emit(logging.LogRecord("roost", logging.CRITICAL, __file__, 1, "over", None, None))
+    handler.flush()
+    assert b"CRITICAL roost: over" in reader.read(1000)
+    stderr.line("x" * 1_000_000)
+    stderr.flush(0.01)
+    reader.close()
+    stderr.close(LIMIT)
+    handler.flush()

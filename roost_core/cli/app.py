@@ -10,6 +10,7 @@ from typing import Any, Final
 import click
 
 import roost_core
+from roost_core.cli import plugin_output
 from roost_core.cli.options import format_example, format_options, shared_options
 from roost_core.cli.output import note
 from roost_core.cli.session import Session
@@ -127,7 +128,9 @@ class RoostGroup(click.Group):
         if not self._extended:
             # Set first: whoever registers a command asks for the list of those that are there.
             self._extended = True
-            ctx.ensure_object(Session).plugins().register_commands(self)
+            plugins = ctx.ensure_object(Session).plugins()
+            with plugin_output.to_stderr():
+                plugins.register_commands(self)
 
 
 class ToldError(click.ClickException):

@@ -38,7 +38,7 @@ def command(
 
     What a terminal might obey is not printed to one: give --output or a pipe.
     """
-    store = session.plugins().make_artifact_store(session.settings)
+    store = session.artifact_store()
     data = store.get(artifact_id)
     if ext is not None:
         stored_as = {artifact.ext for _, artifact in store.describe(artifact_id)}

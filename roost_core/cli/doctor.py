@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -11,7 +12,7 @@ import attrs
 import click
 
 from roost_core.backend import Finding
-from roost_core.cli import output
+from roost_core.cli import output, plugin_output
 from roost_core.cli.options import RoostCommand, roost_options
 from roost_core.cli.session import Session
 from roost_core.client import Roost
@@ -136,7 +137,8 @@ def examine(session: Session) -> list[Finding]:
         # What was asked for cannot be had; the installed ones may still tell something.
         findings.append(Finding("problem", "plugins", str(error)))
         try:
-            plugins = Plugins.load(explicit=(), environment=(), strict=False)
+            with plugin_output.to_stderr():
+                plugins = Plugins.load(explicit=(), environment=(), strict=False)
         except PluginError as second:
             return [*findings, Finding("problem", "plugins", str(second))]
     findings += _of_plugins(plugins)
@@ -180,7 +182,9 @@ def _of_plugins(plugins: Plugins) -> list[Finding]:
 async def _of_server(roost: Roost) -> Sequence[Finding]:
     found: list[Finding] = []
     try:
-        async with roost:
+        async with contextlib.AsyncExitStack() as stack:
+            with plugin_output.to_stderr():
+                await stack.enter_async_context(roost)
             found.append(Finding("ok", "server", roost.backend.description))
             found += await roost.backend.diagnose()
             found += await _of_work(roost)
@@ -237,7 +241,8 @@ def _of_workers(workers: Sequence[WorkerInfo]) -> list[Finding]:
 
 def _of_artifacts(plugins: Plugins, settings: Settings) -> list[Finding]:
     try:
-        store = plugins.make_artifact_store(settings)
+        with plugin_output.to_stderr():
+            store = plugins.make_artifact_store(settings)
         return [Finding("info", "artifacts", store.description), *store.diagnose()]
     except RoostError as error:
         return [Finding("problem", "artifacts", str(error))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -10,10 +11,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import attrs
 
 from roost_core import settings as settings_module
+from roost_core.cli import plugin_output
 from roost_core.cli.signals import StopSignals
 from roost_core.settings import Settings
 
 if TYPE_CHECKING:
+    from roost_core.backend import ArtifactStore
     from roost_core.client import Roost
     from roost_core.plugins import Plugins
 
@@ -56,9 +59,11 @@ class Session:
         if self._plugins is None:
             from roost_core.plugins import Plugins
 
-            self._plugins = Plugins.load(
-                explicit=tuple(self.explicit), environment=self.settings.plugins, strict=strict
-            )
+            settings = self.settings
+            with plugin_output.to_stderr():
+                self._plugins = Plugins.load(
+                    explicit=tuple(self.explicit), environment=settings.plugins, strict=strict
+                )
         return self._plugins
 
     def connect(self) -> Roost:
@@ -67,11 +72,20 @@ class Session:
 
         return Roost.connect(self.settings, plugins=self.plugins())
 
+    def artifact_store(self) -> ArtifactStore:
+        """Return the artifact store; no server is needed."""
+        plugins = self.plugins()
+        with plugin_output.to_stderr():
+            return plugins.make_artifact_store(self.settings)
+
     def run(self, work: Callable[[Roost], Awaitable[_T]]) -> _T:
         """Run ``work`` with an open connection in an event loop of its own."""
 
         async def main() -> _T:
-            async with self.connect() as roost:
+            async with contextlib.AsyncExitStack() as stack:
+                roost = self.connect()
+                with plugin_output.to_stderr():  # the plugin's hook makes the backend
+                    await stack.enter_async_context(roost)
                 return await work(roost)
 
         return asyncio.run(main())

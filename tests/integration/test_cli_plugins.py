@@ -1,0 +1,139 @@
+"""What plugins do to a command line that loads them: prints, exits and errors, as processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+#: Only a hang takes so long, in seconds.
+LIMIT = 60.0
+
+NOISY = """
+import os, subprocess, sys
+from roost_core import hookimpl
+
+print("print at import")
+os.write(1, b"descriptor at import\\n")
+subprocess.run([sys.executable, "-c", "print('child at import')"], check=True)
+print("original at import", file=sys.__stdout__)
+
+engine_id = "noisy"
+
+@hookimpl
+def step(snapshot):
+    return snapshot.finish()
+
+@hookimpl
+def backend(settings):
+    print("print in backend")
+    os.write(1, b"descriptor in backend\\n")
+
+@hookimpl
+def artifact_store(settings):
+    print("print in artifact_store")
+
+@hookimpl
+def register_commands(cli):
+    print("print in register_commands")
+
+    @cli.command("mine")
+    def mine():
+        print("what the command says")
+"""
+
+SAID = ("print at import", "descriptor at import", "child at import", "original at import")
+
+
+def roost(folder: Path, *words: str, **fields) -> subprocess.CompletedProcess[str]:
+    """Run a command line in a folder, with no settings but a home there."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("ROOST_")}
+    fields = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **fields}
+    return subprocess.run(
+        [sys.executable, "-m", "roost_core.cli", *words],
+        cwd=folder,
+        env={**kept, "PYTHONPATH": os.getcwd(), **fields.pop("variables", {})},
+        stdin=subprocess.DEVNULL,
+        text=True,
+        timeout=LIMIT,
+        check=False,
+        **fields,
+    )
+
+
+def test_what_plugins_print_while_loading_is_not_data(tmp_path):
+    """Print, descriptor 1, children: all on standard error; standard output is Roost's alone."""
+    (tmp_path / "noisy.py").write_text(NOISY)
+    done = roost(tmp_path, "engines", "--json", "--plugin", "./noisy.py")
+
+    assert 0 == done.returncode
+    assert "noisy" in [one["engine"] for one in json.loads(done.stdout)]
+    assert [] == [text for text in SAID if text not in done.stderr]
+
+
+def test_what_hooks_print_is_not_data(tmp_path):
+    """The hooks that a short command calls are no different from the import."""
+    (tmp_path / "noisy.py").write_text(NOISY)
+    words = ("--plugin", "./noisy.py", "--redis-url", "unix:///nowhere/at/all.sock")
+    done = roost(tmp_path, "doctor", "--json", *words)
+
+    assert "problem" in [one["level"] for one in json.loads(done.stdout)]
+    for text in ("print in backend", "descriptor in backend", "print in artifact_store"):
+        assert text in done.stderr
+
+
+def test_what_a_plugins_command_prints_is_data(tmp_path):
+    """The command of a plugin prints where it wants; adding it does not."""
+    (tmp_path / "noisy.py").write_text(NOISY)
+    done = roost(tmp_path, "--plugin", "./noisy.py", "mine")
+
+    assert (0, "what the command says\n") == (done.returncode, done.stdout)
+    assert "print in register_commands" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "theft",
+    [
+        "sys.stdout = io.StringIO()",
+        "sys.stdout = open(os.devnull, 'w')",
+        "sys.stdout = io.TextIOWrapper(sys.stdout.buffer, encoding='utf-8')",
+        "sys.stdout = io.TextIOWrapper(sys.__stdout__.buffer, encoding='utf-8')",
+        "sys.stdout = io.TextIOWrapper(sys.stdout.detach(), encoding='utf-8')",
+        "sys.stdout.close()",
+        "sys.stdout = None",
+        "os.close(1)",
+    ],
+)
+def test_a_plugin_cannot_take_standard_output_away(tmp_path, theft):
+    """Whatever a plugin does to sys.stdout while it loads, Roost prints where it did before."""
+    text = f"import io, os, sys\nengine_id = 'thief'\n{theft}\nprint('x') if sys.stdout and not "
+    text += "sys.stdout.closed else None\nfrom roost_core import hookimpl\n"
+    (tmp_path / "thief.py").write_text(text + "@hookimpl\ndef step(snapshot): ...\n")
+    done = roost(tmp_path, "engines", "--json", "--plugin", "./thief.py")
+
+    assert 0 == done.returncode, done.stderr
+    assert "thief" in [one["engine"] for one in json.loads(done.stdout)]
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("closed", ["1>&-", "2>&-"])
+def test_a_closed_stream_is_no_trouble(tmp_path, closed):
+    """Without standard output, or without standard error, plugins load as ever."""
+    (tmp_path / "noisy.py").write_text(NOISY)
+    script = f'exec "$0" -m roost_core.cli engines --plugin ./noisy.py {closed}'
+    done = subprocess.run(
+        ["sh", "-c", script, sys.executable],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.getcwd()},
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr
+    assert [] == [text for text in SAID if text in done.stdout]
+    assert ("noisy" in done.stdout) == (closed == "2>&-")

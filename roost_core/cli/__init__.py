@@ -51,3 +51,9 @@ def main() -> None:
             raise
     except KeyboardInterrupt:
         sys.exit(130)
+    except OSError as error:
+        from roost_core.cli.output import give_up_printing
+
+        if not give_up_printing(error):
+            raise
+        sys.exit(1)

@@ -204,6 +204,5 @@ async def _send(roost: Roost, request: EnqueueRequest, any_engine: bool, *, wait
         return True
     meta = (await roost.wait(item)).meta
     if meta.state is not State.DONE:
-        reason = f": {meta.error.message}" if meta.error else ""
-        output.note(f"{meta.work_id} is {meta.state}{reason}")
+        output.note(output.failure(meta))
     return meta.state is State.DONE

@@ -104,7 +104,7 @@ def _facts(meta: WorkMeta) -> list[tuple[str, str]]:
     if meta.heartbeat is not None and meta.heartbeat.message:
         facts.append(("says", meta.heartbeat.message))
     if meta.error is not None:
-        facts.append(("error", f"{meta.error.kind}: {meta.error.message}"))
+        facts.append(("error", f"{meta.error.error_type or meta.error.kind}: {meta.error.message}"))
     return facts
 
 

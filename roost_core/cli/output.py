@@ -7,9 +7,13 @@ comes from data is cleaned of control characters on the way.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
+import os
 import re
 import sys
+import traceback
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -17,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from roost_core.codec import to_plain
-from roost_core.models import Event, Json
+from roost_core.models import Event, Json, WorkMeta
 from roost_core.views import clean, redacted
 
 if TYPE_CHECKING:
@@ -25,6 +29,9 @@ if TYPE_CHECKING:
 
     from roost_core.plugins import PluginReport
 
+#: Modules whose own calls into C do nothing but print: an unbuffered stream keeps nothing back,
+#: so that a failed write cannot be told by trying again.
+_PRINTERS: Final = ("click.utils", "rich.console", "roost_core.cli.artifact_show")
 #: What JSON leaves as it is and a terminal might obey, or show in another order.
 _UNSAFE_IN_JSON: Final = re.compile(r"[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
@@ -36,7 +43,39 @@ def on_terminal() -> bool:
 
 def note(text: object) -> None:
     """Print one line for people on standard error, with the program's name."""
-    click.echo(f"roost: {clean(text)}", err=True)
+    # Where nobody can read it, the exit code still tells: printing decides nothing.
+    with contextlib.suppress(OSError):
+        click.echo(f"roost: {clean(text)}", err=True)
+
+
+def give_up_printing(error: OSError) -> bool:
+    """Say in one line that standard output cannot be written, if this is what the error is about.
+
+    What is still to be written is dropped then, so that the process can end in order.
+
+    :returns: whether it was about standard output.
+    """
+    frames = list(traceback.walk_tb(error.__traceback__))
+    last = frames[-1][0].f_globals.get("__name__") if frames else None
+    if last not in _PRINTERS and not _still_fails(error):
+        return False
+    note(f"cannot write to standard output: {os.strerror(error.errno or errno.EIO)}")
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    # Python writes what is left when it ends, complains once more and changes the exit code.
+    with contextlib.suppress(AttributeError, OSError, ValueError):
+        os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+    return True
+
+
+def _still_fails(error: OSError) -> bool:
+    try:
+        sys.stdout.flush()
+    except OSError as again:
+        return again.errno == error.errno
+    except (AttributeError, ValueError):  # there is none, or it is closed
+        return False
+    return False
 
 
 def data(text: object) -> None:
@@ -48,6 +87,15 @@ def json_line(value: Json, *, indent: int | None = None) -> None:
     """Print JSON on standard output; its values are whole, unsafe characters are escaped."""
     text = json.dumps(value, ensure_ascii=False, indent=indent)
     click.echo(_UNSAFE_IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", text))
+
+
+def failure(meta: WorkMeta) -> str:
+    """Return how a work item ended that was not done: state, kind and type of error, message."""
+    error = meta.error
+    if error is None:
+        return f"{meta.work_id} is {meta.state}"
+    what = error.error_type or error.kind
+    return f"{meta.work_id} is {meta.state}: {what}{': ' if error.message else ''}{error.message}"
 
 
 def when(time: datetime | None) -> str:

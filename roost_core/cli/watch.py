@@ -43,8 +43,7 @@ def command(ctx: click.Context, work_id: str, limit: int) -> None:
 
     meta = session.run(follow).meta
     if meta.state is not State.DONE:
-        reason = f": {meta.error.message}" if meta.error else ""
-        output.note(f"{work_id} is {meta.state}{reason}")
+        output.note(output.failure(meta))
         ctx.exit(1)
 
 

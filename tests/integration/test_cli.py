@@ -19,6 +19,7 @@ import attrs
 import pytest
 
 from roost_core.cli.demo_page import CLAIM, DemoPage
+from roost_plugins.fs_artifacts.store import FilesystemStore
 
 #: Only a hang takes so long, in seconds.
 LIMIT = 60.0
@@ -353,6 +354,45 @@ def test_doctor_with_a_broken_plugin(shell):
     assert 1 == done.returncode
     assert "problem\tplugins\t" in done.stdout
     assert "ok\tserver\t" in done.stdout
+
+
+@pytest.mark.parametrize("buffering", ["", "1"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--help"],
+        ["--version"],
+        ["list", "--help"],
+        ["list"],
+        ["list", "--json"],
+        ["status", "w1"],
+        ["events"],
+        ["events", "--json"],
+        ["events", "--follow"],
+        ["watch", "w1"],
+        ["artifact-show", "A"],
+        ["engines"],
+        ["plugins"],
+        ["doctor"],
+        ["enqueue", "--any-engine", "--engine", "echo"],
+    ],
+    ids=" ".join,
+)
+def test_a_full_disk_under_the_output_is_one_line(shell, words, buffering):
+    """Whatever cannot be printed: one line on stderr, exit code 1, no traceback."""
+    if not os.path.exists("/dev/full"):
+        pytest.skip("this system has no /dev/full")
+    store = FilesystemStore(shell.folder / "home" / "artifacts")
+    artifact_id = store.put(b"evidence", work_id="w1").artifact_id
+    shell.ok("enqueue", "--engine", "echo", "--any-engine", "--work-id", "w1")
+    shell.variables["PYTHONUNBUFFERED"] = buffering
+    with open("/dev/full", "w") as full:
+        words = [artifact_id if word == "A" else word for word in words]
+        with ending(shell.start(*words, stdout=full)) as process:
+            _, err = process.communicate(timeout=LIMIT)
+
+    text = "roost: cannot write to standard output: No space left on device\n"
+    assert (1, text) == (process.returncode, err)
 
 
 def test_a_closed_pipe_is_silent(shell):

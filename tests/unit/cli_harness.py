@@ -107,8 +107,8 @@ class Bench:
         commit = Commit("c1", claim.version, encode_snapshot(snapshot), "done", Then.FINISH)
         asyncio.run(self.backend.commit(claim.lease, commit))
 
-    def fail(self, message: str) -> None:
+    def fail(self, message: str, **fields: Any) -> None:
         """Dead-letter the first work item that is ready."""
         claim = self.claim()
-        error = encode_model(ErrorRecord(kind="permanent", message=message))
+        error = encode_model(ErrorRecord(kind="permanent", message=message, **fields))
         asyncio.run(self.backend.fail(claim.lease, Failure("c1", error, True, 0)))

@@ -149,12 +149,12 @@ def test_idempotency_key_gives_the_same_id_or_an_error(bench):
 def test_enqueue_waits_if_asked(bench):
     """--wait exits with 1 for work that does not end as done, and says why."""
     bench.enqueue(work_id="w1", idempotency_key="k")
-    bench.fail("no such page")
+    bench.fail("no such page", error_type="LookupError")
     words = ("enqueue", "--engine", "echo", "--idempotency-key", "k", "--wait")
     result = bench.invoke(*words)
 
     assert (1, "w1\n") == (result.exit_code, result.stdout)
-    assert "roost: w1 is failed: no such page\n" == result.stderr
+    assert "roost: w1 is failed: LookupError: no such page\n" == result.stderr
 
 
 # -- batches -----------------------------------------------------------------------------------
@@ -310,6 +310,19 @@ def test_events_hide_secrets_and_controls(bench):
     assert 1 == len(bench.ok("events", "--limit", "1").splitlines())
 
 
+def test_why_work_comes_later_is_shown(bench):
+    """The reason that an engine gave with RetryLater is in events and watch."""
+    bench.enqueue(work_id="w1")
+    claim = bench.claim()
+    asyncio.run(bench.backend.interrupt(claim.lease, "i1", "the quota is used up", 0))
+    text = bench.ok("events", "--work", "w1").splitlines()[-1]
+
+    assert "interrupted" == text.split("\t")[1]
+    assert 'reason="the quota is used up"' in text
+    bench.finish("w1")
+    assert 'reason="the quota is used up"' in bench.ok("watch", "w1")
+
+
 def test_watch_ends_with_the_work(bench):
     """For work that has ended it prints what happened and exits with 0 for done, 1 for failed."""
     bench.enqueue(work_id="w1")
@@ -320,7 +333,7 @@ def test_watch_ends_with_the_work(bench):
     kinds = [line.split("\t")[1] for line in bench.ok("watch", "w1").splitlines()]
     assert ["enqueued", "claimed", "committed"] == kinds
     result = bench.invoke("watch", "w2")
-    assert (1, "roost: w2 is failed: boom\n") == (result.exit_code, result.stderr)
+    assert (1, "roost: w2 is failed: permanent: boom\n") == (result.exit_code, result.stderr)
 
 
 # -- artifacts ---------------------------------------------------------------------------------

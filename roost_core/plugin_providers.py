@@ -18,7 +18,8 @@ from roost_core.errors import (
     SettingsError,
 )
 from roost_core.hookcalls import HookCall
-from roost_core.plugin_sources import cause
+from roost_core.plugin_errors import place, telling_ctrl_c
+from roost_core.plugin_sources import Candidate, cause
 from roost_core.redaction import redact, without
 from roost_core.settings import SERVER_URLS, Settings
 
@@ -66,16 +67,24 @@ def artifact_store(
 
 def _first(calls: Sequence[HookCall], settings: Settings) -> tuple[HookCall, object] | None:
     for call in calls:
-        try:
-            made = call.function(*(settings for _ in call.names))
-        except (RoostError, KeyboardInterrupt):
-            raise
-        except BaseException as error:
-            text = without(settings.redis_url, cause(error))
-            raise PluginError(f"plugin {call.plugin_name}: {call.hook} raised {text}") from error
+        made = _asked_for(call, settings)
         if made is not None:
             return call, made
     return None
+
+
+def _asked_for(call: HookCall, settings: Settings) -> object:
+    with telling_ctrl_c() as was_pressed:
+        try:
+            return call.function(*(settings for _ in call.names))
+        except RoostError:
+            raise
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt) and was_pressed():
+                raise
+            text = cause(error) + place(error, getattr(call.function, "__module__", None) or "")
+            text = without(settings.redis_url, text)
+            raise PluginError(f"plugin {call.plugin_name}: {call.hook} raised {text}") from error
 
 
 def _asked(calls: Sequence[HookCall], what: str, absent: Sequence[str]) -> str:
@@ -91,7 +100,7 @@ def _wrong_type(call: HookCall, made: object, expected: str) -> PluginError:
     return PluginError(f"plugin {call.plugin_name}: {call.hook} returned {found}, not {expected}")
 
 
-def add_commands(call: HookCall, cli: click.Group, described: str) -> None:
+def add_commands(call: HookCall, cli: click.Group, candidate: Candidate) -> None:
     """Let a plugin add its commands: all of them, or none if it fails.
 
     :raises PluginLoadError: it raised.
@@ -101,18 +110,22 @@ def add_commands(call: HookCall, cli: click.Group, described: str) -> None:
 
     before = dict(cli.commands)
     known = {*before, *cli.list_commands(click.Context(cli))}
-    try:
-        call.function(*(cli for _ in call.names))
-        changed = [name for name in known if cli.commands.get(name) is not before.get(name)]
-        if changed:
-            raise PluginConflict(
-                f"plugin {described}: the command {min(changed)} is there already; rename it"
-            )
-    except BaseException as error:
-        cli.commands.clear()
-        cli.commands.update(before)
-        if isinstance(error, PluginConflict | KeyboardInterrupt):
-            raise
-        raise PluginLoadError(
-            f"plugin {described}: register_commands raised {cause(error)}"
-        ) from error
+    with telling_ctrl_c() as was_pressed:
+        try:
+            call.function(*(cli for _ in call.names))
+            changed = [name for name in known if cli.commands.get(name) is not before.get(name)]
+            if changed:
+                raise PluginConflict(
+                    f"plugin {candidate.described}: the command {min(changed)} is there already; "
+                    "rename it"
+                )
+        except BaseException as error:
+            cli.commands.clear()
+            cli.commands.update(before)
+            is_ctrl_c = isinstance(error, KeyboardInterrupt) and was_pressed()
+            if is_ctrl_c or isinstance(error, PluginConflict):
+                raise
+            what = f"{cause(error)}{place(error, candidate.location)}"
+            raise PluginLoadError(
+                f"plugin {candidate.described}: register_commands raised {what}"
+            ) from error

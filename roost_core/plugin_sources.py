@@ -40,6 +40,7 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from roost_core.errors import PluginLoadError
+from roost_core.plugin_errors import place, telling_ctrl_c
 from roost_core.suggestions import did_you_mean
 
 if TYPE_CHECKING:
@@ -310,17 +311,27 @@ def load(candidate: Candidate) -> object:
     """Import a candidate and return the plugin object.
 
     :raises PluginLoadError: one line with plugin and cause, whatever happened:
-        a plugin that exits at import does not end the process.
+        a plugin that exits or raises KeyboardInterrupt at import does not end the process.
     """
-    try:
-        found = None if candidate.find is None else candidate.find()
-        return _made(found) if candidate.is_factory else _instance(found)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        what = str(error) if isinstance(error, PluginLoadError) else cause(error)
-        line = " ".join(f"cannot load plugin {candidate.described}: {what}".split())
-        raise PluginLoadError(line) from error
+    with telling_ctrl_c() as was_pressed:
+        try:
+            found = None if candidate.find is None else candidate.find()
+            return _made(found) if candidate.is_factory else _instance(found)
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt) and was_pressed():
+                raise
+            what = told(error, candidate.location)
+            line = " ".join(f"cannot load plugin {candidate.described}: {what}".split())
+            raise PluginLoadError(line) from error
+
+
+def told(error: BaseException, location: str) -> str:
+    """Return what went wrong in a plugin, and at which of its lines."""
+    if isinstance(error, PluginLoadError):
+        # Roost's own words; what they are about may have a place.
+        reason = error.__cause__
+        return f"{error}{place(reason, location) if reason is not None else ''}"
+    return f"{cause(error)}{place(error, location)}"
 
 
 def _instance(found: Any) -> object:

@@ -33,8 +33,10 @@ from roost_core.hookcalls import (
 )
 from roost_core.models import ENGINE_ID
 from roost_core.plugin_checks import Implementation
-from roost_core.plugin_sources import Candidate, Source, cause
+from roost_core.plugin_errors import telling_ctrl_c
+from roost_core.plugin_sources import Candidate, Source
 from roost_core.settings import Settings
+from roost_core.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     import click
@@ -57,6 +59,7 @@ class PluginReport:
     :ivar location: ``pkg.module[:attr]``, the path of a file, or an object's type.
     :ivar hooks: the hooks that it implements, sorted.
     :ivar error: why it is broken, or what blocks or replaces it.
+    :ivar exception: what a broken one raised, with its traceback.
     """
 
     name: str
@@ -68,6 +71,7 @@ class PluginReport:
     hooks: tuple[str, ...] = ()
     engine_id: str | None = None
     error: str | None = None
+    exception: BaseException | None = attrs.field(default=None, eq=False, repr=False)
 
 
 @attrs.define(eq=False)
@@ -78,18 +82,22 @@ class _Record:
     hooks: tuple[str, ...] = ()
     engine: Engine | None = None
     error: str | None = None
+    exception: BaseException | None = None
 
-    def ends(self, status: PluginStatus, error: str) -> None:
-        self.status, self.error = status, error
+    def ends(
+        self, status: PluginStatus, error: str, exception: BaseException | None = None
+    ) -> None:
+        self.status, self.error, self.exception = status, error, exception
         self.plugin, self.hooks, self.engine = None, (), None
 
 
 class Plugins:
     """The plugins of one process, or of one test. Make it with :meth:`load` or :meth:`empty`."""
 
-    def __init__(self, *, strict: bool = True) -> None:
+    def __init__(self, *, strict: bool = True, keep_going: bool = False) -> None:
         self._manager = plugin_checks.Manager()
         self._strict = strict
+        self._keep_going = keep_going
         self._records: list[_Record] = []
 
     @classmethod
@@ -105,6 +113,7 @@ class Plugins:
         environment: Sequence[str] = (),
         installed: bool = True,
         strict: bool,
+        keep_going: bool = False,
     ) -> Plugins:
         """Find and register plugins.
 
@@ -112,11 +121,12 @@ class Plugins:
         :param environment: names from the setting ``plugins``.
         :param installed: whether to load what is installed without being named.
         :param strict: whether an installed plugin that fails raises; if not, it is
-            reported as broken. One that somebody named always raises.
+            reported as broken. One that somebody named raises in any case.
+        :param keep_going: report whatever fails as broken, for who wants to look at it.
         :raises PluginLoadError: a plugin fails; one line with its name and the cause.
         :raises PluginConflict: two plugins claim one name, or one engine id.
         """
-        plugins = cls(strict=strict)
+        plugins = cls(strict=strict, keep_going=keep_going)
         texts = [(text, Source.ENVIRONMENT) for text in environment]
         texts += [(text, Source.OPTION) for text in explicit]
         entries = plugin_sources.installed() if installed or texts else []
@@ -142,7 +152,8 @@ class Plugins:
                 self._note(candidate, PluginStatus.BLOCKED, f"by no:{name}")
         for name, source in missing.items():
             nobody = Candidate(name, source, f"no:{name}", "")
-            self._note(nobody, PluginStatus.BLOCKED, "nothing else has this name")
+            hint = did_you_mean(name, [candidate.name for candidate in candidates])
+            self._note(nobody, PluginStatus.BLOCKED, f"no plugin has this name{hint}")
 
     def _winners(self, candidates: Sequence[Candidate]) -> list[Candidate]:
         # Names are known before anything is imported, so what is replaced is never imported.
@@ -177,9 +188,10 @@ class Plugins:
 
     def _fail(self, record: _Record, error: PluginError) -> None:
         """Raise, or note what is only installed as broken."""
-        if self._strict or record.candidate.source is not Source.INSTALLED:
+        is_named = record.candidate.source is not Source.INSTALLED
+        if not self._keep_going and (self._strict or is_named):
             raise error
-        record.ends(PluginStatus.BROKEN, str(error))
+        record.ends(PluginStatus.BROKEN, str(error), error.__cause__)
         if record not in self._records:
             self._records.append(record)
 
@@ -209,20 +221,22 @@ class Plugins:
         pluggy may fail half-way, and leaves what it has registered to fire.
         """
         candidate = record.candidate
-        try:
-            if candidate.is_factory:
-                plugin = plugin_checks.adapted(self._manager, plugin)
-            found = plugin_checks.check(self._manager, plugin)
-            engine = self._engine(candidate, plugin, found)
-            self._check_distinct(candidate, plugin)
-            self._manager.register(plugin, candidate.name)
-            self._manager.check_pending()
-        except BaseException as error:
-            self._withdraw(candidate.name, plugin)
-            if isinstance(error, PluginConflict | KeyboardInterrupt):
-                raise
-            what = str(error) if isinstance(error, PluginLoadError) else cause(error)
-            raise PluginLoadError(f"plugin {candidate.described}: {what}") from error
+        with telling_ctrl_c() as was_pressed:
+            try:
+                if candidate.is_factory:
+                    plugin = plugin_checks.adapted(self._manager, plugin)
+                found = plugin_checks.check(self._manager, plugin)
+                engine = self._engine(candidate, plugin, found)
+                self._check_distinct(candidate, plugin)
+                self._manager.register(plugin, candidate.name)
+                self._manager.check_pending()
+            except BaseException as error:
+                self._withdraw(candidate.name, plugin)
+                is_ctrl_c = isinstance(error, KeyboardInterrupt) and was_pressed()
+                if is_ctrl_c or isinstance(error, PluginConflict):
+                    raise
+                what = plugin_sources.told(error, candidate.location)
+                raise PluginLoadError(f"plugin {candidate.described}: {what}") from error
         record.hooks = tuple(sorted({one.hook for one in found}))
         record.plugin, record.engine = plugin, engine
         self._records.append(record)
@@ -321,8 +335,17 @@ class Plugins:
                 hooks=record.hooks,
                 engine_id=None if record.engine is None else record.engine.engine_id,
                 error=record.error,
+                exception=record.exception,
             )
             for record in self._records
+        )
+
+    def vain_blocks(self) -> tuple[str, ...]:
+        """Return a line for each ``no:NAME`` that blocks nothing: somebody may have misspelt it."""
+        return tuple(
+            f"{record.candidate.text} blocks nothing: {record.error}"
+            for record in self._records
+            if record.status is PluginStatus.BLOCKED and not record.candidate.location
         )
 
     def _calls(self, hook: str) -> list[HookCall]:
@@ -366,10 +389,10 @@ class Plugins:
         for call in self._calls("register_commands"):
             record = next(one for one in self._live() if one.candidate.name == call.plugin_name)
             try:
-                plugin_providers.add_commands(call, cli, record.candidate.described)
+                plugin_providers.add_commands(call, cli, record.candidate)
             except PluginError as error:
                 self._withdraw(record.candidate.name, record.plugin)
-                record.ends(PluginStatus.BROKEN, str(error))
+                record.ends(PluginStatus.BROKEN, str(error), error.__cause__)
                 self._fail(record, error)
 
 

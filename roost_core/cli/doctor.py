@@ -132,9 +132,9 @@ def examine(session: Session) -> list[Finding]:
         return [Finding("problem", "settings", str(error))]
     findings = _of_settings(settings)
     try:
-        plugins = session.plugins()
+        plugins = session.plugins(keep_going=True)
     except PluginError as error:
-        # What was asked for cannot be had; the installed ones may still tell something.
+        # A name that names nothing; the installed ones may still tell something.
         findings.append(Finding("problem", "plugins", str(error)))
         try:
             with plugin_output.to_stderr():
@@ -174,6 +174,7 @@ def _of_plugins(plugins: Plugins) -> list[Finding]:
             found.append(Finding("problem", subject, report.error or "broken"))
         else:
             found.append(Finding("info", subject, f"{report.status} {report.error or ''}"))
+    found += [Finding("warning", "plugins", line) for line in plugins.vain_blocks()]
     if not plugins.engines():
         found.append(Finding("warning", "engines", "no engine is installed: workers have no work"))
     return found

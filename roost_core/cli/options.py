@@ -18,7 +18,9 @@ from typing import Any, Final, TypeVar
 import click
 
 from roost_core import settings as settings_module
+from roost_core.cli.output import show_traceback
 from roost_core.cli.session import Session
+from roost_core.errors import PluginError
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -46,6 +48,15 @@ class RoostCommand(click.Command):
     def __init__(self, *args: Any, example: Sequence[str] = (), **fields: Any) -> None:
         super().__init__(*args, **fields)
         self.example = example
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; with ``--verbose`` a plugin's error shows its traceback first."""
+        try:
+            return super().invoke(ctx)
+        except PluginError as error:
+            if ctx.params.get("verbose") and error.__cause__ is not None:
+                show_traceback(error.__cause__)
+            raise
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options in two groups."""

@@ -48,6 +48,13 @@ def note(text: object) -> None:
         click.echo(f"roost: {clean(text)}", err=True)
 
 
+def show_traceback(error: BaseException) -> None:
+    """Print an error's traceback on standard error, clean of control characters."""
+    lines = "".join(traceback.format_exception(error)).splitlines()
+    with contextlib.suppress(OSError):
+        click.echo("\n".join(clean(line) for line in lines), err=True)
+
+
 def give_up_printing(error: OSError) -> bool:
     """Say in one line that standard output cannot be written, if this is what the error is about.
 

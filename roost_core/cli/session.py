@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import attrs
 
 from roost_core import settings as settings_module
-from roost_core.cli import plugin_output
+from roost_core.cli import output, plugin_output
 from roost_core.cli.signals import StopSignals
 from roost_core.settings import Settings
 
@@ -50,10 +50,11 @@ class Session:
             self._settings = settings_module.load(self.overrides, config=self.config)
         return self._settings
 
-    def plugins(self, *, strict: bool = False) -> Plugins:
+    def plugins(self, *, strict: bool = False, keep_going: bool = False) -> Plugins:
         """Load the plugins, once.
 
         :param strict: a broken plugin is an error, whoever named it.
+        :param keep_going: a broken plugin is none, even one that somebody named.
         :raises PluginError: a plugin that somebody named cannot be loaded.
         """
         if self._plugins is None:
@@ -62,8 +63,14 @@ class Session:
             settings = self.settings
             with plugin_output.to_stderr():
                 self._plugins = Plugins.load(
-                    explicit=tuple(self.explicit), environment=settings.plugins, strict=strict
+                    explicit=tuple(self.explicit),
+                    environment=settings.plugins,
+                    strict=strict,
+                    keep_going=keep_going,
                 )
+            if not keep_going:  # who looks at plugins sees it anyway
+                for line in self._plugins.vain_blocks():
+                    output.note(line)
         return self._plugins
 
     def connect(self) -> Roost:

@@ -352,7 +352,7 @@ def test_doctor_with_a_broken_plugin(shell):
     done = shell.run("doctor", "--plugin", "./missing.py")
 
     assert 1 == done.returncode
-    assert "problem\tplugins\t" in done.stdout
+    assert "problem\tplugin missing\t" in done.stdout
     assert "ok\tserver\t" in done.stdout
 
 

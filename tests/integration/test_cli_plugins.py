@@ -137,3 +137,42 @@ def test_a_closed_stream_is_no_trouble(tmp_path, closed):
     assert "Traceback" not in done.stderr
     assert [] == [text for text in SAID if text in done.stdout]
     assert ("noisy" in done.stdout) == (closed == "2>&-")
+
+
+def test_plugins_shows_the_broken_ones_and_goes_on(tmp_path):
+    """Roost plugins lists what was named and is broken, with file and line; exit code 1."""
+    (tmp_path / "broken.py").write_text("x = 1\n\nimport no_such_module_x\n")
+    (tmp_path / "quits.py").write_text("raise KeyboardInterrupt\n")
+    (tmp_path / "noisy.py").write_text(NOISY)
+    words = [word for name in ("broken", "quits", "noisy") for word in ("--plugin", f"./{name}.py")]
+    done = roost(tmp_path, "plugins", "--json", *words)
+    rows = {row["plugin"]: row for row in json.loads(done.stdout)}
+
+    assert (1, False) == (done.returncode, "Traceback" in done.stderr)
+    assert ("broken", "broken", "ok") == tuple(
+        rows[name]["status"] for name in ("broken", "quits", "noisy")
+    )
+    assert f"({tmp_path / 'broken.py'}:3)" in rows["broken"]["error"]
+    assert f"({tmp_path / 'quits.py'}:1)" in rows["quits"]["error"]
+
+
+@pytest.mark.parametrize(("words", "code"), [(["plugins"], 1), (["worker"], 2)])
+def test_verbose_shows_the_traceback(tmp_path, words, code):
+    """--verbose adds the plugin's traceback on standard error; the rest stays."""
+    (tmp_path / "broken.py").write_text("def inner():\n    1 / 0\n\ninner()\n")
+    brief = roost(tmp_path, *words, "--plugin", "./broken.py")
+    verbose = roost(tmp_path, *words, "--plugin", "./broken.py", "--verbose")
+
+    assert (code, code, brief.stdout) == (brief.returncode, verbose.returncode, verbose.stdout)
+    assert "Traceback" not in brief.stderr
+    assert "Traceback" in verbose.stderr
+    assert 'broken.py", line 2, in inner' in verbose.stderr
+
+
+def test_a_block_of_nothing_is_a_warning(tmp_path):
+    """no:typo is told on standard error with the closest name, and stops nothing."""
+    done = roost(tmp_path, "engines", "--plugin", "no:watchlst")
+
+    assert (0, True) == (done.returncode, "watchlist" in done.stdout)
+    text = "no:watchlst blocks nothing: no plugin has this name; did you mean watchlist?"
+    assert f"roost: {text}\n" == done.stderr

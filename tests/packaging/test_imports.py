@@ -35,6 +35,7 @@ ORDER = [
     "requests",
     "context",
     "hookcalls",
+    "plugin_errors",
     "plugin_sources",
     "plugin_checks",
     "plugin_providers",

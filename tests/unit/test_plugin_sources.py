@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,9 +69,9 @@ def test_a_function_is_not_called(write_module: Write) -> None:
 
 def test_a_missing_module_is_told_from_a_missing_need(write_module: Write) -> None:
     """The two reasons for a ModuleNotFoundError read differently."""
-    write_module("acme_needy.py", "import acme_absent")
+    path = write_module("acme_needy.py", "import acme_absent")
     message = refused("acme_needy")
-    assert message.endswith(": ModuleNotFoundError: No module named 'acme_absent'")
+    assert message.endswith(f": ModuleNotFoundError: No module named 'acme_absent' ({path}:1)")
     assert "is neither an installed plugin nor importable" in refused("acme_absent")
     assert "is neither an installed plugin nor importable" in refused("acme_needy_not.sub")
     write_module("acme_flat.py")
@@ -133,10 +135,66 @@ def test_whatever_an_import_raises_is_a_load_error(
 
 
 def test_ctrl_c_during_an_import_is_ctrl_c(write_module: Write) -> None:
-    """KeyboardInterrupt is the person's, not the plugin's."""
-    write_module("acme_interrupted.py", "raise KeyboardInterrupt")
+    """A KeyboardInterrupt that a signal has caused is the person's, not the plugin's."""
+    write_module("acme_interrupted.py", "import signal\nsignal.raise_signal(signal.SIGINT)")
+    before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         load("acme_interrupted")
+    assert before is signal.getsignal(signal.SIGINT)
+
+
+def test_a_plugin_that_raises_keyboard_interrupt_is_broken(write_module: Write) -> None:
+    """Nobody pressed Ctrl-C: it is an error like any other, in whatever thread it is loaded."""
+    path = write_module("acme_quits.py", "raise KeyboardInterrupt")
+    assert refused("acme_quits").endswith(f": KeyboardInterrupt ({path}:1)")
+    with ThreadPoolExecutor(1) as threads:
+        assert "KeyboardInterrupt" in threads.submit(refused, "acme_quits").result()
+
+
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        ("x = 1\nimport json\njson.loads('{')", 3),
+        ("def inner():\n    raise ValueError('x')\ninner()", 2),
+        ("def inner():\n    return None.x\n\nclass Agent:\n    y = inner()", 2),
+        ("x = 1\ndef broken(:", 2),
+        ("\n\nimport acme_syntax_x", 3),
+        ("import ast\nast.literal_eval('1 +')", 2),
+        ("raise SystemExit(3)", 1),
+    ],
+)
+@pytest.mark.parametrize("kind", ["module", "file"])
+def test_an_import_error_names_the_plugins_own_line(
+    write_module: Write, body: str, line: int, kind: str
+) -> None:
+    """File and line of the plugin's own frame: not Roost's, importlib's or a library's."""
+    path = write_module("acme_pkg_bad/agent.py", body)
+    write_module("acme_pkg_bad/__init__.py")
+    message = refused("acme_pkg_bad.agent" if kind == "module" else str(path))
+    assert message.endswith(f" ({path}:{line})")
+
+
+def test_a_syntax_error_further_in_names_that_file(write_module: Write) -> None:
+    """What does not compile is the file to look at, whoever imported it."""
+    path = write_module("acme_lib.py", "ok = 1\nif:")
+    write_module("acme_user.py", "import acme_lib")
+    assert refused("acme_user").endswith(f" ({path}:2)")
+
+
+def test_a_factorys_error_names_its_line(
+    write_module: Write, install_distribution: Install
+) -> None:
+    """The same holds for entry points and for what a factory raises when it is called."""
+    install_distribution("acme", "[roost.engines]\nmade = acme_made:build\n[roost]\nhook = acme_h")
+    made = write_module("acme_made.py", "def build():\n    x = 1\n    raise ValueError('no')")
+    hook = write_module("acme_h.py", "import os\nos.stat('/nowhere/at/all')")
+    texts = []
+    for entry in plugin_sources.installed():
+        with pytest.raises(PluginLoadError) as raised:
+            plugin_sources.load(entry)
+        texts.append(str(raised.value))
+    assert texts[0].endswith(f" ({hook}:2)")
+    assert texts[1].endswith(f" ({made}:3)")
 
 
 def test_the_cause_is_chained(write_module: Write) -> None:

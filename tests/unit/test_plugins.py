@@ -295,6 +295,28 @@ def test_a_broken_plugin_that_somebody_named_stops(
     assert "acme_broken (" in str(raised.value)
 
 
+@pytest.mark.parametrize("kind", BROKEN)
+def test_who_looks_at_plugins_sees_the_broken_ones(write_module: Write, kind: str) -> None:
+    """With keep_going one that somebody named is reported as well, and the rest is there."""
+    write_module("acme_a.py", "engine_id = 'taken'" + ENGINE)
+    write_module("acme_broken.py", BROKEN[kind])
+    write_module("acme_z.py", ENGINE)
+    texts = ["acme_a", "acme_broken", "acme_z"]
+    plugins = Plugins.load(explicit=texts, installed=False, strict=False, keep_going=True)
+    assert [("acme_a", "ok"), ("acme_broken", "broken"), ("acme_z", "ok")] == statuses(plugins)
+    assert "acme_broken (" in str(plugins.reports()[1].error)
+
+
+def test_a_block_of_nothing_is_told(install_distribution: Install, write_module: Write) -> None:
+    """``no:NAME`` without such a plugin blocks nothing: a line says so, with the closest name."""
+    install_distribution("acme", "[roost]\nagent = acme_agent\n")
+    write_module("acme_agent.py", ENGINE)
+    plugins = Plugins.load(explicit=["no:agnet"], strict=True)
+    expected = "no:agnet blocks nothing: no plugin has this name; did you mean agent?"
+    assert (expected,) == plugins.vain_blocks()
+    assert () == Plugins.load(explicit=["no:agent"], strict=True).vain_blocks()
+
+
 def test_t10_an_unknown_hook_fails_with_a_hint() -> None:
     """T10: a typo is an error that offers the right name; optionalhook is the way out."""
 

@@ -389,6 +389,14 @@ class Backend(abc.ABC):
         :raises BackendUnavailable: one line that says where it tried and what to do.
         """
 
+    def nothing_here(self) -> str | None:
+        """Return why there cannot be any work yet, in one line, or None. Blocks briefly.
+
+        Asked before :meth:`open` by who only wants to read, and must not make a place for
+        work. A backend whose ``open`` makes nothing does not need it.
+        """
+        return None
+
     @abc.abstractmethod
     async def close(self) -> None:
         """Give back every connection. May be called twice."""

@@ -35,6 +35,7 @@ from roost_core.backend import (
 from roost_core.errors import (
     CorruptRecord,
     InvalidInput,
+    NoWorkHere,
     RoostError,
     UnknownEngine,
     WorkNotFound,
@@ -76,21 +77,30 @@ class Roost:
 
     :ivar settings: what it was made with.
     :ivar plugins: the plugins that provide backend and artifact store.
+    :ivar create: whether opening may make a place for work where there is none.
     """
 
     settings: Settings
     plugins: Plugins
+    create: bool = True
     _backend: Backend | None = attrs.field(default=None, init=False, repr=False)
     _store: ArtifactStore | None = attrs.field(default=None, init=False, repr=False)
 
     @classmethod
     def connect(
-        cls, settings: Settings | None = None, *, plugins: Plugins | None = None, **overrides: Any
+        cls,
+        settings: Settings | None = None,
+        *,
+        plugins: Plugins | None = None,
+        create: bool = True,
+        **overrides: Any,
     ) -> Self:
         """Return a connection that opens at ``async with``.
 
         :param settings: this process's own (environment, file) if not given.
         :param plugins: the installed ones and those the settings name, if not given.
+        :param create: false for who only reads: where no work ever was, ``async with`` raises
+            :class:`~roost_core.errors.NoWorkHere`, and makes no folder and no server.
         :param overrides: settings by name; they win over ``settings``.
         :raises SettingsError: a setting is unknown or malformed.
         """
@@ -101,11 +111,14 @@ class Roost:
             settings = attrs.evolve(settings, **{name: getattr(parsed, name) for name in overrides})
         if plugins is None:
             plugins = Plugins.load(explicit=(), environment=settings.plugins, strict=False)
-        return cls(settings, plugins)
+        return cls(settings, plugins, create)
 
     async def __aenter__(self) -> Self:
         backend = self.plugins.make_backend(self.settings)
         try:
+            nothing = None if self.create else backend.nothing_here()
+            if nothing is not None:
+                raise NoWorkHere(f"no work here: {nothing}")
             await backend.open()
         except BaseException:
             await backend.close()

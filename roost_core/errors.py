@@ -13,6 +13,7 @@ A command line prints an expected error as one line and leaves with the class's
     │   ├── PluginLoadError         2   one plugin that cannot be loaded
     │   └── PluginConflict          2   two plugins that claim one name
     ├── WorkNotFound                1
+    ├── NoWorkHere                  1   nothing was ever enqueued in this place
     ├── WorkIdTaken                 1
     ├── IdempotencyConflict         1
     ├── BackendError                1   the server answered, but refused
@@ -51,6 +52,7 @@ __all__ = [
     "InvalidInput",
     "InvalidStepResult",
     "LeaseLost",
+    "NoWorkHere",
     "PermanentError",
     "PluginConflict",
     "PluginError",
@@ -108,6 +110,10 @@ class PluginConflict(PluginError):
 
 class WorkNotFound(RoostError):
     """No work item has this id."""
+
+
+class NoWorkHere(RoostError):
+    """Nothing was ever enqueued here, and looking does not make a place for work."""
 
 
 class WorkIdTaken(RoostError):

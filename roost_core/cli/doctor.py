@@ -16,7 +16,7 @@ from roost_core.cli import output, plugin_output
 from roost_core.cli.options import RoostCommand, roost_options
 from roost_core.cli.session import Session
 from roost_core.client import Roost
-from roost_core.errors import PluginError, RoostError
+from roost_core.errors import NoWorkHere, PluginError, RoostError
 from roost_core.models import State, WorkerInfo
 from roost_core.plugins import Plugins, PluginStatus
 from roost_core.redaction import redact
@@ -142,7 +142,7 @@ def examine(session: Session) -> list[Finding]:
         except PluginError as second:
             return [*findings, Finding("problem", "plugins", str(second))]
     findings += _of_plugins(plugins)
-    findings += asyncio.run(_of_server(Roost.connect(settings, plugins=plugins)))
+    findings += asyncio.run(_of_server(Roost.connect(settings, plugins=plugins, create=False)))
     findings += _of_artifacts(plugins, settings)
     return findings
 
@@ -189,6 +189,10 @@ async def _of_server(roost: Roost) -> Sequence[Finding]:
             found.append(Finding("ok", "server", roost.backend.description))
             found += await roost.backend.diagnose()
             found += await _of_work(roost)
+    except NoWorkHere as nothing:
+        # Not a fault: the first enqueue or worker makes it.
+        text = f"{nothing}; `roost enqueue` and `roost worker` make it"
+        found.append(Finding("info", "server", text))
     except RoostError as error:
         # What was found before may be the reason.
         found.append(Finding("problem", "server", str(error)))

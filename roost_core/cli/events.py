@@ -11,6 +11,7 @@ from roost_core.cli.arguments import WORK_ID_TYPE
 from roost_core.cli.options import RoostCommand, roost_options
 from roost_core.cli.session import Session
 from roost_core.client import Roost
+from roost_core.errors import NoWorkHere
 from roost_core.models import Event
 
 
@@ -52,7 +53,13 @@ def command(session: Session, work_id: str | None, follow: bool, limit: int, as_
             async for event in events:
                 _print(event, as_json)
 
-    session.run(show)
+    try:
+        session.read(show)
+    except NoWorkHere as nothing:
+        # A work item that is asked for is missing, and what is to be followed never comes.
+        if work_id is not None or follow:
+            raise
+        output.note(nothing)
 
 
 def _print(event: Event, as_json: bool) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import click
 
 from roost_core.cli import output
 from roost_core.cli.arguments import ENGINE_TYPE
 from roost_core.cli.options import RoostCommand, roost_options
 from roost_core.cli.session import Session
+from roost_core.errors import NoWorkHere
 from roost_core.models import State
 from roost_core.views import WorkRow, row_json
 
@@ -40,9 +43,14 @@ def command(
     """List work items: newest first, or soonest due first if the state is due at a time.
 
     Columns: work id, state, engine, version, step, attempts, due, updated, title.
-    A work item whose stored bytes do not decode is listed too, and marked.
+    A work item whose stored bytes do not decode is listed too, and marked. Where
+    no work ever was, the list is empty, and a line on standard error says so.
     """
-    rows = session.run(lambda roost: roost.list(state, engine, limit, offset))
+    rows: Sequence[WorkRow] = ()
+    try:
+        rows = session.read(lambda roost: roost.list(state, engine, limit, offset))
+    except NoWorkHere as nothing:
+        output.note(nothing)
     if as_json:
         output.json_line([row_json(row) for row in rows], indent=2)
         return

@@ -73,11 +73,14 @@ class Session:
                     output.note(line)
         return self._plugins
 
-    def connect(self) -> Roost:
-        """Return a connection to the queue, to be entered with ``async with``."""
+    def connect(self, *, create: bool = True) -> Roost:
+        """Return a connection to the queue, to be entered with ``async with``.
+
+        :param create: false for who only reads, as in :meth:`Roost.connect`.
+        """
         from roost_core.client import Roost
 
-        return Roost.connect(self.settings, plugins=self.plugins())
+        return Roost.connect(self.settings, plugins=self.plugins(), create=create)
 
     def artifact_store(self) -> ArtifactStore:
         """Return the artifact store; no server is needed."""
@@ -87,10 +90,20 @@ class Session:
 
     def run(self, work: Callable[[Roost], Awaitable[_T]]) -> _T:
         """Run ``work`` with an open connection in an event loop of its own."""
+        return self._run(work, create=True)
+
+    def read(self, work: Callable[[Roost], Awaitable[_T]]) -> _T:
+        """Do as :meth:`run` does for who only reads: nothing is made for that.
+
+        :raises NoWorkHere: nothing was ever enqueued here.
+        """
+        return self._run(work, create=False)
+
+    def _run(self, work: Callable[[Roost], Awaitable[_T]], *, create: bool) -> _T:
 
         async def main() -> _T:
             async with contextlib.AsyncExitStack() as stack:
-                roost = self.connect()
+                roost = self.connect(create=create)
                 with plugin_output.to_stderr():  # the plugin's hook makes the backend
                     await stack.enter_async_context(roost)
                 return await work(roost)

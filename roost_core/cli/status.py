@@ -28,5 +28,5 @@ def command(session: Session, work_id: str) -> None:
     does. Payload and data are yours and printed as they are; in errors and
     heartbeats, passwords and fields named like secrets are hidden.
     """
-    found = session.run(lambda roost: roost.status(work_id))
+    found = session.read(lambda roost: roost.status(work_id))
     output.json_line(status_json(found), indent=2)

@@ -41,7 +41,7 @@ def command(ctx: click.Context, work_id: str, limit: int) -> None:
     async def follow(roost: Roost) -> WorkRow:
         return await watch(roost, work_id, _view(), limit)
 
-    meta = session.run(follow).meta
+    meta = session.read(follow).meta
     if meta.state is not State.DONE:
         output.note(output.failure(meta))
         ctx.exit(1)

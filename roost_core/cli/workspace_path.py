@@ -31,7 +31,7 @@ def command(session: Session, work_id: str) -> None:
         return await asyncio.to_thread(_ensure, session, work_id)
 
     # The path is not cleaned: it has to be the folder's true name.
-    click.echo(session.run(ensure))
+    click.echo(session.read(ensure))
 
 
 def _ensure(session: Session, work_id: str) -> Path:

@@ -105,6 +105,10 @@ class RedisSaqBackend(Backend):
             await self.close()
             raise
 
+    def nothing_here(self) -> str | None:
+        """Tell whether the embedded server was never started in this home."""
+        return self.endpoint.nothing_here()
+
     async def close(self) -> None:
         """Give back every connection."""
         await self._endings.close()

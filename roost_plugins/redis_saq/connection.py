@@ -9,6 +9,7 @@ that takes as long as all the rest of a short command.
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
@@ -53,6 +54,19 @@ class Endpoint:
         if self.is_embedded:
             return f"look into {self._settings.home / 'server'}"
         return "start it, or correct ROOST_REDIS_URL"
+
+    def nothing_here(self) -> str | None:
+        """Return which folder of the embedded server's is missing, or None if none is."""
+        if not self.is_embedded:
+            return None
+        for folder in (self._settings.home, self._settings.home / "server"):
+            try:
+                os.lstat(folder)
+            except FileNotFoundError:
+                return f"{folder.absolute()} does not exist"
+            except OSError:
+                return None  # no folder, or out of reach: opening says what to do
+        return None
 
     async def ensure(self) -> None:
         """Start the embedded server if it does not run; another server is left alone.

@@ -3,6 +3,7 @@
     e2e_check.py get KEY.KEY.INDEX < JSON     print one value
     e2e_check.py status URL < STATUS          check a finished watch; print its artifact's id
     e2e_check.py report ID URL < ARTIFACT     check the evidence report
+    e2e_check.py show < ARTIFACT              print the evidence report for people
     e2e_check.py events < EVENTS              check that versions 1 to 4 came once each, in order
     e2e_check.py processes MARK [PID...]      print which processes are still there
 
@@ -66,6 +67,11 @@ def check_report(report: dict[str, Any], work_id: str, url: str) -> None:
     check_observations(report["observations"], url)
 
 
+def show(report: dict[str, Any]) -> None:
+    """Print the evidence report: JSON, indented, text in any script as it is."""
+    print(json.dumps(report, indent=2, ensure_ascii=False))
+
+
 def check_events(lines: Sequence[str]) -> None:
     """Check the accepted transitions, by ``roost events --json``."""
     events = [json.loads(line) for line in lines]
@@ -116,6 +122,8 @@ def main() -> None:
     value = json.load(sys.stdin)
     if what == "get":
         print(get(value, *rest))
+    elif what == "show":
+        show(value)
     elif what == "status":
         check_status(value, *rest)
     else:

@@ -2,7 +2,8 @@
 # Roost's main job through its real command line, with kill -9 in the middle: scripts/e2e_watchlist.sh
 #
 # Watches a page on this machine three times, twice over: once the worker is killed in the middle
-# of a step, once the embedded server. Exits with 1 if anything that Roost promises did not hold.
+# of a step, once the embedded server. Prints the evidence report, and exits with 1 if anything
+# that Roost promises did not hold.
 # Sets up .venv by itself; works in a temporary folder and leaves nothing behind.
 set -euo pipefail
 
@@ -157,6 +158,9 @@ servers="$new $(server_pid supervisor_pid)"
 note "the server that took over: process $new"
 [ "$(roost status "$id" | check get meta.version)" = 4 ] || wrong "the first work item was lost"
 kill -0 "$worker" || wrong "the worker did not survive the server's death"
+
+say "the evidence report of $second"
+check show < "$work/report.json"
 
 say "the end: nothing is left"
 kill -TERM "$worker"

@@ -49,7 +49,8 @@ same with zsh_source or fish_source.
 
 _EXAMPLE: Final = (
     "roost demo",
-    'ID=$(roost enqueue --engine watchlist --payload \'{"url": "https://example.com"}\')',
+    "ID=$(roost enqueue --engine watchlist \\",
+    '    --payload \'{"url": "https://example.com"}\')',
     "roost worker &",
     "roost watch $ID",
 )

@@ -54,7 +54,7 @@ _SINGLE: Final = (
     example=(
         "ID=$(roost enqueue --engine watchlist --payload @check.json --deadline 2h)",
         "roost enqueue --batch many.jsonl",
-        'echo \'{"url": "https://example.com"}\' | roost enqueue --engine watchlist --payload -',
+        "roost enqueue --engine watchlist --payload - < check.json",
     ),
 )
 @click.option("--engine", type=ENGINE_TYPE, metavar="E", help="The engine that runs the work.")
@@ -68,6 +68,7 @@ _SINGLE: Final = (
 @click.option(
     "--priority",
     type=click.IntRange(MIN_PRIORITY, MAX_PRIORITY),
+    metavar="N",
     help="Higher runs first. [default: 0]",
 )
 @click.option(
@@ -95,13 +96,14 @@ _SINGLE: Final = (
     "--max-recoveries",
     type=click.IntRange(0),
     metavar="N",
-    help="Deaths of workers that run nothing else, and it is dead-lettered. [default: 3]",
+    help="Deaths of workers that ran nothing else; so many dead-letter it. [default: 3]",
 )
 @click.option(
     "--max-steps",
     type=click.IntRange(0),
     metavar="N",
-    help="Steps in a row without a delay, or it is dead-lettered; 0: any number. [default: 10000]",
+    help="Most steps in a row without a delay; one more dead-letters it. 0: no limit. "
+    "[default: 10000]",
 )
 @click.option(
     "--step-timeout", type=SECONDS_TYPE, metavar="S", help="A step's longest time. [default: 1h]"

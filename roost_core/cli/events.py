@@ -26,6 +26,7 @@ from roost_core.models import Event
 @click.option(
     "--limit",
     type=click.IntRange(0, 100_000),
+    metavar="N",
     default=100,
     show_default=True,
     help="Begin with so many of the newest.",

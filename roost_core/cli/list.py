@@ -24,16 +24,24 @@ from roost_core.views import WorkRow, row_json
         "roost list --json | jq -r '.[].work_id'",
     ),
 )
-@click.option("--state", type=click.Choice(list(map(str, State))), help="Only this state.")
-@click.option("--engine", type=ENGINE_TYPE, help="Only this engine.")
+@click.option(
+    "--state",
+    type=click.Choice(list(map(str, State))),
+    metavar="STATE",
+    help=f"Only this state: {', '.join(State)}.",
+)
+@click.option("--engine", type=ENGINE_TYPE, metavar="E", help="Only this engine.")
 @click.option(
     "--limit",
     type=click.IntRange(1, 100_000),
+    metavar="N",
     default=50,
     show_default=True,
     help="At most so many.",
 )
-@click.option("--offset", type=click.IntRange(0), default=0, help="Leave out so many first.")
+@click.option(
+    "--offset", type=click.IntRange(0), metavar="N", default=0, help="Leave out so many first."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
 @roost_options()
 @click.pass_obj

@@ -24,6 +24,7 @@ from roost_core.views import WorkRow
 @click.option(
     "--limit",
     type=click.IntRange(0, 10_000),
+    metavar="N",
     default=20,
     show_default=True,
     help="Begin with so many of its newest events.",

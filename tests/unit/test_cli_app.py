@@ -55,6 +55,15 @@ def test_every_command_has_help_with_an_example(bench, name):
         assert (name != "demo") == (settings.variable(setting) in out)
 
 
+@pytest.mark.parametrize("words", [[], *([name] for name in sorted(COMMANDS))], ids=" ".join)
+def test_help_fits_a_narrow_terminal(bench, words):
+    """No line of a help text is wider than 80 columns, and none names click's own types."""
+    out = bench.ok(*words, "--help")
+
+    assert [] == [line for line in out.splitlines() if len(line) > 80]
+    assert "RANGE" not in out
+
+
 def test_help_of_all_lists_every_command(bench):
     """The group's help names all commands in their order, those of plugins too."""
     bench.plugins.register(Commands(), "commands")

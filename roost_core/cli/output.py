@@ -32,6 +32,11 @@ if TYPE_CHECKING:
 #: Modules whose own calls into C do nothing but print: an unbuffered stream keeps nothing back,
 #: so that a failed write cannot be told by trying again.
 _PRINTERS: Final = ("click.utils", "rich.console", "roost_core.cli.artifact_show")
+#: A time as a cell shows it.
+_TIME: Final = re.compile(r"^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\dZ)$")
+#: Words of so many characters, such as a state or a date, are not broken in a table if that fits.
+_WHOLE_WORD: Final = 10
+
 #: What JSON leaves as it is and a terminal might obey, or show in another order.
 _UNSAFE_IN_JSON: Final = re.compile(r"[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
@@ -127,23 +132,54 @@ def console() -> Console:
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print a table: drawn on a terminal, tab-separated lines elsewhere."""
-    cells = [[cell(value) for value in row] for row in rows]
+    """Print a table: drawn on a terminal, tab-separated lines elsewhere.
+
+    A terminal is narrow: what is empty in every row is left out there, and the first
+    column, which people copy from, is never broken into two lines.
+    """
+    values = [list(row) for row in rows]
     if not on_terminal():
-        for row in cells:
-            click.echo("\t".join(row))
+        for row in values:
+            click.echo("\t".join(cell(value) for value in row))
         return
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in headings:
-        drawn.add_column(heading, overflow="fold")
-    for row in cells:
+    columns = [
+        (heading, [cell(row[place]) for row in values]) for place, heading in enumerate(headings)
+    ]
+    columns = [one for one in columns if not values or set(one[1]) != {"-"}]
+    if _width(columns) > (room := console().width):
+        # A time may stand in two lines: date, and time of day.
+        columns = [
+            (heading, [_TIME.sub("\\1\n\\2", one) for one in cells]) for heading, cells in columns
+        ]
+    drawn = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for place, column in enumerate(columns):
+        # Short words stay whole, if there is room for them all.
+        is_whole = place == 0 or (_width([column]) <= _WHOLE_WORD and _least(columns) <= room)
+        drawn.add_column(column[0], overflow="fold", no_wrap=is_whole)
+    for line in zip(*(cells for _, cells in columns), strict=True):
         # As Text, because a cell with brackets is no markup.
-        drawn.add_row(*(Text(value) for value in row))
+        drawn.add_row(*map(Text, line))
     console().print(drawn)
+
+
+def _width(columns: Sequence[tuple[str, Sequence[str]]]) -> int:
+    """Return how wide columns are, with the two blanks between them."""
+    return sum(_longest(heading, *cells) + 2 for heading, cells in columns) - 2
+
+
+def _least(columns: Sequence[tuple[str, Sequence[str]]]) -> int:
+    """Return how wide columns are if the long ones are broken: all but the first."""
+    first, *others = (_longest(heading, *cells) for heading, cells in columns)
+    kept = [one if one <= _WHOLE_WORD else _WHOLE_WORD // 2 for one in others]
+    return first + sum(kept) + 2 * len(kept)
+
+
+def _longest(*texts: str) -> int:
+    return max(len(line) for text in texts for line in text.split("\n"))
 
 
 def distribution(report: PluginReport) -> str | None:
@@ -177,12 +213,17 @@ def event_cells(event: Event) -> list[Any]:
 
 
 def event_text(event: Event) -> str:
-    """Return an event's data for people, secrets hidden: ``key=value`` in order."""
+    """Return an event's data for people, secrets hidden: ``key=value`` in order.
+
+    Of an error the type and the message are shown; JSON has the traceback.
+    """
     plain = redacted(to_plain(event.data))
     return " ".join(f"{key}={_value(value)}" for key, value in plain.items())
 
 
 def _value(value: Json) -> str:
+    if isinstance(value, dict) and {"kind", "message"} <= value.keys():
+        value = f"{value.get('error_type') or value['kind']}: {value['message']}"
     if isinstance(value, str) and value and " " not in value:
         return value
     return json.dumps(value, ensure_ascii=False)

@@ -310,6 +310,17 @@ def test_events_hide_secrets_and_controls(bench):
     assert 1 == len(bench.ok("events", "--limit", "1").splitlines())
 
 
+def test_an_error_in_events_is_one_readable_text(bench):
+    """People see type and message; the traceback is in the JSON."""
+    bench.enqueue(work_id="w1")
+    bench.fail("'from'", error_type="KeyError", traceback="Traceback (most recent call last) ...")
+    text = bench.ok("events", "--work", "w1").splitlines()[-1]
+    last = json.loads(bench.ok("events", "--json").splitlines()[-1])
+
+    assert "error=\"KeyError: 'from'\"" == text.split("\t")[-1]
+    assert "Traceback" in last["data"]["error"]["traceback"]
+
+
 def test_why_work_comes_later_is_shown(bench):
     """The reason that an engine gave with RetryLater is in events and watch."""
     bench.enqueue(work_id="w1")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -89,6 +90,24 @@ def test_tables_off_a_terminal_are_tabs(capsys):
     output.table(["a", "b", "c"], [["x\ty", None, ""], [1, "two", 3.5]])
 
     assert "x y\t-\t-\n1\ttwo\t3.5\n" == capsys.readouterr().out
+
+
+def test_a_table_on_a_narrow_terminal_keeps_what_is_copied(capsys, monkeypatch):
+    """In 80 columns an id stays on one line, and columns that say nothing are left out."""
+    monkeypatch.setattr(output, "on_terminal", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    time = datetime(2026, 11, 26, 0, 21, 27, tzinfo=UTC)
+    work_id = "w-7138b5caa9465796"
+    headings = ["work id", "state", "engine", "version", "step", "attempts", "due", "updated"]
+    row = [work_id, "retry_wait", "watchlist", 3, "check 1 of 2", "0/5", None, time]
+    output.table([*headings, "title"], [[*row, None], [*row, ""]])
+    out = capsys.readouterr().out
+
+    assert 2 == out.count(work_id)
+    assert ("due" in out, "title" in out) == (False, False)
+    assert max(map(len, out.splitlines())) <= 80
+    assert "2026-11-26" in out
+    assert "retry_wait" in out
 
 
 def test_tables_on_a_terminal_are_drawn(capsys, monkeypatch):

@@ -87,14 +87,21 @@ def command(
 
 def _repair_log(session: Session) -> list[Finding]:
     try:
-        return list(session.plugins().make_backend(session.settings).repair_log())
+        plugins = session.plugins()
+        with plugin_output.to_stderr():
+            backend = plugins.make_backend(session.settings)
+        return list(backend.repair_log())
     except RoostError as error:
         return [Finding("problem", "log", str(error))]
 
 
 def _repair(ctx: click.Context, *, as_json: bool, dry_run: bool) -> None:
     session: Session = ctx.obj
-    found = session.run(lambda roost: roost.repair(dry_run=dry_run, progress=_progress()))
+    try:
+        found = session.read(lambda roost: roost.repair(dry_run=dry_run, progress=_progress()))
+    except NoWorkHere as nothing:
+        output.note(nothing)
+        found = ()
     if as_json:
         output.json_line([attrs.asdict(one) for one in found], indent=2)
     else:

@@ -45,6 +45,8 @@ def roost(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     [
         (["list"], 0, ""),
         (["list", "--json"], 0, "[]\n"),
+        (["doctor", "--repair"], 0, ""),
+        (["doctor", "--repair", "--json"], 0, "[]\n"),
         (["events"], 0, ""),
         (["events", "--json"], 0, ""),
         (["events", "--work", "w1"], 1, ""),
@@ -66,8 +68,14 @@ def test_reading_makes_nothing(folder, words, code, out):
 
 @pytest.mark.parametrize(
     ("words", "code"),
-    [(["engines"], 0), (["plugins"], 0), (["doctor"], 0), (["artifact-show", ARTIFACT], 1)],
-    ids=lambda value: value[0] if isinstance(value, list) else "",
+    [
+        (["engines"], 0),
+        (["plugins"], 0),
+        (["doctor"], 0),
+        (["doctor", "--repair-log"], 0),
+        (["artifact-show", ARTIFACT], 1),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_what_needs_no_server_makes_nothing(folder, words, code):
     """These look at what is there, and leave it at that."""

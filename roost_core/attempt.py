@@ -106,6 +106,22 @@ class Lost:
 Outcome = Accepted | Failed | Later | GivenBack | Lost
 
 
+class _Ending:
+    """Ends a step by cancelling its task, once: what asyncio's timeouts do, for less."""
+
+    __slots__ = ("is_over", "task")
+
+    def __init__(self) -> None:
+        self.task: asyncio.Task[Any] | None = None
+        self.is_over = False
+
+    def reschedule(self, _when: float | None, /) -> None:
+        """End it now."""
+        if not self.is_over and self.task is not None:
+            self.is_over = True
+            self.task.cancel()
+
+
 @attrs.frozen(eq=False)
 class Attempts:
     """Runs steps for one worker; used by many lanes at once."""
@@ -127,21 +143,20 @@ class Attempts:
         lane = asyncio.current_task()
         assert lane is not None
         cancelling = lane.cancelling()
-        context = self._step_context(run, lane, cancelling)
-        task = asyncio.Task(
+        ending = _Ending()
+        context = self._step_context(run, lane, cancelling, ending)
+        task = ending.task = asyncio.Task(
             self._outcome(run, context),
             loop=asyncio.get_running_loop(),
-            name=f"step {run.version + 1} of {run.item.work_id}",
             context=self._context.copy(),
         )
+        run.hold.begin_step(ending, run.item.step_timeout_seconds)
+        run.is_in_step = True
         outcome: Outcome | None = None
         try:
-            async with asyncio.timeout(None) as scope:
-                run.hold.begin_step(scope, run.item.step_timeout_seconds)
-                run.is_in_step = True
-                outcome = await task
-        except (TimeoutError, asyncio.CancelledError):
-            # Both leave the step's task ended, and what they mean is looked up below.
+            outcome = await task
+        except asyncio.CancelledError:
+            # Whoever cancelled it, the step's task has ended; what that means is looked up below.
             if task.done() and not task.cancelled():
                 outcome = task.result()
         finally:
@@ -152,7 +167,7 @@ class Attempts:
             raise asyncio.CancelledError
         if run.hold.lost is not None:
             return Lost()
-        if scope.expired():
+        if ending.is_over:
             seconds = run.item.step_timeout_seconds
             return Failed(StepTimeout(f"the step took longer than {seconds:g} s"))
         return outcome or Failed(
@@ -194,7 +209,9 @@ class Attempts:
             return await run.engine.init_snapshot(item, context)
         return await run.engine.step(run.snapshot, item, context)
 
-    def _step_context(self, run: Run, lane: asyncio.Task[Any], cancelling: int) -> StepContext:
+    def _step_context(
+        self, run: Run, lane: asyncio.Task[Any], cancelling: int, ending: _Ending
+    ) -> StepContext:
         hold = run.hold
         run.steps += 1
         number = run.steps
@@ -204,7 +221,7 @@ class Attempts:
             return hold.lost is not None or not run.is_in_step or run.steps != number
 
         def is_cancelled() -> bool:
-            return is_void() or lane.cancelling() > cancelling
+            return ending.is_over or is_void() or lane.cancelling() > cancelling
 
         def beat(heartbeat: Heartbeat) -> None:
             if not is_void():

@@ -12,7 +12,7 @@ import math
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Final
+from typing import Final, Protocol
 
 from roost_core.backend import Failure
 from roost_core.models import ErrorRecord, Lease
@@ -21,6 +21,13 @@ from roost_core.models import ErrorRecord, Lease
 BETWEEN_STEPS: Final = 60.0
 #: A step that goes on for so long after it was ended is deaf to it. Seconds.
 DEAF_AFTER: Final = 5.0
+
+
+class Scope(Protocol):
+    """What ends a step; :class:`asyncio.Timeout` is one."""
+
+    def reschedule(self, when: float | None, /) -> None:
+        """End the step at ``when``, by the loop's clock, which is now."""
 
 
 class Hold:
@@ -45,7 +52,7 @@ class Hold:
         self.heartbeat: bytes | None = None
         self.blame: Callable[[ErrorRecord], Failure] | None = None
         self._ttl = ttl
-        self._scope: asyncio.Timeout | None = None
+        self._scope: Scope | None = None
         #: When the step in flight was ended, by the monotonic clock, and whether it is deaf.
         self._ended_at: float | None = None
         self._is_deaf = False
@@ -63,7 +70,7 @@ class Hold:
         """Whether a third of its time is over: sooner, the keeper's last renewal is enough."""
         return now > self.trusted_until - self._ttl * 2 / 3
 
-    def begin_step(self, scope: asyncio.Timeout, seconds: float) -> None:
+    def begin_step(self, scope: Scope, seconds: float) -> None:
         """Let ``scope`` end the step that begins: after ``seconds``, or if the lease is lost."""
         self._scope = scope
         current_hold.set(self)

@@ -184,8 +184,11 @@ def measure_beside(server: Server, job: Job) -> Sample:
     )
 
 
-def count_commands(server: Server, job: Job) -> tuple[float, float]:
-    """Return commands per step: those that clients sent, and those inside scripts. Untimed."""
+def count_commands(server: Server, job: Job, *, pings: bool = True) -> tuple[float, float]:
+    """Return commands per step: those that clients sent, and those inside scripts. Untimed.
+
+    :param pings: whether those of quiet connections count, which go by time and not by steps.
+    """
     server.clear()
     with child(job) as running:
         running.hear()
@@ -193,4 +196,5 @@ def count_commands(server: Server, job: Job) -> tuple[float, float]:
             running.tell("go")
             steps = running.hear()["steps"]
         running.tell("seen")
-    return count.sent / steps, count.in_scripts / steps
+    sent = count.sent if pings else count.sent - count.pings
+    return sent / steps, count.in_scripts / steps

@@ -150,6 +150,7 @@ class CommandCount:
     def __init__(self, address: Address) -> None:
         self.sent = 0
         self.in_scripts = 0
+        self.pings = 0
         self._socket = address.connect()
         self._socket.sendall(b"MONITOR\r\n")
         self._reader = self._socket.makefile("rb")
@@ -160,11 +161,12 @@ class CommandCount:
     def _run(self) -> None:
         # A line: +<time> [<db> <address or "lua">] "<command>" "<argument>" ...
         for line in self._reader:
-            head = line.split(b"]", 1)[0]
+            head, _, command = line.partition(b"] ")
             if head.endswith(b" lua"):
                 self.in_scripts += 1
             else:
                 self.sent += 1
+                self.pings += command.startswith(b'"PING"')
 
     def close(self) -> None:
         """Stop counting."""

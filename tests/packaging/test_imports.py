@@ -30,6 +30,7 @@ ORDER = [
     "acceptance",
     "hookspecs",
     "threads",
+    "eager",
     "workspaces",
     "views",
     "requests",

@@ -496,9 +496,28 @@ class Backend(abc.ABC):
     ) -> Sequence[Event]:
         """Return events in order.
 
+        The stream is shared and bounded: of one work item it may have none any more; its
+        :meth:`trail` has the rest.
+
         :param after: an event id; only later ones. None: the newest ``limit``.
         :param block_ms: wait so long for the first one; None does not wait.
         """
+
+    async def trail(self, work_id: str) -> Sequence[Event] | None:
+        """Return what a work item keeps of its own past, oldest first, read in one call.
+
+        However busy other work is, it has the item's ``enqueued``, one ``leased`` for each
+        lease, and each event that is neither a claim nor a commit: the newest 160 at most, and
+        fewer if they are long. A ``leased`` comes after the last event under it, and has its
+        id. Data is cut to a few hundred bytes.
+
+        By default it is what the stream still has.
+
+        :returns: None if no work item has this id.
+        """
+        if await self.read(work_id) is None:
+            return None
+        return await self.events(work_id=work_id)
 
     @abc.abstractmethod
     async def wait_terminal(self, work_id: str, timeout: float | None) -> StoredWork | None:

@@ -53,6 +53,7 @@ from roost_core.models import (
 from roost_core.plugins import Plugins
 from roost_core.requests import EnqueueRequest, refusal, repeated, unknown_engine
 from roost_core.settings import Settings
+from roost_core.trail import completed, is_complete
 from roost_core.views import WorkRow
 
 __all__ = ["EnqueueRequest", "Roost", "WorkRow"]
@@ -356,9 +357,21 @@ class Roost:
     async def events(
         self, work: WorkItem | str | None = None, *, after: str | None = None, limit: int = 100
     ) -> Sequence[Event]:
-        """Return events in order: the newest ``limit``, or those after an event id."""
+        """Return events in order: the newest ``limit``, or those after an event id.
+
+        Of one work item there are always some: what the queue's stream does not have any more
+        comes from what the item keeps of its past, with one ``leased`` for each lease.
+
+        :raises WorkNotFound: no work item has this id, and no event tells of it.
+        """
         work_id = None if work is None else _id_of(work)
-        return await self.backend.events(after=after, work_id=work_id, limit=limit)
+        found = await self.backend.events(after=after, work_id=work_id, limit=limit)
+        if work_id is None or after is not None or len(found) >= limit or is_complete(found):
+            return found
+        trail = await self.backend.trail(work_id)
+        if trail is None and not found:
+            raise _not_found(work_id)
+        return completed(found, trail or ())[-limit:]
 
     async def follow(
         self, work: WorkItem | str | None = None, *, after: str | None = None

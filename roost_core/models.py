@@ -399,7 +399,8 @@ class Event:
 
     ``kind`` is one of ``enqueued``, ``claimed``, ``blocked``, ``unblocked``,
     ``committed``, ``attempt_failed``, ``interrupted``, ``recovered``,
-    ``dead_lettered``, ``purged`` and ``emitted``. ``state`` is the state after it.
+    ``dead_lettered``, ``purged`` and ``emitted``; in what a work item itself keeps of its
+    past a ``leased`` stands for a whole lease. ``state`` is the state after it.
     A stored event that is damaged is shown as one of the kind ``unreadable``, of work and
     engine ``?``.
     """

@@ -13,6 +13,7 @@ from roost_core.cli.session import Session
 from roost_core.client import Roost
 from roost_core.errors import NoWorkHere
 from roost_core.models import Event
+from roost_core.trail import go_on_from
 
 
 @click.command(
@@ -37,6 +38,9 @@ from roost_core.models import Event
 def command(session: Session, work_id: str | None, follow: bool, limit: int, as_json: bool) -> None:
     """Print what happened, oldest first: one line for each accepted transition.
 
+    Of one work item, what the queue's stream does not have any more comes from what the
+    item keeps of its own past: there a line of kind "leased" stands for a whole lease.
+
     Columns: time, kind, work id, engine, version, state, data. Passwords in URLs
     and fields named like secrets are hidden.
     """
@@ -49,7 +53,7 @@ def command(session: Session, work_id: str | None, follow: bool, limit: int, as_
             _print(event, as_json)
         if not follow:
             return
-        last = next((event.event_id for event in [*found[-1:], *newest]), None)
+        last = go_on_from(*found, *newest)
         async with contextlib.aclosing(roost.follow(work_id, after=last)) as events:
             async for event in events:
                 _print(event, as_json)

@@ -11,6 +11,7 @@ from roost_core.cli import output
 from roost_core.client import Roost
 from roost_core.errors import BackendUnavailable
 from roost_core.models import Event, State
+from roost_core.trail import go_on_from
 from roost_core.views import WorkRow
 
 #: How often a live view looks for a new heartbeat while a step runs, in seconds.
@@ -67,7 +68,7 @@ async def watch(roost: Roost, work_id: str, view: View, history: int) -> WorkRow
         shown = await roost.events(work_id, limit=history) if history else ()
         for event in shown:
             view.event(event)
-        last = next((event.event_id for event in [*shown[-1:], *newest]), None)
+        last = go_on_from(*shown, *newest)
         row = await roost.row(work_id)
         view.standing(row)
         if not row.meta.state.is_terminal:

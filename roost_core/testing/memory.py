@@ -35,6 +35,7 @@ from roost_core.testing.clock import Clock, RealClock
 from roost_core.testing.memory_check import check_state
 from roost_core.testing.memory_serve import serve_lanes
 from roost_core.testing.memory_state import MemoryState
+from roost_core.testing.memory_trail import trail_of
 from roost_core.testing.memory_work import listed
 
 _T = TypeVar("_T")
@@ -244,6 +245,15 @@ class MemoryBackend(Backend):
 
         timeout = 0 if block_ms is None else block_ms / 1000
         return await self._wait_for(look, timeout) or []
+
+    async def trail(self, work_id: str) -> Sequence[Event] | None:
+        """Return what a work item keeps of its own past, or None."""
+
+        def look(state: MemoryState, _now: int) -> Sequence[Event] | None:
+            work = state.works.get(work_id)
+            return None if work is None else trail_of(work)
+
+        return self.run(look)
 
     async def wait_terminal(self, work_id: str, timeout: float | None) -> StoredWork | None:
         """Wait until a work item is terminal; see the interface."""

@@ -30,6 +30,7 @@ from roost_core.backend import (
 from roost_core.errors import LeaseLost, VersionConflict
 from roost_core.models import Event, Json, Lease, State, WorkerInfo
 from roost_core.testing.memory_resources import Lines, Offers
+from roost_core.testing.memory_trail import add_to_trail, end_lease
 from roost_core.testing.memory_work import DUE_STATES, Work, error_bytes
 
 #: The most due work items of each state that one claim makes ready.
@@ -85,25 +86,28 @@ class MemoryState:
             work.is_in_line = state is State.BLOCKED
         if state is not State.RUNNING:
             work.blame.alone = Alone.NEVER
+            if work.worker_id is not None:
+                work.ending = (work.leased_ms, work.leased_version, work.worker_id)
             work.token = work.worker_id = work.expires_ms = None
             # What a step said of itself is no news once it has ended.
             work.heartbeat = None
 
     def _note(
         self, work: Work, now: int, kind: str, data: Mapping[str, Json] | None = None
-    ) -> None:
-        self.events.append(
-            Event(
-                event_id=f"{next(self._event_ids)}-0",
-                at=codec.from_milliseconds(now),
-                kind=kind,
-                work_id=work.new.work_id,
-                engine=work.new.engine,
-                version=work.version,
-                state=work.state,
-                data={} if data is None else data,
-            )
+    ) -> Event:
+        event = Event(
+            event_id=f"{next(self._event_ids)}-0",
+            at=codec.from_milliseconds(now),
+            kind=kind,
+            work_id=work.new.work_id,
+            engine=work.new.engine,
+            version=work.version,
+            state=work.state,
+            data={} if data is None else data,
         )
+        self.events.append(event)
+        add_to_trail(work, now, event)
+        return event
 
     def _in_states(self, *states: State) -> list[Work]:
         return [work for work in self.works.values() if work.state in states]
@@ -374,12 +378,16 @@ class MemoryState:
             is_last = work.is_last_in_row
             work.steps_in_row += 1
             self._place_after_commit(work, now, commit, is_last)
-            self._note(work, now, "committed", {"step": commit.step})
+            ending, work.ending = work.ending, None
+            ended, last = "committed", self._note(work, now, "committed", {"step": commit.step})
             for event in commit.events:
-                self._note(work, now, "emitted", json.loads(event))
+                last = self._note(work, now, "emitted", json.loads(event))
             if is_last and work.state is State.QUEUED:
                 message = f"it took {work.steps_in_row} steps in a row without a delay"
                 self._dead_letter(work, now, error_bytes("steps", message))
+                last = work.trail[-1]
+                ended = last.kind
+            end_lease(work, now, ended, last.event_id, ending)
             if work.state is not State.RUNNING:
                 self._pass_on(work, now)
             return self._ack(work, now)

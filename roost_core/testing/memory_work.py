@@ -8,7 +8,7 @@ import attrs
 
 from roost_core import codec
 from roost_core.backend import Ack, ListQuery, NewWork, StoredWork
-from roost_core.models import ErrorRecord, State
+from roost_core.models import ErrorRecord, Event, State
 from roost_core.testing.memory_blame import Blame
 
 #: The states that have a due time.
@@ -46,6 +46,11 @@ class Work:
     snapshot: bytes | None = None
     error: bytes | None = None
     heartbeat: bytes | None = None
+    #: What has become of it, kept apart from the shared events.
+    trail: list[Event] = attrs.field(factory=list)
+    #: The lease that has just ended, until the event that ended it is noted: since when, at
+    #: which version it began, and whose it was.
+    ending: tuple[int | None, int, str] | None = None
     #: Per token of its last leases: the last commit id acknowledged, and the answer.
     answers: dict[str, tuple[str, Ack]] = attrs.field(factory=dict)
 

@@ -34,7 +34,7 @@ from roost_core.backend import (
 from roost_core.errors import BackendError, BackendUnavailable, CodecError
 from roost_core.models import TERMINAL_STATES, ErrorRecord, Event, Lease, State
 from roost_core.settings import Settings
-from roost_plugins.redis_saq import diagnosis, records, scripts
+from roost_plugins.redis_saq import diagnosis, records, scripts, trail
 from roost_plugins.redis_saq.calls import Calls
 from roost_plugins.redis_saq.connection import Endpoint
 from roost_plugins.redis_saq.keys import PLACES, Keys
@@ -59,6 +59,8 @@ _SCAN = 10_000
 _NO_LOOKING = "-"
 #: No entry of a stream can come after this one.
 _LAST_EVENT = f"{2**64 - 1}-{2**64 - 1}"
+#: So many events one call looks through for those of one work item.
+_LOOK_AT = 1_000
 #: Listing order: soonest first where the set is ordered by due time or place in the line.
 _FORWARD = frozenset({State.QUEUED, State.SLEEPING, State.RETRY_WAIT, State.BLOCKED})
 
@@ -374,7 +376,23 @@ class RedisSaqBackend(Backend):
             for event_id, fields in await self._calls.plain(*page)
         ]
 
+    async def trail(self, work_id: str) -> Sequence[Event] | None:
+        """Return what a work item keeps of its own past, in one call."""
+        found = await self._call("trail", work_id)
+        return None if found is None else trail.events(*found)
+
+    async def _newest_of(self, work_id: str, limit: int) -> Sequence[Event]:
+        """Look through the stream for one work item's events; only those come over the wire."""
+        found: list[Event] = []
+        before: Any = "+"
+        while before and len(found) < limit:
+            before, page = await self._call("story", work_id, before, _LOOK_AT)
+            found.extend(records.event((at, {b"event": text})) for at, text in page)
+        return found[:limit][::-1]
+
     async def _newest_events(self, work_id: str | None, limit: int) -> Sequence[Event]:
+        if work_id is not None:
+            return await self._newest_of(work_id, limit)
         key = self.keys.key("events")
         found: list[Event] = []
         before = "+"
@@ -384,8 +402,7 @@ class RedisSaqBackend(Backend):
             if not entries:
                 break
             before = f"({entries[-1][0].decode()}"
-            page = (records.event(entry) for entry in entries)
-            found.extend(one for one in page if work_id in (None, one.work_id))
+            found.extend(records.event(entry) for entry in entries)
         return found[limit - 1 :: -1] if len(found) > limit else found[::-1]
 
     async def wait_terminal(self, work_id: str, timeout: float | None) -> StoredWork | None:

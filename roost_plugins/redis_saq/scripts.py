@@ -32,6 +32,7 @@ _WORD: Final = re.compile(r"\w+")
 #: The shared functions, each file's after those that it builds on.
 _SHARED: Final = (
     "record",
+    "trail",
     "newer",
     "blame",
     "line",
@@ -56,6 +57,8 @@ NAMES: Final = (
     "retire",
     "purge",
     "read",
+    "trail",
+    "story",
     "list",
     "repair_work",
     "repair_index",

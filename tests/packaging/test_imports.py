@@ -22,6 +22,7 @@ ORDER = [
     "redaction",
     "models",
     "codec",
+    "trail",
     "settings",
     "backend",
     "retry",

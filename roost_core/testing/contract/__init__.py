@@ -24,6 +24,7 @@ from roost_core.testing.contract.kit import Harness
 from roost_core.testing.contract.reading import EventContract, PurgeContract, ReadContract
 from roost_core.testing.contract.resources import ResourceContract
 from roost_core.testing.contract.serving import ServeContract
+from roost_core.testing.contract.trail import TrailContract
 
 __all__ = ["BackendContract", "Harness"]
 
@@ -41,6 +42,7 @@ class BackendContract(
     ResourceContract,
     ReadContract,
     EventContract,
+    TrailContract,
     PurgeContract,
     ServeContract,
 ):

@@ -14,7 +14,7 @@ if is_past(r.deadline) or is_last_in_row(r) then return 'late' end
 
 accept(id, r, ARGV[6])
 r.last = commit_id
-redis.call('HSET', K.work, id, text_of(r), id .. ' snapshot', ARGV[5])
-if ARGV[7] ~= '0' then redis.call('ZADD', K.running, now + ARGV[7], id) end
 tell(id, r, 8)
+redis.call('HSET', K.work, id .. ' snapshot', ARGV[5], unpack(fields_of(id, r)))
+if ARGV[7] ~= '0' then redis.call('ZADD', K.running, now + ARGV[7], id) end
 return 'ok running ' .. r.version .. ' 0 ' .. now .. ' -1 -1'

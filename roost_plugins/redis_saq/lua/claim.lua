@@ -165,8 +165,9 @@ if has_expired then
     else
       make_ready(id, r)
     end
+    noted('recovered', id, r, '{"worker_id":' .. holder .. '}')
+    note_lease(id, r)
     save(id, r)
-    event('recovered', id, r, '{"worker_id":' .. holder .. '}')
     pass_on(r)
   end
   taken(K.running, expired)

@@ -19,6 +19,6 @@ else
   r.updated = now
   redis.call('ZADD', K.retry_wait, due, id)
   note_error(id, r, error)
-  event('attempt_failed', id, r, '{"error":' .. error .. '}')
+  noted('attempt_failed', id, r, '{"error":' .. error .. '}', in_brief(error))
 end
 return given_back(id, r, token, commit_id, due, ARGV[7], ARGV[8])

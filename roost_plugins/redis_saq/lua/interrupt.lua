@@ -23,5 +23,5 @@ else
   r.state = 'sleeping'
   redis.call('ZADD', K.sleeping, due, id)
 end
-event('interrupted', id, r, ARGV[4])
+noted('interrupted', id, r, ARGV[4])
 return given_back(id, r, token, commit_id, due, ARGV[6], ARGV[7])

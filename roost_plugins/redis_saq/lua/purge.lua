@@ -56,6 +56,7 @@ for first = 1, math.min(#candidates, limit), BATCH do
     ids[#ids + 1] = id
     gone[#gone + 1] = id
     table.insert(places[one.key], id)
+    call_for('HDEL', K.work, trail_fields(id, r.entries))
     for _, field in ipairs({ id, id .. ' item', id .. ' snapshot', id .. ' error', id .. ' beat' }) do
       fields[#fields + 1] = field
     end

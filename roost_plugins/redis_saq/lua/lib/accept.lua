@@ -23,6 +23,9 @@ end
 
 -- The commit's own event, then those of the engine: ARGV from `first` on.
 local function tell(id, r, first)
-  event('committed', id, r, '{"step":' .. quoted(r.step) .. '}')
-  for i = first, #ARGV do event('emitted', id, r, ARGV[i]) end
+  r.ended_at, r.ended_by = event('committed', id, r, '{"step":' .. quoted(r.step) .. '}'), 'committed'
+  for i = first, #ARGV do
+    r.ended_at = event('emitted', id, r, ARGV[i])
+    add_entry(id, r, r.ended_at, 'emitted', ARGV[i])
+  end
 end

@@ -16,11 +16,13 @@ end
 local function given_back(id, r, token, commit_id, due, worker, engines, snapshot)
   local answer = r.state .. ' ' .. r.version .. ' ' .. r.attempts .. ' ' .. now .. ' ' .. due
   remember(r, token, commit_id, answer)
+  note_lease(id, r)
+  local fields = fields_of(id, r)
   if snapshot then
-    redis.call('HSET', K.work, id, text_of(r), id .. ' snapshot', snapshot)
-  else
-    save(id, r)
+    fields[#fields + 1] = id .. ' snapshot'
+    fields[#fields + 1] = snapshot
   end
+  redis.call('HSET', K.work, unpack(fields))
   pass_on(r)
   if engines == '' or engines == '-' then
     if engines == '' and r.state == 'queued' then wake(r.engine) end
@@ -43,8 +45,9 @@ local function take_back(worker, named)
           release(id, r)
           r.updated = now
           make_ready(id, r)
+          noted('interrupted', id, r, '{"reason":"the answer to its claim was lost"}')
+          note_lease(id, r)
           save(id, r)
-          event('interrupted', id, r, '{"reason":"the answer to its claim was lost"}')
           pass_on(r)
         end
       end

@@ -22,7 +22,7 @@
 -- Words are separated by single spaces and hold none. '-' stands for no text, '0' for no number or no,
 -- '1' for yes. last: the id of the newest commit under the lease that is current. blame: blame.lua. row: how
 -- many steps were accepted in a row, without a delay between them; max_steps: how many may be, 0 for any.
--- since, base: when the newest lease was given, and at which version. entries: how many its trail has had.
+-- since, base: when the newest lease was given, and at which version. entries: how many slots of its trail were written (trail.lua).
 --
 -- layout: the number of this description. An older and a newer Roost can share a queue. A record of
 -- a newer layout is neither changed nor buried: it is left for a worker that knows it
@@ -125,10 +125,6 @@ local function load(id, parser)
   return nil, layout and 'newer' or 'broken', layout
 end
 
-local function save(id, r)
-  redis.call('HSET', K.work, id, text_of(r))
-end
-
 -- The text of a whole number.
 local function whole(number)
   return string.format('%d', number)
@@ -145,11 +141,12 @@ local function quoted(text)
 end
 
 -- One field, because an entry's fields cost more than its bytes:
--- "kind id engine version state data", data being JSON.
+-- "kind id engine version state data", data being JSON. Return its id.
 -- Work goes on without it if the stream is damaged.
 local function event(kind, id, r, data)
-  redis.pcall('XADD', K.events, '*', 'event', kind .. ' ' .. id .. ' ' .. r.engine .. ' ' .. r.version
+  local at = redis.pcall('XADD', K.events, '*', 'event', kind .. ' ' .. id .. ' ' .. r.engine .. ' ' .. r.version
     .. ' ' .. r.state .. ' ' .. data)
+  return type(at) == 'string' and at or now .. '-0'
 end
 
 -- Events are kept in a bounded number, about. The scripts that work cannot go on without see to

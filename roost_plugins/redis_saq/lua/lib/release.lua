@@ -16,8 +16,8 @@ local function bury(id, r, error)
   r.updated = now
   redis.call('ZADD', K.failed, now, id)
   note_error(id, r, error)
+  noted('dead_lettered', id, r, '{"error":' .. error .. '}', in_brief(error))
   save(id, r)
-  event('dead_lettered', id, r, '{"error":' .. error .. '}')
   ended(id)
 end
 
@@ -53,6 +53,7 @@ local function release(id, r)
   end
   r.token = '-'
   r.last = '-'
+  r.holder = r.worker
   r.worker = '-'
   for resource in string.gmatch(r.resources, '[^ ]+') do
     if redis.call('HGET', K.held, resource) == id then redis.call('HDEL', K.held, resource) end

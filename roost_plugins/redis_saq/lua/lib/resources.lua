@@ -129,8 +129,8 @@ local function block(id, r, name)
   end
   redis.call('ZADD', K.lines, unpack(members))
   redis.call('ZADD', K.blocked, '0', ' ' .. in_line(id, r))
+  noted('blocked', id, r, '{"resource":' .. quoted(name) .. '}')
   save(id, r)
-  event('blocked', id, r, '{"resource":' .. quoted(name) .. '}')
 end
 
 local function unblock(id, r)
@@ -138,8 +138,8 @@ local function unblock(id, r)
   r.blocked_on = '-'
   r.updated = now
   make_ready(id, r)
+  noted('unblocked', id, r, '{}')
   save(id, r)
-  event('unblocked', id, r, '{}')
   wake(r.engine)
 end
 

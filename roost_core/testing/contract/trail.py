@@ -1,0 +1,134 @@
+"""The contract of what each work item keeps of its own past."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from roost_core.backend import Then
+from roost_core.models import Event
+from roost_core.testing.contract.kit import (
+    HOUR_MS,
+    WORKER,
+    ContractTests,
+    Harness,
+    driven,
+    error_bytes,
+)
+
+#: No trail has more: its newest entries, the beginning, and the lease that is current.
+MOST = 162
+
+
+async def _trail(kit: Harness, work_id: str) -> list[Event]:
+    found = await kit.backend.trail(work_id)
+    assert found is not None
+    return [*found]
+
+
+async def _kinds(kit: Harness, work_id: str) -> list[str]:
+    return [event.kind for event in await _trail(kit, work_id)]
+
+
+def _lease(event: Event) -> tuple[Any, ...]:
+    data = event.data
+    return (data["worker_id"], data["first_version"], data["last_version"], data["ended"])
+
+
+class TrailContract(ContractTests):
+    """A work item tells of its own past, whatever others do to the shared events."""
+
+    @driven
+    async def test_what_is_unknown_has_none(self, kit: Harness) -> None:
+        """None for what is not there; new work has its beginning."""
+        assert await kit.backend.trail("nobody") is None
+        await kit.created("a")
+        (event,) = await _trail(kit, "a")
+        assert ("enqueued", "a", 0) == (event.kind, event.work_id, event.version)
+
+    @driven
+    async def test_a_lease_is_one_entry(self, kit: Harness) -> None:
+        """However many steps were accepted under it; the current one is told of, too."""
+        claim = await kit.leased("a")
+        for version in range(3):
+            await kit.commit(claim, Then.CONTINUE, version=version)
+        assert ["enqueued", "leased"] == await _kinds(kit, "a")
+        current = (await _trail(kit, "a"))[-1]
+        assert (WORKER, 0, 3, None) == _lease(current)
+        assert current.data["to"] is None
+        await kit.commit(claim, Then.FINISH, version=3)
+        (_, ended) = await _trail(kit, "a")
+        assert (WORKER, 0, 4, "committed") == _lease(ended)
+        assert current.data["from"] == ended.data["from"]
+        assert ended.data["to"] is not None
+        assert "done" == ended.state
+
+    @driven
+    async def test_what_goes_wrong_is_told(self, kit: Harness) -> None:
+        """Each failed attempt with its kind, each end without blame with its reason."""
+        await kit.fail(await kit.leased("a"), error=error_bytes(message="boom"))
+        await kit.age_due("a")
+        await kit.interrupt(await kit.claim_one("a"), delay_ms=None)
+        await kit.fail(await kit.claim_one("a"), permanent=True)
+        trail = await _trail(kit, "a")
+        kinds = ["enqueued", "attempt_failed", "leased", "interrupted", "leased"]
+        assert [*kinds, "dead_lettered", "leased"] == [event.kind for event in trail]
+        error = trail[1].data["error"]
+        assert isinstance(error, dict)
+        assert ("exception", "boom") == (error["kind"], error["message"])
+        assert {"reason": "shutdown"} == trail[3].data
+        endings = [event.data["ended"] for event in trail if event.kind == "leased"]
+        assert ["attempt_failed", "interrupted", "dead_lettered"] == endings
+
+    @driven
+    async def test_a_lost_lease_is_told(self, kit: Harness) -> None:
+        """What was taken back from a silent worker says whose it was."""
+        await kit.leased("a")
+        await kit.age_lease("a")
+        await kit.claim_one("a", worker_id="other")
+        trail = await _trail(kit, "a")
+        assert ["enqueued", "recovered", "leased", "leased"] == [event.kind for event in trail]
+        assert (WORKER, 0, 0, "recovered") == _lease(trail[2])
+        assert ("other", 0, 0, None) == _lease(trail[3])
+
+    @driven
+    async def test_waiting_for_a_resource_is_told(self, kit: Harness) -> None:
+        """Blocked on which, and free again."""
+        first = await kit.leased("a", resources=("r",))
+        await kit.created("b", resources=("r",))
+        assert [] == await kit.claimed_ids()
+        await kit.commit(first, Then.FINISH)
+        trail = await _trail(kit, "b")
+        assert ["enqueued", "blocked", "unblocked"] == [event.kind for event in trail]
+        assert {"resource": "r"} == trail[1].data
+
+    @driven
+    async def test_emitted_events_are_told(self, kit: Harness) -> None:
+        """Those of a step whose lease goes on, and those of one that ends it."""
+        claim = await kit.leased("a")
+        await kit.commit(claim, Then.CONTINUE, events=(b'{"n":1}',))
+        await kit.commit(claim, Then.FINISH, version=1, events=(b'{"n":2}', b'{"n":3}'))
+        trail = await _trail(kit, "a")
+        assert ["enqueued", *["emitted"] * 3, "leased"] == [event.kind for event in trail]
+        assert [{"n": 1}, {"n": 2}, {"n": 3}] == [event.data for event in trail[1:4]]
+
+    @driven
+    async def test_it_is_bounded_and_keeps_the_newest(self, kit: Harness) -> None:
+        """A long life pushes its own past out, the oldest first, but never its beginning."""
+        claim = await kit.leased("a")
+        for number in range(100):
+            events = tuple(b'{"n":%d}' % (3 * number + one) for one in range(3))
+            await kit.commit(claim, Then.CONTINUE, version=number, events=events)
+        trail = await _trail(kit, "a")
+        assert len(trail) <= MOST
+        assert "enqueued" == trail[0].kind
+        numbers = [event.data["n"] for event in trail if event.kind == "emitted"]
+        assert [*range(300 - len(numbers), 300)] == numbers
+
+    @driven
+    async def test_the_next_life_begins_anew(self, kit: Harness) -> None:
+        """What was purged leaves nothing to whoever has its id next."""
+        await kit.commit(await kit.leased("a"), Then.FINISH, events=(b'{"n":1}',))
+        await kit.backend.purge(0, None, 100)
+        assert await kit.backend.trail("a") is None
+        await kit.created("a", delay_ms=HOUR_MS)
+        assert ["enqueued"] == await _kinds(kit, "a")

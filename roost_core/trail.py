@@ -1,0 +1,93 @@
+"""What a work item keeps of its own past, and how that completes the queue's events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from roost_core.codec import from_milliseconds
+from roost_core.models import Event, State
+
+
+def lease_event(
+    event_id: str,
+    work_id: str,
+    engine: str,
+    version: int,
+    state: State,
+    *,
+    worker_id: str | None,
+    from_ms: int | None,
+    to_ms: int | None,
+    first_version: int,
+    ended: str | None,
+) -> Event:
+    """Return a lease as one event.
+
+    :param event_id: that of the last event under it.
+    :param from_ms: when it was given, in milliseconds by the server's clock, if that is known.
+    :param to_ms: when it ended; None while it is current.
+    :param ended: the kind of the event that ended it; None while it is current.
+    """
+    at_ms = from_ms if to_ms is None else to_ms
+    assert at_ms is not None
+    return Event(
+        event_id=event_id,
+        at=from_milliseconds(at_ms),
+        kind="leased",
+        work_id=work_id,
+        engine=engine,
+        version=version,
+        state=state,
+        data={
+            "worker_id": worker_id,
+            "from": _text(from_ms),
+            "to": _text(to_ms),
+            "first_version": first_version,
+            "last_version": version,
+            "ended": ended,
+        },
+    )
+
+
+def _text(at_ms: int | None) -> str | None:
+    if at_ms is None:
+        return None
+    return from_milliseconds(at_ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def completed(events: Sequence[Event], trail: Sequence[Event]) -> Sequence[Event]:
+    """Put what a work item itself keeps in front of those of its events that the stream still has.
+
+    Of a lease that the events tell in full there is no entry in the result.
+    """
+    if not events:
+        return trail
+    oldest = _place(events[0])
+    begin = events[0].at
+    missing = [one for one in trail if _place(one) < oldest or _began(one) < begin]
+    told = {(one.event_id, one.kind) for one in events}
+    missing = [one for one in missing if (one.event_id, one.kind) not in told]
+    return sorted([*missing, *events], key=_place)
+
+
+def is_complete(events: Sequence[Event]) -> bool:
+    """Whether the events of one work item, oldest first, go back to its beginning."""
+    return bool(events) and events[0].kind == "enqueued"
+
+
+def go_on_from(*known: Event) -> str | None:
+    """Return the id of the last of these events, to follow the stream from, or None."""
+    # A lease that is current is no event, and its id only a time.
+    ended = [one for one in known if one.kind != "leased" or one.data.get("to") is not None]
+    return max(ended, key=_place).event_id if ended else None
+
+
+def _began(event: Event) -> datetime:
+    began = event.data.get("from") if event.kind == "leased" else None
+    return datetime.fromisoformat(began) if isinstance(began, str) else event.at
+
+
+def _place(event: Event) -> tuple[int, int]:
+    at, _, number = event.event_id.partition("-")
+    return int(at), int(number or 0)

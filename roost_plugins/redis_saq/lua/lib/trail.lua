@@ -1,0 +1,85 @@
+-- Shared by the scripts that change work: what has become of one work item, kept with it.
+--
+-- The stream of events is shared, and others push a work item's out of it. So it keeps a trail of its own: an entry
+-- for each lease, when that ends, and for each event that is neither a commit nor a claim. It is a ring of
+-- 160 slots of 100 bytes in the fields "<id> t<slot>"; an entry that is longer takes the slots behind it, too, which
+-- are empty then. The word `entries` of the record is how many slots were written, ever; the next is that
+-- modulo 160. So the bound holds without reading anything, and what is new is written with the record.
+--
+-- An entry is "<id of the event> kind version state data". Data is JSON, which may be cut; of a lease, whose
+-- entry has the id of the last event under it, it is "worker ms|- first-version ended-by".
+--
+-- What people will do to a work item is to have a ring of its own, so that nothing else pushes that out.
+
+local function add_entry(id, r, at, kind, data)
+  local before, count, after = nil, r.entries, nil
+  if not count then
+    -- The rest was not taken apart: its thirteenth word.
+    before, count, after = string.match(r.rest,
+      '^(%S+ %S+ %S+ %S+ %S+ %S+ %S+ %S+ %S+ %S+ %S+ %S+ )(%d+)(.*)$')
+  end
+  if not count or #count > 15 then return end
+  local entry = at .. ' ' .. kind .. ' ' .. r.version .. ' ' .. r.state .. ' ' .. string.sub(data, 1, 320)
+  r.trail = r.trail or {}
+  local slots = math.max(1, math.ceil(#entry / 100))
+  for i = 0, slots - 1 do
+    r.trail[string.format('%s t%d', id, (count + i) % 160)] = i == 0 and entry or ''
+  end
+  count = string.format('%d', count + slots)
+  if before then r.rest = before .. count .. after else r.entries = count end
+end
+
+-- The record and the new entries, as fields to be written at once.
+local function fields_of(id, r)
+  local trail = r.trail
+  r.trail = nil
+  local fields = { id, text_of(r) }
+  for field, entry in pairs(trail or {}) do
+    fields[#fields + 1] = field
+    fields[#fields + 1] = entry
+  end
+  return fields
+end
+
+local function save(id, r)
+  redis.call('HSET', K.work, unpack(fields_of(id, r)))
+end
+
+-- An event that goes into the trail, too, once the record is saved. `brief`: its data there, if that is shorter.
+local function noted(kind, id, r, data, brief)
+  r.ended_at, r.ended_by = event(kind, id, r, data), kind
+  add_entry(id, r, r.ended_at, kind, brief or data)
+end
+
+-- What went wrong in few bytes: the kind, the type, and how the message begins.
+local function in_brief(error)
+  local kind = string.match(error, '"kind":"([^"\\]*)"') or ''
+  local type_name = string.match(error, '"error_type":"([^"\\]*)"')
+  local brief = '{"error":{"kind":"' .. string.sub(kind, 1, 40) .. '"'
+  if type_name then brief = brief .. ',"error_type":"' .. string.sub(type_name, 1, 60) .. '"' end
+  local from = select(2, string.find(error, '"message":"', 1, true))
+  if not from then return brief .. '}}' end
+  -- A quote in the message stands behind a backslash, so this is where it ends.
+  local stop = string.find(error, '","', from + 1, true) or string.find(error, '"}', from + 1, true)
+  local message = string.sub(error, from + 1, (stop or #error + 1) - 1)
+  if #message > 160 then return brief .. ',"message":"' .. string.sub(message, 1, 160) end
+  return brief .. ',"message":"' .. message .. (stop and '"}}' or '')
+end
+
+-- The lease that was released, by the event that ended it.
+local function note_lease(id, r)
+  if not r.ended_at or not r.holder then return end
+  local lasted = r.since == '0' and '-' or string.format('%d', now - r.since)
+  add_entry(id, r, r.ended_at, 'leased', r.holder .. ' ' .. lasted .. ' ' .. r.base .. ' ' .. r.ended_by)
+end
+
+-- The fields of a work item's trail, the oldest first, of which so many slots were written; all that there
+-- may be for nil.
+local function trail_fields(id, entries)
+  local fields = {}
+  local written = tonumber(entries) or 160
+  for i = math.max(0, written - 160), written - 1 do
+    fields[#fields + 1] = string.format('%s t%d', id, i % 160)
+  end
+  return fields
+end

@@ -1,0 +1,140 @@
+"""What a work item keeps of its own past, as events; ``lua/lib/trail.lua`` has the layout."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from roost_core.backend import StoredWork
+from roost_core.models import Event, Json, State
+from roost_core.trail import lease_event
+from roost_plugins.redis_saq import records
+
+_DECODER: Final = json.JSONDecoder()
+
+
+def events(row: Sequence[Any], entries: Sequence[bytes]) -> Sequence[Event]:
+    """Return a work item's trail, oldest first; an entry that is damaged is left out.
+
+    The beginning and the lease that is current stand in the record itself.
+    """
+    work = records.stored_work(row)
+    told = [found for raw in entries if (found := _event(work, raw)) is not None]
+    if work.created_ms:
+        told.insert(0, _enqueued(work))
+    if work.state is State.RUNNING and work.leased_ms is not None:
+        told.append(
+            lease_event(
+                f"{work.leased_ms}-0",
+                work.work_id,
+                work.engine,
+                work.version,
+                work.state,
+                worker_id=work.worker_id,
+                from_ms=work.leased_ms,
+                to_ms=None,
+                first_version=work.leased_version,
+                ended=None,
+            )
+        )
+    return told
+
+
+def _enqueued(work: StoredWork) -> Event:
+    return Event(
+        event_id=f"{work.created_ms}-0",
+        at=datetime.fromtimestamp(work.created_ms / 1000, UTC),
+        kind="enqueued",
+        work_id=work.work_id,
+        engine=work.engine,
+        version=0,
+        state=State.QUEUED,
+    )
+
+
+def _event(work: StoredWork, raw: bytes) -> Event | None:
+    try:
+        event_id, kind, version, state, data = raw.decode(errors="ignore").split(" ", 4)
+        at_ms = int(event_id.partition("-")[0])
+        if kind != "leased":
+            return Event(
+                event_id=event_id,
+                at=datetime.fromtimestamp(at_ms / 1000, UTC),
+                kind=kind,
+                work_id=work.work_id,
+                engine=work.engine,
+                version=int(version),
+                state=State(state),
+                data=readable(data),
+            )
+        worker_id, lasted, first_version, ended = data.split(" ")
+        return lease_event(
+            event_id,
+            work.work_id,
+            work.engine,
+            int(version),
+            State(state),
+            worker_id=worker_id,
+            from_ms=None if lasted == "-" else at_ms - int(lasted),
+            to_ms=at_ms,
+            first_version=int(first_version),
+            ended=ended,
+        )
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def readable(text: str) -> Mapping[str, Json]:
+    """Read a JSON object that may have been cut off, as far as it goes.
+
+    Half a word is left out, because half a password cannot be recognized and hidden; of a
+    cut object ``cut`` is true.
+    """
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError):
+        return {**(_as_far_as_it_goes(text, 0) or {}), "cut": True}
+    return data if isinstance(data, dict) else {"value": data}
+
+
+def _as_far_as_it_goes(text: str, at: int) -> dict[str, Json] | None:
+    """Return the whole pairs of an object from ``at`` on, and what can be told of the next."""
+    found: dict[str, Json] = {}
+    if text[at : at + 1] != "{":
+        return None
+    at += 1
+    try:
+        while at < len(text):
+            key, at = _DECODER.raw_decode(text, at)
+            if not isinstance(key, str) or text[at : at + 1] != ":":
+                return found
+            value_at = at + 1
+            try:
+                value, at = _DECODER.raw_decode(text, value_at)
+            except ValueError:
+                part = _part(text, value_at)
+                return found if part is None else {**found, key: part}
+            if text[at : at + 1] != ",":
+                # A number at the very end may go on.
+                return found if at >= len(text) else {**found, key: value}
+            found[key] = value
+            at += 1
+    except (ValueError, RecursionError):
+        pass
+    return found
+
+
+def _part(text: str, at: int) -> Json:
+    """Return the beginning of a value that was cut off, or None."""
+    if text[at : at + 1] == "{":
+        return _as_far_as_it_goes(text, at)
+    if text[at : at + 1] != '"' or " " not in text[at:]:
+        return None
+    whole_words = text[at:].rpartition(" ")[0]
+    try:
+        words = json.loads(f'{whole_words}"')
+    except ValueError:
+        return None
+    return f"{words} …"

@@ -201,6 +201,12 @@ class Settings:
     events_kept: int = _setting(
         100_000, _whole(100), "About how many events the queue's event stream keeps.", "N"
     )
+    events_bytes: int = _setting(
+        64 << 20,
+        _whole(1 << 20),
+        "About how many bytes of the server's memory the events may take; the oldest go.",
+        "BYTES",
+    )
     embedded_fsync: str = _setting(
         "everysec",
         _choice("everysec", "always"),

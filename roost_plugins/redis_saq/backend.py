@@ -75,7 +75,7 @@ class RedisSaqBackend(Backend):
         #: Where the server is.
         self.endpoint = Endpoint(settings)
         self._calls = Calls(self.endpoint)
-        self._scripts = scripts.Scripts(self.keys, settings.events_kept)
+        self._scripts = scripts.Scripts(self.keys, settings.events_kept, settings.events_bytes)
         self._endings = Endings(self.endpoint, self.keys, self._calls)
         self._tail = Tail(self.endpoint, self.keys.key("events"))
         #: The lanes that this process serves, if it is a worker.

@@ -104,17 +104,19 @@ def _text(name: str) -> str:
         raise BackendError(f"cannot read {path}: {error.strerror}") from error
 
 
-def load(name: str, keys: Keys, events_kept: int) -> Script:
+def load(name: str, keys: Keys, events_kept: int, events_bytes: int = 64 << 20) -> Script:
     """Make a script ready for a queue.
 
     :param events_kept: about how many events the queue's stream keeps.
+    :param events_bytes: about how many bytes of the server's memory they may take.
     """
     body = _text(name)
     header = _HEADER.search(body)
     if header is None:
         raise ValueError(f"{name}.lua has no header that names its keys")
     names = tuple(header[1].split())
-    body = f"local EVENTS_KEPT = {events_kept}\n{_shared_for(body)}\n{body}"
+    bounds = f"local EVENTS_KEPT = {events_kept}\nlocal EVENTS_BYTES = {events_bytes}\n"
+    body = f"{bounds}{_shared_for(body)}\n{body}"
     numbers = {key: number for number, key in enumerate(names, 1)}
     # A key that the header lacks becomes KEYS[0], which is nil: the call fails, loudly.
     source = _KEY.sub(lambda match: f"KEYS[{numbers.get(match[1], 0)}]", body)
@@ -130,14 +132,14 @@ def load(name: str, keys: Keys, events_kept: int) -> Script:
 class Scripts(dict[str, Script]):
     """A queue's scripts by name, each made ready when it is first asked for."""
 
-    def __init__(self, keys: Keys, events_kept: int) -> None:
+    def __init__(self, keys: Keys, events_kept: int, events_bytes: int = 64 << 20) -> None:
         super().__init__()
         self._keys = keys
-        self._events_kept = events_kept
+        self._bounds = (events_kept, events_bytes)
 
     def __missing__(self, name: str) -> Script:
         """Load the script."""
-        script = self[name] = load(name, self._keys, self._events_kept)
+        script = self[name] = load(name, self._keys, *self._bounds)
         return script
 
 

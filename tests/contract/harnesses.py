@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 from roost_core.settings import Settings
 from roost_core.testing.contract import Harness
@@ -14,8 +15,8 @@ from tests import redis_pokes
 class RedisHarness(Harness):
     """The real backend over a server that others use too: a namespace each."""
 
-    def __init__(self, url: str) -> None:
-        settings = Settings(redis_url=url, namespace=f"t-{uuid.uuid4().hex}")
+    def __init__(self, url: str, **more: Any) -> None:
+        settings = Settings(redis_url=url, namespace=f"t-{uuid.uuid4().hex}", **more)
         backend = redis_saq.provide_backend(settings)
         assert isinstance(backend, RedisSaqBackend)
         self._backend = backend

@@ -14,11 +14,20 @@ from tests.contract.harnesses import RedisHarness
 MOST_BYTES = 16_000
 
 
-def driven(server, scenario):
+#: What the stream may take in tests, in bytes.
+BOUND = 1 << 20
+
+
+def bounded(server, scenario):
+    """Run a scenario against an empty queue whose stream may take few bytes."""
+    driven(server, scenario, events_bytes=BOUND)
+
+
+def driven(server, scenario, **settings):
     """Run a scenario against an empty queue."""
 
     async def main():
-        kit = RedisHarness(server.url)
+        kit = RedisHarness(server.url, **settings)
         await kit.open()
         try:
             await scenario(kit)
@@ -113,5 +122,61 @@ def test_a_damaged_record_still_tells(redis_server):
         await kit.backend.client.hset(kit.backend.keys.key("work"), "a", "broken")
         kinds = {event.kind for event in await kit.backend.trail("a")}
         assert {"attempt_failed", "leased"} == kinds
+
+    driven(redis_server, scenario)
+
+
+async def _stream_bytes(kit):
+    key = kit.backend.keys.key("events")
+    return await kit.backend.client.memory_usage(key, samples=0)
+
+
+@pytest.mark.parametrize("server_name", ["redis_server", "valkey_server"])
+def test_the_stream_is_bounded_in_bytes(request, server_name):
+    """Large events of one long lease push old ones out, and no claim is needed for that."""
+
+    async def scenario(kit):
+        claim = await kit.leased("a")
+        event = b'{"text":"%s"}' % (b"x" * 16_000)
+        for version in range(40):
+            await kit.commit(claim, version=version, events=(event,) * 8)
+        assert await _stream_bytes(kit) <= 2 * BOUND
+        assert 20 <= await kit.backend.client.xlen(kit.backend.keys.key("events"))
+
+    bounded(request.getfixturevalue(server_name), scenario)
+
+
+def test_claims_keep_the_stream_in_bounds(redis_server):
+    """Where many claims bring many events, they see to it."""
+
+    async def scenario(kit):
+        event = b'{"text":"%s"}' % (b"x" * 4000)
+        for number in range(400):
+            await kit.commit(await kit.leased(f"{number}"), Then.FINISH, events=(event,))
+        assert await _stream_bytes(kit) <= 2 * BOUND
+
+    bounded(redis_server, scenario)
+
+
+def test_a_server_that_does_not_measure_is_no_obstacle(redis_server):
+    """Where MEMORY is not permitted, the number of events is the only bound."""
+
+    async def scenario(kit):
+        admin = kit.backend.client
+        await admin.execute_command(
+            "ACL", "SETUSER", "plain", "on", "nopass", "~*", "&*", "+@all", "-memory"
+        )
+        try:
+            limited = RedisHarness(redis_server.url.replace("unix://", "unix://plain:x@"))
+            await limited.open()
+            try:
+                assert b"plain" == (await limited.backend.client.acl_whoami())
+                claim = await limited.leased("b")
+                await limited.commit(claim, events=(b'{"text":"%s"}' % (b"x" * 16_000),) * 80)
+                assert 80 <= await limited.backend.client.xlen(limited.backend.keys.key("events"))
+            finally:
+                await limited.close()
+        finally:
+            await admin.execute_command("ACL", "DELUSER", "plain")
 
     driven(redis_server, scenario)

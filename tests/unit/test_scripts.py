@@ -122,11 +122,11 @@ def test_scripts_ask_for_nothing_that_servers_lack(name):
         *("GET", "SET", "HSCAN", "ZSCAN"),
         *("PUBLISH", "XADD", "XTRIM"),
         *("ZADD", "ZREM", "ZCARD", "ZSCORE", "ZRANGE", "ZREVRANGE", "ZRANGEBYLEX", "ZRANGEBYSCORE"),
-        "XREVRANGE",
+        *("XREVRANGE", "XLEN", "MEMORY"),
     }
     # A command may be given by a name of the script's own: that is one of its words, too.
     # Without NOVALUES, where a server lacks it, the same is asked again.
-    options = {"LIMIT", "WITHSCORES", "MAXLEN", "COUNT", "NOVALUES"}
+    options = {"LIMIT", "WITHSCORES", "MAXLEN", "COUNT", "NOVALUES", "SAMPLES", "USAGE"}
     named = set(re.findall(r"'([A-Z]{3,})'", body)) - options
     assert set() == (commands | named) - known
     assert {"TIME"} <= commands

@@ -150,6 +150,7 @@ def test_texts_become_values(name: str, text: str, expected: Any) -> None:
         ("concurrency", 2.0),
         ("concurrency", True),
         ("events_kept", "99"),
+        ("events_bytes", "1000"),
         ("dead_letter_retention", "-1"),
         ("embedded_fsync", "no"),
         ("allow_private_addresses", "maybe"),

@@ -331,6 +331,7 @@ if has_blocked then
 end
 
 if #claims > 0 then trim_events() end
+if #claims > 0 and last_seq % 16 == 0 then trim_bytes() end
 
 -- Now and then while there is always enough to do: by the place in the line of the last that was taken.
 local is_seldom = #claims < limit or last_seq % 16 == 0

@@ -42,7 +42,10 @@ else
 end
 redis.call('HSET', K.work, id, text_of(r), id .. ' item', ARGV[13])
 event('enqueued', id, r, '{}')
-if seq % 100 == 0 then trim_events() end
+if seq % 100 == 0 then
+  trim_events()
+  trim_bytes()
+end
 -- Idle workers know of the next due time; only an earlier one is news to them.
 if not is_delayed or redis.call('ZRANGE', K.sleeping, '0', '0')[1] == id then wake(engine) end
 return { 'created', id }

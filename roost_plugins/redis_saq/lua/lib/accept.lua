@@ -24,8 +24,12 @@ end
 -- The commit's own event, then those of the engine: ARGV from `first` on.
 local function tell(id, r, first)
   r.ended_at, r.ended_by = event('committed', id, r, '{"step":' .. quoted(r.step) .. '}'), 'committed'
+  local bytes = 0
   for i = first, #ARGV do
+    bytes = bytes + #ARGV[i]
     r.ended_at = event('emitted', id, r, ARGV[i])
     add_entry(id, r, r.ended_at, 'emitted', ARGV[i])
   end
+  -- About once for each megabyte of a work item's events: no claim may come for a long time.
+  if bytes > 4096 and r.version * bytes % 1048576 < bytes then trim_bytes() end
 end

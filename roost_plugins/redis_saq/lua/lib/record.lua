@@ -155,6 +155,19 @@ local function trim_events()
   redis.pcall('XTRIM', K.events, 'MAXLEN', '~', EVENTS_KEPT)
 end
 
+-- They are bounded in bytes, too, by dropping the oldest. Measuring looks at each node of the stream, of
+-- some KB, so it is done more seldom still; where it is not permitted, the number alone is the bound.
+local function trim_bytes()
+  for _ = 1, 8 do
+    local used = redis.pcall('MEMORY', 'USAGE', K.events, 'SAMPLES', '0')
+    if type(used) ~= 'number' or used <= EVENTS_BYTES then return end
+    -- Newer ones may be larger than older ones: then once is not enough.
+    local kept = redis.pcall('XLEN', K.events)
+    if type(kept) ~= 'number' then return end
+    redis.pcall('XTRIM', K.events, 'MAXLEN', '~', math.floor(kept * 0.9 * EVENTS_BYTES / used))
+  end
+end
+
 -- Call a command once for many arguments, if there are any.
 local function call_for(command, key, arguments)
   if #arguments > 0 then redis.call(command, key, unpack(arguments)) end

@@ -19,6 +19,7 @@ from benchmarks.measuring.harness import child, measure_beside
 from benchmarks.measuring.processes import Processes
 from benchmarks.showing import cells
 from benchmarks.showing.table import show_surroundings, wide_console
+from roost_core.backend import Purged
 from roost_core.models import State
 
 #: Calls that a latency is the median of, and of whole commands.
@@ -106,10 +107,10 @@ async def purge(bench: Bench, seconds: float) -> dict[str, float]:
 
         async def chain() -> list[float]:
             took = []
-            gone = _PURGED
-            while gone == _PURGED:
+            gone: Sequence[Purged] = ()
+            while not took or len(gone) == _PURGED:
                 began = time.perf_counter()
-                gone = len(await roost.backend.purge(0, None, _PURGED))
+                gone = await roost.backend.purge(0, None, _PURGED, gone)
                 took.append(time.perf_counter() - began)
             return took
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import attrs
@@ -230,8 +231,8 @@ class Attempts:
             version=run.version,
             attempt=run.attempts + 1,
             settings=self.settings,
-            artifacts=Artifacts(self.store, run.item.work_id),
-            make_workspace=self.workspaces.ensure,
+            artifacts=Artifacts(self.store, run.item.work_id, run.claim.created_ms),
+            make_workspace=partial(self.workspaces.ensure, life=run.claim.created_ms),
             beat=beat,
             make_item=run.stored.fresh,
             is_stopping=self.is_stopping,

@@ -248,6 +248,18 @@ class StoredWork:
 
 
 @attrs.frozen
+class Purged:
+    """A work item that is gone, and whose artifacts and workspaces are to be forgotten.
+
+    ``life`` tells it from another work item that has the same id later: when it was created,
+    in milliseconds by the server's clock. None if that is not known: then it stands for all.
+    """
+
+    work_id: str
+    life: int | None
+
+
+@attrs.frozen
 class ListQuery:
     """Which work items to list: newest first, or soonest due first where a state has due times."""
 
@@ -463,12 +475,21 @@ class Backend(abc.ABC):
 
     @abc.abstractmethod
     async def purge(
-        self, retention_ms: int, dead_letter_retention_ms: int | None, limit: int
-    ) -> Sequence[str]:
+        self,
+        retention_ms: int,
+        dead_letter_retention_ms: int | None,
+        limit: int,
+        forgotten: Sequence[Purged] = (),
+    ) -> Sequence[Purged]:
         """Remove up to ``limit`` work items that are terminal for longer than the retention.
 
+        What is gone stays on record until it is said to be forgotten, so that no lost answer and
+        no worker that dies in between leaves its artifacts behind for ever.
+
         :param dead_letter_retention_ms: None keeps dead letters for ever.
-        :returns: the ids that are gone.
+        :param forgotten: what was returned before, and has no artifacts or workspaces any more.
+        :returns: up to ``limit`` that are gone and not forgotten yet, also of earlier calls and
+            of other workers; those first that were not returned for the longest time.
         """
 
     # -- reading ---------------------------------------------------------------------------
@@ -601,9 +622,17 @@ class ArtifactStore(abc.ABC):
 
     @abc.abstractmethod
     def put(
-        self, data: bytes, *, work_id: str, ext: str = "bin", name: str | None = None
+        self,
+        data: bytes,
+        *,
+        work_id: str,
+        life: int | None = None,
+        ext: str = "bin",
+        name: str | None = None,
     ) -> Artifact:
         """Store bytes durably and note that the work item refers to them.
+
+        :param life: of the work item, as in :class:`Purged`. None belongs to every life.
 
         Storing the same bytes again, from any number of processes, is one blob.
 
@@ -632,8 +661,13 @@ class ArtifactStore(abc.ABC):
         """Return the metadata of everything a work item produced, sorted by artifact id."""
 
     @abc.abstractmethod
-    def forget(self, work_id: str) -> None:
-        """Drop a purged work item's metadata, and blobs that nobody refers to any more."""
+    def forget(self, work_id: str, life: int | None = None) -> None:
+        """Drop a purged work item's metadata, and blobs that nobody refers to any more.
+
+        May be repeated, and may come late: what was put in another life of the id stays.
+
+        :param life: as in :class:`Purged`; None is all of them.
+        """
 
     @abc.abstractmethod
     def diagnose(self) -> Sequence[Finding]:

@@ -34,10 +34,12 @@ class Artifacts:
 
     _store: ArtifactStore
     _work_id: str
+    #: Which life of the work id puts them; see :class:`~roost_core.backend.Purged`.
+    _life: int | None = None
 
     def put_bytes(self, data: bytes, *, ext: str = "bin", name: str | None = None) -> Artifact:
         """Store bytes; ``ext`` is 1 to 8 lower-case letters or digits."""
-        return self._store.put(data, work_id=self._work_id, ext=ext, name=name)
+        return self._store.put(data, work_id=self._work_id, life=self._life, ext=ext, name=name)
 
     def put_text(self, text: str, *, ext: str = "txt", name: str | None = None) -> Artifact:
         """Store a text as UTF-8."""

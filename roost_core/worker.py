@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import roost_core
-from roost_core.backend import ArtifactStore, Backend, Claim, ServePlan
+from roost_core.backend import ArtifactStore, Backend, Claim, Purged, ServePlan
 from roost_core.errors import BackendError, PluginError, RoostError, UnknownEngine
 from roost_core.leases import LeaseKeeper
 from roost_core.lost import LostSteps
@@ -196,29 +196,44 @@ class Worker:
 
     async def _upkeep(self) -> None:
         """Purge what is over its retention, with its artifacts and workspaces."""
-        settings = self._settings
-        letters = settings.dead_letter_retention
-        while not self._stopping.is_set():
-            try:
-                gone = await self._backend.purge(
-                    round(settings.retention * 1000),
-                    None if letters is None else round(letters * 1000),
-                    _PURGE_AT_ONCE,
-                )
-            except BackendError as error:
-                _log.warning("cannot purge old work, trying again later: %s", error)
-                return
-            for work_id in gone:
-                await run_in_thread(self._forget, work_id)
-            if len(gone) < _PURGE_AT_ONCE:
-                return
+        seen: set[Purged] = set()
+        forgotten: list[Purged] = []
+        try:
+            while not self._stopping.is_set():
+                gone = await self._purge(_PURGE_AT_ONCE, forgotten)
+                forgotten = []
+                fresh = [one for one in gone if one not in seen]
+                for one in fresh:
+                    if await run_in_thread(self._forget, one):
+                        forgotten.append(one)
+                seen.update(fresh)
+                if len(gone) < _PURGE_AT_ONCE or not fresh:
+                    break
+            if forgotten:
+                await self._purge(0, forgotten)
+        except BackendError as error:
+            _log.warning("cannot purge old work, trying again later: %s", error)
 
-    def _forget(self, work_id: str) -> None:
+    async def _purge(self, limit: int, forgotten: Sequence[Purged]) -> Sequence[Purged]:
+        letters = self._settings.dead_letter_retention
+        return await self._backend.purge(
+            round(self._settings.retention * 1000),
+            None if letters is None else round(letters * 1000),
+            limit,
+            forgotten,
+        )
+
+    def _forget(self, gone: Purged) -> bool:
+        """Return whether nothing is left of it; else it stays on record, and is tried again."""
+        is_done = True
         for forget in (self._store.forget, self._workspaces.remove):
             try:
-                forget(work_id)
+                forget(gone.work_id, gone.life)
             except (RoostError, OSError) as error:
-                _log.warning("%s is purged, but something of it is left: %s", work_id, error)
+                is_done = False
+                text = "%s is purged, but something of it is left, trying again later: %s"
+                _log.warning(text, gone.work_id, error)
+        return is_done
 
 
 def new_worker_id() -> str:

@@ -101,34 +101,40 @@ class Workspaces:
         """
         return self.root / workspace_name(work_id)
 
-    def ensure(self, work_id: str) -> Path:
+    def ensure(self, work_id: str, life: int | None = None) -> Path:
         """Return the work item's workspace, made at the first call and kept as it is after.
+
+        One that a purged work item with the same id has left is cleared away first.
 
         One that a killed process left half-made is made anew. If its branch is
         still there, from an earlier workspace of the work item, it continues that.
 
+        :param life: when the work item was created, in milliseconds; None takes what there is.
         :raises InvalidInput: not a work id.
         :raises WorkspaceError: no source is set, it cannot be used, or git failed.
         """
         name = workspace_name(work_id)
         path = self.root / name
         try:
-            if self._is_ready(name, path):
+            if self._is_ready(name, path, life):
                 return path
             source = self._checked_source()
             with self._locked(name) as lock:
-                if not self._is_ready(name, path):
-                    self._make(name, path, source, lock)
+                if not self._is_ready(name, path, life):
+                    self._make(name, path, source, lock, life)
         except OSError as error:
             raise WorkspaceError(f"cannot make the workspace {path}: {_reason(error)}") from error
         return path
 
-    def remove(self, work_id: str) -> None:
+    def remove(self, work_id: str, life: int | None = None) -> None:
         """Remove the work item's workspace with everything in it; nothing happens if there is none.
+
+        One that another work item with the same id has made stays.
 
         Its branch goes too, unless it has commits that the source's ``HEAD``
         lacks: those stay reachable. A clone's commits go with the clone.
 
+        :param life: when the work item was created, in milliseconds; None is any.
         :raises InvalidInput: not a work id.
         :raises WorkspaceError: it cannot be removed.
         """
@@ -138,6 +144,8 @@ class Workspaces:
             return  # what stands there, if anything, is not ours
         try:
             with self._locked(name) as lock:
+                if not _is_of(self._state(name), life):
+                    return
                 self._clear(name, path, lock)
                 self._file(name, "json").unlink(missing_ok=True)
                 self._file(name, "lock").unlink(missing_ok=True)
@@ -146,8 +154,9 @@ class Workspaces:
 
     # -- making and clearing, under the lock -----------------------------------------------
 
-    def _is_ready(self, name: str, path: Path) -> bool:
-        if self._state(name).get("state") != _READY or not os.path.lexists(path):
+    def _is_ready(self, name: str, path: Path, life: int | None) -> bool:
+        state = self._state(name)
+        if state.get("state") != _READY or not os.path.lexists(path) or not _is_of(state, life):
             return False
         if not (path / ".git").exists():
             raise WorkspaceError(
@@ -155,15 +164,18 @@ class Workspaces:
             )
         return True
 
-    def _make(self, name: str, path: Path, source: Path, lock: int) -> None:
+    def _make(self, name: str, path: Path, source: Path, lock: int, life: int | None) -> None:
         repository, commit = _examined(source, lock)
         if self._state(name):
-            # Half-made by a process that was killed, or deleted by a person: nobody works in it.
+            # Half-made by a process that was killed, deleted by a person, or of a work item that
+            # is gone: nobody works in it.
             self._clear(name, path, lock)
         elif os.path.lexists(path):
             raise WorkspaceError(f"{path} is in the way and not a workspace: move it away")
         kind = "worktree" if _can_hold_worktrees(repository) else "clone"
         state = {"state": _MAKING, "kind": kind, "repository": str(repository)}
+        if life is not None:
+            state["life"] = str(life)
         self._write_state(name, state)
         branch = BRANCH_PREFIX + name
         if kind == "worktree":
@@ -245,6 +257,11 @@ class Workspaces:
         ignore = self.root / ".gitignore"
         if not ignore.exists():
             ignore.write_text("*\n", "utf-8")
+
+
+def _is_of(state: dict[str, str], life: int | None) -> bool:
+    """Whether a workspace belongs to this life of the work id; one that names none, to each."""
+    return life is None or state.get("life") in (None, str(life))
 
 
 def _acquire(path: Path, timeout: float) -> int:

@@ -18,9 +18,17 @@ class MemoryArtifactStore(ArtifactStore):
         self._lock = threading.Lock()
         self._blobs: dict[str, bytes] = {}
         self._notes: dict[str, dict[str, Artifact]] = {}
+        #: Per work item and artifact: in which life of the work item it was put.
+        self._lives: dict[tuple[str, str], int | None] = {}
 
     def put(
-        self, data: bytes, *, work_id: str, ext: str = "bin", name: str | None = None
+        self,
+        data: bytes,
+        *,
+        work_id: str,
+        life: int | None = None,
+        ext: str = "bin",
+        name: str | None = None,
     ) -> Artifact:
         """Keep the bytes and note that the work item refers to them."""
         if WORK_ID.fullmatch(work_id) is None:
@@ -34,6 +42,7 @@ class MemoryArtifactStore(ArtifactStore):
         with self._lock:
             self._blobs[artifact.artifact_id] = bytes(data)
             self._notes.setdefault(work_id, {})[artifact.artifact_id] = artifact
+            self._lives[work_id, artifact.artifact_id] = life
         return artifact
 
     def get(self, artifact_id: str) -> bytes:
@@ -64,13 +73,22 @@ class MemoryArtifactStore(ArtifactStore):
             notes = self._notes.get(work_id, {})
             return [notes[artifact_id] for artifact_id in sorted(notes)]
 
-    def forget(self, work_id: str) -> None:
-        """Drop a work item's notes, and blobs that nobody refers to any more."""
+    def forget(self, work_id: str, life: int | None = None) -> None:
+        """Drop the notes of one life of a work item, and blobs that nobody refers to any more."""
         with self._lock:
-            dropped = self._notes.pop(work_id, {})
+            notes = self._notes.get(work_id, {})
+            dropped = {one for one in notes if self._is_of(work_id, one, life)}
+            for artifact_id in dropped:
+                del notes[artifact_id], self._lives[work_id, artifact_id]
+            if not notes:
+                self._notes.pop(work_id, None)
             kept = {artifact_id for notes in self._notes.values() for artifact_id in notes}
-            for artifact_id in dropped.keys() - kept:
+            for artifact_id in dropped - kept:
                 del self._blobs[artifact_id]
+
+    def _is_of(self, work_id: str, artifact_id: str, life: int | None) -> bool:
+        recorded = self._lives[work_id, artifact_id]
+        return life is None or recorded is None or recorded == life
 
     def diagnose(self) -> Sequence[Finding]:
         """Say that nothing is kept."""

@@ -26,6 +26,7 @@ from roost_core.backend import (
     Finding,
     ListQuery,
     NewWork,
+    Purged,
     Renewer,
     ServePlan,
     StoredWork,
@@ -189,12 +190,20 @@ class MemoryBackend(Backend):
         self.run(lambda state, now: state.retire(now, worker_id))
 
     async def purge(
-        self, retention_ms: int, dead_letter_retention_ms: int | None, limit: int
-    ) -> Sequence[str]:
-        """Remove old terminal work."""
-        return self.run(
-            lambda state, now: state.purge(now, retention_ms, dead_letter_retention_ms, limit)
-        )
+        self,
+        retention_ms: int,
+        dead_letter_retention_ms: int | None,
+        limit: int,
+        forgotten: Sequence[Purged] = (),
+    ) -> Sequence[Purged]:
+        """Remove old terminal work; what is not forgotten yet stays on record."""
+
+        def purge(state: MemoryState, now: int) -> Sequence[Purged]:
+            state.forgotten(forgotten)
+            state.purge(now, retention_ms, dead_letter_retention_ms, limit)
+            return state.to_forget(limit)
+
+        return self.run(purge)
 
     async def read(self, work_id: str) -> StoredWork | None:
         """Return one work item, or None."""

@@ -25,6 +25,7 @@ from roost_core.backend import (
     EnqueueOutcome,
     Failure,
     NewWork,
+    Purged,
     Then,
 )
 from roost_core.errors import LeaseLost, VersionConflict
@@ -57,6 +58,8 @@ class MemoryState:
         self.workers: dict[str, tuple[bytes, int, int]] = {}
         #: Per worker id: how often it has renewed, or said that it leaves.
         self.beats: dict[str, int] = {}
+        #: What is purged and has yet to be forgotten, in the order in which it is to be.
+        self._to_forget: dict[Purged, None] = {}
         self._seq = itertools.count(1)
         self._turns = itertools.count(1)
         self._tokens = itertools.count(1)
@@ -479,7 +482,7 @@ class MemoryState:
 
     def purge(
         self, now: int, retention_ms: int, dead_letter_retention_ms: int | None, limit: int
-    ) -> list[str]:
+    ) -> None:
         """Remove what has been terminal for longer than the retention, the oldest first."""
         old = [
             work
@@ -499,5 +502,17 @@ class MemoryState:
             if work.new.idempotency_key is not None:
                 del self.keys[work.new.idempotency_key]
             self._note(work, now, "purged")
+            self._to_forget[Purged(work.new.work_id, work.created_ms)] = None
         self._void_reservations(now)
-        return [work.new.work_id for work in old[:limit]]
+
+    def to_forget(self, limit: int) -> list[Purged]:
+        """Return what is purged and not forgotten; what is returned goes to the end of the line."""
+        found = [*self._to_forget][:limit]
+        for one in found:
+            self._to_forget[one] = self._to_forget.pop(one)
+        return found
+
+    def forgotten(self, those: Iterable[Purged]) -> None:
+        """Strike what is forgotten off the record."""
+        for one in those:
+            self._to_forget.pop(one, None)

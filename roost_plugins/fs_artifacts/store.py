@@ -32,6 +32,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+import attrs
+
 from roost_core import codec
 from roost_core.backend import ArtifactStore, Finding
 from roost_core.errors import (
@@ -62,6 +64,8 @@ MAX_RECORD_BYTES: Final = 64 << 10
 _TRIES: Final = 100
 
 _SUFFIX: Final = ".json"
+#: In a record: which life of the work item it belongs to. Without it, to every one.
+_LIFE: Final = "life"
 
 
 def work_folder(work_id: str) -> str:
@@ -108,7 +112,13 @@ class FilesystemStore(ArtifactStore):
     # -- writing ---------------------------------------------------------------------------
 
     def put(
-        self, data: bytes, *, work_id: str, ext: str = "bin", name: str | None = None
+        self,
+        data: bytes,
+        *,
+        work_id: str,
+        life: int | None = None,
+        ext: str = "bin",
+        name: str | None = None,
     ) -> Artifact:
         """Store bytes durably and note that the work item refers to them.
 
@@ -125,6 +135,8 @@ class FilesystemStore(ArtifactStore):
         artifact_id = hashlib.sha256(data).hexdigest()
         artifact = Artifact(artifact_id=artifact_id, size_bytes=len(data), ext=ext, name=name)
         plain = {"schema": codec.SCHEMA, **codec.converter().unstructure(artifact)}
+        if life is not None:
+            plain[_LIFE] = life
         record = codec.dumps(plain, "the artifact's record", MAX_RECORD_BYTES)
         try:
             if not self._is_swept:
@@ -195,11 +207,13 @@ class FilesystemStore(ArtifactStore):
 
     # -- forgetting ------------------------------------------------------------------------
 
-    def forget(self, work_id: str) -> None:
+    def forget(self, work_id: str, life: int | None = None) -> None:
         """Drop a work item's records, and the blobs that nobody refers to any more.
 
-        May be repeated; what one call could not drop, the next one tries again.
+        May be repeated; what one call could not drop, the next one tries again. Records of
+        another life of the work item stay.
 
+        :param life: when it was created, in milliseconds; None is all its lives.
         :raises InvalidInput: not a work id.
         :raises ArtifactError: something could not be dropped; all else was.
         """
@@ -208,8 +222,9 @@ class FilesystemStore(ArtifactStore):
         for artifact_id in self._noted(work):
             try:
                 with self._locked(artifact_id, exclusive=True):
-                    self._drop_record(artifact_id, work)
-                    self._collect(artifact_id, work)
+                    if self._is_of(artifact_id, work, life):
+                        self._drop_record(artifact_id, work)
+                        self._collect(artifact_id, work)
             except OSError as error:
                 failed = error
         with contextlib.suppress(OSError), self._tree.folder(WORKS) as works:
@@ -220,6 +235,16 @@ class FilesystemStore(ArtifactStore):
             raise ArtifactError(
                 f"cannot drop all artifacts of {work_id} from {self.description}: {_reason(failed)}"
             ) from failed
+
+    def _is_of(self, artifact_id: str, work: str, life: int | None) -> bool:
+        """Whether a record, or what a put without one has left, belongs to this life."""
+        if life is None:
+            return True
+        try:
+            recorded = self._read_record(artifact_id, work).extra.get(_LIFE)
+        except (FileNotFoundError, CorruptRecord):
+            return True
+        return recorded is None or recorded == life
 
     def _drop_record(self, artifact_id: str, work: str) -> None:
         with (
@@ -359,16 +384,21 @@ class FilesystemStore(ArtifactStore):
     def _record(self, artifact_id: str, work: str) -> Artifact | None:
         name = work + _SUFFIX
         try:
-            with self._tree.folder(RECORDS, artifact_id[:2], artifact_id) as records:
-                artifact = codec.decode_model(Artifact, files.read(records, name))
-            if artifact.artifact_id != artifact_id:
-                raise CorruptRecord(f"it is about {artifact.artifact_id}")
+            artifact = self._read_record(artifact_id, work)
         except FileNotFoundError:
             return None  # noted by a put that has not come so far, or forgotten meanwhile
         except (OSError, CorruptRecord) as error:
             path = self._tree.root / RECORDS / artifact_id[:2] / artifact_id / name
             _log.warning("skipped the artifact record %s: %s", path, error)
             return None
+        extra = {key: value for key, value in artifact.extra.items() if key != _LIFE}
+        return attrs.evolve(artifact, extra=extra)
+
+    def _read_record(self, artifact_id: str, work: str) -> Artifact:
+        with self._tree.folder(RECORDS, artifact_id[:2], artifact_id) as records:
+            artifact = codec.decode_model(Artifact, files.read(records, work + _SUFFIX))
+        if artifact.artifact_id != artifact_id:
+            raise CorruptRecord(f"it is about {artifact.artifact_id}")
         return artifact
 
     def _unreadable(self, error: OSError) -> ArtifactError:

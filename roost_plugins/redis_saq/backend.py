@@ -25,6 +25,7 @@ from roost_core.backend import (
     Finding,
     ListQuery,
     NewWork,
+    Purged,
     Renewer,
     Repaired,
     ServePlan,
@@ -300,8 +301,12 @@ class RedisSaqBackend(Backend):
         await self._call("retire", worker_id, " ".join(engines), " ".join(map(str, unanswered)))
 
     async def purge(
-        self, retention_ms: int, dead_letter_retention_ms: int | None, limit: int
-    ) -> Sequence[str]:
+        self,
+        retention_ms: int,
+        dead_letter_retention_ms: int | None,
+        limit: int,
+        forgotten: Sequence[Purged] = (),
+    ) -> Sequence[Purged]:
         """Remove work items that are terminal for longer than the retention."""
         gone = await self._call(
             "purge",
@@ -309,8 +314,9 @@ class RedisSaqBackend(Backend):
             -1 if dead_letter_retention_ms is None else dead_letter_retention_ms,
             limit,
             _FORGET_WORKERS_MS,
+            *(f"{one.life or 0} {one.work_id}" for one in forgotten),
         )
-        return [records.text(work_id) for work_id in gone]
+        return [records.purged(member) for member in gone]
 
     # -- reading ---------------------------------------------------------------------------
 

@@ -34,6 +34,7 @@ TYPES: Final = {
     "held": "hash",
     "lines": "zset",
     "offers": "zset",
+    "forgetting": "zset",
     "created": "zset",
     "key": "hash",
     "newer": "zset",

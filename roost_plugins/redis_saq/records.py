@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 import attrs
 
 from roost_core import codec
-from roost_core.backend import Ack, Claim, StoredWork
+from roost_core.backend import Ack, Claim, Purged, StoredWork
 from roost_core.codec import from_milliseconds
 from roost_core.errors import (
     BackendError,
@@ -254,6 +254,12 @@ def _score(value: bytes | None) -> int | None:
 def time_of(score: float) -> int:
     """Return a score as a time in milliseconds: never before 1970, never after the year 9999."""
     return int(min(max(score, 0.0), float(_FAR)))
+
+
+def purged(member: bytes) -> Purged:
+    """Read what is to be forgotten: "life id", the life 0 if it is not known."""
+    life, _, work_id = member.decode().partition(" ")
+    return Purged(work_id, int(life) or None)
 
 
 def event(entry: tuple[bytes, Mapping[bytes, bytes]]) -> Event:

@@ -346,6 +346,39 @@ def test_a_damaged_record_still_counts_as_a_reference(store, root):
     assert DATA == store.get(AID)
 
 
+def test_a_late_forget_leaves_the_next_life_alone(store, root):
+    """What a successor with the same id has put, also the same bytes, is not of the former life."""
+    store.put(DATA, work_id="w1", life=1)
+    old = store.put(b"old", work_id="w1", life=1)
+    store.put(DATA, work_id="w1", life=2)
+    new = store.put(b"new", work_id="w1", life=2)
+    for _ in range(2):
+        store.forget("w1", 1)
+        assert [AID, new.artifact_id] == sorted(
+            (one.artifact_id for one in store.of_work("w1")), key=[AID, new.artifact_id].index
+        )
+        assert not store.exists(old.artifact_id)
+        assert DATA == store.get(AID)
+    store.forget("w1", 2)
+    assert [] == left(root)
+
+
+def test_records_without_a_life_belong_to_each(store, root):
+    """Those of an older Roost still read, and go with the next clean-up."""
+    artifact = store.put(DATA, work_id="w1")
+    assert "life" not in record(root, "w1").read_text()
+    assert [artifact] == list(store.of_work("w1"))
+    store.forget("w1", 7)
+    assert [] == left(root)
+
+
+def test_a_life_is_no_part_of_the_metadata(store):
+    """What is read is what was put."""
+    artifact = store.put(DATA, work_id="w1", life=7, name="a name")
+    assert [artifact] == list(store.of_work("w1"))
+    assert [("w1", artifact)] == list(store.describe(AID))
+
+
 def test_forget_goes_on_past_an_error_and_can_be_repeated(store, root, monkeypatch):
     """One artifact that cannot be dropped does not keep the others; the next call takes it."""
     for number in range(3):

@@ -108,7 +108,7 @@ def test_purge_leaves_nothing_of_it(redis_server):
         await kit.fail(await kit.leased("b"), permanent=True)
         key = kit.backend.keys.key("work")
         await kit.backend.client.hset(key, "b", "broken")
-        assert {"a", "b"} == set(await kit.backend.purge(0, 0, 100))
+        assert {"a", "b"} == set(await kit.purge(0, 0, 100))
         assert {} == await kit.backend.client.hgetall(key)
 
     driven(redis_server, scenario)
@@ -170,7 +170,7 @@ def test_a_server_that_does_not_measure_is_no_obstacle(redis_server):
             limited = RedisHarness(redis_server.url.replace("unix://", "unix://plain:x@"))
             await limited.open()
             try:
-                assert b"plain" == (await limited.backend.client.acl_whoami())
+                assert "plain" == (await limited.backend.client.acl_whoami())
                 claim = await limited.leased("b")
                 await limited.commit(claim, events=(b'{"text":"%s"}' % (b"x" * 16_000),) * 80)
                 assert 80 <= await limited.backend.client.xlen(limited.backend.keys.key("events"))

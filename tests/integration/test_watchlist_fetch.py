@@ -523,7 +523,13 @@ class Shelf:
         self.blobs: dict[str, bytes] = {}
 
     def put(
-        self, data: bytes, *, work_id: str, ext: str = "bin", name: str | None = None
+        self,
+        data: bytes,
+        *,
+        work_id: str,
+        life: int | None = None,
+        ext: str = "bin",
+        name: str | None = None,
     ) -> Artifact:
         """Keep the bytes."""
         artifact_id = hashlib.sha256(data).hexdigest()

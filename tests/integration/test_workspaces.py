@@ -141,6 +141,34 @@ def test_remove_takes_folder_registration_and_branch(spaces, source):
     assert [] == list((spaces.root / ".state").iterdir())
 
 
+def test_a_late_removal_leaves_the_next_life_alone(spaces):
+    """A successor with the same id gets a workspace of its own, and keeps it."""
+    path = spaces.ensure("w1", 1)
+    (path / "old.txt").write_text("x")
+    assert path == spaces.ensure("w1", 1)
+    assert (path / "old.txt").exists()
+    assert path == spaces.ensure("w1", 2)
+    assert not (path / "old.txt").exists()
+    (path / "new.txt").write_text("x")
+    spaces.remove("w1", 1)
+    assert (path / "new.txt").exists()
+    # Asked for by a person, it is what there is.
+    assert path == spaces.ensure("w1")
+    assert (path / "new.txt").exists()
+    spaces.remove("w1", 2)
+    assert not path.exists()
+
+
+def test_workspaces_without_a_life_belong_to_each(spaces):
+    """One that an older Roost, or a person, has made is used and removed as before."""
+    path = spaces.ensure("w1")
+    (path / "file.txt").write_text("mine")
+    assert path == spaces.ensure("w1", 3)
+    assert "mine" == (path / "file.txt").read_text()
+    spaces.remove("w1", 3)
+    assert not path.exists()
+
+
 def test_remove_keeps_commits_that_nobody_merged(spaces, source):
     """The branch of a workspace with own commits stays, and a new workspace continues it."""
     path = spaces.ensure("w1")

@@ -298,7 +298,9 @@ class LedgerMachine(Sides):
         """Remove what is terminal; dead letters only if their retention is stated (D2)."""
 
         async def request(_index: int, side: Backend) -> list[str]:
-            return sorted(await side.purge(retention_ms, dead_letters, 100))
+            gone = await side.purge(retention_ms, dead_letters, 100)
+            await side.purge(retention_ms, dead_letters, 0, gone)
+            return sorted(one.work_id for one in gone)
 
         failed = [one for one in WORK_IDS if self.is_in(one, State.FAILED)]
         gone = self.agreed(request)

@@ -205,11 +205,11 @@ class Failing(MemoryBackend):
             raise BackendUnavailable("away")
         await super().retire(worker_id)
 
-    async def purge(self, retention_ms, dead_letter_retention_ms, limit):
+    async def purge(self, *args):
         """Fail, or purge."""
         if self.what == "purge":
             raise BackendUnavailable("away")
-        return await super().purge(retention_ms, dead_letter_retention_ms, limit)
+        return await super().purge(*args)
 
 
 @pytest.mark.parametrize("what", ["serve", "retire", "purge"])
@@ -263,7 +263,7 @@ def test_upkeep_forgets_what_is_purged(caplog):
         keep = await enqueue(backend)
         worker = worker_of(engine(step), backend=backend, settings=settings, burst=True)
 
-        def forget(work_id):
+        def forget(work_id, life):
             forgotten.append(work_id)
             if work_id == "w2":
                 raise OSError("a busy disk")
@@ -275,7 +275,34 @@ def test_upkeep_forgets_what_is_purged(caplog):
         assert State.DONE is (await backend.read(keep)).state
 
     asyncio.run(main())
-    assert any("something of it is left: a busy disk" in one.getMessage() for one in caplog.records)
+    assert any("trying again later: a busy disk" in one.getMessage() for one in caplog.records)
+
+
+def test_upkeep_forgets_what_a_lost_answer_told_of(caplog):
+    """A purge whose answer gets lost leaves nothing behind: the next one tells of it again."""
+    backend = Failing("nothing")
+    settings = Settings(lease_ttl=30.0, retention=0.0)
+
+    async def main():
+        work_id = await enqueue(backend)
+        await worker_of(engine(one_step), backend=backend, settings=settings, burst=True).run()
+        # Nobody reads this answer.
+        (lost,) = await backend.purge(0, None, 100)
+        forgotten = []
+        for is_failing in (True, False, False):
+            worker = worker_of(engine(one_step), backend=backend, settings=settings, burst=True)
+
+            def forget(work_id, life, is_failing=is_failing):
+                forgotten.append((work_id, life))
+                if is_failing:
+                    raise OSError("a busy disk")
+
+            worker._store.forget = forget
+            await worker.run()
+        # Once it failed, then it was done, and then there was nothing to do.
+        assert [(work_id, lost.life)] * 2 == forgotten
+
+    asyncio.run(main())
 
 
 def test_upkeep_goes_on_while_pages_are_full(monkeypatch):

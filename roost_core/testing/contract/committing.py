@@ -158,7 +158,7 @@ class CommitContract(ContractTests):
         """A work item that is gone refuses everything."""
         claim = await kit.leased("a")
         await kit.commit(claim, Then.FINISH)
-        assert ["a"] == list(await kit.backend.purge(0, None, 10))
+        assert ["a"] == await kit.purge(0, None, 10)
         await kit.see_refused(claim)
 
     @driven

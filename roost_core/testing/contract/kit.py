@@ -215,6 +215,14 @@ class Harness(abc.ABC):
         assert stored is not None
         return stored
 
+    async def purge(
+        self, retention_ms: int, dead_letter_retention_ms: int | None, limit: int
+    ) -> list[str]:
+        """Purge, say that all that is gone is forgotten, and return its ids."""
+        gone = await self.backend.purge(retention_ms, dead_letter_retention_ms, limit)
+        await self.backend.purge(HOUR_MS, None, 0, gone)
+        return [one.work_id for one in gone]
+
     async def kinds(self, work_id: str) -> list[str]:
         """Return the kinds of a work item's events, in order."""
         events = await self.backend.events(work_id=work_id, limit=1000)

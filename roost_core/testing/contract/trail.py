@@ -128,7 +128,7 @@ class TrailContract(ContractTests):
     async def test_the_next_life_begins_anew(self, kit: Harness) -> None:
         """What was purged leaves nothing to whoever has its id next."""
         await kit.commit(await kit.leased("a"), Then.FINISH, events=(b'{"n":1}',))
-        await kit.backend.purge(0, None, 100)
+        await kit.purge(0, None, 100)
         assert await kit.backend.trail("a") is None
         await kit.created("a", delay_ms=HOUR_MS)
         assert ["enqueued"] == await _kinds(kit, "a")

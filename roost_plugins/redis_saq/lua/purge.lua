@@ -1,9 +1,9 @@
 -- Remove work that has been terminal for longer than its retention, and all that points to it.
--- KEYS: work key failed done cancelled created events workers seen beats claims ready sleeping retry_wait running blocked held lines newer idle offers waiting paused
--- ARGV: retention-ms dead-letter-retention-ms|-1 limit forget-workers-after-ms
--- Result: {id...} that are gone
+-- KEYS: work key failed done cancelled created events workers seen beats claims forgetting ready sleeping retry_wait running blocked held lines newer idle offers waiting paused
+-- ARGV: retention-ms dead-letter-retention-ms|-1 limit forget-workers-after-ms "life id"...
+--   those whose artifacts and workspaces are forgotten; a life is when the id was created, or 0
+-- Result: {"life id"...} that are gone and not forgotten, those first that were not told for the longest time
 
-local gone = {}
 local limit = tonumber(ARGV[3])
 local BATCH = 100
 -- A worker has as many claims under way that wait for their answers, at most.
@@ -46,15 +46,39 @@ table.sort(candidates, function(a, b)
   return a.id < b.id
 end)
 
+for first = 5, #ARGV, BATCH do
+  redis.pcall('ZREM', K.forgetting, unpack(ARGV, first, math.min(first + BATCH - 1, #ARGV)))
+end
+
+-- The idempotency key of what does not decode, if it can be told, and stands for nothing else.
+local function key_of_broken(id)
+  local found = redis.call('HMGET', K.work, id, id .. ' item')
+  local of_record = string.match(found[1] or '', '^[^\n]*\n[^\n]*\n[^\n]*\n[^\n]*\n([^\n]+)')
+  local of_item = string.match(found[2] or '', '"idempotency_key":"([^"\\]+)"')
+  for _, key in ipairs({ of_record or '', of_item or '' }) do
+    local stands_for = key ~= '' and redis.pcall('HGET', K.key, key)
+    if type(stands_for) == 'string' and string.sub(stands_for, 1, #id + 1) == id .. ' ' then return key end
+  end
+  return ''
+end
+
+-- Which life of its id it was: when it was created.
+local function life_of(id, r)
+  local created = r.created or redis.call('ZSCORE', K.created, id)
+  return created and string.match(created, '^%d+$') or '0'
+end
+
 -- In batches, because a command costs more than what it does.
 for first = 1, math.min(#candidates, limit), BATCH do
-  local ids, fields, keys = {}, {}, {}
+  local ids, fields, keys, to_forget = {}, {}, {}, {}
   local places = { [K.done] = {}, [K.cancelled] = {}, [K.failed] = {} }
   for i = first, math.min(first + BATCH - 1, #candidates, limit) do
     local one = candidates[i]
-    local id, r = one.id, one.r or { engine = '?', version = '0', state = 'failed', key = '' }
+    local id = one.id
+    local r = one.r or { engine = '?', version = '0', state = 'failed', key = key_of_broken(id) }
     ids[#ids + 1] = id
-    gone[#gone + 1] = id
+    to_forget[#to_forget + 1] = now
+    to_forget[#to_forget + 1] = life_of(id, r) .. ' ' .. id
     table.insert(places[one.key], id)
     call_for('HDEL', K.work, trail_fields(id, r.entries))
     for _, field in ipairs({ id, id .. ' item', id .. ' snapshot', id .. ' error', id .. ' beat' }) do
@@ -67,6 +91,7 @@ for first = 1, math.min(#candidates, limit), BATCH do
   for place, those in pairs(places) do call_for('ZREM', place, those) end
   redis.call('ZREM', K.created, unpack(ids))
   redis.call('HDEL', K.work, unpack(fields))
+  redis.pcall('ZADD', K.forgetting, unpack(to_forget))
   call_for('HDEL', K.key, keys)
 end
 
@@ -79,4 +104,18 @@ for _, worker in ipairs(silent) do
   for slot = 1, SLOTS do redis.pcall('HDEL', K.claims, worker .. ' ' .. slot) end
 end
 pcall(void_reservations)
+
+-- Told until it is done: this answer may get lost, or its reader die.
+local gone, told = {}, {}
+local found = limit > 0 and redis.pcall('ZRANGE', K.forgetting, '0', whole(limit - 1)) or {}
+for _, member in ipairs(found) do
+  if #member < 1000 and string.find(member, '^%d%d?%d?%d?%d?%d?%d?%d?%d?%d?%d?%d?%d?%d?%d? [!-~]+$') then
+    gone[#gone + 1] = member
+    told[#told + 1] = now
+    told[#told + 1] = member
+  else
+    redis.call('ZREM', K.forgetting, member)
+  end
+end
+call_for('ZADD', K.forgetting, told)
 return gone

@@ -1,0 +1,86 @@
+"""What a purge removes and leaves, on a real server."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from roost_core.backend import Then
+from tests.contract.harnesses import RedisHarness
+
+
+def driven(server, scenario):
+    """Run a scenario against an empty queue."""
+
+    async def main():
+        kit = RedisHarness(server.url)
+        await kit.open()
+        try:
+            await scenario(kit)
+        finally:
+            await kit.close()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("damage", ["broken", "2 nonsense 5\n\n\n\nkey\n", None])
+def test_the_key_of_a_damaged_record_goes_too(redis_server, damage):
+    """Its key is read from what is left of it, or from the item, and freed."""
+
+    async def scenario(kit):
+        await kit.fail(await kit.leased("a", idempotency_key="key"), permanent=True)
+        await kit.created("b", idempotency_key="other")
+        client, key = kit.backend.client, kit.backend.keys.key
+        item = b'{"schema":1,"idempotency_key":"key"}'
+        await client.hset(key("work"), "a item", b"gone" if damage and "key" in damage else item)
+        if damage is None:
+            await client.hdel(key("work"), "a")
+        else:
+            await client.hset(key("work"), "a", damage)
+        assert ["a"] == await kit.purge(0, 0, 100)
+        assert {b"other"} == set(await client.hgetall(key("key")))
+        await kit.created("a", idempotency_key="key")
+
+    driven(redis_server, scenario)
+
+
+def test_a_damaged_record_does_not_take_the_key_of_another(redis_server):
+    """A key that stands for other work stays, whatever the damaged bytes say."""
+
+    async def scenario(kit):
+        await kit.fail(await kit.leased("a"), permanent=True)
+        await kit.created("b", idempotency_key="key")
+        client, key = kit.backend.client, kit.backend.keys.key
+        await client.hset(key("work"), "a", "2 nonsense 5\n\n\n\nkey\n")
+        assert ["a"] == await kit.purge(0, 0, 100)
+        assert {b"key"} == set(await client.hgetall(key("key")))
+
+    driven(redis_server, scenario)
+
+
+def test_a_damaged_record_has_the_life_that_the_index_knows(redis_server):
+    """So that its clean-up does not touch a successor either."""
+
+    async def scenario(kit):
+        await kit.fail(await kit.leased("a"), permanent=True)
+        created = (await kit.read("a")).created_ms
+        await kit.backend.client.hset(kit.backend.keys.key("work"), "a", "broken")
+        (gone,) = await kit.backend.purge(0, 0, 100)
+        assert ("a", created) == (gone.work_id, gone.life)
+
+    driven(redis_server, scenario)
+
+
+def test_many_are_forgotten_in_one_call(redis_server):
+    """The record of what is to be forgotten ends empty, however many there were."""
+
+    async def scenario(kit):
+        for number in range(250):
+            await kit.commit(await kit.leased(f"{number}"), Then.FINISH)
+        gone = await kit.backend.purge(0, None, 1000)
+        assert 250 == len(gone)
+        assert [] == list(await kit.backend.purge(0, None, 1000, gone))
+        assert 0 == await kit.backend.client.zcard(kit.backend.keys.key("forgetting"))
+
+    driven(redis_server, scenario)

@@ -39,7 +39,6 @@ from roost_core.models import Heartbeat, Snapshot, WorkItem
 from roost_core.recent import StoredItem
 from roost_core.retry import decisive, name_of
 from roost_core.settings import Settings
-from roost_core.standstill import Standstill
 from roost_core.threads import run_in_thread
 from roost_core.workspaces import Workspaces
 
@@ -64,7 +63,6 @@ class Run:
     #: How many steps have begun: what an earlier one still wants is void.
     steps: int = 0
     is_in_step: bool = False
-    standstill: Standstill = attrs.field(factory=Standstill)
 
     @property
     def item(self) -> WorkItem:

@@ -18,6 +18,7 @@ import attrs
 
 from roost_core import codec
 from roost_core.models import RetryPolicy, WorkItem
+from roost_core.standstill import Standstill
 
 #: How many work items are kept.
 _MOST: Final = 1000
@@ -39,9 +40,10 @@ class StoredItem:
     """A work item as it is stored.
 
     :ivar item: for the runtime alone; nobody else may be given it.
+    :ivar standstill: how many of its steps here have changed nothing, lease after lease.
     """
 
-    __slots__ = ("_created_ms", "_payload", "_plain", "_raw", "_retry", "item")
+    __slots__ = ("_created_ms", "_payload", "_plain", "_raw", "_retry", "item", "standstill")
 
     def __init__(self, raw: bytes, created_ms: int) -> None:
         """Decode the bytes.
@@ -50,6 +52,7 @@ class StoredItem:
         """
         item = codec.decode_item(raw, created_ms)
         self.item = item
+        self.standstill = Standstill()
         self._raw = raw
         self._created_ms = created_ms
         self._payload = b""

@@ -30,6 +30,11 @@ _HOSTS: Final = rf"{_HOST}(?:,{_HOST})*"
 _USER: Final = r"[\w.+-]*"
 #: After the server these have a number, so that anything else may be half of a password.
 _NUMBERED: Final = ("redis", "rediss")
+#: Options of a server's URL whose values tell nothing.
+_HARMLESS: Final = (
+    r"db|(?:sentinel_)?username|timeout|protocol|client_name|max_connections|health_check_interval|ssl_cert_reqs"
+    r"|ssl_ca_certs|ssl_check_hostname|socket_(?:connect_)?timeout"
+)
 #: Pages are read by the rules when they stand in a text: ``https://h:80/@somebody`` is common.
 _WEB: Final = ("http", "https")
 
@@ -71,7 +76,7 @@ def _in_text(match: re.Match[str]) -> str:
     scheme, _, rest = match[0].partition("://")
     hosts, tail = _split(rest)
     if scheme.lower() in _WEB and re.fullmatch(_HOSTS, hosts):
-        return f"{scheme}://{hosts}{_tail(tail)}"
+        return f"{scheme}://{hosts}{_tail(tail, is_page=True)}"
     return redact(match[0])
 
 
@@ -89,7 +94,7 @@ def _place(rest: str, scheme: str) -> str:
         is_sound = is_sound and re.match(r"/?[0-9]*/?(?:[?#]|$)", tail)
     if not is_sound:
         return HIDDEN
-    return _login(login) + at + hosts + _tail(tail)
+    return _login(login) + at + hosts + _tail(tail, is_page=scheme in _WEB)
 
 
 def _login(login: str) -> str:
@@ -105,16 +110,20 @@ def _split(place: str) -> tuple[str, str]:
     return (place, "") if found is None else (place[: found.start()], place[found.start() :])
 
 
-def _tail(tail: str) -> str:
-    """Return path and query, the secrets in the query hidden. A fragment is left out."""
+def _tail(tail: str, *, is_page: bool) -> str:
+    """Return path and query, the secrets in the query hidden. A fragment is left out.
+
+    Of a server, whatever is not known to be harmless is one.
+    """
     path, question, query = tail.partition("#")[0].partition("?")
     parts = re.split(r"([&;])", query)
-    return path + question + "".join(map(_parameter, parts))
+    return path + question + "".join(_parameter(part, is_page) for part in parts)
 
 
-def _parameter(part: str) -> str:
+def _parameter(part: str, is_page: bool) -> str:
     name, equals, _ = part.partition("=")
-    is_shown = (equals and not _is_secret_name(name)) or part in ("", "&", ";")
+    is_harmless = is_page or re.fullmatch(_HARMLESS, name) is not None
+    is_shown = (equals and is_harmless and not _is_secret_name(name)) or part in ("", "&", ";")
     return part if is_shown else f"{name}={HIDDEN}" if equals else HIDDEN
 
 

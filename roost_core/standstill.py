@@ -10,7 +10,7 @@ from typing import Final
 
 import attrs
 
-#: So many steps under one lease that changed no data are worth a word; twice as many the next.
+#: So many steps that changed no data are worth a word; twice as many the next, and so on.
 WARN_AFTER: Final = 25
 #: Where the data begins in an encoded snapshot. In a text of JSON its quotes would be escaped.
 _DATA: Final = b'"data":'
@@ -18,7 +18,7 @@ _DATA: Final = b'"data":'
 
 @attrs.define(eq=False)
 class Standstill:
-    """Counts them for one claim."""
+    """Counts them for one work item in one worker, over its leases."""
 
     _last: bytes | None = None
     _unchanged: int = 0
@@ -29,13 +29,7 @@ class Standstill:
         :returns: whether it is time for a word.
         """
         last, self._last = self._last, raw
-        # Lengths differ far more often than not; only equal ones are looked at more closely.
-        is_same = (
-            not delays
-            and last is not None
-            and len(last) == len(raw)
-            and last[last.find(_DATA) :] == raw[raw.find(_DATA) :]
-        )
+        is_same = not delays and last is not None and _same_data(last, raw)
         self._unchanged = self._unchanged + 1 if is_same else 0
         times, rest = divmod(self._unchanged, WARN_AFTER)
         return rest == 0 and times > 0 and times & (times - 1) == 0
@@ -44,3 +38,11 @@ class Standstill:
     def unchanged(self) -> int:
         """How many steps in a row have changed nothing."""
         return self._unchanged
+
+
+def _same_data(one: bytes, other: bytes) -> bool:
+    start, other_start = one.find(_DATA), other.find(_DATA)
+    # Lengths differ far more often than not; only equal ones are looked at more closely.
+    if len(one) - start != len(other) - other_start:
+        return False
+    return one[start:] == other[other_start:]

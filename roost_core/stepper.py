@@ -196,7 +196,9 @@ class Stepper:
         else:
             then = Then.YIELD if is_last else Then.CONTINUE
         events = tuple(accepted.context.events)
-        if run.standstill.note(encoded.raw, delays=delay is not None or snapshot.is_finished):
+        if run.stored.standstill.note(
+            encoded.raw, delays=delay is not None or snapshot.is_finished
+        ):
             events += (self._warning(run),)
         extends = run.hold.is_worth_extending(time.monotonic())
         commit = Commit(
@@ -246,7 +248,7 @@ class Stepper:
     @staticmethod
     def _warning(run: Run) -> bytes:
         """Say that the engine goes on without getting anywhere; return the event that says it."""
-        steps = run.standstill.unchanged
+        steps = run.stored.standstill.unchanged
         _log.warning(
             "%s: %d steps in a row have changed no data, and there was no delay between them",
             run.item.work_id,

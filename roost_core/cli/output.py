@@ -43,7 +43,8 @@ _UNSAFE_IN_JSON: Final = re.compile(r"[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\
 
 def on_terminal() -> bool:
     """Return whether standard output is a terminal."""
-    return sys.stdout.isatty()
+    # There is none if it was closed before the start: `>&-`.
+    return sys.stdout is not None and sys.stdout.isatty()
 
 
 def note(text: object) -> None:

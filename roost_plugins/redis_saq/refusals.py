@@ -74,7 +74,10 @@ def _in_our_words(where: str, error: Exception, was_served: bool) -> BackendErro
         what = "the login" if isinstance(error, theirs.AuthenticationError) else "a command"
         if was_served:
             return _for_now(f"the server at {where} refuses {what} for now: {error}")
-        return BackendError(f"the server at {where} refused {what}: {error}")
+        return BackendError(
+            f"the server at {where} refused {what}: {error}; "
+            "the login stands in ROOST_REDIS_URL: redis://USER:PASSWORD@HOST"
+        )
     if isinstance(error, theirs.ConnectionError | theirs.TimeoutError | OSError):
         return refused(where, str(error)) if _FULL in str(error) else silent(where, error)
     if isinstance(error, theirs.ReadOnlyError | theirs.OutOfMemoryError | theirs.BusyLoadingError):
@@ -110,7 +113,8 @@ def _is_used_up(error: BaseException | None) -> bool:
 
 def silent(where: str, reason: object) -> BackendUnavailable:
     """Return what it means that there is no answer."""
-    said = str(reason) or type(reason).__name__
+    # A sentinel's client tells of itself, over a page.
+    said = str(reason).partition(" : <redis.")[0] or type(reason).__name__
     return BackendUnavailable(f"the server at {where} does not answer: {said}{_full(where)}")
 
 

@@ -137,6 +137,7 @@ def test_a_closed_stream_is_no_trouble(tmp_path, closed):
     assert "Traceback" not in done.stderr
     assert [] == [text for text in SAID if text in done.stdout]
     assert ("noisy" in done.stdout) == (closed == "2>&-")
+    assert 0 == done.returncode
 
 
 def test_plugins_shows_the_broken_ones_and_goes_on(tmp_path):

@@ -170,3 +170,10 @@ def test_what_a_parser_says_of_a_url_is_cleaned(password: str) -> None:
 def test_a_refused_url_is_an_expected_error() -> None:
     """Who uses Roost as a library catches one kind of error."""
     assert issubclass(SettingsError, RoostError)
+
+
+@pytest.mark.parametrize("option", ["foo=s3cret", "pass=s3cret", "db=1&key=s3cret"])
+def test_options_that_are_not_known(option):
+    """Whatever stands in one of a server's URL may have been meant to be hidden."""
+    assert "s3cret" not in redact(f"redis://localhost:1/0?{option}")
+    assert "db=2" in redact("redis://localhost:1/0?db=2")

@@ -137,7 +137,22 @@ def test_a_closed_stream_is_no_trouble(tmp_path, closed):
     assert "Traceback" not in done.stderr
     assert [] == [text for text in SAID if text in done.stdout]
     assert ("noisy" in done.stdout) == (closed == "2>&-")
-    assert 0 == done.returncode
+
+
+def test_closed_standard_output(tmp_path):
+    """A command that shows tables says nothing then, and fails for nothing."""
+    for words in ("engines", "plugins", "list"):
+        script = f'exec "$0" -m roost_core.cli {words} >&-'
+        done = subprocess.run(
+            ["sh", "-c", script, sys.executable],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": os.getcwd()},
+            capture_output=True,
+            text=True,
+            timeout=LIMIT,
+            check=False,
+        )
+        assert (0, False) == (done.returncode, "Traceback" in done.stderr)
 
 
 def test_plugins_shows_the_broken_ones_and_goes_on(tmp_path):

@@ -8,7 +8,7 @@ import random
 import signal
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -25,6 +25,9 @@ from tests.chaos.crew import (
     eventually,
 )
 from tests.servers import Server
+
+#: Notes a fault and how often it was injected.
+Tally = Callable[[str, int], None]
 
 
 @pytest.fixture
@@ -43,7 +46,7 @@ def check_record(settings: Settings, work_ids: list[str], steps: int) -> None:
     assert expected == accepted_versions(events(settings))
 
 
-def test_workers_killed_again_and_again(home: Path) -> None:
+def test_workers_killed_again_and_again(home: Path, tally: Tally) -> None:
     """200 items of 10 steps, the worker killed within a second of its first step, each time.
 
     All are done, and each version is accepted once.
@@ -72,9 +75,10 @@ def test_workers_killed_again_and_again(home: Path) -> None:
         # A kill repeats at most the steps that were in flight: ten lanes.
         assert sum(runs.values()) - len(runs) <= kills * 10
         assert {(w, v) for w in work_ids for v in range(1, 11)} == set(runs)
+        tally("fault 1, kill -9 of workers", kills)
 
 
-def test_server_and_workers_killed(home: Path) -> None:
+def test_server_and_workers_killed(home: Path, tally: Tally) -> None:
     """Three workers and the embedded server, killed in turn: what was acknowledged is there."""
     settings = Settings(home=home, lease_ttl=2.0)
     work_ids = enqueue(settings, 60, max_recoveries=10)
@@ -94,9 +98,10 @@ def test_server_and_workers_killed(home: Path) -> None:
             crew.replace(dice.randrange(3))
         eventually(lambda: counts(settings)[State.DONE] == len(work_ids), "all done")
         check_record(settings, work_ids, steps=10)
+        tally("fault 5, kill -9 of the server or its supervisor", 6)
 
 
-def test_zombie(home: Path) -> None:
+def test_zombie(home: Path, tally: Tally) -> None:
     """A worker stopped for longer than its lease finds, on waking, that its commit is refused."""
     settings = Settings(home=home, lease_ttl=1.0)
     [work_id] = enqueue(settings, 1)
@@ -112,9 +117,10 @@ def test_zombie(home: Path) -> None:
         # Whether by its own clock or by the server's word, the zombie has let go.
         eventually(lambda: b"the lease is lost" in crew.log.read_bytes(), "the zombie says so")
         assert zombie.poll() is None
+        tally("fault 2, SIGSTOP past the lease", 1)
 
 
-def test_rolling_restarts(redis_server: Server, tmp_path: Path) -> None:
+def test_rolling_restarts(redis_server: Server, tmp_path: Path, tally: Tally) -> None:
     """Workers replaced by SIGTERM give their work back: no attempt, no recovery, no lost step."""
     settings = Settings(
         home=tmp_path, redis_url=redis_server.url, namespace="rolling", lease_ttl=5.0
@@ -132,3 +138,4 @@ def test_rolling_restarts(redis_server: Server, tmp_path: Path) -> None:
         assert set() == kinds & {"recovered", "attempt_failed", "dead_lettered"}
         check_record(settings, work_ids, steps=10)
         assert {1} == set(crew.runs().values())
+        tally("fault 15, rolling SIGTERM restarts", 10)

@@ -53,6 +53,8 @@ class LiveView:
     def standing(self, row: WorkRow) -> None:
         """Show how the work item stands now."""
         self._row = row
+        # At once: what is known a moment before the end is seen as well.
+        self._live.refresh()
 
     def picture(self) -> RenderableType:
         """Draw what is known."""

@@ -204,7 +204,7 @@ def test_events_follow_until_interrupted(shell):
 def test_live_view_on_a_terminal(shell, slow):
     """On a terminal watch draws state, step and heartbeat, and passes no escape from data on."""
     mark = shell.folder / "mark"
-    work_id = shell.enqueue("slow", {"seconds": 2, "mark": str(mark)}, "--title", "Nap")
+    work_id = shell.enqueue("slow", {"seconds": 4, "mark": str(mark)}, "--title", "Nap")
     ours, theirs = pty.openpty()
     try:
         with (

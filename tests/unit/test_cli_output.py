@@ -31,7 +31,7 @@ from tests.unit.cli_harness import Bench
         ("bell\x07 back\x08 null\x00", "bell back null"),
         ("\u202ereversed\u2066", "reversed"),
         ("surrogate \ud800", "surrogate "),
-        ("redis://user:pw@h:1/0?x=1", "redis://user:***@h:1/0?x=1"),
+        ("redis://user:pw@h:1/0?x=1", "redis://user:***@h:1/0?x=***"),
         ("redis://:p@ss@h", "redis://:***@h"),
         ("see https://h/?api_token=abc&x=1 now", "see https://h/?api_token=***&x=1 now"),
         ("x://[broken:pw@h", "x://***@h"),

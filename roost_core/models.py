@@ -44,6 +44,11 @@ DEFAULT_MAX_STEPS: Final = 10_000
 MAX_RESOURCES: Final = 32
 #: The longest short text (title, step label, idempotency key), in characters.
 MAX_LABEL: Final = 200
+#: What a short text must not hold: control characters, line separators, lone surrogates.
+#: All else is text: joiners, unusual spaces and emoji of any script.
+_NOT_TEXT: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+#: The highest number of attempts or recoveries that a new work item may ask for.
+MAX_COUNT: Final = 1_000_000_000
 
 
 class State(enum.StrEnum):
@@ -74,7 +79,9 @@ def matching(pattern: re.Pattern[str], what: str) -> Any:
 
     def validate(_instance: object, _attribute: object, value: object) -> None:
         if not isinstance(value, str) or pattern.fullmatch(value) is None:
-            raise InvalidInput(f"{value!r} is not a valid {what}: it must match {pattern.pattern}")
+            raise InvalidInput(
+                f"{_shown(value)} is not a valid {what}: it must match {pattern.pattern}"
+            )
 
     return validate
 
@@ -82,10 +89,43 @@ def matching(pattern: re.Pattern[str], what: str) -> Any:
 def _label(_instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
     if value is None:
         return
-    if not isinstance(value, str) or not 0 < len(value) <= MAX_LABEL or not value.isprintable():
+    if (
+        not isinstance(value, str)
+        or not 0 < len(value) <= MAX_LABEL
+        or _NOT_TEXT.search(value) is not None
+    ):
         raise InvalidInput(
-            f"{attribute.name} must be 1 to {MAX_LABEL} printable characters, not {value!r:.80}"
+            f"{attribute.name} must be 1 to {MAX_LABEL} printable characters without "
+            f"control characters and line breaks, not {_shown(value)}"
         )
+
+
+def _shown(value: object) -> str:
+    """Show a refused value in short; a whole number may be too large to print."""
+    if isinstance(value, int) and abs(value) >= 10**20:
+        return "a huge number"
+    try:
+        return f"{value!r:.80}"
+    except ValueError:  # a list, say, that holds such a number
+        return f"a {type(value).__name__}"
+
+
+def check_count(value: int, what: str) -> int:
+    """Return a number of attempts or recoveries that a new work item asks for.
+
+    :raises InvalidInput: it is above :data:`MAX_COUNT`.
+    """
+    if value > MAX_COUNT:
+        raise InvalidInput(f"{what} must be at most {MAX_COUNT}, not {_shown(value)}")
+    return value
+
+
+def _instance(kind: type, wanted: str) -> Any:
+    def validate(_instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+        if not isinstance(value, kind):
+            raise InvalidInput(f"{attribute.name} must be {wanted}, not {_shown(value)}")
+
+    return validate
 
 
 def check_seconds(value: object, what: str) -> float:
@@ -94,7 +134,7 @@ def check_seconds(value: object, what: str) -> float:
     :raises InvalidInput: it is not a finite number between 0 and ten years.
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidInput(f"{what} must be a number of seconds, not {value!r:.80}")
+        raise InvalidInput(f"{what} must be a number of seconds, not {_shown(value)}")
     # NaN fails every comparison; a whole number may be too large to print, or to be a float.
     if not 0 <= value <= MAX_DELAY_SECONDS:
         shown = value if isinstance(value, float) or abs(value) < 10**20 else "a huge number"
@@ -120,7 +160,8 @@ def _at_least(minimum: int) -> Any:
     def validate(_instance: object, attribute: attrs.Attribute[int], value: object) -> None:
         if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
             raise InvalidInput(
-                f"{attribute.name} must be a whole number of at least {minimum}, not {value!r:.80}"
+                f"{attribute.name} must be a whole number of at least {minimum}, "
+                f"not {_shown(value)}"
             )
 
     return validate
@@ -129,13 +170,14 @@ def _at_least(minimum: int) -> Any:
 def _resources(_instance: object, _attribute: object, value: tuple[str, ...]) -> None:
     if len(value) > MAX_RESOURCES:
         raise InvalidInput(f"a work item may name at most {MAX_RESOURCES} resources")
-    if len(set(value)) != len(value):
-        raise InvalidInput("a work item may name each resource once")
     for name in value:
         if not isinstance(name, str) or RESOURCE.fullmatch(name) is None:
             raise InvalidInput(
-                f"{name!r} is not a valid resource: 1 to 200 visible ASCII characters, no spaces"
+                f"{_shown(name)} is not a valid resource: "
+                "1 to 200 visible ASCII characters, no spaces"
             )
+    if len(set(value)) != len(value):
+        raise InvalidInput("a work item may name each resource once")
 
 
 def _priority(_instance: object, _attribute: object, value: object) -> None:
@@ -145,7 +187,8 @@ def _priority(_instance: object, _attribute: object, value: object) -> None:
         or not MIN_PRIORITY <= value <= MAX_PRIORITY
     ):
         raise InvalidInput(
-            f"priority must be a whole number from {MIN_PRIORITY} to {MAX_PRIORITY}, not {value!r}"
+            f"priority must be a whole number from {MIN_PRIORITY} to {MAX_PRIORITY}, "
+            f"not {_shown(value)}"
         )
 
 
@@ -200,10 +243,11 @@ class WorkItem:
     title: str | None = attrs.field(default=None, validator=_label)
     idempotency_key: str | None = attrs.field(default=None, validator=_label)
     deadline_at: datetime | None = attrs.field(
-        default=None, validator=attrs.validators.optional(attrs.validators.instance_of(datetime))
+        default=None,
+        validator=attrs.validators.optional(_instance(datetime, "a datetime with a time zone")),
     )
     retry: RetryPolicy = attrs.field(
-        default=RetryPolicy(), validator=attrs.validators.instance_of(RetryPolicy)
+        default=RetryPolicy(), validator=_instance(RetryPolicy, "a RetryPolicy")
     )
     max_recoveries: int = attrs.field(default=DEFAULT_MAX_RECOVERIES, validator=_at_least(0))
     max_steps: int = attrs.field(default=0, validator=_at_least(0))

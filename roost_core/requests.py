@@ -8,7 +8,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import attrs
 
@@ -30,12 +30,16 @@ from roost_core.models import (
     Json,
     RetryPolicy,
     WorkItem,
+    check_count,
     check_seconds,
     milliseconds,
 )
 from roost_core.suggestions import close_matches
 
 _T = TypeVar("_T")
+
+#: No deadline is at or after this: the year 9999, in milliseconds since the epoch.
+_LATEST_MS: Final = 253_370_764_800_000
 
 
 @attrs.frozen(kw_only=True)
@@ -91,9 +95,9 @@ class EnqueueRequest:
             idempotency_key=item.idempotency_key,
             delay_ms=milliseconds(check_seconds(self.delay_seconds, "delay_seconds")),
             deadline_ms=_to_ms(item.deadline_at),
-            max_attempts=item.retry.max_attempts,
-            max_recoveries=item.max_recoveries,
-            max_steps=item.max_steps,
+            max_attempts=check_count(item.retry.max_attempts, "max_attempts"),
+            max_recoveries=check_count(item.max_recoveries, "max_recoveries"),
+            max_steps=check_count(item.max_steps, "max_steps"),
         )
         return item, new
 
@@ -116,7 +120,13 @@ def _or(value: _T | None, default: _T) -> _T:
 
 
 def _to_ms(value: datetime | None) -> int | None:
-    return None if value is None else codec.to_milliseconds(value)
+    if value is None:
+        return None
+    at_ms = codec.to_milliseconds(value)
+    # A zone's offset may push a time out of what UTC can say; and 0 stands for no deadline.
+    if not 0 < at_ms < _LATEST_MS:
+        raise InvalidInput(f"deadline_at must lie between 1970 and 9999, not at {value}")
+    return at_ms
 
 
 def refusal(new: NewWork, answer: Enqueued) -> RoostError | None:

@@ -76,13 +76,14 @@ def _bool(value: Any) -> bool:
     raise ValueError(f"expected yes or no, found {value!r}")
 
 
-def _whole(minimum: int) -> Callable[[Any], int]:
+def _whole(minimum: int, maximum: int) -> Callable[[Any], int]:
     def parse(value: Any) -> int:
         if isinstance(value, bool | float):
             raise ValueError(f"expected a whole number, found {value!r}")
         number = int(value)
-        if number < minimum:
-            raise ValueError(f"expected at least {minimum}, found {number}")
+        if not minimum <= number <= maximum:
+            shown = number if abs(number) < 10**20 else "a huge number"
+            raise ValueError(f"expected {minimum} to {maximum}, found {shown}")
         return number
 
     return parse
@@ -182,9 +183,12 @@ class Settings:
         "Seconds after which a worker whose event loop hangs ends itself; 0: never.",
         "SECONDS",
     )
-    concurrency: int = _setting(10, _whole(1), "Work items a worker runs at a time.", "N")
+    concurrency: int = _setting(10, _whole(1, 100_000), "Work items a worker runs at a time.", "N")
     slice_steps: int = _setting(
-        50, _whole(1), "Most steps that one claim runs before others have their turn.", "N"
+        50,
+        _whole(1, 1_000_000_000),
+        "Most steps that one claim runs before others have their turn.",
+        "N",
     )
     slice_seconds: float = _setting(
         5.0, _seconds(0), "Longest time one claim runs before others have their turn.", "SECONDS"
@@ -199,11 +203,14 @@ class Settings:
         "SECONDS|never",
     )
     events_kept: int = _setting(
-        100_000, _whole(100), "About how many events the queue's event stream keeps.", "N"
+        100_000,
+        _whole(100, 1_000_000_000),
+        "About how many events the queue's event stream keeps.",
+        "N",
     )
     events_bytes: int = _setting(
         64 << 20,
-        _whole(1 << 20),
+        _whole(1 << 20, 1 << 40),
         "About how many bytes of the server's memory the events may take; the oldest go.",
         "BYTES",
     )

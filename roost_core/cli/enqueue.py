@@ -26,7 +26,7 @@ from roost_core.cli.sending import send, send_batch
 from roost_core.cli.session import Session
 from roost_core.client import Roost
 from roost_core.errors import InvalidInput
-from roost_core.models import MAX_PRIORITY, MIN_PRIORITY, Json, RetryPolicy, State
+from roost_core.models import MAX_COUNT, MAX_PRIORITY, MIN_PRIORITY, Json, RetryPolicy, State
 from roost_core.requests import EnqueueRequest
 
 #: Options that say something about one work item, and so do not go with ``--batch``.
@@ -90,17 +90,20 @@ _SINGLE: Final = (
 )
 @click.option("--title", help="A short text for people.")
 @click.option(
-    "--max-attempts", type=click.IntRange(1), metavar="N", help="Tries of one step. [default: 5]"
+    "--max-attempts",
+    type=click.IntRange(1, MAX_COUNT),
+    metavar="N",
+    help="Tries of one step. [default: 5]",
 )
 @click.option(
     "--max-recoveries",
-    type=click.IntRange(0),
+    type=click.IntRange(0, MAX_COUNT),
     metavar="N",
     help="Deaths of workers that ran nothing else; so many dead-letter it. [default: 3]",
 )
 @click.option(
     "--max-steps",
-    type=click.IntRange(0),
+    type=click.IntRange(0, MAX_COUNT),
     metavar="N",
     help="Most steps in a row without a delay; one more dead-letters it. 0: no limit. "
     "[default: 10000]",

@@ -31,6 +31,9 @@ _LONGEST_BLAME = 240
 _NEWER_WORDS = 3
 #: No time or count is beyond this: the year 9999, in milliseconds.
 _FAR = 253_402_300_799_999
+#: Where among a record's numbers those stand that a person chose: the deadline, max_attempts,
+#: max_recoveries and max_steps. Earlier releases accepted such numbers beyond all sense.
+_ASKED: Final = frozenset((5, 9, 10, 12))
 #: The kind of an entry of the event stream that cannot be read.
 UNREADABLE: Final = "unreadable"
 #: Kind, work id, engine, version and state of an event, and its data.
@@ -192,7 +195,7 @@ def _standing(record: Sequence[Any] | None) -> dict[str, Any] | None:
         return {"state": known, "engine": engine.decode(), "newer_layout": int(layout)}
     state_text, engine, worker, step, blocked_on, word, *numbers = record
     state = _STATES.get(state_text)
-    if state is None or any(len(one) > 15 or int(one) > _FAR for one in numbers):
+    if state is None or not all(map(_is_sound, range(len(numbers)), numbers)):
         return None
     (
         version,
@@ -210,7 +213,7 @@ def _standing(record: Sequence[Any] | None) -> dict[str, Any] | None:
         max_steps,
         since,
         base,
-    ) = map(int, numbers)
+    ) = (min(int(one), _FAR) for one in numbers)
     try:
         blame = Blame.of(word)
     except ValueError:
@@ -241,6 +244,13 @@ def _standing(record: Sequence[Any] | None) -> dict[str, Any] | None:
         "started_ms": started or None,
         "committed_ms": committed or None,
     }
+
+
+def _is_sound(place: int, number: bytes) -> bool:
+    """Whether a record's number can be shown: the server's own strictly, an asked one cut off."""
+    if place in _ASKED:
+        return len(number) <= 19
+    return len(number) <= 15 and int(number) <= _FAR
 
 
 def _text(raw: bytes) -> str | None:

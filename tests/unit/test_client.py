@@ -159,7 +159,7 @@ def test_patience_has_an_end(bench, monkeypatch, no_pauses):
         ({"resources": "abc"}, InvalidInput),
         ({"title": ""}, InvalidInput),
         ({"max_recoveries": -1}, InvalidInput),
-        ({"retry": {"max_attempts": 3}}, TypeError),
+        ({"retry": {"max_attempts": 3}}, InvalidInput),
     ],
 )
 def test_enqueue_checks_before_it_asks(bench, monkeypatch, fields, error):

@@ -1,0 +1,125 @@
+"""Values at the border: what a new work item may ask for, and what is refused in one line."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from roost_core.errors import InvalidInput, SettingsError
+from roost_core.models import MAX_COUNT, RetryPolicy, WorkItem
+from roost_core.requests import EnqueueRequest
+from roost_core.settings import load
+from roost_plugins.redis_saq import records
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"retry": RetryPolicy(max_attempts=sys.maxsize)},
+        {"retry": RetryPolicy(max_attempts=MAX_COUNT + 1)},
+        {"max_recoveries": 10**15},
+        {"max_recoveries": 10**5000},
+        {"max_steps": MAX_COUNT + 1},
+        {"deadline_at": datetime.max.replace(tzinfo=UTC)},
+        {"deadline_at": datetime.max.replace(tzinfo=timezone(timedelta(hours=-14)))},
+        {"deadline_at": datetime.min.replace(tzinfo=timezone(timedelta(hours=14)))},
+        {"deadline_at": datetime(1970, 1, 1, tzinfo=UTC)},
+        {"deadline_at": "tomorrow"},
+        {"priority": 10**5000},
+        {"priority": "1"},
+        {"retry": {"max_attempts": 3}},
+        {"engine": None},
+        {"resources": None},
+        {"resources": [["a"]]},
+    ],
+    ids=lambda fields: next(iter(fields)),
+)
+def test_what_nothing_can_keep_is_refused(fields: dict[str, Any]) -> None:
+    """A number that readers cannot show, or a wrong type, is refused where it enters."""
+    with pytest.raises(InvalidInput) as caught:
+        EnqueueRequest(**{"engine": "e", **fields}).build(0)
+    assert 1 == len(str(caught.value).splitlines())
+
+
+def test_the_highest_count_is_accepted() -> None:
+    """The bound itself still goes."""
+    request = EnqueueRequest(engine="e", max_recoveries=MAX_COUNT)
+    assert MAX_COUNT == request.build(0)[1].max_recoveries
+
+
+_ANYTHING = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(),
+    st.binary(),
+    st.datetimes(),
+    st.lists(st.one_of(st.integers(), st.text(), st.lists(st.text()))),
+    st.dictionaries(st.text(), st.integers()),
+)
+_ARGUMENTS = [
+    "engine",
+    "work_id",
+    "idempotency_key",
+    "priority",
+    "resources",
+    "delay_seconds",
+    "deadline_at",
+    "deadline_seconds",
+    "title",
+    "retry",
+    "max_recoveries",
+    "max_steps",
+    "step_timeout_seconds",
+]
+
+
+@given(name=st.sampled_from(_ARGUMENTS), value=_ANYTHING)
+def test_any_value_is_accepted_or_refused_as_input(name: str, value: Any) -> None:
+    """No argument of any type comes out as a raw TypeError or AttributeError."""
+    try:
+        item, _ = EnqueueRequest(**{"engine": "e", name: value}).build(0)
+    except InvalidInput:
+        return
+    assert WorkItem is type(item)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", "👩\u200d💻", "a\u00a0b", "東京\u3000駅"],
+)
+def test_titles_of_any_script(text: str) -> None:
+    """Joiners and the spaces of other scripts are text, in titles and in keys."""
+    item, _ = EnqueueRequest(engine="e", title=text, idempotency_key=text).build()
+    assert (text, text) == (item.title, item.idempotency_key)
+
+
+@pytest.mark.parametrize("text", ["a\nb", "\x00", "\x1b[1m", "\x85", "\u2028", "\u2029", "\ud800"])
+def test_titles_without_control_characters(text: str) -> None:
+    """Control characters, line separators and lone surrogates are no text."""
+    with pytest.raises(InvalidInput):
+        EnqueueRequest(engine="e", title=text).build()
+
+
+@pytest.mark.parametrize("name", ["concurrency", "slice_steps", "events_kept", "events_bytes"])
+@pytest.mark.parametrize("value", [sys.maxsize, 10**5000], ids=["maxsize", "huge"])
+def test_whole_settings_have_an_upper_bound(name: str, value: int) -> None:
+    """What no worker and no server can do is refused by the setting's name."""
+    with pytest.raises(SettingsError, match=name):
+        load({name: value}, environ={})
+
+
+def test_a_sound_record_with_huge_numbers_is_shown() -> None:
+    """Numbers that an earlier release accepted do not make a record look broken."""
+    counts = [b"0"] * 15
+    counts[9:11] = [str(sys.maxsize).encode(), str(10**15).encode()]
+    words = [b"queued", b"e", b"-", b"-", b"-", b"0,0,0,0,0,-"]
+    row = [b"a", [*words, *counts], None, None, b"{}", None]
+    shown = records.stored_work(row)
+    assert ("e", "queued") == (shown.engine, shown.state)

@@ -9,6 +9,7 @@ somebody names it: a folder one happens to stand in decides nothing.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +22,7 @@ from roost_core.errors import SettingsError
 from roost_core.redaction import redact
 from roost_core.suggestions import did_you_mean
 
-#: Environment variables with this prefix are ours, and an unknown one is a typo.
+#: Environment variables with this prefix are ours, and an unknown one is likely a typo.
 ENV_PREFIX: Final = "ROOST_"
 #: Except these, which are left to plugins and scripts.
 FOREIGN_PREFIX: Final = "ROOST_X_"
@@ -30,6 +31,13 @@ CONFIG_VARIABLE: Final = "ROOST_CONFIG"
 
 #: The servers' URLs that the backend which ships takes.
 SERVER_URLS: Final = "redis://, rediss://, unix:// or redis+sentinel://"
+#: What Kubernetes sets by itself in each pod beside a service whose name starts with "roost".
+_KUBERNETES: Final = re.compile(
+    r"_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_\w+)?)?)$"
+)
+_log: Final = logging.getLogger(__name__)
+#: Unknown variables that this process has warned of.
+_warned: Final[set[str]] = set()
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
@@ -335,11 +343,21 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
         if key in known:
             values[known[key]] = _parsed(known[key], environ[key], key)
         elif key != CONFIG_VARIABLE:
-            raise SettingsError(
-                f"{key}: unknown setting{did_you_mean(key, known)}; "
-                f"variables of your own may start with {FOREIGN_PREFIX}"
-            )
+            _warn_unknown(key, known)
     return values
+
+
+def _warn_unknown(key: str, known: Mapping[str, str]) -> None:
+    """Warn once of a variable that is likely a typo; what Kubernetes sets is none."""
+    if key in _warned or _KUBERNETES.search(key) is not None:
+        return
+    _warned.add(key)
+    _log.warning(
+        "%s: unknown setting%s; variables of your own may start with %s",
+        key,
+        did_you_mean(key, known),
+        FOREIGN_PREFIX,
+    )
 
 
 def _from_file(path: Path | None) -> dict[str, Any]:

@@ -86,10 +86,39 @@ def test_a_file_that_is_not_text(tmp_path: Path) -> None:
         load(environ={}, config=path)
 
 
-def test_unknown_variables_are_typos() -> None:
-    """A variable with our prefix that we do not know is refused; others' are not looked at."""
-    with pytest.raises(SettingsError, match=r"ROOST_QUEU: .*did you mean ROOST_QUEUE\?.*ROOST_X_"):
-        load(environ={"ROOST_QUEU": "x"})
+def test_unknown_variables_are_typos(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A variable with our prefix that we do not know is warned of, once."""
+    monkeypatch.setattr("roost_core.settings._warned", set())
+    assert [Settings()] * 2 == [load(environ={"ROOST_QUEU": "x"}) for _ in range(2)]
+    expected = (
+        "ROOST_QUEU: unknown setting; did you mean ROOST_QUEUE?; "
+        "variables of your own may start with ROOST_X_"
+    )
+    assert [expected] == [record.getMessage() for record in caplog.records]
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "ROOST_SERVICE_HOST",
+        "ROOST_SERVICE_PORT",
+        "ROOST_SERVICE_PORT_HTTP",
+        "ROOST_PORT",
+        "ROOST_PORT_80_TCP",
+        "ROOST_PORT_80_TCP_ADDR",
+        "ROOST_REDIS_PORT",
+    ],
+)
+def test_what_kubernetes_sets(key: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A service called roost, or roost-redis, does not keep a pod from starting."""
+    assert Settings() == load(environ={key: "tcp://10.0.0.1:80"})
+    assert [] == caplog.records
+
+
+def test_unknown_variables_leave_alone() -> None:
+    """What is not ours, or is left to plugins, is not looked at."""
     assert Settings() == load(environ={"ROOST_X_MINE": "x", "ROOSTER": "x", "PATH": "/bin"})
 
 

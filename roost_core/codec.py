@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cache, partial
 from typing import Any, Final, TypeVar, get_args, get_origin
@@ -80,6 +80,7 @@ def dumps(value: Json, what: str, max_bytes: int, envelope: int = 0) -> bytes:
     """
     try:
         raw = _ENCODER.encode(value).encode()
+        _check_keys(value, raw)
     except (TypeError, ValueError, RecursionError) as error:
         raise CodecError(f"{what} is not JSON: {_cause(error)}") from error
     _check(raw, what, max_bytes, envelope)
@@ -126,6 +127,23 @@ def _finite(text: str) -> float:
 # Made once: json.dumps and json.loads would make one for each call with these options.
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
+
+
+_HOLDERS: Final = (dict, list, tuple)
+
+
+def _check_keys(value: Json, _raw: bytes) -> None:
+    """Refuse keys that are no texts: JSON would make ``1`` and ``"1"`` one key."""
+    left = [value] if isinstance(value, _HOLDERS) else []
+    while left:
+        one = left.pop()
+        if isinstance(one, dict):
+            try:
+                "".join(one)  # the quickest way to find a key that is no text
+            except TypeError:
+                raise TypeError("each key of an object must be a text") from None
+        children: Iterable[Json] = one.values() if isinstance(one, dict) else one
+        left += [child for child in children if isinstance(child, _HOLDERS)]
 
 
 def _check_size(raw: bytes, what: str, max_bytes: int) -> None:
@@ -176,6 +194,7 @@ def digest(engine: str, payload: Json) -> str:
     """
     try:
         canonical = json.dumps([engine, payload], sort_keys=True, separators=(",", ":"))
+        _check_keys(payload, canonical.encode())
     except (TypeError, ValueError, RecursionError) as error:
         raise CodecError(f"the payload is not JSON: {_cause(error)}") from error
     return hashlib.sha256(canonical.encode()).hexdigest()[:32]
@@ -419,6 +438,7 @@ def encode_model(model: ErrorRecord | Heartbeat | WorkerInfo) -> bytes:
     plain = {"schema": SCHEMA, **converter().unstructure(model)}
     try:
         raw = _ENCODER.encode(plain).encode("utf-8", "replace")
+        _check_keys(plain, raw)
     except (TypeError, ValueError, RecursionError) as error:
         raise CodecError(f"{what} is not JSON: {_cause(error)}") from error
     _check(raw, what, MAX_PAYLOAD_BYTES, envelope=1)

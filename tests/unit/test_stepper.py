@@ -156,12 +156,12 @@ def test_delays(run, delay, expected_ms):
 
 
 def test_engine_sees_what_json_leaves(run):
-    """Tuples come back as lists, keys as texts: in the same slice as after a crash."""
+    """Tuples come back as lists: in the same slice as after a crash."""
     seen = []
 
     async def step(snapshot):
         seen.append(snapshot.data)
-        return snapshot.evolve(data={"t": (1, 2), 5: None}, is_finished=len(seen) == 3)
+        return snapshot.evolve(data={"t": (1, 2), "5": None}, is_finished=len(seen) == 3)
 
     async def main():
         bench = Bench(engine(step))

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roost_core.errors import InvalidInput, SettingsError
-from roost_core.models import MAX_COUNT, RetryPolicy, WorkItem
+from roost_core import codec
+from roost_core.errors import CodecError, InvalidInput, SettingsError
+from roost_core.models import MAX_COUNT, ErrorRecord, RetryPolicy, Snapshot, WorkItem
 from roost_core.requests import EnqueueRequest
 from roost_core.settings import load
 from roost_plugins.redis_saq import records
@@ -123,3 +124,24 @@ def test_a_sound_record_with_huge_numbers_is_shown() -> None:
     row = [b"a", [*words, *counts], None, None, b"{}", None]
     shown = records.stored_work(row)
     assert ("e", "queued") == (shown.engine, shown.state)
+
+
+@pytest.mark.parametrize("key", [1, -1, 0, 1.5, 1e300, True, False, None])
+def test_keys_that_are_no_texts(key: Any) -> None:
+    """JSON would make such a key a text, and two keys one: it is refused wherever JSON is made."""
+    value = {"deep": [({key: 1, str(key): 2},)]}
+    makers = [
+        lambda: codec.dumps(value, "it", 1000),
+        lambda: codec.encode_payload(value),
+        lambda: codec.digest("e", value),
+        lambda: codec.encode_snapshot(Snapshot(work_id="a", engine="e", data=value)),
+        lambda: codec.encode_model(ErrorRecord(kind="exception", message="", extra=value)),
+    ]
+    for make in makers:
+        with pytest.raises(CodecError, match="is not JSON"):
+            make()
+
+
+def test_texts_that_look_like_numbers_are_keys() -> None:
+    """A text is a key, whatever it looks like."""
+    assert b'{"1":{"true":null}}' == codec.dumps({"1": {"true": None}}, "it", 1000)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -79,8 +80,9 @@ def dumps(value: Json, what: str, max_bytes: int, envelope: int = 0) -> bytes:
         types), nests too deep, or is larger than ``max_bytes``.
     """
     try:
-        raw = _ENCODER.encode(value).encode()
-        _check_keys(value, raw)
+        encoded = _ENCODER.encode(value)
+        _check_keys(value, encoded)
+        raw = encoded.encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise CodecError(f"{what} is not JSON: {_cause(error)}") from error
     _check(raw, what, max_bytes, envelope)
@@ -130,10 +132,18 @@ _DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=
 
 
 _HOLDERS: Final = (dict, list, tuple)
+#: What a key that is no text looks like once it is JSON; a text can look so as well.
+_LIKE_NO_TEXT: Final = re.compile(r'"(?:-?[0-9][-+.e0-9]*|true|false|null)":')
 
 
-def _check_keys(value: Json, _raw: bytes) -> None:
-    """Refuse keys that are no texts: JSON would make ``1`` and ``"1"`` one key."""
+def _check_keys(value: Json, encoded: str) -> None:
+    """Refuse keys that are no texts: JSON would make ``1`` and ``"1"`` one key.
+
+    This stands in the way of each step. A look at the JSON says for nearly all values that there
+    is no such key, and costs a fraction of making it; only the rest are walked through.
+    """
+    if _LIKE_NO_TEXT.search(encoded) is None:
+        return
     left = [value] if isinstance(value, _HOLDERS) else []
     while left:
         one = left.pop()
@@ -194,7 +204,7 @@ def digest(engine: str, payload: Json) -> str:
     """
     try:
         canonical = json.dumps([engine, payload], sort_keys=True, separators=(",", ":"))
-        _check_keys(payload, canonical.encode())
+        _check_keys(payload, canonical)
     except (TypeError, ValueError, RecursionError) as error:
         raise CodecError(f"the payload is not JSON: {_cause(error)}") from error
     return hashlib.sha256(canonical.encode()).hexdigest()[:32]
@@ -437,8 +447,9 @@ def encode_model(model: ErrorRecord | Heartbeat | WorkerInfo) -> bytes:
     what = f"the {type(model).__name__}"
     plain = {"schema": SCHEMA, **converter().unstructure(model)}
     try:
-        raw = _ENCODER.encode(plain).encode("utf-8", "replace")
-        _check_keys(plain, raw)
+        encoded = _ENCODER.encode(plain)
+        _check_keys(plain, encoded)
+        raw = encoded.encode("utf-8", "replace")
     except (TypeError, ValueError, RecursionError) as error:
         raise CodecError(f"{what} is not JSON: {_cause(error)}") from error
     _check(raw, what, MAX_PAYLOAD_BYTES, envelope=1)

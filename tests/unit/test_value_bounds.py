@@ -126,7 +126,7 @@ def test_a_sound_record_with_huge_numbers_is_shown() -> None:
     assert ("e", "queued") == (shown.engine, shown.state)
 
 
-@pytest.mark.parametrize("key", [1, -1, 0, 1.5, 1e300, True, False, None])
+@pytest.mark.parametrize("key", [1, -1, 0, 10**40, 1.5, 1e300, -1e-9, True, False, None])
 def test_keys_that_are_no_texts(key: Any) -> None:
     """JSON would make such a key a text, and two keys one: it is refused wherever JSON is made."""
     value = {"deep": [({key: 1, str(key): 2},)]}

@@ -110,11 +110,13 @@ def _shown(value: object) -> str:
         return f"a {type(value).__name__}"
 
 
-def check_count(value: int, what: str) -> int:
-    """Return a number of attempts or recoveries that a new work item asks for.
+def check_count(value: int, what: str, least: int = 0) -> int:
+    """Return a number of attempts, recoveries or steps that a new work item asks for.
 
-    :raises InvalidInput: it is above :data:`MAX_COUNT`.
+    :raises InvalidInput: it is below ``least`` or above :data:`MAX_COUNT`.
     """
+    if value < least:
+        raise InvalidInput(f"{what} must be at least {least}, not {_shown(value)}")
     if value > MAX_COUNT:
         raise InvalidInput(f"{what} must be at most {MAX_COUNT}, not {_shown(value)}")
     return value

@@ -96,7 +96,7 @@ class EnqueueRequest:
             delay_ms=milliseconds(check_seconds(self.delay_seconds, "delay_seconds")),
             deadline_ms=_to_ms(item.deadline_at),
             max_attempts=check_count(item.retry.max_attempts, "max_attempts"),
-            max_recoveries=check_count(item.max_recoveries, "max_recoveries"),
+            max_recoveries=check_count(item.max_recoveries, "max_recoveries", least=1),
             max_steps=check_count(item.max_steps, "max_steps"),
         )
         return item, new

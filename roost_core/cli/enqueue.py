@@ -97,7 +97,7 @@ _SINGLE: Final = (
 )
 @click.option(
     "--max-recoveries",
-    type=click.IntRange(0, MAX_COUNT),
+    type=click.IntRange(1, MAX_COUNT),
     metavar="N",
     help="Deaths of workers that ran nothing else; so many dead-letter it. [default: 3]",
 )

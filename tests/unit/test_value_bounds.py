@@ -23,6 +23,7 @@ from roost_plugins.redis_saq import records
     [
         {"retry": RetryPolicy(max_attempts=sys.maxsize)},
         {"retry": RetryPolicy(max_attempts=MAX_COUNT + 1)},
+        {"max_recoveries": 0},
         {"max_recoveries": 10**15},
         {"max_recoveries": 10**5000},
         {"max_steps": MAX_COUNT + 1},

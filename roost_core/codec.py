@@ -94,10 +94,24 @@ def loads(raw: bytes | str, what: str, max_bytes: int, envelope: int = 0) -> Jso
 
     :raises CodecError: malformed, too large, too deep, NaN or infinite.
     """
+    return _decode_json(_DECODER, raw, what, max_bytes, envelope)
+
+
+def loads_typed(raw: bytes | str, what: str, max_bytes: int) -> Json:
+    """Decode JSON that a person wrote: like :func:`loads`, and no object has a key twice.
+
+    :raises CodecError: see there; of two values with one key, the first would be lost.
+    """
+    return _decode_json(_STRICT_DECODER, raw, what, max_bytes, 0)
+
+
+def _decode_json(
+    decoder: json.JSONDecoder, raw: bytes | str, what: str, max_bytes: int, envelope: int
+) -> Json:
     try:
         data = raw if isinstance(raw, bytes) else raw.encode()
         _check_size(data, what, max_bytes)
-        value = _DECODER.decode(data.decode())
+        value = decoder.decode(data.decode())
         # Escapes can spell lone surrogates that no UTF-8 file or terminal can hold.
         if b"\\u" in data:
             json.dumps(value, ensure_ascii=False).encode()
@@ -129,6 +143,22 @@ def _finite(text: str) -> float:
 # Made once: json.dumps and json.loads would make one for each call with these options.
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
+
+
+def _without_duplicates(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise ValueError(f"the key {key!r:.80} stands twice in one object")
+            seen.add(key)
+    return found
+
+
+_STRICT_DECODER: Final = json.JSONDecoder(
+    parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_without_duplicates
+)
 
 
 _HOLDERS: Final = (dict, list, tuple)

@@ -41,7 +41,7 @@ def read_batch(lines: Iterable[bytes], engine: str | None) -> list[BatchLine]:
         if not raw.strip():
             continue
         try:
-            request = _request(codec.loads(raw, "the line", MAX_LINE_BYTES), engine)
+            request = _request(codec.loads_typed(raw, "the line", MAX_LINE_BYTES), engine)
             # A deadline from now on needs the server's clock; any will do for the checks.
             request.build(now_ms=0)
         except InvalidInput as error:

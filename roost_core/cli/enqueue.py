@@ -186,7 +186,7 @@ def _payload(text: str | None) -> Json:
             raw = file.read(codec.MAX_PAYLOAD_BYTES + 1)
         if len(raw) > codec.MAX_PAYLOAD_BYTES:
             raise InvalidInput(f"the payload has more than {codec.MAX_PAYLOAD_BYTES} bytes")
-    return codec.loads(raw, "the payload", codec.MAX_PAYLOAD_BYTES)
+    return codec.loads_typed(raw, "the payload", codec.MAX_PAYLOAD_BYTES)
 
 
 @contextmanager

@@ -240,7 +240,7 @@ class Roost:
         self, requests: Sequence[EnqueueRequest], *, any_engine: bool
     ) -> list[WorkItem | RoostError]:
         now_ms = None
-        if any(request.deadline_seconds is not None for request in requests):
+        if any(r.deadline_seconds is not None or r.deadline_at is not None for r in requests):
             now_ms = await repeated(self.backend.now_ms, PATIENCE_SECONDS)
         refused = {} if any_engine else await self.unknown_engines(r.engine for r in requests)
         results: list[WorkItem | RoostError] = []

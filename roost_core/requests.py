@@ -66,7 +66,8 @@ class EnqueueRequest:
     ) -> tuple[WorkItem, NewWork]:
         """Check everything and return the work item, and how it is stored.
 
-        :param now_ms: the server's clock, needed for ``deadline_seconds``.
+        :param now_ms: the server's clock, needed for ``deadline_seconds``; with it a deadline that
+            has passed is refused.
         :param engine_max_steps: the engine's own bound on steps in a row, if it has one.
         :raises InvalidInput: a value cannot be accepted; the text says which.
         """
@@ -84,6 +85,11 @@ class EnqueueRequest:
             max_steps=_or(self.max_steps, _or(engine_max_steps, DEFAULT_MAX_STEPS)),
             step_timeout_seconds=_or(self.step_timeout_seconds, DEFAULT_STEP_TIMEOUT_SECONDS),
         )
+        deadline_ms = _to_ms(item.deadline_at)
+        if deadline_ms is not None and now_ms is not None and deadline_ms <= now_ms:
+            raise InvalidInput(
+                f"the deadline {item.deadline_at} has passed by the server's clock: give another"
+            )
         new = NewWork(
             work_id=item.work_id,
             engine=item.engine,
@@ -94,7 +100,7 @@ class EnqueueRequest:
             resources=item.resources,
             idempotency_key=item.idempotency_key,
             delay_ms=milliseconds(check_seconds(self.delay_seconds, "delay_seconds")),
-            deadline_ms=_to_ms(item.deadline_at),
+            deadline_ms=deadline_ms,
             max_attempts=check_count(item.retry.max_attempts, "max_attempts"),
             max_recoveries=check_count(item.max_recoveries, "max_recoveries", least=1),
             max_steps=check_count(item.max_steps, "max_steps"),
@@ -107,6 +113,8 @@ class EnqueueRequest:
         if self.deadline_at is not None:
             raise InvalidInput("deadline_at and deadline_seconds exclude each other")
         seconds = check_seconds(self.deadline_seconds, "deadline_seconds")
+        if seconds == 0:
+            raise InvalidInput("deadline_seconds must be above 0: no work is done at once")
         return codec.from_milliseconds((now_ms or 0) + milliseconds(seconds))
 
 

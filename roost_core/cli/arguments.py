@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from roost_core import models
+from roost_core.errors import InvalidInput
 from roost_core.models import ARTIFACT_ID, ENGINE_ID, EXTENSION, RESOURCE, WORK_ID
 
 if TYPE_CHECKING:
@@ -53,9 +54,13 @@ class SecondsType(_Type):
         seconds = relative_seconds(value)
         try:
             number = float(value) if seconds is None else seconds
-            return models.check_seconds(number, "the time")
         except ValueError:
             self.fail(f"{value!r} is neither seconds nor like 90s, 10m, 2h or 3d", param, ctx)
+        try:
+            return models.check_seconds(number, "the time")
+        except InvalidInput as error:
+            # A usage error names the option.
+            self.fail(str(error), param, ctx)
 
 
 class DeadlineType(_Type):
@@ -67,7 +72,10 @@ class DeadlineType(_Type):
         """Return an aware ``datetime``, or seconds from now."""
         seconds = relative_seconds(value)
         if seconds is not None:
-            return models.check_seconds(seconds, "the deadline")
+            try:
+                return models.check_seconds(seconds, "the deadline")
+            except InvalidInput as error:
+                self.fail(str(error), param, ctx)
         try:
             return iso_time(value)
         except ValueError as error:

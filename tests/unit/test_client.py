@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import attrs
 import pytest
 
-from roost_core import requests
+from roost_core import codec, requests
 from roost_core.backend import ClaimRequest
 from roost_core.client import EnqueueRequest, Roost
 from roost_core.codec import encode_model
@@ -178,6 +178,23 @@ def test_deadline_counts_from_the_servers_clock(bench):
 
     assert bench.provider.clock.now_ms() + 500 == round(item.deadline_at.timestamp() * 1000)
     assert item.deadline_at == status.meta.deadline_at
+
+
+@pytest.mark.parametrize("late_ms", [0, 1, 86_400_000])
+def test_a_deadline_that_has_passed(bench, late_ms):
+    """By the server's clock it is over: such work would only be dead-lettered."""
+    past = codec.from_milliseconds(bench.provider.clock.now_ms() - late_ms)
+    with pytest.raises(InvalidInput, match="has passed"):
+        run(bench, lambda roost: roost.enqueue("echo", deadline_at=past))
+    with pytest.raises(InvalidInput, match="deadline_seconds must be above 0"):
+        run(bench, lambda roost: roost.enqueue("echo", deadline_seconds=0))
+
+
+def test_only_a_deadline_costs_a_look_at_the_clock(bench, monkeypatch):
+    """Work without a deadline is enqueued without another round trip."""
+    counting = Counting(monkeypatch, bench.backend)
+    run(bench, lambda roost: roost.enqueue("echo"))
+    assert "now_ms" not in counting.calls
 
 
 def test_refusals_have_their_own_errors(bench):

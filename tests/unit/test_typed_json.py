@@ -31,6 +31,22 @@ def test_a_batch_line_with_a_key_twice() -> None:
             read_batch([line.replace(b"%s", TWICE.encode())], None)
 
 
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--delay-seconds", "-5"),
+        ("--delay-seconds", "nan"),
+        ("--delay-seconds", "900000w"),
+        ("--step-timeout", "soon"),
+        ("--deadline", "900000w"),
+    ],
+)
+def test_an_error_names_the_option(option, value) -> None:
+    """A time that cannot be is a usage error of the option it was given to."""
+    result = CliRunner().invoke(command, ["--engine", "e", option, value])
+    assert (2, True) == (result.exit_code, f"'{option}'" in result.output)
+
+
 @pytest.mark.parametrize("way", ["text", "file", "input"])
 def test_a_payload_with_a_key_twice(way, tmp_path) -> None:
     """It is refused however the payload is given, before any server is asked."""

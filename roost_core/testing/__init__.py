@@ -12,7 +12,7 @@ from __future__ import annotations
 from roost_core.testing.artifacts import MemoryArtifactStore
 from roost_core.testing.clock import Clock, ManualClock, RealClock
 from roost_core.testing.memory import MemoryBackend
-from roost_core.testing.running import Run, run_to_end
+from roost_core.testing.running import Run, arun_to_end, run_to_end
 
 __all__ = [
     "Clock",
@@ -21,5 +21,6 @@ __all__ = [
     "MemoryBackend",
     "RealClock",
     "Run",
+    "arun_to_end",
     "run_to_end",
 ]

@@ -56,30 +56,47 @@ def run_to_end(
 ) -> Run:
     """Enqueue one work item and step it until it is terminal; delays are skipped, not slept.
 
-    For tests without a running event loop. What the engine raises does not come
-    out of here: it is what becomes of an attempt, so look at the run's status.
+    For tests without a running event loop; where one runs, await :func:`arun_to_end`.
+    What the engine raises does not come out of here: it is what becomes of an
+    attempt, so look at the run's status.
 
     :param engine: a plugin with a ``step``, or an engine object without marks.
     :param plugins: others to register after it: observers, ``around_step``.
     :param settings: what the engine sees as ``context.settings``.
     :param fields: more about the work item, as for :meth:`roost_core.Roost.enqueue`.
     :raises PluginError: the engine or a plugin is not sound.
-    :raises RuntimeError: the work is not terminal after ``max_claims`` claims.
+    :raises RuntimeError: the work is not terminal after ``max_claims`` claims, or an event loop
+        runs in this thread.
     """
-    return asyncio.run(_run(engine, payload, plugins, settings, max_claims, fields))
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        pass
+    else:
+        raise RuntimeError("an event loop is running here: await arun_to_end(...) instead")
+    return asyncio.run(
+        arun_to_end(
+            engine, payload, plugins=plugins, settings=settings, max_claims=max_claims, **fields
+        )
+    )
 
 
-async def _run(
+async def arun_to_end(
     engine: object,
-    payload: Json,
-    others: Sequence[object],
-    settings: Settings | None,
-    max_claims: int,
-    fields: dict[str, Any],
+    payload: Json = None,
+    *,
+    plugins: Sequence[object] = (),
+    settings: Settings | None = None,
+    max_claims: int = 1000,
+    **fields: Any,
 ) -> Run:
+    """Do what :func:`run_to_end` does, in the event loop that runs: for async tests.
+
+    Arguments, result and errors are the same.
+    """
     registered = Plugins.empty()
     registered.register(plugin_checks.adapted(plugin_checks.Manager(), engine), "engine")
-    for number, plugin in enumerate(others, 1):
+    for number, plugin in enumerate(plugins, 1):
         registered.register(plugin, f"plugin-{number}")
     # The first plugin's: one of the others may be an engine, too.
     engine_id = getattr(engine, "engine_id", None) or "engine"

@@ -150,7 +150,7 @@ class Attempts:
         outcome: Outcome | None = None
         task: asyncio.Future[Outcome] | None = None
         try:
-            task = ending.task = eager_task(self._outcome(run, context), self._context.copy())
+            task = ending.task = eager_task(self._outcome(run, context), self._context.copy(), lane)
             outcome = task.result() if task.done() else await task
         except asyncio.CancelledError:
             # Whoever cancelled it, the step's task has ended; what that means is looked up below.

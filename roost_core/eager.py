@@ -21,16 +21,17 @@ _T = TypeVar("_T")
 
 
 def eager_task(
-    coroutine: Coroutine[Any, Any, _T], context: contextvars.Context
+    coroutine: Coroutine[Any, Any, _T], context: contextvars.Context, host: asyncio.Task[Any]
 ) -> asyncio.Future[_T]:
     """Run a coroutine as a task with this context, its first part at once.
 
+    :param host: the task that runs now.
     :returns: the task, or what stands for it if the coroutine has ended already.
     """
     loop = asyncio.get_running_loop()
     if sys.version_info >= (3, 12):
         return asyncio.Task(coroutine, loop=loop, context=context, eager_start=True)
-    return _begun(coroutine, context, loop)
+    return _begun(coroutine, context, host, loop)
 
 
 class _Rest:
@@ -44,14 +45,13 @@ class _Rest:
 def _begun(
     coroutine: Coroutine[Any, Any, _T],
     context: contextvars.Context,
+    host: asyncio.Task[Any],
     loop: asyncio.AbstractEventLoop,
 ) -> asyncio.Future[_T]:
-    host = asyncio.current_task()
-    assert host is not None
     rest = _Rest()
-    task: asyncio.Task[_T] = asyncio.Task(_go_on(rest), loop=loop, context=context)
+    first = task = asyncio.Task(_go_on(rest), loop=loop, context=context)
     _leave_task(loop, host)
-    _enter_task(loop, task)
+    _enter_task(loop, first)
     try:
         rest.first = context.run(coroutine.send, None)
         if task.cancelling():
@@ -72,9 +72,7 @@ def _begun(
         ended.cancel()
         return ended
     finally:
-        current = asyncio.current_task()
-        assert current is not None
-        _leave_task(loop, current)
+        _leave_task(loop, first)
         _enter_task(loop, host)
     return task
 

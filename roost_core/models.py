@@ -92,7 +92,8 @@ def _label(_instance: object, attribute: attrs.Attribute[Any], value: object) ->
     if (
         not isinstance(value, str)
         or not 0 < len(value) <= MAX_LABEL
-        or _NOT_TEXT.search(value) is not None
+        # Nearly all are printable, and that is told far faster.
+        or not (value.isprintable() or _NOT_TEXT.search(value) is None)
     ):
         raise InvalidInput(
             f"{attribute.name} must be 1 to {MAX_LABEL} printable characters without "

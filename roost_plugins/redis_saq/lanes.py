@@ -205,7 +205,7 @@ class Lanes:
     def lease_ended(self, token: str, claim_in_ms: int | None) -> None:
         """Take note that a lease was given back by a script that told when to claim next."""
         self._ended.add(token)
-        if self._has_lost and self._solo.step_accepted(token):
+        if self._solo.runs(token) and self._has_lost and self._solo.step_accepted(token):
             # Its lane may never be done with it.
             self._note_news()
         if claim_in_ms == 0:

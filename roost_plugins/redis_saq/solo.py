@@ -75,6 +75,10 @@ class Solo:
             return True
         return False
 
+    def runs(self, token: str) -> bool:
+        """Whether this lease is what runs alone."""
+        return token == self._token
+
     def step_accepted(self, token: str) -> bool:
         """Take note that a lease's step was accepted, or that the lease has ended.
 

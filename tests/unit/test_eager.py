@@ -18,7 +18,7 @@ def run(coroutine_function):
 
     async def main():
         host = asyncio.current_task()
-        task = eager_task(coroutine_function(log), contextvars.Context())
+        task = eager_task(coroutine_function(log), contextvars.Context(), host)
         log.append("made")
         assert asyncio.current_task() is host
         try:
@@ -160,7 +160,7 @@ def test_cancelling_it_from_outside():
             finally:
                 heard.append(True)
 
-        task = eager_task(step(), contextvars.Context())
+        task = eager_task(step(), contextvars.Context(), asyncio.current_task())
         await asyncio.sleep(0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

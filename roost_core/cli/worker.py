@@ -69,6 +69,8 @@ def command(session: Session, engines: str, burst: bool, verbose: bool, quiet: b
     A worker does not start if a plugin is broken, and leaves work of engines that
     it lacks to others.
     """
+    if verbose and quiet:
+        raise click.UsageError("--verbose and --quiet: one or the other")
     stderr = Stderr()
     try:
         _run(session, stderr, engines, burst=burst, verbose=verbose, quiet=quiet)

@@ -246,3 +246,11 @@ def test_each_command_line_is_new(bench):
     bench.ok("mine")
 
     assert 2 == Bench().invoke("mine").exit_code
+
+
+def test_a_worker_cannot_tell_more_and_less(bench):
+    """--verbose and --quiet together are a usage error, before anything else is done."""
+    found = bench.invoke("worker", "-v", "-q")
+
+    assert (2, "") == (found.exit_code, found.stdout)
+    assert "Error: --verbose and --quiet: one or the other" == found.stderr.splitlines()[-1]

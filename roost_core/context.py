@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, MutableSequence
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -166,7 +167,7 @@ class StepContext:
         """
         if progress is not None and not 0 <= progress <= 1:
             raise InvalidInput(f"progress must be between 0 and 1, not {progress}")
-        self._beat(Heartbeat(progress=progress, message=str(message)[:500]))
+        self._beat(Heartbeat(progress=progress, message=str(message)[:500], at=datetime.now(UTC)))
 
     def emit(self, event: Mapping[str, Any]) -> None:
         """Add an event to the queue's stream, if and when this step is accepted.

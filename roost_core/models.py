@@ -371,7 +371,11 @@ class ErrorRecord:
 
 @attrs.frozen
 class Heartbeat:
-    """An engine's live word to people: how far it is, in 0 to 1, and what it does."""
+    """An engine's live word to people: how far it is, in 0 to 1, and what it does.
+
+    ``at`` is when it said so, by the clock of the worker's machine, in UTC; all other times
+    of a work item are the server's. None if a Roost stored it that did not note the time.
+    """
 
     progress: float | None = None
     message: str = ""

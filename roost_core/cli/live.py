@@ -104,7 +104,8 @@ def _facts(meta: WorkMeta) -> list[tuple[str, str]]:
     if meta.blocked_on is not None:
         facts.append(("blocked on", meta.blocked_on))
     if meta.heartbeat is not None and meta.heartbeat.message:
-        facts.append(("says", meta.heartbeat.message))
+        at = meta.heartbeat.at
+        facts.append(("says", meta.heartbeat.message + (f" (at {_clock(at)})" if at else "")))
     if meta.error is not None:
         facts.append(("error", f"{meta.error.error_type or meta.error.kind}: {meta.error.message}"))
     return facts

@@ -7,6 +7,7 @@ import io
 import json
 from datetime import UTC, datetime
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +16,7 @@ from rich.console import Console
 from roost_core.cli import output
 from roost_core.cli.arguments import iso_time, relative_seconds
 from roost_core.cli.live import LiveView
+from roost_core.models import Heartbeat
 from roost_core.views import clean, redacted
 from tests.unit.cli_harness import Bench
 
@@ -167,3 +169,26 @@ def test_live_view_shows_standing_and_events():
     assert "permanent: bad thing" in text
     assert "dead_lettered" in text
     assert "\x1b" not in text
+
+
+def test_live_view_shows_when_a_heartbeat_was_made():
+    """What the engine says stands with the time of the worker's clock, if it has one."""
+    bench = Bench()
+    bench.enqueue(work_id="w1")
+
+    async def look():
+        async with bench.roost() as roost:
+            return await roost.row("w1")
+
+    row = asyncio.run(look())
+    for at, expected in (
+        (datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), "half (at 03:04:05Z)"),
+        (None, "half"),
+    ):
+        beat = Heartbeat(progress=0.5, message="half", at=at)
+        console = Console(file=io.StringIO(), width=100, force_terminal=False)
+        view = LiveView(console)
+        view.standing(attrs.evolve(row, meta=attrs.evolve(row.meta, heartbeat=beat)))
+        console.print(view.picture())
+        says = next(line for line in console.file.getvalue().splitlines() if "says" in line)
+        assert expected == says.partition("says")[2].strip()

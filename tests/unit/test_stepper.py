@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import UTC, datetime
 
 import pytest
 
@@ -218,6 +219,7 @@ def test_events_only_if_accepted(run):
 def test_heartbeats_only_during_the_step(run):
     """A step's heartbeat is passed on; one from a step that is over is not."""
     contexts = []
+    began = datetime.now(UTC)
 
     async def step(snapshot, context):
         contexts.append(context)
@@ -230,6 +232,9 @@ def test_heartbeats_only_during_the_step(run):
         await bench.through()
         contexts[1].heartbeat(1.0, "too late")
         assert ["run 1"] == [one.message for one in bench.keeper.beats]
+        # By the worker's clock, whole: with its zone.
+        at = bench.keeper.beats[0].at
+        assert began <= at <= datetime.now(UTC)
         assert [True, True] == [one.cancelled for one in contexts]
 
     run(main)

@@ -247,3 +247,16 @@ class CommitContract(ContractTests):
         assert (State.QUEUED, 1) == (ack.state, ack.version)
         assert ("a",) == (await kit.claim()).dead_letters
         assert 1 == (await kit.read("a")).version
+
+    @driven
+    async def test_late_work_that_finishes_is_done(self, kit: Harness) -> None:
+        """A step that ends past the deadline and finishes the work makes it done, not failed."""
+        deadline_ms = await kit.backend.now_ms() + 200
+        claim = await kit.leased("a", deadline_ms=deadline_ms)
+        await kit.pass_time(220)
+        snapshot = snapshot_bytes(claim, 1, n=1)
+        ack = await kit.commit(claim, Then.FINISH, snapshot=snapshot)
+        assert (State.DONE, 1) == (ack.state, ack.version)
+        assert () == tuple((await kit.claim()).dead_letters)
+        stored = await kit.read("a")
+        assert (State.DONE, snapshot, None) == (stored.state, stored.snapshot, stored.error)

@@ -40,6 +40,9 @@ from roost_core.models import (
 SCHEMA: Final = 1
 #: JSON nests at most this deep, so that no reader runs out of stack.
 MAX_DEPTH: Final = 64
+#: Levels around the values in a snapshot's data: the envelope, and data itself. Each value may nest
+#: as deep as a payload, because a payload that is no object starts as such a value.
+_AROUND_DATA: Final = 2
 #: The largest payload of a work item, in bytes of JSON.
 MAX_PAYLOAD_BYTES: Final = 1 << 20
 #: The largest snapshot, in bytes of JSON, envelope included.
@@ -404,10 +407,13 @@ class EncodedSnapshot:
     def of(cls, snapshot: Snapshot) -> EncodedSnapshot:
         """Encode a snapshot for the backend.
 
-        :raises CodecError: ``data`` is not JSON, too deep, or the whole is over 8 MiB.
+        :raises CodecError: ``data`` is not JSON, a value in it is too deep, or the whole
+            has over 8 MiB.
         """
         plain = {"schema": SCHEMA, **converter().unstructure(snapshot)}
-        return cls(dumps(plain, "the snapshot", MAX_SNAPSHOT_BYTES, envelope=1), snapshot)
+        return cls(
+            dumps(plain, "the snapshot", MAX_SNAPSHOT_BYTES, envelope=_AROUND_DATA), snapshot
+        )
 
     def decoded(
         self, *, created_ms: int | None, updated_ms: int | None, finished_ms: int | None
@@ -438,7 +444,8 @@ class EncodedSnapshot:
 def encode_snapshot(snapshot: Snapshot) -> bytes:
     """Encode a snapshot for the backend.
 
-    :raises CodecError: ``data`` is not JSON, too deep, or the whole is over 8 MiB.
+    :raises CodecError: ``data`` is not JSON, a value in it is too deep, or the whole
+        has over 8 MiB.
     """
     return EncodedSnapshot.of(snapshot).raw
 
@@ -460,6 +467,7 @@ def decode_snapshot(
         raw,
         "the stored snapshot",
         MAX_SNAPSHOT_BYTES,
+        envelope=_AROUND_DATA,
         created_at=created_ms,
         updated_at=updated_ms,
         finished_at=finished_ms,
@@ -513,11 +521,12 @@ def _decode(
     max_bytes: int,
     *,
     takes_newer: bool = False,
+    envelope: int = 1,
     **server_times: int | None,
 ) -> _T:
     try:
-        # The envelope is one level around a payload or data of the greatest depth.
-        plain = loads(raw, what, max_bytes, envelope=1)
+        # The envelope is levels around a payload or data of the greatest depth.
+        plain = loads(raw, what, max_bytes, envelope=envelope)
         if not isinstance(plain, dict):
             raise CodecError(f"{what} is not an object")
         schema = plain.pop("schema", None)

@@ -215,15 +215,15 @@ def test_unknown_fields_survive() -> None:
 
 
 def test_payload_and_data_may_nest_64_deep() -> None:
-    """The envelope around them does not count, on the way in or out."""
+    """The envelope around them does not count, on the way in or out; nor does data itself."""
     item = WorkItem("a", "e", payload=nested(64))
     assert item == codec.decode_item(codec.encode_item(item))
-    snapshot = Snapshot("a", "e", data={"n": nested(63)})
+    snapshot = Snapshot("a", "e", data={"n": nested(64)})
     assert snapshot == codec.decode_snapshot(codec.encode_snapshot(snapshot))
     with pytest.raises(CodecError, match="the payload nests deeper than 64"):
         codec.encode_item(WorkItem("a", "e", payload=nested(65)))
     with pytest.raises(CodecError, match="the snapshot nests deeper than 64"):
-        codec.encode_snapshot(Snapshot("a", "e", data={"n": nested(64)}))
+        codec.encode_snapshot(Snapshot("a", "e", data={"n": nested(65)}))
 
 
 def test_payload_and_snapshot_have_caps() -> None:

@@ -143,3 +143,27 @@ def test_in_a_running_loop():
 
     run = asyncio.run(main())
     assert ("done", "Three") == (run.status.meta.state, run.status.item.title)
+
+
+def test_a_payload_that_nests_64_deep_runs_to_its_end():
+    """What is no object starts as a value in the data, which nests one deeper than the payload."""
+    payload: Any = []
+    for _ in range(63):
+        payload = [payload]
+
+    class Deep:
+        engine_id = "deep"
+
+        def step(self, snapshot, context):
+            context.emit({"deep": payload[0]})
+            if snapshot.version == 1:
+                return snapshot.evolve(step="again")
+            return snapshot.finish()
+
+    run = run_to_end(Deep(), payload)
+
+    assert (State.DONE, None) == (run.status.meta.state, run.status.meta.error)
+    assert run.status.snapshot is not None
+    assert {"payload": payload} == run.status.snapshot.data
+    emitted = [event.data for event in run.events if event.kind == "emitted"]
+    assert 2 * [{"deep": payload[0]}] == emitted

@@ -53,7 +53,7 @@ from roost_core.models import (
 from roost_core.plugins import Plugins
 from roost_core.requests import EnqueueRequest, refusal, repeated, unknown_engine
 from roost_core.settings import Settings
-from roost_core.trail import completed, is_complete
+from roost_core.trail import completed, is_complete, reason_of_sleep
 from roost_core.views import WorkRow
 
 __all__ = ["EnqueueRequest", "Roost", "WorkRow"]
@@ -296,10 +296,16 @@ class Roost:
     async def status(self, work: WorkItem | str) -> WorkStatus:
         """Return all that is known of one work item, read at one moment.
 
+        What its worker hangs in, or why it sleeps, is looked up after that.
+
         :raises WorkNotFound: no work item has this id.
         :raises CorruptRecord: its stored bytes do not decode.
         """
         found = views.status(await self._stored(_id_of(work)))
+        if found.meta.state is State.SLEEPING:
+            trail = await self.backend.trail(found.meta.work_id)
+            reason = reason_of_sleep(trail or (), found.meta.version)
+            return attrs.evolve(found, meta=attrs.evolve(found.meta, reason=reason))
         if found.meta.lease is None:
             return found
         # Whether anybody still works on it is more than its own record can tell.

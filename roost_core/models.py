@@ -391,7 +391,8 @@ class WorkMeta:
     that died over it while they ran nothing else, ``suspicions`` those that died, or are
     silent, over it and other work; an accepted step sets all to 0. ``steps_in_row`` counts
     steps since the last delay. ``leased_at`` and ``leased_version`` are when, and at which
-    version, the newest lease began.
+    version, the newest lease began. ``reason`` is what ``RetryLater`` said, while the work
+    sleeps for it; a long one is cut. Only :meth:`roost_core.Roost.status` looks it up.
     """
 
     work_id: str
@@ -419,6 +420,7 @@ class WorkMeta:
     finished_at: datetime | None
     error: ErrorRecord | None = None
     heartbeat: Heartbeat | None = None
+    reason: str | None = None
 
 
 @attrs.frozen

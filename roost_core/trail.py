@@ -71,6 +71,21 @@ def completed(events: Sequence[Event], trail: Sequence[Event]) -> Sequence[Event
     return sorted([*missing, *events], key=_place)
 
 
+def reason_of_sleep(trail: Sequence[Event], version: int) -> str | None:
+    """Return why work that sleeps at this version was given back, or None if it was not.
+
+    Work sleeps for a delay as well, of its own or its step's: that gives no reason.
+    """
+    for event in reversed(trail):
+        if event.kind == "leased":
+            continue  # it stands behind the event that ended it
+        if (event.kind, event.version, event.state) != ("interrupted", version, State.SLEEPING):
+            return None
+        reason = event.data.get("reason")
+        return reason if isinstance(reason, str) else None
+    return None
+
+
 def is_complete(events: Sequence[Event]) -> bool:
     """Whether the events of one work item, oldest first, go back to its beginning."""
     return bool(events) and events[0].kind == "enqueued"

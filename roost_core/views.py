@@ -216,8 +216,8 @@ def _heartbeat(raw: bytes | None) -> Heartbeat | None:
 def status_json(value: WorkStatus) -> dict[str, Json]:
     """Return ``{"meta", "item", "snapshot"}`` as plain JSON, and ``"stuck"`` if its worker is.
 
-    Item and snapshot are the person's own data and stay whole. The error and
-    the heartbeat are texts of code that failed or talked: what looks like a
+    Item and snapshot are the person's own data and stay whole. The error, the
+    heartbeat and the reason are texts of code that failed or talked: what looks like a
     secret in them is hidden. The lease's token is never part of it.
     """
     plain = {
@@ -235,15 +235,17 @@ def meta_json(value: WorkMeta) -> dict[str, Json]:
     plain: dict[str, Json] = codec.to_plain(value)
     if plain["lease"] is not None:
         del plain["lease"]["token"]
-    for name in ("error", "heartbeat"):
+    for name in ("error", "heartbeat", "reason"):
         plain[name] = redacted(plain[name])
     return plain
 
 
 def row_json(value: WorkRow) -> dict[str, Json]:
     """Return a listing's line as plain JSON: the standing, title, and whether it can be read."""
+    plain = meta_json(value.meta)
+    del plain["reason"]  # a listing does not look it up
     return {
-        **meta_json(value.meta),
+        **plain,
         "title": value.title,
         "is_readable": value.is_readable,
         "is_newer": value.is_newer,

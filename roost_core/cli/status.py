@@ -25,8 +25,9 @@ def command(session: Session, work_id: str) -> None:
 
     The object has "meta" (state, step, version, attempts, lease, ...), "item" and
     "snapshot"; and "stuck", what the worker hangs in that holds the lease, if it
-    does. Payload and data are yours and printed as they are; in errors and
-    heartbeats, passwords and fields named like secrets are hidden.
+    does. While the work sleeps because its engine raised RetryLater, "reason" in
+    "meta" is what that said. Payload and data are yours and printed as they are; in
+    errors, heartbeats and reasons, passwords and fields named like secrets are hidden.
     """
     found = session.read(lambda roost: roost.status(work_id))
     output.json_line(status_json(found), indent=2)

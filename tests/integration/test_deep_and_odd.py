@@ -91,7 +91,7 @@ def test_odd_text_is_read_back_as_it_was(redis_server, capsys):
             await burst(settings, roost)
 
             found = await roost.status(item)
-            assert State.SLEEPING == found.meta.state
+            assert (State.SLEEPING, ODD) == (found.meta.state, found.meta.reason)
             assert (LABEL, {ODD: ODD}) == (found.item.title, found.item.payload)
             assert (LABEL, {ODD: ODD}) == (found.meta.step, found.snapshot.data)
             plain = status_json(found)

@@ -10,9 +10,9 @@ import attrs
 import pytest
 
 from roost_core import codec, requests
-from roost_core.backend import ClaimRequest
+from roost_core.backend import ClaimRequest, Commit, Then
 from roost_core.client import EnqueueRequest, Roost
-from roost_core.codec import encode_model
+from roost_core.codec import encode_model, encode_snapshot
 from roost_core.errors import (
     BackendUnavailable,
     CodecError,
@@ -25,8 +25,9 @@ from roost_core.errors import (
     WorkIdTaken,
     WorkNotFound,
 )
-from roost_core.models import RetryPolicy, State, WorkerInfo
+from roost_core.models import RetryPolicy, Snapshot, State, WorkerInfo
 from roost_core.settings import Settings
+from roost_core.views import status_json
 from tests.unit.cli_harness import Bench
 
 
@@ -361,3 +362,30 @@ def test_claims_show_in_the_status(bench):
     lease = run(bench, lambda roost: roost.status("w1")).meta.lease
 
     assert ("worker-9", "") == (lease.worker_id, lease.token)
+
+
+def test_status_tells_why_work_sleeps(bench):
+    """What RetryLater said is shown while the work sleeps for it, and not after."""
+    bench.enqueue(work_id="w1")
+    reason = "the quota at https://me:pass@host is used up"
+    asyncio.run(bench.backend.interrupt(bench.claim().lease, "i0", reason, 60_000))
+    asleep = run(bench, lambda roost: roost.status("w1"))
+    assert (State.SLEEPING, reason) == (asleep.meta.state, asleep.meta.reason)
+    assert reason.replace("pass", "***") == status_json(asleep)["meta"]["reason"]
+
+    bench.provider.clock.advance(60_000)
+    claim = bench.claim()
+    assert run(bench, lambda roost: roost.status("w1")).meta.reason is None
+    data = encode_snapshot(Snapshot("w1", "echo", version=1, step="on"))
+    commit = Commit("c1", claim.version, data, "on", Then.SLEEP, delay_ms=60_000)
+    asyncio.run(bench.backend.commit(claim.lease, commit))
+    delayed = run(bench, lambda roost: roost.status("w1"))
+    assert (State.SLEEPING, None) == (delayed.meta.state, delayed.meta.reason)
+
+
+def test_status_of_work_that_never_ran_has_no_reason(bench):
+    """Work that sleeps because it was enqueued so gives no reason."""
+    bench.enqueue(work_id="w1", delay_seconds=60)
+    found = run(bench, lambda roost: roost.status("w1"))
+
+    assert (State.SLEEPING, None) == (found.meta.state, found.meta.reason)

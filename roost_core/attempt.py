@@ -24,7 +24,6 @@ from roost_core import codec
 from roost_core.acceptance import accept, is_empty
 from roost_core.backend import Ack, ArtifactStore, Claim
 from roost_core.context import Artifacts, StepContext
-from roost_core.eager import eager_task
 from roost_core.errors import (
     CodecError,
     EngineError,
@@ -112,7 +111,7 @@ class _Ending:
     __slots__ = ("is_over", "task")
 
     def __init__(self) -> None:
-        self.task: asyncio.Future[Any] | None = None
+        self.task: asyncio.Task[Any] | None = None
         self.is_over = False
 
     def reschedule(self, _when: float | None, /) -> None:
@@ -147,14 +146,17 @@ class Attempts:
         context = self._step_context(run, lane, cancelling, ending)
         run.hold.begin_step(ending, run.item.step_timeout_seconds)
         run.is_in_step = True
+        task = ending.task = asyncio.Task(
+            self._outcome(run, context),
+            loop=asyncio.get_running_loop(),
+            context=self._context.copy(),
+        )
         outcome: Outcome | None = None
-        task: asyncio.Future[Outcome] | None = None
         try:
-            task = ending.task = eager_task(self._outcome(run, context), self._context.copy(), lane)
-            outcome = task.result() if task.done() else await task
+            outcome = await task
         except asyncio.CancelledError:
             # Whoever cancelled it, the step's task has ended; what that means is looked up below.
-            if task is not None and task.done() and not task.cancelled():
+            if task.done() and not task.cancelled():
                 outcome = task.result()
         finally:
             run.is_in_step = False

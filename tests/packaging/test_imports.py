@@ -31,7 +31,6 @@ ORDER = [
     "acceptance",
     "hookspecs",
     "threads",
-    "eager",
     "workspaces",
     "views",
     "requests",

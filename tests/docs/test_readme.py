@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -80,19 +81,22 @@ def test_readme_engine_runs_as_it_says(folder):
         stderr=subprocess.PIPE,
         text=True,
     )
+    done = None
     try:
-        done = subprocess.run(
-            ["sh", "-ec", terminals[1]],
-            cwd=folder,
-            env=environment(folder),
-            capture_output=True,
-            text=True,
-            timeout=LIMIT,
-        )
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            done = subprocess.run(
+                ["sh", "-ec", terminals[1]],
+                cwd=folder,
+                env=environment(folder),
+                capture_output=True,
+                text=True,
+                timeout=LIMIT,
+            )
     finally:
         worker.terminate()
         _, said = worker.communicate(timeout=LIMIT)
         wait_for_the_server(folder)
+    assert done is not None, f"the second terminal did not end; the worker said: {said}"
     assert (0, "") == (done.returncode, done.stderr), said
     assert '"state": "done"' in done.stdout
     assert '"version": 4' in done.stdout

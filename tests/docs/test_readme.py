@@ -30,10 +30,12 @@ def folder() -> Iterator[Path]:
 def environment(folder: Path) -> dict[str, str]:
     """Return what a person's shell has after an installation, and no settings."""
     scripts = folder / "bin"
-    scripts.mkdir(exist_ok=True)
-    roost = scripts / "roost"
-    roost.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m roost_core.cli "$@"\n')
-    roost.chmod(0o755)
+    if not scripts.exists():
+        # Once: what another process is about to run must not be written anew under it.
+        scripts.mkdir()
+        roost = scripts / "roost"
+        roost.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m roost_core.cli "$@"\n')
+        roost.chmod(0o755)
     return {
         "PATH": f"{scripts}:{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),

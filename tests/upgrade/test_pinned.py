@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,7 @@ class Side:
     def __init__(self, tree: Path, folder: Path, url: str, namespace: str) -> None:
         self.tree = tree
         self.folder = folder
+        self.workers: list[subprocess.Popen[bytes]] = []
         self.environment = {
             key: value for key, value in os.environ.items() if not key.startswith("ROOST_")
         } | {
@@ -78,6 +80,7 @@ class Side:
                 stdout=file,
                 stderr=file,
             )
+        self.workers.append(worker)
         deadline = time.monotonic() + PATIENCE
         while b" runs slow" not in log.read_bytes():
             assert worker.poll() is None, log.read_text()
@@ -98,13 +101,17 @@ class Side:
 
 
 @pytest.fixture
-def sides(redis_server: Server, tmp_path: Path) -> tuple[Side, Side]:
+def sides(redis_server: Server, tmp_path: Path) -> Iterator[tuple[Side, Side]]:
     """Return the older and today's."""
     (tmp_path / "slow.py").write_text(ENGINE)
     namespace = f"t-{uuid.uuid4().hex}"
     older = unpack(tmp_path / "older")
     both = [Side(tree, tmp_path, redis_server.url, namespace) for tree in (older, ROOT)]
-    return both[0], both[1]
+    yield both[0], both[1]
+    # Those of a test that has failed, too.
+    for worker in [*both[0].workers, *both[1].workers]:
+        worker.kill()
+        worker.wait()
 
 
 def eventually(side: Side, work_ids: list[str], state: State) -> None:

@@ -51,12 +51,17 @@ class Crew:
             worker.kill()
             worker.wait()
 
-    def start(self) -> subprocess.Popen[bytes]:
-        """Start one more worker."""
+    def start(self, url: str = "", *, pause: float | None = None) -> subprocess.Popen[bytes]:
+        """Start one more worker; it may reach the server through another URL, or be slower."""
+        environment = dict(self._environment)
+        if url:
+            environment["ROOST_REDIS_URL"] = url
+        if pause is not None:
+            environment["ROOST_X_PAUSE"] = str(pause)
         command = [sys.executable, "-m", "roost_core.cli", "worker"]
         command += ["--plugin", str(ENGINE), "--engines", "ledger"]
         with self.log.open("ab") as log:
-            worker = subprocess.Popen(command, env=self._environment, stdout=log, stderr=log)
+            worker = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         self.workers.append(worker)
         return worker
 

@@ -1,8 +1,9 @@
 """An engine that writes every step it runs into a ledger file; loaded by path as a plugin.
 
 ``ROOST_X_LEDGER`` names the file, ``ROOST_X_STEPS`` the steps of a work item and
-``ROOST_X_PAUSE`` the seconds that each takes. A payload of ``{"poison": "kill"}``
-makes the step kill its own process, after ``{"after": seconds}``.
+``ROOST_X_PAUSE`` the seconds that each takes. A payload of ``{"poison": KIND}`` makes
+each step do one of :data:`DEEDS`, after ``{"after": seconds}``; ``{"once": {VERSION: KIND}}``
+makes the step that starts from a version do so the first time that it runs, and not again.
 """
 
 from __future__ import annotations
@@ -10,10 +11,41 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
+import time
 
-from roost_core import Snapshot, hookimpl
+from roost_core import RetryLater, Snapshot, hookimpl
 
 engine_id = "ledger"
+
+
+def _raise():
+    raise RuntimeError("as the payload asks")
+
+
+def _later():
+    raise RetryLater(0.05, "as the payload asks")
+
+
+#: What a payload may ask for. A hang blocks the whole process: nothing else of it runs.
+DEEDS = {
+    "raise": _raise,
+    "later": _later,
+    "exit": lambda: os._exit(3),
+    "system_exit": lambda: sys.exit(3),
+    "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
+    "hang": lambda: time.sleep(3600),
+}
+
+
+def _is_first(snapshot):
+    """Return whether nobody has asked this about the step before; a file remembers it."""
+    name = f"{os.environ['ROOST_X_LEDGER']}.{snapshot.work_id}.{snapshot.version}"
+    try:
+        os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except FileExistsError:
+        return False
+    return True
 
 
 @hookimpl
@@ -29,9 +61,13 @@ async def step(snapshot, item, context):
     ledger = os.open(os.environ["ROOST_X_LEDGER"], os.O_APPEND | os.O_WRONLY | os.O_CREAT, 0o600)
     os.write(ledger, line.encode())  # one write: lines of several workers do not mix
     os.close(ledger)
-    if isinstance(item.payload, dict) and item.payload.get("poison") == "kill":
-        await asyncio.sleep(item.payload.get("after", 0))
-        os.kill(os.getpid(), signal.SIGKILL)
+    wish = item.payload if isinstance(item.payload, dict) else {}
+    if "poison" in wish:
+        await asyncio.sleep(wish.get("after", 0))
+        DEEDS[wish["poison"]]()
+    once = wish.get("once", {}).get(str(snapshot.version))
+    if once is not None and _is_first(snapshot):
+        DEEDS[once]()
     await asyncio.sleep(float(os.environ["ROOST_X_PAUSE"]))
     n = snapshot.data["n"] + 1
     return snapshot.evolve(

@@ -36,6 +36,7 @@ class Crew:
             "ROOST_REDIS_URL": settings.redis_url,
             "ROOST_NAMESPACE": settings.namespace,
             "ROOST_LEASE_TTL": str(settings.lease_ttl),
+            "ROOST_STUCK_AFTER": str(settings.stuck_after),
             "ROOST_EMBEDDED_IDLE": str(settings.embedded_idle),
             "ROOST_X_LEDGER": str(self.ledger),
             "ROOST_X_STEPS": str(steps),
@@ -51,9 +52,14 @@ class Crew:
             worker.kill()
             worker.wait()
 
-    def start(self, url: str = "", *, pause: float | None = None) -> subprocess.Popen[bytes]:
-        """Start one more worker; it may reach the server through another URL, or be slower."""
-        environment = dict(self._environment)
+    def start(
+        self, url: str = "", *, pause: float | None = None, **extra: str
+    ) -> subprocess.Popen[bytes]:
+        """Start one more worker; it may reach the server through another URL, or be slower.
+
+        :param extra: more environment variables.
+        """
+        environment = self._environment | extra
         if url:
             environment["ROOST_REDIS_URL"] = url
         if pause is not None:

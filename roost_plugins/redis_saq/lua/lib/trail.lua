@@ -70,8 +70,8 @@ end
 local function note_lease(id, r)
   if not r.ended_at or not r.holder then return end
   -- Up to the event's own time, which may be a millisecond on: whoever reads it counts back from there.
-  local ended = string.match(r.ended_at, '^%d+') or now
-  local lasted = r.since == '0' and '-' or string.format('%d', ended - r.since)
+  local last_ms = string.match(r.ended_at, '^%d+') or now
+  local lasted = r.since == '0' and '-' or string.format('%d', last_ms - r.since)
   add_entry(id, r, r.ended_at, 'leased', r.holder .. ' ' .. lasted .. ' ' .. r.base .. ' ' .. r.ended_by)
 end
 

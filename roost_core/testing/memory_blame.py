@@ -1,16 +1,22 @@
 """Whose a worker's death was, in the model: the rule that ``recoveries`` go by.
 
 A lease that ran out is blamed on nobody before the next decision about its work item is
-due: its worker may only have been cut off. If it has renewed since, it had not died. A death
+due: its worker may only have been cut off. If it has renewed since, or taken its leave before
+or since, it had not died. A death
 under a lease that was all that the worker ran counts as a recovery; one among others only
 raises a suspicion. From a second one on, certain or not, the work item is suspected.
 """
 
 from __future__ import annotations
 
+from typing import Final
+
 import attrs
 
 from roost_core.backend import Alone
+
+#: In the place of how often it has renewed: a worker that has taken its leave.
+LEFT: Final = -1
 
 
 @attrs.define
@@ -56,9 +62,10 @@ class Blame:
     def note_lost(self, worker_id: str, claimer: str, beats: dict[str, int]) -> None:
         """Take note that the lease of a worker has run out; the one who claims is alive."""
         self.judge(beats)
-        if worker_id != claimer:
+        times = beats.get(worker_id, 0)
+        if worker_id != claimer and times != LEFT:
             was_alone = self.alone is not Alone.NEVER
-            self.lost = Lost(worker_id, beats.get(worker_id, 0), was_alone)
+            self.lost = Lost(worker_id, times, was_alone)
         self.alone = Alone.NEVER
 
     def is_in_doubt(self, max_recoveries: int) -> bool:

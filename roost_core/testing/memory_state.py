@@ -30,6 +30,7 @@ from roost_core.backend import (
 )
 from roost_core.errors import LeaseLost, VersionConflict
 from roost_core.models import Event, Json, Lease, State, WorkerInfo
+from roost_core.testing.memory_blame import LEFT
 from roost_core.testing.memory_resources import Lines, Offers
 from roost_core.testing.memory_trail import add_to_trail, end_lease
 from roost_core.testing.memory_work import DUE_STATES, Work, error_bytes
@@ -56,7 +57,7 @@ class MemoryState:
         self.events: list[Event] = []
         #: Per worker id: its encoded info, when it was last seen, and its lease TTL.
         self.workers: dict[str, tuple[bytes, int, int]] = {}
-        #: Per worker id: how often it has renewed, or said that it leaves.
+        #: Per worker id: how often it has renewed, or that it has left.
         self.beats: dict[str, int] = {}
         #: What is purged and has yet to be forgotten, in the order in which it is to be.
         self._to_forget: dict[Purged, None] = {}
@@ -473,12 +474,12 @@ class MemoryState:
     def retire(self, now: int, worker_id: str) -> None:
         """Strike a worker from the register: it leaves, and has not died."""
         self.workers.pop(worker_id, None)
-        self._beat(worker_id)
+        self.beats[worker_id] = LEFT
         self.offers.retired(worker_id)
         self._void_reservations(now)
 
     def _beat(self, worker_id: str) -> None:
-        self.beats[worker_id] = self.beats.get(worker_id, 0) + 1
+        self.beats[worker_id] = max(0, self.beats.get(worker_id, 0)) + 1
 
     def purge(
         self, now: int, retention_ms: int, dead_letter_retention_ms: int | None, limit: int

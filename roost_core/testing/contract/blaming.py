@@ -120,6 +120,20 @@ class BlameContract(ContractTests):
         assert (0, 0, State.RUNNING) == (claim.recoveries, stored.suspicions, stored.state)
 
     @driven
+    async def test_a_worker_that_has_left_has_not_died(self, kit: Harness) -> None:
+        """B2: what it has left behind, a step that did not let go, is no death, however often."""
+        await kit.created("a", max_recoveries=1)
+        for number in range(6):
+            worker_id = f"worker-{number}"
+            await kit.renew(worker_id=worker_id)
+            await kit.claim_one("a", worker_id=worker_id, alone=Alone.ALWAYS)
+            await kit.backend.retire(worker_id)
+            await kit.age_lease("a")
+        stored = await kit.read("a")
+        claim = await kit.claim_one("a", worker_id="finder", alone=Alone.ALWAYS)
+        assert (0, 0, State.RUNNING) == (claim.recoveries, stored.suspicions, stored.state)
+
+    @driven
     async def test_who_finds_its_own_lease_over_lives(self, kit: Harness) -> None:
         """B2: a worker that claims after an outage is told of no death of its own."""
         await kit.created("a", max_recoveries=1)

@@ -11,6 +11,6 @@ pcall(withdraw, worker)
 redis.pcall('HDEL', K.workers, worker)
 -- It has not died: who finds a lease of its that has run out later is to know that.
 redis.pcall('ZADD', K.seen, now, worker)
-count_beat(worker)
+note_left(worker)
 pcall(void_reservations)
 return 1

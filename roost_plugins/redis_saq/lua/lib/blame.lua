@@ -48,6 +48,13 @@ local function beats_of(worker)
   if type(beats) == 'string' and #beats <= 15 and string.find(beats, '^%d+$') then return beats end
 end
 
+-- In the place of that number: it has taken its leave, and whatever it has left behind, it has not died.
+local LEFT = '999999999999999'
+
+local function note_left(worker)
+  redis.pcall('HSET', K.beats, worker, LEFT)
+end
+
 local function count_beat(worker)
   local beats = redis.pcall('HINCRBY', K.beats, worker, '1')
   if type(beats) ~= 'number' or beats < 1 or beats >= 1e15 then redis.pcall('HSET', K.beats, worker, '1') end
@@ -77,8 +84,9 @@ end
 local function note_lost(r, caller)
   local b = blame_of(r)
   judge(b)
-  if r.worker ~= caller then
-    b.worker, b.beats, b.lost_alone = r.worker, beats_of(r.worker) or '0', b.alone
+  local beats = beats_of(r.worker) or '0'
+  if r.worker ~= caller and beats ~= LEFT then
+    b.worker, b.beats, b.lost_alone = r.worker, beats, b.alone
   end
   b.alone = '0'
   set_blame(r, b)

@@ -151,6 +151,16 @@ class BlameContract(ContractTests):
         asked = [(await kit.claim(ttl_ms=20)).drain for _ in range(50)]
         assert any(asked)
 
+    @driven
+    async def test_who_always_takes_many_is_asked_too(self, kit: Harness) -> None:
+        """However many a claim takes, and wherever in the line they stand."""
+        await _suspected(kit, "a")
+        await kit.created(*(f"w-{number:02}" for number in range(98)))
+        await kit.claimed_ids(limit=2)
+        await kit.pass_time(50)
+        asked = [(await kit.claim(ttl_ms=20, limit=16)).drain for _ in range(6)]
+        assert any(asked)
+
 
 class RowContract(ContractTests):
     """Steps without a delay between them, and how many there may be."""

@@ -190,8 +190,8 @@ local function front(count, are_suspected, are_others)
   return line
 end
 
--- The place in the line of the last that was leased.
-local last_seq = 0
+-- The places in the line of the first and the last that were leased.
+local first_seq, last_seq
 -- What a round takes out of the line, and writes and reads for those that it leases.
 local members, leases, records, bytes
 local expires, worker_json = whole(now + ttl), quoted(worker)
@@ -228,6 +228,7 @@ local function take(id, r, member)
     set_blame(r, b)
   end
   last_seq = tonumber(r.seq)
+  first_seq = first_seq or last_seq
   r.fence = whole(r.fence + 1)
   r.updated = now
   if r.started == '0' then r.started = now end
@@ -333,8 +334,12 @@ end
 if #claims > 0 then trim_events() end
 if #claims > 0 and last_seq % 16 == 0 then trim_bytes() end
 
--- Now and then while there is always enough to do: by the place in the line of the last that was taken.
-local is_seldom = #claims < limit or last_seq % 16 == 0
+-- Now and then while there is always enough to do: about once for sixteen in the line, and by chance, because
+-- the places of what one worker takes may have a pattern, such as every second one.
+local function is_turn()
+  return math.floor((first_seq - 1) / 16) ~= math.floor(last_seq / 16) or clock[2] % 16 == 0
+end
+local is_seldom = #claims < limit or #claims == 0 or is_turn()
 if is_seldom then
   local is_bent = redis.pcall('ZCARD', K.ready) ~= 0 and straighten(K.ready, BATCH) > 0
   if put_back() > 0 or is_bent then line_empty = false end

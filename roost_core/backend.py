@@ -286,12 +286,14 @@ class LostLanes:
     """What a worker has lost to steps that go on although they were ended.
 
     ``lanes`` counts lanes that wait for such steps: a backend runs so many more, up to
-    ``bound``. ``threads`` counts threads that go on. ``changed`` is set after each change.
+    ``bound``. ``threads`` counts threads that go on. ``ended`` has the tokens of leases that
+    have ended, or are given up, while their steps go on. ``changed`` is set after each change.
     """
 
     bound: int
     threads: Callable[[], int]
     lanes: int = 0
+    ended: set[str] = attrs.field(factory=set)
     changed: asyncio.Event = attrs.field(factory=asyncio.Event)
 
     @property

@@ -59,6 +59,7 @@ class LostSteps:
     def heard(self, hold: Hold) -> None:
         """Take note that such a step has ended after all."""
         self.lanes.lanes -= 1
+        self.lanes.ended.discard(hold.lease.token)
         failing = self._failing.pop(hold, None)
         if failing is not None:
             failing.cancel()
@@ -71,7 +72,14 @@ class LostSteps:
 
     async def _fail(self, hold: Hold) -> None:
         """Give up the attempt of a step that is a TTL beyond its time, and let others have it."""
-        await asyncio.sleep(max(0.0, hold.step_deadline + self._ttl - time.monotonic()))
+        if hold.lost is None:
+            await asyncio.sleep(max(0.0, hold.step_deadline + self._ttl - time.monotonic()))
+        await self._fail_attempt(hold)
+        # The server leases it to others: what this worker takes now does not run beside it.
+        self.lanes.ended.add(hold.lease.token)
+        self._note_change()
+
+    async def _fail_attempt(self, hold: Hold) -> None:
         if hold.lost is not None or hold.blame is None:
             return
         record = ErrorRecord(

@@ -226,7 +226,10 @@ class Lanes:
             self._note_news()
 
     def look_again(self) -> None:
-        """Take note that there may be more lanes, or fewer."""
+        """Take note that there may be more lanes, or fewer, or that a lost step's lease is over."""
+        ended = self._plan.lost.ended if self._plan.lost is not None else ()
+        if any(self._solo.step_accepted(token) for token in ended):
+            self._note_news()
         self._changed.set()
 
     def _note_news(self) -> None:
@@ -410,7 +413,8 @@ class Lanes:
         with contextlib.suppress(BackendError, LeaseLost):
             await self._backend.interrupt(claim.lease, "i0", "no lane took it", None)
         self._ended.discard(claim.lease.token)
-        self._solo.step_accepted(claim.lease.token)
+        if self._solo.step_accepted(claim.lease.token):
+            self._note_news()
 
     def _drop_cancelled(self) -> None:
         while self._free and self._free[0].done():

@@ -18,6 +18,10 @@ def run(monkeypatch):
     return runner(monkeypatch)
 
 
+async def _no_step(_claim):
+    """Run nothing."""
+
+
 def test_nothing_is_claimed_beyond_the_bound(run):
     """Until some of what is lost ends; then at once."""
 
@@ -71,6 +75,55 @@ def test_a_suspect_that_is_lost_holds_up_nobody(run):
         before = len(times(bench))
         bench.lost.lanes = 1
         bench.lanes.lease_ended(claim.lease.token, None)
+        await asyncio.sleep(0.1)
+        assert before < len(times(bench))
+
+    run(main)
+
+
+def test_a_suspect_whose_lease_is_lost_holds_up_nobody(run):
+    """Nobody tells then that its lease has ended: the worker's own count of lost steps does."""
+
+    async def main(bench):
+        extra = ExtraLanes(bench.lanes, bench.lost, _no_step)
+        lane = bench.free()
+        bench.backend.ready = [attrs.evolve(claim_of(1), is_solo=True)]
+        claim = await lane
+        bench.free()
+        bench.backend.ready = [claim_of(2)]
+        bench.lost.lanes = 1
+        bench.lost.changed.set()
+        await asyncio.sleep(30)
+        # Its lease may yet be held: nothing runs beside it.
+        before = len(times(bench))
+        assert 1 == before
+        bench.lost.ended.add(claim.lease.token)
+        bench.lost.changed.set()
+        await asyncio.sleep(0.1)
+        assert before < len(times(bench))
+        await extra.close()
+
+    run(main)
+
+
+def test_a_suspect_that_no_lane_took_holds_up_nobody(run):
+    """Also if it cannot be given back, because its lease is lost."""
+
+    async def main(bench):
+        lane = bench.free()
+        bench.free()
+        await asyncio.sleep(1)
+        solo = attrs.evolve(claim_of(1), is_solo=True)
+        object.__setattr__(solo.lease, "token", "t-lost")
+        bench.backend.ready = [solo]
+        bench.lanes._note_news()
+        found = await lane
+        assert solo is found
+        bench.backend.ready = [claim_of(2)]
+        await asyncio.sleep(30)
+        before = len(times(bench))
+        await bench.lanes._give_back(found)
+        bench.lanes._ends(found)
         await asyncio.sleep(0.1)
         assert before < len(times(bench))
 

@@ -121,14 +121,14 @@ def test_a_deaf_step(run, caplog):
         await asyncio.sleep(0.2)
         assert 1 == bench.lost.lanes.lanes
         assert bench.lost.lanes.changed.is_set()
-        assert ([], None) == (bench.failed, hold.lost)
+        assert ([], None, set()) == (bench.failed, hold.lost, bench.lost.lanes.ended)
         await asyncio.sleep(TTL)
         ((token, at, record),) = bench.failed
         assert ("t1", round(10 + TTL), "timeout") == (token, at, record.kind)
         assert "its step does not end" == hold.lost
-        assert 1 == bench.lost.lanes.lanes
+        assert (1, {"t1"}) == (bench.lost.lanes.lanes, bench.lost.lanes.ended)
         await step
-        assert 0 == bench.lost.lanes.lanes
+        assert (0, set()) == (bench.lost.lanes.lanes, bench.lost.lanes.ended)
 
     run(main)
     assert ["w-t1"] == told(caplog, "lane_lost")
@@ -156,8 +156,10 @@ def test_a_step_deaf_to_the_loss_of_its_lease(run, caplog):
         hold.mark_lost("somebody else owns the work now")
         await asyncio.sleep(DEAF_AFTER + 0.1)
         assert 1 == bench.lost.lanes.lanes
+        # The lanes are to know that the work is others' by now.
+        assert {"t1"} == bench.lost.lanes.ended
         await step
-        assert (0, []) == (bench.lost.lanes.lanes, bench.failed)
+        assert (0, set(), []) == (bench.lost.lanes.lanes, bench.lost.lanes.ended, bench.failed)
 
     run(main)
     assert ["w-t1"] == told(caplog, "lane_lost")

@@ -52,6 +52,15 @@ class BlameContract(ContractTests):
         assert ["later"] == await kit.claimed_ids(limit=5)
 
     @driven
+    async def test_the_least_harmful_goes_first(self, kit: Harness) -> None:
+        """However early in line it stands: what has killed a worker alone goes after others."""
+        await _suspected(kit, "killer")
+        for _ in range(2):
+            await _die(kit, "killer", Alone.MAY)
+        await _suspected(kit, "other")
+        assert ["other"] == await kit.claimed_ids(alone=Alone.MAY)
+
+    @driven
     async def test_who_runs_one_at_a_time_takes_all_in_line(self, kit: Harness) -> None:
         """For it, suspected work is like any other, and each lease is all that it runs."""
         await _suspected(kit, "a")

@@ -182,7 +182,8 @@ local function front(count, are_suspected, are_others)
       line[#line + 1] = { at = at or '', id = id or '', member = member }
     end
     for _, member in ipairs(are_suspected and suspected_of(engine, count) or {}) do
-      local at, id = string.match(member, '^[^ ]+ [^ ]+ ([^ ]+) (.+)$')
+      -- Those go first that have done the least harm.
+      local at, id = string.match(member, '^[^ ]+ ([^ ]+ [^ ]+) (.+)$')
       line[#line + 1] = { at = at or '', id = id or '', member = member }
     end
   end

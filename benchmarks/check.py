@@ -89,8 +89,8 @@ def throughput(bench: Bench) -> Iterator[Result]:
         raise RuntimeError(str(failed))
     found = {line.row: line for line in lines}
     chained, queued = found["roost-chained"], found["roost-queued"]
-    yield Result("chained, of the limit", chained.of_limit or 0, 0.6, "x", is_floor=True)
-    yield Result("through the queue, of the limit", queued.of_limit or 0, 0.4, "x", is_floor=True)
+    yield Result("chained, of the limit", chained.of_limit or 0, 0.7, "x", is_floor=True)
+    yield Result("through the queue, of the limit", queued.of_limit or 0, 0.45, "x", is_floor=True)
     yield Result("chained, of SAQ's empty jobs", chained.of_saq or 0, 4, "x", is_floor=True)
     yield Result("through the queue, of SAQ's", queued.of_saq or 0, 2.7, "x", is_floor=True)
 
@@ -188,11 +188,15 @@ def storm(bench: Bench) -> Iterator[Result]:
 
 
 def status(bench: Bench) -> Iterator[Result]:
-    """`roost status`, process start included: embedded server up, bytecode compiled."""
+    """`roost status`, process start included: embedded server up, bytecode compiled.
+
+    What it takes is asked of what importing its libraries takes, because seconds are the machine's.
+    """
     found = idle_module.status(bench)
     took, libraries = found["roost status"], found[idle_module.LIBRARIES]
-    yield Result("`roost status`, median", took, 250, "ms")
-    yield Result("the same, of importing its libraries only", took / libraries, None, "x")
+    what = "`roost status`, of importing its libraries only"
+    yield Result(what, took / libraries, 1.6, "x", is_strict=False)
+    yield Result("the same, median", took, None, "ms")
 
 
 def memory(bench: Bench) -> Iterator[Result]:

@@ -33,9 +33,12 @@ _MODULES: Final = (
 )
 #: The name under which Python alone is timed beside them.
 _NOTHING: Final = "python -c pass"
-#: What a command imports of others: a Python that does only that is timed beside it, with the
-#: collector as the command sets it.
-LIBRARIES: Final = "asyncio, importlib.metadata, attrs, cattrs, click, hiredis, pluggy"
+#: What `roost status` imports of others and needs: a Python that does only that is timed beside
+#: it, with the collector as the command sets it. Each is used for what the command prints; whatever
+#: else it imports comes with one of these, but for three small modules of Python's own.
+LIBRARIES: Final = (
+    "asyncio, hashlib, importlib.metadata, json, attrs, cattrs, click, hiredis, pluggy"
+)
 _IMPORT_LIBRARIES: Final = (
     f"from roost_core.cli import hold_collector_back as hold; hold(); import {LIBRARIES}"
 )

@@ -19,10 +19,11 @@ import attrs
 
 from roost_core.errors import BackendError
 from roost_core.models import WORD, Artifact, Event, Lease, State, matching
+from roost_core.values import Value
 
 
-@attrs.frozen
-class NewWork:
+@attrs.frozen(eq=False, repr=False)
+class NewWork(Value):
     """A work item to store.
 
     ``nonce`` makes a repeated request recognizable: the same id with the same
@@ -55,8 +56,8 @@ class EnqueueOutcome(enum.StrEnum):
     CONFLICT = "conflict"  #: the idempotency key was used for another engine or payload
 
 
-@attrs.frozen
-class Enqueued:
+@attrs.frozen(eq=False, repr=False)
+class Enqueued(Value):
     """The answer to one :class:`NewWork`."""
 
     outcome: EnqueueOutcome
@@ -76,8 +77,8 @@ class Alone(enum.StrEnum):
     ALWAYS = "always"  #: it never runs more than one at a time
 
 
-@attrs.frozen
-class ClaimRequest:
+@attrs.frozen(eq=False, repr=False)
+class ClaimRequest(Value):
     """A worker's wish for up to ``limit`` leases on work of its ``engines``.
 
     A worker id is one word: visible ASCII characters without spaces. Work over which
@@ -92,8 +93,8 @@ class ClaimRequest:
     alone: Alone = Alone.NEVER
 
 
-@attrs.frozen
-class Claim:
+@attrs.frozen(eq=False, repr=False)
+class Claim(Value):
     """A leased work item with everything needed to run its next step.
 
     ``recoveries`` are the deaths of workers that ran nothing but this step. ``is_solo`` tells
@@ -118,8 +119,8 @@ class Claim:
     is_solo: bool = False
 
 
-@attrs.frozen
-class ClaimBatch:
+@attrs.frozen(eq=False, repr=False)
+class ClaimBatch(Value):
     """The answer to a :class:`ClaimRequest`.
 
     ``dead_letters`` are the ids that this claim dead-lettered on the way, for
@@ -147,8 +148,8 @@ class Then(enum.StrEnum):
     FINISH = "finish"  #: give the lease back, the work is done
 
 
-@attrs.frozen
-class Commit:
+@attrs.frozen(eq=False, repr=False)
+class Commit(Value):
     """A step's outcome to be made durable.
 
     ``commit_id`` names this commit, in one word without a semicolon: repeating it gives the
@@ -168,8 +169,8 @@ class Commit:
     events: tuple[bytes, ...] = ()
 
 
-@attrs.frozen
-class Failure:
+@attrs.frozen(eq=False, repr=False)
+class Failure(Value):
     """A failed attempt. ``error`` is an encoded ``ErrorRecord``; ``commit_id`` as in a commit."""
 
     commit_id: str
@@ -178,8 +179,8 @@ class Failure:
     delay_ms: int
 
 
-@attrs.frozen
-class Ack:
+@attrs.frozen(eq=False, repr=False)
+class Ack(Value):
     """The answer to a commit, a failure or an interrupt: where the work stands now.
 
     ``state`` is ``running`` if the lease goes on; else the lease has ended.
@@ -192,8 +193,8 @@ class Ack:
     due_ms: int | None = None
 
 
-@attrs.frozen
-class Beat:
+@attrs.frozen(eq=False, repr=False)
+class Beat(Value):
     """One lease to renew, with an engine's newest heartbeat if there is one to store."""
 
     work_id: str
@@ -201,8 +202,8 @@ class Beat:
     heartbeat: bytes | None = None
 
 
-@attrs.frozen
-class StoredWork:
+@attrs.frozen(eq=False, repr=False)
+class StoredWork(Value):
     """A work item as it stands in the backend. Missing bytes are None.
 
     ``error`` is the latest one and goes with the next accepted step; ``heartbeat``
@@ -247,8 +248,8 @@ class StoredWork:
     heartbeat: bytes | None = attrs.field(default=None, repr=False)
 
 
-@attrs.frozen
-class Purged:
+@attrs.frozen(eq=False, repr=False)
+class Purged(Value):
     """A work item that is gone, and whose artifacts and workspaces are to be forgotten.
 
     ``life`` tells it from another work item that has the same id later: when it was created,
@@ -259,8 +260,8 @@ class Purged:
     life: int | None
 
 
-@attrs.frozen
-class ListQuery:
+@attrs.frozen(eq=False, repr=False)
+class ListQuery(Value):
     """Which work items to list: newest first, or soonest due first where a state has due times."""
 
     state: State | None = None
@@ -269,8 +270,8 @@ class ListQuery:
     offset: int = 0
 
 
-@attrs.frozen
-class Finding:
+@attrs.frozen(eq=False, repr=False)
+class Finding(Value):
     """One line of a diagnosis. ``level`` is ``ok``, ``info``, ``warning`` or ``problem``.
 
     A problem is something that would lose data or stop work.
@@ -307,8 +308,8 @@ class LostLanes:
         return self.count > self.bound
 
 
-@attrs.frozen
-class Repaired:
+@attrs.frozen(eq=False, repr=False)
+class Repaired(Value):
     """One kind of thing that a repair found, and how often.
 
     ``outcome`` is ``mended``, ``found`` (it would be mended, were it no dry run) or ``left``: only
@@ -322,8 +323,8 @@ class Repaired:
     examples: tuple[str, ...] = ()
 
 
-@attrs.frozen
-class ServePlan:
+@attrs.frozen(eq=False, repr=False)
+class ServePlan(Value):
     """How a worker wants its lanes run.
 
     ``stopping`` ends claiming when it is set; steps in flight then have

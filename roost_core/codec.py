@@ -35,6 +35,7 @@ from roost_core.models import (
     WorkerInfo,
     WorkItem,
 )
+from roost_core.values import Value
 
 #: The number that persisted models carry. What has a higher one is left to a newer Roost.
 SCHEMA: Final = 1
@@ -391,8 +392,8 @@ def decode_item(raw: bytes, created_ms: int | None = None) -> WorkItem:
     )
 
 
-@attrs.frozen
-class EncodedSnapshot:
+@attrs.frozen(eq=False, repr=False)
+class EncodedSnapshot(Value):
     """A snapshot as bytes, and what decoding these bytes would bring, for less.
 
     Engines must see what another worker would see, so their data has to make the round

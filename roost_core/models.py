@@ -17,6 +17,7 @@ from typing import Any, Final
 import attrs
 
 from roost_core.errors import InvalidInput
+from roost_core.values import Value
 
 #: Anything that JSON can hold. Engines see what a JSON round trip leaves.
 Json = Any
@@ -45,8 +46,9 @@ MAX_RESOURCES: Final = 32
 #: The longest short text (title, step label, idempotency key), in characters.
 MAX_LABEL: Final = 200
 #: What a short text must not hold: control characters, line separators, lone surrogates.
-#: All else is text: joiners, unusual spaces and emoji of any script.
-_NOT_TEXT: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+#: All else is text: joiners, unusual spaces and emoji of any script. No pattern yet, because
+#: compiling it takes longer than anything else here, and what is printable never meets it.
+_NOT_TEXT: Final = "[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"
 #: The highest number of attempts or recoveries that a new work item may ask for.
 MAX_COUNT: Final = 1_000_000_000
 
@@ -93,7 +95,7 @@ def _label(_instance: object, attribute: attrs.Attribute[Any], value: object) ->
         not isinstance(value, str)
         or not 0 < len(value) <= MAX_LABEL
         # Nearly all are printable, and that is told far faster.
-        or not (value.isprintable() or _NOT_TEXT.search(value) is None)
+        or not (value.isprintable() or re.search(_NOT_TEXT, value) is None)
     ):
         raise InvalidInput(
             f"{attribute.name} must be 1 to {MAX_LABEL} printable characters without "
@@ -201,8 +203,8 @@ def _names(value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
-@attrs.frozen
-class RetryPolicy:
+@attrs.frozen(eq=False, repr=False)
+class RetryPolicy(Value):
     """How often a failing step is tried, and how long Roost waits in between.
 
     Attempts are counted per step: an accepted step starts the count anew. The
@@ -228,8 +230,8 @@ class RetryPolicy:
             raise InvalidInput("factor must be at least 1: waits do not shrink")
 
 
-@attrs.frozen
-class WorkItem:
+@attrs.frozen(eq=False, repr=False)
+class WorkItem(Value):
     """The durable unit of work, as it was accepted; it never changes afterwards.
 
     ``max_steps`` is how many steps may be accepted in a row without a delay between them;
@@ -264,8 +266,8 @@ class WorkItem:
     extra: Mapping[str, Json] = attrs.field(factory=dict, repr=False)
 
 
-@attrs.frozen
-class Artifact:
+@attrs.frozen(eq=False, repr=False)
+class Artifact(Value):
     """Bytes that an engine produced, named by their SHA-256 in lower-case hex."""
 
     artifact_id: str = attrs.field(validator=matching(ARTIFACT_ID, "artifact id"))
@@ -275,8 +277,8 @@ class Artifact:
     extra: Mapping[str, Json] = attrs.field(factory=dict, repr=False)
 
 
-@attrs.frozen
-class Snapshot:
+@attrs.frozen(eq=False, repr=False)
+class Snapshot(Value):
     """An engine's state after a step.
 
     Engines make the first with :meth:`start` and each next one with
@@ -336,8 +338,8 @@ class Snapshot:
         return self.evolve(is_finished=True, **changes)
 
 
-@attrs.frozen
-class Lease:
+@attrs.frozen(eq=False, repr=False)
+class Lease(Value):
     """One worker's time-bound right to a work item.
 
     The server decides by ``token``; ``fence`` only grows, per work item, and is
@@ -351,8 +353,8 @@ class Lease:
     expires_at: datetime
 
 
-@attrs.frozen
-class ErrorRecord:
+@attrs.frozen(eq=False, repr=False)
+class ErrorRecord(Value):
     """What went wrong, as it is kept with the work item and shown to people.
 
     ``kind`` is one of ``exception``, ``permanent``, ``timeout``,
@@ -369,8 +371,8 @@ class ErrorRecord:
     extra: Mapping[str, Json] = attrs.field(factory=dict, repr=False)
 
 
-@attrs.frozen
-class Heartbeat:
+@attrs.frozen(eq=False, repr=False)
+class Heartbeat(Value):
     """An engine's live word to people: how far it is, in 0 to 1, and what it does.
 
     ``at`` is when it said so, by the clock of the worker's machine, in UTC; all other times
@@ -383,8 +385,8 @@ class Heartbeat:
     extra: Mapping[str, Json] = attrs.field(factory=dict, repr=False)
 
 
-@attrs.frozen
-class WorkMeta:
+@attrs.frozen(eq=False, repr=False)
+class WorkMeta(Value):
     """What the backend knows about a work item beside the item and its snapshot.
 
     ``attempts`` counts failed attempts of the current step, ``recoveries`` the workers
@@ -423,8 +425,8 @@ class WorkMeta:
     reason: str | None = None
 
 
-@attrs.frozen
-class WorkStatus:
+@attrs.frozen(eq=False, repr=False)
+class WorkStatus(Value):
     """All that is known of one work item: what ``roost status`` prints.
 
     ``stuck`` is what the worker hangs in that holds its lease, if it does.
@@ -436,8 +438,8 @@ class WorkStatus:
     stuck: Stuck | None = None
 
 
-@attrs.frozen
-class DeadLetter:
+@attrs.frozen(eq=False, repr=False)
+class DeadLetter(Value):
     """A work item that ran out of attempts, of recoveries, or of time."""
 
     item: WorkItem
@@ -446,8 +448,8 @@ class DeadLetter:
     failed_at: datetime
 
 
-@attrs.frozen
-class Event:
+@attrs.frozen(eq=False, repr=False)
+class Event(Value):
     """One accepted transition, or one event that an engine emitted with a commit.
 
     ``kind`` is one of ``enqueued``, ``claimed``, ``blocked``, ``unblocked``,
@@ -468,8 +470,8 @@ class Event:
     data: Mapping[str, Json] = attrs.field(factory=dict)
 
 
-@attrs.frozen
-class Stuck:
+@attrs.frozen(eq=False, repr=False)
+class Stuck(Value):
     """What a worker hangs in: since when, at which file, line and function, in whose step.
 
     ``since`` is by the worker's clock; ``work_id`` is None outside of any step.
@@ -481,8 +483,8 @@ class Stuck:
     extra: Mapping[str, Json] = attrs.field(factory=dict, repr=False)
 
 
-@attrs.frozen
-class WorkerInfo:
+@attrs.frozen(eq=False, repr=False)
+class WorkerInfo(Value):
     """A worker process as it announces itself; its id is new at every start.
 
     ``stuck`` says what its event loop hangs in, if it has not moved for one lease TTL.

@@ -37,6 +37,7 @@ from roost_core.plugin_errors import telling_ctrl_c
 from roost_core.plugin_sources import Candidate, Source
 from roost_core.settings import Settings
 from roost_core.suggestions import did_you_mean
+from roost_core.values import Value
 
 if TYPE_CHECKING:
     import click
@@ -52,8 +53,8 @@ class PluginStatus(enum.StrEnum):
     REPLACED = "replaced"
 
 
-@attrs.frozen
-class PluginReport:
+@attrs.frozen(eq=False, repr=False)
+class PluginReport(Value):
     """One plugin, as ``roost plugins`` shows it.
 
     :ivar location: ``pkg.module[:attr]``, the path of a file, or an object's type.

@@ -35,6 +35,7 @@ from roost_core.models import (
     milliseconds,
 )
 from roost_core.suggestions import close_matches
+from roost_core.values import Value
 
 _T = TypeVar("_T")
 
@@ -42,8 +43,8 @@ _T = TypeVar("_T")
 _LATEST_MS: Final = 253_370_764_800_000
 
 
-@attrs.frozen(kw_only=True)
-class EnqueueRequest:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class EnqueueRequest(Value):
     """One work item to enqueue; the fields are :meth:`Roost.enqueue`'s arguments."""
 
     engine: str

@@ -21,6 +21,7 @@ import attrs
 from roost_core.errors import SettingsError
 from roost_core.redaction import redact
 from roost_core.suggestions import did_you_mean
+from roost_core.values import Value
 
 #: Environment variables with this prefix are ours, and an unknown one is likely a typo.
 ENV_PREFIX: Final = "ROOST_"
@@ -32,9 +33,7 @@ CONFIG_VARIABLE: Final = "ROOST_CONFIG"
 #: The servers' URLs that the backend which ships takes.
 SERVER_URLS: Final = "redis://, rediss://, unix:// or redis+sentinel://"
 #: What Kubernetes sets by itself in each pod beside a service whose name starts with "roost".
-_KUBERNETES: Final = re.compile(
-    r"_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_\w+)?)?)$"
-)
+_KUBERNETES: Final = r"_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_\w+)?)?)$"
 _log: Final = logging.getLogger(__name__)
 #: Unknown variables that this process has warned of.
 _warned: Final[set[str]] = set()
@@ -136,8 +135,8 @@ def _setting(
     return attrs.field(default=default, metadata=metadata, repr=shown or True)
 
 
-@attrs.frozen(kw_only=True)
-class Settings:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class Settings(Value):
     """One process's settings. Make it with :func:`load`, or directly in tests."""
 
     redis_url: str = _setting(
@@ -349,7 +348,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
 
 def _warn_unknown(key: str, known: Mapping[str, str]) -> None:
     """Warn once of a variable that is likely a typo; what Kubernetes sets is none."""
-    if key in _warned or _KUBERNETES.search(key) is not None:
+    if key in _warned or re.search(_KUBERNETES, key) is not None:
         return
     _warned.add(key)
     _log.warning(

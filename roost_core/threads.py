@@ -25,6 +25,7 @@ import attrs
 
 from roost_core.errors import EngineError
 from roost_core.retry import name_of, text_of
+from roost_core.values import Value
 
 #: A thread without work ends after this many seconds.
 DEFAULT_IDLE_SECONDS: Final = 10.0
@@ -98,8 +99,8 @@ class DaemonThreads:
         self._crew.close()
 
 
-@attrs.frozen
-class Left:
+@attrs.frozen(eq=False, repr=False)
+class Left(Value):
     """A call that was given up and still runs, in the thread of this id.
 
     ``since`` is when it was given up, by the monotonic clock.

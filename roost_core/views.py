@@ -30,6 +30,7 @@ from roost_core.models import (
     WorkStatus,
 )
 from roost_core.redaction import HIDDEN, HIDDEN_NAMES, redacted_text
+from roost_core.values import Value
 
 # Texts, not compiled patterns: `re` keeps what it has compiled, and most commands use none of them.
 #: Terminal commands: CSI sequences, and OSC and similar strings up to their end.
@@ -40,8 +41,8 @@ _CONTROLS: Final = (
 )
 
 
-@attrs.frozen
-class WorkRow:
+@attrs.frozen(eq=False, repr=False)
+class WorkRow(Value):
     """One line of a listing: what the backend knows, and the title.
 
     ``is_readable`` is False if the stored item does not decode; the rest is

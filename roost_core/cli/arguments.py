@@ -19,7 +19,7 @@ else:
     # Older releases of click have no parameter here.
     _Type = click.ParamType
 
-_RELATIVE: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smhdw])")
+_RELATIVE: Final = r"([0-9]+(?:\.[0-9]+)?)([smhdw])"
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
@@ -84,7 +84,7 @@ class DeadlineType(_Type):
 
 def relative_seconds(value: str) -> float | None:
     """Return the seconds that a text like ``10m`` stands for, or None if it is not like that."""
-    found = _RELATIVE.fullmatch(value.strip())
+    found = re.fullmatch(_RELATIVE, value.strip())
     return None if found is None else float(found[1]) * _UNITS[found[2]]
 
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 #: so that a failed write cannot be told by trying again.
 _PRINTERS: Final = ("click.utils", "rich.console", "roost_core.cli.artifact_show")
 #: A time as a cell shows it.
-_TIME: Final = re.compile(r"^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\dZ)$")
+_TIME: Final = r"^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\dZ)$"
 #: Words of so many characters, such as a state or a date, are not broken in a table if that fits.
 _WHOLE_WORD: Final = 10
 
@@ -154,7 +154,8 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     if _width(columns) > (room := console().width):
         # A time may stand in two lines: date, and time of day.
         columns = [
-            (heading, [_TIME.sub("\\1\n\\2", one) for one in cells]) for heading, cells in columns
+            (heading, [re.sub(_TIME, "\\1\n\\2", one) for one in cells])
+            for heading, cells in columns
         ]
     drawn = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     for place, column in enumerate(columns):

@@ -13,6 +13,7 @@ from typing import Final
 import attrs
 
 from roost_core.models import State
+from roost_core.values import Value
 
 #: Where a work item of each state stands. These sets are also the indexes by state.
 PLACES: Final = {
@@ -50,8 +51,8 @@ TYPES: Final = {
 }
 
 
-@attrs.frozen
-class Keys:
+@attrs.frozen(eq=False, repr=False)
+class Keys(Value):
     """Key and channel names of one queue."""
 
     prefix: str

@@ -18,9 +18,9 @@ from roost_plugins.redis_saq.append_log import sync_folder
 
 FOLDER = "appendonlydir"
 _MANIFEST = f"{FOLDER}/appendonly.aof.manifest"
-_ANALYZED = re.compile(r"^AOF analyzed: filename=.+, size=(\d+), ok_up_to=(\d+),", re.MULTILINE)
+_ANALYZED = r"(?m)^AOF analyzed: filename=.+, size=(\d+), ok_up_to=(\d+),"
 #: The beginning of a command in the file.
-_COMMAND = re.compile(rb"\*[1-9]\d*\r\n\$\d+\r\n")
+_COMMAND = rb"\*[1-9]\d*\r\n\$\d+\r\n"
 #: Longest time to look through the files. Seconds.
 _LIMIT = 600.0
 _BLOCK = 1 << 20
@@ -80,7 +80,7 @@ def find_damage(folder: str, binary: str) -> Damage | None:
     if done.returncode == 0:
         return None
     said = (done.stdout + done.stderr).decode("utf-8", "replace")
-    found = _ANALYZED.search(said)
+    found = re.search(_ANALYZED, said)
     if found is None:
         lines = said.strip().splitlines() or ["it cannot be read"]
         raise BeyondRepair(f"{name}: {lines[-1]}")
@@ -135,7 +135,7 @@ def _commands_after(path: str, start: int) -> int:
         file.seek(start)
         while block := file.read(_BLOCK):
             text = kept + block
-            ends = [found.end() for found in _COMMAND.finditer(text)]
+            ends = [found.end() for found in re.finditer(_COMMAND, text)]
             count += len(ends)
             # What may be the beginning of one that goes on in the next block.
             kept = text[max(ends[-1] if ends else 0, len(text) - 32) :]

@@ -20,6 +20,7 @@ from roost_core.errors import (
     VersionConflict,
 )
 from roost_core.models import Event, Lease, State
+from roost_core.values import Value
 
 #: Stands for the engine of a record that does not decode.
 UNKNOWN_ENGINE = "?"
@@ -88,8 +89,8 @@ def _ack(answer: bytes) -> tuple[Ack, int | None]:
     )
 
 
-@attrs.frozen
-class BrokenClaim:
+@attrs.frozen(eq=False, repr=False)
+class BrokenClaim(Value):
     """A claim that cannot be handed to a worker: what gives its lease back, and what is wrong."""
 
     work_id: bytes

@@ -18,19 +18,19 @@ _FULL: Final = "max number of clients"
 
 #: Refusals that pass: the server loads its data, is a replica for now, or has no memory left.
 #: Redis 6.2 puts a script's refusal into a sentence of its own: "… 12: -OOM command not …".
-_PASSING: Final = re.compile(
+_PASSING: Final = (
     r"(?:^|: -)(?:LOADING|READONLY|OOM|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MISCONF|NOREPLICAS"
     r"|UNBLOCKED|BUSY)\b"
 )
 #: What a server says whose append-only file cannot be written; in a script, with its place after.
-_DISK: Final = re.compile(r"MISCONF Errors writing to the AOF file: (.+?)(?: script: |\.?$)")
+_DISK: Final = r"MISCONF Errors writing to the AOF file: (.+?)(?: script: |\.?$)"
 _NO_ROOM: Final = ("No space left on device", "Disk quota exceeded")
 #: What stands before the home folder in the description of the embedded server.
 EMBEDDED: Final = "embedded server in "
 
 #: Refusals of who we are. They last, but for somebody whom the server has served before: then
 #: a person is changing passwords or permissions, and what is done must not be thrown away.
-_LOGIN: Final = re.compile(r"(?:^|: -)(?:NOAUTH|NOPERM|WRONGPASS)\b")
+_LOGIN: Final = r"(?:^|: -)(?:NOAUTH|NOPERM|WRONGPASS)\b"
 
 #: Errors of the system's, of TLS and of redis-py's that are there again at the next try.
 _LASTING: Final = {"AuthenticationError", "AuthorizationError", "PermissionError", "SSLError"}
@@ -142,10 +142,10 @@ def refused(where: str, text: str, *, was_served: bool = False) -> BackendError:
             f"the server at {where} refuses for now: a key of the queue is damaged, it holds a "
             "value of another type: roost doctor names it, roost doctor --repair puts it right"
         )
-    disk = _DISK.search(text)
+    disk = re.search(_DISK, text)
     if disk:
         return _disk(where.removeprefix(EMBEDDED), disk[1])
-    if _PASSING.search(text) or (was_served and _LOGIN.search(text)):
+    if re.search(_PASSING, text) or (was_served and re.search(_LOGIN, text)):
         return _for_now(f"the server at {where} refuses for now: {text}")
     if _FULL in text:
         return _for_now(

@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 import attrs
 
 from roost_core.errors import BackendError
+from roost_core.values import Value
 from roost_plugins.redis_saq.keys import Keys
 
 _HEADER: Final = re.compile(r"^-- KEYS: (.+)$", re.MULTILINE)
@@ -68,8 +69,8 @@ NAMES: Final = (
 )
 
 
-@attrs.frozen
-class Script:
+@attrs.frozen(eq=False, repr=False)
+class Script(Value):
     """A script of one queue: its source, the source's SHA-1, and the full names of its keys.
 
     ``by_name`` and ``by_source`` are what stands before the arguments of a call: EVALSHA
@@ -146,22 +147,21 @@ class Scripts(dict[str, Script]):
 def _shared_for(body: str) -> str:
     """Return the shared text without the functions that ``body`` does not reach."""
     pieces = _pieces("\n".join(_text(f"lib/{one}") for one in _SHARED))
-    words = {piece.function: piece.words for piece in pieces if piece.function}
+    functions = {piece.function: piece.text for piece in pieces if piece.function}
     reached: set[str] = set()
-    to_read = [_words(body), *(piece.words for piece in pieces if not piece.function)]
+    to_read = [body, *(piece.text for piece in pieces if not piece.function)]
     while to_read:
-        new = (to_read.pop() & words.keys()) - reached
+        new = (_words(to_read.pop()) & functions.keys()) - reached
         reached |= new
-        to_read.extend(words[name] for name in new)
+        to_read.extend(functions[name] for name in new)
     return "".join(one.text for one in pieces if not one.function or one.function in reached)
 
 
 class _Piece(NamedTuple):
-    """A part of the shared text: a function, or what stands between two, with the words in it."""
+    """A part of the shared text: a function, or what stands between two."""
 
     function: str
     text: str
-    words: frozenset[str]
 
 
 @cache
@@ -169,13 +169,13 @@ def _pieces(shared: str) -> list[_Piece]:
     # Once for all scripts: it takes longer than the rest of making one ready.
     pieces, end = [], 0
     for found in _FUNCTION.finditer(shared):
-        between = shared[end : found.start()]
-        pieces.append(_Piece("", between, _words(between)))
-        pieces.append(_Piece(found[1], found[0], _words(found[0])))
+        pieces.append(_Piece("", shared[end : found.start()]))
+        pieces.append(_Piece(found[1], found[0]))
         end = found.end()
-    return [*pieces, _Piece("", shared[end:], _words(shared[end:]))]
+    return [*pieces, _Piece("", shared[end:])]
 
 
+@cache
 def _words(text: str) -> frozenset[str]:
     return frozenset(_WORD.findall(_COMMENT.sub("", text)))
 

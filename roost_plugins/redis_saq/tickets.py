@@ -13,12 +13,14 @@ from typing import Final
 
 import attrs
 
+from roost_core.values import Value
+
 #: A worker's slots. ``lua/purge.lua`` clears as many of a worker that is forgotten.
 SLOTS: Final = 8
 
 
-@attrs.frozen
-class Ticket:
+@attrs.frozen(eq=False, repr=False)
+class Ticket(Value):
     """A claim's id, and the slot that it is remembered under."""
 
     slot: int

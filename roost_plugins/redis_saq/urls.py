@@ -16,7 +16,7 @@ SCHEMES: Final = ("redis", "redis+sentinel", "rediss", "unix")
 CONNECT_TIMEOUT: Final = 5.0
 
 #: A sentinel's address: a name, an IPv4 address or an IPv6 address in brackets, and a port.
-_HOST: Final = re.compile(r"([^\[\]:@/]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?")
+_HOST: Final = r"([^\[\]:@/]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?"
 
 
 def is_ours(url: str) -> bool:
@@ -74,7 +74,7 @@ def sentinel_parts(
     login_text, _, hosts_text = parts.netloc.rpartition("@")
     hosts = []
     for one in hosts_text.split(","):
-        found = _HOST.fullmatch(one)
+        found = re.fullmatch(_HOST, one)
         if found is None or not 0 < int(found[2] or 26379) < 65536:
             raise SettingsError(f"{redact(url)}: expected host[:port][,host[:port]…] before the /")
         hosts.append((found[1].strip("[]"), int(found[2] or 26379)))

@@ -20,6 +20,7 @@ ORDER = [
     "markers",
     "suggestions",
     "redaction",
+    "values",
     "models",
     "codec",
     "trail",

@@ -8,6 +8,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from tests.packaging.sources import modules, tree
 
 #: Why it is imported late.
@@ -190,3 +192,38 @@ def test_no_thread_imports(redis_server):
     )
     assert 0 == done.returncode, done.stderr
     assert [] == json.loads(done.stdout)
+
+
+#: Does something, and tells on standard error which modules there are at the end.
+TOLD = """
+import atexit, json, sys
+atexit.register(lambda: print(json.dumps(sorted(sys.modules)), file=sys.stderr))
+"""
+SHORT = f"{TOLD}from roost_core.cli import main\nsys.argv[0] = 'roost'\nmain()"
+#: What a short command has of Python's own beside the libraries that its time is compared with.
+SMALL = {"_queue", "gc", "hmac", "queue", "secrets"}
+
+
+def test_short_commands_load_what_they_need(redis_server):
+    """``roost status`` loads its libraries, as benchmarks time them, and hardly anything else."""
+    pytest.importorskip("benchmarks")
+    from benchmarks.idle import LIBRARIES
+
+    def run(program: str, *words: str) -> tuple[str, set[str]]:
+        done = subprocess.run(
+            [sys.executable, "-c", program, *words],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            env={name: text for name, text in os.environ.items() if not name.startswith("ROOST_")},
+        )
+        assert 0 == done.returncode, done.stderr
+        return done.stdout.strip(), set(json.loads(done.stderr))
+
+    url = ("--redis-url", redis_server.url)
+    work_id, _ = run(SHORT, "enqueue", "--engine", "none", "--any-engine", *url)
+    _, loaded = run(SHORT, "status", work_id, *url)
+    _, libraries = run(f"{TOLD}import {LIBRARIES}")
+    others = {name for name in loaded if not name.startswith(("roost_core", "roost_plugins"))}
+    assert set() == libraries - loaded
+    assert SMALL == others - libraries

@@ -28,6 +28,11 @@ def command(session: Session, work_id: str) -> None:
     does. While the work sleeps because its engine raised RetryLater, "reason" in
     "meta" is what that said. Payload and data are yours and printed as they are; in
     errors, heartbeats and reasons, passwords and fields named like secrets are hidden.
+
+    This is how it stands now. How it came there, lease by lease, is what
+    `roost events --work ID` prints, however long ago that was.
     """
     found = session.read(lambda roost: roost.status(work_id))
     output.json_line(status_json(found), indent=2)
+    if output.on_terminal():
+        output.note(f"how it came there: roost events --work {work_id}")

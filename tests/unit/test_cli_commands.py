@@ -228,6 +228,17 @@ def test_status_has_three_parts_and_no_token(bench):
     assert None is found["snapshot"]
 
 
+def test_status_says_where_the_past_is(bench, monkeypatch):
+    """Who looks at a terminal is told the command that shows the trail; programs are not."""
+    bench.enqueue(work_id="w1")
+    bench.ok("status", "w1")
+    assert "roost events --work ID" in " ".join(bench.ok("status", "--help").split())
+    monkeypatch.setattr(output, "on_terminal", lambda: True)
+    result = bench.invoke("status", "w1")
+    assert "roost: how it came there: roost events --work w1\n" == result.stderr
+    assert "queued" == json.loads(result.stdout)["meta"]["state"]
+
+
 def test_status_escapes_what_a_terminal_might_obey(bench):
     """C1 controls and bidi marks in data are escaped; the JSON still has the same value."""
     payload = "a\x9b31m\u202eb\x1b[0m\x7f"

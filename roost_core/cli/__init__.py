@@ -7,7 +7,10 @@ import gc
 import os
 import signal
 import sys
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from roost_core.cli.signals import StopSignals
 
 __all__ = ["main"]
 
@@ -28,6 +31,21 @@ def _ended(number: int, _frame: object) -> None:
     os._exit(128 + number)
 
 
+def _listen() -> StopSignals | None:
+    """Take over the signals of a worker, if the command line begins as one; else None.
+
+    Before all that takes long: what is imported next is most of a start. A worker that is named
+    after options listens once these have been read.
+    """
+    if sys.argv[1:2] != ["worker"]:
+        return None
+    from roost_core.cli.signals import StopSignals
+
+    signals = StopSignals()
+    signals.install()
+    return signals
+
+
 def main() -> None:
     """Run the command line of this process and exit."""
     hold_collector_back()
@@ -35,6 +53,7 @@ def main() -> None:
         # The kernel ends the first process of a container for no signal without a handler.
         signal.signal(signal.SIGTERM, _ended)
     try:
+        signals = _listen()
         # Imported here, so that Ctrl-C is quiet from the first moment on.
         from roost_core.cli.app import build
         from roost_core.cli.session import Session
@@ -43,7 +62,7 @@ def main() -> None:
             # A title that the terminal's encoding lacks must not end a listing.
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="backslashreplace")
-        session = Session()
+        session = Session() if signals is None else Session(signals=signals)
         try:
             build()(prog_name="roost", obj=session)
         except SystemExit as end:

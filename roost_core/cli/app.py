@@ -88,7 +88,7 @@ class RoostGroup(click.Group):
         """
         name = args[0]
         if name == "worker" and not ctx.resilient_parsing:
-            # Before all that takes long, so that a stop is obeyed from here on.
+            # Unless it listens already; so that a stop is obeyed before plugins are loaded.
             signals = ctx.ensure_object(Session).signals
             signals.install()
             ctx.call_on_close(signals.close)

@@ -55,8 +55,8 @@ class StopSignals:
     # -- the main thread -------------------------------------------------------------------
 
     def install(self) -> None:
-        """Take the process's signals over; only in the main thread, elsewhere nothing happens."""
-        if threading.current_thread() is not threading.main_thread():
+        """Take the process's signals over, once; outside the main thread nothing happens."""
+        if self._mouth >= 0 or threading.current_thread() is not threading.main_thread():
             return
         self._ear, self._mouth = os.pipe()
         os.set_blocking(self._mouth, False)

@@ -273,6 +273,20 @@ def test_a_child_that_comes_back(shell, engine, code):
     assert f'"found": {code}' in shell.ok("status", work_id)
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_stop_while_libraries_are_imported(shell, number):
+    """A worker that is stopped before it has begun ends with 0, as soon as Python runs Roost."""
+    mark = shell.folder / "mark"
+    (shell.folder / "click.py").write_text(
+        f"import pathlib, time\npathlib.Path({str(mark)!r}).touch()\ntime.sleep(600)\n"
+    )
+    with ending(shell.start("worker")) as worker:
+        until(mark.exists, "the import")
+        worker.send_signal(number)
+        _, err = worker.communicate(timeout=LIMIT)
+    assert (0, "") == (worker.returncode, err)
+
+
 def test_the_first_process_of_a_container(shell):
     """As process 1, which the kernel ends for nothing by itself, it obeys while it imports."""
     words = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child"]

@@ -24,6 +24,7 @@ DOORS = {
     ("roost_core.cli", "main", "roost_core.cli.app"): "so that Ctrl-C is quiet from the start",
     ("roost_core.cli", "main", "roost_core.cli.session"): "so that Ctrl-C is quiet from the start",
     ("roost_core.cli", "main", "roost_core.cli.output"): "loaded by then; as above",
+    ("roost_core.cli", "_listen", "roost_core.cli.signals"): START,
     ("roost_core.cli.app", "get_command", "import_module"): NAMED,
     ("roost_core.cli.output", "console", "rich.console"): START,
     ("roost_core.cli.output", "table", "rich"): START,

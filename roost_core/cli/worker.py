@@ -88,6 +88,7 @@ def _run(
     offered = session.plugins(strict=True).engines()
     wanted = _wanted(engines, sorted(offered))
 
+    from roost_core import loops
     from roost_core.worker import Worker
 
     async def serve(roost: Roost) -> None:
@@ -116,7 +117,7 @@ def _run(
         async with await connected(session) as roost:
             await serve(roost)
 
-    asyncio.run(serve_when_there())
+    loops.run(serve_when_there())
 
 
 def _wanted(text: str, offered: Sequence[str]) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 
 import roost_core
-from roost_core import plugin_checks, views
+from roost_core import loops, plugin_checks, views
 from roost_core.backend import ClaimRequest
 from roost_core.leases import LeaseKeeper
 from roost_core.models import Event, Json, WorkerInfo, WorkStatus
@@ -74,7 +74,7 @@ def run_to_end(
         pass
     else:
         raise RuntimeError("an event loop is running here: await arun_to_end(...) instead")
-    return asyncio.run(
+    return loops.run(
         arun_to_end(
             engine, payload, plugins=plugins, settings=settings, max_claims=max_claims, **fields
         )

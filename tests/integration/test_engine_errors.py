@@ -84,7 +84,39 @@ def nan(snapshot, item, context):
     return snapshot.evolve(next_step_delay_seconds=float("nan"))
 
 
+async def quitting():
+    sys.exit(3)
+
+
+async def interrupting():
+    raise KeyboardInterrupt
+
+
+async def child_quits(snapshot, item, context):
+    await asyncio.create_task(quitting())
+
+
+async def child_interrupts(snapshot, item, context):
+    await asyncio.gather(interrupting(), asyncio.sleep(600))
+
+
+async def child_of_group(snapshot, item, context):
+    async with asyncio.TaskGroup() as group:
+        group.create_task(quitting())
+        await asyncio.sleep(600)
+
+
+async def callback_quits(snapshot, item, context):
+    asyncio.get_running_loop().call_soon(sys.exit, 3)
+    await asyncio.sleep(0.1)
+    raise ValueError("called back")
+
+
 KINDS = {
+    "child-quits": child_quits,
+    "child-interrupts": child_interrupts,
+    "child-of-group": child_of_group,
+    "callback-quits": callback_quits,
     "raises": raising(ValueError("the page has no title: https://me:pw@example.com/?a=1")),
     "quits": raising(SystemExit(3)),
     "interrupts": raising(KeyboardInterrupt()),
@@ -130,6 +162,10 @@ for one in plugins:
 
 #: Per engine: the state afterwards, the error's kind, and words of its message.
 EXPECTED = {
+    "child-quits": ("failed", "exception", "SystemExit(3)"),
+    "child-interrupts": ("failed", "exception", "KeyboardInterrupt()"),
+    "child-of-group": ("failed", "exception", "SystemExit(3)"),
+    "callback-quits": ("failed", "exception", "called back"),
     "raises": ("failed", "exception", "the page has no title"),
     "quits": ("failed", "exception", "SystemExit(3)"),
     "interrupts": ("failed", "exception", "KeyboardInterrupt()"),

@@ -37,6 +37,7 @@ ORDER = [
     "requests",
     "context",
     "hookcalls",
+    "loops",
     "plugin_errors",
     "plugin_sources",
     "plugin_checks",

@@ -33,6 +33,7 @@ DOORS = {
     ("roost_core.cli.session", "connect", "roost_core.client"): START,
     ("roost_core.cli.session", "plugins", "roost_core.plugins"): START,
     ("roost_core.cli.watch", "_view", "roost_core.cli.live"): START,
+    ("roost_core.cli.worker", "_run", "roost_core.loops"): START,
     ("roost_core.cli.worker", "_run", "roost_core.worker"): START,
     ("roost_core.cli.workspace_path", "_ensure", "roost_core.workspaces"): START,
     ("roost_core.plugin_providers", "add_commands", "click"): "programs have no command line",

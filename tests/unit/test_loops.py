@@ -1,0 +1,133 @@
+"""A loop that goes on, whatever somebody's task or callback raises in it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+
+import pytest
+
+from roost_core import loops
+from roost_core.markers import hookimpl
+from roost_core.models import State
+from roost_core.testing import run_to_end
+
+
+async def raises(error):
+    """Raise it."""
+    raise error
+
+
+@pytest.fixture
+def nobody_listens():
+    """Let no Ctrl-C raise here, as in a worker."""
+    former = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    yield
+    signal.signal(signal.SIGINT, former)
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt()])
+def test_a_task_cannot_end_the_loop(error, nobody_listens, caplog):
+    """Who awaits it gets the error; the loop goes on, and the log says who it was."""
+
+    async def main():
+        with pytest.raises(type(error)):
+            await asyncio.create_task(raises(error))
+        return "done"
+
+    assert "done" == loops.run(main())
+    (record,) = caplog.records
+    assert logging.ERROR == record.levelno
+    assert type(error).__name__ in record.message
+    assert "test_loops.py" in record.message
+
+
+def test_a_callback_cannot_end_the_loop(caplog):
+    """Nor several of them in one round: none of the others is left out."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        last = loop.create_future()
+        loop.call_soon(sys.exit, 1)
+        loop.call_soon(sys.exit, 2)
+        loop.call_soon(last.set_result, "last")
+        return await last
+
+    assert "last" == loops.run(main())
+    assert 2 == len(caplog.records)
+
+
+def test_what_is_left_cannot_decide_the_end(caplog):
+    """A task that is cancelled at the end, and exits for that, changes nothing."""
+
+    async def exits():
+        try:
+            await asyncio.get_running_loop().create_future()
+        except asyncio.CancelledError:
+            sys.exit(9)
+
+    async def main():
+        task = asyncio.create_task(exits())
+        await asyncio.sleep(0)
+        assert not task.done()
+        return "done"
+
+    assert "done" == loops.run(main())
+    assert "SystemExit" in caplog.text
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), ValueError("no")])
+def test_what_main_raises_comes_out(error):
+    """It is the caller's to know."""
+    with pytest.raises(type(error)):
+        loops.run(raises(error))
+
+
+def test_a_real_ctrl_c_cancels_and_comes_out():
+    """As with ``asyncio.run``, where Python's own handler was there before."""
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    told = []
+
+    async def main():
+        asyncio.get_running_loop().call_soon(signal.raise_signal, signal.SIGINT)
+        try:
+            await asyncio.get_running_loop().create_future()
+        except asyncio.CancelledError:
+            told.append("cancelled")
+            raise
+
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            loops.run(main())
+    finally:
+        signal.signal(signal.SIGINT, former)
+    assert ["cancelled"] == told
+
+
+class Exits:
+    """An engine that exits, or a child task of it."""
+
+    engine_id = "exits"
+
+    def __init__(self, error, *, in_child):
+        self.error = error
+        self.in_child = in_child
+
+    @hookimpl
+    async def step(self, snapshot):
+        """Exit."""
+        exits = raises(self.error)
+        await (asyncio.create_task(exits) if self.in_child else exits)
+
+
+@pytest.mark.parametrize(
+    ("error", "in_child"),
+    [(SystemExit(3), True), (SystemExit(3), False), (KeyboardInterrupt(), False)],
+)
+def test_the_test_kit_fares_as_a_worker(error, in_child):
+    """What a step or a child task raises is a failed attempt there, too."""
+    meta = run_to_end(Exits(error, in_child=in_child)).status.meta
+    assert (State.FAILED, "exception") == (meta.state, meta.error.kind)
+    assert repr(error) in meta.error.message

@@ -24,12 +24,15 @@ _SCHEME: Final = r"[A-Za-z][A-Za-z0-9+.-]*"
 #: A URL in a text, without the punctuation after it.
 _URL: Final = _SCHEME + r"://[^\s\"'<>]*[^\s\"'<>.,;:!?)]"
 #: Servers before the path: names or addresses, each with a port or not, separated by commas.
-_HOST: Final = r"(?:[\w.-]+|\[[0-9A-Fa-f:.]*\])(?::[0-9]{1,5})?"
+_NAME: Final = r"[\w.-]+|\[[0-9A-Fa-f:.]*\]"
+_HOST: Final = rf"(?:{_NAME})(?::[0-9]{{1,5}})?"
 _HOSTS: Final = rf"{_HOST}(?:,{_HOST})*"
 #: A name that can be shown beside a hidden password.
 _USER: Final = r"[\w.+-]*"
 #: After the server these have a number, so that anything else may be half of a password.
 _NUMBERED: Final = ("redis", "rediss")
+#: These have a host before the first colon, where no login stands.
+_SERVERS: Final = (*_NUMBERED, "redis+sentinel")
 #: Options of a server's URL whose values tell nothing.
 _HARMLESS: Final = (
     r"db|(?:sentinel_)?username|timeout|protocol|client_name|max_connections|health_check_interval|ssl_cert_reqs"
@@ -93,8 +96,17 @@ def _place(rest: str, scheme: str) -> str:
     if scheme in _NUMBERED:
         is_sound = is_sound and re.match(r"/?[0-9]*/?(?:[?#]|$)", tail)
     if not is_sound:
-        return HIDDEN
+        return _named(rest) if scheme in _SERVERS else HIDDEN
     return _login(login) + at + hosts + _tail(tail, is_page=scheme in _WEB)
+
+
+def _named(rest: str) -> str:
+    """Return what stands before the first colon if that can be shown, and nothing else.
+
+    It is a host whose port is no number, or a user whose host was forgotten.
+    """
+    found = None if "@" in rest else re.match(rf"({_NAME}):", rest)
+    return HIDDEN if found is None else f"{found[1]}:{HIDDEN}"
 
 
 def _login(login: str) -> str:

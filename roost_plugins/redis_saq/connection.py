@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
 from roost_core.errors import BackendUnavailable, SettingsError
-from roost_core.redaction import redact
+from roost_core.redaction import redact, without
 from roost_core.settings import Settings
 from roost_core.threads import run_in_thread
 from roost_plugins.redis_saq.refusals import EMBEDDED
@@ -129,7 +129,7 @@ class Endpoint:
         options["retry"] = redis.asyncio.retry.Retry(redis.backoff.NoBackoff(), 0)
         client: redis.asyncio.Redis = self._connected(redis.asyncio, options)
         if not self._is_behind_sentinels:
-            with _options_checked(self.description):
+            with _options_checked(self._url()):
                 # Made and dropped: an option that no connection takes is found here.
                 pool: Any = client.connection_pool  # typed only in part
                 pool.make_connection()
@@ -160,7 +160,7 @@ class Endpoint:
                 **options,
             )
             return sentinel.master_for(service)
-        with _options_checked(self.description):
+        with _options_checked(self._url()):
             return kind.Redis.from_url(url, **options)
 
     @property
@@ -187,8 +187,11 @@ class Endpoint:
 
 
 @contextlib.contextmanager
-def _options_checked(where: str) -> Iterator[None]:
+def _options_checked(url: str) -> Iterator[None]:
     try:
         yield
     except (TypeError, ValueError) as error:
-        raise SettingsError(f"{where}: an option of the URL is not known: {error}") from error
+        # What is quoted there as an option may be half of a password that has a ? in it. The
+        # cause is left out for the same reason.
+        said = without(url, str(error))
+        raise SettingsError(f"{redact(url)}: an option of the URL is not known: {said}") from None

@@ -44,7 +44,7 @@ def check_url(url: str) -> None:
             _ = parts.port
     except ValueError:
         raise SettingsError(
-            f"{shown} cannot be read: after the host's colon stands a port, a number up to "
+            f"{shown} cannot be read: the port, after the host's colon, is not a number up to "
             f"65535; {quoting}"
         ) from None
     if parts.scheme not in SCHEMES:

@@ -45,8 +45,11 @@ URLS = st.one_of(
     st.builds("redis://h/0?{}={}".format, QUERY_NAMES, PASSWORDS.map(lambda p: quote(p, safe=""))),
     st.builds("redis://h/0?db=1&{}={}@h".format, QUERY_NAMES, st.just(WORD)),
     # Without the server's name, which is what somebody forgets who types a URL by hand.
-    st.builds("redis://:{}".format, PASSWORDS),
-    PASSWORDS,
+    # What then follows an @ reads as a host, and is shown as one.
+    st.builds("redis://:{}".format, PASSWORDS.filter(lambda password: "@" not in password)),
+    st.builds("redis://me:{}".format, PASSWORDS.filter(lambda password: "@" not in password)),
+    # A password by itself; with :// in it, it is a URL of an unknown kind.
+    PASSWORDS.filter(lambda password: "://" not in password),
 )
 
 
@@ -62,8 +65,15 @@ URLS = st.one_of(
         ("redis://:secret#x@host", "redis://:***@host"),
         ("redis://:secret?x@[::1]:7/0", "redis://:***@[::1]:7/0"),
         ("redis://:secret#x", "redis://***"),
+        ("redis://me:secret#x", "redis://me:***"),
         ("redis://:secret@[::1", "redis://***"),
-        ("redis://localhost:secret", "redis://***"),
+        ("redis://localhost:secret", "redis://localhost:***"),
+        ("redis://localhost:6379x/0", "redis://localhost:***"),
+        ("redis://[::1]:secret/1", "redis://[::1]:***"),
+        ("redis+sentinel://a:secret,b:1/s", "redis+sentinel://a:***"),
+        ("redis+sentinel://a:1,b:secret/s", "redis+sentinel://a:***"),
+        ("redis://a b:secret", "redis://***"),
+        ("x://localhost:secret", "x://***"),
         ("redis://localhost/secret", "redis://***"),
         ("unix:///run/s?password=secret&db=1", "unix:///run/s?password=***&db=1"),
         ("unix:///run/s?db=1&PASSWORD=secret", "unix:///run/s?db=1&PASSWORD=***"),
@@ -140,7 +150,9 @@ def _reports(url: str) -> list[Callable[[], Any]]:
     [
         (f"redis://:{WORD}/pw@[::1", "%2F for /"),
         ("redis://[::1", "brackets"),
-        ("redis://localhost:notaport", "a port, a number"),
+        ("redis://localhost:notaport", "redis://localhost:*** cannot be read: the port"),
+        ("redis://localhost:notaport", "is not a number up to 65535"),
+        ("redis+sentinel://a:notaport/s", "redis+sentinel://a:***: expected host[:port]"),
         (f"redis://:{WORD}#pw@localhost", "%23 for #"),
         (f"redis://:{WORD}/pw@localhost", "%2F for /"),
         ("http://localhost:1", "redis://, rediss://, unix:// or redis+sentinel://"),
@@ -157,6 +169,16 @@ def test_commands_say_what_is_wrong_with_a_url(url: str, expected: str) -> None:
     assert 1 == doctor.exit_code
     assert any(expected in message for message in findings), findings
     assert WORD not in doctor.output + listing.output
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://:?Hunter2=b@h/0", "unix://:/a?/Hunter2!@/run/s?db=1", "redis://me:?Hunter2=x"]
+)
+def test_half_a_password_that_reads_as_an_option(url: str) -> None:
+    """redis-py quotes the name of an option that it does not know."""
+    said = _told_of(url)
+    assert "an option of the URL is not known" in said
+    assert WORD not in said
 
 
 @given(PASSWORDS)

@@ -130,7 +130,9 @@ def command(
     standard error, does not stop the rest, and makes the exit code 1. Lines with
     a work_id or an idempotency_key can be sent again safely. If the server goes, the
     ids of what is stored have been printed, and the error names the line to go on at.
-    Work whose answer was lost may be stored: the error says under which id.
+    Work whose answer was lost may be stored: the error says under which id. Where
+    standard output cannot be written, standard error names what is stored, and the
+    exit code is 74.
     """
     session: Session = ctx.obj
     if batch is not None:
@@ -204,7 +206,7 @@ def _opened(name: str) -> Iterator[BinaryIO]:
 
 async def _send(roost: Roost, request: EnqueueRequest, any_engine: bool, *, wait: bool) -> bool:
     item = await send(roost, request, any_engine=any_engine)
-    output.data(item.work_id)
+    output.stored([item.work_id])
     if not wait:
         return True
     meta = (await roost.wait(item)).meta

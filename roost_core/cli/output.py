@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from roost_core.plugins import PluginReport
 
+#: The exit code of who has stored work and cannot print its id: ``EX_IOERR`` of ``sysexits.h``.
+UNTOLD: Final = 74
 #: Modules whose own calls into C do nothing but print: an unbuffered stream keeps nothing back,
 #: so that a failed write cannot be told by trying again.
 _PRINTERS: Final = ("click.utils", "rich.console", "roost_core.cli.artifact_show")
@@ -72,13 +74,21 @@ def give_up_printing(error: OSError) -> bool:
     last = frames[-1][0].f_globals.get("__name__") if frames else None
     if last not in _PRINTERS and not _still_fails(error):
         return False
-    note(f"cannot write to standard output: {os.strerror(error.errno or errno.EIO)}")
+    note(_not_written(error))
+    _write_nowhere()
+    return True
+
+
+def _not_written(error: OSError) -> str:
+    return f"cannot write to standard output: {os.strerror(error.errno or errno.EIO)}"
+
+
+def _write_nowhere() -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     # Python writes what is left when it ends, complains once more and changes the exit code.
     with contextlib.suppress(AttributeError, OSError, ValueError):
         os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)
-    return True
 
 
 def _still_fails(error: OSError) -> bool:
@@ -94,6 +104,21 @@ def _still_fails(error: OSError) -> bool:
 def data(text: object) -> None:
     """Print one line of data on standard output."""
     click.echo(clean(text))
+
+
+def stored(ids: Sequence[str], *, then: str = "") -> None:
+    """Print the ids of what was just stored, a line each: nobody else knows them.
+
+    :param then: what there is to say if they cannot be printed, beside the ids.
+    :raises click.exceptions.Exit: they cannot; they are named on standard error. The exit code is
+        not 1, which would let somebody store it all again.
+    """
+    try:
+        click.echo("\n".join(ids))
+    except OSError as error:
+        note(f"{_not_written(error)}; stored all the same: {' '.join(ids)}{then and f'; {then}'}")
+        _write_nowhere()
+        raise click.exceptions.Exit(UNTOLD) from None
 
 
 def json_line(value: Json, *, indent: int | None = None) -> None:

@@ -67,7 +67,8 @@ async def send_batch(roost: Roost, lines: Sequence[BatchLine], *, any_engine: bo
             output.note(_unsure(chunk, "interrupted"))
             raise
         else:
-            refused += _tell(chunk, results)
+            left = lines[start + CHUNK : start + CHUNK + 1]
+            refused += _tell(chunk, results, next((line.number for line in left), None))
         _progress(start + len(chunk), len(lines))
     return refused == 0
 
@@ -93,9 +94,10 @@ async def _stopped(roost: Roost, chunk: Sequence[BatchLine], error: BackendError
     """
     found = await asyncio.gather(*(_is_stored(roost, line) for line in chunk))
     ids = [line.request.work_id for line, there in zip(chunk, found, strict=True) if there]
-    if ids:
-        click.echo("\n".join(map(str, ids)))
     missing = [index for index, there in enumerate(found) if not there]
+    stop = f"{error}; stopped at line {chunk[missing[0]].number}" if missing else ""
+    if ids:
+        output.stored(list(map(str, ids)), then=stop)
     if not missing:
         return
     first = missing[0]
@@ -105,7 +107,7 @@ async def _stopped(roost: Roost, chunk: Sequence[BatchLine], error: BackendError
     unsure = [line for line, there in zip(chunk, found, strict=True) if there is None]
     if unsure and not getattr(error, "took_no_effect", False):
         output.note(_unsure(unsure, "no answer"))
-    raise type(error)(f"{error}; stopped at line {chunk[first].number}") from error
+    raise type(error)(stop) from error
 
 
 async def _is_stored(roost: Roost, line: BatchLine) -> bool | None:
@@ -127,7 +129,13 @@ def _unsure(lines: Sequence[BatchLine], why: str) -> str:
     )
 
 
-def _tell(chunk: Sequence[BatchLine], results: Sequence[WorkItem | RoostError]) -> int:
+def _tell(
+    chunk: Sequence[BatchLine], results: Sequence[WorkItem | RoostError], following: int | None
+) -> int:
+    """Print what became of the lines; return how many were refused.
+
+    :param following: the number of the line after them, if there is one.
+    """
     ids, refused = [], 0
     for line, result in zip(chunk, results, strict=True):
         if isinstance(result, RoostError):
@@ -136,7 +144,7 @@ def _tell(chunk: Sequence[BatchLine], results: Sequence[WorkItem | RoostError]) 
         else:
             ids.append(result.work_id)
     if ids:
-        click.echo("\n".join(ids))
+        output.stored(ids, then=f"stopped before line {following}" if following else "")
     return refused
 
 

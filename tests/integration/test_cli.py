@@ -19,6 +19,7 @@ import attrs
 import pytest
 
 from roost_core.cli.demo_page import CLAIM, DemoPage
+from roost_core.client import CHUNK
 from roost_plugins.fs_artifacts.store import FilesystemStore
 
 #: Only a hang takes so long, in seconds.
@@ -374,7 +375,6 @@ def test_doctor_with_a_broken_plugin(shell):
         ["engines"],
         ["plugins"],
         ["doctor"],
-        ["enqueue", "--any-engine", "--engine", "echo"],
     ],
     ids=" ".join,
 )
@@ -393,6 +393,40 @@ def test_a_full_disk_under_the_output_is_one_line(shell, words, buffering):
 
     text = "roost: cannot write to standard output: No space left on device\n"
     assert (1, text) == (process.returncode, err)
+
+
+@pytest.mark.parametrize("is_full", [True, False], ids=["full", "closed"])
+def test_ids_that_cannot_be_printed_are_not_lost(shell, is_full):
+    """Work that is stored although its id cannot be written: stderr has it, the exit code is 74."""
+    if is_full and not os.path.exists("/dev/full"):
+        pytest.skip("this system has no /dev/full")
+    lines = "".join('{"engine": "echo"}\n' for _ in range(CHUNK + 1))
+    (shell.folder / "many.jsonl").write_text(lines)
+    why = "No space left on device" if is_full else "Broken pipe"
+
+    def untold(*words):
+        if is_full:
+            out = os.open("/dev/full", os.O_WRONLY)
+        else:
+            ear, out = os.pipe()
+            os.close(ear)
+        with ending(shell.start("enqueue", "--any-engine", *words, stdout=out)) as process:
+            os.close(out)
+            _, err = process.communicate(timeout=LIMIT)
+        assert 74 == process.returncode, err
+        assert 1 == err.count("\n")
+        begin = f"roost: cannot write to standard output: {why}; stored all the same: "
+        assert err.startswith(begin)
+        ids, _, then = err.removeprefix(begin).strip().partition("; ")
+        return set(ids.split()), then
+
+    one, then = untold("--engine", "echo", "--wait")
+    assert "" == then
+    # No more is stored than what can be told.
+    many, then = untold("--batch", "many.jsonl")
+    assert (CHUNK, f"stopped before line {CHUNK + 1}") == (len(many), then)
+    rows = json.loads(shell.ok("list", "--json", "--limit", "2000"))
+    assert one | many == {row["work_id"] for row in rows}
 
 
 def test_a_closed_pipe_is_silent(shell):

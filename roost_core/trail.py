@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from roost_core.backend import StoredWork
 from roost_core.codec import from_milliseconds
 from roost_core.models import Event, State
 
@@ -47,6 +48,24 @@ def lease_event(
             "last_version": version,
             "ended": ended,
         },
+    )
+
+
+def current_lease(work: StoredWork) -> Event | None:
+    """Return the lease that is current as an event, or None if there is none."""
+    if work.state is not State.RUNNING or work.leased_ms is None:
+        return None
+    return lease_event(
+        f"{work.leased_ms}-0",
+        work.work_id,
+        work.engine,
+        work.version,
+        work.state,
+        worker_id=work.worker_id,
+        from_ms=work.leased_ms,
+        to_ms=None,
+        first_version=work.leased_version,
+        ended=None,
     )
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from roost_core.models import Event, State
+from roost_core.models import Event
 from roost_core.testing.memory_work import Work
-from roost_core.trail import lease_event
+from roost_core.trail import current_lease, lease_event
 
 #: So many entries are kept.
 MOST_ENTRIES: Final = 160
@@ -50,18 +50,5 @@ def end_lease(
 
 def trail_of(work: Work) -> Sequence[Event]:
     """Return the trail, with the lease that is current at its end."""
-    if work.state is not State.RUNNING or work.leased_ms is None:
-        return list(work.trail)
-    current = lease_event(
-        f"{work.leased_ms}-0",
-        work.new.work_id,
-        work.new.engine,
-        work.version,
-        work.state,
-        worker_id=work.worker_id,
-        from_ms=work.leased_ms,
-        to_ms=None,
-        first_version=work.leased_version,
-        ended=None,
-    )
-    return [*work.trail, current]
+    current = current_lease(work.to_stored(with_snapshot=False))
+    return [*work.trail] if current is None else [*work.trail, current]

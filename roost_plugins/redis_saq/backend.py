@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import secrets
 import time
@@ -35,7 +34,7 @@ from roost_core.backend import (
 from roost_core.errors import BackendError, BackendUnavailable, CodecError
 from roost_core.models import TERMINAL_STATES, ErrorRecord, Event, Lease, State
 from roost_core.settings import Settings
-from roost_plugins.redis_saq import diagnosis, records, scripts, trail
+from roost_plugins.redis_saq import diagnosis, giving_up, records, scripts, trail
 from roost_plugins.redis_saq.calls import Calls
 from roost_plugins.redis_saq.connection import Endpoint
 from roost_plugins.redis_saq.keys import PLACES, Keys
@@ -234,43 +233,28 @@ class RedisSaqBackend(Backend):
 
     async def fail(self, lease: Lease, failure: Failure) -> Ack:
         """Give up an attempt."""
-        answer = await self._call(
-            "fail",
-            lease.work_id,
-            lease.token,
-            failure.commit_id,
-            failure.error,
-            int(failure.permanent),
-            failure.delay_ms,
-            lease.worker_id,
-            self._engines_to_ask_for(lease),
-        )
+        engines = self._engines_to_ask_for(lease)
+        answer = await self._call("fail", *giving_up.fail(lease, failure, engines))
         return self._acknowledged(lease, answer)
 
     async def interrupt(
         self, lease: Lease, commit_id: str, reason: str, delay_ms: int | None
     ) -> Ack:
         """Give the work back without blame."""
-        return await self._interrupt(lease, commit_id, reason, -1 if delay_ms is None else delay_ms)
+        return await self._interrupt(lease, commit_id, reason, delay_ms)
 
     async def leave(self, lease: Lease, commit_id: str, layout: int) -> Ack:
         """Give work back that a newer Roost has written, set aside for a worker that knows it."""
         reason = f"a newer Roost wrote it: layout {layout}"
-        return await self._interrupt(lease, commit_id, reason, -1, layout)
+        return await self._interrupt(lease, commit_id, reason, None, layout)
 
     async def _interrupt(
-        self, lease: Lease, commit_id: str, reason: str, delay_ms: int, layout: int = 0
+        self, lease: Lease, commit_id: str, reason: str, delay_ms: int | None, layout: int = 0
     ) -> Ack:
+        engines = self._engines_to_ask_for(lease)
         answer = await self._call(
             "interrupt",
-            lease.work_id,
-            lease.token,
-            commit_id,
-            json.dumps({"reason": reason[:500]}),
-            delay_ms,
-            lease.worker_id,
-            self._engines_to_ask_for(lease),
-            layout,
+            *giving_up.interrupt(lease, commit_id, reason, delay_ms, engines, layout),
         )
         return self._acknowledged(lease, answer)
 

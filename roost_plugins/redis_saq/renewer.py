@@ -9,7 +9,7 @@ from typing import Any
 from roost_core.backend import Ack, Beat, Failure, Renewer
 from roost_core.errors import BackendError, BackendUnavailable
 from roost_core.models import Lease
-from roost_plugins.redis_saq import records
+from roost_plugins.redis_saq import giving_up, records
 from roost_plugins.redis_saq.connection import COMMAND_TIMEOUT, Endpoint
 from roost_plugins.redis_saq.refusals import translated
 from roost_plugins.redis_saq.scripts import Script
@@ -40,31 +40,13 @@ class RedisRenewer(Renewer):
 
     def fail(self, lease: Lease, failure: Failure) -> Ack:
         """Give up an attempt; the worker takes nothing in its place."""
-        answer = self._call(
-            "fail",
-            lease.work_id,
-            lease.token,
-            failure.commit_id,
-            failure.error,
-            int(failure.permanent),
-            failure.delay_ms,
-            lease.worker_id,
-            "",
-        )
+        answer = self._call("fail", *giving_up.fail(lease, failure, ""))
         return records.ack(answer, lease.work_id)[0]
 
     def interrupt(self, lease: Lease, commit_id: str, reason: str, delay_ms: int | None) -> Ack:
         """Give the work back without blame; the worker takes nothing in its place."""
         answer = self._call(
-            "interrupt",
-            lease.work_id,
-            lease.token,
-            commit_id,
-            json.dumps({"reason": reason[:500]}),
-            -1 if delay_ms is None else delay_ms,
-            lease.worker_id,
-            "",
-            0,
+            "interrupt", *giving_up.interrupt(lease, commit_id, reason, delay_ms, "")
         )
         return records.ack(answer, lease.work_id)[0]
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from roost_core.backend import StoredWork
 from roost_core.models import Event, Json, State
-from roost_core.trail import lease_event
+from roost_core.trail import current_lease, lease_event
 from roost_plugins.redis_saq import records
 
 _DECODER: Final = json.JSONDecoder()
@@ -24,22 +24,8 @@ def events(row: Sequence[Any], entries: Sequence[bytes]) -> Sequence[Event]:
     told = [found for raw in entries if (found := _event(work, raw)) is not None]
     if work.created_ms:
         told.insert(0, _enqueued(work))
-    if work.state is State.RUNNING and work.leased_ms is not None:
-        told.append(
-            lease_event(
-                f"{work.leased_ms}-0",
-                work.work_id,
-                work.engine,
-                work.version,
-                work.state,
-                worker_id=work.worker_id,
-                from_ms=work.leased_ms,
-                to_ms=None,
-                first_version=work.leased_version,
-                ended=None,
-            )
-        )
-    return told
+    current = current_lease(work)
+    return told if current is None else [*told, current]
 
 
 def _enqueued(work: StoredWork) -> Event:

@@ -1,0 +1,54 @@
+"""How a lease is given up, as the arguments of the scripts: by the event loop or by its keeper."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from roost_core.backend import Failure
+from roost_core.models import Lease
+
+#: The longest reason that is stored, in characters.
+_REASON: Final = 500
+
+
+def fail(lease: Lease, failure: Failure, engines: str) -> tuple[Any, ...]:
+    """Return the arguments of ``lua/fail.lua``.
+
+    :param engines: those for whose next work it is to look; empty takes nothing in its place.
+    """
+    return (
+        lease.work_id,
+        lease.token,
+        failure.commit_id,
+        failure.error,
+        int(failure.permanent),
+        failure.delay_ms,
+        lease.worker_id,
+        engines,
+    )
+
+
+def interrupt(
+    lease: Lease,
+    commit_id: str,
+    reason: str,
+    delay_ms: int | None,
+    engines: str,
+    layout: int = 0,
+) -> tuple[Any, ...]:
+    """Return the arguments of ``lua/interrupt.lua``.
+
+    :param engines: as above.
+    :param layout: of the record, if only a newer Roost can take it.
+    """
+    return (
+        lease.work_id,
+        lease.token,
+        commit_id,
+        json.dumps({"reason": reason[:_REASON]}),
+        -1 if delay_ms is None else delay_ms,
+        lease.worker_id,
+        engines,
+        layout,
+    )

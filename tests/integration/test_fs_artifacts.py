@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import hashlib
 import logging
 import os
 import stat
@@ -26,9 +25,8 @@ from roost_core.settings import Settings
 from roost_plugins import fs_artifacts
 from roost_plugins.fs_artifacts import files
 from roost_plugins.fs_artifacts.store import FilesystemStore
+from tests.integration.artifact_bench import AID, DATA, blob, left
 
-DATA = b"some bytes"
-AID = hashlib.sha256(DATA).hexdigest()
 DAY = 86400
 
 
@@ -44,19 +42,9 @@ def store(root):
     return FilesystemStore(root)
 
 
-def blob(root: Path, artifact_id: str = AID) -> Path:
-    """Return where a blob is."""
-    return root / "blobs" / artifact_id[:2] / artifact_id
-
-
 def record(root: Path, work: str, artifact_id: str = AID) -> Path:
     """Return where a work's record of an artifact is."""
     return root / "records" / artifact_id[:2] / artifact_id / f"{work}.json"
-
-
-def left(root: Path) -> list[Path]:
-    """Return all files of a store but its locks."""
-    return [path for path in root.rglob("*") if path.is_file() and path.parent.name != "locks"]
 
 
 def failing(monkeypatch, function: str, call: int, error: BaseException) -> list[int]:

@@ -9,7 +9,6 @@ import random
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -20,9 +19,7 @@ from roost_core.errors import (
     ArtifactNotFound,
 )
 from roost_plugins.fs_artifacts.store import FilesystemStore
-
-DATA = b"some bytes"
-AID = hashlib.sha256(DATA).hexdigest()
+from tests.integration.artifact_bench import AID, DATA, blob, left
 
 
 @pytest.fixture
@@ -35,16 +32,6 @@ def root(tmp_path):
 def store(root):
     """Return a store at that root."""
     return FilesystemStore(root)
-
-
-def blob(root: Path, artifact_id: str = AID) -> Path:
-    """Return where a blob is."""
-    return root / "blobs" / artifact_id[:2] / artifact_id
-
-
-def left(root: Path) -> list[Path]:
-    """Return all files of a store but its locks."""
-    return [path for path in root.rglob("*") if path.is_file() and path.parent.name != "locks"]
 
 
 def run(script: str, *arguments: object) -> subprocess.Popen[str]:

@@ -75,15 +75,7 @@ def test_an_abort_takes_claims_along_that_are_on_their_way(server):
     async def main():
         async with queue(settings, engine) as roost, Crew(settings, engine) as crew:
             worker = await crew.start(concurrency=5)
-            lanes = await eventually(lambda: _lanes_of(worker))
-            hand_out = lanes._hand_out
-
-            async def hand_out_and_abort(batch):
-                await hand_out(batch)
-                if batch.claims:
-                    worker.abort()
-
-            lanes._hand_out = hand_out_and_abort
+            await _at_hand_out(worker, worker.abort)
             items = [await roost.enqueue("counting", {"steps": 3, "gated": True}) for _ in "123"]
             await crew.stop()
             await given_back(roost, items, 0)
@@ -100,15 +92,7 @@ def test_a_drain_of_no_time_strands_nothing(server):
     async def main():
         async with queue(settings, engine) as roost, Crew(settings, engine) as crew:
             worker = await crew.start(concurrency=5)
-            lanes = await eventually(lambda: _lanes_of(worker))
-            hand_out = lanes._hand_out
-
-            async def hand_out_and_stop(batch):
-                await hand_out(batch)
-                if batch.claims:
-                    worker.stop()
-
-            lanes._hand_out = hand_out_and_stop
+            await _at_hand_out(worker, worker.stop)
             items = [await roost.enqueue("counting", {"steps": 3, "gated": True}) for _ in "123"]
             await crew.stop()
             assert 0 == (await roost.counts())[State.RUNNING]
@@ -119,5 +103,18 @@ def test_a_drain_of_no_time_strands_nothing(server):
     asyncio.run(main())
 
 
-async def _lanes_of(worker):
-    return worker._backend.lanes
+async def _at_hand_out(worker, act):
+    """Let ``act`` be called when the worker's first work items have just been handed to lanes."""
+
+    async def lanes_of():
+        return worker._backend.lanes
+
+    lanes = await eventually(lanes_of)
+    hand_out = lanes._hand_out
+
+    async def hand_out_and_act(batch):
+        await hand_out(batch)
+        if batch.claims:
+            act()
+
+    lanes._hand_out = hand_out_and_act

@@ -6,10 +6,11 @@ import asyncio
 import selectors
 from types import SimpleNamespace
 
-from roost_core import holds, leases, stepper
+from roost_core import codec, holds, leases, stepper
 from roost_core.backend import ClaimRequest
 from roost_core.holds import Hold
 from roost_core.markers import hookimpl
+from roost_core.models import ErrorRecord
 from roost_core.plugins import Plugins
 from roost_core.requests import EnqueueRequest
 from roost_core.settings import Settings
@@ -174,6 +175,21 @@ class Bench:
     async def state(self, work_id):
         """Return where a work item stands."""
         return (await self.backend.read(work_id)).state
+
+
+def counting(total, **fields):
+    """Make a step that counts to ``total``."""
+
+    async def step(snapshot):
+        n = snapshot.data.get("n", 0) + 1
+        return snapshot.evolve(data={"n": n}, is_finished=n >= total, **fields)
+
+    return step
+
+
+async def error_of(bench, work_id):
+    """Return the stored error of a work item."""
+    return codec.decode_model(ErrorRecord, (await bench.backend.read(work_id)).error)
 
 
 def leap(monkeypatch, main):

@@ -12,29 +12,14 @@ from hypothesis import strategies as st
 
 from roost_core import codec
 from roost_core.errors import CorruptRecord
-from roost_core.models import ErrorRecord, Snapshot, State, WorkItem
-from tests.unit.stepper_bench import Bench, engine, leap
+from roost_core.models import Snapshot, State, WorkItem
+from tests.unit.stepper_bench import Bench, counting, engine, error_of, leap
 
 
 @pytest.fixture
 def run(monkeypatch):
     """Run a coroutine function on a loop whose time leaps."""
     return lambda main: leap(monkeypatch, main)
-
-
-async def error_of(bench, work_id):
-    """Return the stored error of a work item."""
-    return codec.decode_model(ErrorRecord, (await bench.backend.read(work_id)).error)
-
-
-def counting(total):
-    """Make a step that counts to ``total``."""
-
-    async def step(snapshot):
-        n = snapshot.data.get("n", 0) + 1
-        return snapshot.evolve(data={"n": n}, is_finished=n >= total)
-
-    return step
 
 
 def damaged(raw, change):

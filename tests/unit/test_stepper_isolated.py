@@ -9,10 +9,9 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from roost_core import codec
 from roost_core.errors import PermanentError, RetryLater
-from roost_core.models import ErrorRecord, RetryPolicy, Snapshot, State
-from tests.unit.stepper_bench import Bench, engine, leap, observer
+from roost_core.models import RetryPolicy, Snapshot, State
+from tests.unit.stepper_bench import Bench, engine, error_of, leap, observer
 
 VARIABLE = contextvars.ContextVar("variable", default="unset")
 
@@ -21,11 +20,6 @@ VARIABLE = contextvars.ContextVar("variable", default="unset")
 def run(monkeypatch):
     """Run a coroutine function on a loop whose time leaps."""
     return lambda main: leap(monkeypatch, main)
-
-
-async def error_of(bench, work_id):
-    """Return the stored error of a work item."""
-    return codec.decode_model(ErrorRecord, (await bench.backend.read(work_id)).error)
 
 
 def next_of(snapshot, total):

@@ -8,32 +8,25 @@ import threading
 
 import pytest
 
-from roost_core import codec
 from roost_core.errors import BackendUnavailable, RetryLater
-from roost_core.models import ErrorRecord, State
+from roost_core.models import State
 from roost_core.testing import MemoryBackend
-from tests.unit.stepper_bench import TTL, Bench, LoopClock, engine, leap, observer
+from tests.unit.stepper_bench import (
+    TTL,
+    Bench,
+    LoopClock,
+    counting,
+    engine,
+    error_of,
+    leap,
+    observer,
+)
 
 
 @pytest.fixture
 def run(monkeypatch):
     """Run a coroutine function on a loop whose time leaps."""
     return lambda main: leap(monkeypatch, main)
-
-
-async def error_of(bench, work_id):
-    """Return the stored error of a work item."""
-    return codec.decode_model(ErrorRecord, (await bench.backend.read(work_id)).error)
-
-
-def counting(total):
-    """Make a step that counts to ``total``."""
-
-    async def step(snapshot):
-        n = snapshot.data.get("n", 0) + 1
-        return snapshot.evolve(data={"n": n}, is_finished=n >= total)
-
-    return step
 
 
 def test_step_timeout(run):

@@ -120,20 +120,24 @@ def test_a_plugin_cannot_take_standard_output_away(tmp_path, theft):
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("closed", ["1>&-", "2>&-"])
-def test_a_closed_stream_is_no_trouble(tmp_path, closed):
-    """Without standard output, or without standard error, plugins load as ever."""
-    (tmp_path / "noisy.py").write_text(NOISY)
-    script = f'exec "$0" -m roost_core.cli engines --plugin ./noisy.py {closed}'
-    done = subprocess.run(
-        ["sh", "-c", script, sys.executable],
-        cwd=tmp_path,
+def in_shell(folder, words):
+    """Run a roost command with what a shell does to its streams."""
+    return subprocess.run(
+        ["sh", "-c", f'exec "$0" -m roost_core.cli {words}', sys.executable],
+        cwd=folder,
         env={**os.environ, "PYTHONPATH": os.getcwd()},
         capture_output=True,
         text=True,
         timeout=LIMIT,
         check=False,
     )
+
+
+@pytest.mark.parametrize("closed", ["1>&-", "2>&-"])
+def test_a_closed_stream_is_no_trouble(tmp_path, closed):
+    """Without standard output, or without standard error, plugins load as ever."""
+    (tmp_path / "noisy.py").write_text(NOISY)
+    done = in_shell(tmp_path, f"engines --plugin ./noisy.py {closed}")
     assert "Traceback" not in done.stderr
     assert [] == [text for text in SAID if text in done.stdout]
     assert ("noisy" in done.stdout) == (closed == "2>&-")
@@ -142,16 +146,7 @@ def test_a_closed_stream_is_no_trouble(tmp_path, closed):
 def test_closed_standard_output(tmp_path):
     """A command that shows tables says nothing then, and fails for nothing."""
     for words in ("engines", "plugins", "list"):
-        script = f'exec "$0" -m roost_core.cli {words} >&-'
-        done = subprocess.run(
-            ["sh", "-c", script, sys.executable],
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": os.getcwd()},
-            capture_output=True,
-            text=True,
-            timeout=LIMIT,
-            check=False,
-        )
+        done = in_shell(tmp_path, f"{words} >&-")
         assert (0, False) == (done.returncode, "Traceback" in done.stderr)
 
 

@@ -214,8 +214,11 @@ async def _told(roost: Roost, item: WorkItem, story: Story) -> AsyncIterator[Non
 
 def _tell(story: Story, event: Event) -> None:
     story.events.append(event)
-    was_killed = story.killed_at is not None and story.resumed_after is None
-    if was_killed and event.kind == "claimed" and story.killed_at is not None:
+    # The claim of the step in flight may be heard of after the kill: only one after the
+    # recovery is the second worker's.
+    was_recovered = any(one.kind == "recovered" for one in story.events)
+    is_resumed = event.kind == "claimed" and was_recovered and story.resumed_after is None
+    if is_resumed and story.killed_at is not None:
         story.resumed_after = time.monotonic() - story.killed_at
     click.echo(f"  {event.at:%H:%M:%S}  {event.kind:<10} version {event.version}  {event.state}")
 
@@ -250,7 +253,7 @@ def _promises(status: WorkStatus, story: Story) -> Iterator[tuple[str, bool]]:
     )
     took = "never" if after is None else f"{after:.1f} s"
     yield (
-        f"it took over {took} after the kill; the lease lasted {LEASE_TTL:g} s",
+        f"it took the work over {took} after the kill; a lease lasts {LEASE_TTL:g} s",
         after is not None and after < RECOVERY_LIMIT,
     )
     kinds = [event.kind for event in story.events]

@@ -462,6 +462,9 @@ class RedisSaqBackend(Backend):
         from roost_plugins.redis_saq import embedded
 
         mended = embedded.repair_log(self._settings.home)
+        nothing = self.nothing_here()
+        if nothing is not None:
+            return [Finding("info", "log", f"nothing to repair: {nothing}")]
         if mended is None:
             return [Finding("ok", "log", "the append-only file ends whole; nothing was changed")]
         damage, copy = mended

@@ -94,6 +94,15 @@ def test_doctor_finds_that_nothing_is_here(folder):
     assert f"{folder / '.roost'} does not exist" in found["server"]["message"]
 
 
+def test_there_is_no_log_to_repair(folder):
+    """Of a file that is not there, nobody says that it ends whole."""
+    done = roost(folder, "doctor", "--repair-log", "--json")
+    (found,) = [one for one in json.loads(done.stdout) if one["subject"] == "log"]
+
+    text = f"nothing to repair: {folder / '.roost'} does not exist"
+    assert ("info", text) == (found["level"], found["message"])
+
+
 def test_a_home_with_artifacts_only_has_no_work(folder):
     """The server's own folder decides, not what else is in the home."""
     (folder / ".roost" / "artifacts").mkdir(parents=True)

@@ -181,10 +181,12 @@ class Roost:
         :param work_id: a random one if not given.
         :param idempotency_key: the same key with the same engine and payload
             returns the work item that is stored already.
-        :param deadline_at: an aware time; the work is dead-lettered if it is not done then.
+        :param deadline_at: an aware time; no step begins after it, and work that is not done then
+            is dead-lettered.
         :param deadline_seconds: the same from now on, by the server's clock.
         :param retry: how often a failing step is tried, and when.
-        :param max_recoveries: how many workers that run nothing else may die over one step.
+        :param max_recoveries: so many deaths of workers that ran nothing else, over one step,
+            dead-letter it; 3 if not given.
         :param max_steps: how many steps may follow each other without a delay, 0 for any number;
             if not given, the engine's own bound if it is installed here, else 10,000.
         :param any_engine: accept an engine that nobody offers yet.
@@ -345,7 +347,7 @@ class Roost:
         limit: int = 50,
         offset: int = 0,
     ) -> list[WorkRow]:
-        """Return a page of work items: newest first, or soonest due first if the state is due then.
+        """Return a page of work items: newest first, or next first if the state waits for its turn.
 
         A work item whose bytes do not decode is in it, marked.
 

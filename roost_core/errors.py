@@ -198,7 +198,7 @@ class RetryLater(EngineError):
     """Raised by an engine: run the step again later; this does not count as an attempt.
 
     :param seconds: the delay before the step runs again; finite and not negative.
-    :param reason: a short text for people, kept in the event stream.
+    :param reason: a short text for people: ``roost status`` shows it until then, events keep it.
     """
 
     def __init__(self, seconds: float, reason: str = "") -> None:

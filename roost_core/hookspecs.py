@@ -26,9 +26,9 @@ def init_snapshot(item: WorkItem, context: StepContext) -> Snapshot:  # type: ig
     """Make the first snapshot of a work item; it is stored as version 1.
 
     Called once, under the first lease, on the plugin that owns the engine; again
-    only if the worker dies before the snapshot is stored. An engine without it
-    starts from the payload: ``data`` is the payload if that is an object, else
-    ``{"payload": payload}``.
+    only if its attempt fails, is given back, or its worker dies before the snapshot is
+    stored. An engine without it starts from the payload: ``data`` is the payload if that
+    is an object, else ``{"payload": payload}``.
     """
 
 
@@ -60,9 +60,9 @@ def around_step(  # type: ignore[empty-body]
 
 @hookspec
 def on_lease_lost(lease: Lease, item: WorkItem, snapshot: Snapshot | None) -> None:
-    """Observe that a step was cancelled because its lease was lost.
+    """Observe that a step was cancelled, or what it came to was refused: its lease was lost.
 
-    ``snapshot`` is the one that the step had started from.
+    ``snapshot`` is the one that the step had started from, None if it was the first.
     """
 
 

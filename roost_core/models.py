@@ -69,7 +69,7 @@ class State(enum.StrEnum):
 
     @property
     def is_terminal(self) -> bool:
-        """Whether only a person's explicit retry or replay can leave this state."""
+        """Whether the work is at its end."""
         return self in TERMINAL_STATES
 
 
@@ -440,7 +440,7 @@ class WorkStatus(Value):
 
 @attrs.frozen(eq=False, repr=False)
 class DeadLetter(Value):
-    """A work item that ran out of attempts, of recoveries, or of time."""
+    """A work item that Roost has given up; ``error.kind`` says why."""
 
     item: WorkItem
     snapshot: Snapshot | None

@@ -206,7 +206,7 @@ class Settings(Value):
     dead_letter_retention: float | None = _setting(
         None,
         _optional_seconds,
-        "Seconds that dead letters are kept; never: until a person takes them.",
+        "Seconds that dead letters are kept; never: for good.",
         "SECONDS|never",
     )
     events_kept: int = _setting(

@@ -105,7 +105,7 @@ _SINGLE: Final = (
     "--max-steps",
     type=click.IntRange(0, MAX_COUNT),
     metavar="N",
-    help="Most steps in a row without a delay; one more dead-letters it. 0: no limit. "
+    help="Steps in a row without a delay; dead-lettered if it needs more. 0: no limit. "
     "[default: 10000]",
 )
 @click.option(

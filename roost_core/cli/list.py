@@ -48,7 +48,7 @@ from roost_core.views import WorkRow, row_json
 def command(
     session: Session, state: str | None, engine: str | None, limit: int, offset: int, as_json: bool
 ) -> None:
-    """List work items: newest first, or soonest due first if the state is due at a time.
+    """List work items: newest first; of one state that waits for its turn or time, next first.
 
     Columns: work id, state, engine, version, step, attempts, due, updated, title.
     A work item whose stored bytes do not decode is listed too, and marked. Where

@@ -32,7 +32,7 @@ from roost_core.views import WorkRow
 @roost_options()
 @click.pass_context
 def command(ctx: click.Context, work_id: str, limit: int) -> None:
-    """Follow a work item until it is done; then exit with 0, or with 1 if it failed.
+    """Follow a work item to its end; then exit with 0 if it is done, and with 1 if not.
 
     A terminal shows a live view. Elsewhere each event is a line, as `roost events`
     prints it. Leaving with Ctrl-C does not touch the work.

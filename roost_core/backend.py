@@ -262,7 +262,7 @@ class Purged(Value):
 
 @attrs.frozen(eq=False, repr=False)
 class ListQuery(Value):
-    """Which work items to list: newest first, or soonest due first where a state has due times."""
+    """Which work items to list: newest first, or next first where a state waits for its turn."""
 
     state: State | None = None
     engine: str | None = None

@@ -181,6 +181,9 @@ class Roost:
         :param work_id: a random one if not given.
         :param idempotency_key: the same key with the same engine and payload
             returns the work item that is stored already.
+        :param priority: from -1000 to 1000; higher runs first.
+        :param resources: at most 32 names; one work item at a time has each.
+        :param delay_seconds: start so much later, ten years at most.
         :param deadline_at: an aware time; no step begins after it, and work that is not done then
             is dead-lettered.
         :param deadline_seconds: the same from now on, by the server's clock.
@@ -189,6 +192,7 @@ class Roost:
             dead-letter it; 3 if not given.
         :param max_steps: how many steps may follow each other without a delay, 0 for any number;
             if not given, the engine's own bound if it is installed here, else 10,000.
+        :param step_timeout_seconds: a step's longest time; an hour if not given.
         :param any_engine: accept an engine that nobody offers yet.
         :raises InvalidInput: a value cannot be accepted.
         :raises UnknownEngine: neither an installed plugin nor a live worker offers it.
@@ -347,7 +351,7 @@ class Roost:
         limit: int = 50,
         offset: int = 0,
     ) -> list[WorkRow]:
-        """Return a page of work items: newest first, or next first if the state waits for its turn.
+        """Return a page of work items: newest first, or next first of a state that waits.
 
         A work item whose bytes do not decode is in it, marked.
 

@@ -39,7 +39,10 @@ class Artifacts:
     _life: int | None = None
 
     def put_bytes(self, data: bytes, *, ext: str = "bin", name: str | None = None) -> Artifact:
-        """Store bytes; ``ext`` is 1 to 8 lower-case letters or digits."""
+        """Store bytes; ``ext`` is 1 to 8 lower-case letters or digits.
+
+        :raises ArtifactDiskFull: there is no room; a step that lets it pass runs again later.
+        """
         return self._store.put(data, work_id=self._work_id, life=self._life, ext=ext, name=name)
 
     def put_text(self, text: str, *, ext: str = "txt", name: str | None = None) -> Artifact:
@@ -49,13 +52,17 @@ class Artifacts:
     def put_json(self, value: Json, *, name: str | None = None) -> Artifact:
         """Store a value as indented JSON with sorted keys: equal values are equal bytes.
 
-        :raises CodecError: the value is not JSON.
+        :raises CodecError: the value is not JSON, or over 64 MiB.
         """
         codec.dumps(value, "the artifact", MAX_JSON_ARTIFACT_BYTES)
         return self.put_bytes(codec.pretty(value), ext="json", name=name)
 
     def get_bytes(self, artifact_id: str) -> bytes:
-        """Return an artifact's bytes, verified."""
+        """Return an artifact's bytes, verified.
+
+        :raises ArtifactNotFound: no artifact has this id.
+        :raises ArtifactCorrupt: the stored bytes do not hash to the id.
+        """
         return self._store.get(artifact_id)
 
     async def aput_bytes(
@@ -161,9 +168,11 @@ class StepContext:
         return await run_in_thread(self.workspace)
 
     def heartbeat(self, progress: float | None = None, message: str = "") -> None:
-        """Show people how far the step is. Cheap; sent with the next renewal.
+        """Show people how far the step is. Cheap; the newest is sent once a second at most.
 
         :param progress: from 0 to 1.
+        :param message: a short text; what is beyond 500 characters is cut off.
+        :raises InvalidInput: the progress is not between 0 and 1.
         """
         if progress is not None and not 0 <= progress <= 1:
             raise InvalidInput(f"progress must be between 0 and 1, not {progress}")

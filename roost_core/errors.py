@@ -125,7 +125,7 @@ class IdempotencyConflict(RoostError):
 
 
 class BackendError(RoostError):
-    """The backend answered and refused, for example because it is out of memory."""
+    """The backend answered and refused for good, for example a login or a command."""
 
 
 class BackendUnavailable(BackendError):
@@ -197,7 +197,7 @@ class PermanentError(EngineError):
 class RetryLater(EngineError):
     """Raised by an engine: run the step again later; this does not count as an attempt.
 
-    :param seconds: the delay before the step runs again; finite and not negative.
+    :param seconds: the delay before the step runs again: 0.1 s at least, ten years at most.
     :param reason: a short text for people: ``roost status`` shows it until then, events keep it.
     """
 

@@ -49,7 +49,7 @@ MAX_LABEL: Final = 200
 #: All else is text: joiners, unusual spaces and emoji of any script. No pattern yet, because
 #: compiling it takes longer than anything else here, and what is printable never meets it.
 _NOT_TEXT: Final = "[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"
-#: The highest number of attempts or recoveries that a new work item may ask for.
+#: The highest number of attempts, recoveries or steps in a row that a new work item may ask for.
 MAX_COUNT: Final = 1_000_000_000
 
 
@@ -450,7 +450,7 @@ class DeadLetter(Value):
 
 @attrs.frozen(eq=False, repr=False)
 class Event(Value):
-    """One accepted transition, or one event that an engine emitted with a commit.
+    """One accepted transition, or one event that was emitted with a commit.
 
     ``kind`` is one of ``enqueued``, ``claimed``, ``blocked``, ``unblocked``,
     ``committed``, ``attempt_failed``, ``interrupted``, ``recovered``,

@@ -121,7 +121,7 @@ class Worker:
             task.cancel()
 
     async def run(self) -> None:
-        """Work until stopped; on return all work is given back and the worker is retired."""
+        """Work until stopped; on return the worker is retired and has given back what let go."""
         lost = LostSteps(self._backend, self.info.concurrency, self._settings.lease_ttl)
         keeper = LeaseKeeper(
             self._backend.renewer(),

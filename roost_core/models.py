@@ -29,6 +29,14 @@ WORD: Final = re.compile(r"[\x21-\x7e]{1,200}")
 RESOURCE: Final = WORD
 ARTIFACT_ID: Final = re.compile(r"[0-9a-f]{64}")
 EXTENSION: Final = re.compile(r"[a-z0-9]{1,8}")
+# What each of them asks for, for people.
+_IN_WORDS: Final = {
+    WORK_ID: "1 to 128 letters, digits, '_', '.' or '-', the first a letter or a digit",
+    ENGINE_ID: "1 to 64 letters, digits, '_', '.' or '-', the first a letter or a digit",
+    WORD: "1 to 200 visible ASCII characters, no spaces",
+    ARTIFACT_ID: "64 hexadecimal digits in lower case",
+    EXTENSION: "1 to 8 lower-case letters or digits",
+}
 
 #: Work items carry a priority between these two; higher runs first.
 MIN_PRIORITY: Final = -1000
@@ -76,14 +84,17 @@ class State(enum.StrEnum):
 TERMINAL_STATES: Final = frozenset({State.DONE, State.FAILED, State.CANCELLED})
 
 
+def in_words(pattern: re.Pattern[str]) -> str:
+    """Return what one of the patterns above asks for, for people."""
+    return _IN_WORDS[pattern]
+
+
 def matching(pattern: re.Pattern[str], what: str) -> Any:
     """Return an attrs validator: the value is a string that the whole pattern matches."""
 
     def validate(_instance: object, _attribute: object, value: object) -> None:
         if not isinstance(value, str) or pattern.fullmatch(value) is None:
-            raise InvalidInput(
-                f"{_shown(value)} is not a valid {what}: it must match {pattern.pattern}"
-            )
+            raise InvalidInput(f"{_shown(value)} is not a valid {what}: {in_words(pattern)}")
 
     return validate
 
@@ -177,10 +188,7 @@ def _resources(_instance: object, _attribute: object, value: tuple[str, ...]) ->
         raise InvalidInput(f"a work item may name at most {MAX_RESOURCES} resources")
     for name in value:
         if not isinstance(name, str) or RESOURCE.fullmatch(name) is None:
-            raise InvalidInput(
-                f"{_shown(name)} is not a valid resource: "
-                "1 to 200 visible ASCII characters, no spaces"
-            )
+            raise InvalidInput(f"{_shown(name)} is not a valid resource: {in_words(RESOURCE)}")
     if len(set(value)) != len(value):
         raise InvalidInput("a work item may name each resource once")
 

@@ -87,7 +87,10 @@ def _whole(minimum: int, maximum: int) -> Callable[[Any], int]:
     def parse(value: Any) -> int:
         if isinstance(value, bool | float):
             raise ValueError(f"expected a whole number, found {value!r}")
-        number = int(value)
+        try:
+            number = int(value)
+        except (TypeError, ValueError):
+            raise ValueError(f"expected a whole number, found {value!r:.80}") from None
         if not minimum <= number <= maximum:
             shown = number if abs(number) < 10**20 else "a huge number"
             raise ValueError(f"expected {minimum} to {maximum}, found {shown}")
@@ -100,7 +103,10 @@ def _seconds(minimum: float) -> Callable[[Any], float]:
     def parse(value: Any) -> float:
         if isinstance(value, bool):
             raise ValueError(f"expected a number of seconds, found {value!r}")
-        number = float(value)
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            raise ValueError(f"expected a number of seconds, found {value!r:.80}") from None
         # Written so that NaN fails too.
         if not minimum <= number <= 10 * 365 * 86400:
             raise ValueError(f"expected {minimum} to 315360000 seconds, found {value}")

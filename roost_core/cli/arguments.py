@@ -31,9 +31,10 @@ class PatternType(_Type):
         self.pattern = pattern
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the value as it is, or fail with the pattern."""
+        """Return the value as it is, or fail with what is asked for."""
         if self.pattern.fullmatch(value) is None:
-            self.fail(f"{value!r} does not match {self.pattern.pattern}", param, ctx)
+            wanted = models.in_words(self.pattern)
+            self.fail(f"{value!r} is not a valid {self.name}: {wanted}", param, ctx)
         return value
 
 
@@ -41,7 +42,7 @@ WORK_ID_TYPE: Final = PatternType("work id", WORK_ID)
 ENGINE_TYPE: Final = PatternType("engine", ENGINE_ID)
 RESOURCE_TYPE: Final = PatternType("resource", RESOURCE)
 ARTIFACT_ID_TYPE: Final = PatternType("artifact id", ARTIFACT_ID)
-EXTENSION_TYPE: Final = PatternType("ext", EXTENSION)
+EXTENSION_TYPE: Final = PatternType("extension", EXTENSION)
 
 
 class SecondsType(_Type):

@@ -80,7 +80,11 @@ _SINGLE: Final = (
     help="Held while the work runs: one work item at a time has it. Repeatable.",
 )
 @click.option(
-    "--delay-seconds", "delay", type=SECONDS_TYPE, metavar="S", help="Start so much later."
+    "--delay-seconds",
+    "delay",
+    type=SECONDS_TYPE,
+    metavar="S",
+    help="Start so much later: in seconds, or 90s, 10m, 2h, 3d.",
 )
 @click.option(
     "--deadline",
@@ -109,7 +113,10 @@ _SINGLE: Final = (
     "[default: 10000]",
 )
 @click.option(
-    "--step-timeout", type=SECONDS_TYPE, metavar="S", help="A step's longest time. [default: 1h]"
+    "--step-timeout",
+    type=SECONDS_TYPE,
+    metavar="S",
+    help="A step's longest time: in seconds, or 90s, 10m, 2h, 3d. [default: 1h]",
 )
 @click.option(
     "--batch",

@@ -98,7 +98,7 @@ def test_payload_comes_from_a_file_or_standard_input(bench, tmp_path):
         (["--engine", "echo", "--payload", "NaN"], 2, "NaN is not allowed"),
         (["--engine", "echo", "--payload", "@missing.json"], 2, "cannot read missing.json"),
         (["--engine", "echo", "--payload", "-"], 2, "the payload has more than 1048576 bytes"),
-        (["--engine", "echo", "--work-id", "../x"], 2, "does not match"),
+        (["--engine", "echo", "--work-id", "../x"], 2, "not a valid work id: 1 to 128 letters"),
         (["--engine", "echo", "--deadline", "tomorrow"], 2, "neither like"),
         (["--engine", "echo", "--deadline", "2030-01-01T00:00:00"], 2, "no time zone"),
         (["--engine", "echo", "--priority", "1001"], 2, "1001 is not in the range"),
@@ -251,7 +251,10 @@ def test_status_escapes_what_a_terminal_might_obey(bench):
 
 @pytest.mark.parametrize(
     ("work_id", "code", "text"),
-    [("w-none", 1, "no work item 'w-none'"), ("a/../b", 2, "does not match")],
+    [
+        ("w-none", 1, "no work item 'w-none'"),
+        ("a/../b", 2, "not a valid work id: 1 to 128 letters"),
+    ],
 )
 @pytest.mark.parametrize("command", ["status", "watch", "workspace-path"])
 def test_unknown_and_impossible_ids(bench, command, work_id, code, text):
@@ -390,8 +393,8 @@ def test_artifact_show_replaces_no_file_unasked(bench, tmp_path):
     ("words", "code", "text"),
     [
         (["0" * 64], 1, "no artifact"),
-        (["../etc/passwd"], 2, "does not match"),
-        (["0" * 64, "--ext", "../x"], 2, "does not match"),
+        (["../etc/passwd"], 2, "not a valid artifact id: 64 hexadecimal digits"),
+        (["0" * 64, "--ext", "../x"], 2, "not a valid extension: 1 to 8"),
     ],
 )
 def test_artifact_show_checks_its_words(bench, words, code, text):

@@ -61,6 +61,10 @@ def test_a_file_of_ones_own_folder_decides_nothing(
         ("lease_ttl = true", "lease_ttl: expected a number"),
         ("lease_ttl = nan", "lease_ttl: expected 0.2"),
         ("concurrency = 1.5", "concurrency: expected a whole number"),
+        ('concurrency = "x"', "concurrency: expected a whole number, found 'x'"),
+        ("concurrency = [1]", "concurrency: expected a whole number, found \\[1\\]"),
+        ('lease_ttl = "x"', "lease_ttl: expected a number of seconds, found 'x'"),
+        ("lease_ttl = [1]", "lease_ttl: expected a number of seconds, found \\[1\\]"),
         ("[queue]\nname = 'x'", "queue: expected 1 to 64"),
     ],
 )

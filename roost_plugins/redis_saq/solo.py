@@ -8,10 +8,13 @@ work gets half of a worker's time at most, if there is other work.
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import Final
 
 from roost_core.backend import Alone, ClaimBatch
+
+_log = logging.getLogger("roost.worker")
 
 #: Of a worker that runs one at a time, every so many claims of a backlog look for suspected work.
 _OFTEN: Final = 4
@@ -68,6 +71,17 @@ class Solo:
         for claim in batch.claims:
             if claim.is_solo:
                 self._token, self._since = claim.lease.token, time.monotonic()
+                _log.warning(
+                    "%s: suspected, because workers died that ran it: nothing else runs here "
+                    "until a step of it is accepted",
+                    claim.lease.work_id,
+                    extra={"action": "runs_alone", "work_id": claim.lease.work_id},
+                )
+        if batch.drain and not self.is_draining:
+            _log.warning(
+                "something suspected waits to run alone: this worker lets its work end for it",
+                extra={"action": "makes_room"},
+            )
         self.is_draining = self.is_draining or batch.drain
         if alone is Alone.NEVER and not batch.claims and self._others_until:
             # There is no other work to go first.

@@ -21,7 +21,10 @@ def clock(monkeypatch):
 
 def batch(*tokens, solo=False, drain=False, wake=None):
     """Make a claim's answer."""
-    claims = [SimpleNamespace(is_solo=solo, lease=SimpleNamespace(token=one)) for one in tokens]
+    claims = [
+        SimpleNamespace(is_solo=solo, lease=SimpleNamespace(token=one, work_id=f"w-{one}"))
+        for one in tokens
+    ]
     return ClaimBatch(tuple(claims), drain=drain, next_wake_ms=wake)
 
 
@@ -93,3 +96,17 @@ def test_one_at_a_time_is_always_alone(clock):
     assert 2 == seen.count(Alone.MAY)
     solo.brought(batch(), Alone.ALWAYS)
     assert [Alone.ALWAYS] * 5 == [solo.claims(is_busy=False) for _ in range(5)]
+
+
+def test_a_person_is_told_why_lanes_are_empty(clock, caplog):
+    """The log names what runs alone, and says once that work is let end for it."""
+    solo = Solo(10)
+    solo.brought(batch("a"), solo.claims(is_busy=False))
+    solo.brought(batch("b", drain=True), solo.claims(is_busy=True))
+    solo.brought(batch("c", drain=True), solo.claims(is_busy=True))
+    assert ["makes_room"] == [one.action for one in caplog.records]
+
+    solo.brought(batch("poison?", solo=True), solo.claims(is_busy=False))
+    last = caplog.records[-1]
+    assert ("runs_alone", "w-poison?") == (last.action, last.work_id)
+    assert "w-poison?: suspected" in last.getMessage()

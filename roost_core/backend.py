@@ -83,7 +83,8 @@ class ClaimRequest(Value):
 
     A worker id is one word: visible ASCII characters without spaces. Work over which
     workers have died more than once is suspected: it is leased only where it is ``alone``.
-    With ``Alone.MAY`` that goes before all else, and nothing else comes with it.
+    With ``Alone.MAY`` that goes before all else, and nothing else comes with it; up to
+    half of ``limit`` such come together after two deaths, a quarter after three, and so on.
     """
 
     worker_id: str = attrs.field(validator=matching(WORD, "worker id"))
@@ -98,7 +99,8 @@ class Claim(Value):
     """A leased work item with everything needed to run its next step.
 
     ``recoveries`` are the deaths of workers that ran nothing but this step. ``is_solo`` tells
-    that it is suspected, and nothing else may be leased until a step of it was accepted.
+    that it is suspected, and nothing else may be leased until a step was accepted of it, and of
+    each that came with it.
 
     ``committed_ms`` is when its snapshot was accepted, or None if it has none.
     ``asked_at`` is this process's monotonic clock, in seconds, from before the

@@ -2,9 +2,10 @@
 
 A lease that ran out is blamed on nobody before the next decision about its work item is
 due: its worker may only have been cut off. If it has renewed since, or taken its leave before
-or since, it had not died. A death
-under a lease that was all that the worker ran counts as a recovery; one among others only
-raises a suspicion. From a second one on, certain or not, the work item is suspected.
+or since, it had not died. A death under a lease that was all that the worker ran counts as a
+recovery; one among others only raises a suspicion. From a second one on, certain or not, the
+work item is suspected: it runs among others such, half as many with each death, and in the
+end alone.
 """
 
 from __future__ import annotations
@@ -47,6 +48,12 @@ class Blame:
     def is_suspected(self) -> bool:
         """Whether it may only run where it is alone."""
         return self.deaths + self.suspicions >= 2
+
+    def company(self, most: int) -> int:
+        """Return of how many suspected ones it may be one, where ``most`` could be taken."""
+        if self.deaths or (self.lost is not None and self.lost.was_alone):
+            return 1
+        return int(max(1, most // 2 ** (self.suspicions - 1)))
 
     def judge(self, beats: dict[str, int]) -> None:
         """Decide about the lease that ran out last."""

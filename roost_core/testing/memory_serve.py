@@ -36,8 +36,8 @@ async def serve_lanes(
             if clock.now_ms() >= upkeep_at:
                 upkeep_at = clock.now_ms() + UPKEEP_MS
                 await upkeep()
-            # What is suspected runs alone, here for all of its slice.
-            may_claim = not (lanes & solo) and not (is_draining and lanes)
+            # What is suspected has the worker for itself, here for all of its slice.
+            may_claim = not solo and not (is_draining and lanes)
             room = plan.concurrency - len(lanes) if may_claim else 0
             batch = await _claim(backend, plan, room, _alone(plan, lanes))
             is_draining = batch.drain or (is_draining and bool(lanes))
@@ -47,14 +47,16 @@ async def serve_lanes(
                 lane = asyncio.create_task(_lane(handle, claim))
                 lanes.add(lane)
                 if claim.is_solo:
-                    solo = {lane}
+                    solo.add(lane)
             if plan.burst and not lanes and batch.next_wake_ms != 0:
                 break
             wake_at = upkeep_at
             if batch.next_wake_ms is not None:
                 wake_at = min(upkeep_at, clock.now_ms() + batch.next_wake_ms)
             reasons = (plan.stopping.wait(), changed.wait(), clock.sleep_until(wake_at))
-            lanes -= await _first_of(lanes, reasons)
+            ended = await _first_of(lanes, reasons)
+            lanes -= ended
+            solo -= ended
         await _drain(lanes, plan.drain_timeout)
     finally:
         for lane in lanes:

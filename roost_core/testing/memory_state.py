@@ -187,8 +187,9 @@ class MemoryState:
         dead_letters = self._promote(now)
         self._recover(now, request)
         claims: list[Claim] = []
+        together = self._together(request)
         for _ in range(request.limit + MAX_EXTRA_INSPECTED):
-            ready = self._ready_for(request, claims)
+            ready = self._ready_for(request, claims, together)
             if not ready or len(claims) == request.limit:
                 break
             work = ready[0]
@@ -201,8 +202,8 @@ class MemoryState:
                 self._note(work, now, "blocked", {"resource": busy})
                 self.offers.claimed(now, request.worker_id, request.engines)
             else:
-                claims.append(self._lease(work, now, request, asked_at))
-        is_more = self._ready_for(request, claims) or any(claim.is_solo for claim in claims)
+                claims.append(self._lease(work, now, request, asked_at, together))
+        is_more = self._ready_for(request, claims, 0) or any(claim.is_solo for claim in claims)
         return ClaimBatch(
             claims=tuple(claims),
             dead_letters=tuple(dead_letters),
@@ -210,18 +211,39 @@ class MemoryState:
             drain=request.alone is Alone.NEVER and self._is_suspect_kept_waiting(now, request),
         )
 
-    def _ready_for(self, request: ClaimRequest, claims: Sequence[Claim]) -> list[Work]:
+    def _suspected(self, engines: Sequence[str]) -> list[Work]:
+        """Return what is ready and suspected; those first that have done the least harm."""
+        suspected = [work for work in self._ready(engines) if work.blame.is_suspected]
+        return sorted(suspected, key=lambda work: work.blame.deaths)
+
+    def _together(self, request: ClaimRequest) -> int:
+        """Return how many of those that are suspected may come with this claim."""
+        if request.alone is not Alone.MAY:
+            return 0
+        line = self._suspected(request.engines)[: request.limit]
+        size, least = 0, request.limit
+        for work in line:
+            least = min(least, work.blame.company(request.limit))
+            if least <= size:
+                break
+            size += 1
+        return size
+
+    def _ready_for(
+        self, request: ClaimRequest, claims: Sequence[Claim], together: int
+    ) -> list[Work]:
         """Return what may be leased next; what is suspected only to whom runs nothing else."""
         ready = self._ready(request.engines)
+        others = [work for work in ready if not work.blame.is_suspected]
         if request.alone is Alone.ALWAYS:
-            return ready
-        suspected = [work for work in ready if work.blame.is_suspected]
-        if request.alone is Alone.MAY and suspected and not claims:
-            # Those go first that have done the least harm.
-            return sorted(suspected, key=lambda work: work.blame.deaths)
+            return others or ([] if claims else self._suspected(request.engines))
+        if together and (not claims or claims[0].is_solo):
+            line = self._suspected(request.engines) if len(claims) < together else []
+            if line and line[0].blame.company(request.limit) >= together:
+                return line
         if any(claim.is_solo for claim in claims):
             return []
-        return [work for work in ready if not work.blame.is_suspected]
+        return others
 
     def _is_suspect_kept_waiting(self, now: int, request: ClaimRequest) -> bool:
         return any(
@@ -291,11 +313,13 @@ class MemoryState:
         ready = [work for work in self._in_states(State.QUEUED) if work.new.engine in engines]
         return sorted(ready, key=lambda work: work.ready_order)
 
-    def _lease(self, work: Work, now: int, request: ClaimRequest, asked_at: float) -> Claim:
+    def _lease(
+        self, work: Work, now: int, request: ClaimRequest, asked_at: float, together: int
+    ) -> Claim:
         is_suspected = work.blame.is_suspected
         self._place(work, now, State.RUNNING)
         work.leased_ms, work.leased_version = now, work.version
-        if request.alone is Alone.ALWAYS or (request.alone is Alone.MAY and is_suspected):
+        if request.alone is Alone.ALWAYS or (together == 1 and is_suspected):
             work.blame.alone = request.alone
         work.fence += 1
         work.token = f"token-{next(self._tokens)}"
@@ -322,7 +346,7 @@ class MemoryState:
             item=work.new.item,
             snapshot=work.snapshot,
             asked_at=asked_at,
-            is_solo=work.blame.alone is Alone.MAY,
+            is_solo=request.alone is Alone.MAY and is_suspected,
         )
 
     def _next_wake_ms(self, now: int) -> int | None:

@@ -127,7 +127,13 @@ def listed(works: list[Work], query: ListQuery) -> list[Work]:
         if query.state in (None, work.state) and query.engine in (None, work.new.engine)
     ]
     if query.state is State.QUEUED:
-        chosen.sort(key=lambda work: work.ready_order)
+        # What is suspected stands behind, by how many workers died under it alone.
+        chosen.sort(
+            key=lambda work: (
+                (1, work.blame.deaths) if work.blame.is_suspected else (0, 0),
+                work.ready_order,
+            )
+        )
     elif query.state is State.BLOCKED:
         chosen.sort(key=lambda work: (work.new.engine, work.ready_order))
     elif query.state in DUE_STATES:

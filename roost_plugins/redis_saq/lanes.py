@@ -248,6 +248,9 @@ class Lanes:
             if limit > 0:
                 self._is_news = False
                 alone = self._alone()
+                if alone is Alone.MAY:
+                    # How many suspected ones come together goes by how many lanes there are.
+                    limit = self._room()
                 self._under_way += 1
                 self._asked += limit
                 self._keep(self._claim_for(limit, alone))

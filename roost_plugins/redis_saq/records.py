@@ -144,7 +144,7 @@ def claim(row: Sequence[Any], worker_id: str, asked_at: float) -> Claim:
         item=item or b"",
         snapshot=snapshot,
         asked_at=asked_at,
-        is_solo=blame.alone == b"1",
+        is_solo=blame.is_apart,
     )
 
 
@@ -154,6 +154,11 @@ class Blame(NamedTuple):
     deaths: int
     suspicions: int
     alone: bytes
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether something suspected is leased, which runs alone or among others such."""
+        return self.alone == b"1" or (self.alone == b"0" and self.deaths + self.suspicions >= 2)
 
     @classmethod
     def of(cls, word: bytes) -> Blame:

@@ -1,9 +1,10 @@
-"""When a worker runs one work item and nothing else, so that its death would be that item's own.
+"""When a worker runs suspected work and nothing else, until its death can only be one item's own.
 
 Work over which workers have died is suspected. The server leases it only to a worker that
-says that it runs nothing, and such a worker claims nothing more until a step of it has been
-accepted. Whoever has waited behind it is next, for as long as it took: suspected
-work gets half of a worker's time at most, if there is other work.
+says that it runs nothing: one, or several together, half as many after each death. Such a
+worker claims nothing more until a step of each has been accepted. Whoever has waited behind
+them is next, for as long as it took: suspected work gets half of a worker's time at most, if
+there is other work.
 """
 
 from __future__ import annotations
@@ -34,15 +35,15 @@ class Solo:
         self._since_first = 0
         #: A claim is under way that may bring something suspected.
         self._may_come = False
-        #: The lease of what runs alone, and since when, by the monotonic clock.
-        self._token: str | None = None
+        #: The leases of what is suspected, and since when they run, by the monotonic clock.
+        self._tokens: set[str] = set()
         self._since = 0.0
         #: Until when other work goes first.
         self._others_until = 0.0
 
     def holds_back(self, *, is_busy: bool) -> bool:
         """Whether no claim may be made now."""
-        if self._may_come or self._token is not None:
+        if self._may_come or self._tokens:
             return True
         return self.is_draining and is_busy
 
@@ -70,10 +71,11 @@ class Solo:
         self._is_backlog = batch.next_wake_ms == 0
         for claim in batch.claims:
             if claim.is_solo:
-                self._token, self._since = claim.lease.token, time.monotonic()
+                self._tokens.add(claim.lease.token)
+                self._since = time.monotonic()
                 _log.warning(
-                    "%s: suspected, because workers died that ran it: nothing else runs here "
-                    "until a step of it is accepted",
+                    "%s: suspected, because workers died that ran it: nothing but suspected work "
+                    "runs here until a step of it is accepted",
                     claim.lease.work_id,
                     extra={"action": "runs_alone", "work_id": claim.lease.work_id},
                 )
@@ -90,17 +92,19 @@ class Solo:
         return False
 
     def runs(self, token: str) -> bool:
-        """Whether this lease is what runs alone."""
-        return token == self._token
+        """Whether this lease is of something suspected, which nothing else runs beside."""
+        return token in self._tokens
 
     def step_accepted(self, token: str) -> bool:
         """Take note that a lease's step was accepted, or that the lease has ended.
 
         :returns: whether other work may be claimed now that might not before.
         """
-        if token != self._token:
+        if token not in self._tokens:
             return False
-        self._token = None
+        self._tokens.discard(token)
+        if self._tokens:
+            return False
         now = time.monotonic()
         self._others_until = now + (now - self._since)
         return True

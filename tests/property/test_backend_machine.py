@@ -153,7 +153,7 @@ class LedgerMachine(Sides):
     )
     def claim(self, engines: list[str], limit: int, worker: str, alone: Alone) -> None:
         """Claim; each lease has a fence above all before it (L2)."""
-        # Who runs one at a time is free to take it from either line: here there is one in each.
+        # Who is always alone runs one at a time.
         most = 1 if alone is Alone.ALWAYS else limit
         request = ClaimRequest(worker, tuple(engines), most, HOUR_MS, alone)
         before = in_line(self.model)

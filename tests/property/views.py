@@ -64,7 +64,7 @@ def answer_view(answer: Any) -> Any:
 def claim_view(claim: Claim) -> Any:
     """Return what of a claim both sides have to agree on."""
     lease = claim.lease
-    counters = (claim.version, claim.attempts, claim.recoveries, claim.deadline_ms)
+    counters = (claim.version, claim.attempts, claim.recoveries, claim.deadline_ms, claim.is_solo)
     texts = (claim.item, claim.snapshot, claim.committed_ms is not None)
     return (lease.work_id, lease.worker_id, lease.fence, claim.engine, counters, texts)
 

@@ -385,6 +385,22 @@ def test_a_solo_claim_has_the_worker_for_itself(run):
     run(main)
 
 
+def test_what_may_bring_suspects_is_for_all_lanes(run):
+    """Also with a backlog: how many come together goes by how many lanes there are."""
+
+    async def main(bench):
+        bench.backend.leaves_more = True
+        for numbers in ((1, 2, 3), (4, 5, 6)):
+            bench.backend.ready = [claim_of(number) for number in numbers]
+            lanes = [bench.free() for _ in numbers]
+            for claim in await asyncio.gather(*lanes):
+                bench.lanes.lane_done(claim)
+        assert [Alone.MAY] * 2 == bench.backend.alone
+        assert [3, 3] == [limit for _, limit in bench.backend.claims]
+
+    run(main)
+
+
 def test_closing_waits_for_no_backoff(run):
     """Lanes that wait to try a failed claim again close at once."""
 

@@ -124,6 +124,23 @@ def test_a_claim():
     assert found.is_solo
 
 
+@pytest.mark.parametrize(
+    ("blame", "is_solo"),
+    [
+        (b"0,2,1,0,0,-", True),
+        (b"0,2,0,0,0,-", True),
+        (b"0,1,0,0,7,worker-9", True),
+        (b"0,1,0,0,0,-", False),
+        (b"1,1,2,0,0,-", False),
+    ],
+)
+def test_the_claim_of_something_suspected(blame, is_solo):
+    """Alone or among others such, it has the worker for itself; not where all run alone."""
+    standing = b"token demo 4 5 1 " + blame + b" 1000 2000 3000 16000"
+    found = records.claim([b"w-1", standing, b"item", None], "worker-1", 1.5)
+    assert is_solo == found.is_solo
+
+
 def test_the_claim_of_a_new_item():
     """Numbers that are not there come as None, and so does a snapshot; a lost item as no bytes."""
     found = records.claim([b"w", b"t demo 1 0 0 - 1000 0 0 16000", None, None], "worker-1", 0.0)

@@ -63,6 +63,22 @@ def test_it_has_the_worker_for_itself_until_a_step_is_accepted(clock):
     assert Alone.MAY is solo.claims(is_busy=False)
 
 
+def test_several_have_the_worker_until_a_step_of_each_is_accepted(clock):
+    """The last one counts: until then a death would be all of theirs."""
+    solo = Solo(10)
+    solo.brought(batch("a", "b", solo=True), solo.claims(is_busy=False))
+    assert (True, True) == (solo.runs("a"), solo.runs("b"))
+    clock.at += 3
+    assert not solo.step_accepted("a")
+    assert (False, True) == (solo.runs("a"), solo.runs("b"))
+    assert solo.holds_back(is_busy=True)
+    clock.at += 4
+    assert solo.step_accepted("b")
+    assert not solo.holds_back(is_busy=True)
+    clock.at += 6
+    assert Alone.NEVER is solo.claims(is_busy=False)
+
+
 def test_half_of_the_time_is_the_others(clock):
     """After that the next suspected one may come."""
     solo = Solo(10)

@@ -46,10 +46,70 @@ class BlameContract(ContractTests):
         await _suspected(kit, "a")
         await _suspected(kit, "b")
         await kit.created("later", priority=5)
-        batch = await kit.claim(limit=5, alone=Alone.MAY)
+        batch = await kit.claim(limit=3, alone=Alone.MAY)
         assert ["a"] == [one.lease.work_id for one in batch.claims]
         assert 0 == batch.next_wake_ms
         assert ["later"] == await kit.claimed_ids(limit=5)
+
+    @driven
+    async def test_suspects_come_in_halves(self, kit: Harness) -> None:
+        """As many as half of what the worker could take; a step clears each of them by itself."""
+        for work_id in "abcdef":
+            await _suspected(kit, work_id)
+        await kit.created("later", priority=5)
+        batch = await kit.claim(limit=8, alone=Alone.MAY)
+        assert list("abcd") == [one.lease.work_id for one in batch.claims]
+        assert all(one.is_solo for one in batch.claims)
+        assert 0 == batch.next_wake_ms
+        await kit.commit(batch.claims[0])
+        found = [(await kit.read(work_id)).suspicions for work_id in "abc"]
+        assert [0, 2, 2] == found
+
+    @driven
+    async def test_each_death_halves_them(self, kit: Harness) -> None:
+        """B1: what dies together is suspected the more, and never buried; at last it is alone."""
+        for work_id in "abcdef":
+            await _suspected(kit, work_id)
+        taken = []
+        for _ in range(3):
+            batch = await kit.claim(worker_id=unique("dead"), limit=8, alone=Alone.MAY)
+            taken.append([one.lease.work_id for one in batch.claims])
+            for work_id in taken[-1]:
+                await kit.age_lease(work_id)
+            assert () == (await kit.claim(worker_id="f", limit=9, engines=("none",))).claims
+        assert [["a", "b", "c", "d"], ["a", "b"], ["a"]] == taken
+        found = [(await kit.read(work_id)) for work_id in "abcde"]
+        assert [0] * 5 == [one.recoveries for one in found]
+        # Whether the death alone was one is not certain yet.
+        assert [5, 4, 3, 3, 2] == [one.suspicions for one in found]
+
+    @driven
+    async def test_what_kills_alone_runs_alone(self, kit: Harness) -> None:
+        """Also where only few have died in all, and whoever stands before or behind it."""
+        await kit.created("killer", max_recoveries=9)
+        for _ in range(2):
+            await _die(kit, "killer", Alone.ALWAYS)
+        for work_id in "ab":
+            await _suspected(kit, work_id)
+        batch = await kit.claim(limit=8, alone=Alone.MAY)
+        assert ["a", "b"] == [one.lease.work_id for one in batch.claims]
+        await _suspected(kit, "c")
+        await _die(kit, "c", Alone.MAY)
+        batch = await kit.claim(limit=8, alone=Alone.MAY)
+        assert [("c", True)] == [(one.lease.work_id, one.is_solo) for one in batch.claims]
+        batch = await kit.claim(limit=8, alone=Alone.MAY)
+        assert [("killer", 1)] == [(one.lease.work_id, one.recoveries) for one in batch.claims]
+
+    @driven
+    async def test_one_that_came_alone_is_alone(self, kit: Harness) -> None:
+        """R2: a death under it counts, however many more the worker could have taken."""
+        await _suspected(kit, "a")
+        for _ in range(2):
+            batch = await kit.claim(worker_id=unique("dead"), limit=8, alone=Alone.MAY)
+            assert ["a"] == [one.lease.work_id for one in batch.claims]
+            await kit.age_lease("a")
+            assert () == (await kit.claim(worker_id="f", engines=("none",))).claims
+        assert 1 == (await kit.read("a")).recoveries
 
     @driven
     async def test_the_least_harmful_goes_first(self, kit: Harness) -> None:

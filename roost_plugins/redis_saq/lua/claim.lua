@@ -2,8 +2,8 @@
 -- KEYS: work ready sleeping retry_wait running blocked held lines failed newer seq turn events idle beats claims solo offers seen waiting paused done cancelled
 -- ARGV: worker ttl-ms limit "engine engine ..." was-idle(0|1) never|may|always slot claim-id "slot:claim-id ..."
 --       token...
---   never, may, always: whether what is leased is all that the worker runs: no; yes, if that is one suspected
---     work item; yes, whatever it is (blame.lua)
+--   never, may, always: whether what is leased is all that the worker runs: no; yes, if that is suspected
+--     work, of which some may come together; yes, whatever it is (blame.lua)
 --   slot, claim-id: under which the claim is remembered, for the case that its answer gets lost; then those
 --     whose answers the worker never got
 -- Result: {next-wake-ms|-1, {dead id...}, {claim...}, left, drain(0|1)}: next-wake-ms is 0 if more is ready; left
@@ -197,6 +197,8 @@ local first_seq, last_seq
 local members, leases, records, bytes
 local expires, worker_json = whole(now + ttl), quoted(worker)
 local has_blocked = false
+-- How many suspected ones are to come together, or 0.
+local together = 0
 
 -- Return whether it was taken. If not, the line has to be formed anew: of the engine that has just
 -- lost one, it may hold too few, and others may have become ready.
@@ -223,7 +225,7 @@ local function take(id, r, member)
   r.worker = worker
   r.since = now
   r.base = r.version
-  if mode ~= 'never' and (mode == 'always' or is_suspected(r)) then
+  if mode == 'always' or (together == 1 and is_suspected(r)) then
     local b = blame_of(r)
     b.alone = mode == 'always' and '2' or '1'
     set_blame(r, b)
@@ -283,6 +285,11 @@ local function fill(most, are_suspected, are_others)
       inspected = inspected + 1
       members[#members + 1] = line[i].member
       local r = belonging(id, found[i], 'ready', 'queued', '0', line[i].member)
+      if r and are_suspected and company_of(r, limit) < together then
+        -- Others have left the line meanwhile, and this one is not for so many.
+        members[#members], inspected = nil, math.huge
+        break
+      end
       if not take(id, r, line[i].member) then break end
     end
     more = {}
@@ -293,9 +300,27 @@ local function fill(most, are_suspected, are_others)
   return line_empty
 end
 
+-- How many of those that are suspected may come together: as many from the front of their line as each of them
+-- may be one of.
+local function group()
+  local line, ids = front(math.min(limit, BATCH), true, false), {}
+  for i = 1, math.min(#line, limit, BATCH) do ids[i] = line[i].id end
+  local least, size = limit, math.min(#ids, 1)
+  for i, raw in ipairs(#ids > 1 and redis.call('HMGET', K.work, unpack(ids)) or {}) do
+    local r = raw and parse(raw)
+    least = math.min(least, r and is_suspected(r) and company_of(r, limit) or 1)
+    if least < i then break end
+    size = i
+  end
+  return size
+end
+
 local line_empty = false
-if mode == 'may' then fill(1, true, false) end
-local is_solo = #claims == 1
+if mode == 'may' then
+  together = group()
+  if together > 0 then fill(together, true, false) end
+end
+local is_solo = #claims > 0
 if is_solo then
   for engine in string.gmatch(engines, '[^ ]+') do more[engine] = #ready_of(engine, '1') > 0 or nil end
 else

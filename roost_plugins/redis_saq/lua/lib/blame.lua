@@ -9,7 +9,8 @@
 --   lost-alone  and how that lease was, as `alone`
 --
 -- Work whose workers died over it more than once is *suspected*: it stands in a line of its own, and is leased
--- only to a worker that runs nothing else. An accepted step clears everything.
+-- only to a worker that runs nothing but suspected work. How many of them it runs together is halved with each
+-- death, down to one, which is alone. An accepted step clears everything.
 
 -- Set aside by an accepted step, all but that the lease goes on alone.
 local function cleared(blame)
@@ -40,6 +41,15 @@ local function is_suspected(r)
   if r.blame == '-' then return false end
   local b = blame_of(r)
   return b.deaths + b.shared + (b.worker == '-' and 0 or 1) >= 2
+end
+
+-- Of how many suspected work items this may be one that a worker runs together, which could take up to `most`. What
+-- may have killed a worker alone runs alone.
+local function company_of(r, most)
+  local b = blame_of(r)
+  if b.deaths > 0 or (b.worker ~= '-' and b.lost_alone ~= '0') then return 1 end
+  local died = b.shared + (b.worker == '-' and 0 or 1)
+  return math.max(1, math.floor(most / 2 ^ math.min(died - 1, 30)))
 end
 
 -- How often a worker has renewed, or nil if that is not known, or damaged.

@@ -85,6 +85,8 @@ class ClaimRequest(Value):
     workers have died more than once is suspected: it is leased only where it is ``alone``.
     With ``Alone.MAY`` that goes before all else, and nothing else comes with it; up to
     half of ``limit`` such come together after two deaths, a quarter after three, and so on.
+    Who ``can_drain`` may be asked to let its work end, so that it is; a worker whose steps
+    do not end cannot.
     """
 
     worker_id: str = attrs.field(validator=matching(WORD, "worker id"))
@@ -92,6 +94,7 @@ class ClaimRequest(Value):
     limit: int
     lease_ttl_ms: int
     alone: Alone = Alone.NEVER
+    can_drain: bool = True
 
 
 @attrs.frozen(eq=False, repr=False)

@@ -208,7 +208,9 @@ class MemoryState:
             claims=tuple(claims),
             dead_letters=tuple(dead_letters),
             next_wake_ms=0 if is_more else self._next_wake_ms(now),
-            drain=request.alone is Alone.NEVER and self._is_suspect_kept_waiting(now, request),
+            drain=request.alone is Alone.NEVER
+            and request.can_drain
+            and self._is_suspect_kept_waiting(now, request),
         )
 
     def _suspected(self, engines: Sequence[str]) -> list[Work]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from roost_core import codec
 from roost_core.backend import (
     Ack,
+    Alone,
     Backend,
     Claim,
     ClaimBatch,
@@ -63,6 +64,11 @@ _LAST_EVENT = f"{2**64 - 1}-{2**64 - 1}"
 _LOOK_AT = 1_000
 #: Listing order: soonest first where the set is ordered by due time or place in the line.
 _FORWARD = frozenset({State.QUEUED, State.SLEEPING, State.RETRY_WAIT, State.BLOCKED})
+
+
+def _mode(request: ClaimRequest) -> str:
+    is_unable = request.alone is Alone.NEVER and not request.can_drain
+    return "unable" if is_unable else request.alone.value
 
 
 class RedisSaqBackend(Backend):
@@ -176,7 +182,7 @@ class RedisSaqBackend(Backend):
             request.limit,
             " ".join(request.engines),
             int(was_idle),
-            request.alone.value,
+            _mode(request),
             mine.slot,
             mine.claim_id,
             " ".join(map(str, unanswered)),

@@ -130,9 +130,13 @@ class Lanes:
         """Take note that a call which ends a lease is about to go out.
 
         :returns: the engines of which it is to look for work on behalf of the lane, separated
-            by spaces; ``-`` if it need not, because a claim follows; empty if the lane leaves.
+            by spaces; ``-`` if it need not, because a claim follows; empty if the lane leaves,
+            or takes nothing for now: what is ready is others' then.
         """
         if self._plan.stopping.is_set() or self._plan.burst:
+            return ""
+        others = self._in_flight.keys() - {token}
+        if self._solo.goes_on_without(token, is_busy=bool(others) and not self._has_lost):
             return ""
         is_soon_free = token in self._in_flight and time.monotonic() >= self._ahead_from
         if self._is_backlog and is_soon_free:
@@ -337,6 +341,7 @@ class Lanes:
             limit=limit,
             lease_ttl_ms=self._plan.lease_ttl_ms,
             alone=alone,
+            can_drain=not self._has_lost,
         )
         ticket, named = self._tickets.take(), self._tickets.unanswered
         asked_at = time.monotonic()

@@ -61,6 +61,7 @@ class FakeBackend:
         self.claims = []
         self.idle_flags = []
         self.alone = []
+        self.can_drain = []
         self.tickets = []
         self.given_back = []
         self.listeners = 0
@@ -76,6 +77,7 @@ class FakeBackend:
     async def claim(self, request, *, was_idle, ticket, unanswered):
         """Hand out what is ready."""
         self.alone.append(request.alone)
+        self.can_drain.append(request.can_drain)
         self.tickets.append((ticket, unanswered))
         self.claims.append((round(self.loop.time(), 3), request.limit))
         self.idle_flags.append(was_idle)

@@ -385,6 +385,40 @@ def test_a_solo_claim_has_the_worker_for_itself(run):
     run(main)
 
 
+def test_who_is_held_back_takes_nothing_of_others(run):
+    """What a lease's end makes ready is others' while suspects, or a drain, keep lanes empty."""
+
+    async def main(bench):
+        bench.backend.leaves_more = True
+        bench.backend.ready = [attrs.evolve(claim_of(number), is_solo=True) for number in (1, 2)]
+        one, two = await asyncio.gather(bench.free(), bench.free())
+        assert "" == bench.lanes.lease_ends(one.lease.token)
+        bench.lanes.lane_done(one)
+        assert "-" == bench.lanes.lease_ends(two.lease.token)
+        bench.lanes.lane_done(two)
+        bench.backend.ready, bench.backend.drain = [claim_of(3), claim_of(4)], True
+        one, two = await asyncio.gather(bench.free(), bench.free())
+        assert "" == bench.lanes.lease_ends(one.lease.token)
+        bench.lanes.lane_done(one)
+        assert "-" == bench.lanes.lease_ends(two.lease.token)
+
+    run(main)
+
+
+def test_who_has_lost_steps_is_not_asked_to_drain(run):
+    """It could not end them."""
+
+    async def main(bench):
+        bench.free()
+        await asyncio.sleep(1)
+        bench.lost.lanes = 1
+        bench.lanes.lane_done(claim_of(1))
+        await asyncio.sleep(1)
+        assert [True, False] == bench.backend.can_drain
+
+    run(main)
+
+
 def test_what_may_bring_suspects_is_for_all_lanes(run):
     """Also with a backlog: how many come together goes by how many lanes there are."""
 

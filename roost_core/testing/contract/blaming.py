@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from roost_core.backend import Alone, Claim, Then
+from roost_core.backend import Alone, Claim, ClaimRequest, Then
 from roost_core.models import State
-from roost_core.testing.contract.kit import ContractTests, Harness, driven, error_of, unique
+from roost_core.testing.contract.kit import (
+    ENGINE,
+    ContractTests,
+    Harness,
+    driven,
+    error_of,
+    unique,
+)
 
 
 async def _die(kit: Harness, work_id: str, alone: Alone = Alone.NEVER) -> Claim:
@@ -228,6 +235,33 @@ class BlameContract(ContractTests):
         await kit.claimed_ids(limit=2)
         await kit.pass_time(50)
         asked = [(await kit.claim(ttl_ms=20, limit=16)).drain for _ in range(6)]
+        assert any(asked)
+
+    @driven
+    async def test_who_takes_every_second_one_is_asked_too(self, kit: Harness) -> None:
+        """One of two workers that take turns, whichever of them."""
+        await _suspected(kit, "a")
+        await kit.created(*(f"w-{number:02}" for number in range(98)))
+        await kit.pass_time(50)
+        other = ClaimRequest("worker-9", (ENGINE,), 1, 20, can_drain=False)
+        for _ in range(2):
+            asked = []
+            for _ in range(24):
+                asked.append((await kit.claim(ttl_ms=20)).drain)
+                await kit.backend.claim(other)
+            assert any(asked)
+            # From now on those in between.
+            await kit.backend.claim(other)
+
+    @driven
+    async def test_who_cannot_drain_is_not_asked(self, kit: Harness) -> None:
+        """And does not stand in the way of who can."""
+        await _suspected(kit, "a")
+        await kit.created(*(f"w-{number:02}" for number in range(98)))
+        await kit.pass_time(50)
+        request = ClaimRequest("worker-9", (ENGINE,), 16, 20, can_drain=False)
+        assert not any([(await kit.backend.claim(request)).drain for _ in range(3)])
+        asked = [(await kit.claim(ttl_ms=20, limit=16)).drain for _ in range(2)]
         assert any(asked)
 
 

@@ -1,9 +1,9 @@
 -- Take leases: promote what is due, recover expired ones, take the first that are ready.
 -- KEYS: work ready sleeping retry_wait running blocked held lines failed newer seq turn events idle beats claims solo offers seen waiting paused done cancelled
--- ARGV: worker ttl-ms limit "engine engine ..." was-idle(0|1) never|may|always slot claim-id "slot:claim-id ..."
---       token...
+-- ARGV: worker ttl-ms limit "engine engine ..." was-idle(0|1) unable|never|may|always slot claim-id
+--       "slot:claim-id ..." token...
 --   never, may, always: whether what is leased is all that the worker runs: no; yes, if that is suspected
---     work, of which some may come together; yes, whatever it is (blame.lua)
+--     work, of which some may come together; yes, whatever it is (blame.lua). unable: no, and it cannot drain
 --   slot, claim-id: under which the claim is remembered, for the case that its answer gets lost; then those
 --     whose answers the worker never got
 -- Result: {next-wake-ms|-1, {dead id...}, {claim...}, left, drain(0|1)}: next-wake-ms is 0 if more is ready; left
@@ -191,8 +191,8 @@ local function front(count, are_suspected, are_others)
   return line
 end
 
--- The places in the line of the first and the last that were leased.
-local first_seq, last_seq
+-- The place in the line of the last that was leased.
+local last_seq
 -- What a round takes out of the line, and writes and reads for those that it leases.
 local members, leases, records, bytes
 local expires, worker_json = whole(now + ttl), quoted(worker)
@@ -231,7 +231,6 @@ local function take(id, r, member)
     set_blame(r, b)
   end
   last_seq = tonumber(r.seq)
-  first_seq = first_seq or last_seq
   r.fence = whole(r.fence + 1)
   r.updated = now
   if r.started == '0' then r.started = now end
@@ -322,7 +321,7 @@ if mode == 'may' then
 end
 local is_solo = #claims > 0
 if is_solo then
-  for engine in string.gmatch(engines, '[^ ]+') do more[engine] = #ready_of(engine, '1') > 0 or nil end
+  for engine in string.gmatch(engines, '[^ ]+') do more[engine] = is_any_ready(engine) or nil end
 else
   line_empty = fill(limit, false, true)
   if mode == 'always' and #claims == 0 then line_empty = fill(limit, true, false) end
@@ -357,20 +356,23 @@ if has_blocked then
   redis.call('ZADD', K.seen, 'NX', now, worker)
 end
 
-if #claims > 0 then trim_events() end
-if #claims > 0 and last_seq % 16 == 0 then trim_bytes() end
-
--- Now and then while there is always enough to do: about once for sixteen in the line, and by chance, because
--- the places of what one worker takes may have a pattern, such as every second one.
+-- Now and then while there is always enough to do: about once for sixteen places in the line. By the golden ratio,
+-- because the places of what one worker takes have a pattern, such as every second one: this has none.
 local function is_turn()
-  return math.floor((first_seq - 1) / 16) ~= math.floor(last_seq / 16) or clock[2] % 16 == 0
+  return #claims >= 16 or last_seq * 0.6180339887498949 % 1 < 0.0625
 end
+
+if #claims > 0 then trim_events() end
+if #claims > 0 and is_turn() then trim_bytes() end
+
 local is_seldom = #claims < limit or #claims == 0 or is_turn()
 if is_seldom then
   local is_bent = redis.pcall('ZCARD', K.ready) ~= 0 and straighten(K.ready, BATCH) > 0
   if put_back() > 0 or is_bent then line_empty = false end
 end
 local drain = is_seldom and mode == 'never' and is_to_drain() and 1 or 0
+-- Who takes nothing more for now is told of nothing: others are.
+local is_deaf = is_solo or drain == 1
 
 -- 4. When to ask again, and whether to be told before.
 local next_wake = -1
@@ -378,14 +380,15 @@ if is_solo then
   next_wake = 0
 elseif #claims < limit then
   if line_empty then
-    stand_by(worker, engines)
+    if not is_deaf then stand_by(worker, engines) end
     next_wake = until_next()
     -- What this claim has not promoted or recovered, because there was too much, is no news.
     if next_wake == 0 then next_wake = 1 end
   else
     next_wake = 0
   end
-elseif was_idle then
+end
+if was_idle and (is_deaf or #claims == limit) then
   for engine in string.gmatch(engines, '[^ ]+') do redis.pcall('ZREM', K.idle, engine .. ' ' .. worker) end
 end
 -- More is ready than this worker takes now: let the idle ones share it.

@@ -242,16 +242,23 @@ class BlameContract(ContractTests):
         """One of two workers that take turns, whichever of them."""
         await _suspected(kit, "a")
         await kit.created(*(f"w-{number:02}" for number in range(98)))
-        await kit.pass_time(50)
-        other = ClaimRequest("worker-9", (ENGINE,), 1, 20, can_drain=False)
+        await kit.pass_time(300)
+        other = ClaimRequest("worker-9", (ENGINE,), 1, 200, can_drain=False)
+
+        async def takes(request: ClaimRequest) -> bool:
+            batch = await kit.backend.claim(request)
+            for claim in batch.claims:
+                await kit.commit(claim, Then.FINISH)
+            return batch.drain
+
         for _ in range(2):
             asked = []
             for _ in range(24):
-                asked.append((await kit.claim(ttl_ms=20)).drain)
-                await kit.backend.claim(other)
+                asked.append(await takes(ClaimRequest("worker-1", (ENGINE,), 1, 200)))
+                await takes(other)
             assert any(asked)
             # From now on those in between.
-            await kit.backend.claim(other)
+            await takes(other)
 
     @driven
     async def test_who_cannot_drain_is_not_asked(self, kit: Harness) -> None:

@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Awaitable, Callable
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -48,6 +50,7 @@ class Run:
 
     :ivar snapshot: the one that the next step is given, for that step alone.
     :ivar make_snapshot: makes the same anew, for everybody else.
+    :ivar steps: how many steps have begun.
     """
 
     claim: Claim
@@ -56,17 +59,27 @@ class Run:
     engine: Engine
     snapshot: Snapshot | None
     make_snapshot: Callable[[], Snapshot | None]
+    artifacts: Artifacts
     version: int
     attempts: int
     in_flight: Callable[[], Awaitable[Ack]] | None = None
-    #: How many steps have begun: what an earlier one still wants is void.
     steps: int = 0
-    is_in_step: bool = False
+    _context: contextvars.Context | None = attrs.field(default=None, init=False, repr=False)
 
     @property
     def item(self) -> WorkItem:
         """The work item, for the runtime alone."""
         return self.stored.item
+
+    def fresh_context(self, base: contextvars.Context) -> contextvars.Context:
+        """Return the context of the next step: ``base``, and whose step it is.
+
+        What hangs is known by that, also in the tasks and callbacks that a step begins.
+        """
+        if self._context is None:
+            self._context = base.copy()
+            self._context.run(current_hold.set, self.hold)
+        return self._context.copy()
 
 
 @attrs.frozen(eq=False)
@@ -75,7 +88,7 @@ class Accepted:
 
     snapshot: Snapshot
     encoded: codec.EncodedSnapshot
-    context: StepContext
+    events: tuple[bytes, ...]
 
 
 @attrs.frozen(eq=False)
@@ -105,20 +118,74 @@ class Lost:
 Outcome = Accepted | Failed | Later | GivenBack | Lost
 
 
-class _Ending:
-    """Ends a step by cancelling its task, once: what asyncio's timeouts do, for less."""
+class InFlight:
+    """One step in flight: what ends it, and what its context asks on the engine's behalf.
 
-    __slots__ = ("is_over", "task")
+    An engine may keep its context for as long as it likes, so nothing large hangs on this once
+    the step is over, least of all in a circle: each step would leave one to be collected.
+    """
 
-    def __init__(self) -> None:
-        self.task: asyncio.Task[Any] | None = None
+    __slots__ = ("_attempts", "_cancelling", "_lane", "_run", "is_ended", "is_over", "task")
+
+    def __init__(self, attempts: Attempts, run: Run, lane: asyncio.Task[Any]) -> None:
+        self._attempts = attempts
+        self._run = run
+        self._lane = lane
+        self._cancelling = lane.cancelling()
+        self.task: asyncio.Task[Outcome] | None = None
+        #: Whether it was ended from outside.
+        self.is_ended = False
+        #: Whether its task has come to its end.
         self.is_over = False
 
     def reschedule(self, _when: float | None, /) -> None:
-        """End it now."""
-        if not self.is_over and self.task is not None:
-            self.is_over = True
+        """End it now, by cancelling its task, once: as asyncio's timeouts do, for less."""
+        if not self.is_ended and self.task is not None:
+            self.is_ended = True
             self.task.cancel()
+
+    @property
+    def is_lane_cancelled(self) -> bool:
+        """Whether the worker has cancelled the lane since the step began."""
+        return self._lane.cancelling() > self._cancelling
+
+    @property
+    def is_void(self) -> bool:
+        """Whether nobody takes anything from it any more."""
+        # Also for a plain def that has timed out: its thread goes on until it looks.
+        return self.is_over or self._run.hold.lost is not None
+
+    # -- for its context -------------------------------------------------------------------
+
+    def is_stopping(self) -> bool:
+        """Whether the worker wants to stop."""
+        return self._attempts.is_stopping()
+
+    def is_cancelled(self) -> bool:
+        """Whether what it returns would be dropped."""
+        return self.is_ended or self.is_void or self.is_lane_cancelled
+
+    def beat(self, heartbeat: Heartbeat) -> None:
+        """Send a heartbeat with the next renewal, or soon."""
+        if not self.is_void:
+            self._attempts.keeper.beat(self._run.hold, heartbeat)
+
+    def fresh_item(self) -> WorkItem:
+        """Return the work item as a new object."""
+        return self._run.stored.fresh()
+
+    def workspace(self) -> Path:
+        """Return the work item's workspace, made at first use. Blocks."""
+        claim = self._run.claim
+        return self._attempts.workspaces.ensure(claim.lease.work_id, life=claim.created_ms)
+
+
+if sys.version_info >= (3, 12):
+    # A step that awaits nothing has come to its end before the lane waits for it: no round of the
+    # event loop to begin with, and none to hear of its end.
+    _new_task = partial(asyncio.Task, eager_start=True)
+else:
+    _new_task = asyncio.Task
 
 
 @attrs.frozen(eq=False)
@@ -141,32 +208,31 @@ class Attempts:
         """
         lane = asyncio.current_task()
         assert lane is not None
-        cancelling = lane.cancelling()
-        ending = _Ending()
-        context = self._step_context(run, lane, cancelling, ending)
-        run.hold.begin_step(ending, run.item.step_timeout_seconds)
-        run.is_in_step = True
-        task = ending.task = asyncio.Task(
-            self._outcome(run, context),
-            loop=asyncio.get_running_loop(),
-            context=self._context.copy(),
-        )
+        step = InFlight(self, run, lane)
+        run.steps += 1
+        run.hold.begin_step(step, run.item.step_timeout_seconds)
         outcome: Outcome | None = None
         try:
-            outcome = await task
-        except asyncio.CancelledError:
-            # Whoever cancelled it, the step's task has ended; what that means is looked up below.
-            if task.done() and not task.cancelled():
-                outcome = task.result()
+            task = step.task = _new_task(
+                self._outcome(run, step),
+                loop=asyncio.get_running_loop(),
+                context=run.fresh_context(self._context),
+            )
+            try:
+                outcome = await task
+            except asyncio.CancelledError:
+                # Whoever cancelled it, its task has ended; what that means is looked up below.
+                if task.done() and not task.cancelled():
+                    outcome = task.result()
         finally:
-            run.is_in_step = False
+            step.is_over, step.task = True, None
             run.hold.end_step()
-        if lane.cancelling() > cancelling and not isinstance(outcome, Accepted):
+        if step.is_lane_cancelled and not isinstance(outcome, Accepted):
             # What an engine makes of being cancelled is no failure of its own.
             raise asyncio.CancelledError
         if run.hold.lost is not None:
             return Lost()
-        if ending.is_over:
+        if step.is_ended:
             seconds = run.item.step_timeout_seconds
             return Failed(StepTimeout(f"the step took longer than {seconds:g} s"))
         return outcome or Failed(
@@ -175,74 +241,39 @@ class Attempts:
             )
         )
 
-    async def _outcome(self, run: Run, context: StepContext) -> Outcome:
+    async def _outcome(self, run: Run, step: InFlight) -> Outcome:
         """Call the engine and judge what it brings; all of its code runs here."""
         host = asyncio.current_task()
-        # So that what hangs is known by the step whose it is.
-        current_hold.set(run.hold)
         try:
-            result = await self._call(run, context)
+            context = StepContext(
+                lease=run.claim.lease,
+                version=run.version,
+                attempt=run.attempts + 1,
+                settings=self.settings,
+                artifacts=run.artifacts,
+                step=step,
+            )
+            if self.around_step:
+                async with self.around_step(context):
+                    result = await _call_engine(run, context)
+            else:
+                result = await _call_engine(run, context)
             if is_empty(result, run.snapshot) and (context.stopping or context.cancelled):
                 return GivenBack()
             accepted = accept(result, run.item, run.version, run.snapshot)
-            await self._check_artifacts(run, accepted)
-            return Accepted(accepted, _encoded(accepted), context)
+            if accepted.artifacts:
+                await self._check_artifacts(run, accepted)
+            return Accepted(accepted, _encoded(accepted), tuple(context.events))
         except BaseException as error:
             if not isinstance(error, Exception) and not is_own(error, host):
                 raise
-            deciding = decisive(error)
-            if issubclass(type(deciding), RetryLater):
-                return Later(deciding)  # type: ignore[arg-type] # mypy does not follow issubclass
-            return Failed(error)
-
-    async def _call(self, run: Run, context: StepContext) -> object:
-        if self.around_step:
-            async with self.around_step(context):
-                return await self._call_engine(run, context)
-        return await self._call_engine(run, context)
-
-    @staticmethod
-    async def _call_engine(run: Run, context: StepContext) -> object:
-        item = context.item if run.engine.takes_item else run.item
-        if run.snapshot is None:
-            return await run.engine.init_snapshot(item, context)
-        return await run.engine.step(run.snapshot, item, context)
-
-    def _step_context(
-        self, run: Run, lane: asyncio.Task[Any], cancelling: int, ending: _Ending
-    ) -> StepContext:
-        hold = run.hold
-        run.steps += 1
-        number = run.steps
-
-        def is_void() -> bool:
-            # Also for a plain def that has timed out: its thread goes on until it looks.
-            return hold.lost is not None or not run.is_in_step or run.steps != number
-
-        def is_cancelled() -> bool:
-            return ending.is_over or is_void() or lane.cancelling() > cancelling
-
-        def beat(heartbeat: Heartbeat) -> None:
-            if not is_void():
-                self.keeper.beat(hold, heartbeat)
-
-        return StepContext(
-            lease=run.claim.lease,
-            version=run.version,
-            attempt=run.attempts + 1,
-            settings=self.settings,
-            artifacts=Artifacts(self.store, run.item.work_id, run.claim.created_ms),
-            make_workspace=partial(self.workspaces.ensure, life=run.claim.created_ms),
-            beat=beat,
-            make_item=run.stored.fresh,
-            is_stopping=self.is_stopping,
-            is_cancelled=is_cancelled,
-        )
+            return _failed(error)
+        finally:
+            # The error holds this frame, and the task what it came to: no circle.
+            del host
 
     async def _check_artifacts(self, run: Run, accepted: Snapshot) -> None:
         """See to it that every artifact which the snapshot newly names is in the store."""
-        if not accepted.artifacts:
-            return
         known = (
             set() if run.snapshot is None else {one.artifact_id for one in run.snapshot.artifacts}
         )
@@ -252,6 +283,21 @@ class Attempts:
                     f"engine {run.item.engine} names artifact {artifact_id}, "
                     "which is not in the store"
                 )
+
+
+def _call_engine(run: Run, context: StepContext) -> Coroutine[Any, Any, object]:
+    item = context.item if run.engine.takes_item else run.item
+    if run.snapshot is None:
+        return run.engine.init_snapshot(item, context)
+    return run.engine.step(run.snapshot, item, context)
+
+
+def _failed(error: BaseException) -> Failed | Later:
+    # Apart, so that no frame in the error's own traceback holds the error.
+    deciding = decisive(error)
+    if issubclass(type(deciding), RetryLater):
+        return Later(deciding)  # type: ignore[arg-type] # mypy does not follow issubclass
+    return Failed(error)
 
 
 def _encoded(snapshot: Snapshot) -> codec.EncodedSnapshot:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, MutableSequence
+from collections.abc import Mapping, MutableSequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 
@@ -84,6 +84,25 @@ class Artifacts:
         return await run_in_thread(self.get_bytes, artifact_id)
 
 
+class Step(Protocol):
+    """The step in flight, as its context asks it; all safe from any thread."""
+
+    def is_stopping(self) -> bool:
+        """Whether the worker wants to stop."""
+
+    def is_cancelled(self) -> bool:
+        """Whether what it returns would be dropped."""
+
+    def beat(self, heartbeat: Heartbeat, /) -> None:
+        """Send a heartbeat."""
+
+    def fresh_item(self) -> WorkItem:
+        """Return the work item as a new object."""
+
+    def workspace(self) -> Path:
+        """Return the work item's workspace; blocks."""
+
+
 @attrs.define(eq=False)
 class StepContext:
     """One run of one step.
@@ -100,11 +119,7 @@ class StepContext:
     attempt: int
     settings: Settings
     artifacts: Artifacts
-    _make_workspace: Callable[[str], Path]
-    _beat: Callable[[Heartbeat], None]
-    _make_item: Callable[[], WorkItem]
-    _is_stopping: Callable[[], bool]
-    _is_cancelled: Callable[[], bool]
+    _step: Step
     events: MutableSequence[bytes] = attrs.field(factory=list, init=False, repr=False)
     _item: WorkItem | None = attrs.field(default=None, init=False, repr=False)
 
@@ -112,7 +127,7 @@ class StepContext:
     def item(self) -> WorkItem:
         """The work item: this step's own, so that what it changes in place no other step sees."""
         if self._item is None:  # made when it is asked for, because many steps never do
-            self._item = self._make_item()
+            self._item = self._step.fresh_item()
         return self._item
 
     @property
@@ -134,7 +149,7 @@ class StepContext:
         nothing to keep, return None, or the snapshot that was given: the work goes back
         to the queue, and no attempt is counted.
         """
-        return self._is_stopping()
+        return self._step.is_stopping()
 
     @property
     def cancelled(self) -> bool:
@@ -143,7 +158,7 @@ class StepContext:
         What it returns is dropped, so there is no point in going on. An ``async def``
         step is also cancelled; a plain ``def`` step has to look.
         """
-        return self._is_cancelled()
+        return self._step.is_cancelled()
 
     @property
     def log(self) -> logging.LoggerAdapter[logging.Logger]:
@@ -161,7 +176,7 @@ class StepContext:
 
         :raises WorkspaceError: no ``workspace_source`` is set, or git failed.
         """
-        return self._make_workspace(self.lease.work_id)
+        return self._step.workspace()
 
     async def aworkspace(self) -> Path:
         """Return the workspace without blocking the event loop."""
@@ -176,7 +191,9 @@ class StepContext:
         """
         if progress is not None and not 0 <= progress <= 1:
             raise InvalidInput(f"progress must be between 0 and 1, not {progress}")
-        self._beat(Heartbeat(progress=progress, message=str(message)[:500], at=datetime.now(UTC)))
+        self._step.beat(
+            Heartbeat(progress=progress, message=str(message)[:500], at=datetime.now(UTC))
+        )
 
     def emit(self, event: Mapping[str, Any]) -> None:
         """Add an event to the queue's stream, if and when this step is accepted.

@@ -73,7 +73,6 @@ class Hold:
     def begin_step(self, scope: Scope, seconds: float) -> None:
         """Let ``scope`` end the step that begins: after ``seconds``, or if the lease is lost."""
         self._scope = scope
-        current_hold.set(self)
         self.step_deadline = time.monotonic() + seconds
         self._watch.look_at(self.step_deadline)
 
@@ -103,6 +102,7 @@ class Hold:
         """Watch no more: the lease is given back."""
         if current_hold.get() is self:
             current_hold.set(None)
+        self.blame = None  # It knows the hold.
         self._watch.drop(self)
 
     def look(self, now: float) -> float:

@@ -15,7 +15,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
@@ -92,6 +92,8 @@ class HookCall:
             raise engine_error(self.function, error) from error
         finally:
             end_if_forked(pid)
+            # An error holds this frame, and the task its error: no circle.
+            del host
 
 
 def is_own(error: BaseException, host: asyncio.Task[Any] | None) -> bool:
@@ -192,10 +194,12 @@ class Engine:
         values = (item, context)
         return await self._init.run([values[position] for position in self._init_positions])
 
-    async def step(self, snapshot: Snapshot, item: WorkItem, context: StepContext) -> object:
+    def step(
+        self, snapshot: Snapshot, item: WorkItem, context: StepContext
+    ) -> Coroutine[Any, Any, object]:
         """Run one step."""
         values = (snapshot, item, context)
-        return await self._step.run([values[position] for position in self._step_positions])
+        return self._step.run([values[position] for position in self._step_positions])
 
 
 def _positions(call: HookCall, names: tuple[str, ...]) -> tuple[int, ...]:
@@ -366,3 +370,5 @@ class _Guarded(AbstractAsyncContextManager[None, None]):
             if not is_own(raised, host):
                 raise
             raise engine_error(self.call.function, raised) from raised
+        finally:
+            del host  # no circle, as above

@@ -16,6 +16,7 @@ import attrs
 from roost_core import codec, views
 from roost_core.attempt import Accepted, Attempts, Failed, GivenBack, Later, Lost, Run
 from roost_core.backend import Ack, ArtifactStore, Backend, Claim, Commit, Failure, Then
+from roost_core.context import Artifacts
 from roost_core.errors import (
     BackendUnavailable,
     CorruptRecord,
@@ -145,7 +146,15 @@ class Stepper:
             return None
         engine = self.engines[claim.engine]
         run = Run(
-            claim, hold, stored, engine, snapshot, make_snapshot, claim.version, claim.attempts
+            claim=claim,
+            hold=hold,
+            stored=stored,
+            engine=engine,
+            snapshot=snapshot,
+            make_snapshot=make_snapshot,
+            artifacts=Artifacts(self.store, lease.work_id, claim.created_ms),
+            version=claim.version,
+            attempts=claim.attempts,
         )
         hold.blame = partial(self._failure, run)
         return run
@@ -195,7 +204,7 @@ class Stepper:
             then = Then.SLEEP
         else:
             then = Then.YIELD if is_last else Then.CONTINUE
-        events = tuple(accepted.context.events)
+        events = accepted.events
         if run.stored.standstill.note(
             encoded.raw, delays=delay is not None or snapshot.is_finished
         ):

@@ -166,8 +166,10 @@ class Stall:
         if hold.lost is not None or lease.token in self.given_back:
             return True
         try:
-            if hold is sight.hold and hold.blame is not None:
-                self._renewer.fail(lease, hold.blame(self._error(sight)))
+            # Read once: should the loop move after all, it takes it away.
+            blame = hold.blame
+            if hold is sight.hold and blame is not None:
+                self._renewer.fail(lease, blame(self._error(sight)))
             else:
                 reason = f"its worker hung in {_work_id(sight) or sight.place}"
                 self._renewer.interrupt(lease, "hung", reason, None)

@@ -16,6 +16,7 @@ import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,7 +24,7 @@ import pytest
 
 from roost_core.context import Artifacts, StepContext
 from roost_core.errors import PermanentError
-from roost_core.models import Artifact, Lease, Snapshot, WorkItem
+from roost_core.models import Artifact, Heartbeat, Lease, Snapshot, WorkItem
 from roost_core.settings import Settings
 from roost_plugins import watchlist
 from roost_plugins.watchlist import addresses
@@ -537,6 +538,29 @@ class Shelf:
         return Artifact(artifact_id, len(data), ext, name)
 
 
+class InFlight:
+    """A step in flight that nothing ends."""
+
+    def is_stopping(self) -> bool:
+        """Return that it goes on."""
+        return False
+
+    def is_cancelled(self) -> bool:
+        """Return that it goes on."""
+        return False
+
+    def beat(self, _heartbeat: Heartbeat) -> None:
+        """Take a heartbeat."""
+
+    def fresh_item(self) -> WorkItem:
+        """Fail."""
+        pytest.fail("a watch is given its item")
+
+    def workspace(self) -> Path:
+        """Fail."""
+        pytest.fail("a watch needs no workspace")
+
+
 def run_watch(payload: dict[str, Any], *, allow: bool = True) -> tuple[list[Snapshot], Shelf]:
     """Run a watch to its end as a worker would, without the waits between the steps."""
     item = WorkItem(work_id="w1", engine=watchlist.engine_id, payload=payload)
@@ -547,11 +571,7 @@ def run_watch(payload: dict[str, Any], *, allow: bool = True) -> tuple[list[Snap
         attempt=1,
         settings=Settings(allow_private_addresses=allow),
         artifacts=Artifacts(shelf, "w1"),
-        make_workspace=lambda _: pytest.fail("a watch needs no workspace"),
-        beat=lambda _: None,
-        make_item=lambda: item,
-        is_stopping=lambda: False,
-        is_cancelled=lambda: False,
+        step=InFlight(),
     )
 
     async def run() -> list[Snapshot]:

@@ -4,7 +4,10 @@ A file's header names its keys, ``-- KEYS: work ready …``; in its text, and in
 shared functions of ``lua/lib``, ``K.work`` stands for that key. At load each
 ``K.name`` becomes ``KEYS[n]``, so that the header is the only list of a script's
 keys, and the shared functions that the script reaches, through others too, are put
-in front of it. No more than those: the server makes them anew in every call.
+in front of it. No more than those: the server makes them anew in every call, which
+takes longer the more of them name each other. So those whose comment begins with
+``-- Seldom.`` stand within one function, ``seldom``, that makes them when one of them is
+first called; each call of one from elsewhere becomes ``seldom().name(…)``.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import hashlib
 import re
 from functools import cache
 from pathlib import Path
+from textwrap import indent
 from typing import Final, NamedTuple
 
 import attrs
@@ -74,7 +78,8 @@ class Script(Value):
     """A script of one queue: its source, the source's SHA-1, and the full names of its keys.
 
     ``by_name`` and ``by_source`` are what stands before the arguments of a call: EVALSHA
-    with the SHA-1, or EVAL with the source, then the number of keys and the keys.
+    with the SHA-1, or EVAL with the source, then the number of keys and the keys; ``packed``
+    is ``by_name`` as the server's protocol writes it, without the number of words in front.
     """
 
     name: str
@@ -84,6 +89,7 @@ class Script(Value):
     keys: tuple[str, ...]
     by_name: tuple[str, ...] = attrs.field(init=False, repr=False)
     by_source: tuple[str, ...] = attrs.field(init=False, repr=False)
+    packed: bytes = attrs.field(init=False, repr=False)
 
     @by_name.default
     def _by_name(self) -> tuple[str, ...]:
@@ -92,6 +98,12 @@ class Script(Value):
     @by_source.default
     def _by_source(self) -> tuple[str, ...]:
         return ("EVAL", self.source, str(len(self.keys)), *self.keys)
+
+    @packed.default
+    def _packed(self) -> bytes:
+        # Half of what a call says, and the same each time.
+        words = [word.encode() for word in self.by_name]
+        return b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in words)
 
 
 @cache
@@ -117,7 +129,7 @@ def load(name: str, keys: Keys, events_kept: int, events_bytes: int = 64 << 20) 
         raise ValueError(f"{name}.lua has no header that names its keys")
     names = tuple(header[1].split())
     bounds = f"local EVENTS_KEPT = {events_kept}\nlocal EVENTS_BYTES = {events_bytes}\n"
-    body = f"{bounds}{_shared_for(body)}\n{body}"
+    body = f"{bounds}{_composed(body)}"
     numbers = {key: number for number, key in enumerate(names, 1)}
     # A key that the header lacks becomes KEYS[0], which is nil: the call fails, loudly.
     source = _KEY.sub(lambda match: f"KEYS[{numbers.get(match[1], 0)}]", body)
@@ -144,7 +156,25 @@ class Scripts(dict[str, Script]):
         return script
 
 
-def _shared_for(body: str) -> str:
+def _composed(body: str) -> str:
+    """Return ``body`` behind the shared text that it reaches, its seldom part in one piece."""
+    pieces = _reached(body)
+    often = "".join(one.text for one in pieces if not one.is_seldom)
+    seldom = [one for one in pieces if one.is_seldom]
+    if not seldom:
+        return f"{often}\n{body}"
+    names = [one.function for one in seldom]
+    called = re.compile(rf"\b({'|'.join(names)})(?=\()")
+    often, body = (called.sub(r"seldom().\1", text) for text in (often, body))
+    made = indent("".join(one.text for one in seldom), "  ")
+    table = ", ".join(f"{name} = {name}" for name in names)
+    return (
+        f"local seldom\n{often}\nlocal made\nseldom = function()\n  if made then return made end\n"
+        f"{made}  made = {{ {table} }}\n  return made\nend\n\n{body}"
+    )
+
+
+def _reached(body: str) -> list[_Piece]:
     """Return the shared text without the functions that ``body`` does not reach."""
     pieces = _pieces("\n".join(_text(f"lib/{one}") for one in _SHARED))
     functions = {piece.function: piece.text for piece in pieces if piece.function}
@@ -154,7 +184,7 @@ def _shared_for(body: str) -> str:
         new = (_words(to_read.pop()) & functions.keys()) - reached
         reached |= new
         to_read.extend(functions[name] for name in new)
-    return "".join(one.text for one in pieces if not one.function or one.function in reached)
+    return [one for one in pieces if not one.function or one.function in reached]
 
 
 class _Piece(NamedTuple):
@@ -162,6 +192,11 @@ class _Piece(NamedTuple):
 
     function: str
     text: str
+
+    @property
+    def is_seldom(self) -> bool:
+        """Whether it is made when it is first called."""
+        return self.text.startswith("-- Seldom.\n")
 
 
 @cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import textwrap
 
 import pytest
 
@@ -14,6 +15,12 @@ KEYS = Keys("roost", "tenant", "queue")
 #: A function at the outermost level: it begins and ends at the first column.
 FUNCTION = re.compile(
     r"^(?:local )?function (\w+)\(.*?^end$|^(\w+) = function\(.*?^end$", re.MULTILINE | re.DOTALL
+)
+#: Those that are made when they are first called stand in one function, two columns further on.
+SELDOM = re.compile(
+    r"^local made\nseldom = function\(\)\n  if made then return made end\n(.*)"
+    r"^  made = \{ (.*) \}\n  return made\nend\n",
+    re.MULTILINE | re.DOTALL,
 )
 
 
@@ -28,6 +35,20 @@ def composed(name):
     names = dict(enumerate(script.key_names, 1))
     source = re.sub(r"\bKEYS\[(\d+)\]", lambda found: f"K.{names[int(found[1])]}", script.source)
     return without_comments(source)
+
+
+def seldom_of(source):
+    """Return what of a composed script is made when it is first called, as in its file."""
+    found = SELDOM.search(source)
+    return textwrap.dedent(found[1]) if found else ""
+
+
+def flat(source):
+    """Return a composed script as if all of its functions were made at once."""
+    inner = seldom_of(source)
+    return (
+        SELDOM.sub(lambda _: inner, source).replace("local seldom\n", "").replace("seldom().", "")
+    )
 
 
 def reachable_keys(source):
@@ -51,13 +72,13 @@ def test_every_key_is_declared(name):
     """What a script can touch stands in its header, and the header names nothing else."""
     declared = scripts.load(name, KEYS, 1000).key_names
     assert len(set(declared)) == len(declared)
-    assert set(declared) == reachable_keys(composed(name))
+    assert set(declared) == reachable_keys(flat(composed(name)))
 
 
 @pytest.mark.parametrize("name", scripts.NAMES)
 def test_nothing_is_composed_in_vain(name):
     """Each function in front of a script is named in it: the server makes them in every call."""
-    source = composed(name)
+    source = flat(composed(name))
     functions = [found[1] or found[2] for found in FUNCTION.finditer(source)]
     assert [] == [one for one in functions if len(re.findall(rf"\b{one}\b", source)) < 2]
     assert len(set(functions)) == len(functions)
@@ -67,14 +88,32 @@ def test_nothing_is_composed_in_vain(name):
 def test_functions_stand_before_their_use(name):
     """Lua knows a local function from its definition on: later ones would be unknown globals."""
     source = composed(name)
-    for found in FUNCTION.finditer(source):
-        function = found[1] or found[2]
-        assert re.search(rf"\b{function}\b", source).start() >= found.start(), function
+    seldom = seldom_of(source)
+    # Declared in front of all, and set behind those that it calls and that call it.
+    often = re.sub(r"\blocal seldom\n|\bseldom\(\)\.\w+", "", SELDOM.sub("", source))
+    for text in (often, seldom):
+        for found in FUNCTION.finditer(text):
+            function = found[1] or found[2]
+            assert re.search(rf"\b{function}\b", text).start() >= found.start(), function
+
+
+@pytest.mark.parametrize("name", scripts.NAMES)
+def test_what_is_seldom_called(name):
+    """It is made when it is first called: named by those alone that are made with it."""
+    source = composed(name)
+    seldom, found = seldom_of(source), SELDOM.search(source)
+    functions = [one[1] for one in FUNCTION.finditer(seldom)]
+    made = found[2] if found else ""
+    assert ", ".join(f"{one} = {one}" for one in functions) == made
+    often = re.sub(r"\bseldom\(\)\.\w+\(", "", SELDOM.sub("", source))
+    assert set() == set(functions) & set(re.findall(r"\w+", often))
+    # One that is called for each work item is not among them.
+    assert not {"parse", "text_of", "event", "save", "release", "make_ready"} & set(functions)
 
 
 def test_the_most_frequent_script_is_short():
     """An advance is made of what it needs: nothing of lines, resources or whole records."""
-    source = composed("advance")
+    source = flat(composed("advance"))
     functions = {found[1] or found[2] for found in FUNCTION.finditer(source)}
     assert {"parse_head", "text_of", "held_by", "accept", "tell", "event"} <= functions
     assert set() == functions & {"parse", "save", "release", "bury", "ready_of", "wake", "shown"}
@@ -143,6 +182,7 @@ SHARED = {
         "local function two()\n  return one() -- not three\nend\n\n"
     ),
     "lib/line": "-- Later.\nlocal function three(x)\n  if x then\n    return two\n  end\nend\n\n",
+    "lib/blame": "-- Seldom.\n-- It is odd.\nlocal function odd()\n  return one()\nend\n\n",
     "lib/release": "local function now_of(x)\n  return x\nend\n\nlocal function lost()\nend\n",
 }
 
@@ -153,7 +193,7 @@ def shared(monkeypatch):
     monkeypatch.setattr(scripts, "_text", lambda name: SHARED.get(name, ""))
 
     def functions_for(body):
-        text = scripts._shared_for(body)
+        text = flat(scripts._composed(body)).removesuffix(body)
         assert "local clock = now_of(1)\n" in text
         return [found[1] or found[2] for found in FUNCTION.finditer(text)]
 
@@ -170,6 +210,7 @@ def shared(monkeypatch):
         ("-- three\nreturn 1", ["now_of"]),
         ("return threefold, lone", ["now_of"]),
         ("return lost(one)", ["one", "now_of", "lost"]),
+        ("return odd()", ["one", "now_of", "odd"]),
     ],
 )
 def test_what_is_reached_is_kept(shared, body, expected):
@@ -179,11 +220,21 @@ def test_what_is_reached_is_kept(shared, body, expected):
 
 def test_what_is_kept_stays_as_it_is(shared):
     """A function with its comment, to the letter; what is left out leaves no part behind."""
-    text = scripts._shared_for("return one()")
+    text = scripts._composed("return one()")
     comment = "-- One.\n-- It has two lines.\n"
     assert f"{comment}local function one()\n  return 1\nend\n" in text
     assert "two" not in text.replace(comment, "")
-    assert comment not in scripts._shared_for("return 1")
+    assert comment not in scripts._composed("return 1")
+
+
+def test_what_is_seldom_called_is_made_when_it_is(shared):
+    """In one piece behind all others, whoever calls it."""
+    text = scripts._composed("if x then return odd() end\nreturn one()")
+    often, seldom = text.split("local made\n")
+    assert "odd" not in often
+    assert "  local function odd()\n    return one()\n  end\n" in seldom
+    assert seldom.endswith("end\n\nif x then return seldom().odd() end\nreturn one()")
+    assert "seldom" not in scripts._composed("return one()")
 
 
 def test_an_unknown_key_is_loud(monkeypatch):

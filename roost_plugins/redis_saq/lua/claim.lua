@@ -175,7 +175,7 @@ end
 
 -- 3. The first ones in line: of those that are suspected, of the others, or of all.
 local function front(count, are_suspected, are_others)
-  local line = {}
+  local line, many = {}, string.find(engines, ' ', 1, true) or are_suspected and are_others
   for engine in string.gmatch(engines, '[^ ]+') do
     for _, member in ipairs(are_others and ready_of(engine, count) or {}) do
       local at, id = string.match(member, '^[^ ]+ ([^ ]+) (.+)$')
@@ -187,7 +187,8 @@ local function front(count, are_suspected, are_others)
       line[#line + 1] = { at = at or '', id = id or '', member = member }
     end
   end
-  table.sort(line, function(a, b) return a.at < b.at end)
+  -- One engine's come in order.
+  if many then table.sort(line, function(a, b) return a.at < b.at end) end
   return line
 end
 
@@ -214,7 +215,7 @@ local function take(id, r, member)
     if leave_lines(id, r) then pass_on(r) end
     return false
   end
-  local busy = in_the_way(r)
+  local busy = r.resources ~= '' and in_the_way(r)
   if busy then
     block(id, r, busy)
     has_blocked = true

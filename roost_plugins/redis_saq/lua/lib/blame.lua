@@ -12,11 +12,13 @@
 -- only to a worker that runs nothing but suspected work. How many of them it runs together is halved with each
 -- death, down to one, which is alone. An accepted step clears everything.
 
+-- Seldom.
 -- Set aside by an accepted step, all but that the lease goes on alone.
 local function cleared(blame)
   return string.find(blame, '^%d+,%d+,2,') and '0,0,2,0,0,-' or '-'
 end
 
+-- Seldom.
 local function blame_of(r)
   if r.blame == '-' then
     return { deaths = 0, shared = 0, alone = '0', lost_alone = '0', beats = '0', worker = '-' }
@@ -27,6 +29,7 @@ local function blame_of(r)
     beats = beats, worker = worker }
 end
 
+-- Seldom.
 local function set_blame(r, b)
   if b.deaths + b.shared == 0 and b.alone == '0' and b.worker == '-' then
     r.blame = '-'
@@ -43,6 +46,7 @@ local function is_suspected(r)
   return b.deaths + b.shared + (b.worker == '-' and 0 or 1) >= 2
 end
 
+-- Seldom.
 -- Of how many suspected work items this may be one that a worker runs together, which could take up to `most`. What
 -- may have killed a worker alone runs alone.
 local function company_of(r, most)
@@ -52,6 +56,7 @@ local function company_of(r, most)
   return math.max(1, math.floor(most / 2 ^ math.min(died - 1, 30)))
 end
 
+-- Seldom.
 -- How often a worker has renewed, or nil if that is not known, or damaged.
 local function beats_of(worker)
   local beats = redis.pcall('HGET', K.beats, worker)
@@ -61,15 +66,18 @@ end
 -- In the place of that number: it has taken its leave, and whatever it has left behind, it has not died.
 local LEFT = '999999999999999'
 
+-- Seldom.
 local function note_left(worker)
   redis.pcall('HSET', K.beats, worker, LEFT)
 end
 
+-- Seldom.
 local function count_beat(worker)
   local beats = redis.pcall('HINCRBY', K.beats, worker, '1')
   if type(beats) ~= 'number' or beats < 1 or beats >= 1e15 then redis.pcall('HSET', K.beats, worker, '1') end
 end
 
+-- Seldom.
 -- Decide about the last lease that was taken back: has its worker been heard of since?
 local function judge(b)
   if b.worker == '-' then return end
@@ -80,16 +88,19 @@ local function judge(b)
   b.worker, b.beats, b.lost_alone = '-', '0', '0'
 end
 
+-- Seldom.
 -- So many deaths alone bury it.
 local function most_deaths(r)
   return math.max(1, tonumber(r.max_recoveries))
 end
 
+-- Seldom.
 -- Whether one more death alone buries it: then it has to be certain.
 local function is_in_doubt(r, b)
   return b.worker ~= '-' and b.lost_alone ~= '0' and b.deaths + 1 >= most_deaths(r)
 end
 
+-- Seldom.
 -- Its lease has run out. Whoever calls this is alive.
 local function note_lost(r, caller)
   local b = blame_of(r)

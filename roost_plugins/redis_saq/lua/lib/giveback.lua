@@ -31,6 +31,7 @@ local function given_back(id, r, token, commit_id, due, worker, engines, snapsho
   return 'ok ' .. answer .. ' ' .. whole(lane_free(worker, engines))
 end
 
+-- Seldom.
 -- Take back, without blame, what claims of a worker have leased whose answers it never got.
 -- `named` is "slot:claim-id ...", as the worker gave them when it claimed.
 local function take_back(worker, named)

@@ -4,6 +4,7 @@
 -- Answers are remembered for the current lease and for the last three that have ended, each its last,
 -- so that a caller whose reply was lost gets the same one again, even after others have worked on it.
 
+-- Seldom.
 -- What the newest commit under the current lease was told.
 local function running_answer(r)
   return 'running ' .. r.version .. ' 0 ' .. r.committed .. ' -1'

@@ -92,6 +92,7 @@ local function until_next()
   return next
 end
 
+-- Seldom.
 -- In a set that is ordered by name, one other score hides those behind it. Give up to `most` of them the
 -- score 0 again; return how many.
 local function straighten(key, most)

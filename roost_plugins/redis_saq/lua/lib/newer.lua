@@ -5,6 +5,7 @@
 -- score there is the layout that a worker has to know, and a member is "place score member": where it
 -- stood. The first worker that knows the layout puts it back.
 
+-- Seldom.
 local function set_aside(layout, place, score, member)
   redis.call('ZADD', K.newer, layout, place .. ' ' .. score .. ' ' .. member)
 end

@@ -41,31 +41,37 @@ local LAYOUT = 2
 local clock = redis.call('TIME')
 local now = clock[1] .. string.sub('00000' .. clock[2], -6, -4)
 
--- A record of layout 1 as one of this layout. Deaths were counted without asking whose they were.
+-- Seldom.
+-- A record of layout 1 as one of this layout, or nil if it is none. Deaths were counted without asking whose they were.
 local function upgraded(raw)
   local before, attempts, recoveries, after, step, standing, rest = string.match(raw,
     '^1 (%l[%l_]* [!-~]+ %d+ [!-~]+ [!-~]+ %d+ %d+) (%d+) (%d+) ([01] [01] %d+[^\n]*)\n([^\n]*)\n'
     .. '(%d+ [!-~]+ %-?%d+ %d+ %d+ %d+ [!-~]+ %d+ %d+ [!-~]+)(.*)$')
-  if not rest then return raw end
+  if not rest then return nil end
   local blame = recoveries == '0' and '-' or '0,' .. recoveries .. ',0,0,0,-'
   return '2 ' .. before .. ' ' .. attempts .. ' ' .. blame .. ' 0 0 ' .. after .. '\n' .. step .. '\n'
     .. standing .. ' 0 0 0' .. rest
 end
 
+local HEAD = '^2 (%l[%l_]*) ([!-~]+) (%d+) ([!-~]+) ([!-~]+) (%d+) (%d+) (%d+) ([!-~]+) (%d+) (%d+) ([01]) ([01]) (%d+)'
+  .. '([^\n]*)\n([^\n]*)\n()'
+local REST = '^(%d+) ([!-~]+) (%-?%d+) (%d+) (%d+) (%d+) ([!-~]+) (%d+) (%d+) ([!-~]+) (%d+) (%d+) (%d+)'
+  .. '([^\n]*)\n([ -~]*)\n([^\n]*)\n([^\n]*)()'
+
 -- Take a record's first two lines apart, the rest in one piece. Return nil if they are broken, or
 -- of a newer layout.
 local function parse_head(raw)
-  if string.sub(raw, 1, 2) == '1 ' then raw = upgraded(raw) end
   local state, engine, version, token, last, updated, committed, attempts, blame, row, max_steps, has_error,
-    has_beat, deadline, more, step_at = string.match(raw,
-    '^2 (%l[%l_]*) ([!-~]+) (%d+) ([!-~]+) ([!-~]+) (%d+) (%d+) (%d+) ([!-~]+) (%d+) (%d+) ([01]) ([01]) (%d+)([^\n]*)\n()')
-  local stop = step_at and string.find(raw, '\n', step_at, true)
-  if not stop then return nil end
+    has_beat, deadline, more, step, rest_at = string.match(raw, HEAD)
+  if not rest_at then
+    raw = upgraded(raw)
+    return raw and parse_head(raw)
+  end
   return {
     state = state, engine = engine, version = version, token = token, last = last, updated = updated,
     committed = committed, attempts = attempts, blame = blame, row = row, max_steps = max_steps,
-    has_error = has_error, has_beat = has_beat, deadline = deadline, more = more,
-    step = string.sub(raw, step_at, stop - 1), rest = string.sub(raw, stop + 1),
+    has_error = has_error, has_beat = has_beat, deadline = deadline, more = more, step = step,
+    rest = string.sub(raw, rest_at),
   }
 end
 
@@ -81,18 +87,28 @@ local function is_sound(r)
     and #r.created <= 15 and #r.started <= 15 and #r.max_attempts <= 15 and #r.max_recoveries <= 15
 end
 
--- Take a record apart. Return nil if it is broken or of another layout.
+-- Take a record apart. Return nil if it is broken or of another layout. All at once, because a table that grows
+-- costs as much as what is put into it.
 local function parse(raw)
-  local r = parse_head(raw)
-  if not r then return nil end
-  local last_at
-  r.fence, r.worker, r.priority, r.seq, r.created, r.started, r.blocked_on, r.max_attempts,
-    r.max_recoveries, r.nonce, r.since, r.base, r.entries, r.more_standing, r.resources, r.key, r.answers,
-    last_at = string.match(r.rest,
-    '^(%d+) ([!-~]+) (%-?%d+) (%d+) (%d+) (%d+) ([!-~]+) (%d+) (%d+) ([!-~]+) (%d+) (%d+) (%d+)([^\n]*)\n([ -~]*)\n([^\n]*)\n([^\n]*)()')
-  if not last_at or not is_sound(r) then return nil end
-  r.tail = string.sub(r.rest, last_at)
-  return r
+  local state, engine, version, token, last, updated, committed, attempts, blame, row, max_steps, has_error,
+    has_beat, deadline, more, step, rest_at = string.match(raw, HEAD)
+  if not rest_at then
+    raw = upgraded(raw)
+    return raw and parse(raw)
+  end
+  local fence, worker, priority, seq, created, started, blocked_on, max_attempts, max_recoveries, nonce, since,
+    base, entries, more_standing, resources, key, answers, tail_at = string.match(raw, REST, rest_at)
+  if not tail_at then return nil end
+  local r = {
+    state = state, engine = engine, version = version, token = token, last = last, updated = updated,
+    committed = committed, attempts = attempts, blame = blame, row = row, max_steps = max_steps,
+    has_error = has_error, has_beat = has_beat, deadline = deadline, more = more, step = step,
+    fence = fence, worker = worker, priority = priority, seq = seq, created = created, started = started,
+    blocked_on = blocked_on, max_attempts = max_attempts, max_recoveries = max_recoveries, nonce = nonce,
+    since = since, base = base, entries = entries, more_standing = more_standing, resources = resources,
+    key = key, answers = answers, tail = string.sub(raw, tail_at),
+  }
+  return is_sound(r) and r or nil
 end
 
 -- The layout of a record that is newer than this description, or nil.
@@ -155,6 +171,7 @@ local function trim_events()
   redis.pcall('XTRIM', K.events, 'MAXLEN', '~', EVENTS_KEPT)
 end
 
+-- Seldom.
 -- They are bounded in bytes, too, by dropping the oldest. Measuring looks at each node of the stream, of
 -- some KB, so it is done more seldom still; where it is not permitted, the number alone is the bound.
 local function trim_bytes()

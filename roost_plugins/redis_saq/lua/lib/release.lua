@@ -4,12 +4,14 @@ local function ended(id)
   redis.call('PUBLISH', string.match(KEYS[1], '^.-}') .. ':ended:' .. id, '')
 end
 
+-- Seldom.
 -- Keep what went wrong with the work item.
 local function note_error(id, r, error)
   redis.call('HSET', K.work, id .. ' error', error)
   r.has_error = '1'
 end
 
+-- Seldom.
 -- Put away as a dead letter; the caller has taken it from its former place.
 local function bury(id, r, error)
   r.state = 'failed'
@@ -21,6 +23,7 @@ local function bury(id, r, error)
   ended(id)
 end
 
+-- Seldom.
 -- A record that does not decode must not stop the others: it goes to the dead letters, with its
 -- bytes left as they are for a person to look at. Return the resources that it held.
 local function bury_broken(id)

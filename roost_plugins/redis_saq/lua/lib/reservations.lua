@@ -5,6 +5,7 @@
 -- `offers` is a sorted set by name of who runs what, written both ways: "engine <engine> <worker>" and
 -- "worker <worker> <engine>". A worker counts for as long as the register shows it as live.
 
+-- Seldom.
 local function offer(worker, engines)
   for _, engine in ipairs(engines) do
     redis.call('ZADD', K.offers, '0', 'engine ' .. engine .. ' ' .. worker, '0', 'worker ' .. worker .. ' ' .. engine)

@@ -23,12 +23,14 @@
 -- space in front is there because no resource begins with one. What an earlier Roost has put there
 -- begins with the name of a resource.
 
+-- Seldom.
 local function words(text)
   local found = {}
   for word in string.gmatch(text, '[^ ]+') do found[#found + 1] = word end
   return found
 end
 
+-- Seldom.
 -- All members of `lines` by which an item stands in line.
 local function standings(id, r)
   local members = { 'engine ' .. in_line(id, r) }
@@ -40,11 +42,13 @@ local function standings(id, r)
   return members
 end
 
+-- Seldom.
 -- Return whether it stood in line.
 local function leave_lines(id, r)
   return r.resources ~= '' and redis.call('ZREM', K.lines, unpack(standings(id, r))) > 0
 end
 
+-- Seldom.
 -- Take what does not belong there out of `blocked`. What is broken goes to the dead letters (it was not leased,
 -- so it held nothing), and what is newer is set aside.
 local function strike_blocked(member, id, instead, layout)
@@ -56,10 +60,12 @@ local function strike_blocked(member, id, instead, layout)
   end
 end
 
+-- Seldom.
 local function names_resource(r, name)
   return string.find(' ' .. r.resources .. ' ', ' ' .. name .. ' ', 1, true) ~= nil
 end
 
+-- Seldom.
 -- The id and the record of who stands first in line for a resource; nil if there is nobody, or nobody before the
 -- place `before`. Members that no record agrees with are dropped.
 local function first_of(name, before)
@@ -80,6 +86,7 @@ local function first_of(name, before)
   end
 end
 
+-- Seldom.
 -- Whether the holder that `held` names has the resource: it runs, and its record names it. If not, the hold is
 -- nobody's and goes. What a newer Roost has written is believed.
 local function is_held(name, holder)
@@ -94,6 +101,7 @@ local function is_held(name, holder)
   return true
 end
 
+-- Seldom.
 -- The first resource, by name, that is in the way of an item: a held one, else one that is reserved. Or nil.
 local function in_the_way(r)
   local names = r.resources ~= '' and words(r.resources) or {}
@@ -107,6 +115,7 @@ local function in_the_way(r)
   end
 end
 
+-- Seldom.
 -- Take all of them for a lease. Nobody else has one: nothing is in the way.
 local function hold(id, r)
   leave_lines(id, r)
@@ -118,6 +127,7 @@ local function hold(id, r)
   call_for('HSET', K.held, pairs_of)
 end
 
+-- Seldom.
 local function block(id, r, name)
   r.state = 'blocked'
   r.blocked_on = name
@@ -133,6 +143,7 @@ local function block(id, r, name)
   save(id, r)
 end
 
+-- Seldom.
 local function unblock(id, r)
   redis.call('ZREM', K.blocked, ' ' .. in_line(id, r))
   r.blocked_on = '-'
@@ -143,6 +154,7 @@ local function unblock(id, r)
   wake(r.engine)
 end
 
+-- Seldom.
 -- Take something out of `blocked` that stands in no line, so that a claim looks at it anew.
 local function look_anew(member)
   local id = string.match(member, '([^ ]+)$') or ''
@@ -151,6 +163,7 @@ local function look_anew(member)
   if r and r.state == 'blocked' then unblock(id, r) end
 end
 
+-- Seldom.
 -- Resources may have become free, or the first in line for them has left: let those run who can now.
 local function look_at(names)
   for _, name in ipairs(names) do
@@ -164,6 +177,7 @@ local function pass_on(r)
   if r.resources ~= '' then look_at(words(r.resources)) end
 end
 
+-- Seldom.
 -- Bury a broken one, and let others have what it held.
 local function quarantine(id)
   look_at(bury_broken(id))

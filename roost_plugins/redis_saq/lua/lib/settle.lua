@@ -1,11 +1,13 @@
 -- Shared by the scripts that meet an index and a record which disagree: the record is right.
 
+-- Seldom.
 -- Where work of a state stands by its id, and not by its place in a line.
 local function place_by_id(state)
   return ({ sleeping = K.sleeping, retry_wait = K.retry_wait, running = K.running, waiting = K.waiting,
     paused = K.paused, done = K.done, failed = K.failed, cancelled = K.cancelled })[state]
 end
 
+-- Seldom.
 -- The score of a work item that has lost its own. When it was due is known no more: now. A lease whose
 -- holder lives is renewed within `ttl`.
 local function score_for(r, ttl)
@@ -14,6 +16,7 @@ local function score_for(r, ttl)
   return r.updated
 end
 
+-- Seldom.
 -- Put a work item where its record says that it belongs, unless it stands there.
 local function settle(id, r, ttl)
   local place = place_by_id(r.state)

@@ -20,24 +20,24 @@ local function add_entry(id, r, at, kind, data)
   end
   if not count or #count > 15 then return end
   local entry = at .. ' ' .. kind .. ' ' .. r.version .. ' ' .. r.state .. ' ' .. string.sub(data, 1, 320)
-  r.trail = r.trail or {}
-  local slots = math.max(1, math.ceil(#entry / 100))
-  for i = 0, slots - 1 do
-    r.trail[string.format('%s t%d', id, (count + i) % 160)] = i == 0 and entry or ''
-  end
+  local fields = r.trail or {}
+  r.trail = fields
+  local slots = 0
+  repeat
+    fields[#fields + 1] = string.format('%s t%d', id, (count + slots) % 160)
+    fields[#fields + 1] = slots == 0 and entry or ''
+    slots = slots + 1
+  until slots * 100 >= #entry
   count = string.format('%d', count + slots)
   if before then r.rest = before .. count .. after else r.entries = count end
 end
 
 -- The record and the new entries, as fields to be written at once.
 local function fields_of(id, r)
-  local trail = r.trail
+  local fields = r.trail or {}
   r.trail = nil
-  local fields = { id, text_of(r) }
-  for field, entry in pairs(trail or {}) do
-    fields[#fields + 1] = field
-    fields[#fields + 1] = entry
-  end
+  fields[#fields + 1] = id
+  fields[#fields + 1] = text_of(r)
   return fields
 end
 
@@ -45,12 +45,14 @@ local function save(id, r)
   redis.call('HSET', K.work, unpack(fields_of(id, r)))
 end
 
+-- Seldom.
 -- An event that goes into the trail, too, once the record is saved. `brief`: its data there, if that is shorter.
 local function noted(kind, id, r, data, brief)
   r.ended_at, r.ended_by = event(kind, id, r, data), kind
   add_entry(id, r, r.ended_at, kind, brief or data)
 end
 
+-- Seldom.
 -- What went wrong in few bytes: the kind, the type, and how the message begins.
 local function in_brief(error)
   local kind = string.match(error, '"kind":"([^"\\]*)"') or ''

@@ -145,7 +145,12 @@ def _finite(text: str) -> float:
 
 
 # Made once: json.dumps and json.loads would make one for each call with these options.
-_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+_ENCODER: Final = json.JSONEncoder(
+    ensure_ascii=False,
+    allow_nan=False,
+    separators=(",", ":"),
+    check_circular=False,  # a circle ends in RecursionError, as what nests too deep does
+)
 _DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
 
 

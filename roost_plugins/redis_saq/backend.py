@@ -123,8 +123,8 @@ class RedisSaqBackend(Backend):
         await self._tail.close()
         await self._calls.close()
 
-    async def _call(self, name: str, *args: Any) -> Any:
-        return await self._calls(self._scripts[name], *args)
+    def _call(self, name: str, *args: Any) -> Awaitable[Any]:
+        return self._calls(self._scripts[name], *args)
 
     async def call(self, script: scripts.Script, *args: Any) -> Any:
         """Call a script, for the repair."""

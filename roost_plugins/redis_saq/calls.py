@@ -76,7 +76,7 @@ class Calls:
         :raises BackendError: the server refused.
         """
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        return self._send(Call((*script.by_name, *args), answer, script), at_once)
+        return self._send(Call(args, answer, script), at_once)
 
     def plain(self, *words: str) -> asyncio.Future[Any]:
         """Send a command that is no script call, as :meth:`__call__` does."""

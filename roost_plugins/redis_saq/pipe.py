@@ -35,7 +35,7 @@ _GROUP: Final = 4
 class Call:
     """A command, ready to be sent, and the future of its answer.
 
-    ``script`` is the one that it calls, if it calls one.
+    ``words`` are all of it, or the arguments of ``script`` if it calls one.
     """
 
     words: tuple[Any, ...]
@@ -45,14 +45,23 @@ class Call:
 
     def __attrs_post_init__(self) -> None:
         """Pack it at once, so that an argument that cannot be sent fails here."""
-        self.packed = hiredis.pack_command(self.words)
+        packed: bytes = hiredis.pack_command(self.words)
+        if self.script is not None:
+            count = len(self.script.by_name) + len(self.words)
+            args = packed[packed.index(b"\r\n") + 2 :]
+            packed = b"*%d\r\n%b%b" % (count, self.script.packed, args)
+        self.packed = packed
+
+    @property
+    def is_script(self) -> bool:
+        """Whether it calls a script, by its name or with its source."""
+        return self.script is not None or self.words[0] == "EVAL"
 
     def by_source(self) -> Call:
         """Return the same call with the script's source, which the server then knows."""
         assert self.script is not None
-        args = self.words[len(self.script.by_name) :]
         # Without its script, so that it is not repeated a second time.
-        return Call((*self.script.by_source, *args), self.answer)
+        return Call((*self.script.by_source, *self.words), self.answer)
 
     def fail(self, error: Exception) -> None:
         """Let its caller have the error, if it still waits."""
@@ -172,7 +181,7 @@ class Pipe(Line):
                     self._refused(call, str(value))
                 else:
                     if not self.was_served:
-                        self.was_served = call.words[0] in ("EVALSHA", "EVAL")
+                        self.was_served = call.is_script
                     if not call.answer.done():
                         call.answer.set_result(value)
         except (hiredis.HiredisError, IndexError) as error:

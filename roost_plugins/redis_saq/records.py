@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
@@ -65,28 +64,23 @@ def ack(answer: bytes, work_id: str) -> tuple[Ack, int | None]:
     :raises VersionConflict: the stored version is not the expected one.
     :raises CorruptRecord: the stored record does not decode.
     """
-    match answer.split(b" "):
-        case [b"ok", *_]:
-            # In a damaged record there may be any words where an earlier answer was.
-            with contextlib.suppress(KeyError, ValueError):
-                return _ack(answer)
-        case [b"lost"]:
-            raise LeaseLost(f"the lease on {work_id} is not current any more")
-        case [b"newer"]:
-            raise LeaseLost(f"a newer Roost has taken over {work_id}")
-        case [b"version"]:
-            raise VersionConflict(f"the step of {work_id} did not start from the stored version")
-        case [b"corrupt"]:
-            raise CorruptRecord(f"the stored record of {work_id} does not decode")
-    raise BackendError(f"unexpected answer about {work_id}: {answer!r:.200}")
-
-
-def _ack(answer: bytes) -> tuple[Ack, int | None]:
-    _, state, version, attempts, at, due, claim_in = answer.split(b" ")
-    return (
-        Ack(_STATES[state], int(version), int(attempts), int(at), _optional(int(due))),
-        _optional(int(claim_in)),
-    )
+    if answer == b"lost":
+        raise LeaseLost(f"the lease on {work_id} is not current any more")
+    if answer == b"newer":
+        raise LeaseLost(f"a newer Roost has taken over {work_id}")
+    if answer == b"version":
+        raise VersionConflict(f"the step of {work_id} did not start from the stored version")
+    if answer == b"corrupt":
+        raise CorruptRecord(f"the stored record of {work_id} does not decode")
+    try:
+        _, state, version, attempts, at, due, claim_in = answer.split(b" ")
+        return (
+            Ack(_STATES[state], int(version), int(attempts), int(at), _optional(int(due))),
+            _optional(int(claim_in)),
+        )
+    except (KeyError, ValueError) as error:
+        # In a damaged record there may be any words where an earlier answer was.
+        raise BackendError(f"unexpected answer about {work_id}: {answer!r:.200}") from error
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -119,27 +113,29 @@ def claim(row: Sequence[Any], worker_id: str, asked_at: float) -> Claim:
     :raises ValueError: something in it is no text, or no number that a record may hold.
     """
     work_id, standing, item, snapshot = row
-    token, engine, fence, version, attempts, word, *times = standing.split(b" ")
-    if any(len(one) > 15 or int(one) > _FAR for one in (fence, version, attempts, *times)):
+    token, engine, *counts, word, created, committed, deadline, expires = standing.split(b" ")
+    numbers = fence, version, attempts, created_ms, committed_ms, deadline_ms, expires_ms = [
+        int(one) for one in (*counts, created, committed, deadline, expires)
+    ]
+    if max(numbers) > _FAR:
         raise ValueError("a number in it is too large")
-    created, committed, deadline, expires = map(int, times)
     blame = Blame.of(word)
     lease = Lease(
         work_id=work_id.decode(),
         worker_id=worker_id,
         token=token.decode(),
-        fence=int(fence),
-        expires_at=from_milliseconds(expires),
+        fence=fence,
+        expires_at=from_milliseconds(expires_ms),
     )
     return Claim(
         lease=lease,
         engine=engine.decode(),
-        version=int(version),
-        attempts=int(attempts),
+        version=version,
+        attempts=attempts,
         recoveries=blame.deaths,
-        created_ms=created,
-        committed_ms=committed or None,
-        deadline_ms=deadline or None,
+        created_ms=created_ms,
+        committed_ms=committed_ms or None,
+        deadline_ms=deadline_ms or None,
         # A lost item is found out when it does not decode, with its id known.
         item=item or b"",
         snapshot=snapshot,
@@ -167,11 +163,14 @@ class Blame(NamedTuple):
         :raises ValueError: it is broken.
         """
         if word == b"-":
-            return cls(0, 0, b"0")
+            return _NO_BLAME
         if len(word) > _LONGEST_BLAME:
             raise ValueError("too long")
         deaths, shared, alone, _, _, worker = word.split(b",", 5)
         return cls(int(deaths), int(shared) + (worker != b"-"), alone)
+
+
+_NO_BLAME: Final = Blame(0, 0, b"0")
 
 
 def stored_work(row: Sequence[Any]) -> StoredWork:

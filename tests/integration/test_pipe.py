@@ -42,10 +42,7 @@ def test_a_pipe_over_a_real_connection(redis_server):
         ends = []
         pipe = Pipe("there", lambda *end: ends.append(end))
         pipe.take_over(connection)
-        calls = [
-            Call((*SCRIPT.by_name, str(number)), loop.create_future(), SCRIPT)
-            for number in range(3)
-        ]
+        calls = [Call((str(number),), loop.create_future(), SCRIPT) for number in range(3)]
         for call in calls:
             pipe.send(call)
         async with asyncio.timeout(60):
@@ -54,7 +51,7 @@ def test_a_pipe_over_a_real_connection(redis_server):
         pipe.end(reason)
         pipe.end(BackendUnavailable("again"))
         assert [(pipe, reason)] == ends
-        late = Call((*SCRIPT.by_name, "x"), loop.create_future(), SCRIPT)
+        late = Call(("x",), loop.create_future(), SCRIPT)
         pipe.send(late)
         with pytest.raises(BackendUnavailable, match="enough"):
             await late.answer

@@ -19,7 +19,9 @@ local function remembered(r, token, commit_id)
 end
 
 local function remember(r, token, commit_id, answer)
-  local earlier = string.match(r.answers, '^;[^;]*;[^;]*') or r.answers
+  local second = string.find(r.answers, ';', 2, true)
+  local third = second and string.find(r.answers, ';', second + 1, true)
+  local earlier = third and string.sub(r.answers, 1, third - 1) or r.answers
   r.answers = ';' .. token .. ' ' .. commit_id .. ' ' .. answer .. earlier
 end
 

@@ -56,7 +56,7 @@ end
 local HEAD = '^2 (%l[%l_]*) ([!-~]+) (%d+) ([!-~]+) ([!-~]+) (%d+) (%d+) (%d+) ([!-~]+) (%d+) (%d+) ([01]) ([01]) (%d+)'
   .. '([^\n]*)\n([^\n]*)\n()'
 local REST = '^(%d+) ([!-~]+) (%-?%d+) (%d+) (%d+) (%d+) ([!-~]+) (%d+) (%d+) ([!-~]+) (%d+) (%d+) (%d+)'
-  .. '([^\n]*)\n([ -~]*)\n([^\n]*)\n([^\n]*)()'
+  .. '([^\n]*)\n([ -~]*)\n([^\n]*)\n()'
 
 -- Take a record's first two lines apart, the rest in one piece. Return nil if they are broken, or
 -- of a newer layout.
@@ -97,8 +97,10 @@ local function parse(raw)
     return raw and parse(raw)
   end
   local fence, worker, priority, seq, created, started, blocked_on, max_attempts, max_recoveries, nonce, since,
-    base, entries, more_standing, resources, key, answers, tail_at = string.match(raw, REST, rest_at)
-  if not tail_at then return nil end
+    base, entries, more_standing, resources, key, answers_at = string.match(raw, REST, rest_at)
+  if not answers_at then return nil end
+  -- The answers are long, and what a pattern matches costs by the character.
+  local tail_at = string.find(raw, '\n', answers_at, true) or #raw + 1
   local r = {
     state = state, engine = engine, version = version, token = token, last = last, updated = updated,
     committed = committed, attempts = attempts, blame = blame, row = row, max_steps = max_steps,
@@ -106,7 +108,7 @@ local function parse(raw)
     fence = fence, worker = worker, priority = priority, seq = seq, created = created, started = started,
     blocked_on = blocked_on, max_attempts = max_attempts, max_recoveries = max_recoveries, nonce = nonce,
     since = since, base = base, entries = entries, more_standing = more_standing, resources = resources,
-    key = key, answers = answers, tail = string.sub(raw, tail_at),
+    key = key, answers = string.sub(raw, answers_at, tail_at - 1), tail = string.sub(raw, tail_at),
   }
   return is_sound(r) and r or nil
 end

@@ -75,13 +75,16 @@ local function parse_head(raw)
   }
 end
 
+-- What a record says of blame. No bound on deaths has more than ten digits.
+local BLAME = '^%d%d?%d?%d?%d?%d?%d?%d?%d?%d?,%d%d?%d?%d?%d?%d?%d?%d?%d?%d?,[012],[012],%d+,[!-~]+$'
+
 -- Whether a record's state is one, and none of its numbers longer than a time: a damaged one would break
 -- whoever reads it. Written out, because a table would be made in every call.
 local function is_sound(r)
   return string.find(' queued sleeping running retry_wait blocked waiting paused done failed cancelled ',
       ' ' .. r.state .. ' ', 1, true)
     and #r.version <= 15 and #r.updated <= 15 and #r.committed <= 15 and #r.attempts <= 15
-    and (r.blame == '-' or string.find(r.blame, '^%d%d?%d?%d?,%d%d?%d?%d?,[012],[012],%d+,[!-~]+$'))
+    and (r.blame == '-' or string.find(r.blame, BLAME))
     and #r.blame <= 240 and #r.row <= 15 and #r.max_steps <= 15 and #r.since <= 15 and #r.base <= 15
     and #r.entries <= 15 and #r.deadline <= 15 and #r.fence <= 15 and #r.priority <= 5 and #r.seq <= 14
     and #r.created <= 15 and #r.started <= 15 and #r.max_attempts <= 15 and #r.max_recoveries <= 15

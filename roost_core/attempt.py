@@ -18,7 +18,7 @@ import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
@@ -36,12 +36,22 @@ from roost_core.errors import (
 from roost_core.holds import Hold, current_hold
 from roost_core.hookcalls import AroundStep, Engine, is_own
 from roost_core.leases import LeaseKeeper
-from roost_core.models import Heartbeat, Snapshot, WorkItem
+from roost_core.models import (
+    ErrorRecord,
+    Heartbeat,
+    Snapshot,
+    WorkItem,
+    check_seconds,
+    milliseconds,
+)
 from roost_core.recent import StoredItem
-from roost_core.retry import decisive, name_of
+from roost_core.retry import decisive, error_record, name_of, text_of
 from roost_core.settings import Settings
 from roost_core.threads import run_in_thread
 from roost_core.workspaces import Workspaces
+
+#: The shortest wait that an engine can ask for with ``RetryLater``. Milliseconds.
+_LEAST_PAUSE_MS: Final = 100
 
 
 @attrs.define(eq=False)
@@ -93,16 +103,17 @@ class Accepted:
 
 @attrs.frozen(eq=False)
 class Failed:
-    """A failed attempt."""
+    """A failed attempt. Not the error itself: with its frames it would hold all that it knew."""
 
-    error: BaseException
+    record: ErrorRecord
 
 
 @attrs.frozen(eq=False)
 class Later:
-    """The engine asks to be run again later."""
+    """The engine asks to be run again in so many milliseconds."""
 
-    error: RetryLater
+    reason: str
+    delay_ms: int
 
 
 @attrs.frozen
@@ -234,11 +245,12 @@ class Attempts:
             return Lost()
         if step.is_ended:
             seconds = run.item.step_timeout_seconds
-            return Failed(StepTimeout(f"the step took longer than {seconds:g} s"))
-        return outcome or Failed(
+            return _failed(StepTimeout(f"the step took longer than {seconds:g} s"), run)
+        return outcome or _failed(
             EngineError(
                 "the step's own task was cancelled, by the engine or a library that it uses"
-            )
+            ),
+            run,
         )
 
     async def _outcome(self, run: Run, step: InFlight) -> Outcome:
@@ -267,9 +279,9 @@ class Attempts:
         except BaseException as error:
             if not isinstance(error, Exception) and not is_own(error, host):
                 raise
-            return _failed(error)
+            return _judged(error, run)
         finally:
-            # The error holds this frame, and the task what it came to: no circle.
+            # An error that somebody keeps holds this frame, and the task may be his: no circle.
             del host
 
     async def _check_artifacts(self, run: Run, accepted: Snapshot) -> None:
@@ -292,12 +304,21 @@ def _call_engine(run: Run, context: StepContext) -> Coroutine[Any, Any, object]:
     return run.engine.step(run.snapshot, item, context)
 
 
-def _failed(error: BaseException) -> Failed | Later:
+def _judged(error: BaseException, run: Run) -> Failed | Later:
     # Apart, so that no frame in the error's own traceback holds the error.
     deciding = decisive(error)
-    if issubclass(type(deciding), RetryLater):
-        return Later(deciding)  # type: ignore[arg-type] # mypy does not follow issubclass
-    return Failed(error)
+    if not issubclass(type(deciding), RetryLater):
+        return _failed(error, run)
+    try:
+        seconds = check_seconds(deciding.seconds, "RetryLater(seconds)")  # type: ignore[attr-defined] # mypy does not follow issubclass
+    except BaseException as invalid:  # noqa: BLE001 - reading it may run the engine's code
+        return _failed(invalid, run)
+    # Without a pause, a step that never has its way would keep worker and server busy.
+    return Later(text_of(deciding), max(_LEAST_PAUSE_MS, milliseconds(seconds)))
+
+
+def _failed(error: BaseException, run: Run) -> Failed:
+    return Failed(error_record(error, run.claim.lease.worker_id))
 
 
 def _encoded(snapshot: Snapshot) -> codec.EncodedSnapshot:

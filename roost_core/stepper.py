@@ -21,7 +21,6 @@ from roost_core.errors import (
     BackendUnavailable,
     CorruptRecord,
     LeaseLost,
-    RetryLater,
     RoostError,
     VersionConflict,
     WrittenByNewer,
@@ -35,11 +34,10 @@ from roost_core.models import (
     Lease,
     Snapshot,
     State,
-    check_seconds,
     milliseconds,
 )
 from roost_core.recent import RecentItems, RecentReturns
-from roost_core.retry import backoff_seconds, error_record, text_of
+from roost_core.retry import backoff_seconds
 from roost_core.settings import Settings
 from roost_core.workspaces import Workspaces
 
@@ -49,8 +47,6 @@ _log = logging.getLogger("roost.stepper")
 _GIVE_BACK_SECONDS: Final = 3.0
 #: The reason of work that is given back because of the worker, not of the engine.
 _STOPPED: Final = "the worker stopped"
-#: The shortest wait that an engine can ask for with ``RetryLater``. Milliseconds.
-_LEAST_PAUSE_MS: Final = 100
 
 
 @attrs.frozen(eq=False)
@@ -186,9 +182,10 @@ class Stepper:
     async def _settle_other(self, run: Run, outcome: Failed | Later | GivenBack | Lost) -> None:
         """Deliver what a step came to that brought no snapshot."""
         if isinstance(outcome, Failed):
-            await self._failed(run, outcome.error)
+            await self._failed(run, outcome.record)
         elif isinstance(outcome, Later):
-            await self._retry_later(run, outcome.error)
+            reason, delay_ms = outcome.reason, outcome.delay_ms
+            await self._settle(run, lambda: self._interrupt(run, reason, delay_ms))
         elif isinstance(outcome, GivenBack):
             await self._settle(run, lambda: self._interrupt(run, _STOPPED, None))
         else:
@@ -267,9 +264,8 @@ class Stepper:
         word = {"warning": "steps in a row have changed no data", "steps": steps}
         return codec.dumps(word, "the event", codec.MAX_EVENT_BYTES)
 
-    async def _failed(self, run: Run, error: BaseException) -> None:
+    async def _failed(self, run: Run, record: ErrorRecord) -> None:
         """Give up the attempt, and tell the observers if it was the last."""
-        record = error_record(error, run.claim.lease.worker_id)
         attempt = run.attempts + 1
         failure = self._failure(run, record)
         ack = await self._settle(run, lambda: self.backend.fail(run.claim.lease, failure))
@@ -305,16 +301,6 @@ class Stepper:
             permanent=record.kind == "permanent",
             delay_ms=milliseconds(delay),
         )
-
-    async def _retry_later(self, run: Run, error: RetryLater) -> None:
-        try:
-            seconds = check_seconds(error.seconds, "RetryLater(seconds)")
-        except BaseException as invalid:  # noqa: BLE001 - reading it may run the engine's code
-            await self._failed(run, invalid)
-            return
-        # Without a pause, a step that never has its way would keep worker and server busy.
-        reason, delay_ms = text_of(error), max(_LEAST_PAUSE_MS, milliseconds(seconds))
-        await self._settle(run, lambda: self._interrupt(run, reason, delay_ms))
 
     async def _interrupt(self, run: Run, reason: str, delay_ms: int | None) -> Ack:
         return await self.backend.interrupt(run.claim.lease, f"i{run.version}", reason, delay_ms)

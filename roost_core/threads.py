@@ -66,19 +66,21 @@ class DaemonThreads:
         :raises RuntimeError: the pool is closed.
         """
         loop = asyncio.get_running_loop()
-        outcome: asyncio.Future[tuple[Any, Exception | None]] = loop.create_future()
+        outcome: asyncio.Future[_Answer] = loop.create_future()
         job = _Job(function, args, contextvars.copy_context(), loop, outcome)
         self._crew.submit(job)
         try:
-            value, error = await outcome
+            answer = await outcome
         except asyncio.CancelledError:
             self._crew.give_up(job)
             raise
+        # Taken out, because the frames of an error hold the job, and this the error: no cycle.
+        error, value = answer.pop(), answer.pop()
         if error is not None:
             try:
                 raise error
             finally:
-                del error  # the error's traceback holds this frame: no cycle
+                del error  # as above: its traceback holds this frame, too
         result: _Result = value
         return result
 
@@ -112,13 +114,17 @@ class Left(Value):
     context: contextvars.Context = attrs.field(eq=False, repr=False)
 
 
+#: What a function has returned, and what it has raised, or None.
+_Answer = list[Any]
+
+
 @attrs.define(eq=False)
 class _Job:
     function: Callable[..., Any]
     args: tuple[Any, ...]
     context: contextvars.Context
     loop: asyncio.AbstractEventLoop
-    future: asyncio.Future[tuple[Any, Exception | None]]
+    future: asyncio.Future[_Answer]
     thread: int = 0
     is_over: bool = False
 
@@ -225,13 +231,11 @@ def _work(crew: _Crew, inbox: queue.SimpleQueue[_Job | None]) -> None:
             job = crew.next_job(inbox)
 
 
-def _settle(
-    future: asyncio.Future[tuple[Any, Exception | None]], value: Any, error: Exception | None
-) -> None:
+def _settle(future: asyncio.Future[_Answer], value: Any, error: Exception | None) -> None:
     if future.done():
         _discard(value)
     else:
-        future.set_result((value, error))
+        future.set_result([value, error])
 
 
 def _discard(value: Any) -> None:

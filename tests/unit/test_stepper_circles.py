@@ -13,7 +13,7 @@ import gc
 import pytest
 
 from roost_core.errors import PermanentError, RetryLater
-from tests.unit.stepper_bench import Bench, engine
+from tests.unit.stepper_bench import Bench, engine, observer
 
 FEW, MANY = 10, 50
 
@@ -47,6 +47,11 @@ async def fails():
     raise PermanentError("no")
 
 
+def fails_in_a_thread():
+    """Fail beside the loop."""
+    raise PermanentError("no")
+
+
 async def comes_later():
     """Ask for a later time."""
     raise RetryLater(1000, reason="not yet")
@@ -62,9 +67,9 @@ async def brings_nothing():
     """Return what is no snapshot."""
 
 
-async def left_behind(step, count):
+async def left_behind(step, count, *observers):
     """Run so many work items; return how many objects only the collector can free."""
-    bench = Bench(engine(step), slice_steps=1000)
+    bench = Bench(engine(step), *observers, slice_steps=1000)
     await bench.enqueue([])
     await bench.once()
     for _ in range(count):
@@ -87,6 +92,7 @@ async def left_behind(step, count):
         blocks,
         uses_its_context,
         fails,
+        fails_in_a_thread,
         comes_later,
         cancels_itself,
         brings_nothing,
@@ -97,6 +103,24 @@ def test_a_claim_leaves_no_circle(step):
     """Whatever it comes to: many claims leave no more behind than few."""
     few, many = (asyncio.run(left_behind(step, count)) for count in (FEW, MANY))
     # The collector may find this or that, but nothing for each claim.
+    assert many - few < MANY - FEW
+
+
+def raises(snapshot):
+    """Fail in a thread."""
+    raise ValueError(snapshot)
+
+
+async def araises(snapshot):
+    """Fail on the loop."""
+    raise ValueError(snapshot)
+
+
+@pytest.mark.parametrize("hook", [raises, araises], ids=["def", "async"])
+def test_an_observer_that_fails_leaves_no_circle(hook):
+    """Whatever its error holds."""
+    seen = observer(on_step_committed=hook)
+    few, many = (asyncio.run(left_behind(ends, count, seen)) for count in (FEW, MANY))
     assert many - few < MANY - FEW
 
 

@@ -10,6 +10,7 @@ import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from roost_core import Roost, Settings
@@ -21,7 +22,11 @@ PATIENCE = 120.0
 
 
 class Crew:
-    """Some workers, each in a process of its own, that run the ledger engine."""
+    """Some workers, each in a process of its own, that run the ledger engine.
+
+    :ivar workers: those that are meant to run now.
+    :ivar ended: those that were replaced, in order; each has its ``returncode``.
+    """
 
     def __init__(self, folder: Path, settings: Settings, *, steps: int, pause: float) -> None:
         self.settings = settings
@@ -29,7 +34,9 @@ class Crew:
         self.log = folder / "workers.log"
         self.steps = steps
         self.workers: list[subprocess.Popen[bytes]] = []
-        self._environment = {
+        self.ended: list[subprocess.Popen[bytes]] = []
+        self._how: dict[int, Callable[[], subprocess.Popen[bytes]]] = {}
+        self.environment = {
             key: value for key, value in os.environ.items() if not key.startswith("ROOST_")
         } | {
             "ROOST_HOME": str(settings.home),
@@ -38,6 +45,8 @@ class Crew:
             "ROOST_LEASE_TTL": str(settings.lease_ttl),
             "ROOST_STUCK_AFTER": str(settings.stuck_after),
             "ROOST_EMBEDDED_IDLE": str(settings.embedded_idle),
+            "ROOST_EVENTS_KEPT": str(settings.events_kept),
+            "ROOST_EVENTS_BYTES": str(settings.events_bytes),
             "ROOST_X_LEDGER": str(self.ledger),
             "ROOST_X_STEPS": str(steps),
             "ROOST_X_PAUSE": str(pause),
@@ -59,7 +68,7 @@ class Crew:
 
         :param extra: more environment variables.
         """
-        environment = self._environment | extra
+        environment = self.environment | extra
         if url:
             environment["ROOST_REDIS_URL"] = url
         if pause is not None:
@@ -69,14 +78,21 @@ class Crew:
         with self.log.open("ab") as log:
             worker = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         self.workers.append(worker)
+        self._how[id(worker)] = partial(self.start, url, pause=pause, **extra)
         return worker
 
     def replace(self, index: int, number: signal.Signals = signal.SIGKILL) -> None:
-        """End a worker by a signal, and start another in its place."""
+        """End a worker by a signal, and start another as it was started, in its place."""
         worker = self.workers.pop(index)
+        self.ended.append(worker)
         worker.send_signal(number)
         worker.wait()
-        self.start()
+        self._how.pop(id(worker))()
+
+    def tend(self) -> None:
+        """Start workers anew that have ended by themselves, as a service manager would."""
+        for worker in [one for one in self.workers if one.poll() is not None]:
+            self.replace(self.workers.index(worker))
 
     def runs(self) -> Counter[tuple[str, int]]:
         """Return how often each step (work id, version it started from) was begun."""
@@ -85,13 +101,21 @@ class Crew:
         lines = (line.split() for line in self.ledger.read_text().splitlines())
         return Counter((work_id, int(version)) for work_id, version, *_ in lines)
 
+    def pids(self) -> set[int]:
+        """Return the process ids of the workers that have begun a step."""
+        if not self.ledger.exists():
+            return set()
+        return {int(line.rsplit(" ", 1)[1]) for line in self.ledger.read_text().splitlines()}
 
-def eventually(true: Callable[[], bool], what: str) -> None:
-    """Wait until something is true; fail if it never is."""
-    deadline = time.monotonic() + PATIENCE
+
+def eventually(
+    true: Callable[[], bool], what: str, *, patience: float = PATIENCE, pause: float = 0.02
+) -> None:
+    """Wait until something is true; fail if it never is. Looks once in ``pause`` seconds."""
+    deadline = time.monotonic() + patience
     while not true():
         assert time.monotonic() < deadline, f"still not: {what}"
-        time.sleep(0.02)
+        time.sleep(pause)
 
 
 def ask(settings: Settings, question: Callable[[Roost], object]) -> object:
@@ -124,7 +148,7 @@ def counts(settings: Settings) -> dict[State, int]:
 
 def events(settings: Settings) -> list[Event]:
     """Return all events, oldest first."""
-    found = ask(settings, lambda roost: roost.events(limit=100_000))
+    found = ask(settings, lambda roost: roost.events(limit=10_000_000))
     return list(found)  # type: ignore[call-overload]
 
 

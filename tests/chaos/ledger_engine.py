@@ -27,7 +27,7 @@ def _later():
     raise RetryLater(0.05, "as the payload asks")
 
 
-#: What a payload may ask for. A hang blocks the whole process: nothing else of it runs.
+#: What a payload may ask for. A hang or block holds the whole process: nothing else of it runs.
 DEEDS = {
     "raise": _raise,
     "later": _later,
@@ -35,6 +35,7 @@ DEEDS = {
     "system_exit": lambda: sys.exit(3),
     "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
     "hang": lambda: time.sleep(3600),
+    "block": lambda: time.sleep(2.5),
 }
 
 

@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,11 @@ from tests.servers import Server, need, redis_binary, server_in
 
 @pytest.mark.parametrize(("poisons", "workers"), [(1, 1), (2, 2)])
 def test_poison_is_buried_alone(
-    redis_server: Server, tmp_path: Path, poisons: int, workers: int
+    redis_server: Server,
+    tmp_path: Path,
+    tally: Callable[[int, str, int], None],
+    poisons: int,
+    workers: int,
 ) -> None:
     """B1: work that ran beside it, and whose workers died each time, is done in the end."""
     settings = Settings(
@@ -52,6 +57,7 @@ def test_poison_is_buried_alone(
         status = ask(settings, lambda roost, one=work_id: roost.status(one))
         meta = status.meta  # type: ignore[attr-defined]
         assert (State.FAILED, "recoveries", 2) == (meta.state, meta.error.kind, meta.recoveries)
+    tally(9, "poison that kills, beside healthy work", poisons)
 
 
 def test_outages_are_no_deaths(server_root: Path, tmp_path: Path) -> None:

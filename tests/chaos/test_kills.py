@@ -24,10 +24,10 @@ from tests.chaos.crew import (
     events,
     eventually,
 )
-from tests.servers import Server
+from tests.servers import Server, need, redis_binary, server_in
 
 #: Notes a fault and how often it was injected.
-Tally = Callable[[str, int], None]
+Tally = Callable[[int, str, int], None]
 
 
 @pytest.fixture
@@ -43,54 +43,67 @@ def home() -> Iterator[Path]:
 def check_record(settings: Settings, work_ids: list[str], steps: int) -> None:
     """Assert that every item is done, with every version accepted exactly once, in order."""
     expected = {work_id: list(range(1, steps + 2)) for work_id in work_ids}
-    assert expected == accepted_versions(events(settings))
+    accepted = accepted_versions(events(settings))
+    assert expected == {work_id: accepted.get(work_id) for work_id in work_ids}
 
 
-def test_workers_killed_again_and_again(home: Path, tally: Tally) -> None:
-    """200 items of 10 steps, the worker killed within a second of its first step, each time.
+@pytest.mark.parametrize(("workers", "items", "pause"), [(1, 80, 0.05), (3, 150, 0.3)])
+def test_workers_killed_again_and_again(
+    server_root: Path, tmp_path: Path, tally: Tally, workers: int, items: int, pause: float
+) -> None:
+    """Items of 10 steps, a worker killed soon after it has begun its first, until all is done.
 
-    All are done, and each version is accepted once.
+    Each version is accepted once.
     """
-    settings = Settings(home=home, lease_ttl=2.0)
-    work_ids = enqueue(settings, 200, max_recoveries=10)
-    seed = 1
+    seed = workers
     dice = random.Random(seed)
-    with Crew(home, settings, steps=10, pause=0.05) as crew:
-        crew.start()
-        kills = 0
+    with server_in(need(redis_binary(), "redis-server"), server_root / "kills") as server:
+        settings = Settings(home=tmp_path, redis_url=server.url, lease_ttl=1.0)
+        work_ids = enqueue(settings, items, max_recoveries=10)
+        with Crew(tmp_path, settings, steps=10, pause=pause) as crew:
+            for _ in range(workers):
+                crew.start()
+            kills = 0
 
-        while counts(settings)[State.DONE] < len(work_ids):
-            before = crew.runs().total()
-            eventually(
-                lambda before=before: (
-                    crew.runs().total() > before or counts(settings)[State.DONE] == len(work_ids)
-                ),
-                f"a step after kill {kills} (seed {seed})",
-            )
-            time.sleep(dice.uniform(0.0, 1.0))
-            crew.replace(0)
-            kills += 1
-        check_record(settings, work_ids, steps=10)
-        runs = crew.runs()
+            def is_done() -> bool:
+                return counts(settings)[State.DONE] == items
+
+            while not is_done():
+                index = dice.randrange(workers)
+                pid = crew.workers[index].pid
+                eventually(
+                    lambda pid=pid: pid in crew.pids() or is_done(),
+                    f"a step after kill {kills} (seed {seed})",
+                )
+                time.sleep(dice.uniform(0.0, 0.5))
+                crew.replace(index)
+                kills += 1
+            check_record(settings, work_ids, steps=10)
+            runs = crew.runs()
         # A kill repeats at most the steps that were in flight: ten lanes.
         assert sum(runs.values()) - len(runs) <= kills * 10
         assert {(w, v) for w in work_ids for v in range(1, 11)} == set(runs)
-        tally("fault 1, kill -9 of workers", kills)
+        tally(1, "kill -9 of workers", kills)
 
 
-def test_server_and_workers_killed(home: Path, tally: Tally) -> None:
-    """Three workers and the embedded server, killed in turn: what was acknowledged is there."""
+def test_server_and_workers_ended(home: Path, tally: Tally) -> None:
+    """Three workers and the embedded server, ended in turn: what was acknowledged is there."""
     settings = Settings(home=home, lease_ttl=2.0)
     work_ids = enqueue(settings, 60, max_recoveries=10)
     dice = random.Random(2)
+    blows = [
+        (victim, number)
+        for number in (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM)
+        for victim in ("supervisor_pid", "server_pid")
+    ]
     with Crew(home, settings, steps=10, pause=0.2) as crew:
         for _ in range(3):
             crew.start()
         eventually(lambda: bool(crew.runs()), "a first step")
-        for round_number in range(6):
+        for victim, number in blows:
             before = dict(accepted_versions(events(settings)))
-            victim = "server_pid" if round_number % 2 else "supervisor_pid"
-            os.kill(json.loads((home / "server" / "server.json").read_text())[victim], 9)
+            about = json.loads((home / "server" / "server.json").read_text())
+            os.kill(about[victim], number)
             after = accepted_versions(events(settings))
             for work_id, versions in before.items():
                 assert versions == after[work_id][: len(versions)]
@@ -98,26 +111,50 @@ def test_server_and_workers_killed(home: Path, tally: Tally) -> None:
             crew.replace(dice.randrange(3))
         eventually(lambda: counts(settings)[State.DONE] == len(work_ids), "all done")
         check_record(settings, work_ids, steps=10)
-        tally("fault 5, kill -9 of the server or its supervisor", 6)
+    for number in (signal.SIGKILL, signal.SIGTERM):
+        n = [one for _, one in blows].count(number)
+        tally(5, f"{number.name} of the embedded server or its supervisor", n)
+    tally(1, "kill -9 of workers", len(blows))
 
 
-def test_zombie(home: Path, tally: Tally) -> None:
-    """A worker stopped for longer than its lease finds, on waking, that its commit is refused."""
-    settings = Settings(home=home, lease_ttl=1.0)
-    [work_id] = enqueue(settings, 1)
-    with Crew(home, settings, steps=3, pause=1.0) as crew:
-        zombie = crew.start()
-        eventually(lambda: (work_id, 1) in crew.runs(), "the first step")
-        zombie.send_signal(signal.SIGSTOP)
-        crew.start()
-        eventually(lambda: crew.runs()[work_id, 1] == 2, "the step run by another worker")
-        zombie.send_signal(signal.SIGCONT)
-        eventually(lambda: counts(settings)[State.DONE] == 1, "done")
-        check_record(settings, [work_id], steps=3)
-        # Whether by its own clock or by the server's word, the zombie has let go.
-        eventually(lambda: b"the lease is lost" in crew.log.read_bytes(), "the zombie says so")
-        assert zombie.poll() is None
-        tally("fault 2, SIGSTOP past the lease", 1)
+def test_zombies(server_root: Path, tmp_path: Path, tally: Tally) -> None:
+    """Workers stopped past their leases find, on waking, that their commits are refused."""
+    rounds, zombies = 3, 4
+    with server_in(need(redis_binary(), "redis-server"), server_root / "zombies") as server:
+        settings = Settings(home=tmp_path, redis_url=server.url, lease_ttl=1.0)
+        with Crew(tmp_path, settings, steps=2, pause=0.7) as crew:
+            for _ in range(zombies):
+                crew.start(ROOST_CONCURRENCY="1")
+            done = 0
+            for number in range(rounds):
+                dropped = crew.log.read_bytes().count(b"the lease is lost")
+                done += zombies
+                work_ids = enqueue(settings, zombies)
+                in_work = {(work_id, 1) for work_id in work_ids}
+                eventually(lambda: in_work <= set(crew.runs()), f"first steps, {number}")  # noqa: B023
+                for zombie in crew.workers:
+                    zombie.send_signal(signal.SIGSTOP)
+                helper = crew.start()
+                eventually(
+                    lambda: all(crew.runs()[one] == 2 for one in in_work),  # noqa: B023
+                    f"the steps run by another worker, {number}",
+                )
+                for zombie in crew.workers:
+                    zombie.send_signal(signal.SIGCONT)
+                eventually(lambda: counts(settings)[State.DONE] == done, f"done, {number}")  # noqa: B023
+                check_record(settings, work_ids, steps=2)
+                # Whether by its own clock or by the server's word, each zombie has let go.
+                eventually(
+                    lambda: (
+                        crew.log.read_bytes().count(b"the lease is lost") >= dropped + zombies  # noqa: B023
+                    ),
+                    f"the zombies say so, {number}",
+                )
+                crew.workers.remove(helper)
+                helper.terminate()
+                helper.wait()
+            assert [None] * zombies == [worker.poll() for worker in crew.workers]
+    tally(2, "SIGSTOP of a worker past its lease", rounds * zombies)
 
 
 def test_rolling_restarts(redis_server: Server, tmp_path: Path, tally: Tally) -> None:
@@ -138,4 +175,4 @@ def test_rolling_restarts(redis_server: Server, tmp_path: Path, tally: Tally) ->
         assert set() == kinds & {"recovered", "attempt_failed", "dead_lettered"}
         check_record(settings, work_ids, steps=10)
         assert {1} == set(crew.runs().values())
-        tally("fault 15, rolling SIGTERM restarts", 10)
+        tally(15, "rolling SIGTERM restarts", 10)

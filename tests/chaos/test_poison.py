@@ -29,7 +29,7 @@ KINDS = {
 
 
 def test_every_kind_of_poison(
-    redis_server: Server, tmp_path: Path, tally: Callable[[str, int], None]
+    redis_server: Server, tmp_path: Path, tally: Callable[[int, str, int], None]
 ) -> None:
     """Fault 9: raised, exited, killed or hung, each is buried for what it did, and alone."""
     settings = Settings(
@@ -65,4 +65,4 @@ def test_every_kind_of_poison(
     )
     failed = {one.work_id for one in found if one.kind == "attempt_failed"}
     assert set() == failed & set(good)
-    tally("fault 9, poison items of five kinds", len(bad))
+    tally(9, "poison items of five kinds", len(bad))

@@ -23,7 +23,7 @@ from tests.chaos.crew import (
 from tests.chaos.proxy import Harm, Plan, Proxy, proxied
 from tests.servers import Server
 
-Tally = Callable[[str, int], None]
+Tally = Callable[[int, str, int], None]
 
 STEPS = 6
 #: What a worker calls while it works; the first of them at its start, too.
@@ -106,7 +106,7 @@ def test_each_call_harmed(
         assert 0 == worker.returncode
         # Only the engine's own failure counts as an attempt.
         assert sorted(work_ids) == sorted(check_all(settings, work_ids))
-        tally(f"fault 4, a call {harm}", proxy.hits.total())
+        tally(4, f"a call {harm}", proxy.hits.total())
 
 
 @pytest.mark.parametrize("harm", [Harm.CUT_BEFORE, Harm.CUT_AFTER])
@@ -140,4 +140,4 @@ def test_killed_in_a_call(
         # What failed in the dying worker may be unheard of; nothing else failed.
         failed = Counter(check_all(settings, work_ids))
         assert Counter() == failed - Counter(work_ids)
-        tally(f"fault 3, kill -9 in a call, {harm}", 1)
+        tally(3, f"kill -9 in a call, {harm}", 1)

@@ -14,6 +14,8 @@ from tests.integration.redis_bench import Counting, Crew, all_done, kinds, queue
 
 DIGITS = b"9" * 4300
 
+pytestmark = pytest.mark.fault(11, "a record, member, score or key damaged")
+
 
 @pytest.fixture
 def server(redis_server):

@@ -6,6 +6,8 @@ import asyncio
 import json
 from functools import reduce
 
+import pytest
+
 from roost_core import RetryLater, hookimpl
 from roost_core.cli import output
 from roost_core.models import State
@@ -45,6 +47,7 @@ class Deep:
         return snapshot.finish()
 
 
+@pytest.mark.fault(10, "deep JSON")
 def test_a_payload_that_nests_64_deep_runs_to_its_end(redis_server):
     """What is accepted when it is enqueued can be run: as payload, as data, in an event."""
     payload = nested(64)
@@ -78,6 +81,7 @@ class Odd:
         raise RetryLater(3600, ODD)
 
 
+@pytest.mark.fault(10, "odd text")
 def test_odd_text_is_read_back_as_it_was(redis_server, capsys):
     """Quotes, backslashes, emoji, U+2028 and ZWJ in all that is told break no JSON on the way."""
 

@@ -193,6 +193,16 @@ EXPECTED = {
     "slow": ("failed", "timeout", "the step took longer than 0.5 s"),
 }
 
+#: Those whose engine gives what cannot be stored, each as a coroutine and in a thread.
+BAD_DATA = [
+    f"{name}{how}"
+    for name in (
+        *("control", "huge", "unspeakable", "nothing", "dictionary", "nan-delay"),
+        *("infinite", "object", "too-large", "foreign", "later-nan"),
+    )
+    for how in ("", "-thread")
+]
+
 
 @pytest.fixture(scope="module")
 def plugin_file(tmp_path_factory):
@@ -244,6 +254,7 @@ class Terminal:
         )
 
 
+@pytest.mark.fault(10, "an engine's result or error that cannot be stored", n=len(BAD_DATA))
 def test_every_way_to_fail(redis_server, tmp_path, plugin_file):
     """Each error can be read in `status`; nothing is lost, and other work is done."""
     names = [*EXPECTED, *(f"{name}-thread" for name in EXPECTED), "fine"]
@@ -287,6 +298,7 @@ def test_every_way_to_fail(redis_server, tmp_path, plugin_file):
     assert {"done"} == {rows[f"fine{number}"]["state"] for number in range(20)}
 
 
+@pytest.mark.fault(15, "rolling SIGTERM restarts", n=10)
 def test_rolling_restarts(redis_server, tmp_path, plugin_file):
     """Ten workers, each ended by SIGTERM in the middle of a long step: no attempt is used up."""
     terminal = Terminal(redis_server, tmp_path, plugin_file, ["slow", "fine"])

@@ -184,6 +184,7 @@ def test_malformed_puts_store_nothing(store, root, wrong):
 # -- damage ----------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(12, "a blob cut short or changed")
 @pytest.mark.parametrize("damage", [b"", b"some byte", b"somE bytes", b"some bytes and more"])
 def test_damaged_blobs_are_reported_and_repaired(store, root, damage):
     """Get names the file and what to do; storing the same bytes again puts it right."""

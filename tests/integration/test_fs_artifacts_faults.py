@@ -80,6 +80,7 @@ FAULTS = [
 ]
 
 
+@pytest.mark.fault(12, "no space, a failed sync or a read-only folder, at each call")
 @pytest.mark.parametrize(("function", "code"), FAULTS)
 @pytest.mark.parametrize("is_fresh", [True, False])
 def test_every_failing_call_is_one_clear_error(tmp_path, monkeypatch, function, code, is_fresh):
@@ -130,6 +131,7 @@ def test_short_writes_are_continued(store, monkeypatch):
     assert DATA == store.get(store.put(DATA, work_id="w1").artifact_id)
 
 
+@pytest.mark.fault(12, "a death at each call")
 @pytest.mark.parametrize("function", ["write", "fsync", "rename", "open", "mkdir", "unlink"])
 def test_dying_at_any_call_leaves_all_or_nothing(tmp_path, monkeypatch, function):
     """Whatever a dying put or forget leaves is whole, and forget takes all of it away."""
@@ -164,6 +166,7 @@ def test_dying_at_any_call_leaves_all_or_nothing(tmp_path, monkeypatch, function
         pytest.fail("it never came to its end")
 
 
+@pytest.mark.fault(12, "a folder that cannot be made")
 @pytest.mark.parametrize("blocked", ["", "blobs", f"blobs/{AID[:2]}", "records", "works", "tmp"])
 def test_a_file_where_a_folder_belongs(store, root, blocked):
     """A folder that cannot be made (here: a file has its name) is one clear error."""
@@ -203,6 +206,7 @@ def test_a_folder_in_place_of_a_blob(store, root):
 # -- many processes --------------------------------------------------------------------------
 
 
+@pytest.mark.fault(12, "writers of the same bytes at once", n=8)
 def test_eight_writers_of_the_same_bytes(root):
     """Eight processes that store the same bytes many times make one blob and lose no reference."""
     script = "for n in range(25): store.put(b'same' * 9999, work_id=f'{sys.argv[2]}.{n}')"
@@ -253,6 +257,8 @@ def test_one_work_put_and_forgotten_at_once(root):
     assert [] == left(root)
 
 
+@pytest.mark.fault(3, "kill -9 in the write of an artifact", n=50)
+@pytest.mark.fault(12, "kill -9 of a writer", n=50)
 def test_killed_writers_leave_all_or_nothing(root):
     """50 writers killed -9 at random: what was acknowledged is there, the rest whole or absent."""
     seed = random.randrange(1 << 32)

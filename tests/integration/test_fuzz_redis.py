@@ -167,6 +167,7 @@ async def innocent_work(roost):
     ]
 
 
+@pytest.mark.fault(11, "random damage to any key", n=PIECES + PIECES // 2)
 @pytest.mark.parametrize("seed", range(RUNS))
 def test_damage_hurts_nobody_else(server, seed):
     """The innocent are done; lists, events and counts are read; a repair leaves nothing to mend."""

@@ -83,6 +83,7 @@ async def item_of(roost, hangs, **fields):
     return await roost.enqueue("patience", {"hangs": hangs}, retry=retry, any_engine=True, **fields)
 
 
+@pytest.mark.fault(8, "a step that blocks the event loop for good", n=2)
 def test_one_item_that_hangs_worker_after_worker(server, tmp_path):
     """It is shown, it alone is blamed, and it is buried after its attempts; the others get done."""
     settings = settings_for(server, lease_ttl=2.0, stuck_after=7.0, home=tmp_path / "home")
@@ -153,6 +154,7 @@ def test_a_hung_worker_whose_server_is_away_ends_all_the_same(server_root, tmp_p
                 server.process.send_signal(signal.SIGCONT)
 
 
+@pytest.mark.fault(2, "SIGSTOP of a worker past its lease")
 def test_a_worker_that_was_stopped_goes_on(server, tmp_path):
     """SIGSTOP for longer than a hung worker may live, then SIGCONT: it is none."""
     settings = settings_for(server, lease_ttl=1.0, stuck_after=3.0, home=tmp_path / "home")

@@ -84,6 +84,7 @@ async def lost_by(roost, number):
     await eventually(says)
 
 
+@pytest.mark.fault(8, "a step deaf to cancelling", n=2)
 def test_deaf_steps_cost_no_lanes(server):
     """With two lanes and two deaf steps other work is done all the same; later all is as before."""
     settings = settings_for(server, lease_ttl=1.0, drain_timeout=1.0)
@@ -118,6 +119,7 @@ def test_deaf_steps_cost_no_lanes(server):
     asyncio.run(main())
 
 
+@pytest.mark.fault(8, "a step deaf to cancelling", n=3)
 @pytest.mark.parametrize("kind", [Deaf, Thread])
 def test_there_is_a_bound(server, kind):
     """Beyond as many lost steps as lanes the worker takes no more, until some of them end."""

@@ -231,6 +231,7 @@ def test_the_third_signal_needs_no_event_loop(shell):
         assert 130 == worker.wait(LIMIT)
 
 
+@pytest.mark.fault(8, "a step that is deaf while its worker stops")
 @pytest.mark.parametrize("engine", ["deaf", "thread", "spin"])
 def test_a_step_that_does_not_let_go(shell, engine):
     """One signal is enough: drain timeout and some seconds later the process has ended.
@@ -287,6 +288,7 @@ def test_a_stop_while_libraries_are_imported(shell, number):
     assert (0, "") == (worker.returncode, err)
 
 
+@pytest.mark.fault(13, "a plugin that hangs as it is imported, in process 1")
 def test_the_first_process_of_a_container(shell):
     """As process 1, which the kernel ends for nothing by itself, it obeys while it imports."""
     words = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child"]

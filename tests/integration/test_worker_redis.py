@@ -345,6 +345,7 @@ async def harm(settings, *, harm_once, times, pause=0.02):
         return items, engine
 
 
+@pytest.mark.fault(6, "SCRIPT FLUSH", n=10)
 def test_script_flush(server):
     """Forgotten scripts are loaded again: ten times in the middle, and no step is run twice."""
 
@@ -358,6 +359,7 @@ def test_script_flush(server):
     asyncio.run(main())
 
 
+@pytest.mark.fault(6, "CLIENT KILL", n=10)
 def test_client_kill(server):
     """All connections are cut ten times in the middle: every version exactly once."""
 
@@ -367,6 +369,7 @@ def test_client_kill(server):
     asyncio.run(main())
 
 
+@pytest.mark.fault(6, "CLIENT KILL, listeners too", n=10)
 def test_client_kill_of_all_kinds(server):
     """Also those that listen."""
 
@@ -380,6 +383,7 @@ def test_client_kill_of_all_kinds(server):
     asyncio.run(main())
 
 
+@pytest.mark.fault(14, "READONLY, or no memory left", n=3)
 @pytest.mark.parametrize("what", ["out of memory", "read only"])
 def test_a_server_that_refuses_for_now(server_root, what):
     """Steps wait for the server to take writes again; no attempt is used up."""
@@ -585,6 +589,7 @@ DAMAGES = [
 ]
 
 
+@pytest.mark.fault(11, "a word or line of a record damaged", n=len(DAMAGES))
 @pytest.mark.parametrize("when", ["waits", "is leased", "sleeps"])
 def test_damaged_records(server, when):
     """Each goes to the dead letters with its bytes; the others are not so much as delayed."""
@@ -664,6 +669,7 @@ NUMBERS = [
 ]
 
 
+@pytest.mark.fault(11, "an absurd number in a record", n=len(NUMBERS))
 def test_absurd_numbers(server):
     """A record that decodes may say what it likes: it is run or buried, and others are done."""
     settings = settings_for(server, lease_ttl=1.0)
@@ -691,6 +697,7 @@ def test_absurd_numbers(server):
     asyncio.run(main())
 
 
+@pytest.mark.fault(10, "a stored item or snapshot that does not decode")
 @pytest.mark.parametrize("what", ["item", "snapshot"])
 @pytest.mark.parametrize("bytes_", [b"", b"{", b'{"schema":0}', None])
 def test_damaged_bytes(server, what, bytes_):

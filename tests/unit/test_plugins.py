@@ -169,6 +169,7 @@ def test_one_object_under_two_names_is_one_plugin(
     assert "acme_agent" == plugins.engines()["agent"].plugin_name
 
 
+@pytest.mark.fault(13, "two plugins of one name")
 def test_two_installed_plugins_of_one_name_are_a_conflict(
     install_distribution: Install, write_module: Write
 ) -> None:

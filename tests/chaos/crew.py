@@ -96,16 +96,16 @@ class Crew:
 
     def runs(self) -> Counter[tuple[str, int]]:
         """Return how often each step (work id, version it started from) was begun."""
-        if not self.ledger.exists():
-            return Counter()
-        lines = (line.split() for line in self.ledger.read_text().splitlines())
-        return Counter((work_id, int(version)) for work_id, version, *_ in lines)
+        return Counter((work_id, int(version)) for work_id, version, *_ in self._lines())
 
-    def pids(self) -> set[int]:
-        """Return the process ids of the workers that have begun a step."""
+    def last_begun(self) -> dict[int, float]:
+        """Return when each worker, by its process id, has begun its last step so far."""
+        return {int(pid): float(at) for *_, pid, at in self._lines()}
+
+    def _lines(self) -> list[list[str]]:
         if not self.ledger.exists():
-            return set()
-        return {int(line.rsplit(" ", 1)[1]) for line in self.ledger.read_text().splitlines()}
+            return []
+        return [line.split() for line in self.ledger.read_text().splitlines()]
 
 
 def eventually(

@@ -35,13 +35,15 @@ class Havoc:
     """Does one kind of harm after another; behaves the same for the same dice.
 
     :ivar done: how often each kind of harm was done.
-    :ivar frozen: the process ids of workers that were stopped for a while.
+    :ivar frozen: process ids of workers that were stopped for a while, from when and to when.
+    :ivar looks: how often blame was found on work, and was looked into.
     """
 
     def __init__(self, crew: Crew, server: Server, proxy: Proxy, dice: random.Random) -> None:
         self.crew, self.server, self.proxy, self.dice = crew, server, proxy, dice
         self.done: Counter[str] = Counter()
-        self.frozen: set[int] = set()
+        self.frozen: list[tuple[int, float, float]] = []
+        self.looks = 0
         self.kinds: dict[str, Callable[[], None]] = {
             "kill -9 of a worker": self._kill,
             "SIGTERM of a worker": self._restart,
@@ -77,11 +79,17 @@ class Havoc:
 
     def _freeze(self) -> None:
         pid = self.dice.choice(self.crew.workers).pid
-        self.frozen.add(pid)
-        _stop(pid)
+        began = time.time()
+        self._stop(pid)
+        self.frozen.append((pid, began, time.time()))
 
     def _outage(self) -> None:
-        _stop(self.server.process.pid)
+        self._stop(self.server.process.pid)
+
+    def _stop(self, pid: int) -> None:
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(LONG)
+        os.kill(pid, signal.SIGCONT)
 
     def _crash(self, end: Callable[[], None]) -> None:
         before = self._versions()
@@ -105,50 +113,57 @@ class Havoc:
         self.proxy.plan(*map(Plan, scripts, harms))
         time.sleep(LONG)
 
+    # -- whom work may be blamed for -------------------------------------------------------------
 
-def _stop(pid: int) -> None:
-    os.kill(pid, signal.SIGSTOP)
-    time.sleep(LONG)
-    os.kill(pid, signal.SIGCONT)
+    def losses(self, found: Iterable[Event], version: int) -> int:
+        """Return how many leases of a version were lost by workers that had died, or stood still.
+
+        A worker that goes on afterwards was cut off, by an outage or a lost reply, and no more.
+        """
+        last = self.crew.last_begun()
+        workers = (*self.crew.ended, *self.crew.workers)
+        dead = {one.pid for one in workers if one.poll() not in (None, 0)}
+        lease = self.crew.settings.lease_ttl
+        count = 0
+        for event in found:
+            if event.kind == "recovered" and event.version == version:
+                # A worker's id is host, process id and chance.
+                pid, at = int(str(event.data["worker_id"]).rsplit("-", 2)[1]), event.at.timestamp()
+                has_died = pid in dead and last.get(pid, 0.0) < at + lease
+                stood_still = any(
+                    pid == one and began < at < ended + lease for one, began, ended in self.frozen
+                )
+                count += has_died or stood_still
+        return count
+
+    def unexplained(self) -> list[tuple[WorkMeta, int]]:
+        """Return work that is blamed for more deaths than workers that ran it have died."""
+        suspects = [one.work_id for one in all_metas(self.crew) if _blame(one)]
+
+        async def look(roost: Roost) -> list[tuple[WorkMeta, int]]:
+            wrong = []
+            for work_id in suspects:
+                before = (await roost.status(work_id)).meta
+                found = await roost.events(work_id, limit=1000)
+                after = (await roost.status(work_id)).meta
+                if before.suspicions:
+                    # One is none yet: whether the worker that was lost last is gone is open.
+                    lost = [one.event_id for one in found if one.kind == "recovered"]
+                    found = [one for one in found if one.event_id not in lost[-1:]]
+                losses = self.losses(found, after.version)
+                if (before.version, before.fence) == (after.version, after.fence):
+                    self.looks += 1
+                    if _blame(before) > losses:
+                        wrong.append((before, losses))
+            return wrong
+
+        return ask(self.crew.settings, look)  # type: ignore[return-value]
 
 
 def all_metas(crew: Crew) -> list[WorkMeta]:
     """Return how all work stands."""
     rows: Any = ask(crew.settings, lambda roost: roost.list(limit=ALL))
     return [row.meta for row in rows]
-
-
-def deaths(crew: Crew) -> set[int]:
-    """Return the process ids of the workers that did not end as they were asked to."""
-    return {one.pid for one in (*crew.ended, *crew.workers) if one.poll() not in (None, 0)}
-
-
-def lost_by(found: Iterable[Event], pids: set[int]) -> int:
-    """Return how many leases of these workers were taken back, by the events of a work item."""
-    # A worker's id is host, process id and chance.
-    holders = [str(one.data["worker_id"]) for one in found if one.kind == "recovered"]
-    return sum(int(holder.rsplit("-", 2)[1]) in pids for holder in holders)
-
-
-def unexplained(crew: Crew, pids: set[int]) -> list[tuple[WorkMeta, int]]:
-    """Return work that is blamed for more deaths than it has lost leases by these workers.
-
-    One suspicion is none yet: whether that worker is gone is not decided.
-    """
-    suspects = [one.work_id for one in all_metas(crew) if _blame(one)]
-
-    async def look(roost: Roost) -> list[tuple[WorkMeta, int]]:
-        wrong = []
-        for work_id in suspects:
-            before = (await roost.status(work_id)).meta
-            found = await roost.events(work_id, limit=1000)
-            after = (await roost.status(work_id)).meta
-            explained = lost_by(found, pids)
-            if before == after and _blame(after) > explained:
-                wrong.append((after, explained))
-        return wrong
-
-    return ask(crew.settings, look)  # type: ignore[return-value]
 
 
 def _blame(meta: WorkMeta) -> int:

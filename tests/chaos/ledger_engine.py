@@ -4,6 +4,7 @@
 ``ROOST_X_PAUSE`` the seconds that each takes. A payload of ``{"poison": KIND}`` makes
 each step do one of :data:`DEEDS`, after ``{"after": seconds}``; ``{"once": {VERSION: KIND}}``
 makes the step that starts from a version do so the first time that it runs, and not again.
+``{"pause": SECONDS}`` is the work item's own pause.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ async def init_snapshot(item):
 @hookimpl
 async def step(snapshot, item, context):
     """Write down what runs, take a moment, count."""
-    line = f"{snapshot.work_id} {snapshot.version} {context.fence} {os.getpid()}\n"
+    line = f"{snapshot.work_id} {snapshot.version} {context.fence} {os.getpid()} {time.time()}\n"
     ledger = os.open(os.environ["ROOST_X_LEDGER"], os.O_APPEND | os.O_WRONLY | os.O_CREAT, 0o600)
     os.write(ledger, line.encode())  # one write: lines of several workers do not mix
     os.close(ledger)
@@ -69,7 +70,7 @@ async def step(snapshot, item, context):
     once = wish.get("once", {}).get(str(snapshot.version))
     if once is not None and _is_first(snapshot):
         DEEDS[once]()
-    await asyncio.sleep(float(os.environ["ROOST_X_PAUSE"]))
+    await asyncio.sleep(float(wish.get("pause", os.environ["ROOST_X_PAUSE"])))
     n = snapshot.data["n"] + 1
     return snapshot.evolve(
         data={"n": n},

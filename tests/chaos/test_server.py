@@ -87,7 +87,7 @@ def test_loading(server_root: Path, tmp_path: Path, tally: Tally) -> None:
     with server_in(binary, server_root / "loading", *ON_DISK) as server:
         # Enough to read: it says that it is loading once in 1,024 commands.
         with Redis(unix_socket_path=str(server.socket)) as client, client.pipeline() as pipe:
-            for _ in range(8000):
+            for _ in range(5000):
                 pipe.incr("of somebody else")
             pipe.execute()
         settings = settings_of(server, tmp_path)

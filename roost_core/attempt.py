@@ -14,9 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import sys
 from collections.abc import Awaitable, Callable, Coroutine
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +24,7 @@ from roost_core import codec
 from roost_core.acceptance import accept, is_empty
 from roost_core.backend import Ack, ArtifactStore, Claim
 from roost_core.context import Artifacts, StepContext
+from roost_core.eager import Starter
 from roost_core.errors import (
     CodecError,
     EngineError,
@@ -143,7 +142,7 @@ class InFlight:
         self._run = run
         self._lane = lane
         self._cancelling = lane.cancelling()
-        self.task: asyncio.Task[Outcome] | None = None
+        self.task: asyncio.Future[Outcome] | None = None
         #: Whether it was ended from outside.
         self.is_ended = False
         #: Whether its task has come to its end.
@@ -191,14 +190,6 @@ class InFlight:
         return self._attempts.workspaces.ensure(claim.lease.work_id, life=claim.created_ms)
 
 
-if sys.version_info >= (3, 12):
-    # A step that awaits nothing has come to its end before the lane waits for it: no round of the
-    # event loop to begin with, and none to hear of its end.
-    _new_task = partial(asyncio.Task, eager_start=True)
-else:
-    _new_task = asyncio.Task
-
-
 @attrs.frozen(eq=False)
 class Attempts:
     """Runs steps for one worker; used by many lanes at once."""
@@ -211,6 +202,11 @@ class Attempts:
     is_stopping: Callable[[], bool]
     #: What each step begins with: what the worker itself was started with.
     _context: contextvars.Context = attrs.field(factory=contextvars.copy_context, repr=False)
+    _starter: Starter = attrs.field(factory=Starter, init=False, repr=False)
+
+    def close(self) -> None:
+        """Run no more."""
+        self._starter.close()
 
     async def run(self, run: Run) -> Outcome:
         """Run one step.
@@ -224,10 +220,8 @@ class Attempts:
         run.hold.begin_step(step, run.item.step_timeout_seconds)
         outcome: Outcome | None = None
         try:
-            task = step.task = _new_task(
-                self._outcome(run, step),
-                loop=asyncio.get_running_loop(),
-                context=run.fresh_context(self._context),
+            task = step.task = self._starter.start(
+                self._outcome(run, step), run.fresh_context(self._context)
             )
             try:
                 outcome = await task

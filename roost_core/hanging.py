@@ -21,6 +21,7 @@ from typing import Any, Final
 
 import attrs
 
+from roost_core import eager
 from roost_core.holds import Hold, current_hold
 
 #: How often the thread looks. Seconds.
@@ -35,6 +36,8 @@ _OWN: Final = (
     os.sep + "saq" + os.sep,
 )
 _HANDLE_RUN: Final = asyncio.Handle._run.__code__
+#: Frames of these have a ``self`` that has the context in which all within runs.
+_IN_CONTEXT: Final = (_HANDLE_RUN, *eager.IN_CONTEXT)
 #: No stack of more characters is kept: it stands in an error record.
 _LONGEST_STACK: Final = 8000
 
@@ -119,7 +122,7 @@ def _theirs(frames: traceback.StackSummary) -> list[traceback.FrameSummary]:
 def _hold_of(frame: FrameType | None, loop: asyncio.AbstractEventLoop | None) -> Hold | None:
     """Find whose step a frame belongs to, by the context that the step's tasks inherit."""
     while frame is not None:
-        if frame.f_code is _HANDLE_RUN:
+        if frame.f_code in _IN_CONTEXT:
             # Private, but the one place where a callback's context can be seen from outside.
             context = getattr(frame.f_locals.get("self"), "_context", None)
             return _hold_in(context)

@@ -99,6 +99,10 @@ class Stepper:
         finally:
             self.keeper.let_go(hold)
 
+    def close(self) -> None:
+        """Run no more claims."""
+        self._attempts.close()
+
     async def dead_lettered(self, work_ids: Sequence[str]) -> None:
         """Tell the observers of dead letters that a claim has stored."""
         if not self.observers.has("on_dead_letter"):

@@ -169,6 +169,7 @@ class Worker:
             await self._observers.notify("on_worker_start", worker=self.info)
             await self._backend.serve(plan, handle, stepper.dead_lettered, self._upkeep)
         finally:
+            stepper.close()
             await self._leave(keeper)
 
     async def _leave(self, keeper: LeaseKeeper) -> None:

@@ -112,6 +112,7 @@ async def arun_to_end(
     try:
         await _step_until_terminal(stepper, clock, item.work_id, engine_id, max_claims)
     finally:
+        stepper.close()
         await keeper.close()
     stored = await backend.read(item.work_id)
     assert stored is not None

@@ -36,6 +36,7 @@ ORDER = [
     "views",
     "requests",
     "context",
+    "eager",
     "hookcalls",
     "loops",
     "plugin_errors",

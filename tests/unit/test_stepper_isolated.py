@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import sys
 import threading
 from contextlib import asynccontextmanager, suppress
 
 import pytest
 
+from roost_core import hanging
 from roost_core.errors import PermanentError, RetryLater
 from roost_core.models import RetryPolicy, Snapshot, State
 from tests.unit.stepper_bench import Bench, engine, error_of, leap, observer
@@ -575,3 +577,31 @@ def test_observers_see_what_is_stored(run, ends):
 
     run(main)
     assert [({"n": 0}, {"n": 0})] * 2 == seen
+
+
+def test_whose_step_runs_is_known(run):
+    """By its frame, as the thread that looks for hanging steps sees it, from first to last."""
+    found = []
+
+    async def step(snapshot, item):
+        for _ in range(3):
+            hold = hanging._hold_of(sys._getframe(), asyncio.get_running_loop())
+            found.append((item.work_id, hold.lease.work_id))
+            await asyncio.sleep(0.01)
+        return snapshot.finish()
+
+    async def at_once(snapshot, item):
+        hold = hanging._hold_of(sys._getframe(), asyncio.get_running_loop())
+        found.append((item.work_id, hold.lease.work_id))
+        return snapshot.finish()
+
+    async def main():
+        bench = Bench(engine(step), engine(at_once, engine_id="other"))
+        for number in range(6):
+            await bench.enqueue({}, engine="other" if number % 3 else "demo")
+        claims = [await bench.claim() for _ in range(6)]
+        await asyncio.gather(*(bench.stepper.run(claim) for claim in claims))
+
+    run(main)
+    assert 10 == len(found)
+    assert [] == [one for one in found if one[0] != one[1]]

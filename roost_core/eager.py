@@ -1,0 +1,217 @@
+"""Tasks whose first part runs where they are started, and costs the event loop nothing.
+
+A step has a task of its own, and most steps have nothing to wait for. From Python 3.12 on a task
+can start at once; one that ends with that never meets the event loop. Before, asyncio begins
+each task in the loop's next round and tells of its end in another: two rounds more of a loop
+whose rounds cost as much as a step, and lanes that go in lockstep.
+
+So for Python 3.11 the same is made here, out of what asyncio has for those who make tasks of
+their own (``_enter_task`` and ``_leave_task``, in its page "Extending"). A spare task stands by.
+While the first part of a coroutine runs, that is the current task. If the coroutine ends with it,
+and nobody has laid hands on the task, it stands by for the next; if not, it goes on with the
+coroutine, as a task that has been with it from the beginning.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import sys
+import weakref
+from asyncio.tasks import _enter_task, _leave_task
+from collections.abc import Coroutine, Generator
+from types import CodeType
+from typing import Any, Final, TypeVar
+
+_T = TypeVar("_T")
+
+
+class Starter:
+    """Starts tasks for one event loop."""
+
+    def __init__(self) -> None:
+        self._spare: _Spare | None = None
+
+    def start(
+        self, coroutine: Coroutine[Any, Any, _T], context: contextvars.Context
+    ) -> asyncio.Future[_T]:
+        """Run a coroutine as a task, its first part at once.
+
+        :returns: the task, or what stands for it if the coroutine has ended already.
+        """
+        loop = asyncio.get_running_loop()
+        if sys.version_info >= (3, 12):
+            return asyncio.Task(coroutine, loop=loop, context=context, eager_start=True)
+        spare, self._spare = self._spare or _Spare(loop), None
+        begun = spare.begin(coroutine, context)
+        if begun.done():
+            self._spare = spare
+        return begun
+
+    def close(self) -> None:
+        """Let the spare task go."""
+        if self._spare is not None and self._spare.task is not None:
+            self._spare.task.cancel()
+        self._spare = None
+
+
+class _Spare(Coroutine[Any, Any, Any]):
+    """A task that stands by, and what it runs: nothing, until there is something to go on with.
+
+    No ``async def``: one that has not begun yet could not hear that it is cancelled.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        #: Set when there is something to go on with.
+        self._gate: asyncio.Future[None] = loop.create_future()
+        self._coroutine: Coroutine[Any, Any, Any] | None = None
+        self._context: contextvars.Context | None = None
+        #: What the coroutine has waited for at the end of its first part, and whether the task
+        #: has still to hear of that.
+        self._waits_for: Any = None
+        self._is_news = False
+        #: What it came to in its first part, value or error, if it ended with that.
+        self._outcome: tuple[Any, BaseException | None] | None = None
+        # Without the context of whoever comes first, which is none of the later ones' business.
+        empty = contextvars.Context()
+        task: asyncio.Task[Any] = asyncio.Task(self, loop=loop, name="roost-step", context=empty)
+        self._name = task.get_name()
+        self.task: asyncio.Task[Any] | None = task
+
+    def begin(
+        self, coroutine: Coroutine[Any, Any, Any], context: contextvars.Context
+    ) -> asyncio.Future[Any]:
+        """Run a coroutine's first part.
+
+        :returns: the task, if it goes on; what the coroutine came to, if it has ended and the
+            task can stand by for the next.
+        """
+        task, loop = self.task, self._loop
+        host = asyncio.current_task(loop)
+        assert task is not None
+        assert host is not None
+        handles = sys.getrefcount(task), weakref.getweakrefcount(task)
+        outcome: tuple[Any, BaseException | None] | None = None
+        _leave_task(loop, host)
+        _enter_task(loop, task)
+        try:
+            self._waits_for = context.run(coroutine.send, None)
+        except StopIteration as stop:
+            outcome = stop.value, None
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - the task's outcome
+            outcome = None, error
+        except BaseException:
+            task.cancel()
+            raise
+        finally:
+            # Whoever is current now: the coroutine may run anything.
+            current = asyncio.current_task(loop)
+            if current is not None:
+                _leave_task(loop, current)
+            _enter_task(loop, host)
+            del current
+        if outcome is not None:
+            found = sys.getrefcount(task), weakref.getweakrefcount(task)
+            if found == handles and self._is_untouched(task):
+                try:
+                    return _ended(loop, *outcome)
+                finally:
+                    del outcome  # an error's frames hold this one: no circle
+        self._coroutine, self._context, self._outcome = coroutine, context, outcome
+        self._is_news = True
+        if not self._gate.done():
+            self._gate.set_result(None)
+        self.task = None  # no circle
+        return task
+
+    def _is_untouched(self, task: Any) -> bool:
+        return bool(
+            task.cancelling() == 0
+            and not task._must_cancel
+            and not task._callbacks
+            and task.get_name() is self._name
+        )
+
+    # -- what the task runs ----------------------------------------------------------------
+
+    def send(self, value: Any, /) -> Any:
+        """Go on, or stand by."""
+        if self._coroutine is None:
+            # What a future's own iterator does before it hands the future to a task.
+            self._gate._asyncio_future_blocking = True
+            return self._gate
+        if self._outcome is not None:
+            (result, error), self._outcome = self._outcome, None
+            raise StopIteration(result) if error is None else error
+        if self._is_news:
+            self._is_news = False
+            waits_for, self._waits_for = self._waits_for, None
+            return waits_for
+        assert self._context is not None
+        return self._context.run(self._coroutine.send, value)
+
+    def throw(self, error: Any, *_: Any) -> Any:
+        """Let the coroutine have an error: that its task was cancelled."""
+        try:
+            if self._coroutine is None or self._outcome is not None:
+                self._outcome = None
+                raise error
+            assert self._context is not None
+            if self._is_news:
+                self._is_news = False
+                waits_for, self._waits_for = self._waits_for, None
+                # The task has not been told what it waits for, so that was not cancelled with it.
+                if asyncio.isfuture(waits_for) and waits_for.cancel():
+                    return waits_for
+            return self._context.run(self._coroutine.throw, error)
+        finally:
+            del error  # its frames hold this one: no circle
+
+    def close(self) -> None:
+        """End the coroutine."""
+        if self._coroutine is not None:
+            self._coroutine.close()
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        """Refuse: this is for the task alone."""
+        raise TypeError("it is not to be awaited")
+
+    # -- for those who look at the task ----------------------------------------------------
+
+    @property
+    def cr_frame(self) -> Any:
+        """The frame of the coroutine, for stacks."""
+        return getattr(self._coroutine, "cr_frame", None)
+
+    @property
+    def cr_code(self) -> Any:
+        """The code of the coroutine, for people."""
+        return getattr(self._coroutine, "cr_code", None)
+
+    @property
+    def cr_running(self) -> bool:
+        """Whether the coroutine runs."""
+        return getattr(self._coroutine, "cr_running", False)
+
+    @property
+    def cr_await(self) -> Any:
+        """What the coroutine waits for."""
+        return getattr(self._coroutine, "cr_await", None)
+
+
+def _ended(
+    loop: asyncio.AbstractEventLoop, result: Any, error: BaseException | None
+) -> asyncio.Future[Any]:
+    ended: asyncio.Future[Any] = loop.create_future()
+    if error is None:
+        ended.set_result(result)
+    elif isinstance(error, asyncio.CancelledError):
+        ended.cancel()
+    else:
+        ended.set_exception(error)
+    return ended
+
+
+#: Frames of these know as their ``self._context`` in which context the rest of a coroutine runs.
+IN_CONTEXT: Final[tuple[CodeType, ...]] = (_Spare.send.__code__, _Spare.throw.__code__)

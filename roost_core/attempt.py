@@ -224,6 +224,10 @@ class Attempts:
                 self._outcome(run, step), run.fresh_context(self._context)
             )
             try:
+                if task.done() and step.is_lane_cancelled:
+                    # It has ended within the lane's own stack, where a cancellation of the lane
+                    # is not heard. Heard here, or it would end what puts the work in order.
+                    await asyncio.sleep(0)
                 outcome = await task
             except asyncio.CancelledError:
                 # Whoever cancelled it, its task has ended; what that means is looked up below.

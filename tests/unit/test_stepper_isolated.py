@@ -13,7 +13,8 @@ import pytest
 from roost_core import hanging
 from roost_core.errors import PermanentError, RetryLater
 from roost_core.models import RetryPolicy, Snapshot, State
-from tests.unit.stepper_bench import Bench, engine, error_of, leap, observer
+from roost_core.testing import MemoryBackend
+from tests.unit.stepper_bench import Bench, LoopClock, engine, error_of, leap, observer
 
 VARIABLE = contextvars.ContextVar("variable", default="unset")
 
@@ -244,6 +245,53 @@ def test_a_cancellation_that_comes_too_late(run):
         await bench.once()
         assert State.DONE is await bench.state(work_id)
         await asyncio.sleep(1)
+
+    run(main)
+
+
+class RemoteBackend(MemoryBackend):
+    """Answers a little later, as a server does."""
+
+    async def fail(self, *args):
+        """Wait before the answer."""
+        await asyncio.sleep(0.01)
+        return await super().fail(*args)
+
+    async def commit(self, *args):
+        """Wait before the answer."""
+        await asyncio.sleep(0.01)
+        return await super().commit(*args)
+
+    async def interrupt(self, *args):
+        """Wait before the answer."""
+        await asyncio.sleep(0.01)
+        return await super().interrupt(*args)
+
+
+@pytest.mark.parametrize("waits", [False, True])
+@pytest.mark.parametrize("end", ["raise", "return nothing", "return"])
+def test_a_step_that_cancels_its_lane(run, waits, end):
+    """Whether it waits or not, and whatever it comes to: the lane leaves nothing undone."""
+
+    async def step(snapshot):
+        if waits:
+            await asyncio.sleep(0)
+        lane.cancel()
+        if end == "raise":
+            raise ValueError("and more")
+        return None if end == "return nothing" else snapshot.finish()
+
+    lane = None
+
+    async def main():
+        nonlocal lane
+        bench = Bench(engine(step), backend=RemoteBackend(LoopClock()))
+        work_id = await bench.enqueue()
+        lane = asyncio.create_task(bench.once())
+        await asyncio.wait([lane])
+        work = await bench.backend.read(work_id)
+        assert work.state is not State.RUNNING
+        assert 0 == work.attempts
 
     run(main)
 

@@ -145,12 +145,9 @@ def _finite(text: str) -> float:
 
 
 # Made once: json.dumps and json.loads would make one for each call with these options.
-_ENCODER: Final = json.JSONEncoder(
-    ensure_ascii=False,
-    allow_nan=False,
-    separators=(",", ":"),
-    check_circular=False,  # a circle ends in RecursionError, as what nests too deep does
-)
+# It looks out for circles: without that it would write one down some thousands of times, with all
+# that hangs on it, before it is too deep; and as deep as that a thread's stack may not reach.
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
 
 

@@ -127,12 +127,33 @@ def test_breadth_is_not_depth() -> None:
         assert value == codec.loads(codec.dumps(value, "it", 10_000), "it", 10_000)
 
 
-def test_a_cycle_is_refused() -> None:
-    """A list that holds itself is not JSON."""
-    value: list[Any] = []
-    value.append(value)
-    with pytest.raises(CodecError, match="it is not JSON"):
-        codec.dumps(value, "it", 100)
+class Counted(dict[str, Any]):
+    """An object that counts how often it is walked through."""
+
+    walks = 0
+
+    def items(self) -> Any:
+        """Return what it holds."""
+        self.walks += 1
+        return super().items()
+
+
+@pytest.mark.parametrize("wrap", [lambda it: it, lambda it: [it], lambda it: {"in": ({"it": it},)}])
+def test_a_circle_is_refused(wrap: Any) -> None:
+    """At once, not when it has been written down, with all it holds, to the end of the stack."""
+    value = Counted(text="x")
+    value["back"] = wrap(value)
+    refusing: list[Any] = [
+        lambda: codec.dumps(value, "it", 100),
+        lambda: codec.encode_payload(value),
+        lambda: codec.encode_snapshot(Snapshot("a", "e", data=value)),
+        lambda: codec.digest("e", value),
+        lambda: codec.encode_model(Heartbeat(extra={"it": value})),
+    ]
+    for number, refused in enumerate(refusing, 1):
+        with pytest.raises(CodecError, match="is not JSON: Circular reference detected"):
+            refused()
+        assert number == value.walks
 
 
 def test_digests_name_engine_and_payload() -> None:

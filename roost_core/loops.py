@@ -1,13 +1,14 @@
 """An event loop that engines cannot end.
 
 asyncio lets ``SystemExit`` and ``KeyboardInterrupt`` out of its loop, whichever task or callback
-raises them. In a worker that may be a task which an engine has started, or a library that it
-uses; the worker and all others' steps would go with it.
+raises them, and whoever has the loop can stop it. In a worker that may be a task which an engine
+has started, or a library that it uses; the worker and all others' steps would go with it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import traceback
 from collections.abc import Coroutine
@@ -24,19 +25,30 @@ def run(main: Coroutine[Any, Any, _T]) -> _T:
     """Run ``main`` in a loop of its own, as ``asyncio.run`` does, whatever others raise in it.
 
     A ``SystemExit`` or ``KeyboardInterrupt`` that does not come out of ``main`` is logged, and
-    the loop goes on; whoever awaits the task that raised it gets it all the same. What comes out
-    of ``main`` is raised, and so is a real Ctrl-C.
+    the loop goes on; whoever awaits the task that raised it gets it all the same. So it does
+    where somebody else stops it. What comes out of ``main`` is raised, and so is a real Ctrl-C.
     """
     runner = asyncio.Runner()
     try:
         task = runner.get_loop().create_task(main)
         while not task.done():
+            waiting = _end_of(task)
             try:
-                runner.run(_end_of(task))
+                runner.run(waiting)
             except (SystemExit, KeyboardInterrupt) as error:
                 if task.done() or not is_own(error, None):
                     raise
                 _tell(error)
+            except RuntimeError:
+                # asyncio says so where somebody has stopped the loop. One that does not even
+                # begin to run is another matter, and would not begin the next time, either.
+                if inspect.getcoroutinestate(waiting) != inspect.CORO_SUSPENDED:
+                    waiting.close()
+                    raise
+                _log.error(
+                    "a task or callback has stopped the worker's event loop, which is none of "
+                    "its business; the worker goes on"
+                )
         return task.result()
     finally:
         _close(runner)
@@ -47,7 +59,10 @@ async def _end_of(task: asyncio.Task[Any]) -> None:
     try:
         await asyncio.wait([task])
     except asyncio.CancelledError:
-        task.cancel()
+        # Once is enough: whoever cancels all tasks has cancelled that one, too, and a second
+        # time would end what it does about it.
+        if not task.cancelling():
+            task.cancel()
         await asyncio.wait([task])
         if task.cancelled():
             raise

@@ -59,6 +59,61 @@ def test_a_callback_cannot_end_the_loop(caplog):
     assert 2 == len(caplog.records)
 
 
+def test_stopping_the_loop_does_not_end_it(caplog):
+    """Once, again, and in the round in which all is done."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        loop.stop()
+        await asyncio.sleep(0.01)
+        loop.call_soon(loop.stop)
+        await asyncio.sleep(0.01)
+        loop.stop()
+        return "done"
+
+    assert "done" == loops.run(main())
+    assert 2 <= len(caplog.records)
+    assert all("stopped the worker's event loop" in one.message for one in caplog.records)
+
+
+def test_a_loop_that_cannot_go_on_ends():
+    """Nobody tries for ever where no task can be made any more."""
+
+    def refuses(_loop, coro, **_options):
+        coro.close()
+        raise RuntimeError("no tasks")
+
+    async def main():
+        asyncio.get_running_loop().set_task_factory(refuses)
+        asyncio.get_running_loop().stop()
+        await asyncio.get_running_loop().create_future()
+
+    with pytest.raises(RuntimeError, match="no tasks"):
+        loops.run(main())
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_cancelling_all_tasks_cancels_main_once(order):
+    """In whichever order: it may put its things in order for that."""
+
+    def cancel_all():
+        for task in sorted(asyncio.all_tasks(), key=lambda one: one is the_main)[::order]:
+            task.cancel()
+
+    async def main():
+        nonlocal the_main
+        the_main = asyncio.current_task()
+        asyncio.get_running_loop().call_soon(cancel_all)
+        try:
+            await asyncio.get_running_loop().create_future()
+        except asyncio.CancelledError:
+            await asyncio.sleep(0.01)
+            return "in order"
+
+    the_main = None
+    assert "in order" == loops.run(main())
+
+
 def test_what_is_left_cannot_decide_the_end(caplog):
     """A task that is cancelled at the end, and exits for that, changes nothing."""
 

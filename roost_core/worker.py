@@ -174,6 +174,13 @@ class Worker:
 
     async def _leave(self, keeper: LeaseKeeper) -> None:
         """Put this worker's affairs in order; whatever hangs is left behind after a while."""
+        if left := sorted(self.running):
+            more = f" and {len(left) - 5} more" if len(left) > 5 else ""
+            _log.warning(
+                "left behind: %s%s; their steps did not let go, and their leases will run out",
+                ", ".join(left[:5]),
+                more,
+            )
         try:
             async with asyncio.timeout(_KEEPER_SECONDS):
                 await keeper.close()

@@ -11,6 +11,7 @@ import click
 
 from roost_core.cli.options import RoostCommand, roost_options
 from roost_core.cli.session import Session
+from roost_core.cli.signals import LEFT_BEHIND
 from roost_core.cli.stderr import Stderr, StderrHandler
 from roost_core.cli.waiting import connected
 from roost_core.client import Roost
@@ -91,7 +92,7 @@ def _run(
     from roost_core import loops
     from roost_core.worker import Worker
 
-    async def serve(roost: Roost) -> None:
+    async def serve(roost: Roost) -> int:
         worker = Worker(
             session.settings,
             roost.plugins,
@@ -109,15 +110,17 @@ def _run(
         exit_code = 1
         try:
             await worker.run()
-            exit_code = 0
+            exit_code = LEFT_BEHIND if worker.running else 0
         finally:
             signals.leaving(exit_code)
+        return exit_code
 
-    async def serve_when_there() -> None:
+    async def serve_when_there() -> int:
         async with await connected(session) as roost:
-            await serve(roost)
+            return await serve(roost)
 
-    loops.run(serve_when_there())
+    if exit_code := loops.run(serve_when_there()):
+        raise SystemExit(exit_code)
 
 
 def _wanted(text: str, offered: Sequence[str]) -> list[str]:

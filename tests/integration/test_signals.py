@@ -236,13 +236,16 @@ def test_the_third_signal_needs_no_event_loop(shell):
 def test_a_step_that_does_not_let_go(shell, engine):
     """One signal is enough: drain timeout and some seconds later the process has ended.
 
-    With 0 if the worker could leave, with 130 if it had no turn.
+    With 0 if the work could be given back, as that of a plain function can; else with 130, and
+    with a word on what is left behind.
     """
-    with working(shell, engine, "--drain-timeout", "0.2") as (worker, _):
+    with working(shell, engine, "--drain-timeout", "0.2") as (worker, work_id):
         worker.send_signal(signal.SIGTERM)
         _, err = worker.communicate(timeout=LIMIT)
 
-    assert (130 if engine == "spin" else 0) == worker.returncode, err
+    assert (0 if engine == "thread" else 130) == worker.returncode, err
+    assert (engine == "deaf") == (f"left behind: {work_id}; " in err), err
+    assert (engine == "spin") == ("a step does not let go" in err), err
 
 
 def test_a_child_that_is_terminated(shell):

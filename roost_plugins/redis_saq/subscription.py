@@ -147,6 +147,10 @@ class Subscription(Line):
 
     def _take(self, value: Any) -> None:
         if isinstance(value, hiredis.ReplyError):
+            if str(value).startswith("MISCONF"):
+                # A server that cannot write to its disk refuses pings as well, and that is an
+                # answer: it is there, and tells what happens.
+                return
             self.end(refused(self._where, str(value)))
         elif isinstance(value, list) and len(value) == 3:
             kind, channel = value[0], value[1]

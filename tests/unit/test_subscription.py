@@ -65,6 +65,22 @@ def test_what_is_idle_is_pinged():
     run(main)
 
 
+def test_a_ping_that_a_full_disk_refuses_is_answered():
+    """A server that cannot write refuses pings too; its messages are heard all the same."""
+
+    async def main(wire):
+        wire.answers = False
+        for _ in range(3):
+            wire.line.data_received(b"-MISCONF Errors writing to the AOF file: No space left\r\n")
+            await asyncio.sleep(PING_AFTER + 0.1)
+        assert wire.line.ended is None
+        assert 3 == len(wire.pings)
+        wire.line.data_received(b"-NOPERM not this\r\n")
+        assert "NOPERM" in str(wire.line.ended)
+
+    run(main)
+
+
 def test_what_is_heard_is_as_good_as_a_ping():
     """A connection with traffic is not pinged."""
 

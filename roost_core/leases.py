@@ -116,6 +116,8 @@ class LeaseKeeper:
             began = time.monotonic()
             try:
                 self._renew(began)
+                if failures:
+                    _log.info("leases are renewed again")
                 failures = 0
             except BackendError as error:
                 failures += 1

@@ -316,6 +316,8 @@ class Lanes:
     async def _claim_for(self, limit: int, alone: Alone) -> None:
         try:
             batch = await self._claim(limit, alone)
+            if self._failures:
+                _log.info("claims are answered again")
             self._failures = 0
         except Exception as error:  # noqa: BLE001 - whatever it is, the worker must live on
             self._failures += 1
@@ -444,7 +446,7 @@ class Lanes:
         def heard(kind: str, _channel: str) -> None:
             nonlocal failures
             if kind == "subscribe" and failures:
-                _log.info("the server is heard again")
+                _log.info("the server's messages are heard again")
                 failures = 0
             self._note_news()
 

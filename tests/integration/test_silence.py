@@ -83,7 +83,7 @@ def test_a_worker_whose_listener_hears_nothing(server, server_root, sharp, caplo
     asyncio.run(main())
     told = [one.getMessage() for one in caplog.records if one.name == "roost.worker"]
     assert 1 == len([one for one in told if "cannot listen for work, trying again" in one])
-    assert "the server is heard again" in told
+    assert "the server's messages are heard again" in told
 
 
 def test_a_wait_that_hears_nothing(server, server_root, sharp):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from itertools import pairwise
 
 import attrs
@@ -191,7 +192,11 @@ def test_idle_or_not(run):
 
 
 def test_errors_of_claims(run, caplog):
-    """Whatever a claim raises, the worker tries again, more and more slowly; told once."""
+    """Whatever a claim raises, the worker tries again, more and more slowly; told once.
+
+    So is the end of it.
+    """
+    caplog.set_level(logging.INFO, "roost.worker")
 
     async def main(bench):
         bench.backend.errors = [BackendUnavailable("away")] * 8
@@ -204,6 +209,7 @@ def test_errors_of_claims(run, caplog):
 
     run(main)
     assert 1 == sum("cannot claim" in one.getMessage() for one in caplog.records)
+    assert 1 == sum("claims are answered again" == one.getMessage() for one in caplog.records)
 
 
 @pytest.mark.parametrize("error", [ValueError("a bug"), RuntimeError("another"), OSError()])

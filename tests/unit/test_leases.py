@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from datetime import UTC, datetime
@@ -489,7 +490,8 @@ def test_rounds_come_every_third_of_the_ttl(run):
 
 
 def test_errors_of_the_renewer(run, caplog):
-    """Any error is survived and tried again soon; a row of them is told once."""
+    """Any error is survived and tried again soon; a row of them is told once, and its end too."""
+    caplog.set_level(logging.INFO, "roost.leases")
 
     async def main(bench):
         keeper = Rounds(bench.renewer, INFO)
@@ -502,6 +504,8 @@ def test_errors_of_the_renewer(run, caplog):
     run(main)
     told = [one.getMessage() for one in caplog.records if "away" in one.getMessage()]
     assert ["leases cannot be renewed, trying again: away"] == told
+    ends = [one for one in caplog.records if one.getMessage() == "leases are renewed again"]
+    assert 2 == len(ends)
 
 
 def test_the_threads_life():

@@ -111,7 +111,11 @@ class Candidate:
 
 def cause(error: BaseException) -> str:
     """Return an error's type and text on one line."""
-    text = " ".join(str(error).split())
+    # The text of a syntax error alone, because where it is stands behind it anyway, in full.
+    said = str(error)
+    if isinstance(error, SyntaxError) and place(error, ""):
+        said = error.msg
+    text = " ".join(said.split())
     shown = text if len(text) <= MAX_CAUSE else text[:MAX_CAUSE] + "…"
     return f"{type(error).__name__}: {shown}" if shown else type(error).__name__
 

@@ -131,6 +131,8 @@ def test_whatever_an_import_raises_is_a_load_error(
     before = set(sys.modules)
     message = refused("acme_bad" if kind == "module" else str(path))
     assert shown in message
+    # Where a file does not compile is told once.
+    assert ", line 1" not in message
     assert before == set(sys.modules)
 
 

@@ -74,10 +74,7 @@ def _in_our_words(where: str, error: Exception, was_served: bool) -> BackendErro
         what = "the login" if isinstance(error, theirs.AuthenticationError) else "a command"
         if was_served:
             return _for_now(f"the server at {where} refuses {what} for now: {error}")
-        return BackendError(
-            f"the server at {where} refused {what}: {error}; "
-            "the login stands in ROOST_REDIS_URL: redis://USER:PASSWORD@HOST"
-        )
+        return BackendError(_login(f"the server at {where} refused {what}: {error}"))
     if isinstance(error, theirs.ConnectionError | theirs.TimeoutError | OSError):
         return refused(where, str(error)) if _FULL in str(error) else silent(where, error)
     if isinstance(error, theirs.ReadOnlyError | theirs.OutOfMemoryError | theirs.BusyLoadingError):
@@ -152,7 +149,16 @@ def refused(where: str, text: str, *, was_served: bool = False) -> BackendError:
             f"the server at {where} takes no more connections: {text}; "
             "close some, or raise its maxclients"
         )
-    return BackendError(f"the server at {where} refused: {text}")
+    told = f"the server at {where} refused: {text}"
+    return BackendError(_login(told) if re.search(_LOGIN, text) else told)
+
+
+def _login(told: str) -> str:
+    """Add to a refusal of who we are where that stands."""
+    return (
+        f"{told.rstrip('.')}; the login stands in ROOST_REDIS_URL: "
+        "redis://USER:PASSWORD@HOST, unix://USER:PASSWORD@/PATH"
+    )
 
 
 def _for_now(text: str) -> BackendUnavailable:

@@ -253,6 +253,12 @@ def test_a_login_that_was_good_is_refused_for_now(error, text):
     """Passwords are being changed: who was served before repeats, and a new one does not."""
     with pytest.raises(BackendUnavailable, match="for now"), translated("there", was_served=True):
         raise error
+    told = str(refused("there", text))
+    with pytest.raises(BackendError) as caught, translated("there"):
+        raise error
+    for one in (told, str(caught.value)):
+        assert "; the login stands in ROOST_REDIS_URL: " in one
+        assert ".;" not in one
     assert BackendUnavailable is type(refused("there", text, was_served=True))
     assert BackendError is type(refused("there", text))
     assert BackendError is type(refused("there", "ERR no", was_served=True))

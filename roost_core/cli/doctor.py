@@ -21,6 +21,7 @@ from roost_core.models import State, WorkerInfo
 from roost_core.plugins import Plugins, PluginStatus
 from roost_core.redaction import redact
 from roost_core.settings import Settings
+from roost_core.views import WorkRow
 
 #: A person at a terminal hears of a repair each time that so many work items were looked at.
 _TELL_EVERY: Final = 10_000
@@ -221,12 +222,24 @@ async def _of_work(roost: Roost) -> list[Finding]:
         for engine in sorted({row.meta.engine for row in rows} - offered):
             message = f"work is queued for the engine {engine}, and no live worker offers it"
             found.append(Finding("warning", "work", message))
+        # Without a word, work that waits looks as if no worker cared for it.
+        if suspected := sum(map(_is_suspected, rows)):
+            message = (
+                f"{suspected} of what is queued may run only apart from other work, in groups "
+                "or alone, because workers died that ran it (suspicions in roost status)"
+            )
+            found.append(Finding("info", "work", message))
     if counts.get(State.FAILED):
         message = (
             f"{counts[State.FAILED]} dead letters wait for a person: roost list --state failed"
         )
         found.append(Finding("warning", "work", message))
     return found
+
+
+def _is_suspected(row: WorkRow) -> bool:
+    # The rule of every backend's claims; what it does to work is in docs/operations.md.
+    return row.meta.suspicions + row.meta.recoveries >= 2
 
 
 def _of_workers(workers: Sequence[WorkerInfo]) -> list[Finding]:

@@ -55,3 +55,22 @@ def test_doctor_repairs_only_what_can_be(bench):
     assert "there is no repair for this backend" in result.stderr
     assert 1 == result.stderr.count("\n")
     assert 2 == bench.invoke("doctor", "--dry-run").exit_code
+
+
+def test_doctor_tells_of_suspected_work_that_waits(bench):
+    """Whoever sees work queued beside idle lanes learns why; one death among others is nothing."""
+    first, second, _ = (bench.ok("enqueue", "--engine", "echo").strip() for _ in range(3))
+
+    def blame(work_id, **counts):
+        def change(state, _now):
+            for name, count in counts.items():
+                setattr(state.works[work_id].blame, name, count)
+
+        bench.backend.run(change)
+
+    blame(first, shared=1)
+    assert "only apart" not in bench.invoke("doctor").stdout
+    blame(first, shared=2)
+    blame(second, deaths=2)
+    found = bench.invoke("doctor").stdout
+    assert "info\twork\t2 of what is queued may run only apart from other work" in found

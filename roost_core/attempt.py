@@ -255,25 +255,22 @@ class Attempts:
         """Call the engine and judge what it brings; all of its code runs here."""
         host = asyncio.current_task()
         try:
-            context = StepContext(
-                lease=run.claim.lease,
-                version=run.version,
-                attempt=run.attempts + 1,
-                settings=self.settings,
-                artifacts=run.artifacts,
-                step=step,
-            )
+            context = None
             if self.around_step:
+                context = self._context_of(run, step)
                 async with self.around_step(context):
-                    result = await _call_engine(run, context)
+                    result = await _call_engine(run, step, context)
             else:
-                result = await _call_engine(run, context)
-            if is_empty(result, run.snapshot) and (context.stopping or context.cancelled):
+                if run.engine.takes_context:
+                    context = self._context_of(run, step)
+                result = await _call_engine(run, step, context)
+            if is_empty(result, run.snapshot) and (step.is_stopping() or step.is_cancelled()):
                 return GivenBack()
             accepted = accept(result, run.item, run.version, run.snapshot)
             if accepted.artifacts:
                 await self._check_artifacts(run, accepted)
-            return Accepted(accepted, _encoded(accepted), tuple(context.events))
+            events = () if context is None else tuple(context.events)
+            return Accepted(accepted, _encoded(accepted), events)
         except BaseException as error:
             if not isinstance(error, Exception) and not is_own(error, host):
                 raise
@@ -281,6 +278,16 @@ class Attempts:
         finally:
             # An error that somebody keeps holds this frame, and the task may be his: no circle.
             del host
+
+    def _context_of(self, run: Run, step: InFlight) -> StepContext:
+        return StepContext(
+            lease=run.claim.lease,
+            version=run.version,
+            attempt=run.attempts + 1,
+            settings=self.settings,
+            artifacts=run.artifacts,
+            step=step,
+        )
 
     async def _check_artifacts(self, run: Run, accepted: Snapshot) -> None:
         """See to it that every artifact which the snapshot newly names is in the store."""
@@ -295,8 +302,12 @@ class Attempts:
                 )
 
 
-def _call_engine(run: Run, context: StepContext) -> Coroutine[Any, Any, object]:
-    item = context.item if run.engine.takes_item else run.item
+def _call_engine(
+    run: Run, step: InFlight, context: StepContext | None
+) -> Coroutine[Any, Any, object]:
+    item = run.item
+    if run.engine.takes_item:
+        item = step.fresh_item() if context is None else context.item
     if run.snapshot is None:
         return run.engine.init_snapshot(item, context)
     return run.engine.step(run.snapshot, item, context)

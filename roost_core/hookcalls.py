@@ -149,6 +149,7 @@ class Engine:
     :ivar plugin_name: the plugin that it comes from.
     :ivar max_steps: its own bound on steps in a row, for work that says nothing else; or None.
     :ivar takes_item: whether one of its hooks names the work item.
+    :ivar takes_context: whether one of them names the context.
     """
 
     __slots__ = (
@@ -159,6 +160,7 @@ class Engine:
         "engine_id",
         "max_steps",
         "plugin_name",
+        "takes_context",
         "takes_item",
     )
 
@@ -178,15 +180,18 @@ class Engine:
         self._init_positions = (
             () if init_snapshot is None else _positions(init_snapshot, ("item", "context"))
         )
-        self.takes_item = any(
-            call is not None and "item" in call.names for call in (step, init_snapshot)
-        )
+        named = {*step.names, *(() if init_snapshot is None else init_snapshot.names)}
+        self.takes_item = "item" in named
+        self.takes_context = "context" in named
 
     def __repr__(self) -> str:
         return f"<Engine {self.engine_id!r} of plugin {self.plugin_name!r}>"
 
-    async def init_snapshot(self, item: WorkItem, context: StepContext) -> object:
-        """Make the first snapshot; an engine without this hook starts from the payload."""
+    async def init_snapshot(self, item: WorkItem, context: StepContext | None) -> object:
+        """Make the first snapshot; an engine without this hook starts from the payload.
+
+        ``context`` may be None if no hook of the engine names it; so it may in :meth:`step`.
+        """
         if self._init is None:
             payload = item.payload
             is_object = isinstance(payload, Mapping)
@@ -195,7 +200,7 @@ class Engine:
         return await self._init.run([values[position] for position in self._init_positions])
 
     def step(
-        self, snapshot: Snapshot, item: WorkItem, context: StepContext
+        self, snapshot: Snapshot, item: WorkItem, context: StepContext | None
     ) -> Coroutine[Any, Any, object]:
         """Run one step."""
         values = (snapshot, item, context)

@@ -21,6 +21,8 @@ class Standstill:
     """Counts them for one work item in one worker, over its leases."""
 
     _last: bytes | None = None
+    #: How many bytes at its end are its data.
+    _size: int = 0
     _unchanged: int = 0
 
     def note(self, raw: bytes, *, delays: bool) -> bool:
@@ -28,8 +30,18 @@ class Standstill:
 
         :returns: whether it is time for a word.
         """
-        last, self._last = self._last, raw
-        is_same = not delays and last is not None and _same_data(last, raw)
+        # Empty data is not written at all.
+        start = raw.find(_DATA)
+        size = len(raw) - start if start >= 0 else 0
+        last = self._last
+        # Sizes differ far more often than not; only equal ones are looked at more closely.
+        is_same = (
+            not delays
+            and last is not None
+            and size == self._size
+            and raw[len(raw) - size :] == last[len(last) - size :]
+        )
+        self._last, self._size = raw, size
         self._unchanged = self._unchanged + 1 if is_same else 0
         times, rest = divmod(self._unchanged, WARN_AFTER)
         return rest == 0 and times > 0 and times & (times - 1) == 0
@@ -38,11 +50,3 @@ class Standstill:
     def unchanged(self) -> int:
         """How many steps in a row have changed nothing."""
         return self._unchanged
-
-
-def _same_data(one: bytes, other: bytes) -> bool:
-    start, other_start = one.find(_DATA), other.find(_DATA)
-    # Lengths differ far more often than not; only equal ones are looked at more closely.
-    if len(one) - start != len(other) - other_start:
-        return False
-    return one[start:] == other[other_start:]

@@ -84,6 +84,11 @@ async def left_behind(step, count, *observers):
         gc.enable()
 
 
+def least(step, count, *observers):
+    """Return what is left behind each time: what ends beside it, a thread say, is so once."""
+    return min(asyncio.run(left_behind(step, count, *observers)) for _ in range(3))
+
+
 @pytest.mark.parametrize(
     "step",
     [
@@ -101,7 +106,7 @@ async def left_behind(step, count, *observers):
 )
 def test_a_claim_leaves_no_circle(step):
     """Whatever it comes to: many claims leave no more behind than few."""
-    few, many = (asyncio.run(left_behind(step, count)) for count in (FEW, MANY))
+    few, many = (least(step, count) for count in (FEW, MANY))
     # The collector may find this or that, but nothing for each claim.
     assert many - few < MANY - FEW
 
@@ -120,7 +125,7 @@ async def araises(snapshot):
 def test_an_observer_that_fails_leaves_no_circle(hook):
     """Whatever its error holds."""
     seen = observer(on_step_committed=hook)
-    few, many = (asyncio.run(left_behind(ends, count, seen)) for count in (FEW, MANY))
+    few, many = (least(ends, count, seen) for count in (FEW, MANY))
     assert many - few < MANY - FEW
 
 
@@ -135,5 +140,5 @@ def test_a_step_leaves_no_circle():
 
         return step
 
-    few, many = (asyncio.run(left_behind(counting(steps), 1)) for steps in (FEW, MANY))
+    few, many = (least(counting(steps), 1) for steps in (FEW, MANY))
     assert many - few < MANY - FEW

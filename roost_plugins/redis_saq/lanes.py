@@ -135,11 +135,12 @@ class Lanes:
         """
         if self._plan.stopping.is_set() or self._plan.burst:
             return ""
-        others = self._in_flight.keys() - {token}
-        if self._solo.goes_on_without(token, is_busy=bool(others) and not self._has_lost):
+        is_mine = token in self._in_flight
+        if self._solo.has_others_than(token):
             return ""
-        is_soon_free = token in self._in_flight and time.monotonic() >= self._ahead_from
-        if self._is_backlog and is_soon_free:
+        if self._solo.is_draining and len(self._in_flight) > is_mine and not self._has_lost:
+            return ""
+        if self._is_backlog and is_mine and time.monotonic() >= self._ahead_from:
             self._ending.add(token)
             self._note_news()
             return "-"

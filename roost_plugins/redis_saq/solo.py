@@ -47,9 +47,9 @@ class Solo:
             return True
         return self.is_draining and is_busy
 
-    def goes_on_without(self, token: str, *, is_busy: bool) -> bool:
-        """Whether no claim may be made even when this lease has ended."""
-        return bool(self._tokens - {token}) or (self.is_draining and is_busy)
+    def has_others_than(self, token: str) -> bool:
+        """Whether something suspected runs under another lease than this one."""
+        return len(self._tokens) > (token in self._tokens)
 
     def claims(self, *, is_busy: bool) -> Alone:
         """Take note that a claim goes out; return how what it brings would run."""

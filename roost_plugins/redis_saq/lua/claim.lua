@@ -173,22 +173,20 @@ if has_expired then
   taken(K.running, expired)
 end
 
--- 3. The first ones in line: of those that are suspected, of the others, or of all.
-local function front(count, are_suspected, are_others)
-  local line, many = {}, string.find(engines, ' ', 1, true) or are_suspected and are_others
+-- 3. The first ones in line: of those that are suspected, or of the others.
+local function front(count, are_suspected)
+  local line = {}
+  local first_of_engine = are_suspected and suspected_of or ready_of
+  -- Of those that are suspected, those go first that have done the least harm.
+  local pattern = are_suspected and '^[^ ]+ ([^ ]+ [^ ]+) (.+)$' or '^[^ ]+ ([^ ]+) (.+)$'
   for engine in string.gmatch(engines, '[^ ]+') do
-    for _, member in ipairs(are_others and ready_of(engine, count) or {}) do
-      local at, id = string.match(member, '^[^ ]+ ([^ ]+) (.+)$')
-      line[#line + 1] = { at = at or '', id = id or '', member = member }
-    end
-    for _, member in ipairs(are_suspected and suspected_of(engine, count) or {}) do
-      -- Those go first that have done the least harm.
-      local at, id = string.match(member, '^[^ ]+ ([^ ]+ [^ ]+) (.+)$')
+    for _, member in ipairs(first_of_engine(engine, count)) do
+      local at, id = string.match(member, pattern)
       line[#line + 1] = { at = at or '', id = id or '', member = member }
     end
   end
   -- One engine's come in order.
-  if many then table.sort(line, function(a, b) return a.at < b.at end) end
+  if string.find(engines, ' ', 1, true) then table.sort(line, function(a, b) return a.at < b.at end) end
   return line
 end
 
@@ -270,11 +268,11 @@ end
 local more = {}
 
 -- Take up to `most`; return whether nothing is left in line.
-local function fill(most, are_suspected, are_others)
+local function fill(most, are_suspected)
   local inspected, line_empty = 0, false
   while #claims < most and inspected < most + BATCH + left and left <= MOST_LEFT and not line_empty do
     -- One more than can be taken, so that it is known of which engines something is left.
-    local line = front(math.min(most - #claims, BATCH) + 1, are_suspected, are_others)
+    local line = front(math.min(most - #claims, BATCH) + 1, are_suspected)
     line_empty = #line == 0
     members, leases, records, bytes = {}, {}, {}, {}
     local first, candidates = #claims, {}
@@ -303,7 +301,7 @@ end
 -- How many of those that are suspected may come together: as many from the front of their line as each of them
 -- may be one of.
 local function group()
-  local line, ids = front(math.min(limit, BATCH), true, false), {}
+  local line, ids = front(math.min(limit, BATCH), true), {}
   for i = 1, math.min(#line, limit, BATCH) do ids[i] = line[i].id end
   local least, size = limit, math.min(#ids, 1)
   for i, raw in ipairs(#ids > 1 and redis.call('HMGET', K.work, unpack(ids)) or {}) do
@@ -318,14 +316,14 @@ end
 local line_empty = false
 if mode == 'may' then
   together = group()
-  if together > 0 then fill(together, true, false) end
+  if together > 0 then fill(together, true) end
 end
 local is_solo = #claims > 0
 if is_solo then
   for engine in string.gmatch(engines, '[^ ]+') do more[engine] = is_any_ready(engine) or nil end
 else
-  line_empty = fill(limit, false, true)
-  if mode == 'always' and #claims == 0 then line_empty = fill(limit, true, false) end
+  line_empty = fill(limit, false)
+  if mode == 'always' and #claims == 0 then line_empty = fill(limit, true) end
 end
 
 -- What the worker would not know of if this answer were lost.

@@ -104,7 +104,7 @@ end
 -- Seldom.
 -- The first resource, by name, that is in the way of an item: a held one, else one that is reserved. Or nil.
 local function in_the_way(r)
-  local names = r.resources ~= '' and words(r.resources) or {}
+  local names = words(r.resources)
   if #names == 0 then return nil end
   for i, holder in ipairs(redis.call('HMGET', K.held, unpack(names))) do
     if holder and is_held(names[i], holder) then return names[i] end

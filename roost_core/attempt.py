@@ -128,7 +128,7 @@ class Lost:
 Outcome = Accepted | Failed | Later | GivenBack | Lost
 
 
-class InFlight:
+class StepInFlight:
     """One step in flight: what ends it, and what its context asks on the engine's behalf.
 
     An engine may keep its context for as long as it likes, so nothing large hangs on this once
@@ -215,7 +215,7 @@ class Attempts:
         """
         lane = asyncio.current_task()
         assert lane is not None
-        step = InFlight(self, run, lane)
+        step = StepInFlight(self, run, lane)
         run.steps += 1
         run.hold.begin_step(step, run.item.step_timeout_seconds)
         outcome: Outcome | None = None
@@ -251,7 +251,7 @@ class Attempts:
             run,
         )
 
-    async def _outcome(self, run: Run, step: InFlight) -> Outcome:
+    async def _outcome(self, run: Run, step: StepInFlight) -> Outcome:
         """Call the engine and judge what it brings; all of its code runs here."""
         host = asyncio.current_task()
         try:
@@ -279,7 +279,7 @@ class Attempts:
             # An error that somebody keeps holds this frame, and the task may be his: no circle.
             del host
 
-    def _context_of(self, run: Run, step: InFlight) -> StepContext:
+    def _context_of(self, run: Run, step: StepInFlight) -> StepContext:
         return StepContext(
             lease=run.claim.lease,
             version=run.version,
@@ -303,7 +303,7 @@ class Attempts:
 
 
 def _call_engine(
-    run: Run, step: InFlight, context: StepContext | None
+    run: Run, step: StepInFlight, context: StepContext | None
 ) -> Coroutine[Any, Any, object]:
     item = run.item
     if run.engine.takes_item:

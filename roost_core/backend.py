@@ -14,12 +14,17 @@ import asyncio
 import enum
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final
 
 import attrs
 
 from roost_core.errors import BackendError
 from roost_core.models import WORD, Artifact, Event, Lease, State, matching
 from roost_core.values import Value
+
+#: So many workers that died over a step, or are silent, make work suspected: from then on it
+#: runs apart from other work, in groups or alone, until a step of it is accepted.
+SUSPECTED_AFTER: Final = 2
 
 
 @attrs.frozen(eq=False, repr=False)

@@ -11,7 +11,7 @@ from typing import Final
 import attrs
 import click
 
-from roost_core.backend import Finding
+from roost_core.backend import SUSPECTED_AFTER, Finding
 from roost_core.cli import output, plugin_output
 from roost_core.cli.options import RoostCommand, roost_options
 from roost_core.cli.session import Session
@@ -238,8 +238,7 @@ async def _of_work(roost: Roost) -> list[Finding]:
 
 
 def _is_suspected(row: WorkRow) -> bool:
-    # The rule of every backend's claims; what it does to work is in docs/operations.md.
-    return row.meta.suspicions + row.meta.recoveries >= 2
+    return row.meta.suspicions + row.meta.recoveries >= SUSPECTED_AFTER
 
 
 def _of_workers(workers: Sequence[WorkerInfo]) -> list[Finding]:

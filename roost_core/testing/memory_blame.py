@@ -14,7 +14,7 @@ from typing import Final
 
 import attrs
 
-from roost_core.backend import Alone
+from roost_core.backend import SUSPECTED_AFTER, Alone
 
 #: In the place of how often it has renewed: a worker that has taken its leave.
 LEFT: Final = -1
@@ -46,8 +46,8 @@ class Blame:
 
     @property
     def is_suspected(self) -> bool:
-        """Whether it may only run where it is alone."""
-        return self.deaths + self.suspicions >= 2
+        """Whether it may only run apart from other work."""
+        return self.deaths + self.suspicions >= SUSPECTED_AFTER
 
     def company(self, most: int) -> int:
         """Return of how many suspected ones it may be one, where ``most`` could be taken."""

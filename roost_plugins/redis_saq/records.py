@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 import attrs
 
 from roost_core import codec
-from roost_core.backend import Ack, Claim, Purged, StoredWork
+from roost_core.backend import SUSPECTED_AFTER, Ack, Claim, Purged, StoredWork
 from roost_core.codec import from_milliseconds
 from roost_core.errors import (
     BackendError,
@@ -154,7 +154,8 @@ class Blame(NamedTuple):
     @property
     def is_apart(self) -> bool:
         """Whether something suspected is leased, which runs alone or among others such."""
-        return self.alone == b"1" or (self.alone == b"0" and self.deaths + self.suspicions >= 2)
+        is_suspected = self.deaths + self.suspicions >= SUSPECTED_AFTER
+        return self.alone == b"1" or (self.alone == b"0" and is_suspected)
 
     @classmethod
     def of(cls, word: bytes) -> Blame:

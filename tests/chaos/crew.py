@@ -98,6 +98,11 @@ class Crew:
         """Return how often each step (work id, version it started from) was begun."""
         return Counter((work_id, int(version)) for work_id, version, *_ in self._lines())
 
+    def await_more(self, what: str) -> None:
+        """Wait until some more steps have begun than by now."""
+        so_far = self.runs().total()
+        eventually(lambda: self.runs().total() > so_far + 5, what)
+
     def last_begun(self) -> dict[int, float]:
         """Return when each worker, by its process id, has begun its last step so far."""
         return {int(pid): float(at) for *_, pid, at in self._lines()}

@@ -62,8 +62,7 @@ def test_restarts(
             crew.start()
             try:
                 for number in range(rounds):
-                    so_far = crew.runs().total()
-                    eventually(lambda n=so_far: crew.runs().total() > n + 5, f"work, {number}")  # type: ignore[misc]
+                    crew.await_more(f"work, {number}")
                     before = versions(settings)
                     end(server)
                     server = start_server(binary, server.folder, *ON_DISK)
@@ -100,8 +99,7 @@ def test_loading(server_root: Path, tmp_path: Path, tally: Tally) -> None:
             crew.start()
             try:
                 for number in range(rounds):
-                    so_far = crew.runs().total()
-                    eventually(lambda n=so_far: crew.runs().total() > n + 5, f"work, {number}")  # type: ignore[misc]
+                    crew.await_more(f"work, {number}")
                     server.kill()
                     options = (*ON_DISK, *slow)
                     coming = pool.submit(start_server, binary, server.folder, *options)

@@ -8,7 +8,14 @@ from typing import Final
 import attrs
 
 from roost_core.errors import InvalidInput, InvalidStepResult
-from roost_core.models import Artifact, Snapshot, WorkItem, check_seconds
+from roost_core.models import (
+    Artifact,
+    Snapshot,
+    WorkItem,
+    check_label,
+    check_seconds,
+    unchecked_snapshot,
+)
 
 #: What stands in a stored snapshot under its own name, so nothing else may.
 _RESERVED: Final = frozenset({"schema", *(field.name for field in attrs.fields(Snapshot))})
@@ -63,17 +70,22 @@ def accept(result: object, item: WorkItem, version: int, given: Snapshot | None 
             delay = check_seconds(result.next_step_delay_seconds, "next_step_delay_seconds")
     except InvalidInput as error:
         raise InvalidStepResult(f"engine {item.engine}: {error}") from error
-    # Written out, because attrs.evolve takes twice as long, and this is done in every step.
-    return Snapshot(
-        work_id=result.work_id,
-        engine=result.engine,
-        version=version + 1,
-        step=result.step,
-        data=result.data,
-        artifacts=tuple(result.artifacts),
-        is_finished=result.is_finished,
-        next_step_delay_seconds=None if result.is_finished or not delay else delay,
-        extra=result.extra,
+    if given is None or result.step is not given.step:
+        check_label(result.step, "step")
+    # All else has been checked above, or is the server's to fill in.
+    return unchecked_snapshot(
+        result.work_id,
+        result.engine,
+        version + 1,
+        result.step,
+        result.data,
+        tuple(result.artifacts),
+        result.is_finished,
+        None if result.is_finished or not delay else delay,
+        None,
+        None,
+        None,
+        result.extra,
     )
 
 

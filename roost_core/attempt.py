@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,7 +24,7 @@ from roost_core import codec
 from roost_core.acceptance import accept, is_empty
 from roost_core.backend import Ack, ArtifactStore, Claim
 from roost_core.context import Artifacts, StepContext
-from roost_core.eager import Starter
+from roost_core.eager import Ended, Starter
 from roost_core.errors import (
     CodecError,
     EngineError,
@@ -142,7 +142,7 @@ class StepInFlight:
         self._run = run
         self._lane = lane
         self._cancelling = lane.cancelling()
-        self.task: asyncio.Future[Outcome] | None = None
+        self.task: asyncio.Future[Outcome] | Ended[Outcome] | None = None
         #: Whether it was ended from outside.
         self.is_ended = False
         #: Whether its task has come to its end.
@@ -224,15 +224,16 @@ class Attempts:
                 self._outcome(run, step), run.fresh_context(self._context)
             )
             try:
-                if task.done() and step.is_lane_cancelled:
+                if not task.done():
+                    await task
+                elif step.is_lane_cancelled:
                     # It has ended within the lane's own stack, where a cancellation of the lane
                     # is not heard. Heard here, or it would end what puts the work in order.
                     await asyncio.sleep(0)
-                outcome = await task
             except asyncio.CancelledError:
-                # Whoever cancelled it, its task has ended; what that means is looked up below.
-                if task.done() and not task.cancelled():
-                    outcome = task.result()
+                pass  # Whoever cancelled it, its task has ended; what that means is looked up below.
+            if task.done() and not task.cancelled():
+                outcome = task.result()
         finally:
             step.is_over, step.task = True, None
             run.hold.end_step()
@@ -255,18 +256,21 @@ class Attempts:
         """Call the engine and judge what it brings; all of its code runs here."""
         host = asyncio.current_task()
         try:
-            context = None
-            if self.around_step:
+            given = run.snapshot
+            hook = run.engine.init_snapshot if given is None else run.engine.step
+            context = item = None
+            if self.around_step or hook.takes_context:
                 context = self._context_of(run, step)
+            if hook.takes_item:
+                item = step.fresh_item() if context is None else context.item
+            if context is not None and self.around_step:
                 async with self.around_step(context):
-                    result = await _call_engine(run, step, context)
+                    result = await hook(given, item, context)
             else:
-                if run.engine.takes_context:
-                    context = self._context_of(run, step)
-                result = await _call_engine(run, step, context)
-            if is_empty(result, run.snapshot) and (step.is_stopping() or step.is_cancelled()):
+                result = await hook(given, item, context)
+            if is_empty(result, given) and (step.is_stopping() or step.is_cancelled()):
                 return GivenBack()
-            accepted = accept(result, run.item, run.version, run.snapshot)
+            accepted = accept(result, run.item, run.version, given)
             if accepted.artifacts:
                 await self._check_artifacts(run, accepted)
             events = () if context is None else tuple(context.events)
@@ -300,17 +304,6 @@ class Attempts:
                     f"engine {run.item.engine} names artifact {artifact_id}, "
                     "which is not in the store"
                 )
-
-
-def _call_engine(
-    run: Run, step: StepInFlight, context: StepContext | None
-) -> Coroutine[Any, Any, object]:
-    item = run.item
-    if run.engine.takes_item:
-        item = step.fresh_item() if context is None else context.item
-    if run.snapshot is None:
-        return run.engine.init_snapshot(item, context)
-    return run.engine.step(run.snapshot, item, context)
 
 
 def _judged(error: BaseException, run: Run) -> Failed | Later:

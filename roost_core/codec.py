@@ -34,6 +34,7 @@ from roost_core.models import (
     Stuck,
     WorkerInfo,
     WorkItem,
+    unchecked_snapshot,
 )
 from roost_core.values import Value
 
@@ -436,18 +437,19 @@ class EncodedSnapshot(Value):
             )
         # Not checked again: these bytes have just been made here.
         plain = _DECODER.decode(self.raw.decode())
-        return Snapshot(
-            work_id=mine.work_id,
-            engine=mine.engine,
-            version=mine.version,
-            step=mine.step,
-            data=plain.get("data", {}),
-            artifacts=mine.artifacts,
-            is_finished=mine.is_finished,
-            next_step_delay_seconds=mine.next_step_delay_seconds,
-            created_at=None if created_ms is None else from_milliseconds(created_ms),
-            updated_at=None if updated_ms is None else from_milliseconds(updated_ms),
-            finished_at=None if finished_ms is None else from_milliseconds(finished_ms),
+        return unchecked_snapshot(
+            mine.work_id,
+            mine.engine,
+            mine.version,
+            mine.step,
+            plain.get("data", {}),
+            mine.artifacts,
+            mine.is_finished,
+            mine.next_step_delay_seconds,
+            None if created_ms is None else from_milliseconds(created_ms),
+            None if updated_ms is None else from_milliseconds(updated_ms),
+            None if finished_ms is None else from_milliseconds(finished_ms),
+            {},
         )
 
 

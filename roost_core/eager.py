@@ -21,9 +21,50 @@ import weakref
 from asyncio.tasks import _enter_task, _leave_task
 from collections.abc import Coroutine, Generator
 from types import CodeType
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 _T = TypeVar("_T")
+
+
+class Ended(Generic[_T]):
+    """What a coroutine came to that has ended at once, with the face of its task."""
+
+    __slots__ = ("_error", "_result")
+
+    def __init__(self, result: Any, error: BaseException | None) -> None:
+        self._result = result
+        self._error = error
+
+    def done(self) -> bool:
+        """Tell that it has ended."""
+        return True
+
+    def cancelled(self) -> bool:
+        """Whether it ended as one that is cancelled."""
+        return isinstance(self._error, asyncio.CancelledError)
+
+    def exception(self) -> BaseException | None:
+        """Return its error, if it ended with one."""
+        return self._error
+
+    def result(self) -> _T:
+        """Return what it came to, or raise its error."""
+        if self._error is not None:
+            try:
+                raise self._error
+            finally:
+                del self  # the error holds this frame: no circle
+        result: _T = self._result
+        return result
+
+    def cancel(self) -> bool:
+        """Tell that it is too late for that."""
+        return False
+
+    def __await__(self) -> Generator[Any, None, _T]:
+        """Return its result; there is nothing to wait for."""
+        return self.result()
+        yield  # makes this a generator
 
 
 class Starter:
@@ -34,17 +75,17 @@ class Starter:
 
     def start(
         self, coroutine: Coroutine[Any, Any, _T], context: contextvars.Context
-    ) -> asyncio.Future[_T]:
+    ) -> asyncio.Future[_T] | Ended[_T]:
         """Run a coroutine as a task, its first part at once.
 
         :returns: the task, or what stands for it if the coroutine has ended already.
         """
-        loop = asyncio.get_running_loop()
         if sys.version_info >= (3, 12):
+            loop = asyncio.get_running_loop()
             return asyncio.Task(coroutine, loop=loop, context=context, eager_start=True)
-        spare, self._spare = self._spare or _Spare(loop), None
+        spare, self._spare = self._spare or _Spare(asyncio.get_running_loop()), None
         begun = spare.begin(coroutine, context)
-        if begun.done():
+        if type(begun) is Ended:
             self._spare = spare
         return begun
 
@@ -81,7 +122,7 @@ class _Spare(Coroutine[Any, Any, Any]):
 
     def begin(
         self, coroutine: Coroutine[Any, Any, Any], context: contextvars.Context
-    ) -> asyncio.Future[Any]:
+    ) -> asyncio.Future[Any] | Ended[Any]:
         """Run a coroutine's first part.
 
         :returns: the task, if it goes on; what the coroutine came to, if it has ended and the
@@ -115,7 +156,7 @@ class _Spare(Coroutine[Any, Any, Any]):
             found = sys.getrefcount(task), weakref.getweakrefcount(task)
             if found == handles and self._is_untouched(task):
                 try:
-                    return _ended(loop, *outcome)
+                    return Ended(*outcome)
                 finally:
                     del outcome  # an error's frames hold this one: no circle
         self._coroutine, self._context, self._outcome = coroutine, context, outcome
@@ -198,19 +239,6 @@ class _Spare(Coroutine[Any, Any, Any]):
     def cr_await(self) -> Any:
         """What the coroutine waits for."""
         return getattr(self._coroutine, "cr_await", None)
-
-
-def _ended(
-    loop: asyncio.AbstractEventLoop, result: Any, error: BaseException | None
-) -> asyncio.Future[Any]:
-    ended: asyncio.Future[Any] = loop.create_future()
-    if error is None:
-        ended.set_result(result)
-    elif isinstance(error, asyncio.CancelledError):
-        ended.cancel()
-    else:
-        ended.set_exception(error)
-    return ended
 
 
 #: Frames of these know as their ``self._context`` in which context the rest of a coroutine runs.

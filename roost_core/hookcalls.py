@@ -140,75 +140,73 @@ def is_async(function: Callable[..., Any]) -> bool:
     )
 
 
-class Engine:
-    """The two hooks of one engine, as the stepper calls them.
+#: What the hooks of an engine may name; the first call has no snapshot yet.
+_ARGUMENTS: Final = ("snapshot", "item", "context")
 
-    They return whatever the engine returned: the stepper judges it.
+
+class EngineHook:
+    """One hook of an engine, as the stepper calls it: with all that it might name.
+
+    :ivar takes_item: whether it names the work item; what it does not name may be None.
+    :ivar takes_context: whether it names the context.
+    """
+
+    __slots__ = ("_call", "_positions", "takes_context", "takes_item")
+
+    def __init__(self, call: HookCall) -> None:
+        self._call = call
+        self._positions = tuple(_ARGUMENTS.index(name) for name in call.names)
+        self.takes_item = "item" in call.names
+        self.takes_context = "context" in call.names
+
+    def __call__(
+        self, snapshot: Snapshot | None, item: WorkItem | None, context: StepContext | None
+    ) -> Coroutine[Any, Any, object]:
+        """Call it; what it returned is the stepper's to judge."""
+        values = (snapshot, item, context)
+        return self._call.run([values[position] for position in self._positions])
+
+
+class StartsFromPayload:
+    """Stands in for the ``init_snapshot`` of an engine that has none: the payload is the data."""
+
+    takes_item = True
+    takes_context = False
+
+    async def __call__(self, _snapshot: object, item: WorkItem | None, _context: object) -> object:
+        """Make the first snapshot."""
+        assert item is not None
+        payload = item.payload
+        is_object = isinstance(payload, Mapping)
+        return Snapshot.start(item, data=dict(payload) if is_object else {"payload": payload})
+
+
+@attrs.frozen(eq=False)
+class Engine:
+    """One engine, as the stepper sees it.
 
     :ivar engine_id: the name that work items know it by.
     :ivar plugin_name: the plugin that it comes from.
     :ivar max_steps: its own bound on steps in a row, for work that says nothing else; or None.
-    :ivar takes_item: whether one of its hooks names the work item.
-    :ivar takes_context: whether one of them names the context.
     """
 
-    __slots__ = (
-        "_init",
-        "_init_positions",
-        "_step",
-        "_step_positions",
-        "engine_id",
-        "max_steps",
-        "plugin_name",
-        "takes_context",
-        "takes_item",
-    )
+    engine_id: str
+    plugin_name: str
+    step: EngineHook = attrs.field(repr=False)
+    init_snapshot: EngineHook | StartsFromPayload = attrs.field(repr=False)
+    max_steps: int | None = None
 
-    def __init__(
-        self,
+    @classmethod
+    def of(
+        cls,
         engine_id: str,
         step: HookCall,
         init_snapshot: HookCall | None,
         max_steps: int | None = None,
-    ) -> None:
-        self.engine_id = engine_id
-        self.max_steps = max_steps
-        self.plugin_name = step.plugin_name
-        self._step = step
-        self._step_positions = _positions(step, ("snapshot", "item", "context"))
-        self._init = init_snapshot
-        self._init_positions = (
-            () if init_snapshot is None else _positions(init_snapshot, ("item", "context"))
-        )
-        named = {*step.names, *(() if init_snapshot is None else init_snapshot.names)}
-        self.takes_item = "item" in named
-        self.takes_context = "context" in named
-
-    def __repr__(self) -> str:
-        return f"<Engine {self.engine_id!r} of plugin {self.plugin_name!r}>"
-
-    async def init_snapshot(self, item: WorkItem, context: StepContext | None) -> object:
-        """Make the first snapshot; an engine without this hook starts from the payload.
-
-        ``context`` may be None if no hook of the engine names it; so it may in :meth:`step`.
-        """
-        if self._init is None:
-            payload = item.payload
-            is_object = isinstance(payload, Mapping)
-            return Snapshot.start(item, data=dict(payload) if is_object else {"payload": payload})
-        values = (item, context)
-        return await self._init.run([values[position] for position in self._init_positions])
-
-    def step(
-        self, snapshot: Snapshot, item: WorkItem, context: StepContext | None
-    ) -> Coroutine[Any, Any, object]:
-        """Run one step."""
-        values = (snapshot, item, context)
-        return self._step.run([values[position] for position in self._step_positions])
-
-
-def _positions(call: HookCall, names: tuple[str, ...]) -> tuple[int, ...]:
-    return tuple(names.index(name) for name in call.names)
+    ) -> Engine:
+        """Make one of its hooks, of which the first may be missing."""
+        init = StartsFromPayload() if init_snapshot is None else EngineHook(init_snapshot)
+        return cls(engine_id, step.plugin_name, EngineHook(step), init, max_steps)
 
 
 @attrs.frozen(eq=False)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 import math
+import operator
 import re
 from collections.abc import Mapping
 from datetime import datetime
@@ -17,7 +18,7 @@ from typing import Any, Final
 import attrs
 
 from roost_core.errors import InvalidInput
-from roost_core.values import Value
+from roost_core.values import Value, unchecked
 
 #: Anything that JSON can hold. Engines see what a JSON round trip leaves.
 Json = Any
@@ -100,8 +101,16 @@ def matching(pattern: re.Pattern[str], what: str) -> Any:
 
 
 def _label(_instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
-    if value is None:
-        return
+    if value is not None:
+        check_label(value, attribute.name)
+
+
+def check_label(value: object, what: str) -> None:
+    """Check a short text that people are shown.
+
+    :param what: its name in the error.
+    :raises InvalidInput: it is no text, or empty, too long, or holds control characters.
+    """
     if (
         not isinstance(value, str)
         or not 0 < len(value) <= MAX_LABEL
@@ -109,7 +118,7 @@ def _label(_instance: object, attribute: attrs.Attribute[Any], value: object) ->
         or not (value.isprintable() or re.search(_NOT_TEXT, value) is None)
     ):
         raise InvalidInput(
-            f"{attribute.name} must be 1 to {MAX_LABEL} printable characters without "
+            f"{what} must be 1 to {MAX_LABEL} printable characters without "
             f"control characters and line breaks, not {_shown(value)}"
         )
 
@@ -320,30 +329,28 @@ class Snapshot(Value):
         step follows at once. The label ``step`` is, except that ``init`` becomes
         ``step``, and ``done`` if the work is finished.
         """
+        is_labelled = "step" in changes
         changes.setdefault("next_step_delay_seconds", None)
         if changes.get("is_finished"):
             changes.setdefault("step", "done")
         elif self.step == "init":
             changes.setdefault("step", "step")
-        # Written out, because attrs.evolve takes twice as long, and each step comes through here.
-        fields: dict[str, Any] = {
-            "work_id": self.work_id,
-            "engine": self.engine,
-            "version": self.version,
-            "step": self.step,
-            "data": self.data,
-            "artifacts": self.artifacts,
-            "is_finished": self.is_finished,
-            "created_at": self.created_at,
-            "updated_at": self.updated_at,
-            "finished_at": self.finished_at,
-            "extra": self.extra,
-        }
-        return Snapshot(**(fields | changes))
+        fields = dict(zip(_SNAPSHOT_FIELDS, _snapshot_values(self), strict=True))
+        fields.update(changes)
+        if is_labelled or len(fields) > len(_SNAPSHOT_FIELDS):
+            return Snapshot(**fields)
+        # There is nothing new to check, and each step comes through here.
+        return unchecked_snapshot(*fields.values())
 
     def finish(self, **changes: Any) -> Snapshot:
         """Make the last snapshot: finished, and labelled ``done`` unless given."""
         return self.evolve(is_finished=True, **changes)
+
+
+_SNAPSHOT_FIELDS: Final = tuple(one.name for one in attrs.fields(Snapshot))
+_snapshot_values: Final = operator.attrgetter(*_SNAPSHOT_FIELDS)
+#: Makes a snapshot of values that have been checked; they come in the order of its fields.
+unchecked_snapshot: Final = unchecked(Snapshot)
 
 
 @attrs.frozen(eq=False, repr=False)

@@ -293,7 +293,7 @@ class Plugins:
                 f"engine {engine_id}: max_steps must be a whole number of at least 0, "
                 f"not {max_steps!r:.80}"
             )
-        return Engine(engine_id, calls["step"], calls.get("init_snapshot"), max_steps)
+        return Engine.of(engine_id, calls["step"], calls.get("init_snapshot"), max_steps)
 
     # -- what there is -------------------------------------------------------------------------
 

@@ -11,14 +11,16 @@ An agent that sleeps mostly comes back to the same worker, so items of late are 
 from __future__ import annotations
 
 import marshal
+import operator
 from collections import OrderedDict
-from typing import Any, Final
+from typing import Final
 
 import attrs
 
 from roost_core import codec
 from roost_core.models import RetryPolicy, WorkItem
 from roost_core.standstill import Standstill
+from roost_core.values import unchecked
 
 #: How many work items are kept.
 _MOST: Final = 1000
@@ -26,18 +28,17 @@ _MOST: Final = 1000
 _LARGEST: Final = 4096
 
 
-def _setters(cls: type) -> tuple[tuple[str, Any], ...]:
-    # The slots' own: a frozen class refuses setattr(), and its __init__ would check all anew.
-    return tuple((one.name, getattr(cls, one.name).__set__) for one in attrs.fields(cls))
+def _names(cls: type) -> list[str]:
+    return [one.name for one in attrs.fields(cls)]
 
 
-_ITEM: Final = _setters(WorkItem)
-_RETRY: Final = _setters(RetryPolicy)
-_IN_ITEM: Final = {"payload", "retry", "extra"}
-
-
-#: What puts a value into an object, and the value.
-_Values = list[tuple[Any, Any]]
+_ITEM: Final = operator.attrgetter(*_names(WorkItem))
+_RETRY: Final = operator.attrgetter(*_names(RetryPolicy))
+#: What of an item cannot be shared: each of these can be changed in place.
+_PAYLOAD, _POLICY, _EXTRA = (_names(WorkItem).index(one) for one in ("payload", "retry", "extra"))
+_POLICY_EXTRA: Final = _names(RetryPolicy).index("extra")
+_new_item: Final = unchecked(WorkItem)
+_new_policy: Final = unchecked(RetryPolicy)
 
 
 class StoredItem:
@@ -47,7 +48,7 @@ class StoredItem:
     :ivar standstill: how many of its steps here have changed nothing, lease after lease.
     """
 
-    __slots__ = ("_copied", "_created_ms", "_payload", "_raw", "item", "standstill")
+    __slots__ = ("_created_ms", "_payload", "_raw", "item", "standstill")
 
     def __init__(self, raw: bytes, created_ms: int) -> None:
         """Decode the bytes.
@@ -59,37 +60,22 @@ class StoredItem:
         self.standstill = Standstill()
         self._raw = raw
         self._created_ms = created_ms
-        self._payload = b""
-        self._copied: tuple[_Values, _Values] | None = None
+        self._payload: bytes | None = None
 
     def fresh(self) -> WorkItem:
         """Return the work item as a new object that shares nothing that can be changed."""
         if self.item.extra or self.item.retry.extra:
             return codec.decode_item(self._raw, self._created_ms)
-        if self._copied is None:
+        if self._payload is None:
             # Twice as fast as JSON in both ways. Version 2 writes equal values alike.
             self._payload = marshal.dumps(self.item.payload, 2)
-            self._copied = (
-                [(put, getattr(self.item, n)) for n, put in _ITEM if n not in _IN_ITEM],
-                [(put, getattr(self.item.retry, n)) for n, put in _RETRY if n != "extra"],
-            )
-        item, retry = WorkItem.__new__(WorkItem), RetryPolicy.__new__(RetryPolicy)
-        in_item, in_retry = self._copied
-        for put, value in in_retry:
-            put(retry, value)
-        _set_retry_extra(retry, {})
-        for put, value in in_item:
-            put(item, value)
-        _set_payload(item, marshal.loads(self._payload))  # noqa: S302 - made right here
-        _set_retry(item, retry)
-        _set_extra(item, {})
-        return item
-
-
-_set_retry_extra: Final = dict(_RETRY)["extra"]
-_set_payload: Final = dict(_ITEM)["payload"]
-_set_retry: Final = dict(_ITEM)["retry"]
-_set_extra: Final = dict(_ITEM)["extra"]
+        policy = list(_RETRY(self.item.retry))
+        policy[_POLICY_EXTRA] = {}
+        item = list(_ITEM(self.item))
+        item[_PAYLOAD] = marshal.loads(self._payload)  # noqa: S302 - made right here
+        item[_POLICY] = _new_policy(*policy)
+        item[_EXTRA] = {}
+        return _new_item(*item)
 
 
 class RecentItems:

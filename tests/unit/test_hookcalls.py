@@ -42,7 +42,7 @@ def call(hook: str, function: Callable[..., Any], plugin: str = "p") -> HookCall
 
 def engine(step: Callable[..., Any], init: Callable[..., Any] | None = None) -> Engine:
     """Return an engine of plain functions."""
-    return Engine("e", call("step", step), None if init is None else call("init_snapshot", init))
+    return Engine.of("e", call("step", step), None if init is None else call("init_snapshot", init))
 
 
 def run_step(step: Callable[..., Any]) -> object:
@@ -130,7 +130,7 @@ def test_the_result_is_not_judged() -> None:
 def test_the_default_first_snapshot_is_the_payload(payload: Any, data: dict[str, Any]) -> None:
     """An object becomes the data, anything else stands under ``payload``."""
     item = WorkItem(work_id="w", engine="e", payload=payload)
-    first = asyncio.run(engine(lambda: None).init_snapshot(item, None))
+    first = asyncio.run(engine(lambda: None).init_snapshot(None, item, None))
     assert Snapshot(work_id="w", engine="e", data=data) == first
     assert isinstance(first, Snapshot)
     assert first.data is not payload
@@ -147,7 +147,7 @@ def test_an_engine_makes_its_own_first_snapshot(is_async: bool) -> None:
         return context, item.work_id
 
     made = engine(lambda: None, coroutine if is_async else plain)
-    assert ("context", "w") == asyncio.run(made.init_snapshot(ITEM, "context"))
+    assert ("context", "w") == asyncio.run(made.init_snapshot(None, ITEM, "context"))
 
 
 ERRORS = [ValueError("bad"), PermanentError("no"), RetryLater(3), TimeoutError()]

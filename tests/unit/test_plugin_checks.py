@@ -324,7 +324,7 @@ def test_factories_make_engines_with_or_without_marks(
         stepped = asyncio.run(engines[name].step("snapshot", ITEM, "context"))
         assert (name, "snapshot", "context") == stepped
     for name in ("plain", "marked"):
-        assert ("first", "w") == asyncio.run(engines[name].init_snapshot(ITEM, None))
+        assert ("first", "w") == asyncio.run(engines[name].init_snapshot(None, ITEM, None))
     assert ("step",) == plugins.reports()[1].hooks
     again = Plugins.load(explicit=["plain"], strict=True)
     assert "option" == again.reports()[-1].source

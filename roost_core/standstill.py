@@ -42,7 +42,10 @@ class Standstill:
             and raw[len(raw) - size :] == last[len(last) - size :]
         )
         self._last, self._size = raw, size
-        self._unchanged = self._unchanged + 1 if is_same else 0
+        if not is_same:
+            self._unchanged = 0
+            return False
+        self._unchanged += 1
         times, rest = divmod(self._unchanged, WARN_AFTER)
         return rest == 0 and times > 0 and times & (times - 1) == 0
 

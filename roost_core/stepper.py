@@ -328,42 +328,52 @@ class Stepper:
     async def _settle(
         self, run: Run, send: Callable[[], Awaitable[Ack]], *, extends: bool = False
     ) -> Ack:
-        """Deliver what becomes of a step; if cancelled, ``in_flight`` is what to repeat."""
+        """Deliver what becomes of a step; if cancelled, ``in_flight`` is what to repeat.
+
+        :param extends: whether the request extends the lease if that goes on.
+        """
+        # From before the first request: a repeat is recognized, and extends the lease no further.
+        asked_at = time.monotonic()
         run.in_flight = send
         try:
-            ack = await self._deliver(run.hold, send, extends=extends)
+            try:
+                ack = await send()
+            except BackendUnavailable as error:
+                ack = await self._repeat(run.hold, send, error)
         except RoostError:
             run.in_flight = None
             raise
         run.in_flight = None
+        if extends and ack.state is State.RUNNING:
+            run.hold.extend(asked_at)
         return ack
 
-    async def _deliver(
-        self, hold: Hold, send: Callable[[], Awaitable[Ack]], *, extends: bool = False
-    ) -> Ack:
-        """Send until there is an answer, for as long as the lease is trusted.
+    async def _deliver(self, hold: Hold, send: Callable[[], Awaitable[Ack]]) -> Ack:
+        """Send until there is an answer, for as long as the lease is trusted."""
+        try:
+            return await send()
+        except BackendUnavailable as error:
+            return await self._repeat(hold, send, error)
 
-        :param extends: whether the request extends the lease if that goes on.
+    async def _repeat(
+        self, hold: Hold, send: Callable[[], Awaitable[Ack]], error: BackendUnavailable
+    ) -> Ack:
+        """Send again what got no answer, until there is one or the lease is not trusted.
 
         Every request carries its own id, so one whose reply was lost is recognized.
         """
         pause = 0.02
-        # From before the first request: a repeat is recognized, and extends the lease no further.
-        asked_at = time.monotonic()
         while True:
+            if hold.lost is not None:
+                raise LeaseLost(
+                    f"the server was away for longer than the lease: {error}"
+                ) from error
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 1.0)
             try:
-                ack = await send()
-            except BackendUnavailable as error:
-                if hold.lost is not None:
-                    raise LeaseLost(
-                        f"the server was away for longer than the lease: {error}"
-                    ) from error
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, 1.0)
-            else:
-                if extends and ack.state is State.RUNNING:
-                    hold.extend(asked_at)
-                return ack
+                return await send()
+            except BackendUnavailable as again:
+                error = again
 
     async def _give_back(self, run: Run) -> None:
         """Put a cancelled lane's work in order: settle what was under way, return the rest."""

@@ -51,17 +51,19 @@ def unchecked(kind: type[_T]) -> Callable[..., _T]:
     It leaves out defaults and validators, and so takes half as long as the class itself: for
     values that have been checked before, where each step would check them anew.
     """
-    # The slots' own: a frozen class refuses setattr().
-    puts = [getattr(kind, field.name).__set__ for field in _fields(kind)]
-    new = kind.__new__
-
-    def make(*values: Any) -> _T:
-        made = new(kind)
-        for put, value in zip(puts, values, strict=True):
-            put(made, value)
-        return made
-
-    return make
+    names = [field.name for field in _fields(kind)]
+    # As attrs makes its own: written and compiled once. The slots' own setters, because a
+    # frozen class refuses setattr().
+    lines = [
+        f"def make({', '.join(names)}):",
+        "    made = new(kind)",
+        *(f"    put_{name}(made, {name})" for name in names),
+        "    return made",
+    ]
+    known: dict[str, Any] = {f"put_{name}": getattr(kind, name).__set__ for name in names}
+    known.update(new=kind.__new__, kind=kind)
+    exec("\n".join(lines), known)  # noqa: S102 - our own words, and the names of fields
+    return cast("Callable[..., _T]", known["make"])
 
 
 def _fields(kind: type) -> tuple[attrs.Attribute[Any], ...]:

@@ -17,7 +17,6 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
-import attrs
 import hiredis
 
 from roost_core.errors import BackendUnavailable
@@ -31,25 +30,26 @@ from roost_plugins.redis_saq.scripts import Script
 _GROUP: Final = 4
 
 
-@attrs.define(eq=False)
 class Call:
     """A command, ready to be sent, and the future of its answer.
 
-    ``words`` are all of it, or the arguments of ``script`` if it calls one.
+    :ivar words: all of it, or the arguments of ``script`` if it calls one.
     """
 
-    words: tuple[Any, ...]
-    answer: asyncio.Future[Any]
-    script: Script | None = None
-    packed: bytes = attrs.field(init=False, repr=False)
+    __slots__ = ("answer", "packed", "script", "words")
 
-    def __attrs_post_init__(self) -> None:
+    def __init__(
+        self, words: tuple[Any, ...], answer: asyncio.Future[Any], script: Script | None = None
+    ) -> None:
         """Pack it at once, so that an argument that cannot be sent fails here."""
-        packed: bytes = hiredis.pack_command(self.words)
-        if self.script is not None:
-            count = len(self.script.by_name) + len(self.words)
+        self.words = words
+        self.answer = answer
+        self.script = script
+        packed: bytes = hiredis.pack_command(words)
+        if script is not None:
+            count = len(script.by_name) + len(words)
             args = packed[packed.index(b"\r\n") + 2 :]
-            packed = b"*%d\r\n%b%b" % (count, self.script.packed, args)
+            packed = b"*%d\r\n%b%b" % (count, script.packed, args)
         self.packed = packed
 
     @property

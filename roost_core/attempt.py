@@ -231,7 +231,7 @@ class Attempts:
                     # is not heard. Heard here, or it would end what puts the work in order.
                     await asyncio.sleep(0)
             except asyncio.CancelledError:
-                pass  # Whoever cancelled it, the task has ended: what that means is looked up below.
+                pass  # Whoever cancelled it, the task has ended; what that means comes below.
             if task.done() and not task.cancelled():
                 outcome = task.result()
         finally:

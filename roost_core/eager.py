@@ -63,8 +63,8 @@ class Ended(Generic[_T]):
 
     def __await__(self) -> Generator[Any, None, _T]:
         """Return its result; there is nothing to wait for."""
+        yield from ()
         return self.result()
-        yield  # makes this a generator
 
 
 class Starter:

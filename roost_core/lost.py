@@ -34,8 +34,9 @@ class LostSteps:
         self._backend = backend
         self._ttl = ttl
         self._loop = asyncio.get_running_loop()
+        self._threads = threads.pool_of(self._loop)
         #: What the backend's lanes go by.
-        self.lanes = LostLanes(concurrency, lambda: len(threads.left_running(self._loop)))
+        self.lanes = LostLanes(concurrency, self._threads.count_left)
         self._told: set[threads.Left] = set()
         self._was_full = False
         self._shown = 0
@@ -111,7 +112,7 @@ class LostSteps:
 
     def look(self) -> int:
         """Tell of threads that go on; return how many lanes and threads are lost."""
-        left = threads.left_running(self._loop)
+        left = self._threads.left_running()
         now = time.monotonic()
         for one in left:
             if one not in self._told and now - one.since >= DEAF_AFTER:

@@ -18,7 +18,7 @@ from typing import Final
 import attrs
 
 from roost_core import codec
-from roost_core.models import RetryPolicy, WorkItem
+from roost_core.models import RetryPolicy, Snapshot, WorkItem
 from roost_core.standstill import Standstill
 from roost_core.values import unchecked
 
@@ -48,7 +48,7 @@ class StoredItem:
     :ivar standstill: how many of its steps here have changed nothing, lease after lease.
     """
 
-    __slots__ = ("_created_ms", "_payload", "_raw", "item", "standstill")
+    __slots__ = ("_accepted", "_payload", "item", "key", "standstill")
 
     def __init__(self, raw: bytes, created_ms: int) -> None:
         """Decode the bytes.
@@ -58,14 +58,33 @@ class StoredItem:
         item = codec.decode_item(raw, created_ms)
         self.item = item
         self.standstill = Standstill()
-        self._raw = raw
-        self._created_ms = created_ms
+        #: What tells it from all others. A work id may live again, with the same bytes, after its
+        #: first life was purged.
+        self.key = raw, created_ms
         self._payload: bytes | None = None
+        self._accepted: codec.EncodedSnapshot | None = None
+
+    def accepted(self, snapshot: codec.EncodedSnapshot) -> None:
+        """Remember the last snapshot that was accepted here, if it is small."""
+        self._accepted = snapshot if len(snapshot.raw) <= _LARGEST else None
+
+    def decode_snapshot(self, raw: bytes, committed_ms: int | None) -> Snapshot:
+        """Return the item's stored snapshot as a new object.
+
+        :param committed_ms: when the server accepted it.
+        :raises CorruptRecord: the bytes do not decode.
+        :raises WrittenByNewer: a newer Roost wrote them.
+        """
+        mine = self._accepted
+        if mine is not None and mine.raw == raw:
+            # Nobody has had the work since, so it need not be checked anew.
+            return mine.decoded(created_ms=self.key[1], updated_ms=committed_ms, finished_ms=None)
+        return codec.decode_snapshot(raw, created_ms=self.key[1], updated_ms=committed_ms)
 
     def fresh(self) -> WorkItem:
         """Return the work item as a new object that shares nothing that can be changed."""
         if self.item.extra or self.item.retry.extra:
-            return codec.decode_item(self._raw, self._created_ms)
+            return codec.decode_item(*self.key)
         if self._payload is None:
             # Twice as fast as JSON in both ways. Version 2 writes equal values alike.
             self._payload = marshal.dumps(self.item.payload, 2)
@@ -89,8 +108,7 @@ class RecentItems:
 
         :raises CorruptRecord: the bytes do not decode.
         """
-        # A work id may live again, with the same bytes, after its first life was purged.
-        key = (raw, created_ms)
+        key = raw, created_ms
         known = self._known.get(key)
         if known is not None:
             self._known.move_to_end(key)
@@ -101,6 +119,10 @@ class RecentItems:
             if len(self._known) > _MOST:
                 self._known.popitem(last=False)
         return known
+
+    def forget(self, item: StoredItem) -> None:
+        """Keep an item no longer: it is done."""
+        self._known.pop(item.key, None)
 
 
 #: Work that has not come back for so long begins anew. Seconds.

@@ -12,6 +12,8 @@ import attrs
 
 #: So many steps that changed no data are worth a word; twice as many the next, and so on.
 WARN_AFTER: Final = 25
+#: Larger data is known by its hash: nothing large is kept for each of many work items. Bytes.
+_LARGEST: Final = 4096
 #: Where the data begins in an encoded snapshot. In a text of JSON its quotes would be escaped.
 _DATA: Final = b'"data":'
 
@@ -20,7 +22,8 @@ _DATA: Final = b'"data":'
 class Standstill:
     """Counts them for one work item in one worker, over its leases."""
 
-    _last: bytes | None = None
+    #: The last snapshot, or the hash of its data if that is large.
+    _last: bytes | int | None = None
     #: How many bytes at its end are its data.
     _size: int = 0
     _unchanged: int = 0
@@ -33,21 +36,22 @@ class Standstill:
         # Empty data is not written at all.
         start = raw.find(_DATA)
         size = len(raw) - start if start >= 0 else 0
-        last = self._last
+        kept = raw if size <= _LARGEST else hash(memoryview(raw)[start:])
         # Sizes differ far more often than not; only equal ones are looked at more closely.
-        is_same = (
-            not delays
-            and last is not None
-            and size == self._size
-            and raw[len(raw) - size :] == last[len(last) - size :]
-        )
-        self._last, self._size = raw, size
+        is_same = not delays and size == self._size and self._is_same(kept, size)
+        self._last, self._size = kept, size
         if not is_same:
             self._unchanged = 0
             return False
         self._unchanged += 1
         times, rest = divmod(self._unchanged, WARN_AFTER)
         return rest == 0 and times > 0 and times & (times - 1) == 0
+
+    def _is_same(self, kept: bytes | int, size: int) -> bool:
+        last = self._last
+        if isinstance(kept, int) or not isinstance(last, bytes):
+            return kept == last
+        return kept[len(kept) - size :] == last[len(last) - size :]
 
     @property
     def unchanged(self) -> int:

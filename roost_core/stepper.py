@@ -36,7 +36,7 @@ from roost_core.models import (
     State,
     milliseconds,
 )
-from roost_core.recent import RecentItems, RecentReturns
+from roost_core.recent import RecentItems, RecentReturns, StoredItem
 from roost_core.retry import backoff_seconds
 from roost_core.settings import Settings
 from roost_core.workspaces import Workspaces
@@ -129,7 +129,7 @@ class Stepper:
             item = stored.item
             if item.work_id != lease.work_id or item.engine != claim.engine:
                 raise CorruptRecord("the stored work item belongs to another id or engine")
-            make_snapshot = partial(_claimed_snapshot, claim)
+            make_snapshot = partial(_claimed_snapshot, claim, stored)
             snapshot = make_snapshot()
             if (snapshot.version if snapshot else 0) != claim.version:
                 raise CorruptRecord("the stored snapshot is missing or of another version")
@@ -226,6 +226,10 @@ class Stepper:
         )
         goes_on = ack.state is State.RUNNING
         run.attempts = 0
+        if ack.state is State.DONE:
+            self.recent.forget(run.stored)
+        elif not goes_on:
+            run.stored.accepted(encoded)
         if ack.state is State.FAILED:
             _log.warning(
                 "%s: dead-lettered: it may take no more than %d steps in a row without a delay",
@@ -393,9 +397,7 @@ class Stepper:
                     await self._lease_lost(run)
 
 
-def _claimed_snapshot(claim: Claim) -> Snapshot | None:
+def _claimed_snapshot(claim: Claim, stored: StoredItem) -> Snapshot | None:
     if claim.snapshot is None:
         return None
-    return codec.decode_snapshot(
-        claim.snapshot, created_ms=claim.created_ms, updated_ms=claim.committed_ms
-    )
+    return stored.decode_snapshot(claim.snapshot, claim.committed_ms)

@@ -88,6 +88,10 @@ class DaemonThreads:
         """Return the calls that were given up and still run. Safe from any thread."""
         return self._crew.left_running()
 
+    def count_left(self) -> int:
+        """Return how many calls were given up and still run. Safe from any thread."""
+        return len(self._crew.left)
+
     @property
     def idle(self) -> int:
         """How many threads wait for work."""
@@ -163,7 +167,7 @@ class _Crew:
         self._lock = threading.Lock()
         self._is_closed = False
         self._numbers = itertools.count(1)
-        self._left: dict[_Job, float] = {}
+        self.left: dict[_Job, float] = {}
 
     def submit(self, job: _Job) -> None:
         with self._lock:
@@ -182,20 +186,20 @@ class _Crew:
         """Take note that nobody waits for a job any more."""
         with self._lock:
             if not job.is_over:
-                self._left[job] = time.monotonic()
+                self.left[job] = time.monotonic()
 
     def left_running(self) -> list[Left]:
-        if not self._left:
+        if not self.left:
             return []
         with self._lock:
-            left = list(self._left.items())
+            left = list(self.left.items())
         return [Left(_name(job.function), job.thread, at, job.context) for job, at in left]
 
     def park(self, inbox: queue.SimpleQueue[_Job | None], job: _Job) -> bool:
         """Offer an inbox for the next job after this one; False when the crew is closed."""
         with self._lock:
             job.is_over = True
-            self._left.pop(job, None)
+            self.left.pop(job, None)
             if not self._is_closed:
                 self.idle.append(inbox)
             return not self._is_closed
@@ -290,15 +294,13 @@ async def run_in_thread(function: Callable[[*_Args], _Result], /, *args: *_Args)
 
     See :meth:`DaemonThreads.run` for errors and cancellation.
     """
-    loop = asyncio.get_running_loop()
+    return await pool_of(asyncio.get_running_loop()).run(function, *args)
+
+
+def pool_of(loop: asyncio.AbstractEventLoop) -> DaemonThreads:
+    """Return a loop's own pool; it begins without any threads."""
     with _pools_lock:
-        threads = _pools.get(loop)
-        if threads is None:
-            threads = _pools[loop] = DaemonThreads("roost-step")
-    return await threads.run(function, *args)
-
-
-def left_running(loop: asyncio.AbstractEventLoop) -> list[Left]:
-    """Return the calls of a loop's own pool that were given up and still run."""
-    pool = _pools.get(loop)
-    return [] if pool is None else pool.left_running()
+        pool = _pools.get(loop)
+        if pool is None:
+            pool = _pools[loop] = DaemonThreads("roost-step")
+        return pool

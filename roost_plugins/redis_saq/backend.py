@@ -54,6 +54,8 @@ _log = logging.getLogger("roost.worker")
 _SILENT_TTLS = 3
 #: Workers that have been silent for a day are forgotten. Milliseconds.
 _FORGET_WORKERS_MS = 86_400_000
+#: A lease's token has so many random bytes.
+_TOKEN_BYTES = 8
 #: How many members one call of the ``list`` script looks at.
 _SCAN = 10_000
 #: What stands for the engines of a lane for which nothing need be looked for.
@@ -175,6 +177,7 @@ class RedisSaqBackend(Backend):
         """
         asked_at = time.monotonic()
         mine = ticket or Ticket.new(1)
+        tokens = secrets.token_hex(_TOKEN_BYTES * request.limit)
         next_wake, dead, rows, left, drain = await self._calls(
             self._scripts["claim"],
             request.worker_id,
@@ -186,7 +189,7 @@ class RedisSaqBackend(Backend):
             mine.slot,
             mine.claim_id,
             " ".join(map(str, unanswered)),
-            *(secrets.token_hex(8) for _ in range(request.limit)),
+            *(tokens[at : at + 2 * _TOKEN_BYTES] for at in range(0, len(tokens), 2 * _TOKEN_BYTES)),
             # Lanes wait for it, and those that run now would hold up its way out.
             at_once=True,
         )

@@ -230,6 +230,13 @@ def test_steps_that_say_nothing_are_labelled() -> None:
     assert "proved" == second.finish(step="proved").step
 
 
+@pytest.mark.parametrize("changes", [{"other": 1}, {"step": ""}, {"step": "a\nb"}])
+def test_the_next_snapshot_is_checked_for_what_is_new(changes: dict[str, Any]) -> None:
+    """A field that is none, or a label that is none, fails where it is written."""
+    with pytest.raises(TypeError if "other" in changes else InvalidInput):
+        Snapshot.start(item()).evolve(**changes)
+
+
 def test_models_are_frozen() -> None:
     """What was accepted does not change."""
     with pytest.raises(attrs.exceptions.FrozenInstanceError):

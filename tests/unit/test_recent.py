@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 from roost_core import codec, recent
 from roost_core.errors import CorruptRecord
-from roost_core.models import RetryPolicy, WorkItem
+from roost_core.models import RetryPolicy, Snapshot, WorkItem
 from roost_core.recent import RecentItems, RecentReturns
 
 
@@ -99,6 +101,46 @@ def test_the_oldest_make_room(monkeypatch):
     items.decode(raws[2], 1000)
     assert items.decode(raws[0], 1000) is first
     assert items.decode(raws[1], 1000) is not second
+
+
+def test_what_is_done_is_kept_no_longer():
+    """Its place is others'; the item itself goes on."""
+    items = RecentItems()
+    raw = item_bytes()
+    known = items.decode(raw, 1000)
+    items.forget(known)
+    items.forget(known)
+    assert items.decode(raw, 1000) is not known
+    assert known.item == known.fresh()
+
+
+@pytest.mark.parametrize("text", ["small", "x" * 10_000])
+def test_the_snapshot_that_was_accepted_here(text):
+    """It is decoded as any other's bytes are, each time anew; a large one is not kept."""
+    known = RecentItems().decode(item_bytes(), 1000)
+    snapshot = Snapshot("w-1", "demo", version=3, step="a", data={"n": [1], "text": text})
+    encoded = codec.EncodedSnapshot.of(snapshot)
+    expected = codec.decode_snapshot(encoded.raw, created_ms=1000, updated_ms=2000)
+    assert expected == known.decode_snapshot(encoded.raw, 2000)
+    known.accepted(encoded)
+    for _ in range(2):
+        found = known.decode_snapshot(bytes(bytearray(encoded.raw)), 2000)
+        assert expected == found
+        found.data["n"].append(2)
+    held = sum(one is encoded for one in gc.get_referents(known))
+    assert (1 if text == "small" else 0) == held
+
+
+def test_another_snapshot_than_the_one_accepted_here():
+    """Others have stepped since, or what is stored is damaged."""
+    known = RecentItems().decode(item_bytes(), 1000)
+    mine, others = (
+        codec.EncodedSnapshot.of(Snapshot("w-1", "demo", version=version)) for version in (3, 4)
+    )
+    known.accepted(mine)
+    assert 4 == known.decode_snapshot(others.raw, 2000).version
+    with pytest.raises(CorruptRecord):
+        known.decode_snapshot(mine.raw[:-1], 2000)
 
 
 def test_damaged_bytes():

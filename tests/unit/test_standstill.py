@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+
+import pytest
+
 from roost_core import codec
 from roost_core.models import Snapshot
 from roost_core.standstill import WARN_AFTER, Standstill
@@ -30,6 +34,20 @@ def test_what_stays_the_same_is_told_now_and_then():
     same = [encoded(n, {"text": 'his "data": x', "n": [1, 2]}) for n in range(100, 300)]
     assert [WARN_AFTER, 2 * WARN_AFTER, 4 * WARN_AFTER] == words(same)[:3]
     assert [] == words([*same[:20], encoded(120, {"n": 1}), *same[21:40]])
+
+
+@pytest.mark.parametrize("size", [10, 5000])
+def test_large_data_is_not_kept(size):
+    """A worker knows a thousand work items of late, and their data may have megabytes."""
+    snapshots = [encoded(n, {"text": "x" * size}) for n in range(100, 127)]
+    before = [sys.getrefcount(raw) for raw in snapshots]
+    standstill = Standstill()
+    told = [n for n, raw in enumerate(snapshots) if standstill.note(raw, delays=False)]
+    assert [WARN_AFTER] == told
+    kept = [sys.getrefcount(raw) for raw in snapshots] != before
+    assert (size == 10) == kept
+    assert not standstill.note(encoded(127, {"text": "y" * size}), delays=False)
+    assert 0 == standstill.unchanged
 
 
 def test_a_delay_is_no_standstill():

@@ -11,6 +11,7 @@ import pytest
 from roost_core import codec
 from roost_core.errors import ArtifactDiskFull, PermanentError, RetryLater
 from roost_core.models import RetryPolicy, Snapshot, State
+from roost_core.recent import StoredItem
 from tests.unit.stepper_bench import Bench, counting, engine, error_of, leap, observer
 
 
@@ -492,5 +493,40 @@ def test_retry_later_with_bad_seconds(run, seconds):
         await bench.once()
         assert State.RETRY_WAIT is await bench.state(work_id)
         assert "RetryLater(seconds) must be" in (await error_of(bench, work_id)).message
+
+    run(main)
+
+
+@pytest.mark.parametrize("names", ["init", "step", "both", "neither"])
+def test_a_work_item_is_copied_for_hooks_that_name_it(run, monkeypatch, names):
+    """Each step of an engine that does not look at it would pay for the copy."""
+    copied = []
+    fresh = StoredItem.fresh
+    monkeypatch.setattr(StoredItem, "fresh", lambda self: copied.append(1) or fresh(self))
+
+    async def step(snapshot):
+        return snapshot.evolve(data={"n": snapshot.version}, is_finished=snapshot.version >= 5)
+
+    async def step_item(snapshot, item):
+        assert "w" == item.work_id
+        return await step(snapshot)
+
+    async def init():
+        return Snapshot("w", "demo")
+
+    async def init_item(item):
+        return Snapshot.start(item)
+
+    async def main():
+        bench = Bench(
+            engine(
+                step_item if names in ("step", "both") else step,
+                init_item if names in ("init", "both") else init,
+            )
+        )
+        await bench.enqueue(work_id="w")
+        await bench.through()
+        assert State.DONE is await bench.state("w")
+        assert {"init": 1, "step": 5, "both": 6, "neither": 0}[names] == len(copied)
 
     run(main)

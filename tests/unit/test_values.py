@@ -11,7 +11,7 @@ import pytest
 
 from roost_core.models import Artifact, RetryPolicy
 from roost_core.settings import Settings
-from roost_core.values import Value
+from roost_core.values import Value, unchecked
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -77,3 +77,14 @@ def test_copies_are_equal(value: Value) -> None:
     assert value == copy.deepcopy(value) == pickle.loads(pickle.dumps(value)) == attrs.evolve(value)
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         value.x = 1  # type: ignore[attr-defined]
+
+
+def test_what_has_been_checked_is_made_without_a_look() -> None:
+    """It equals one that the class makes, in all fields, and is as frozen."""
+    made = unchecked(Point)(1, 2, "note", "secret", "url")
+    assert Point(1, 2, "note", "secret", "url") == made
+    assert "note" == made.note
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        made.x = 2  # type: ignore[misc] # this is what is tried
+    with pytest.raises(TypeError):
+        unchecked(Point)(1)

@@ -237,7 +237,7 @@ class Attempts:
         finally:
             step.is_over, step.task = True, None
             run.hold.end_step()
-        if step.is_lane_cancelled and not isinstance(outcome, Accepted):
+        if not isinstance(outcome, Accepted) and step.is_lane_cancelled:
             # What an engine makes of being cancelled is no failure of its own.
             raise asyncio.CancelledError
         if run.hold.lost is not None:

@@ -14,7 +14,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from typing import Any, Final, TypeVar, get_args, get_origin
 
 import attrs
@@ -58,6 +58,7 @@ _T = TypeVar("_T")
 _SERVER_TIMES: Final = ("created_at", "updated_at", "finished_at")
 
 
+@lru_cache(maxsize=256)
 def from_milliseconds(value: int) -> datetime:
     """Turn the server's milliseconds since the epoch into an aware UTC time."""
     return datetime.fromtimestamp(value / 1000, UTC)
@@ -427,7 +428,7 @@ class EncodedSnapshot(Value):
         )
 
     def decoded(
-        self, *, created_ms: int | None, updated_ms: int | None, finished_ms: int | None
+        self, created_ms: int | None, updated_ms: int | None, finished_ms: int | None
     ) -> Snapshot:
         """Return what :func:`decode_snapshot` makes of the bytes, a new one each time."""
         mine = self._snapshot
@@ -435,8 +436,8 @@ class EncodedSnapshot(Value):
             return decode_snapshot(
                 self.raw, created_ms=created_ms, updated_ms=updated_ms, finished_ms=finished_ms
             )
-        # Not checked again: these bytes have just been made here.
-        plain = _DECODER.decode(self.raw.decode())
+        # Not checked again: these bytes have been made here, with no space around them.
+        plain, _ = _DECODER.raw_decode(self.raw.decode())
         return unchecked_snapshot(
             mine.work_id,
             mine.engine,

@@ -78,7 +78,7 @@ class StoredItem:
         mine = self._accepted
         if mine is not None and mine.raw == raw:
             # Nobody has had the work since, so it need not be checked anew.
-            return mine.decoded(created_ms=self.key[1], updated_ms=committed_ms, finished_ms=None)
+            return mine.decoded(self.key[1], committed_ms, None)
         return codec.decode_snapshot(raw, created_ms=self.key[1], updated_ms=committed_ms)
 
     def fresh(self) -> WorkItem:

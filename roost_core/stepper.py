@@ -45,6 +45,10 @@ _log = logging.getLogger("roost.stepper")
 
 #: How long a cancelled lane tries to put its work back in order. Seconds.
 _GIVE_BACK_SECONDS: Final = 3.0
+#: In each step's way, and a member of an enumeration takes long to look up before Python 3.12.
+_RUNNING: Final = State.RUNNING
+_DONE: Final = State.DONE
+_CONTINUE: Final = Then.CONTINUE
 #: The reason of work that is given back because of the worker, not of the engine.
 _STOPPED: Final = "the worker stopped"
 
@@ -204,7 +208,7 @@ class Stepper:
         elif delay is not None:
             then = Then.SLEEP
         else:
-            then = Then.YIELD if is_last else Then.CONTINUE
+            then = Then.YIELD if is_last else _CONTINUE
         events = accepted.events
         if run.stored.standstill.note(
             encoded.raw, delays=delay is not None or snapshot.is_finished
@@ -224,13 +228,15 @@ class Stepper:
         ack = await self._settle(
             run, lambda: self.backend.commit(run.claim.lease, commit), extends=extends
         )
-        goes_on = ack.state is State.RUNNING
+        goes_on = ack.state is _RUNNING
+        is_done = ack.state is _DONE
+        is_failed = not goes_on and ack.state is State.FAILED
         run.attempts = 0
-        if ack.state is State.DONE:
+        if is_done:
             self.recent.forget(run.stored)
         elif not goes_on:
             run.stored.accepted(encoded)
-        if ack.state is State.FAILED:
+        if is_failed:
             _log.warning(
                 "%s: dead-lettered: it may take no more than %d steps in a row without a delay",
                 run.item.work_id,
@@ -238,15 +244,12 @@ class Stepper:
                 extra={"action": "steps_used_up", "work_id": run.item.work_id},
             )
         observed = self.observers.has("on_step_committed")
-        if not (goes_on or observed or ack.state is State.FAILED):
+        if not (goes_on or observed or is_failed):
             return False
         # As decoded, so that the engine sees what another worker would see after a crash, and
         # what it or an observer changes in place stays its own.
         decoded = partial(
-            encoded.decoded,
-            created_ms=run.claim.created_ms,
-            updated_ms=ack.at_ms,
-            finished_ms=ack.at_ms if ack.state is State.DONE else None,
+            encoded.decoded, run.claim.created_ms, ack.at_ms, ack.at_ms if is_done else None
         )
         run.version, run.make_snapshot = snapshot.version, decoded
         if goes_on:
@@ -255,7 +258,7 @@ class Stepper:
             await self.observers.notify(
                 "on_step_committed", item=Fresh(run.stored.fresh), snapshot=Fresh(decoded)
             )
-        if ack.state is State.FAILED:
+        if is_failed:
             await self.dead_lettered([run.item.work_id])
         return goes_on
 
@@ -348,7 +351,7 @@ class Stepper:
             run.in_flight = None
             raise
         run.in_flight = None
-        if extends and ack.state is State.RUNNING:
+        if extends and ack.state is _RUNNING:
             run.hold.extend(asked_at)
         return ack
 

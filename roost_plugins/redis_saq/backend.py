@@ -54,6 +54,9 @@ _log = logging.getLogger("roost.worker")
 _SILENT_TTLS = 3
 #: Workers that have been silent for a day are forgotten. Milliseconds.
 _FORGET_WORKERS_MS = 86_400_000
+#: As in the stepper: a look-up in each step's way.
+_RUNNING = State.RUNNING
+_CONTINUE = Then.CONTINUE
 #: A lease's token has so many random bytes.
 _TOKEN_BYTES = 8
 #: How many members one call of the ``list`` script looks at.
@@ -223,14 +226,16 @@ class RedisSaqBackend(Backend):
             commit.step,
         )
         then = commit.then
-        if then is Then.CONTINUE:
-            answer = await self._call("advance", *step, commit.lease_ttl_ms, *commit.events)
+        if then is _CONTINUE:
+            answer = await self._calls(
+                self._scripts["advance"], *step, commit.lease_ttl_ms, *commit.events
+            )
             if answer != b"late":
                 return self._acknowledged(lease, answer)
             # Its deadline has passed: the next claim is to find that out.
             then = Then.YIELD
-        answer = await self._call(
-            "commit",
+        answer = await self._calls(
+            self._scripts["commit"],
             *step,
             then.value,
             commit.delay_ms,
@@ -274,7 +279,7 @@ class RedisSaqBackend(Backend):
     def _acknowledged(self, lease: Lease, answer: Any) -> Ack:
         ack, claim_in = records.ack(answer, lease.work_id)
         if self.lanes is not None:
-            if ack.state is State.RUNNING:
+            if ack.state is _RUNNING:
                 self.lanes.step_accepted(lease.token)
             else:
                 self.lanes.lease_ended(lease.token, claim_in)

@@ -51,10 +51,6 @@ def text(raw: bytes) -> str:
     return raw.decode(errors="backslashreplace")
 
 
-def _optional(value: int) -> int | None:
-    return None if value < 0 else value
-
-
 def ack(answer: bytes, work_id: str) -> tuple[Ack, int | None]:
     """Read the answer of ``commit``, ``fail`` or ``interrupt``.
 
@@ -75,8 +71,14 @@ def ack(answer: bytes, work_id: str) -> tuple[Ack, int | None]:
     try:
         _, state, version, attempts, at, due, claim_in = answer.split(b" ")
         return (
-            Ack(_STATES[state], int(version), int(attempts), int(at), _optional(int(due))),
-            _optional(int(claim_in)),
+            Ack(
+                _STATES[state],
+                int(version),
+                int(attempts),
+                int(at),
+                None if due == b"-1" else int(due),
+            ),
+            None if claim_in == b"-1" else int(claim_in),
         )
     except (KeyError, ValueError) as error:
         # In a damaged record there may be any words where an earlier answer was.

@@ -268,7 +268,9 @@ class MemoryState:
         if not expired:
             return
         half = (request.limit + next(self._turns) % 2) // 2
-        room = max(half, request.limit - len(self._ready(request.engines)))
+        # What is suspected stands in a line of its own.
+        waiting = [work for work in self._ready(request.engines) if not work.blame.is_suspected]
+        room = max(half, request.limit - len(waiting))
         for work in expired[:room]:
             holder = work.worker_id or ""
             work.blame.note_lost(holder, request.worker_id, self.beats)

@@ -59,6 +59,16 @@ class BlameContract(ContractTests):
         assert ["later"] == await kit.claimed_ids(limit=5)
 
     @driven
+    async def test_suspects_hold_up_no_recovery(self, kit: Harness) -> None:
+        """They are not in line with others, so a claim takes back as much as it can hand out."""
+        await _suspected(kit, "a")
+        await kit.created("b", "c")
+        assert ["b", "c"] == await kit.claimed_ids(worker_id=unique("dead"), limit=2)
+        for work_id in "bc":
+            await kit.age_lease(work_id)
+            assert [work_id] == await kit.claimed_ids(limit=1)
+
+    @driven
     async def test_suspects_come_in_halves(self, kit: Harness) -> None:
         """As many as half of what the worker could take; a step clears each of them by itself."""
         for work_id in "abcdef":

@@ -6,8 +6,8 @@ shared functions of ``lua/lib``, ``K.work`` stands for that key. At load each
 keys, and the shared functions that the script reaches, through others too, are put
 in front of it. No more than those: the server makes them anew in every call, which
 takes longer the more of them name each other. So those whose comment begins with
-``-- Seldom.`` stand within one function, ``seldom``, that makes them when one of them is
-first called; each call of one from elsewhere becomes ``seldom().name(…)``.
+``-- Seldom.`` stand within one function, ``seldom``, that makes each when it is first
+called, and no other; each call of one becomes ``seldom('name')(…)``.
 """
 
 from __future__ import annotations
@@ -163,14 +163,19 @@ def _composed(body: str) -> str:
     seldom = [one for one in pieces if one.is_seldom]
     if not seldom:
         return f"{often}\n{body}"
-    names = [one.function for one in seldom]
-    called = re.compile(rf"\b({'|'.join(names)})(?=\()")
-    often, body = (called.sub(r"seldom().\1", text) for text in (often, body))
-    made = indent("".join(one.text for one in seldom), "  ")
-    table = ", ".join(f"{name} = {name}" for name in names)
+    names = "|".join(one.function for one in seldom)
+    called = re.compile(rf"(?<!function )\b({names})(?=\()")
+    often, body = (called.sub(r"seldom('\1')", text) for text in (often, body))
+    makers = "".join(
+        f"  {'elseif' if number else 'if'} name == '{one.function}' then\n"
+        + indent(called.sub(r"seldom('\1')", one.as_value("one")), "    ")
+        for number, one in enumerate(seldom)
+    )
     return (
-        f"local seldom\n{often}\nlocal made\nseldom = function()\n  if made then return made end\n"
-        f"{made}  made = {{ {table} }}\n  return made\nend\n\n{body}"
+        f"local seldom\n{often}\nlocal made\nseldom = function(name)\n"
+        "  if not made then made = {} end\n  local one = made[name]\n"
+        f"  if one then return one end\n{makers}  end\n"
+        f"  made[name] = one\n  return one\nend\n\n{body}"
     )
 
 
@@ -197,6 +202,10 @@ class _Piece(NamedTuple):
     def is_seldom(self) -> bool:
         """Whether it is made when it is first called."""
         return self.text.startswith("-- Seldom.\n")
+
+    def as_value(self, name: str) -> str:
+        """Return the function's text as that of an assignment to a variable."""
+        return self.text.replace(f"local function {self.function}(", f"{name} = function(", 1)
 
 
 @cache

@@ -16,12 +16,15 @@ KEYS = Keys("roost", "tenant", "queue")
 FUNCTION = re.compile(
     r"^(?:local )?function (\w+)\(.*?^end$|^(\w+) = function\(.*?^end$", re.MULTILINE | re.DOTALL
 )
-#: Those that are made when they are first called stand in one function, two columns further on.
+#: Those that are made when they are first called stand in one function, a branch for each.
 SELDOM = re.compile(
-    r"^local made\nseldom = function\(\)\n  if made then return made end\n(.*)"
-    r"^  made = \{ (.*) \}\n  return made\nend\n",
+    r"^local made\nseldom = function\(name\)\n  if not made then made = \{\} end\n"
+    r"  local one = made\[name\]\n  if one then return one end\n(.*?)"
+    r"^  end\n  made\[name\] = one\n  return one\nend\n",
     re.MULTILINE | re.DOTALL,
 )
+BRANCH = re.compile(r"^  (?:else)?if name == '(\w+)' then\n((?:    .*\n| *\n)+)", re.MULTILINE)
+SELDOM_CALL = re.compile(r"\bseldom\('(\w+)'\)(?=\()")
 
 
 def without_comments(text):
@@ -40,15 +43,17 @@ def composed(name):
 def seldom_of(source):
     """Return what of a composed script is made when it is first called, as in its file."""
     found = SELDOM.search(source)
-    return textwrap.dedent(found[1]) if found else ""
+    return "".join(
+        textwrap.dedent(text).replace("one = function(", f"local function {name}(", 1)
+        for name, text in BRANCH.findall(found[1] if found else "")
+    )
 
 
 def flat(source):
     """Return a composed script as if all of its functions were made at once."""
     inner = seldom_of(source)
-    return (
-        SELDOM.sub(lambda _: inner, source).replace("local seldom\n", "").replace("seldom().", "")
-    )
+    whole = SELDOM.sub(lambda _: inner, source).replace("local seldom\n", "")
+    return SELDOM_CALL.sub(r"\1", whole)
 
 
 def reachable_keys(source):
@@ -87,28 +92,24 @@ def test_nothing_is_composed_in_vain(name):
 @pytest.mark.parametrize("name", scripts.NAMES)
 def test_functions_stand_before_their_use(name):
     """Lua knows a local function from its definition on: later ones would be unknown globals."""
-    source = composed(name)
-    seldom = seldom_of(source)
-    # Declared in front of all, and set behind those that it calls and that call it.
-    often = re.sub(r"\blocal seldom\n|\bseldom\(\)\.\w+", "", SELDOM.sub("", source))
-    for text in (often, seldom):
-        for found in FUNCTION.finditer(text):
-            function = found[1] or found[2]
-            assert re.search(rf"\b{function}\b", text).start() >= found.start(), function
+    # `seldom` is declared in front of all, and set behind those that it calls and that call it.
+    source = re.sub(r"\blocal seldom\n", "", SELDOM_CALL.sub("", composed(name)))
+    for found in FUNCTION.finditer(source):
+        function = found[1] or found[2]
+        assert re.search(rf"\b{function}\b", source).start() >= found.start(), function
 
 
 @pytest.mark.parametrize("name", scripts.NAMES)
 def test_what_is_seldom_called(name):
-    """It is made when it is first called: named by those alone that are made with it."""
+    """It is made when it is first called: by its name as a text, never by a local of its name."""
     source = composed(name)
-    seldom, found = seldom_of(source), SELDOM.search(source)
-    functions = [one[1] for one in FUNCTION.finditer(seldom)]
-    made = found[2] if found else ""
-    assert ", ".join(f"{one} = {one}" for one in functions) == made
-    often = re.sub(r"\bseldom\(\)\.\w+\(", "", SELDOM.sub("", source))
-    assert set() == set(functions) & set(re.findall(r"\w+", often))
+    functions = {one[1] for one in FUNCTION.finditer(seldom_of(source))}
+    assert functions == set(SELDOM_CALL.findall(source))
+    rest = re.sub(r"'[^'\n]*'", "", SELDOM_CALL.sub("", source))
+    assert set() == functions & set(re.findall(r"\w+", rest))
     # One that is called for each work item is not among them.
-    assert not {"parse", "text_of", "event", "save", "release", "make_ready"} & set(functions)
+    often = {"parse", "text_of", "event", "release", "ready_member", "make_ready", "save_step"}
+    assert not often & functions
 
 
 def test_the_most_frequent_script_is_short():
@@ -116,7 +117,7 @@ def test_the_most_frequent_script_is_short():
     source = flat(composed("advance"))
     functions = {found[1] or found[2] for found in FUNCTION.finditer(source)}
     assert {"parse_head", "text_of", "held_by", "accept", "tell", "event"} <= functions
-    assert set() == functions & {"parse", "save", "release", "bury", "ready_of", "wake", "shown"}
+    assert set() == functions & {"parse", "make_ready", "release", "bury", "wake", "shown"}
 
 
 @pytest.mark.parametrize("name", scripts.NAMES)
@@ -228,12 +229,13 @@ def test_what_is_kept_stays_as_it_is(shared):
 
 
 def test_what_is_seldom_called_is_made_when_it_is(shared):
-    """In one piece behind all others, whoever calls it."""
+    """Alone, behind all others, whoever calls it."""
     text = scripts._composed("if x then return odd() end\nreturn one()")
     often, seldom = text.split("local made\n")
     assert "odd" not in often
-    assert "  local function odd()\n    return one()\n  end\n" in seldom
-    assert seldom.endswith("end\n\nif x then return seldom().odd() end\nreturn one()")
+    branch = "-- Seldom.\n-- It is odd.\none = function()\n  return one()\nend\n"
+    assert f"  if name == 'odd' then\n{textwrap.indent(branch, '    ')}" in seldom
+    assert seldom.endswith("end\n\nif x then return seldom('odd')() end\nreturn one()")
     assert "seldom" not in scripts._composed("return one()")
 
 

@@ -207,7 +207,7 @@ local function take(id, r, member)
     settle(id, r, ttl)
     return false
   end
-  if is_past(r.deadline) then
+  if r.deadline ~= '0' and is_past(r.deadline) then
     bury(id, r, '{"schema":1,"kind":"deadline","message":"its deadline has passed"}')
     dead[#dead + 1] = id
     if leave_lines(id, r) then pass_on(r) end

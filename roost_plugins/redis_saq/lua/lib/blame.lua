@@ -39,6 +39,7 @@ local function set_blame(r, b)
   end
 end
 
+-- Seldom.
 -- By the record alone, because it decides where the work stands. A worker that may yet come back counts.
 local function is_suspected(r)
   if r.blame == '-' then return false end

@@ -1,5 +1,6 @@
 -- Shared by the scripts that give leases back.
 
+-- Seldom.
 -- A lane of a worker has become free. Return in how many milliseconds it should claim, or -1.
 -- Unless that is at once, it is registered as idle, so that it hears of new work without asking.
 local function lane_free(worker, engines)
@@ -17,13 +18,8 @@ local function given_back(id, r, token, commit_id, due, worker, engines, snapsho
   local answer = r.state .. ' ' .. r.version .. ' ' .. r.attempts .. ' ' .. now .. ' ' .. due
   remember(r, token, commit_id, answer)
   note_lease(id, r)
-  local fields = fields_of(id, r)
-  if snapshot then
-    fields[#fields + 1] = id .. ' snapshot'
-    fields[#fields + 1] = snapshot
-  end
-  redis.call('HSET', K.work, unpack(fields))
-  pass_on(r)
+  if snapshot then save_step(id, r, snapshot) else save(id, r) end
+  if r.resources ~= '' then pass_on(r) end
   if engines == '' or engines == '-' then
     if engines == '' and r.state == 'queued' then wake(r.engine) end
     return 'ok ' .. answer .. ' -1'

@@ -10,8 +10,9 @@ local function running_answer(r)
   return 'running ' .. r.version .. ' 0 ' .. r.committed .. ' -1'
 end
 
+-- Seldom.
+-- What the last commit was told of a lease that has ended.
 local function remembered(r, token, commit_id)
-  if r.token == token and r.last == commit_id then return running_answer(r) end
   -- Also found in a rest that was not taken apart: a token stands nowhere else in it.
   local answers = r.answers or r.rest
   local _, before = string.find(answers, ';' .. token .. ' ' .. commit_id .. ' ', 1, true)
@@ -27,10 +28,13 @@ end
 
 -- The record of a claimed item whose lease has this token, or an answer to give instead.
 local function held_by(id, token, commit_id, parser)
-  local r, instead = load(id, parser)
-  if not r then return nil, instead == 'broken' and 'corrupt' or instead or 'lost' end
-  local answer = remembered(r, token, commit_id)
-  if answer then return nil, 'ok ' .. answer .. ' 0' end
-  if r.token ~= token or token == '-' then return nil, 'lost' end
-  return r, nil
+  local raw = redis.call('HGET', K.work, id)
+  if not raw then return nil, 'lost' end
+  local r = parser(raw)
+  if not r then return nil, newer_layout(raw) and 'newer' or 'corrupt' end
+  -- No two leases have the same token, so this one has not ended yet.
+  local is_current = r.token == token and token ~= '-'
+  if is_current and r.last ~= commit_id then return r, nil end
+  local answer = is_current and running_answer(r) or remembered(r, token, commit_id)
+  return nil, answer and 'ok ' .. answer .. ' 0' or 'lost'
 end

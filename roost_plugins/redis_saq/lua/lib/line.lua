@@ -6,11 +6,13 @@
 -- of `blocked` and `lines`. What is suspected (blame.lua) stands apart, those under which the fewest workers
 -- died first: "engine! <deaths, two digits> <place> id".
 
+-- Seldom.
 -- A place: it sorts by priority, highest first, then by first come.
 local function place_of(r)
   return string.format('%04d%014d', 1000 - r.priority, r.seq)
 end
 
+-- Seldom.
 -- A member of `ready` that is not suspected, and a part of those of `blocked` and `lines`.
 local function in_line(id, r)
   return r.engine .. ' ' .. place_of(r) .. ' ' .. id
@@ -18,9 +20,11 @@ end
 
 -- A member of `ready`.
 local function ready_member(id, r)
-  if not is_suspected(r) then return in_line(id, r) end
-  local deaths = math.min(blame_of(r).deaths, 99)
-  return string.format('%s! %02d %s %s', r.engine, deaths, place_of(r), id)
+  if r.blame ~= '-' and is_suspected(r) then
+    return string.format('%s! %02d %s %s', r.engine, math.min(blame_of(r).deaths, 99), place_of(r), id)
+  end
+  -- As `in_line`, in one piece: it is put together for each lease.
+  return string.format('%s %04d%014d %s', r.engine, 1000 - r.priority, r.seq, id)
 end
 
 -- The first members of the ready set that are of one engine and suspected.
@@ -28,6 +32,7 @@ local function suspected_of(engine, count)
   return redis.call('ZRANGEBYLEX', K.ready, '[' .. engine .. '! ', '(' .. engine .. '!!', 'LIMIT', '0', count)
 end
 
+-- Seldom.
 -- Whether anything of an engine is ready.
 local function is_any_ready(engine)
   local found = redis.call('ZRANGEBYLEX', K.ready, '[' .. engine .. ' ', '(' .. engine .. '!!', 'LIMIT', '0', '1')
@@ -39,6 +44,7 @@ local function ready_of(engine, count)
   return redis.call('ZRANGEBYLEX', K.ready, '[' .. engine .. ' ', '(' .. engine .. '!', 'LIMIT', '0', count)
 end
 
+-- Seldom.
 -- Wake one idle worker that runs the engine, if there is one. A worker that has died since does
 -- not hear it, so the next is tried.
 local function wake(engine)
@@ -64,6 +70,7 @@ local function make_ready(id, r)
   redis.call('ZADD', K.ready, '0', ready_member(id, r))
 end
 
+-- Seldom.
 -- No delay goes beyond the deadline: the work is looked at then, and dead-lettered.
 local function due_after(r, delay)
   local due, deadline = now + delay, tonumber(r.deadline)
@@ -71,6 +78,7 @@ local function due_after(r, delay)
   return whole(due)
 end
 
+-- Seldom.
 -- A worker that wants to hear of new work of its engines ("a b c").
 local function stand_by(worker, engines)
   for engine in string.gmatch(engines, '[^ ]+') do
@@ -78,6 +86,7 @@ local function stand_by(worker, engines)
   end
 end
 
+-- Seldom.
 -- Milliseconds until something is due or a lease expires: 0 if it is by now, -1 if nothing will.
 local function until_next()
   local next = -1

@@ -53,10 +53,9 @@ local function upgraded(raw)
     .. standing .. ' 0 0 0' .. rest
 end
 
-local HEAD = '^2 (%l[%l_]*) ([!-~]+) (%d+) ([!-~]+) ([!-~]+) (%d+) (%d+) (%d+) ([!-~]+) (%d+) (%d+) ([01]) ([01]) (%d+)'
-  .. '([^\n]*)\n([^\n]*)\n()'
-local REST = '^(%d+) ([!-~]+) (%-?%d+) (%d+) (%d+) (%d+) ([!-~]+) (%d+) (%d+) ([!-~]+) (%d+) (%d+) (%d+)'
-  .. '([^\n]*)\n([ -~]*)\n([^\n]*)\n()'
+-- In one piece each, because Lua puts pieces together in every call.
+local HEAD = '^2 (%l[%l_]*) ([!-~]+) (%d+) ([!-~]+) ([!-~]+) (%d+) (%d+) (%d+) ([!-~]+) (%d+) (%d+) ([01]) ([01]) (%d+)([^\n]*)\n([^\n]*)\n()'
+local REST = '^(%d+) ([!-~]+) (%-?%d+) (%d+) (%d+) (%d+) ([!-~]+) (%d+) (%d+) ([!-~]+) (%d+) (%d+) (%d+)([^\n]*)\n([ -~]*)\n([^\n]*)\n()'
 
 -- Take a record's first two lines apart, the rest in one piece. Return nil if they are broken, or
 -- of a newer layout.
@@ -75,19 +74,17 @@ local function parse_head(raw)
   }
 end
 
--- What a record says of blame. No bound on deaths has more than ten digits.
-local BLAME = '^%d%d?%d?%d?%d?%d?%d?%d?%d?%d?,%d%d?%d?%d?%d?%d?%d?%d?%d?%d?,[012],[012],%d+,[!-~]+$'
-
--- Whether a record's state is one, and none of its numbers longer than a time: a damaged one would break
--- whoever reads it. Written out, because a table would be made in every call.
-local function is_sound(r)
+-- Seldom.
+local function is_state(word)
   return string.find(' queued sleeping running retry_wait blocked waiting paused done failed cancelled ',
-      ' ' .. r.state .. ' ', 1, true)
-    and #r.version <= 15 and #r.updated <= 15 and #r.committed <= 15 and #r.attempts <= 15
-    and (r.blame == '-' or string.find(r.blame, BLAME))
-    and #r.blame <= 240 and #r.row <= 15 and #r.max_steps <= 15 and #r.since <= 15 and #r.base <= 15
-    and #r.entries <= 15 and #r.deadline <= 15 and #r.fence <= 15 and #r.priority <= 5 and #r.seq <= 14
-    and #r.created <= 15 and #r.started <= 15 and #r.max_attempts <= 15 and #r.max_recoveries <= 15
+    ' ' .. word .. ' ', 1, true)
+end
+
+-- Seldom.
+-- Whether it tells of blame. No bound on deaths has more than ten digits.
+local function is_blame(word)
+  return #word <= 240 and string.find(word,
+    '^%d%d?%d?%d?%d?%d?%d?%d?%d?%d?,%d%d?%d?%d?%d?%d?%d?%d?%d?%d?,[012],[012],%d+,[!-~]+$')
 end
 
 -- Take a record apart. Return nil if it is broken or of another layout. All at once, because a table that grows
@@ -102,20 +99,29 @@ local function parse(raw)
   local fence, worker, priority, seq, created, started, blocked_on, max_attempts, max_recoveries, nonce, since,
     base, entries, more_standing, resources, key, answers_at = string.match(raw, REST, rest_at)
   if not answers_at then return nil end
+  -- Its state has to be one, and none of its numbers longer than a time: a damaged one would break whoever
+  -- reads it. Written out, because a table would be made in every call.
+  local is_sound = (state == 'running' or state == 'queued' or is_state(state))
+    and #version <= 15 and #updated <= 15 and #committed <= 15 and #attempts <= 15
+    and (blame == '-' or is_blame(blame)) and #row <= 15 and #max_steps <= 15 and #deadline <= 15
+    and #fence <= 15 and #priority <= 5 and #seq <= 14 and #created <= 15 and #started <= 15
+    and #max_attempts <= 15 and #max_recoveries <= 15 and #since <= 15 and #base <= 15 and #entries <= 15
+  if not is_sound then return nil end
   -- The answers are long, and what a pattern matches costs by the character.
-  local tail_at = string.find(raw, '\n', answers_at, true) or #raw + 1
-  local r = {
+  local tail_at = string.find(raw, '\n', answers_at, true)
+  return {
     state = state, engine = engine, version = version, token = token, last = last, updated = updated,
     committed = committed, attempts = attempts, blame = blame, row = row, max_steps = max_steps,
     has_error = has_error, has_beat = has_beat, deadline = deadline, more = more, step = step,
     fence = fence, worker = worker, priority = priority, seq = seq, created = created, started = started,
     blocked_on = blocked_on, max_attempts = max_attempts, max_recoveries = max_recoveries, nonce = nonce,
     since = since, base = base, entries = entries, more_standing = more_standing, resources = resources,
-    key = key, answers = string.sub(raw, answers_at, tail_at - 1), tail = string.sub(raw, tail_at),
+    key = key, answers = string.sub(raw, answers_at, tail_at and tail_at - 1),
+    tail = tail_at and string.sub(raw, tail_at) or '',
   }
-  return is_sound(r) and r or nil
 end
 
+-- Seldom.
 -- The layout of a record that is newer than this description, or nil.
 local function newer_layout(raw)
   local layout = tonumber(string.match(raw, '^(%d%d?%d?) %l[%l_]* [!-~]+ '))
@@ -135,6 +141,7 @@ local function text_of(r)
     .. r.max_steps .. ' ' .. r.has_error .. ' ' .. r.has_beat .. ' ' .. r.deadline .. r.more .. '\n' .. r.step .. '\n' .. rest
 end
 
+-- Seldom.
 -- Return the record as `parser` takes it apart, or nil; and what stands there instead: 'newer', with
 -- its layout, 'broken', or nil for nothing.
 local function load(id, parser)
@@ -151,8 +158,10 @@ local function whole(number)
   return string.format('%d', number)
 end
 
+-- Seldom.
+-- Whether a deadline has passed that is not '0'.
 local function is_past(deadline)
-  return deadline ~= '0' and tonumber(deadline) <= tonumber(now)
+  return tonumber(deadline) <= tonumber(now)
 end
 
 -- A text without control characters as JSON.

@@ -1,5 +1,6 @@
 -- Shared by the scripts that end leases: dead letters, and what a lease held.
 
+-- Seldom.
 local function ended(id)
   redis.call('PUBLISH', string.match(KEYS[1], '^.-}') .. ':ended:' .. id, '')
 end
@@ -42,6 +43,13 @@ local function bury_broken(id)
   return freed
 end
 
+-- Seldom.
+local function let_go(id, r)
+  for resource in string.gmatch(r.resources, '[^ ]+') do
+    if redis.call('HGET', K.held, resource) == id then redis.call('HDEL', K.held, resource) end
+  end
+end
+
 -- End a lease that the caller takes out of `running`: the token is void, and so is its hold on
 -- resources. What a step said of itself is no news once it has ended.
 local function release(id, r)
@@ -58,7 +66,5 @@ local function release(id, r)
   r.last = '-'
   r.holder = r.worker
   r.worker = '-'
-  for resource in string.gmatch(r.resources, '[^ ]+') do
-    if redis.call('HGET', K.held, resource) == id then redis.call('HDEL', K.held, resource) end
-  end
+  if r.resources ~= '' then let_go(id, r) end
 end

@@ -172,9 +172,10 @@ local function look_at(names)
   end
 end
 
--- An item has ended its lease, or left the lines.
+-- Seldom.
+-- An item that may have resources has ended its lease, or left the lines.
 local function pass_on(r)
-  if r.resources ~= '' then look_at(words(r.resources)) end
+  look_at(words(r.resources))
 end
 
 -- Seldom.

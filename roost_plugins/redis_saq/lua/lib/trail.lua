@@ -19,30 +19,44 @@ local function add_entry(id, r, at, kind, data)
       '^(%S+ %S+ %S+ %S+ %S+ %S+ %S+ %S+ %S+ %S+ %S+ %S+ )(%d+)(.*)$')
   end
   if not count or #count > 15 then return end
-  local entry = at .. ' ' .. kind .. ' ' .. r.version .. ' ' .. r.state .. ' ' .. string.sub(data, 1, 320)
-  local fields = r.trail or {}
-  r.trail = fields
-  local slots = 0
-  repeat
-    fields[#fields + 1] = string.format('%s t%d', id, (count + slots) % 160)
-    fields[#fields + 1] = slots == 0 and entry or ''
-    slots = slots + 1
-  until slots * 100 >= #entry
-  count = string.format('%d', count + slots)
+  if #data > 320 then data = string.sub(data, 1, 320) end
+  local entry = at .. ' ' .. kind .. ' ' .. r.version .. ' ' .. r.state .. ' ' .. data
+  local fields, slot = r.trail, count + 0
+  -- Most often it is the only one and short.
+  if fields then
+    fields[#fields + 1] = id .. ' t' .. slot % 160
+    fields[#fields + 1] = entry
+  else
+    fields = { id .. ' t' .. slot % 160, entry }
+    r.trail = fields
+  end
+  slot = slot + 1
+  for _ = 101, #entry, 100 do
+    fields[#fields + 1] = id .. ' t' .. slot % 160
+    fields[#fields + 1] = ''
+    slot = slot + 1
+  end
+  count = string.format('%d', slot)
   if before then r.rest = before .. count .. after else r.entries = count end
 end
 
--- The record and the new entries, as fields to be written at once.
-local function fields_of(id, r)
-  local fields = r.trail or {}
-  r.trail = nil
-  fields[#fields + 1] = id
-  fields[#fields + 1] = text_of(r)
-  return fields
+-- Write the record, its new entries and a new snapshot.
+local function save_step(id, r, snapshot)
+  local fields = r.trail
+  if fields then
+    r.trail = nil
+    redis.call('HSET', K.work, id, text_of(r), id .. ' snapshot', snapshot, unpack(fields))
+  else
+    redis.call('HSET', K.work, id, text_of(r), id .. ' snapshot', snapshot)
+  end
 end
 
+-- Seldom.
+-- Write the record and its new entries.
 local function save(id, r)
-  redis.call('HSET', K.work, unpack(fields_of(id, r)))
+  local fields = r.trail or {}
+  r.trail = nil
+  redis.call('HSET', K.work, id, text_of(r), unpack(fields))
 end
 
 -- Seldom.

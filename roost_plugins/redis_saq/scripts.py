@@ -48,6 +48,7 @@ _SHARED: Final = (
     "holder",
     "accept",
     "giveback",
+    "claiming",
     "show",
     "inspect",
 )

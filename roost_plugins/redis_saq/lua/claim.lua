@@ -45,155 +45,149 @@ local function belonging(id, raw, place, state, score, member)
   end
 end
 
--- Up to `count` of those that are due by now in an index by time, soonest first: {id, at, r}. They stay there until
--- `taken`, when they stand elsewhere; what does not belong there goes at once.
-local function due_of(place, key, state, count)
-  local due, looked = {}, 0
-  while #due < count and looked < count + MOST_LEFT do
-    local found = redis.pcall('ZRANGEBYSCORE', key, '-inf', now, 'WITHSCORES', 'LIMIT', #due,
-      math.min(count - #due, BATCH))
-    if #found == 0 then break end
-    looked = looked + #found / 2
-    local ids, foreign = {}, {}
-    for i = 1, #found, 2 do ids[#ids + 1] = found[i] end
-    for i, raw in ipairs(redis.call('HMGET', K.work, unpack(ids))) do
-      local r = belonging(ids[i], raw, place, state, found[2 * i], ids[i])
-      if r then
-        due[#due + 1] = { id = ids[i], at = tonumber(found[2 * i]), r = r }
-      else
-        foreign[#foreign + 1] = ids[i]
+-- Before anything is written: a claim cannot do without it.
+local has_expired = redis.call('ZCOUNT', K.running, '-inf', now) > 0
+
+-- Counting costs less than looking at the first; an index that is none is looked at, too.
+if has_expired or redis.pcall('ZCOUNT', K.sleeping, '-inf', now) ~= 0
+  or redis.pcall('ZCOUNT', K.retry_wait, '-inf', now) ~= 0 then
+  -- Up to `count` of those that are due by now in an index by time, soonest first: {id, at, r}. They stay there until
+  -- `taken`, when they stand elsewhere; what does not belong there goes at once.
+  local function due_of(place, key, state, count)
+    local due, looked = {}, 0
+    while #due < count and looked < count + MOST_LEFT do
+      local found = redis.pcall('ZRANGEBYSCORE', key, '-inf', now, 'WITHSCORES', 'LIMIT', #due,
+        math.min(count - #due, BATCH))
+      if #found == 0 then break end
+      looked = looked + #found / 2
+      local ids, foreign = {}, {}
+      for i = 1, #found, 2 do ids[#ids + 1] = found[i] end
+      for i, raw in ipairs(redis.call('HMGET', K.work, unpack(ids))) do
+        local r = belonging(ids[i], raw, place, state, found[2 * i], ids[i])
+        if r then
+          due[#due + 1] = { id = ids[i], at = tonumber(found[2 * i]), r = r }
+        else
+          foreign[#foreign + 1] = ids[i]
+        end
+      end
+      call_for('ZREM', key, foreign)
+    end
+    return due
+  end
+
+  local function taken(key, due)
+    local ids = {}
+    for i, one in ipairs(due) do ids[i] = one.id end
+    call_for('ZREM', key, ids)
+  end
+
+  -- What waited until it was certain whether its worker had died alone with it, and for the last time that it
+  -- may: return whether it had.
+  local function dies_of_doubt(id, r)
+    if r.blame == '-' then return false end
+    local b = blame_of(r)
+    if not is_in_doubt(r, b) then return false end
+    judge(b)
+    set_blame(r, b)
+    if b.deaths < most_deaths(r) then return false end
+    bury(id, r, '{"schema":1,"kind":"recoveries","message":"its worker died ' .. whole(b.deaths)
+      .. ' times over this step, with nothing else to run"}')
+    dead[#dead + 1] = id
+    pass_on(r)
+    return true
+  end
+
+  -- 1. Work that has become due, soonest first.
+  local due = due_of('sleeping', K.sleeping, 'sleeping', BATCH)
+  local retries = due_of('retry_wait', K.retry_wait, 'retry_wait', BATCH)
+  if #due + #retries > 0 then
+    local sleepers = { unpack(due) }
+    for _, one in ipairs(retries) do due[#due + 1] = one end
+    table.sort(due, function(a, b)
+      if a.at ~= b.at then return a.at < b.at end
+      return a.id < b.id
+    end)
+    local seq = sound_seq(redis.pcall('INCRBY', K.seq, #due), #due) - #due
+    local members, records = {}, {}
+    for i, one in ipairs(due) do
+      local id, r = one.id, one.r
+      if not dies_of_doubt(id, r) then
+        r.seq = whole(seq + i)
+        r.state = 'queued'
+        members[#members + 1] = '0'
+        members[#members + 1] = ready_member(id, r)
+        records[#records + 1] = id
+        records[#records + 1] = text_of(r)
       end
     end
-    call_for('ZREM', key, foreign)
+    call_for('ZADD', K.ready, members)
+    call_for('HSET', K.work, records)
+    taken(K.sleeping, sleepers)
+    taken(K.retry_wait, retries)
   end
-  return due
-end
 
-local function taken(key, due)
-  local ids = {}
-  for i, one in ipairs(due) do ids[i] = one.id end
-  call_for('ZREM', key, ids)
-end
-
--- Put back what an older worker has set aside, and this one knows. Return how many.
-local function put_back()
-  local kept = redis.pcall('ZRANGEBYSCORE', K.newer, '-inf', LAYOUT, 'LIMIT', '0', BATCH)
-  if #kept == 0 then return 0 end
-  local places = { ready = K.ready, sleeping = K.sleeping, retry_wait = K.retry_wait, running = K.running,
-    blocked = K.blocked }
-  for _, one in ipairs(kept) do
-    local place, score, member = string.match(one, '^(%l[%l_]*) (%S+) (.+)$')
-    if place and places[place] and tonumber(score) then
-      -- A damaged score may be none at all.
-      redis.pcall('ZADD', places[place], 'NX', score, member)
-      -- Its places in the lines are gone: it is looked at anew.
-      if place == 'blocked' then look_anew(member) end
+  -- 2. Leases whose holder has not renewed them. They come back to their old places, which are in front
+  -- of others: no more of them than this claim takes, and if others wait half of that, so that a mass of
+  -- dead workers' leases holds nobody up.
+  if has_expired then
+    local waiting = 0
+    for engine in string.gmatch(engines, '[^ ]+') do waiting = waiting + #ready_of(engine, limit) end
+    local half = math.floor((limit + (tonumber(redis.pcall('INCR', K.turn)) or now) % 2) / 2)
+    local room = math.min(math.max(half, limit - waiting), BATCH)
+    local expired = due_of('running', K.running, 'running', room)
+    for _, one in ipairs(expired) do
+      local id, r = one.id, one.r
+      if r.last ~= '-' then remember(r, r.token, r.last, running_answer(r)) end
+      local holder = quoted(r.worker)
+      local b = note_lost(r, worker)
+      release(id, r)
+      r.updated = now
+      if is_in_doubt(r, b) then
+        -- One that was only cut off, or stopped, has this long to come back.
+        r.state = 'retry_wait'
+        redis.call('ZADD', K.retry_wait, now + math.max(2 * ttl, 2000), id)
+      else
+        make_ready(id, r)
+      end
+      noted('recovered', id, r, '{"worker_id":' .. holder .. '}')
+      note_lease(id, r)
+      save(id, r)
+      pass_on(r)
     end
+    taken(K.running, expired)
   end
-  redis.call('ZREM', K.newer, unpack(kept))
-  return #kept
-end
-
--- What waited until it was certain whether its worker had died alone with it, and for the last time that it
--- may: return whether it had.
-local function dies_of_doubt(id, r)
-  if r.blame == '-' then return false end
-  local b = blame_of(r)
-  if not is_in_doubt(r, b) then return false end
-  judge(b)
-  set_blame(r, b)
-  if b.deaths < most_deaths(r) then return false end
-  bury(id, r, '{"schema":1,"kind":"recoveries","message":"its worker died ' .. whole(b.deaths)
-    .. ' times over this step, with nothing else to run"}')
-  dead[#dead + 1] = id
-  pass_on(r)
-  return true
-end
-
--- Before anything is written: a claim cannot do without it.
-local has_expired = #redis.call('ZRANGEBYSCORE', K.running, '-inf', now, 'LIMIT', '0', '1') > 0
-
--- 1. Work that has become due, soonest first.
-local due = due_of('sleeping', K.sleeping, 'sleeping', BATCH)
-local retries = due_of('retry_wait', K.retry_wait, 'retry_wait', BATCH)
-local sleepers = { unpack(due) }
-for _, one in ipairs(retries) do due[#due + 1] = one end
-if #due > 0 then
-  table.sort(due, function(a, b)
-    if a.at ~= b.at then return a.at < b.at end
-    return a.id < b.id
-  end)
-  local seq = sound_seq(redis.pcall('INCRBY', K.seq, #due), #due) - #due
-  local members, records = {}, {}
-  for i, one in ipairs(due) do
-    local id, r = one.id, one.r
-    if not dies_of_doubt(id, r) then
-      r.seq = whole(seq + i)
-      r.state = 'queued'
-      members[#members + 1] = '0'
-      members[#members + 1] = ready_member(id, r)
-      records[#records + 1] = id
-      records[#records + 1] = text_of(r)
-    end
-  end
-  call_for('ZADD', K.ready, members)
-  call_for('HSET', K.work, records)
-  taken(K.sleeping, sleepers)
-  taken(K.retry_wait, retries)
-end
-
--- 2. Leases whose holder has not renewed them. They come back to their old places, which are in front
--- of others: no more of them than this claim takes, and if others wait half of that, so that a mass of
--- dead workers' leases holds nobody up.
-if has_expired then
-  local waiting = 0
-  for engine in string.gmatch(engines, '[^ ]+') do waiting = waiting + #ready_of(engine, limit) end
-  local half = math.floor((limit + (tonumber(redis.pcall('INCR', K.turn)) or now) % 2) / 2)
-  local room = math.min(math.max(half, limit - waiting), BATCH)
-  local expired = due_of('running', K.running, 'running', room)
-  for _, one in ipairs(expired) do
-    local id, r = one.id, one.r
-    if r.last ~= '-' then remember(r, r.token, r.last, running_answer(r)) end
-    local holder = quoted(r.worker)
-    local b = note_lost(r, worker)
-    release(id, r)
-    r.updated = now
-    if is_in_doubt(r, b) then
-      -- One that was only cut off, or stopped, has this long to come back.
-      r.state = 'retry_wait'
-      redis.call('ZADD', K.retry_wait, now + math.max(2 * ttl, 2000), id)
-    else
-      make_ready(id, r)
-    end
-    noted('recovered', id, r, '{"worker_id":' .. holder .. '}')
-    note_lease(id, r)
-    save(id, r)
-    pass_on(r)
-  end
-  taken(K.running, expired)
 end
 
 -- 3. The first ones in line: of those that are suspected, or of the others.
+local has_one_engine = not string.find(engines, ' ', 1, true)
 local function front(count, are_suspected)
-  local line = {}
-  local first_of_engine = are_suspected and suspected_of or ready_of
+  -- One engine's come in order.
+  if has_one_engine and not are_suspected then return ready_of(engines, count) end
+  local line, places = {}, {}
   -- Of those that are suspected, those go first that have done the least harm.
-  local pattern = are_suspected and '^[^ ]+ ([^ ]+ [^ ]+) (.+)$' or '^[^ ]+ ([^ ]+) (.+)$'
+  local pattern = are_suspected and '^[^ ]+ ([^ ]+ [^ ]+) .' or '^[^ ]+ ([^ ]+) .'
   for engine in string.gmatch(engines, '[^ ]+') do
-    for _, member in ipairs(first_of_engine(engine, count)) do
-      local at, id = string.match(member, pattern)
-      line[#line + 1] = { at = at or '', id = id or '', member = member }
+    for _, member in ipairs(are_suspected and suspected_of(engine, count) or ready_of(engine, count)) do
+      line[#line + 1] = member
+      places[member] = string.match(member, pattern) or ''
     end
   end
-  -- One engine's come in order.
-  if string.find(engines, ' ', 1, true) then table.sort(line, function(a, b) return a.at < b.at end) end
+  if not has_one_engine then table.sort(line, function(a, b) return places[a] < places[b] end) end
   return line
 end
 
--- The place in the line of the last that was leased.
-local last_seq
--- What a round takes out of the line, and writes and reads for those that it leases.
-local members, leases, records, bytes
+-- The ids of the first of a line.
+local function ids_of(line, count, are_suspected)
+  local pattern, ids = are_suspected and '^[^ ]+ [^ ]+ [^ ]+ (.+)$' or '^[^ ]+ [^ ]+ (.+)$', {}
+  for i = 1, math.min(#line, count) do ids[i] = string.match(line[i], pattern) or '' end
+  return ids
+end
+
+-- The place in the line of the last that was leased, and what is remembered of all, for the case that this answer
+-- gets lost.
+local last_seq, leased = nil, claim_id
+-- What a round writes and reads for those that it leases.
+local leases, records, bytes
 local expires, worker_json = whole(now + ttl), quoted(worker)
 local has_blocked = false
 -- How many suspected ones are to come together, or 0.
@@ -229,7 +223,7 @@ local function take(id, r, member)
     b.alone = mode == 'always' and '2' or '1'
     set_blame(r, b)
   end
-  last_seq = tonumber(r.seq)
+  last_seq = r.seq
   r.fence = whole(r.fence + 1)
   r.updated = now
   if r.started == '0' then r.started = now end
@@ -246,22 +240,12 @@ local function take(id, r, member)
   bytes[#bytes + 1] = id .. ' item'
   bytes[#bytes + 1] = id .. ' snapshot'
   event('claimed', id, r, '{"worker_id":' .. worker_json .. ',"fence":' .. r.fence .. '}')
+  -- The bytes follow: places for them are made with the rest, because a table that grows is made anew.
   claims[#claims + 1] = { id, r.token .. ' ' .. r.engine .. ' ' .. r.fence .. ' ' .. r.version .. ' '
     .. r.attempts .. ' ' .. r.blame .. ' ' .. r.created .. ' ' .. r.committed .. ' ' .. r.deadline
-    .. ' ' .. expires }
+    .. ' ' .. expires, false, false }
+  leased = leased .. ' ' .. id .. ' ' .. r.token
   return true
-end
-
--- Write what a round has leased, and add the bytes to the claims.
-local function hand_over(first)
-  if #bytes == 0 then return end
-  redis.call('ZADD', K.running, unpack(leases))
-  call_for('HSET', K.work, records)
-  local found = redis.call('HMGET', K.work, unpack(bytes))
-  for i = 1, #found, 2 do
-    local claim = claims[first + (i + 1) / 2]
-    claim[3], claim[4] = found[i], found[i + 1]
-  end
 end
 
 -- Engines of which more is ready than was taken.
@@ -274,48 +258,54 @@ local function fill(most, are_suspected)
     -- One more than can be taken, so that it is known of which engines something is left.
     local line = front(math.min(most - #claims, BATCH) + 1, are_suspected)
     line_empty = #line == 0
-    members, leases, records, bytes = {}, {}, {}, {}
-    local first, candidates = #claims, {}
-    for i = 1, math.min(#line, most - #claims, BATCH) do candidates[i] = line[i].id end
+    leases, records, bytes = {}, {}, {}
+    local first, candidates = #claims, ids_of(line, math.min(most - #claims, BATCH), are_suspected)
     local found = #candidates > 0 and redis.call('HMGET', K.work, unpack(candidates)) or {}
-    for i, id in ipairs(candidates) do
+    -- How many were taken out of the line, or went to where they belong.
+    local gone = 0
+    for i = 1, #candidates do
       if inspected >= most + BATCH + left then break end
       inspected = inspected + 1
-      members[#members + 1] = line[i].member
-      local r = belonging(id, found[i], 'ready', 'queued', '0', line[i].member)
+      gone = i
+      local id, member = candidates[i], line[i]
+      local r = belonging(id, found[i], 'ready', 'queued', '0', member)
       if r and are_suspected and company_of(r, limit) < together then
         -- Others have left the line meanwhile, and this one is not for so many.
-        members[#members], inspected = nil, math.huge
+        gone, inspected = i - 1, math.huge
         break
       end
-      if not take(id, r, line[i].member) then break end
+      if not take(id, r, member) then break end
     end
     more = {}
-    for i = #members + 1, #line do more[string.match(line[i].member, '^[^ !]+') or ''] = true end
-    call_for('ZREM', K.ready, members)
-    hand_over(first)
+    for i = gone + 1, #line do more[string.match(line[i], '^[^ !]+') or ''] = true end
+    if gone > 0 then redis.call('ZREM', K.ready, unpack(line, 1, gone)) end
+    if #claims > first then
+      redis.call('ZADD', K.running, unpack(leases))
+      if #records > 0 then redis.call('HSET', K.work, unpack(records)) end
+      local stored = redis.call('HMGET', K.work, unpack(bytes))
+      for i = first + 1, #claims do
+        local at = 2 * (i - first)
+        claims[i][3], claims[i][4] = stored[at - 1], stored[at]
+      end
+    end
   end
   return line_empty
 end
 
--- How many of those that are suspected may come together: as many from the front of their line as each of them
--- may be one of.
-local function group()
-  local line, ids = front(math.min(limit, BATCH), true), {}
-  for i = 1, math.min(#line, limit, BATCH) do ids[i] = line[i].id end
-  local least, size = limit, math.min(#ids, 1)
+local line_empty = false
+if mode == 'may' then
+  -- How many of those that are suspected may come together: as many from the front of their line as each of them
+  -- may be one of.
+  local most = math.min(limit, BATCH)
+  local ids = ids_of(front(most, true), most, true)
+  local least = limit
+  together = math.min(#ids, 1)
   for i, raw in ipairs(#ids > 1 and redis.call('HMGET', K.work, unpack(ids)) or {}) do
     local r = raw and parse(raw)
     least = math.min(least, r and is_suspected(r) and company_of(r, limit) or 1)
     if least < i then break end
-    size = i
+    together = i
   end
-  return size
-end
-
-local line_empty = false
-if mode == 'may' then
-  together = group()
   if together > 0 then fill(together, true) end
 end
 local is_solo = #claims > 0
@@ -326,28 +316,8 @@ else
   if mode == 'always' and #claims == 0 then line_empty = fill(limit, true) end
 end
 
--- What the worker would not know of if this answer were lost.
-if #claims > 0 then
-  local leased = { claim_id }
-  for _, one in ipairs(claims) do
-    leased[#leased + 1] = one[1] .. ' ' .. string.match(one[2], '^%S+')
-  end
-  -- The work is leased: nothing may go wrong any more.
-  redis.pcall('HSET', K.claims, worker .. ' ' .. slot, table.concat(leased, ' '))
-end
-
--- Whether something suspected has waited too long for a worker that runs nothing else, and no other one
--- makes room for it.
-local function is_to_drain()
-  for engine in string.gmatch(engines, '[^ ]+') do
-    local member = suspected_of(engine, '1')[1]
-    local r = member and load(string.match(member, '([^ ]*)$'), parse)
-    if r and now - r.updated > ttl then
-      return redis.call('SET', K.solo, worker, 'PX', whole(10 * ttl), 'NX')
-        or redis.pcall('GET', K.solo) == worker
-    end
-  end
-end
+-- What the worker would not know of if this answer were lost. The work is leased: nothing may go wrong any more.
+if #claims > 0 then redis.pcall('HSET', K.claims, worker .. ' ' .. slot, leased) end
 
 -- Others are to wait behind what this worker will run: so it is known for it.
 if has_blocked then
@@ -357,19 +327,17 @@ end
 
 -- Now and then while there is always enough to do: about once for sixteen places in the line. By the golden ratio,
 -- because the places of what one worker takes have a pattern, such as every second one: this has none.
-local function is_turn()
-  return #claims >= 16 or last_seq * 0.6180339887498949 % 1 < 0.0625
-end
+local is_turn = #claims >= 16 or (#claims > 0 and last_seq * 0.6180339887498949 % 1 < 0.0625)
 
 if #claims > 0 then trim_events() end
-if #claims > 0 and is_turn() then trim_bytes() end
+if is_turn then trim_bytes() end
 
-local is_seldom = #claims < limit or #claims == 0 or is_turn()
-if is_seldom then
+local drain = 0
+if #claims < limit or #claims == 0 or is_turn then
   local is_bent = redis.pcall('ZCARD', K.ready) ~= 0 and straighten(K.ready, BATCH) > 0
-  if put_back() > 0 or is_bent then line_empty = false end
+  if put_back(BATCH) > 0 or is_bent then line_empty = false end
+  if mode == 'never' and is_to_drain(worker, engines, ttl) then drain = 1 end
 end
-local drain = is_seldom and mode == 'never' and is_to_drain() and 1 or 0
 -- Who takes nothing more for now is told of nothing: others are.
 local is_deaf = is_solo or drain == 1
 

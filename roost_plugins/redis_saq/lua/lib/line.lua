@@ -27,6 +27,7 @@ local function ready_member(id, r)
   return string.format('%s %04d%014d %s', r.engine, 1000 - r.priority, r.seq, id)
 end
 
+-- Seldom.
 -- The first members of the ready set that are of one engine and suspected.
 local function suspected_of(engine, count)
   return redis.call('ZRANGEBYLEX', K.ready, '[' .. engine .. '! ', '(' .. engine .. '!!', 'LIMIT', '0', count)

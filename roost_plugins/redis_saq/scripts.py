@@ -46,7 +46,6 @@ _SHARED: Final = (
     "reservations",
     "settle",
     "holder",
-    "accept",
     "giveback",
     "claiming",
     "show",

@@ -108,7 +108,7 @@ def test_what_is_seldom_called(name):
     rest = re.sub(r"'[^'\n]*'", "", SELDOM_CALL.sub("", source))
     assert set() == functions & set(re.findall(r"\w+", rest))
     # One that is called for each work item is not among them.
-    often = {"parse", "text_of", "event", "release", "ready_member", "make_ready", "save_step"}
+    often = {"parse", "text_of", "event", "release", "ready_member", "make_ready"}
     assert not often & functions
 
 
@@ -116,8 +116,8 @@ def test_the_most_frequent_script_is_short():
     """An advance is made of what it needs: nothing of lines, resources or whole records."""
     source = flat(composed("advance"))
     functions = {found[1] or found[2] for found in FUNCTION.finditer(source)}
-    assert {"parse_head", "text_of", "held_by", "accept", "tell", "event"} <= functions
-    assert set() == functions & {"parse", "make_ready", "release", "bury", "wake", "shown"}
+    assert {"upgraded", "newer_layout", "remembered", "quoted", "emit", "event"} <= functions
+    assert set() == functions & {"parse", "text_of", "make_ready", "release", "bury", "wake"}
 
 
 @pytest.mark.parametrize("name", scripts.NAMES)

@@ -137,7 +137,7 @@ if has_expired or redis.pcall('ZCOUNT', K.sleeping, '-inf', now) ~= 0
     local expired = due_of('running', K.running, 'running', room)
     for _, one in ipairs(expired) do
       local id, r = one.id, one.r
-      if r.last ~= '-' then remember(r, r.token, r.last, running_answer(r)) end
+      if r.last ~= '-' then remember(r, r.token, r.last, running_answer(r.version, r.committed)) end
       local holder = quoted(r.worker)
       local b = note_lost(r, worker)
       release(id, r)

@@ -5,12 +5,25 @@
 -- Result: 'ok state version attempts at due|-1 claim-in-ms|-1' | 'lost' | 'newer' | 'version' | 'corrupt'
 
 local id, token, commit_id, next = ARGV[1], ARGV[2], ARGV[3], ARGV[7]
-local r, answer = held_by(id, token, commit_id, parse)
+local r, answer = held_by(id, token, commit_id)
 if answer then return answer end
 if r.version ~= ARGV[4] then return 'version' end
 
-local is_used_up = next == 'yield' and is_last_in_row(r)
-accept(id, r, ARGV[6])
+-- The last that may follow others without a delay.
+local is_used_up = next == 'yield' and r.max_steps ~= '0' and r.row + 1 >= tonumber(r.max_steps)
+-- The standing after a step; advance.lua does the same.
+r.version = whole(r.version + 1)
+r.step = ARGV[6]
+r.attempts = '0'
+r.row = whole(r.row + 1)
+if r.blame ~= '-' then r.blame = cleared(r.blame) end
+r.updated = now
+r.committed = now
+if r.has_error == '1' or r.has_beat == '1' then
+  redis.call('HDEL', K.work, id .. ' error', id .. ' beat')
+  r.has_error = '0'
+  r.has_beat = '0'
+end
 redis.call('ZREM', K.running, id)
 release(id, r)
 local due = '-1'
@@ -29,7 +42,8 @@ else
   redis.call('ZADD', K.done, now, id)
   ended(id)
 end
-tell(id, r, 11)
+r.ended_at, r.ended_by = event('committed', id, r, '{"step":' .. quoted(r.step) .. '}'), 'committed'
+if ARGV[11] then emit(id, r, 11) end
 if is_used_up then
   bury(id, r, '{"schema":1,"kind":"steps","message":"it took ' .. r.row
     .. ' steps in a row without a delay, and may not take more"}')

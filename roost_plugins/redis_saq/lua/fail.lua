@@ -4,7 +4,7 @@
 -- Result: as commit, without 'version'
 
 local id, token, commit_id, error = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local r, answer = held_by(id, token, commit_id, parse)
+local r, answer = held_by(id, token, commit_id)
 if answer then return answer end
 
 redis.call('ZREM', K.running, id)

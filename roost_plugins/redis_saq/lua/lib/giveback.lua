@@ -18,7 +18,11 @@ local function given_back(id, r, token, commit_id, due, worker, engines, snapsho
   local answer = r.state .. ' ' .. r.version .. ' ' .. r.attempts .. ' ' .. now .. ' ' .. due
   remember(r, token, commit_id, answer)
   note_lease(id, r)
-  if snapshot then save_step(id, r, snapshot) else save(id, r) end
+  if snapshot then
+    redis.call('HSET', K.work, id, text_of(r), id .. ' snapshot', snapshot, unpack(r.trail or {}))
+  else
+    save(id, r)
+  end
   if r.resources ~= '' then pass_on(r) end
   if engines == '' or engines == '-' then
     if engines == '' and r.state == 'queued' then wake(r.engine) end

@@ -6,15 +6,14 @@
 
 -- Seldom.
 -- What the newest commit under the current lease was told.
-local function running_answer(r)
-  return 'running ' .. r.version .. ' 0 ' .. r.committed .. ' -1'
+local function running_answer(version, committed)
+  return 'running ' .. version .. ' 0 ' .. committed .. ' -1'
 end
 
 -- Seldom.
--- What the last commit was told of a lease that has ended.
-local function remembered(r, token, commit_id)
-  -- Also found in a rest that was not taken apart: a token stands nowhere else in it.
-  local answers = r.answers or r.rest
+-- What the last commit was told of a lease that has ended. Also found in a rest of a record that was not
+-- taken apart: a token stands nowhere else in it.
+local function remembered(answers, token, commit_id)
   local _, before = string.find(answers, ';' .. token .. ' ' .. commit_id .. ' ', 1, true)
   if before then return string.match(answers, '^[^;]+', before + 1) end
 end
@@ -27,14 +26,14 @@ local function remember(r, token, commit_id, answer)
 end
 
 -- The record of a claimed item whose lease has this token, or an answer to give instead.
-local function held_by(id, token, commit_id, parser)
+local function held_by(id, token, commit_id)
   local raw = redis.call('HGET', K.work, id)
   if not raw then return nil, 'lost' end
-  local r = parser(raw)
+  local r = parse(raw)
   if not r then return nil, newer_layout(raw) and 'newer' or 'corrupt' end
   -- No two leases have the same token, so this one has not ended yet.
   local is_current = r.token == token and token ~= '-'
   if is_current and r.last ~= commit_id then return r, nil end
-  local answer = is_current and running_answer(r) or remembered(r, token, commit_id)
+  local answer = is_current and running_answer(r.version, r.committed) or remembered(r.answers, token, commit_id)
   return nil, answer and 'ok ' .. answer .. ' 0' or 'lost'
 end

@@ -40,17 +40,6 @@ local function add_entry(id, r, at, kind, data)
   if before then r.rest = before .. count .. after else r.entries = count end
 end
 
--- Write the record, its new entries and a new snapshot.
-local function save_step(id, r, snapshot)
-  local fields = r.trail
-  if fields then
-    r.trail = nil
-    redis.call('HSET', K.work, id, text_of(r), id .. ' snapshot', snapshot, unpack(fields))
-  else
-    redis.call('HSET', K.work, id, text_of(r), id .. ' snapshot', snapshot)
-  end
-end
-
 -- Seldom.
 -- Write the record and its new entries.
 local function save(id, r)
@@ -64,6 +53,19 @@ end
 local function noted(kind, id, r, data, brief)
   r.ended_at, r.ended_by = event(kind, id, r, data), kind
   add_entry(id, r, r.ended_at, kind, brief or data)
+end
+
+-- Seldom.
+-- The events of the engine: ARGV from `first` on.
+local function emit(id, r, first)
+  local bytes = 0
+  for i = first, #ARGV do
+    bytes = bytes + #ARGV[i]
+    r.ended_at = event('emitted', id, r, ARGV[i])
+    add_entry(id, r, r.ended_at, 'emitted', ARGV[i])
+  end
+  -- About once for each megabyte of a work item's events: no claim may come for a long time.
+  if bytes > 4096 and r.version * bytes % 1048576 < bytes then trim_bytes() end
 end
 
 -- Seldom.

@@ -26,9 +26,9 @@ end
 if last == commit_id then return 'ok ' .. running_answer(version, committed) .. ' 0' end
 if version ~= ARGV[4] then return 'version' end
 row = row + 1
-if (deadline ~= '0' and is_past(deadline)) or (max_steps ~= '0' and row >= tonumber(max_steps)) then return 'late' end
+if (deadline ~= '0' and is_past(deadline)) or (max_steps ~= '0' and row - max_steps >= 0) then return 'late' end
 
-version = whole(version + 1)
+version = string.format('%d', version + 1)
 if blame ~= '-' then blame = cleared(blame) end
 if has_error == '1' or has_beat == '1' then redis.call('HDEL', K.work, id .. ' error', id .. ' beat') end
 redis.pcall('XADD', K.events, '*', 'event', 'committed ' .. id .. ' ' .. engine .. ' ' .. version .. ' ' .. state
@@ -40,7 +40,7 @@ if ARGV[8] then
   rest, entries = r.rest, r.trail
 end
 local record = '2 ' .. state .. ' ' .. engine .. ' ' .. version .. ' ' .. token .. ' ' .. commit_id .. ' ' .. now
-  .. ' ' .. now .. ' 0 ' .. blame .. ' ' .. whole(row) .. ' ' .. max_steps .. ' 0 0 ' .. deadline .. more
+  .. ' ' .. now .. ' 0 ' .. blame .. ' ' .. string.format('%d', row) .. ' ' .. max_steps .. ' 0 0 ' .. deadline .. more
   .. '\n' .. label .. '\n' .. rest
 if entries then
   redis.call('HSET', K.work, id, record, id .. ' snapshot', ARGV[5], unpack(entries))

@@ -224,7 +224,7 @@ local function take(id, r, member)
     set_blame(r, b)
   end
   last_seq = r.seq
-  r.fence = whole(r.fence + 1)
+  r.fence = string.format('%d', r.fence + 1)
   r.updated = now
   if r.started == '0' then r.started = now end
   leases[#leases + 1] = expires

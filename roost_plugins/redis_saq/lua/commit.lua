@@ -9,13 +9,14 @@ local r, answer = held_by(id, token, commit_id)
 if answer then return answer end
 if r.version ~= ARGV[4] then return 'version' end
 
--- The last that may follow others without a delay.
-local is_used_up = next == 'yield' and r.max_steps ~= '0' and r.row + 1 >= tonumber(r.max_steps)
+-- Whether it is the last that may follow others without a delay.
+local row = r.row + 1
+local is_used_up = next == 'yield' and r.max_steps ~= '0' and row - r.max_steps >= 0
 -- The standing after a step; advance.lua does the same.
-r.version = whole(r.version + 1)
+r.version = string.format('%d', r.version + 1)
 r.step = ARGV[6]
 r.attempts = '0'
-r.row = whole(r.row + 1)
+r.row = string.format('%d', row)
 if r.blame ~= '-' then r.blame = cleared(r.blame) end
 r.updated = now
 r.committed = now
@@ -30,7 +31,7 @@ local due = '-1'
 if is_used_up then
   r.state = 'queued'
 elseif next == 'yield' then
-  r.seq = whole(sound_seq(redis.pcall('INCR', K.seq), 1))
+  r.seq = string.format('%d', sound_seq(redis.pcall('INCR', K.seq), 1))
   make_ready(id, r)
 elseif next == 'sleep' then
   due = due_after(r, ARGV[8])

@@ -85,10 +85,14 @@ class Run:
 
         What hangs is known by that, also in the tasks and callbacks that a step begins.
         """
-        if self._context is None:
-            self._context = base.copy()
-            self._context.run(current_hold.set, self.hold)
-        return self._context.copy()
+        if self._context is not None:
+            return self._context.copy()
+        fresh = base.copy()
+        fresh.run(current_hold.set, self.hold)
+        if self.steps > 1:
+            # There may be many more.
+            self._context = fresh.copy()
+        return fresh
 
 
 @attrs.frozen(eq=False)

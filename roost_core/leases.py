@@ -66,7 +66,10 @@ class LeaseKeeper:
         self._lost_count = 0
         self._watch = Watch() if lost is None else Watch(lost.deaf, lost.heard)
         self._holds: dict[str, Hold] = {}
-        self._changed = threading.Condition()
+        #: Guards all that loop and thread share. Taken by itself where nothing need be told: the
+        #: condition's own way in and out is Python, and each claim comes through twice.
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._beat_waits = False
         self._closed = False
         self._stall = Stall(renewer, info, stuck_after, self._kept)
@@ -87,14 +90,14 @@ class LeaseKeeper:
     def hold(self, lease: Lease, asked_at: float) -> Hold:
         """Begin to keep a lease that was asked for at ``asked_at`` (monotonic seconds)."""
         hold = Hold(lease, asked_at, self._ttl, self._watch)
-        with self._changed:
+        with self._lock:
             self._holds[lease.token] = hold
         return hold
 
     def let_go(self, hold: Hold) -> None:
         """Stop keeping a lease; what the thread still hears of it is of no interest."""
         hold.close()
-        with self._changed:
+        with self._lock:
             self._holds.pop(hold.lease.token, None)
 
     def beat(self, hold: Hold, heartbeat: Heartbeat) -> None:

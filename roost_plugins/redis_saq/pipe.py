@@ -26,8 +26,9 @@ from roost_plugins.redis_saq.refusals import refused, silent
 from roost_plugins.redis_saq.scripts import Script
 
 #: As soon as so many calls wait, they leave. Few enough that the server has something to do
-#: while the lanes of a worker of usual size make the next ones.
-_GROUP: Final = 4
+#: while the lanes of a worker of usual size, ten, make the next ones; and not half of these, which
+#: are served by one claim: with groups of five each half would wait for the other.
+_GROUP: Final = 6
 
 
 class Call:

@@ -116,11 +116,10 @@ def claim(row: Sequence[Any], worker_id: str, asked_at: float) -> Claim:
     """
     work_id, standing, item, snapshot = row
     token, engine, *counts, word, created, committed, deadline, expires = standing.split(b" ")
-    numbers = fence, version, attempts, created_ms, committed_ms, deadline_ms, expires_ms = [
-        int(one) for one in (*counts, created, committed, deadline, expires)
-    ]
+    numbers = list(map(int, (*counts, created, committed, deadline, expires)))
     if max(numbers) > _FAR:
         raise ValueError("a number in it is too large")
+    fence, version, attempts, created_ms, committed_ms, deadline_ms, expires_ms = numbers
     blame = Blame.of(word)
     lease = Lease(
         work_id=work_id.decode(),

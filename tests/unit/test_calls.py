@@ -88,14 +88,14 @@ def test_calls_leave_in_groups(run, monkeypatch):
         await calls(SCRIPT, "connected")
         writes.clear()
         server.echoes = False
-        mine = [calls(SCRIPT, str(number)) for number in range(10)]
-        assert [4, 4] == writes
-        await server.until_asked(11)
-        assert [4, 4, 2] == writes
-        assert [str(number).encode() for number in range(10)] == server.last_arguments[1:]
+        mine = [calls(SCRIPT, str(number)) for number in range(14)]
+        assert [6, 6] == writes
+        await server.until_asked(15)
+        assert [6, 6, 2] == writes
+        assert [str(number).encode() for number in range(14)] == server.last_arguments[1:]
         for peer, words in server.asked[1:]:
             peer.write(bulk(words[-1]))
-        assert [str(number).encode() for number in range(10)] == await asyncio.gather(*mine)
+        assert [str(number).encode() for number in range(14)] == await asyncio.gather(*mine)
         assert 1 == len(server.peers)
 
     run(main)

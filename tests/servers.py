@@ -84,8 +84,8 @@ def _answers(path: Path) -> bool:
 
 
 def redis_binary() -> str | None:
-    """Return the redis-server of the operating system, if it has one."""
-    return shutil.which("redis-server")
+    """Return the redis-server that ``REDIS_SERVER`` names, or the operating system's, if any."""
+    return os.environ.get("REDIS_SERVER") or shutil.which("redis-server")
 
 
 def valkey_binary() -> str | None:

@@ -54,6 +54,13 @@ def test_version_is_said_once(setup_cfg):
     assert re.fullmatch(r"\d+\.\d+\.\d+", roost_core.__version__)
 
 
+def test_hooks_use_the_linters_that_are_checked_with(setup_cfg):
+    """What a hook lets pass before a commit, the lint stage lets pass as well."""
+    checked = {one for one in lines(setup_cfg["options.extras_require"]["lint"]) if "ruff" in one}
+    text = (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
+    assert checked == set(re.findall(r'additional_dependencies: \["(.+?)"\]', text))
+
+
 def test_changelog_knows_the_version():
     """The change log's first entry is what comes next, or this version."""
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")

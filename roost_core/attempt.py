@@ -4,7 +4,7 @@ Each runs in a task of its own, with a fresh context:
 
 - a context variable that it sets, or what a library keeps by task, is gone with it;
 - the lane that waits for it is not within its reach. A cancellation of the lane is the
-  worker's wish, always; one of the step's own task that did not come through the lane is
+  worker's doing, always; one of the step's own task that did not come through the lane is
   the engine's doing, whoever in its process has asked for it.
 
 Within that task the managers of ``around_step`` and the step share one context.

@@ -84,7 +84,7 @@ class Alone(enum.StrEnum):
 
 @attrs.frozen(eq=False, repr=False)
 class ClaimRequest(Value):
-    """A worker's wish for up to ``limit`` leases on work of its ``engines``.
+    """A worker's request for up to ``limit`` leases on work of its ``engines``.
 
     A worker id is one word: visible ASCII characters without spaces. Work over which
     workers have died more than once is suspected: it is leased only where it is ``alone``.

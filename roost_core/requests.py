@@ -1,4 +1,4 @@
-"""A wish to enqueue, the checks it passes, what a refusal says, and how often one asks."""
+"""A request to enqueue, the checks it passes, what a refusal says, and how often one asks."""
 
 from __future__ import annotations
 

@@ -174,7 +174,7 @@ class RedisSaqBackend(Backend):
         """Take leases.
 
         :param was_idle: whether the worker may stand in the register of idle ones.
-        :param ticket: under which the claim is remembered, in case that its answer gets lost.
+        :param ticket: under which the claim is remembered, in case its answer gets lost.
         :param unanswered: tickets of claims whose answers were lost: what they have leased is
             taken back without blame.
         """

@@ -7,7 +7,7 @@ and from then on it claims again only when
 - a message says that there is work for one of its engines,
 - the next due time or lease expiry comes, which the claim has told,
 - a lane of its own has ended a lease and learned that something is ready, or
-- a while has passed, in case that a message was lost.
+- a while has passed, in case a message was lost.
 
 While more is ready than this worker can take, worker and server work at the same time:
 

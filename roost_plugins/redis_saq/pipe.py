@@ -19,10 +19,9 @@ from typing import Any, Final
 
 import hiredis
 
-from roost_core.errors import BackendUnavailable
 from roost_plugins.redis_saq.connection import COMMAND_TIMEOUT
 from roost_plugins.redis_saq.line import Line
-from roost_plugins.redis_saq.refusals import refused, silent
+from roost_plugins.redis_saq.refusals import garbled, refused, silent
 from roost_plugins.redis_saq.scripts import Script
 
 #: As soon as so many calls wait, they leave. Few enough that the server has something to do
@@ -186,7 +185,7 @@ class Pipe(Line):
                     if not call.answer.done():
                         call.answer.set_result(value)
         except (hiredis.HiredisError, IndexError) as error:
-            self.end(BackendUnavailable(f"the server at {self._where} speaks in riddles: {error}"))
+            self.end(garbled(self._where, error))
         else:
             if self._outdated is not None:
                 self.end(self._outdated)

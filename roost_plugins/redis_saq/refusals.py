@@ -108,6 +108,11 @@ def _is_used_up(error: BaseException | None) -> bool:
     return False
 
 
+def garbled(where: str, error: Exception) -> BackendUnavailable:
+    """Return the error of a server whose answer is no answer in the Redis protocol."""
+    return BackendUnavailable(f"the server at {where} does not speak the Redis protocol: {error}")
+
+
 def silent(where: str, reason: object) -> BackendUnavailable:
     """Return what it means that there is no answer."""
     # A sentinel's client tells of itself, over a page.

@@ -17,7 +17,7 @@ import hiredis
 from roost_core.errors import BackendUnavailable
 from roost_plugins.redis_saq.connection import Endpoint
 from roost_plugins.redis_saq.line import Line, give_back
-from roost_plugins.redis_saq.refusals import refused, silent, translated
+from roost_plugins.redis_saq.refusals import garbled, refused, silent, translated
 from roost_plugins.redis_saq.urls import CONNECT_TIMEOUT
 
 #: A connection that was silent for so long is pinged. Seconds.
@@ -143,7 +143,7 @@ class Subscription(Line):
             while (value := self._reader.gets()) is not False:
                 self._take(value)
         except hiredis.HiredisError as error:
-            self.end(BackendUnavailable(f"the server at {self._where} speaks in riddles: {error}"))
+            self.end(garbled(self._where, error))
 
     def _take(self, value: Any) -> None:
         if isinstance(value, hiredis.ReplyError):

@@ -1,7 +1,7 @@
 """Waiting for work to end, and for events: any number of waits over one connection each.
 
 A message tells that a work item has ended. Beside that one look at the server every few
-seconds serves all waits together, in case that a message was lost: it asks for places in
+seconds serves all waits together, in case a message was lost: it asks for places in
 the indexes, a few hundred work items a command, and reads none of them.
 """
 
@@ -20,7 +20,7 @@ from roost_plugins.redis_saq.connection import COMMAND_TIMEOUT, Endpoint
 from roost_plugins.redis_saq.keys import Keys
 from roost_plugins.redis_saq.subscription import Subscription, subscribe
 
-#: How often all waits are looked after, about, in case that a message was lost. Seconds.
+#: How often all waits are looked after, about, in case a message was lost. Seconds.
 LOOK_AGAIN: Final = 5.0
 #: For so many work items one command asks.
 _AT_ONCE: Final = 500

@@ -142,7 +142,7 @@ def test_messages_are_passed_on():
         (b"-ERR max number of clients reached\r\n", BackendUnavailable, "raise its maxclients"),
         (b"-NOPERM no channels for you\r\n", BackendError, "refused: NOPERM"),
         (b"-LOADING wait\r\n", BackendUnavailable, "refuses for now"),
-        (b"?\r\n", BackendUnavailable, "riddles"),
+        (b"?\r\n", BackendUnavailable, "does not speak"),
     ],
 )
 def test_refusals(raw, kind, text):

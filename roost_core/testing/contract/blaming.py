@@ -158,7 +158,7 @@ class BlameContract(ContractTests):
 
     @driven
     async def test_deaths_alone_bury_after_exactly_so_many(self, kit: Harness) -> None:
-        """R2, D1: the last one is waited out, in case that the worker comes back."""
+        """R2, D1: the last one is waited out, in case the worker comes back."""
         for most in (1, 3):
             work_id = f"killer-{most}"
             await kit.created(work_id, max_recoveries=most)

@@ -4,7 +4,7 @@
 --       "slot:claim-id ..." token...
 --   never, may, always: whether what is leased is all that the worker runs: no; yes, if that is suspected
 --     work, of which some may come together; yes, whatever it is (blame.lua). unable: no, and it cannot drain
---   slot, claim-id: under which the claim is remembered, for the case that its answer gets lost; then those
+--   slot, claim-id: under which the claim is remembered, in case its answer is lost; then those
 --     whose answers the worker never got
 -- Result: {next-wake-ms|-1, {dead id...}, {claim...}, left, drain(0|1)}: next-wake-ms is 0 if more is ready; left
 --   is of how many it was found that a newer Roost has written them; drain asks the worker to run
@@ -183,7 +183,7 @@ local function ids_of(line, count, are_suspected)
   return ids
 end
 
--- The place in the line of the last that was leased, and what is remembered of all, for the case that this answer
+-- The place in the line of the last that was leased, and what is remembered of all, in case this answer
 -- gets lost.
 local last_seq, leased = nil, claim_id
 -- What a round writes and reads for those that it leases.

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from roost_core import Roost, Settings
+from roost_core.errors import BackendUnavailable
 from roost_core.models import Event, State
 
 ENGINE = Path(__file__).with_name("ledger_engine.py")
@@ -152,8 +153,15 @@ def counts(settings: Settings) -> dict[State, int]:
 
 
 def events(settings: Settings) -> list[Event]:
-    """Return all events, oldest first."""
-    found = ask(settings, lambda roost: roost.events(limit=10_000_000))
+    """Return all events, oldest first; again if the server ends between two pages."""
+
+    def read() -> object:
+        return ask(settings, lambda roost: roost.events(limit=10_000_000))
+
+    try:
+        found = read()
+    except BackendUnavailable:
+        found = read()
     return list(found)  # type: ignore[call-overload]
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-import os
 import random
 import signal
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -78,18 +78,19 @@ class Havoc:
         self.crew.replace(self.dice.randrange(len(self.crew.workers)), signal.SIGTERM)
 
     def _freeze(self) -> None:
-        pid = self.dice.choice(self.crew.workers).pid
+        worker = self.dice.choice(self.crew.workers)
         began = time.time()
-        self._stop(pid)
-        self.frozen.append((pid, began, time.time()))
+        self._stop(worker)
+        self.frozen.append((worker.pid, began, time.time()))
 
     def _outage(self) -> None:
-        self._stop(self.server.process.pid)
+        self._stop(self.server.process)
 
-    def _stop(self, pid: int) -> None:
-        os.kill(pid, signal.SIGSTOP)
+    def _stop(self, process: subprocess.Popen[bytes]) -> None:
+        # Not by its id: poison may have ended it a moment ago.
+        process.send_signal(signal.SIGSTOP)
         time.sleep(LONG)
-        os.kill(pid, signal.SIGCONT)
+        process.send_signal(signal.SIGCONT)
 
     def _crash(self, end: Callable[[], None]) -> None:
         before = self._versions()

@@ -181,7 +181,8 @@ class StepInFlight:
 
     def beat(self, heartbeat: Heartbeat) -> None:
         """Send a heartbeat with the next renewal, or soon."""
-        if not self.is_void:
+        # Once it was told that it has ended, also where its task has not come to its end yet.
+        if not (self.is_ended or self.is_void):
             self._attempts.keeper.beat(self._run.hold, heartbeat)
 
     def fresh_item(self) -> WorkItem:

@@ -262,6 +262,27 @@ def test_plain_def_sees_its_timeout():
     assert [0.5] == [one.progress for one in asyncio.run(main())]
 
 
+def test_what_a_step_says_after_its_time_is_dropped(monkeypatch):
+    """From the moment on when it can know that it was ended, while it still cleans up."""
+
+    async def step(snapshot, context):
+        context.heartbeat(0.5)
+        try:
+            await asyncio.sleep(100)
+        finally:
+            assert context.cancelled
+            context.heartbeat(1.0)
+
+    async def main():
+        bench = Bench(engine(step))
+        work_id = await bench.enqueue(step_timeout_seconds=1.0)
+        await bench.once()
+        assert "timeout" == (await error_of(bench, work_id)).kind
+        assert [0.5] == [one.progress for one in bench.keeper.beats]
+
+    leap(monkeypatch, main)
+
+
 # -- a server that does not answer -----------------------------------------------------------
 
 

@@ -74,18 +74,18 @@ def accept(result: object, item: WorkItem, version: int, given: Snapshot | None 
         check_label(result.step, "step")
     # All else has been checked above, or is the server's to fill in.
     return unchecked_snapshot(
-        result.work_id,
-        result.engine,
-        version + 1,
-        result.step,
-        result.data,
-        tuple(result.artifacts),
-        result.is_finished,
-        None if result.is_finished or not delay else delay,
-        None,
-        None,
-        None,
-        result.extra,
+        work_id=result.work_id,
+        engine=result.engine,
+        version=version + 1,
+        step=result.step,
+        data=result.data,
+        artifacts=tuple(result.artifacts),
+        is_finished=result.is_finished,
+        next_step_delay_seconds=None if result.is_finished or not delay else delay,
+        created_at=None,
+        updated_at=None,
+        finished_at=None,
+        extra=result.extra,
     )
 
 

@@ -439,18 +439,18 @@ class EncodedSnapshot(Value):
         # Not checked again: these bytes have been made here, with no space around them.
         plain, _ = _DECODER.raw_decode(self.raw.decode())
         return unchecked_snapshot(
-            mine.work_id,
-            mine.engine,
-            mine.version,
-            mine.step,
-            plain.get("data", {}),
-            mine.artifacts,
-            mine.is_finished,
-            mine.next_step_delay_seconds,
-            None if created_ms is None else from_milliseconds(created_ms),
-            None if updated_ms is None else from_milliseconds(updated_ms),
-            None if finished_ms is None else from_milliseconds(finished_ms),
-            {},
+            work_id=mine.work_id,
+            engine=mine.engine,
+            version=mine.version,
+            step=mine.step,
+            data=plain.get("data", {}),
+            artifacts=mine.artifacts,
+            is_finished=mine.is_finished,
+            next_step_delay_seconds=mine.next_step_delay_seconds,
+            created_at=None if created_ms is None else from_milliseconds(created_ms),
+            updated_at=None if updated_ms is None else from_milliseconds(updated_ms),
+            finished_at=None if finished_ms is None else from_milliseconds(finished_ms),
+            extra={},
         )
 
 

@@ -349,7 +349,7 @@ class Snapshot(Value):
 
 _SNAPSHOT_FIELDS: Final = tuple(one.name for one in attrs.fields(Snapshot))
 _snapshot_values: Final = operator.attrgetter(*_SNAPSHOT_FIELDS)
-#: Makes a snapshot of values that have been checked; they come in the order of its fields.
+#: Makes a snapshot of values that have been checked: of all fields.
 unchecked_snapshot: Final = unchecked(Snapshot)
 
 

@@ -76,30 +76,22 @@ class Calls:
         :raises BackendError: the server refused.
         """
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        call = Call(args, answer, script)
-        if self._pipe is not None:
-            self._pipe.send(call, at_once=at_once)
-        else:
-            self._send_later(call)
-        return answer
+        return self._send(Call(args, answer, script), at_once)
 
     def plain(self, *words: str) -> asyncio.Future[Any]:
         """Send a command that is no script call, as :meth:`__call__` does."""
-        call = Call(words, asyncio.get_running_loop().create_future())
-        if self._pipe is not None:
-            self._pipe.send(call)
-        else:
-            self._send_later(call)
-        return call.answer
+        return self._send(Call(words, asyncio.get_running_loop().create_future()))
 
-    def _send_later(self, call: Call) -> None:
-        """Send a call as soon as there is a connection."""
-        if not self._is_open:
+    def _send(self, call: Call, at_once: bool = False) -> asyncio.Future[Any]:
+        if self._pipe is not None:
+            self._pipe.send(call, at_once=at_once)
+        elif not self._is_open:
             call.fail(BackendUnavailable("the backend is not open"))
-            return
-        self._waiting.append(call)
-        if self._connecting is None or self._connecting.done():
-            self._connecting = asyncio.create_task(self._connect())
+        else:
+            self._waiting.append(call)
+            if self._connecting is None or self._connecting.done():
+                self._connecting = asyncio.create_task(self._connect())
+        return call.answer
 
     # -- the connection --------------------------------------------------------------------
 

@@ -21,14 +21,14 @@ from benchmarks.measuring.processes import Processes
 from benchmarks.probes.plugin import SmallEngine
 from benchmarks.showing.table import show_surroundings, wide_console
 from roost_core import State
-from roost_core.client import EnqueueRequest
+from roost_core.client.roost import EnqueueRequest
 
 #: Modules whose import is timed: what a person's program imports, and what the commands do.
 _MODULES: Final = (
     "roost_core",
-    "roost_core.client",
+    "roost_core.client.roost",
     "roost_core.cli.app",
-    "roost_core.cli.status",
+    "roost_core.cli.work.status",
     "roost_core.worker",
 )
 #: The name under which Python alone is timed beside them.
@@ -90,7 +90,7 @@ def status(bench: Bench) -> dict[str, float]:
 
     A median, with those of a Python that only imports the libraries, and of one that does nothing.
     """
-    from roost_plugins.redis_saq import embedded
+    from roost_plugins.redis_saq.embedded import server as embedded
 
     processes = Processes(bench.folder)
     try:

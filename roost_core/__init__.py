@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from roost_core.client import Roost
+    from roost_core.client.roost import Roost
     from roost_core.context import StepContext
     from roost_core.errors import PermanentError, RetryLater, RoostError
     from roost_core.markers import hookimpl
@@ -40,7 +40,7 @@ _HOMES = {
     "PermanentError": "errors",
     "RetryLater": "errors",
     "RetryPolicy": "models",
-    "Roost": "client",
+    "Roost": "client.roost",
     "RoostError": "errors",
     "Settings": "settings",
     "Snapshot": "models",

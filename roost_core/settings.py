@@ -19,9 +19,9 @@ from typing import Any, Final
 import attrs
 
 from roost_core.errors import SettingsError
-from roost_core.redaction import redact
-from roost_core.suggestions import did_you_mean
 from roost_core.values import Value
+from roost_core.wording.redaction import redact
+from roost_core.wording.suggestions import did_you_mean
 
 #: Environment variables with this prefix are ours, and an unknown one is likely a typo.
 ENV_PREFIX: Final = "ROOST_"

@@ -17,16 +17,16 @@ from typing import TYPE_CHECKING, Any, Final
 import roost_core
 from roost_core.backend import ArtifactStore, Backend, Claim, Purged, ServePlan
 from roost_core.errors import BackendError, PluginError, RoostError, UnknownEngine
-from roost_core.leases import LeaseKeeper
-from roost_core.lost import LostSteps
 from roost_core.models import WorkerInfo
 from roost_core.settings import Settings
-from roost_core.stepper import Stepper
+from roost_core.stepping.leases import LeaseKeeper
+from roost_core.stepping.lost import LostSteps
+from roost_core.stepping.stepper import Stepper
 from roost_core.threads import run_in_thread
 from roost_core.workspaces import Workspaces
 
 if TYPE_CHECKING:
-    from roost_core.plugins import Plugins
+    from roost_core.plugins.registry import Plugins
 
 _log = logging.getLogger("roost.worker")
 

@@ -12,7 +12,7 @@ from benchmarks.measuring.server import Server
 from benchmarks.rows.roost import Engine
 from roost_core import Roost, Snapshot, codec
 from roost_core.backend import Claim, ClaimRequest, Commit, Then
-from roost_core.client import EnqueueRequest
+from roost_core.client.roost import EnqueueRequest
 
 #: Sleepers sleep so long, and a little longer each. Seconds.
 _LONG = 86_400.0

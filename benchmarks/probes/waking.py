@@ -11,7 +11,7 @@ from benchmarks.measuring.harness import Clock, Job
 from benchmarks.rows import Row
 from benchmarks.rows.roost import settings_of, until_idle, working
 from roost_core import Snapshot, WorkItem, hookimpl
-from roost_core.client import EnqueueRequest
+from roost_core.client.roost import EnqueueRequest
 
 #: From the first enqueue to the first wake-up. Seconds.
 _LEAD = 4.0

@@ -16,8 +16,8 @@ from typing import Any
 from benchmarks.measuring.harness import Clock, Job
 from benchmarks.rows import Row
 from roost_core import Roost, Settings, Snapshot, WorkItem, hookimpl
-from roost_core.client import EnqueueRequest
-from roost_core.plugins import Plugins
+from roost_core.client.roost import EnqueueRequest
+from roost_core.plugins.registry import Plugins
 from roost_core.worker import Worker
 
 #: How long a sleeping step sleeps. Seconds; the lanes are busy with others meanwhile.

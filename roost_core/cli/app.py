@@ -15,22 +15,22 @@ from roost_core.cli.options import format_example, format_options, shared_option
 from roost_core.cli.output import note
 from roost_core.cli.session import Session
 from roost_core.errors import RoostError
-from roost_core.suggestions import close_matches
+from roost_core.wording.suggestions import close_matches
 
 #: The built-in commands and the modules that hold them, each as ``command``.
 COMMANDS: Final = {
-    "engines": "engines",
-    "plugins": "plugins",
-    "enqueue": "enqueue",
-    "worker": "worker",
-    "status": "status",
-    "list": "list",
-    "events": "events",
-    "watch": "watch",
-    "artifact-show": "artifact_show",
-    "workspace-path": "workspace_path",
-    "doctor": "doctor",
-    "demo": "demo",
+    "engines": "operate.engines",
+    "plugins": "operate.plugins",
+    "enqueue": "work.enqueue",
+    "worker": "operate.worker",
+    "status": "work.status",
+    "list": "work.list",
+    "events": "work.events",
+    "watch": "work.watch",
+    "artifact-show": "work.artifact_show",
+    "workspace-path": "work.workspace_path",
+    "doctor": "operate.doctor",
+    "demo": "operate.demo",
 }
 
 #: The exit code after Ctrl-C: 128 and the number of SIGINT.

@@ -22,18 +22,18 @@ import click
 
 from roost_core.codec import to_plain
 from roost_core.models import Event, Json, WorkMeta
-from roost_core.views import clean, redacted
+from roost_core.shown.views import clean, redacted
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from roost_core.plugins import PluginReport
+    from roost_core.plugins.registry import PluginReport
 
 #: The exit code of who has stored work and cannot print its id: ``EX_IOERR`` of ``sysexits.h``.
 UNTOLD: Final = 74
 #: Modules whose own calls into C do nothing but print: an unbuffered stream keeps nothing back,
 #: so that a failed write cannot be told by trying again.
-_PRINTERS: Final = ("click.utils", "rich.console", "roost_core.cli.artifact_show")
+_PRINTERS: Final = ("click.utils", "rich.console", "roost_core.cli.work.artifact_show")
 #: A time as a cell shows it.
 _TIME: Final = r"^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\dZ)$"
 #: Words of so many characters, such as a state or a date, are not broken in a table if that fits.

@@ -17,8 +17,8 @@ from roost_core.settings import Settings
 
 if TYPE_CHECKING:
     from roost_core.backend import ArtifactStore
-    from roost_core.client import Roost
-    from roost_core.plugins import Plugins
+    from roost_core.client.roost import Roost
+    from roost_core.plugins.registry import Plugins
 
 _T = TypeVar("_T")
 
@@ -58,7 +58,7 @@ class Session:
         :raises PluginError: a plugin that somebody named cannot be loaded.
         """
         if self._plugins is None:
-            from roost_core.plugins import Plugins
+            from roost_core.plugins.registry import Plugins
 
             settings = self.settings
             with plugin_output.to_stderr():
@@ -78,7 +78,7 @@ class Session:
 
         :param create: false for who only reads, as in :meth:`Roost.connect`.
         """
-        from roost_core.client import Roost
+        from roost_core.client.roost import Roost
 
         return Roost.connect(self.settings, plugins=self.plugins(), create=create)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from roost_core.testing.artifacts import MemoryArtifactStore
 from roost_core.testing.clock import Clock, ManualClock, RealClock
-from roost_core.testing.memory import MemoryBackend
+from roost_core.testing.model.backend import MemoryBackend
 from roost_core.testing.running import Run, arun_to_end, run_to_end
 
 __all__ = [

@@ -11,17 +11,19 @@ from typing import Any
 import attrs
 
 import roost_core
-from roost_core import loops, plugin_checks, views
 from roost_core.backend import ClaimRequest
-from roost_core.leases import LeaseKeeper
+from roost_core.client.requests import EnqueueRequest
 from roost_core.models import Event, Json, WorkerInfo, WorkStatus
-from roost_core.plugins import Plugins
-from roost_core.requests import EnqueueRequest
+from roost_core.plugins import checks as plugin_checks
+from roost_core.plugins.registry import Plugins
 from roost_core.settings import Settings
-from roost_core.stepper import Stepper
+from roost_core.shown import views
+from roost_core.stepping import loops
+from roost_core.stepping.leases import LeaseKeeper
+from roost_core.stepping.stepper import Stepper
 from roost_core.testing.artifacts import MemoryArtifactStore
 from roost_core.testing.clock import ManualClock
-from roost_core.testing.memory import MemoryBackend
+from roost_core.testing.model.backend import MemoryBackend
 from roost_core.workspaces import Workspaces
 
 #: The lease of a run, in seconds: a person who debugs a step must not lose it.

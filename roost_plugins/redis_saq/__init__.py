@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from roost_core.markers import hookimpl
-from roost_plugins.redis_saq import urls
+from roost_plugins.redis_saq.connection import urls
 
 if TYPE_CHECKING:
     from roost_core.backend import Backend

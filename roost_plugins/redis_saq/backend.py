@@ -36,17 +36,17 @@ from roost_core.errors import BackendError, BackendUnavailable, CodecError
 from roost_core.models import TERMINAL_STATES, ErrorRecord, Event, Lease, State
 from roost_core.settings import Settings
 from roost_plugins.redis_saq import diagnosis, giving_up, records, scripts, trail
-from roost_plugins.redis_saq.calls import Calls
-from roost_plugins.redis_saq.connection import Endpoint
+from roost_plugins.redis_saq.connection.calls import Calls
+from roost_plugins.redis_saq.connection.endpoint import Endpoint
+from roost_plugins.redis_saq.connection.refusals import is_lasting, translated
+from roost_plugins.redis_saq.connection.subscription import Heard, Subscription, subscribe
 from roost_plugins.redis_saq.keys import PLACES, Keys
-from roost_plugins.redis_saq.refusals import is_lasting, translated
+from roost_plugins.redis_saq.lanes.tickets import Ticket
 from roost_plugins.redis_saq.renewer import NEEDED, RedisRenewer
-from roost_plugins.redis_saq.subscription import Heard, Subscription, subscribe
-from roost_plugins.redis_saq.tickets import Ticket
 from roost_plugins.redis_saq.waiting import Endings, Tail
 
 if TYPE_CHECKING:
-    from roost_plugins.redis_saq.lanes import Lanes
+    from roost_plugins.redis_saq.lanes.lanes import Lanes
 
 _log = logging.getLogger("roost.worker")
 
@@ -473,7 +473,7 @@ class RedisSaqBackend(Backend):
         """Cut off what is damaged at the end of the embedded server's file; keep a copy."""
         if not self.endpoint.is_embedded:
             return super().repair_log()
-        from roost_plugins.redis_saq import embedded
+        from roost_plugins.redis_saq.embedded import server as embedded
 
         mended = embedded.repair_log(self._settings.home)
         nothing = self.nothing_here()
@@ -506,8 +506,8 @@ class RedisSaqBackend(Backend):
         upkeep: Callable[[], Awaitable[None]],
     ) -> None:
         """Run a worker's lanes with SAQ's worker."""
-        from roost_plugins.redis_saq import queue
-        from roost_plugins.redis_saq.lanes import Lanes
+        from roost_plugins.redis_saq.lanes import queue
+        from roost_plugins.redis_saq.lanes.lanes import Lanes
 
         await self._check_eviction(plan.stopping)
         self.lanes = Lanes(self, plan, on_dead_letters)

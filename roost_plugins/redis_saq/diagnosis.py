@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from roost_core.backend import Finding
-from roost_plugins.redis_saq.connection import Endpoint
+from roost_plugins.redis_saq.connection.endpoint import Endpoint
+from roost_plugins.redis_saq.connection.refusals import is_full_home
 from roost_plugins.redis_saq.keys import PLACES, TYPES, Keys
-from roost_plugins.redis_saq.refusals import is_full_home
 
 #: The oldest servers whose scripts behave as Roost's need: effects replication, ``ZADD`` and
 #: ``XADD`` options, stream ranges that exclude their ends.
@@ -46,7 +46,7 @@ def refused_version(info: Mapping[str, Any]) -> str | None:
 
 async def _fsync(client: Any, endpoint: Endpoint) -> str | None:
     """Return when the server syncs, or None where it does not tell (hosted ones)."""
-    from roost_plugins.redis_saq.redis_py import redis
+    from roost_plugins.redis_saq.connection.redis_py import redis
 
     try:
         found = await client.execute_command(endpoint.config_command, "GET", "appendfsync")

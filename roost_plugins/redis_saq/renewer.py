@@ -10,8 +10,8 @@ from roost_core.backend import Ack, Beat, Failure, Renewer
 from roost_core.errors import BackendError, BackendUnavailable
 from roost_core.models import Lease
 from roost_plugins.redis_saq import giving_up, records
-from roost_plugins.redis_saq.connection import COMMAND_TIMEOUT, Endpoint
-from roost_plugins.redis_saq.refusals import translated
+from roost_plugins.redis_saq.connection.endpoint import COMMAND_TIMEOUT, Endpoint
+from roost_plugins.redis_saq.connection.refusals import translated
 from roost_plugins.redis_saq.scripts import Script
 
 #: The scripts that a renewer calls.
@@ -65,7 +65,7 @@ class RedisRenewer(Renewer):
             raise
 
     def _evalsha(self, script: Script, args: Sequence[Any]) -> Any:
-        from roost_plugins.redis_saq.redis_py import redis
+        from roost_plugins.redis_saq.connection.redis_py import redis
 
         keys = script.keys
         try:

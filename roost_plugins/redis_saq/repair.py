@@ -15,8 +15,8 @@ from roost_core import codec
 from roost_core.backend import Repaired
 from roost_core.errors import CodecError, CorruptRecord
 from roost_plugins.redis_saq import records, scripts
+from roost_plugins.redis_saq.connection.refusals import translated
 from roost_plugins.redis_saq.keys import PLACES, TYPES
-from roost_plugins.redis_saq.refusals import translated
 
 if TYPE_CHECKING:
     from roost_plugins.redis_saq.backend import RedisSaqBackend

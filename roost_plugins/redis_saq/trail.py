@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from roost_core.backend import StoredWork
+from roost_core.backend.trail import current_lease, lease_event
 from roost_core.models import Event, Json, State
-from roost_core.trail import current_lease, lease_event
 from roost_plugins.redis_saq import records
 
 _DECODER: Final = json.JSONDecoder()

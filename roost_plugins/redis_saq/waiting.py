@@ -15,10 +15,10 @@ from itertools import islice
 from typing import Final
 
 from roost_core.errors import BackendError, BackendUnavailable
-from roost_plugins.redis_saq.calls import Calls
-from roost_plugins.redis_saq.connection import COMMAND_TIMEOUT, Endpoint
+from roost_plugins.redis_saq.connection.calls import Calls
+from roost_plugins.redis_saq.connection.endpoint import COMMAND_TIMEOUT, Endpoint
+from roost_plugins.redis_saq.connection.subscription import Subscription, subscribe
 from roost_plugins.redis_saq.keys import Keys
-from roost_plugins.redis_saq.subscription import Subscription, subscribe
 
 #: How often all waits are looked after, about, in case a message was lost. Seconds.
 LOOK_AGAIN: Final = 5.0

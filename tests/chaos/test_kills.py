@@ -15,7 +15,7 @@ import pytest
 
 from roost_core import Settings
 from roost_core.models import State
-from roost_plugins.redis_saq import embedded
+from roost_plugins.redis_saq.embedded import server as embedded
 from tests.chaos.crew import (
     Crew,
     accepted_versions,

@@ -121,7 +121,7 @@ def test_public_names_stand_in_the_reference():
     text = page("reference")
     assert "automodule:: roost_core.models" in text
     assert "automodule:: roost_core.errors" in text
-    for name in ("client.Roost", "settings.Settings", "context.StepContext"):
+    for name in ("client.roost.Roost", "settings.Settings", "context.StepContext"):
         assert f"autoclass:: roost_core.{name}" in text
 
 

@@ -48,8 +48,8 @@ def environment(folder: Path) -> dict[str, str]:
 def wait_for_the_server(folder: Path) -> None:
     """Wait until the embedded server has ended."""
     command = (
-        "import sys, pathlib; from roost_plugins.redis_saq import embedded; "
-        "embedded.stop(pathlib.Path(sys.argv[1]))"
+        "import sys, pathlib; from roost_plugins.redis_saq.embedded import server; "
+        "server.stop(pathlib.Path(sys.argv[1]))"
     )
     done = subprocess.run(
         [sys.executable, "-c", command, folder / ".roost"],

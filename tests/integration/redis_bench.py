@@ -8,7 +8,7 @@ import uuid
 from collections import Counter
 
 from roost_core import Roost, Settings, hookimpl
-from roost_core.plugins import Plugins
+from roost_core.plugins.registry import Plugins
 from roost_core.testing import MemoryArtifactStore
 from roost_core.worker import Worker
 from roost_plugins import redis_saq

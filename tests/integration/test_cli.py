@@ -18,8 +18,8 @@ from pathlib import Path
 import attrs
 import pytest
 
-from roost_core.cli.demo_page import CLAIM, DemoPage
-from roost_core.client import CHUNK
+from roost_core.cli.operate.demo_page import CLAIM, DemoPage
+from roost_core.client.roost import CHUNK
 from roost_plugins.fs_artifacts.store import FilesystemStore
 
 #: Only a hang takes so long, in seconds.

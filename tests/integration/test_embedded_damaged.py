@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from roost_core.errors import BackendUnavailable
-from roost_plugins.redis_saq import embedded
-from roost_plugins.redis_saq.wire import Wire
+from roost_plugins.redis_saq.embedded import server as embedded
+from roost_plugins.redis_saq.embedded.wire import Wire
 from tests.integration.test_embedded_prepared import resp
 from tests.integration.test_embedded_server import PATIENCE, ensure, processes, until
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import attrs
 import pytest
 
-from roost_plugins.redis_saq import embedded
-from roost_plugins.redis_saq.wire import Refused, Wire
+from roost_plugins.redis_saq.embedded import server as embedded
+from roost_plugins.redis_saq.embedded.wire import Refused, Wire
 from tests.integration.test_embedded_server import PATIENCE, ensure, processes, standing, until
 
 #: Far longer than commands take that wait for nothing. Seconds.

@@ -14,8 +14,8 @@ import pytest
 import redis
 
 from roost_core.errors import BackendUnavailable, SettingsError
-from roost_plugins.redis_saq import embedded
-from roost_plugins.redis_saq.wire import Refused, Wire
+from roost_plugins.redis_saq.embedded import server as embedded
+from roost_plugins.redis_saq.embedded.wire import Refused, Wire
 from tests.integration.test_embedded_server import PATIENCE, config, ensure, processes, until
 from tests.servers import need, server_in, valkey_binary
 

@@ -17,8 +17,9 @@ from typing import Any
 
 import pytest
 
-from roost_plugins.redis_saq import embedded, server_folder
-from roost_plugins.redis_saq.wire import Wire
+from roost_plugins.redis_saq.embedded import folder as server_folder
+from roost_plugins.redis_saq.embedded import server as embedded
+from roost_plugins.redis_saq.embedded.wire import Wire
 
 #: Long enough for the slowest machine; nothing waits that long when all is well.
 PATIENCE = 60.0
@@ -28,7 +29,7 @@ SEED = random.randrange(1 << 30)
 ASK = """
 import sys
 from pathlib import Path
-from roost_plugins.redis_saq import embedded
+from roost_plugins.redis_saq.embedded import server as embedded
 print(embedded.ensure(Path(sys.argv[1]), fsync="everysec", idle_seconds=30.0))
 """
 

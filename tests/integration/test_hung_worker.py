@@ -12,9 +12,9 @@ import time
 import pytest
 
 from roost_core import Roost, Settings
-from roost_core.cli.doctor import _of_workers
+from roost_core.cli.operate.doctor import _of_workers
 from roost_core.models import RetryPolicy, State
-from roost_core.stuck import EXIT_STUCK
+from roost_core.stepping.stuck import EXIT_STUCK
 from tests.integration.redis_bench import PATIENCE, eventually, settings_for
 from tests.servers import need, redis_binary, server_in
 

@@ -7,9 +7,10 @@ import threading
 
 import pytest
 
-from roost_core import holds, hookimpl, lost
-from roost_core.cli.doctor import _of_workers
+from roost_core import hookimpl
+from roost_core.cli.operate.doctor import _of_workers
 from roost_core.models import RetryPolicy, State
+from roost_core.stepping import holds, lost
 from tests.integration.redis_bench import (
     Counting,
     Crew,

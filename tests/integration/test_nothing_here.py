@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from roost_plugins.redis_saq import embedded
+from roost_plugins.redis_saq.embedded import server as embedded
 
 #: Only a hang takes so long, in seconds.
 LIMIT = 60.0

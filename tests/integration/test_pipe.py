@@ -9,8 +9,8 @@ import redis.asyncio
 
 from roost_core.errors import BackendUnavailable
 from roost_plugins.redis_saq import scripts
+from roost_plugins.redis_saq.connection.pipe import Call, Pipe
 from roost_plugins.redis_saq.keys import Keys
-from roost_plugins.redis_saq.pipe import Call, Pipe
 
 SCRIPT = scripts.load("read", Keys("roost", "t-pipe", "default"), 1000)
 

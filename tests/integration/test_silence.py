@@ -13,7 +13,9 @@ import pytest
 
 from roost_core.errors import BackendUnavailable, RoostError
 from roost_core.models import State
-from roost_plugins.redis_saq import lanes, pipe, subscription, waiting
+from roost_plugins.redis_saq import waiting
+from roost_plugins.redis_saq.connection import pipe, subscription
+from roost_plugins.redis_saq.lanes import lanes
 from tests.integration.redis_bench import (
     PATIENCE,
     Counting,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 
-from roost_plugins.redis_saq.calls import Calls
+from roost_plugins.redis_saq.connection.calls import Calls
 from tests.unit.resp_server import resp_server
 
 

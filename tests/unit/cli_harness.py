@@ -12,11 +12,11 @@ from click.testing import CliRunner, Result
 from roost_core.backend import ClaimRequest, Commit, Failure, Then
 from roost_core.cli.app import build
 from roost_core.cli.session import Session
-from roost_core.client import Roost
+from roost_core.client.roost import Roost
 from roost_core.codec import encode_model, encode_snapshot
 from roost_core.markers import hookimpl
 from roost_core.models import ErrorRecord, Snapshot
-from roost_core.plugins import Plugins
+from roost_core.plugins.registry import Plugins
 from roost_core.settings import Settings
 from roost_core.testing import ManualClock, MemoryArtifactStore, MemoryBackend
 

@@ -9,9 +9,9 @@ from types import SimpleNamespace
 from roost_core.backend import Claim, ClaimBatch, LostLanes, ServePlan
 from roost_core.errors import LeaseLost
 from roost_core.models import Lease
-from roost_plugins.redis_saq import lanes as lanes_module
 from roost_plugins.redis_saq.keys import Keys
-from roost_plugins.redis_saq.lanes import Lanes
+from roost_plugins.redis_saq.lanes import lanes as lanes_module
+from roost_plugins.redis_saq.lanes.lanes import Lanes
 from tests.unit.stepper_bench import LeapingLoop
 
 

@@ -6,17 +6,19 @@ import asyncio
 import selectors
 from types import SimpleNamespace
 
-from roost_core import codec, holds, leases, stepper
+from roost_core import codec
 from roost_core.backend import ClaimRequest
-from roost_core.holds import Hold
+from roost_core.client.requests import EnqueueRequest
 from roost_core.markers import hookimpl
 from roost_core.models import ErrorRecord
-from roost_core.plugins import Plugins
-from roost_core.requests import EnqueueRequest
+from roost_core.plugins.registry import Plugins
 from roost_core.settings import Settings
-from roost_core.stepper import Stepper
-from roost_core.testing import Clock, MemoryArtifactStore, MemoryBackend, memory
+from roost_core.stepping import holds, leases, stepper
+from roost_core.stepping.holds import Hold
+from roost_core.stepping.stepper import Stepper
+from roost_core.testing import Clock, MemoryArtifactStore, MemoryBackend
 from roost_core.testing.clock import START_MS
+from roost_core.testing.model import backend as memory
 from roost_core.workspaces import Workspaces
 
 TTL = 15.0

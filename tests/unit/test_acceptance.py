@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roost_core import codec
-from roost_core.acceptance import accept, is_empty
 from roost_core.errors import InvalidStepResult
 from roost_core.models import MAX_DELAY_SECONDS, Artifact, Snapshot, WorkItem
+from roost_core.stepping.acceptance import accept, is_empty
 
 ITEM = WorkItem("w-1", "demo", payload={"a": 1})
 ARTIFACT = Artifact("0" * 64, 3)

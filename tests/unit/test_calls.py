@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from roost_core.errors import BackendError, BackendUnavailable
-from roost_plugins.redis_saq.pipe import Pipe
+from roost_plugins.redis_saq.connection.pipe import Pipe
 from tests.unit.calls_bench import outcomes, runner_over, turns, words_of
 from tests.unit.resp_server import OTHER, SCRIPT, bulk
 

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from roost_core.errors import BackendError, BackendUnavailable
-from roost_plugins.redis_saq import pipe as pipe_module
+from roost_plugins.redis_saq.connection import pipe as pipe_module
 from tests.unit.calls_bench import ours, outcomes, runner_over, turns
 from tests.unit.resp_server import SCRIPT
 from tests.unit.stepper_bench import LeapingLoop

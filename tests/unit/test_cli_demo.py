@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 
-from roost_core.cli.demo import Story, _tell
+from roost_core.cli.operate.demo import Story, _tell
 from roost_core.models import Event, State
 
 

@@ -7,8 +7,9 @@ import re
 
 import pytest
 
-from roost_core import client, requests
-from roost_core.cli import sending
+from roost_core.cli.work import sending
+from roost_core.client import requests
+from roost_core.client import roost as client
 from roost_core.errors import BackendError, BackendUnavailable, DiskFull
 from tests.unit.cli_harness import Bench
 

@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 import attrs
 import pytest
 
-from roost_core import codec, requests
+from roost_core import codec
 from roost_core.backend import ClaimRequest, Commit, Then
-from roost_core.client import EnqueueRequest, Roost
+from roost_core.client import requests
+from roost_core.client.roost import EnqueueRequest, Roost
 from roost_core.codec import encode_model, encode_snapshot
 from roost_core.errors import (
     BackendUnavailable,
@@ -27,7 +28,7 @@ from roost_core.errors import (
 )
 from roost_core.models import RetryPolicy, Snapshot, State, WorkerInfo
 from roost_core.settings import Settings
-from roost_core.views import status_json
+from roost_core.shown.views import status_json
 from tests.unit.cli_harness import Bench
 
 

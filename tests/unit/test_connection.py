@@ -9,8 +9,8 @@ import redis.exceptions
 
 from roost_core.errors import BackendError, BackendUnavailable, DiskFull, SettingsError
 from roost_core.settings import Settings
-from roost_plugins.redis_saq.connection import COMMAND_TIMEOUT, CONNECT_TIMEOUT, Endpoint
-from roost_plugins.redis_saq.refusals import refused, translated
+from roost_plugins.redis_saq.connection.endpoint import COMMAND_TIMEOUT, CONNECT_TIMEOUT, Endpoint
+from roost_plugins.redis_saq.connection.refusals import refused, translated
 
 
 def endpoint(url):

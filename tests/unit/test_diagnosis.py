@@ -9,7 +9,7 @@ import pytest
 import redis.exceptions
 
 from roost_core.settings import Settings
-from roost_plugins.redis_saq.connection import Endpoint
+from roost_plugins.redis_saq.connection.endpoint import Endpoint
 from roost_plugins.redis_saq.diagnosis import (
     findings,
     refused_eviction,

@@ -9,7 +9,7 @@ import weakref
 
 import pytest
 
-from roost_core.eager import Starter
+from roost_core.stepping.eager import Starter
 
 VARIABLE = contextvars.ContextVar("variable", default=0)
 

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from roost_core.errors import BackendUnavailable, SettingsError
-from roost_plugins.redis_saq import embedded, server_folder
-from roost_plugins.redis_saq.append_log import Syncer
+from roost_plugins.redis_saq.embedded import folder as server_folder
+from roost_plugins.redis_saq.embedded import server as embedded
+from roost_plugins.redis_saq.embedded.append_log import Syncer
 
 RECORD: dict[str, Any] = {
     "schema": 1,

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from roost_core import hookspecs
 from roost_core.errors import EngineError, PermanentError, PluginError, RetryLater
-from roost_core.hookcalls import (
+from roost_core.models import Snapshot, WorkItem
+from roost_core.plugins.calls import (
     ASYNC_HOOKS,
     ENGINE_HOOKS,
     OBSERVER_HOOKS,
@@ -28,8 +29,7 @@ from roost_core.hookcalls import (
     HookCall,
     Observers,
 )
-from roost_core.models import Snapshot, WorkItem
-from roost_core.plugin_checks import argument_names
+from roost_core.plugins.checks import argument_names
 
 PATIENCE = 30.0
 ITEM = WorkItem(work_id="w", engine="e", payload={"a": 1})

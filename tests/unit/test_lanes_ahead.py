@@ -8,7 +8,7 @@ import pytest
 
 from roost_core.backend import ClaimBatch
 from roost_core.errors import BackendUnavailable
-from roost_plugins.redis_saq import lanes as lanes_module
+from roost_plugins.redis_saq.lanes import lanes as lanes_module
 from tests.unit.lanes_bench import claim_of, runner, times
 
 

@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from roost_core.backend import Alone
-from roost_plugins.redis_saq.extra_lanes import ExtraLanes
+from roost_plugins.redis_saq.lanes.extra_lanes import ExtraLanes
 from tests.unit.lanes_bench import claim_of, runner, times
 
 

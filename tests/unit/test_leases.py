@@ -11,11 +11,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from roost_core import codec, hanging, holds, leases
+from roost_core import codec
 from roost_core.backend import Renewer
 from roost_core.errors import BackendUnavailable
-from roost_core.leases import LeaseKeeper
 from roost_core.models import Heartbeat, Lease, WorkerInfo
+from roost_core.stepping import hanging, holds, leases
+from roost_core.stepping.leases import LeaseKeeper
 from tests.unit.stepper_bench import LeapingLoop
 
 TTL = 15.0

@@ -9,9 +9,9 @@ import sys
 
 import pytest
 
-from roost_core import loops
 from roost_core.markers import hookimpl
 from roost_core.models import State
+from roost_core.stepping import loops
 from roost_core.testing import run_to_end
 
 

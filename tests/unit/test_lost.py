@@ -11,12 +11,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from roost_core import codec, holds, lost, threads
+from roost_core import codec, threads
 from roost_core.backend import Failure
 from roost_core.errors import BackendUnavailable
-from roost_core.holds import DEAF_AFTER, Hold, Watch
-from roost_core.lost import LostSteps
 from roost_core.models import ErrorRecord, Lease
+from roost_core.stepping import holds, lost
+from roost_core.stepping.holds import DEAF_AFTER, Hold, Watch
+from roost_core.stepping.lost import LostSteps
 from tests.unit.stepper_bench import LeapingLoop
 
 TTL = 15.0

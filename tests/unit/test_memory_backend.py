@@ -14,9 +14,9 @@ from roost_core.errors import ArtifactNotFound, InvalidInput
 from roost_core.models import State
 from roost_core.testing import ManualClock, MemoryArtifactStore, MemoryBackend, RealClock
 from roost_core.testing.contract.kit import HOUR_MS, MINUTE_MS, new_work
-from roost_core.testing.memory_blame import Blame
-from roost_core.testing.memory_serve import UPKEEP_MS
-from roost_core.testing.memory_state import MemoryState
+from roost_core.testing.model.blame import Blame
+from roost_core.testing.model.serve import UPKEEP_MS
+from roost_core.testing.model.state import MemoryState
 from tests.contract.test_memory import MemoryHarness
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from roost_core.errors import SettingsError
 from roost_core.settings import state_folder
-from roost_plugins.redis_saq import ownership
+from roost_plugins.redis_saq.embedded import ownership
 
 
 @pytest.fixture

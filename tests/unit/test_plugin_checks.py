@@ -18,8 +18,8 @@ from roost_core.errors import (
     PluginConflict,
     PluginLoadError,
 )
-from roost_core.hookcalls import ASYNC_HOOKS
-from roost_core.plugins import Plugins
+from roost_core.plugins.calls import ASYNC_HOOKS
+from roost_core.plugins.registry import Plugins
 from tests.unit.plugin_samples.building import (
     ENGINE,
     HOOKS,

@@ -14,7 +14,7 @@ from roost_core.errors import (
     PluginError,
     SettingsError,
 )
-from roost_core.plugins import Plugins
+from roost_core.plugins.registry import Plugins
 from roost_core.settings import Settings
 from tests.unit.plugin_samples.building import (
     an_engine,

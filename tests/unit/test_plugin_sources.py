@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roost_core import plugin_sources
 from roost_core.errors import PluginLoadError
-from roost_core.plugin_sources import Candidate, Source
+from roost_core.plugins import sources as plugin_sources
+from roost_core.plugins.sources import Candidate, Source
 
 if TYPE_CHECKING:  # pytest imports it first, to explain its assertions
     from tests.unit.plugin_samples.fixtures import Install, Write

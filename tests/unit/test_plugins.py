@@ -18,9 +18,9 @@ from roost_core.errors import (
     PluginConflict,
     PluginError,
 )
-from roost_core.hookcalls import OBSERVER_HOOKS
-from roost_core.plugin_checks import Manager
-from roost_core.plugins import PluginReport, Plugins, PluginStatus
+from roost_core.plugins.calls import OBSERVER_HOOKS
+from roost_core.plugins.checks import Manager
+from roost_core.plugins.registry import PluginReport, Plugins, PluginStatus
 from tests.unit.plugin_samples.building import (
     ENGINE,
     HOOKS,

@@ -6,10 +6,11 @@ import gc
 
 import pytest
 
-from roost_core import codec, recent
+from roost_core import codec
 from roost_core.errors import CorruptRecord
 from roost_core.models import RetryPolicy, Snapshot, WorkItem
-from roost_core.recent import RecentItems, RecentReturns
+from roost_core.stepping import recent
+from roost_core.stepping.recent import RecentItems, RecentReturns
 
 
 def item_bytes(work_id="w-1", payload=None, **fields):

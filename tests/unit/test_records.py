@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roost_core import views
 from roost_core.backend import Ack, StoredWork
 from roost_core.cli import output
 from roost_core.errors import BackendError, CorruptRecord, LeaseLost, VersionConflict
 from roost_core.models import State
+from roost_core.shown import views
 from roost_plugins.redis_saq import records
 
 #: A record as the scripts show it: what is not text stands in digits.

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from roost_core.cli.app import build
 from roost_core.errors import RoostError, SettingsError
-from roost_core.redaction import redact, redacted_text, without
 from roost_core.settings import Settings
-from roost_plugins.redis_saq.connection import Endpoint
+from roost_core.wording.redaction import redact, redacted_text, without
+from roost_plugins.redis_saq.connection.endpoint import Endpoint
 
 #: What is looked for in everything that is shown. No scheme, host or message has it.
 WORD = "Hunter2"

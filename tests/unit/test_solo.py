@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from roost_core.backend import Alone, ClaimBatch
-from roost_plugins.redis_saq import solo as module
-from roost_plugins.redis_saq.solo import Solo
+from roost_plugins.redis_saq.lanes import solo as module
+from roost_plugins.redis_saq.lanes.solo import Solo
 
 
 @pytest.fixture

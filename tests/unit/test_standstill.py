@@ -8,7 +8,7 @@ import pytest
 
 from roost_core import codec
 from roost_core.models import Snapshot
-from roost_core.standstill import WARN_AFTER, Standstill
+from roost_core.stepping.standstill import WARN_AFTER, Standstill
 from tests.unit.stepper_bench import Bench, engine, leap
 
 

@@ -11,7 +11,7 @@ import pytest
 from roost_core import codec
 from roost_core.errors import ArtifactDiskFull, PermanentError, RetryLater
 from roost_core.models import RetryPolicy, Snapshot, State
-from roost_core.recent import StoredItem
+from roost_core.stepping.recent import StoredItem
 from tests.unit.stepper_bench import Bench, counting, engine, error_of, leap, observer
 
 

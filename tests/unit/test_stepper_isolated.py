@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from roost_core import hanging
 from roost_core.errors import PermanentError, RetryLater
 from roost_core.models import RetryPolicy, Snapshot, State
+from roost_core.stepping import hanging
 from roost_core.testing import MemoryBackend
 from tests.unit.stepper_bench import Bench, LoopClock, engine, error_of, leap, observer
 

@@ -9,14 +9,15 @@ from datetime import UTC, datetime
 
 import pytest
 
-from roost_core import codec, hanging, holds, leases, stuck
+from roost_core import codec
 from roost_core.backend import Failure
 from roost_core.errors import BackendError, LeaseLost
-from roost_core.hanging import TICK, Pulse
-from roost_core.holds import Hold
-from roost_core.leases import LeaseKeeper
 from roost_core.models import ErrorRecord, Lease, WorkerInfo
-from roost_core.stuck import EXIT_STUCK, Stall
+from roost_core.stepping import hanging, holds, leases, stuck
+from roost_core.stepping.hanging import TICK, Pulse
+from roost_core.stepping.holds import Hold
+from roost_core.stepping.leases import LeaseKeeper
+from roost_core.stepping.stuck import EXIT_STUCK, Stall
 from tests.unit.test_leases import INFO, FakeRenewer
 
 TTL = 15.0

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from roost_core.errors import BackendError, BackendUnavailable
-from roost_plugins.redis_saq.subscription import ANSWER_WITHIN, PING_AFTER, Subscription
+from roost_plugins.redis_saq.connection.subscription import ANSWER_WITHIN, PING_AFTER, Subscription
 from tests.unit.stepper_bench import LeapingLoop
 
 PING = b"*1\r\n$4\r\nPING\r\n"

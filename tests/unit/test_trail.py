@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from roost_core.backend.trail import completed, go_on_from, is_complete, lease_event
 from roost_core.models import Event, State
-from roost_core.trail import completed, go_on_from, is_complete, lease_event
 from roost_plugins.redis_saq.trail import events, readable
 
 

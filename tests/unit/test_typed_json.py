@@ -6,8 +6,8 @@ import pytest
 from click.testing import CliRunner
 
 from roost_core import codec
-from roost_core.cli.batch import read_batch
-from roost_core.cli.enqueue import command
+from roost_core.cli.work.batch import read_batch
+from roost_core.cli.work.enqueue import command
 from roost_core.errors import CodecError, InvalidInput
 
 TWICE = '{"a": [{"k": 1, "b": 2, "k": 3}]}'

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roost_core import codec
+from roost_core.client.requests import EnqueueRequest
 from roost_core.errors import CodecError, InvalidInput, SettingsError
 from roost_core.models import MAX_COUNT, ErrorRecord, RetryPolicy, Snapshot, WorkItem
-from roost_core.requests import EnqueueRequest
 from roost_core.settings import load
 from roost_plugins.redis_saq import records
 

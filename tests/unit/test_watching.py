@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from types import SimpleNamespace
 
-from roost_core.cli import watching
+from roost_core.cli.work import watching
 from roost_core.errors import BackendUnavailable
 from roost_core.models import State
 from tests.unit.stepper_bench import LeapingLoop

@@ -8,11 +8,11 @@ import re
 import pytest
 
 from roost_core import worker as worker_module
+from roost_core.client.requests import EnqueueRequest
 from roost_core.codec import decode_model
 from roost_core.errors import BackendError, BackendUnavailable, PluginError, UnknownEngine
 from roost_core.models import State, WorkerInfo
-from roost_core.plugins import Plugins
-from roost_core.requests import EnqueueRequest
+from roost_core.plugins.registry import Plugins
 from roost_core.settings import Settings
 from roost_core.testing import ManualClock, MemoryArtifactStore, MemoryBackend
 from roost_core.worker import Worker, new_worker_id

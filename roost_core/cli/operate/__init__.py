@@ -1,0 +1,1 @@
+"""Commands about workers, plugins, and the server."""

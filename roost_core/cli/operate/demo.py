@@ -1,0 +1,306 @@
+"""``roost demo``."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import attrs
+import click
+
+from roost_core.cli import output
+from roost_core.cli.operate.demo_page import CLAIM, DemoPage
+from roost_core.cli.options import RoostCommand, plugin_option
+from roost_core.cli.session import Session
+from roost_core.client.roost import Roost
+from roost_core.errors import RoostError
+from roost_core.models import Event, State, WorkItem, WorkStatus
+from roost_core.plugins.registry import Plugins
+from roost_core.settings import Settings
+from roost_core.shown.views import clean
+
+#: The lease TTL of the demo's workers, in seconds: so long until a dead one's work is taken over.
+LEASE_TTL: Final = 2.0
+#: Recovery later than this after the kill breaks the promise: the TTL, 0.5 s, and slack for
+#: machines on which the second worker takes its time to start.
+RECOVERY_LIMIT: Final = LEASE_TTL + 4.0
+#: The whole demo gives up after this many seconds.
+TIME_LIMIT: Final = 120.0
+_CHECKS: Final = 3
+_DELAY_SECONDS: Final = 1.0
+#: The version that stands when the first worker is killed: init is 1, the first check 2.
+_KILLED_AT: Final = 2
+
+
+class PromiseBroken(RoostError):
+    """The demo did not end as Roost promises."""
+
+
+@attrs.frozen
+class Stage:
+    """Where the demo plays: a home folder, and the plugins that were named."""
+
+    home: Path
+    plugins: Sequence[str]
+
+
+@attrs.define
+class Story:
+    """What the demo has seen."""
+
+    events: list[Event] = attrs.field(factory=list)
+    killed_at: float | None = None
+    resumed_after: float | None = None
+
+    def versions(self) -> list[int]:
+        """Return the versions that were accepted, in order."""
+        return [event.version for event in self.events if event.kind == "committed"]
+
+
+@click.command(
+    "demo",
+    cls=RoostCommand,
+    params=[plugin_option()],
+    short_help="See a worker die and its work go on.",
+    example=("roost demo",),
+)
+@click.option("--keep", is_flag=True, help="Leave the demo's folder behind, to look around.")
+@click.pass_context
+def command(ctx: click.Context, keep: bool) -> None:
+    """See a worker die in the middle of a step, and its work go on. Needs nothing set up.
+
+    A folder for a while, a server of Roost's own, a web page on this machine, and
+    two workers: the first is killed while it fetches, the second goes on from the
+    last accepted step. Nothing is left behind. Exits with 1 if anything that
+    Roost promises did not hold.
+    """
+    home = Path(tempfile.mkdtemp(prefix="roost-demo-"))
+    try:
+        asyncio.run(_interruptible(Stage(home, ctx.ensure_object(Session).explicit)))
+    except asyncio.CancelledError:
+        ctx.exit(128 + signal.SIGTERM)
+    finally:
+        _clear(home, keep)
+
+
+async def _interruptible(stage: Stage) -> None:
+    task = asyncio.current_task()
+    if task is not None:
+        # Killed politely, the demo tidies up all the same.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        async with asyncio.timeout(TIME_LIMIT):
+            await _play(stage)
+    except TimeoutError as error:
+        raise PromiseBroken(f"the demo was not through after {TIME_LIMIT:g} s") from error
+
+
+async def _play(stage: Stage) -> None:
+    settings = Settings(home=stage.home, lease_ttl=LEASE_TTL, embedded_idle=1.0)
+    plugins = Plugins.load(explicit=stage.plugins, strict=False)
+    story = Story()
+    with DemoPage(hold=2) as page:
+        async with Roost.connect(settings, plugins=plugins) as roost:
+            _say(f"a home for this demo: {stage.home}")
+            item = await roost.enqueue(
+                "watchlist",
+                {
+                    "url": page.url,
+                    "claim": CLAIM,
+                    "checks_required": _CHECKS,
+                    "delay_seconds": _DELAY_SECONDS,
+                },
+                title="Is the page still there?",
+            )
+            _say(f"enqueued {item.work_id}: look at {page.url} {_CHECKS} times")
+            async with _told(roost, item, story):
+                async with _worker(stage, "first") as first:
+                    await _until_held(page, first)
+                    _say("the first worker is in the middle of its second look: kill -9")
+                    first.kill()
+                    story.killed_at = time.monotonic()
+                    await first.wait()
+                page.release()
+                async with _worker(stage, "second"):
+                    status = await roost.wait(item, timeout=60)
+            await _conclude(roost, status, story)
+
+
+async def _until_held(page: DemoPage, worker: asyncio.subprocess.Process) -> None:
+    while not await asyncio.to_thread(page.held.wait, 0.2):
+        if worker.returncode is not None:
+            raise PromiseBroken(
+                f"the first worker ended by itself with exit code {worker.returncode}"
+            )
+
+
+@contextlib.asynccontextmanager
+async def _worker(stage: Stage, name: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run a worker process, as a person would; it is gone when this is left."""
+    options = {
+        "redis-url": "",
+        "home": str(stage.home),
+        "queue": "default",
+        "namespace": "default",
+        "redis-prefix": "roost",
+        "artifact-root": "",
+        "lease-ttl": str(LEASE_TTL),
+        "drain-timeout": "5",
+        "allow-private-addresses": "yes",
+    }
+    words = [f"--{key}={value}" for key, value in options.items()]
+    words += [f"--plugin={text}" for text in stage.plugins]
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "roost_core.cli", "worker", "--engines", "watchlist", "--quiet"),
+        *words,
+        stdin=asyncio.subprocess.DEVNULL,
+        # Ctrl-C is for the demo, which stops its workers itself.
+        start_new_session=True,
+    )
+    try:
+        _say(f"the {name} worker is process {process.pid}")
+        yield process
+        await _end(process)
+    except BaseException:
+        # The demo is given up: a drain would wait for a page that nobody answers any more.
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+        raise
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), 10)
+        except TimeoutError:
+            process.kill()
+    await process.wait()
+
+
+@contextlib.asynccontextmanager
+async def _told(roost: Roost, item: WorkItem, story: Story) -> AsyncIterator[None]:
+    """Print the work item's events as they come, and keep them."""
+
+    async def tell() -> None:
+        # From its first event on: the newest one before this must not be missed.
+        for event in await roost.events(item):
+            _tell(story, event)
+        last = story.events[-1].event_id if story.events else None
+        async with contextlib.aclosing(roost.follow(item, after=last)) as events:
+            async for event in events:
+                _tell(story, event)
+                if event.state.is_terminal:
+                    return
+
+    task = asyncio.create_task(tell())
+    try:
+        yield
+        async with asyncio.timeout(10):
+            await task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def _tell(story: Story, event: Event) -> None:
+    story.events.append(event)
+    # The claim of the step in flight may be heard of after the kill: only one after the
+    # recovery is the second worker's.
+    was_recovered = any(one.kind == "recovered" for one in story.events)
+    is_resumed = event.kind == "claimed" and was_recovered and story.resumed_after is None
+    if is_resumed and story.killed_at is not None:
+        story.resumed_after = time.monotonic() - story.killed_at
+    click.echo(f"  {event.at:%H:%M:%S}  {event.kind:<10} version {event.version}  {event.state}")
+
+
+async def _conclude(roost: Roost, status: WorkStatus, story: Story) -> None:
+    """Print the report and what was promised; complain about what did not hold."""
+    meta = status.meta
+    if meta.state is State.DONE and status.snapshot is not None and status.snapshot.artifacts:
+        artifact = status.snapshot.artifacts[-1]
+        _say(f"the evidence report, artifact {artifact.artifact_id}:")
+        report = (await roost.artifact(artifact.artifact_id)).decode()
+        for line in report.splitlines():
+            click.echo(f"  {clean(line)}")
+    broken = [text for text, holds in _promises(status, story) if not _shown(text, holds)]
+    if broken:
+        raise PromiseBroken(f"{len(broken)} of the promises above did not hold")
+
+
+def _promises(status: WorkStatus, story: Story) -> Iterator[tuple[str, bool]]:
+    meta = status.meta
+    versions = story.versions()
+    after = story.resumed_after
+    yield f"the work is {meta.state}", meta.state is State.DONE
+    yield (
+        f"accepted versions {_listed(versions)}: no gap, no repeat",
+        versions == list(range(1, _CHECKS + 2)),
+    )
+    resumed = _resumed_at(story.events)
+    yield (
+        f"the second worker went on from version {resumed}, the last one accepted",
+        resumed == _KILLED_AT,
+    )
+    took = "never" if after is None else f"{after:.1f} s"
+    yield (
+        f"it took the work over {took} after the kill; a lease lasts {LEASE_TTL:g} s",
+        after is not None and after < RECOVERY_LIMIT,
+    )
+    kinds = [event.kind for event in story.events]
+    failed = kinds.count("attempt_failed")
+    yield (
+        f"the kill cost {failed} attempts and {kinds.count('recovered')} step, the one in flight",
+        failed == 0 and kinds.count("recovered") == 1,
+    )
+
+
+def _resumed_at(events: Sequence[Event]) -> int | None:
+    kinds = [event.kind for event in events]
+    if "recovered" not in kinds:
+        return None
+    later = events[kinds.index("recovered") :]
+    return next((event.version for event in later if event.kind == "claimed"), None)
+
+
+def _listed(versions: Sequence[int]) -> str:
+    return ", ".join(map(str, versions)) or "none"
+
+
+def _shown(text: str, holds: bool) -> bool:
+    mark = click.style("kept", fg="green") if holds else click.style("BROKEN", fg="red")
+    click.echo(f"  {mark}  {text}", color=output.on_terminal())
+    return holds
+
+
+def _say(text: str) -> None:
+    click.echo(click.style(clean(text), bold=True), color=output.on_terminal())
+
+
+def _clear(home: Path, keep: bool) -> None:
+    """Wait for the demo's server to end, and remove its folder."""
+    if keep:
+        output.note(f"kept {home}; remove it when you have seen it")
+        return
+    ends = time.monotonic() + 15
+    # The server goes by itself soon after its last user, and takes its socket along.
+    while _has_socket(home) and time.monotonic() < ends:
+        time.sleep(0.05)
+    shutil.rmtree(home, ignore_errors=True)
+    if home.exists():
+        output.note(f"could not remove all of {home}")
+
+
+def _has_socket(home: Path) -> bool:
+    with contextlib.suppress(OSError):
+        return any(path.is_socket() for path in home.rglob("*"))
+    return False

@@ -1,0 +1,272 @@
+"""``roost doctor``."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import attrs
+import click
+
+from roost_core.backend import SUSPECTED_AFTER, Finding
+from roost_core.cli import output, plugin_output
+from roost_core.cli.options import RoostCommand, roost_options
+from roost_core.cli.session import Session
+from roost_core.client.roost import Roost
+from roost_core.errors import NoWorkHere, PluginError, RoostError
+from roost_core.models import State, WorkerInfo
+from roost_core.plugins.registry import Plugins, PluginStatus
+from roost_core.settings import Settings
+from roost_core.shown.views import WorkRow
+from roost_core.wording.redaction import redact
+
+#: A person at a terminal hears of a repair each time that so many work items were looked at.
+_TELL_EVERY: Final = 10_000
+
+
+@click.command(
+    "doctor",
+    cls=RoostCommand,
+    short_help="Find what would lose data or stop work.",
+    example=(
+        "roost doctor --redis-url redis://db.example.com:6379/0",
+        "roost doctor --repair --dry-run",
+    ),
+)
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
+@click.option(
+    "--repair-log",
+    is_flag=True,
+    help="First cut off what is damaged at the end of the embedded server's file; keep a copy.",
+)
+@click.option(
+    "--repair", "repairs", is_flag=True, help="Put indexes and holds right from the stored work."
+)
+@click.option("--dry-run", is_flag=True, help="With --repair: only say what it would do.")
+@roost_options()
+@click.pass_context
+def command(
+    ctx: click.Context, as_json: bool, repair_log: bool, repairs: bool, dry_run: bool
+) -> None:
+    """Look for what would lose data or stop work: settings, plugins, server, artifacts.
+
+    Columns: level (ok, info, warning, problem), subject, finding. Exits with 1
+    if there is a problem. An unreachable server and broken plugins are findings
+    as well: the rest is still looked at.
+
+    A file of the embedded server that is damaged, by a loss of power say, is a
+    finding that says how much of it is whole. --repair-log cuts off the rest.
+
+    With --repair it looks at all work instead, and puts right whatever disagrees with it: what
+    is missing in an index or too much there, resources that nobody holds any more, idempotency
+    keys. Workers may run meanwhile. Columns: outcome (mended, found, left), subject,
+    how many, finding, examples; nothing is printed if all is well. Exits with 1 if something is
+    left: what a dry run would mend, or what only a person can.
+    """
+    if dry_run and not repairs:
+        raise click.UsageError("--dry-run is for --repair")
+    if repair_log and repairs:
+        raise click.UsageError("first --repair-log, then --repair: one at a time")
+    if repairs:
+        _repair(ctx, as_json=as_json, dry_run=dry_run)
+        return
+    findings = _repair_log(ctx.obj) if repair_log else []
+    findings += examine(ctx.obj)
+    if as_json:
+        output.json_line([attrs.asdict(one) for one in findings], indent=2)
+    else:
+        output.table(
+            ["level", "subject", "finding"],
+            [(one.level, one.subject, one.message) for one in findings],
+        )
+    if any(one.level == "problem" for one in findings):
+        ctx.exit(1)
+
+
+def _repair_log(session: Session) -> list[Finding]:
+    try:
+        plugins = session.plugins()
+        with plugin_output.to_stderr():
+            backend = plugins.make_backend(session.settings)
+        return list(backend.repair_log())
+    except RoostError as error:
+        return [Finding("problem", "log", str(error))]
+
+
+def _repair(ctx: click.Context, *, as_json: bool, dry_run: bool) -> None:
+    session: Session = ctx.obj
+    try:
+        found = session.read(lambda roost: roost.repair(dry_run=dry_run, progress=_progress()))
+    except NoWorkHere as nothing:
+        output.note(nothing)
+        found = ()
+    if as_json:
+        output.json_line([attrs.asdict(one) for one in found], indent=2)
+    else:
+        output.table(
+            ["outcome", "subject", "how many", "finding", "examples"],
+            [
+                (one.outcome, one.subject, one.count, one.message, ", ".join(one.examples))
+                for one in found
+            ],
+        )
+    if any(one.outcome != "mended" for one in found):
+        ctx.exit(1)
+
+
+def _progress() -> Callable[[int], None] | None:
+    """Return what tells a person at a terminal how far it is, every 10,000 work items."""
+    if not sys.stderr.isatty():
+        return None
+    told = 0
+
+    def tell(looked: int) -> None:
+        nonlocal told
+        if looked - told >= _TELL_EVERY:
+            told = looked
+            output.note(f"{looked} work items looked at")
+
+    return tell
+
+
+def examine(session: Session) -> list[Finding]:
+    """Return everything there is to say, the parts independent of each other."""
+    try:
+        settings = session.settings
+    except RoostError as error:
+        return [Finding("problem", "settings", str(error))]
+    findings = _of_settings(settings)
+    try:
+        plugins = session.plugins(keep_going=True)
+    except PluginError as error:
+        # A name that names nothing; the installed ones may still tell something.
+        findings.append(Finding("problem", "plugins", str(error)))
+        try:
+            with plugin_output.to_stderr():
+                plugins = Plugins.load(explicit=(), environment=(), strict=False)
+        except PluginError as second:
+            return [*findings, Finding("problem", "plugins", str(second))]
+    findings += _of_plugins(plugins)
+    findings += asyncio.run(_of_server(Roost.connect(settings, plugins=plugins, create=False)))
+    findings += _of_artifacts(plugins, settings)
+    return findings
+
+
+def _of_settings(settings: Settings) -> list[Finding]:
+    server = redact(settings.redis_url) if settings.redis_url else "Roost's own"
+    found = [
+        Finding(
+            "info",
+            "settings",
+            f"server {server}, queue {settings.queue}, namespace {settings.namespace}, "
+            f"home {settings.home.absolute()}",
+        )
+    ]
+    if settings.lease_ttl < 1:
+        message = f"a lease TTL of {settings.lease_ttl} s leaves no room for a slow network"
+        found.append(Finding("warning", "settings", message))
+    return found
+
+
+def _of_plugins(plugins: Plugins) -> list[Finding]:
+    found = []
+    for report in plugins.reports():
+        home = output.distribution(report) or report.location or report.source
+        subject = f"plugin {report.name}"
+        if report.status is PluginStatus.OK:
+            found.append(Finding("ok", subject, f"loaded from {home}"))
+        elif report.status is PluginStatus.BROKEN:
+            found.append(Finding("problem", subject, report.error or "broken"))
+        else:
+            found.append(Finding("info", subject, f"{report.status} {report.error or ''}"))
+    found += [Finding("warning", "plugins", line) for line in plugins.vain_blocks()]
+    if not plugins.engines():
+        found.append(Finding("warning", "engines", "no engine is installed: workers have no work"))
+    return found
+
+
+async def _of_server(roost: Roost) -> Sequence[Finding]:
+    found: list[Finding] = []
+    try:
+        async with contextlib.AsyncExitStack() as stack:
+            with plugin_output.to_stderr():
+                await stack.enter_async_context(roost)
+            found.append(Finding("ok", "server", roost.backend.description))
+            found += await roost.backend.diagnose()
+            found += await _of_work(roost)
+    except NoWorkHere as nothing:
+        # Not a fault: the first enqueue or worker makes it.
+        text = f"{nothing}; `roost enqueue` and `roost worker` make it"
+        found.append(Finding("info", "server", text))
+    except RoostError as error:
+        # What was found before may be the reason.
+        found.append(Finding("problem", "server", str(error)))
+    return found
+
+
+async def _of_work(roost: Roost) -> list[Finding]:
+    counts = {state: count for state, count in (await roost.counts()).items() if count}
+    text = ", ".join(f"{count} {state}" for state, count in counts.items()) or "none"
+    found = [Finding("info", "work", text)]
+    workers = await roost.workers()
+    found += _of_workers(workers)
+    if unreadable := len(await roost.backend.workers()) - len(workers):
+        message = f"the words of {unreadable} live workers do not decode"
+        found.append(Finding("warning", "workers", message))
+    if counts.get(State.QUEUED):
+        offered = {engine for worker in workers for engine in worker.engines}
+        rows = await roost.list(State.QUEUED, limit=1000)
+        for engine in sorted({row.meta.engine for row in rows} - offered):
+            message = f"work is queued for the engine {engine}, and no live worker offers it"
+            found.append(Finding("warning", "work", message))
+        # Without a word, work that waits looks as if no worker cared for it.
+        if suspected := sum(map(_is_suspected, rows)):
+            message = (
+                f"{suspected} of what is queued may run only apart from other work, in groups "
+                "or alone, because workers died that ran it (suspicions in roost status)"
+            )
+            found.append(Finding("info", "work", message))
+    if counts.get(State.FAILED):
+        message = (
+            f"{counts[State.FAILED]} dead letters wait for a person: roost list --state failed"
+        )
+        found.append(Finding("warning", "work", message))
+    return found
+
+
+def _is_suspected(row: WorkRow) -> bool:
+    return row.meta.suspicions + row.meta.recoveries >= SUSPECTED_AFTER
+
+
+def _of_workers(workers: Sequence[WorkerInfo]) -> list[Finding]:
+    stuck = [(worker.worker_id, worker.stuck) for worker in workers if worker.stuck is not None]
+    text = f"{len(workers)} alive" + (f", {len(stuck)} stuck" if stuck else "")
+    found = [Finding("info", "workers", text)]
+    # As long as another one moves, work goes on, if more slowly.
+    level = "problem" if len(stuck) == len(workers) else "warning"
+    for worker_id, one in stuck:
+        message = (
+            f"has hung since {output.when(one.since)}, at {one.where}, in "
+            f"{f'the step of {one.work_id}' if one.work_id else 'no step'}"
+        )
+        found.append(Finding(level, f"worker {worker_id}", message))
+    for worker in workers:
+        if worker.lost:
+            is_full = worker.lost > worker.concurrency
+            message = f"{worker.lost} of its steps go on although they were ended" + (
+                "; it takes no more work: start it anew" if is_full else ""
+            )
+            found.append(Finding("warning", f"worker {worker.worker_id}", message))
+    return found
+
+
+def _of_artifacts(plugins: Plugins, settings: Settings) -> list[Finding]:
+    try:
+        with plugin_output.to_stderr():
+            store = plugins.make_artifact_store(settings)
+        return [Finding("info", "artifacts", store.description), *store.diagnose()]
+    except RoostError as error:
+        return [Finding("problem", "artifacts", str(error))]

@@ -1,0 +1,71 @@
+"""``roost plugins``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from roost_core.cli import output
+from roost_core.cli.options import RoostCommand, roost_options
+from roost_core.cli.session import Session
+from roost_core.plugins.registry import PluginReport, PluginStatus
+from roost_core.shown.views import redacted
+
+
+@click.command(
+    "plugins",
+    cls=RoostCommand,
+    short_help="What plugins are loaded, blocked or broken.",
+    example=(
+        "roost plugins",
+        "roost plugins --plugin no:watchlist",
+        "roost plugins --plugin ./my_engine.py --verbose",
+    ),
+)
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
+@click.option("--verbose", "-v", is_flag=True, help="Show the traceback of what is broken.")
+@roost_options()
+@click.pass_context
+def command(ctx: click.Context, as_json: bool, verbose: bool) -> None:
+    """List the plugins: what is loaded, blocked or broken, and where each comes from.
+
+    Columns: plugin, status, source, distribution, hooks, location, error. A broken
+    plugin is listed with the rest, and makes the exit code 1. No server is needed.
+    """
+    session: Session = ctx.obj
+    reports = session.plugins(keep_going=True).reports()
+    _print(reports, as_json)
+    for report in reports:
+        if verbose and report.exception is not None:
+            output.note(f"plugin {report.name}:")
+            output.show_traceback(report.exception)
+    if any(report.status is PluginStatus.BROKEN for report in reports):
+        ctx.exit(1)
+
+
+def _print(reports: Sequence[PluginReport], as_json: bool) -> None:
+    rows = [
+        {
+            "plugin": report.name,
+            "status": str(report.status),
+            "source": str(report.source),
+            "distribution": output.distribution(report),
+            "hooks": list(report.hooks),
+            "engine": report.engine_id,
+            "location": report.location,
+            "error": redacted(report.error),
+        }
+        for report in reports
+    ]
+    if as_json:
+        output.json_line(rows, indent=2)
+        return
+    headings = ["plugin", "status", "source", "distribution", "hooks", "location", "error"]
+    output.table(
+        headings,
+        [
+            [row[name] if name != "hooks" else " ".join(row["hooks"]) for name in headings]
+            for row in rows
+        ],
+    )

@@ -1,0 +1,147 @@
+"""``roost worker``."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Final
+
+import click
+
+from roost_core.cli.options import RoostCommand, roost_options
+from roost_core.cli.session import Session
+from roost_core.cli.signals import LEFT_BEHIND
+from roost_core.cli.stderr import Stderr, StderrHandler
+from roost_core.cli.work.waiting import connected
+from roost_core.client.requests import unknown_engine
+from roost_core.client.roost import Roost
+from roost_core.errors import UnknownEngine
+from roost_core.shown.views import clean
+
+#: A worker's own settings, beside those that say where the data is.
+_SETTINGS: Final = (
+    "concurrency",
+    "lease_ttl",
+    "drain_timeout",
+    "wait_for_server",
+    "stuck_after",
+    "slice_steps",
+    "slice_seconds",
+    "retention",
+    "dead_letter_retention",
+    "workspace_source",
+    "allow_private_addresses",
+)
+
+
+@click.command(
+    "worker",
+    cls=RoostCommand,
+    short_help="Run a worker.",
+    example=(
+        "roost worker --engines watchlist --concurrency 20",
+        "roost worker --plugin ./my_engine.py --burst",
+    ),
+)
+@click.option(
+    "--engines",
+    default="all",
+    show_default=True,
+    metavar="A,B|all",
+    help="Take the work of these engines only.",
+)
+@click.option("--burst", is_flag=True, help="Stop once nothing is ready.")
+@click.option("--verbose", "-v", is_flag=True, help="Tell more about what happens.")
+@click.option("--quiet", "-q", is_flag=True, help="Tell warnings and errors only.")
+@roost_options(*_SETTINGS)
+@click.pass_obj
+def command(session: Session, engines: str, burst: bool, verbose: bool, quiet: bool) -> None:
+    """Run a worker until it is told to stop.
+
+    Ctrl-C, SIGTERM, SIGHUP or SIGQUIT: it takes no new work and lets its steps
+    end, for as long as the drain timeout. A second one cancels the steps now and
+    gives their work back; neither counts as an attempt. A third ends the process
+    at once.
+
+    A worker whose server is away waits for it. It does not wait for what waiting does
+    not mend: a login that is refused, or TLS that does not fit.
+
+    A worker does not start if a plugin is broken, and leaves work of engines that
+    it lacks to others.
+    """
+    if verbose and quiet:
+        raise click.UsageError("--verbose and --quiet: one or the other")
+    stderr = Stderr()
+    try:
+        _run(session, stderr, engines, burst=burst, verbose=verbose, quiet=quiet)
+    finally:
+        logging.captureWarnings(False)
+        stderr.close()
+
+
+def _run(
+    session: Session, stderr: Stderr, engines: str, *, burst: bool, verbose: bool, quiet: bool
+) -> None:
+    _log_to(stderr, verbose=verbose, quiet=quiet)
+    signals = session.signals
+    signals.say_with(stderr.note, is_quiet=quiet)
+    offered = session.plugins(strict=True).engines()
+    wanted = _wanted(engines, sorted(offered))
+
+    from roost_core.stepping import loops
+    from roost_core.worker import Worker
+
+    async def serve(roost: Roost) -> int:
+        worker = Worker(
+            session.settings,
+            roost.plugins,
+            roost.backend,
+            roost.store,
+            engines=wanted,
+            burst=burst,
+        )
+        if not quiet:
+            stderr.line(
+                f"worker {worker.worker_id} runs {', '.join(wanted)}; "
+                f"data: {clean(roost.backend.description)}"
+            )
+        signals.attach(worker, asyncio.get_running_loop(), session.settings.drain_timeout)
+        exit_code = 1
+        try:
+            await worker.run()
+            exit_code = LEFT_BEHIND if worker.running else 0
+        finally:
+            signals.leaving(exit_code)
+        return exit_code
+
+    async def serve_when_there() -> int:
+        async with await connected(session) as roost:
+            return await serve(roost)
+
+    if exit_code := loops.run(serve_when_there()):
+        raise SystemExit(exit_code)
+
+
+def _wanted(text: str, offered: Sequence[str]) -> list[str]:
+    if not offered:
+        raise UnknownEngine("no engine is installed: name one with --plugin, see `roost plugins`")
+    if text.strip() == "all":
+        return list(offered)
+    names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    if not names:
+        raise UnknownEngine("--engines names no engine: all, or names separated by commas")
+    for name in names:
+        if name not in offered:
+            raise unknown_engine(name, offered, by="no loaded plugin offers")
+    return names
+
+
+def _log_to(stderr: Stderr, *, verbose: bool, quiet: bool) -> None:
+    level = logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO
+    logging.basicConfig(handlers=[StderrHandler(stderr)], level=logging.WARNING, force=True)
+    # Else Python writes them to standard error itself, and waits for it.
+    logging.captureWarnings(True)
+    logging.getLogger("roost").setLevel(level)
+    # What the lanes' machinery has to say is about itself, not about the work.
+    logging.getLogger("saq").setLevel(logging.DEBUG if verbose else logging.ERROR)

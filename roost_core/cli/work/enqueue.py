@@ -1,0 +1,222 @@
+"""``roost enqueue``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import click
+
+from roost_core import codec
+from roost_core.cli import output
+from roost_core.cli.arguments import (
+    DEADLINE_TYPE,
+    ENGINE_TYPE,
+    RESOURCE_TYPE,
+    SECONDS_TYPE,
+    WORK_ID_TYPE,
+)
+from roost_core.cli.options import RoostCommand, roost_options
+from roost_core.cli.session import Session
+from roost_core.cli.work.batch import read_batch
+from roost_core.cli.work.sending import send, send_batch
+from roost_core.client.requests import EnqueueRequest
+from roost_core.client.roost import Roost
+from roost_core.errors import InvalidInput
+from roost_core.models import MAX_COUNT, MAX_PRIORITY, MIN_PRIORITY, Json, RetryPolicy, State
+
+#: Options that say something about one work item, and so do not go with ``--batch``.
+_SINGLE: Final = (
+    "payload",
+    "work_id",
+    "idempotency_key",
+    "resources",
+    "delay",
+    "deadline",
+    "title",
+    "priority",
+    "max_attempts",
+    "max_recoveries",
+    "max_steps",
+    "step_timeout",
+    "wait",
+)
+
+
+@click.command(
+    "enqueue",
+    cls=RoostCommand,
+    short_help="Enqueue work and print its id.",
+    example=(
+        "ID=$(roost enqueue --engine watchlist --payload @check.json --deadline 2h)",
+        "roost enqueue --batch many.jsonl",
+        "roost enqueue --engine watchlist --payload - < check.json",
+    ),
+)
+@click.option("--engine", type=ENGINE_TYPE, metavar="E", help="The engine that runs the work.")
+@click.option("--payload", metavar="JSON|@FILE|-", help="What to work on; - is standard input.")
+@click.option("--work-id", type=WORK_ID_TYPE, metavar="ID", help="An id of your own.")
+@click.option(
+    "--idempotency-key",
+    metavar="KEY",
+    help="The same key, engine and payload again give the work item that is there already.",
+)
+@click.option(
+    "--priority",
+    type=click.IntRange(MIN_PRIORITY, MAX_PRIORITY),
+    metavar="N",
+    help="Higher runs first. [default: 0]",
+)
+@click.option(
+    "--resource",
+    "resources",
+    type=RESOURCE_TYPE,
+    multiple=True,
+    metavar="NAME",
+    help="Held while the work runs: one work item at a time has it. Repeatable.",
+)
+@click.option(
+    "--delay-seconds",
+    "delay",
+    type=SECONDS_TYPE,
+    metavar="S",
+    help="Start so much later: in seconds, or 90s, 10m, 2h, 3d.",
+)
+@click.option(
+    "--deadline",
+    type=DEADLINE_TYPE,
+    metavar="TIME",
+    help="Done by then, or dead-lettered: 2030-01-31T12:00:00Z, or 90s, 10m, 2h, 3d from now.",
+)
+@click.option("--title", help="A short text for people.")
+@click.option(
+    "--max-attempts",
+    type=click.IntRange(1, MAX_COUNT),
+    metavar="N",
+    help="Tries of one step. [default: 5]",
+)
+@click.option(
+    "--max-recoveries",
+    type=click.IntRange(1, MAX_COUNT),
+    metavar="N",
+    help="Deaths of workers that ran nothing else; so many dead-letter it. [default: 3]",
+)
+@click.option(
+    "--max-steps",
+    type=click.IntRange(0, MAX_COUNT),
+    metavar="N",
+    help="Steps in a row without a delay; dead-lettered if it needs more. 0: no limit. "
+    "[default: 10000]",
+)
+@click.option(
+    "--step-timeout",
+    type=SECONDS_TYPE,
+    metavar="S",
+    help="A step's longest time: in seconds, or 90s, 10m, 2h, 3d. [default: 1h]",
+)
+@click.option(
+    "--batch",
+    metavar="FILE.jsonl|-",
+    help="Many at once: a JSON object a line, with engine, payload, work_id, title, ...",
+)
+@click.option("--any-engine", is_flag=True, help="Accept an engine that nobody offers yet.")
+@click.option("--wait", is_flag=True, help="Wait until it is done; exit with 1 if it is not done.")
+@roost_options()
+@click.pass_context
+def command(
+    ctx: click.Context, /, engine: str | None, batch: str | None, any_engine: bool, **values: Any
+) -> None:
+    """Enqueue work and print its id, alone.
+
+    With --batch every line is checked before the first is enqueued; the ids come
+    in the lines' order. A line that is refused then (its id is taken, say) is named on
+    standard error, does not stop the rest, and makes the exit code 1. Lines with
+    a work_id or an idempotency_key can be sent again safely. If the server goes, the
+    ids of what is stored have been printed, and the error names the line to go on at.
+    Work whose answer was lost may be stored: the error says under which id. Where
+    standard output cannot be written, standard error names what is stored, and the
+    exit code is 74.
+    """
+    session: Session = ctx.obj
+    if batch is not None:
+        given = [name for name in _SINGLE if values[name] not in (None, (), False)]
+        if given:
+            flag = _flag(ctx, given[0])
+            raise click.UsageError(f"{flag} does not go with --batch: put it in the lines", ctx)
+        with _opened(batch) as file:
+            lines = read_batch(file, engine)
+        if not session.run(lambda roost: send_batch(roost, lines, any_engine=any_engine)):
+            ctx.exit(1)
+        return
+    if engine is None:
+        raise click.UsageError("Missing option '--engine': see `roost engines`.", ctx)
+    request = _request(engine, values)
+    if not session.run(lambda roost: _send(roost, request, any_engine, wait=values["wait"])):
+        ctx.exit(1)
+
+
+def _flag(ctx: click.Context, name: str) -> str:
+    return next(param.opts[0] for param in ctx.command.params if param.name == name)
+
+
+def _request(engine: str, values: dict[str, Any]) -> EnqueueRequest:
+    deadline = values["deadline"]
+    is_time = isinstance(deadline, datetime)
+    attempts = values["max_attempts"]
+    return EnqueueRequest(
+        engine=engine,
+        payload=_payload(values["payload"]),
+        work_id=values["work_id"],
+        idempotency_key=values["idempotency_key"],
+        priority=values["priority"] or 0,
+        resources=values["resources"],
+        delay_seconds=values["delay"] or 0,
+        deadline_at=deadline if is_time else None,
+        deadline_seconds=None if is_time else deadline,
+        title=values["title"],
+        retry=None if attempts is None else RetryPolicy(max_attempts=attempts),
+        max_recoveries=values["max_recoveries"],
+        max_steps=values["max_steps"],
+        step_timeout_seconds=values["step_timeout"],
+    )
+
+
+def _payload(text: str | None) -> Json:
+    if text is None:
+        return None
+    raw: bytes | str = text
+    if text == "-" or text.startswith("@"):
+        with _opened(text.removeprefix("@")) as file:
+            # One byte over the cap is enough to refuse it: the rest is not read.
+            raw = file.read(codec.MAX_PAYLOAD_BYTES + 1)
+        if len(raw) > codec.MAX_PAYLOAD_BYTES:
+            raise InvalidInput(f"the payload has more than {codec.MAX_PAYLOAD_BYTES} bytes")
+    return codec.loads_typed(raw, "the payload", codec.MAX_PAYLOAD_BYTES)
+
+
+@contextmanager
+def _opened(name: str) -> Iterator[BinaryIO]:
+    if name == "-":
+        yield sys.stdin.buffer
+        return
+    try:
+        file = Path(name).open("rb")  # noqa: SIM115  # closed below; only opening may fail like this
+    except OSError as error:
+        raise InvalidInput(f"cannot read {name}: {error.strerror}") from error
+    with file:
+        yield file
+
+
+async def _send(roost: Roost, request: EnqueueRequest, any_engine: bool, *, wait: bool) -> bool:
+    item = await send(roost, request, any_engine=any_engine)
+    output.stored([item.work_id])
+    if not wait:
+        return True
+    meta = (await roost.wait(item)).meta
+    if meta.state is not State.DONE:
+        output.note(output.failure(meta))
+    return meta.state is State.DONE

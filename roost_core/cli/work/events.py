@@ -1,0 +1,74 @@
+"""``roost events``."""
+
+from __future__ import annotations
+
+import contextlib
+
+import click
+
+from roost_core.backend.trail import go_on_from
+from roost_core.cli import output
+from roost_core.cli.arguments import WORK_ID_TYPE
+from roost_core.cli.options import RoostCommand, roost_options
+from roost_core.cli.session import Session
+from roost_core.client.roost import Roost
+from roost_core.errors import NoWorkHere
+from roost_core.models import Event
+
+
+@click.command(
+    "events",
+    cls=RoostCommand,
+    short_help="What happened, and what happens next.",
+    example=("roost events --work w-0123456789abcdef --follow",),
+)
+@click.option("--work", "work_id", type=WORK_ID_TYPE, metavar="ID", help="Only this work item's.")
+@click.option("--follow", "-f", is_flag=True, help="Go on with what happens next, until Ctrl-C.")
+@click.option(
+    "--limit",
+    type=click.IntRange(0, 100_000),
+    metavar="N",
+    default=100,
+    show_default=True,
+    help="Begin with so many of the newest.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+@roost_options()
+@click.pass_obj
+def command(session: Session, work_id: str | None, follow: bool, limit: int, as_json: bool) -> None:
+    """Print what happened, oldest first: one line for each accepted transition.
+
+    Of one work item, what the queue's stream does not have any more comes from what the
+    item keeps of its own past: there a line of kind "leased" stands for a whole lease.
+
+    Columns: time, kind, work id, engine, version, state, data. Passwords in URLs
+    and fields named like secrets are hidden.
+    """
+
+    async def show(roost: Roost) -> None:
+        # The place to go on from is taken first: nothing falls in between.
+        newest = await roost.events(limit=1) if follow else ()
+        found = await roost.events(work_id, limit=limit) if limit else ()
+        for event in found:
+            _print(event, as_json)
+        if not follow:
+            return
+        last = go_on_from(*found, *newest)
+        async with contextlib.aclosing(roost.follow(work_id, after=last)) as events:
+            async for event in events:
+                _print(event, as_json)
+
+    try:
+        session.read(show)
+    except NoWorkHere as nothing:
+        # A work item that is asked for is missing, and what is to be followed never comes.
+        if work_id is not None or follow:
+            raise
+        output.note(nothing)
+
+
+def _print(event: Event, as_json: bool) -> None:
+    if as_json:
+        output.json_line(output.event_json(event))
+    else:
+        output.data_row(output.event_cells(event))

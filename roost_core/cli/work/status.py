@@ -1,0 +1,38 @@
+"""``roost status``."""
+
+from __future__ import annotations
+
+import click
+
+from roost_core.cli import output
+from roost_core.cli.arguments import WORK_ID_TYPE
+from roost_core.cli.options import RoostCommand, roost_options
+from roost_core.cli.session import Session
+from roost_core.shown.views import status_json
+
+
+@click.command(
+    "status",
+    cls=RoostCommand,
+    short_help="All about one work item, as JSON.",
+    example=("roost status w-0123456789abcdef | jq .meta.state",),
+)
+@click.argument("work_id", type=WORK_ID_TYPE)
+@roost_options()
+@click.pass_obj
+def command(session: Session, work_id: str) -> None:
+    """Print all that is known of one work item, as JSON.
+
+    The object has "meta" (state, step, version, attempts, lease, ...), "item" and
+    "snapshot"; and "stuck", what the worker hangs in that holds the lease, if it
+    does. While the work sleeps because its engine raised RetryLater, "reason" in
+    "meta" is what that said. Payload and data are yours and printed as they are; in
+    errors, heartbeats and reasons, passwords and fields named like secrets are hidden.
+
+    This is how it stands now. How it came there, lease by lease, is what
+    `roost events --work ID` prints, however long ago that was.
+    """
+    found = session.read(lambda roost: roost.status(work_id))
+    output.json_line(status_json(found), indent=2)
+    if output.on_terminal():
+        output.note(f"how it came there: roost events --work {work_id}")

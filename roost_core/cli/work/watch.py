@@ -1,0 +1,56 @@
+"""``roost watch``."""
+
+from __future__ import annotations
+
+import click
+
+from roost_core.cli import output
+from roost_core.cli.arguments import WORK_ID_TYPE
+from roost_core.cli.options import RoostCommand, roost_options
+from roost_core.cli.session import Session
+from roost_core.cli.work.watching import LinesView, View, watch
+from roost_core.client.roost import Roost
+from roost_core.models import State
+from roost_core.shown.views import WorkRow
+
+
+@click.command(
+    "watch",
+    cls=RoostCommand,
+    short_help="Follow a work item until it is done.",
+    example=("roost watch $(roost enqueue --engine watchlist --payload @check.json)",),
+)
+@click.argument("work_id", type=WORK_ID_TYPE)
+@click.option(
+    "--limit",
+    type=click.IntRange(0, 10_000),
+    metavar="N",
+    default=20,
+    show_default=True,
+    help="Begin with so many of its newest events.",
+)
+@roost_options()
+@click.pass_context
+def command(ctx: click.Context, work_id: str, limit: int) -> None:
+    """Follow a work item to its end; then exit with 0 if it is done, and with 1 if not.
+
+    A terminal shows a live view. Elsewhere each event is a line, as `roost events`
+    prints it. Leaving with Ctrl-C does not touch the work.
+    """
+    session: Session = ctx.obj
+
+    async def follow(roost: Roost) -> WorkRow:
+        return await watch(roost, work_id, _view(), limit)
+
+    meta = session.read(follow).meta
+    if meta.state is not State.DONE:
+        output.note(output.failure(meta))
+        ctx.exit(1)
+
+
+def _view() -> View:
+    if not output.on_terminal():
+        return LinesView()
+    from roost_core.cli.work.live import LiveView
+
+    return LiveView(output.console())

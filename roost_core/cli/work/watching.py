@@ -1,0 +1,116 @@
+"""Follow one work item to its end: by its events, shown by a view."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Final, Protocol, Self
+
+from roost_core.backend.trail import go_on_from
+from roost_core.cli import output
+from roost_core.client.roost import Roost
+from roost_core.errors import BackendUnavailable
+from roost_core.models import Event, State
+from roost_core.shown.views import WorkRow
+
+#: How often a live view looks for a new heartbeat while a step runs, in seconds.
+HEARTBEAT_SECONDS: Final = 1.0
+
+
+class View(Protocol):
+    """Shows a work item; entered and left around the whole."""
+
+    #: Whether the view shows more than events, and so wants to see heartbeats.
+    is_live: bool
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def event(self, event: Event) -> None:
+        """Show an event."""
+
+    def standing(self, row: WorkRow) -> None:
+        """Show how the work item stands now."""
+
+
+class LinesView:
+    """Prints each event as a line."""
+
+    is_live = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return
+
+    def event(self, event: Event) -> None:
+        """Print the event."""
+        output.data_row(output.event_cells(event))
+
+    def standing(self, row: WorkRow) -> None:
+        """Print nothing: the events tell it."""
+
+
+async def watch(roost: Roost, work_id: str, view: View, history: int) -> WorkRow:
+    """Show a work item until it is terminal; return how it stands then.
+
+    :param history: begin with so many of its newest events.
+    :raises WorkNotFound: no work item has this id.
+    """
+    row = await roost.row(work_id)
+    with view:
+        view.standing(row)
+        # The place to go on from is taken before anything is shown: nothing falls in between.
+        newest = await roost.events(limit=1)
+        shown = await roost.events(work_id, limit=history) if history else ()
+        for event in shown:
+            view.event(event)
+        last = go_on_from(*shown, *newest)
+        row = await roost.row(work_id)
+        view.standing(row)
+        if not row.meta.state.is_terminal:
+            async with _heartbeats(roost, work_id, view):
+                return await _follow(roost, work_id, view, last)
+        for event in await roost.events(work_id, after=last) if last else ():
+            view.event(event)
+    return row
+
+
+async def _follow(roost: Roost, work_id: str, view: View, last: str | None) -> WorkRow:
+    async with contextlib.aclosing(roost.follow(work_id, after=last)) as events:
+        async for event in events:
+            view.event(event)
+            if view.is_live or event.state.is_terminal:
+                row = await roost.row(work_id)
+                view.standing(row)
+                if row.meta.state.is_terminal:
+                    return row
+    raise AssertionError("the events of a queue have no end")
+
+
+@contextlib.asynccontextmanager
+async def _heartbeats(roost: Roost, work_id: str, view: View) -> AsyncIterator[None]:
+    """Look for heartbeats while a step runs: they make no events."""
+    if not view.is_live:
+        yield
+        return
+    task = asyncio.create_task(_look(roost, work_id, view))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _look(roost: Roost, work_id: str, view: View) -> None:
+    while True:
+        await asyncio.sleep(HEARTBEAT_SECONDS)
+        try:
+            row = await roost.row(work_id)
+        except BackendUnavailable:
+            continue  # The events are followed with patience, and end the view if that ends.
+        if row.meta.state is State.RUNNING:
+            view.standing(row)

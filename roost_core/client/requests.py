@@ -1,0 +1,201 @@
+"""A request to enqueue, the checks it passes, what a refusal says, and how often one asks."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from datetime import datetime
+from typing import Final, TypeVar
+
+import attrs
+
+from roost_core import codec
+from roost_core.backend import Enqueued, EnqueueOutcome, NewWork
+from roost_core.errors import (
+    BackendUnavailable,
+    DiskFull,
+    IdempotencyConflict,
+    InvalidInput,
+    RoostError,
+    UnknownEngine,
+    WorkIdTaken,
+)
+from roost_core.models import (
+    DEFAULT_MAX_RECOVERIES,
+    DEFAULT_MAX_STEPS,
+    DEFAULT_STEP_TIMEOUT_SECONDS,
+    Json,
+    RetryPolicy,
+    WorkItem,
+    check_count,
+    check_seconds,
+    milliseconds,
+)
+from roost_core.values import Value
+from roost_core.wording.suggestions import close_matches
+
+_T = TypeVar("_T")
+
+#: No deadline is at or after this: the year 9999, in milliseconds since the epoch.
+_LATEST_MS: Final = 253_370_764_800_000
+
+
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class EnqueueRequest(Value):
+    """One work item to enqueue; the fields are :meth:`Roost.enqueue`'s arguments."""
+
+    engine: str
+    payload: Json = attrs.field(default=None, repr=False)
+    work_id: str | None = None
+    idempotency_key: str | None = None
+    priority: int = 0
+    resources: Sequence[str] = ()
+    delay_seconds: float = 0
+    deadline_at: datetime | None = None
+    deadline_seconds: float | None = None
+    title: str | None = None
+    retry: RetryPolicy | None = None
+    max_recoveries: int | None = None
+    max_steps: int | None = None
+    step_timeout_seconds: float | None = None
+
+    def build(
+        self, now_ms: int | None = None, engine_max_steps: int | None = None
+    ) -> tuple[WorkItem, NewWork]:
+        """Check everything and return the work item, and how it is stored.
+
+        :param now_ms: the server's clock, needed for ``deadline_seconds``; with it a deadline that
+            has passed is refused.
+        :param engine_max_steps: the engine's own bound on steps in a row, if it has one.
+        :raises InvalidInput: a value cannot be accepted; the text says which.
+        """
+        item = WorkItem(
+            work_id=new_work_id() if self.work_id is None else self.work_id,
+            engine=self.engine,
+            payload=self.payload,
+            priority=self.priority,
+            resources=self.resources,
+            title=self.title,
+            idempotency_key=self.idempotency_key,
+            deadline_at=self._deadline(now_ms),
+            retry=RetryPolicy() if self.retry is None else self.retry,
+            max_recoveries=_or(self.max_recoveries, DEFAULT_MAX_RECOVERIES),
+            max_steps=_or(self.max_steps, _or(engine_max_steps, DEFAULT_MAX_STEPS)),
+            step_timeout_seconds=_or(self.step_timeout_seconds, DEFAULT_STEP_TIMEOUT_SECONDS),
+        )
+        deadline_ms = _to_ms(item.deadline_at)
+        if deadline_ms is not None and now_ms is not None and deadline_ms <= now_ms:
+            raise InvalidInput(
+                f"the deadline {item.deadline_at} has passed by the server's clock: give another"
+            )
+        new = NewWork(
+            work_id=item.work_id,
+            engine=item.engine,
+            item=codec.encode_item(item),
+            nonce=secrets.token_hex(8),
+            digest=codec.digest(item.engine, item.payload),
+            priority=item.priority,
+            resources=item.resources,
+            idempotency_key=item.idempotency_key,
+            delay_ms=milliseconds(check_seconds(self.delay_seconds, "delay_seconds")),
+            deadline_ms=deadline_ms,
+            max_attempts=check_count(item.retry.max_attempts, "max_attempts"),
+            max_recoveries=check_count(item.max_recoveries, "max_recoveries", least=1),
+            max_steps=check_count(item.max_steps, "max_steps"),
+        )
+        return item, new
+
+    def _deadline(self, now_ms: int | None) -> datetime | None:
+        if self.deadline_seconds is None:
+            return self.deadline_at
+        if self.deadline_at is not None:
+            raise InvalidInput("deadline_at and deadline_seconds exclude each other")
+        seconds = check_seconds(self.deadline_seconds, "deadline_seconds")
+        if seconds == 0:
+            raise InvalidInput("deadline_seconds must be above 0: no work is done at once")
+        return codec.from_milliseconds((now_ms or 0) + milliseconds(seconds))
+
+
+def new_work_id() -> str:
+    """Make an id for work that was given none."""
+    return f"w-{secrets.token_hex(8)}"
+
+
+def _or(value: _T | None, default: _T) -> _T:
+    return default if value is None else value
+
+
+def _to_ms(value: datetime | None) -> int | None:
+    if value is None:
+        return None
+    at_ms = codec.to_milliseconds(value)
+    # A zone's offset may push a time out of what UTC can say; and 0 stands for no deadline.
+    if not 0 < at_ms < _LATEST_MS:
+        raise InvalidInput(f"deadline_at must lie between 1970 and 9999, not at {value}")
+    return at_ms
+
+
+def refusal(new: NewWork, answer: Enqueued) -> RoostError | None:
+    """Return the error that an answer stands for, or None if the work is stored."""
+    if answer.outcome is EnqueueOutcome.TAKEN:
+        return WorkIdTaken(
+            f"work id {new.work_id} is taken by another work item, which was left as it is"
+        )
+    if answer.outcome is EnqueueOutcome.CONFLICT:
+        return IdempotencyConflict(
+            f"idempotency key {new.idempotency_key!r} was used before, "
+            f"for another engine or payload ({answer.work_id})"
+        )
+    return None
+
+
+def unknown_engine(
+    engine: str,
+    offered: Collection[str],
+    by: str = "no installed plugin and no live worker offers",
+) -> UnknownEngine:
+    """Return the error for an engine that is not among those offered, with close names."""
+    close = close_matches(engine, sorted(offered))
+    if close:
+        hint = f"did you mean {' or '.join(close)}?"
+    elif offered:
+        hint = f"offered are: {', '.join(sorted(offered)[:10])}"
+    else:
+        hint = "none is installed"
+    return UnknownEngine(f"{by} the engine {engine!r}; {hint}")
+
+
+async def repeated(
+    call: Callable[[], Awaitable[_T]], patience: float, *, waits: bool = False
+) -> _T:
+    """Repeat what got no answer, with growing pauses, for up to ``patience`` seconds.
+
+    A full disk is told at once. The error says that it took no effect only if that is so
+    of every time it was asked.
+
+    :param waits: the call itself may wait for long: patience counts from the
+        first failure in a row, not from the start.
+    """
+    ends = time.monotonic() + patience
+    pause = 0.1
+    failed_before = False
+    is_unsure = False
+    while True:
+        began = time.monotonic()
+        try:
+            return await call()
+        except BackendUnavailable as error:
+            now = time.monotonic()
+            is_unsure |= not error.took_no_effect
+            if waits and (not failed_before or now - began > patience):
+                ends, pause, failed_before = now + patience, 0.1, True
+            if now + pause > ends or isinstance(error, DiskFull):
+                if is_unsure and error.took_no_effect:
+                    raise BackendUnavailable(str(error)) from error
+                raise
+        # Not at the same moment as all the others who met the same break.
+        await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - jitter
+        pause = min(2 * pause, 2.0)

@@ -1,0 +1,131 @@
+"""Asking plugins for what they provide: backend, artifact store, commands.
+
+Each implementation is called by itself, so that an error names its plugin.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from roost_core.backend import ArtifactStore, Backend
+from roost_core.errors import (
+    PluginConflict,
+    PluginError,
+    PluginLoadError,
+    RoostError,
+    SettingsError,
+)
+from roost_core.plugins.calls import HookCall
+from roost_core.plugins.errors import place, telling_ctrl_c
+from roost_core.plugins.sources import Candidate, cause
+from roost_core.settings import SERVER_URLS, Settings
+from roost_core.wording.redaction import redact, without
+
+if TYPE_CHECKING:
+    import click
+
+
+def backend(calls: Sequence[HookCall], settings: Settings, absent: Sequence[str]) -> Backend:
+    """Return the first backend that is offered for ``settings.redis_url``.
+
+    :param absent: why other plugins are not asked, for the error's text.
+    :raises SettingsError: nobody takes the URL.
+    :raises PluginError: nobody offers backends, or a plugin fails.
+    """
+    found = _first(calls, settings)
+    if found is None:
+        asked = _asked(calls, "a backend", absent)
+        url = redact(settings.redis_url)
+        where = f"the server {url}" if url else "a server of Roost's own"
+        known = f"; Roost itself takes {SERVER_URLS}" if url else ""
+        raise SettingsError(f"no plugin has a backend for {where} (asked: {asked}){known}")
+    call, made = found
+    if not isinstance(made, Backend):
+        raise _wrong_type(call, made, "a Backend")
+    return made
+
+
+def artifact_store(
+    calls: Sequence[HookCall], settings: Settings, absent: Sequence[str]
+) -> ArtifactStore:
+    """Return the first artifact store that is offered.
+
+    :param absent: as in :func:`backend`.
+    :raises PluginError: nobody offers one, or a plugin fails.
+    """
+    found = _first(calls, settings)
+    if found is None:
+        asked = _asked(calls, "an artifact store", absent)
+        raise PluginError(f"no plugin has an artifact store for these settings (asked: {asked})")
+    call, made = found
+    if not isinstance(made, ArtifactStore):
+        raise _wrong_type(call, made, "an ArtifactStore")
+    return made
+
+
+def _first(calls: Sequence[HookCall], settings: Settings) -> tuple[HookCall, object] | None:
+    for call in calls:
+        made = _asked_for(call, settings)
+        if made is not None:
+            return call, made
+    return None
+
+
+def _asked_for(call: HookCall, settings: Settings) -> object:
+    with telling_ctrl_c() as was_pressed:
+        try:
+            return call.function(*(settings for _ in call.names))
+        except RoostError:
+            raise
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt) and was_pressed():
+                raise
+            text = cause(error) + place(error, getattr(call.function, "__module__", None) or "")
+            text = without(settings.redis_url, text)
+            raise PluginError(f"plugin {call.plugin_name}: {call.hook} raised {text}") from error
+
+
+def _asked(calls: Sequence[HookCall], what: str, absent: Sequence[str]) -> str:
+    if calls:
+        return ", ".join(call.plugin_name for call in calls)
+    raise PluginError(f"no plugin offers {what} ({'; '.join(absent) or 'none is installed'})")
+
+
+def _wrong_type(call: HookCall, made: object, expected: str) -> PluginError:
+    if inspect.iscoroutine(made):
+        made.close()
+    found = made.__name__ if inspect.isclass(made) else f"an object of {type(made).__name__}"
+    return PluginError(f"plugin {call.plugin_name}: {call.hook} returned {found}, not {expected}")
+
+
+def add_commands(call: HookCall, cli: click.Group, candidate: Candidate) -> None:
+    """Let a plugin add its commands: all of them, or none if it fails.
+
+    :raises PluginLoadError: it raised.
+    :raises PluginConflict: it replaced or removed a command that was there.
+    """
+    import click  # lazily: only a command line needs it
+
+    before = dict(cli.commands)
+    known = {*before, *cli.list_commands(click.Context(cli))}
+    with telling_ctrl_c() as was_pressed:
+        try:
+            call.function(*(cli for _ in call.names))
+            changed = [name for name in known if cli.commands.get(name) is not before.get(name)]
+            if changed:
+                raise PluginConflict(
+                    f"plugin {candidate.described}: the command {min(changed)} is there already; "
+                    "rename it"
+                )
+        except BaseException as error:
+            cli.commands.clear()
+            cli.commands.update(before)
+            is_ctrl_c = isinstance(error, KeyboardInterrupt) and was_pressed()
+            if is_ctrl_c or isinstance(error, PluginConflict):
+                raise
+            what = f"{cause(error)}{place(error, candidate.location)}"
+            raise PluginLoadError(
+                f"plugin {candidate.described}: register_commands raised {what}"
+            ) from error

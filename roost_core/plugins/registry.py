@@ -1,0 +1,407 @@
+"""One set of plugins: found, checked, registered, and asked.
+
+Order: what is installed, sorted by name; then the setting ``plugins``; then
+``--plugin``, each in the order given. A later plugin of the same name replaces
+the earlier one, which is then not even imported. **The last one registered is
+called first**, so that what a person names comes before what is installed;
+``tryfirst`` and ``trylast`` change that for one hook. ``around_step`` is the
+mirror image: the first one registered is outermost.
+
+Each :class:`Plugins` has a pluggy manager of its own; this module keeps no state.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from roost_core.backend import ArtifactStore, Backend
+from roost_core.errors import PluginConflict, PluginError, PluginLoadError
+from roost_core.models import ENGINE_ID
+from roost_core.plugins import checks as plugin_checks
+from roost_core.plugins import providers as plugin_providers
+from roost_core.plugins import sources as plugin_sources
+from roost_core.plugins.calls import (
+    DEFAULT_OBSERVER_SECONDS,
+    ENGINE_HOOKS,
+    OBSERVER_HOOKS,
+    AroundStep,
+    Engine,
+    HookCall,
+    Observers,
+)
+from roost_core.plugins.checks import Implementation
+from roost_core.plugins.errors import telling_ctrl_c
+from roost_core.plugins.sources import Candidate, Source
+from roost_core.settings import Settings
+from roost_core.values import Value
+from roost_core.wording.suggestions import did_you_mean
+
+if TYPE_CHECKING:
+    import click
+    import pluggy
+
+
+class PluginStatus(enum.StrEnum):
+    """What became of a plugin."""
+
+    OK = "ok"
+    BLOCKED = "blocked"
+    BROKEN = "broken"
+    REPLACED = "replaced"
+
+
+@attrs.frozen(eq=False, repr=False)
+class PluginReport(Value):
+    """One plugin, as ``roost plugins`` shows it.
+
+    :ivar location: ``pkg.module[:attr]``, the path of a file, or an object's type.
+    :ivar hooks: the hooks that it implements, sorted.
+    :ivar error: why it is broken, or what blocks or replaces it.
+    :ivar exception: what a broken one raised, with its traceback.
+    """
+
+    name: str
+    status: PluginStatus
+    source: Source
+    location: str
+    distribution: str | None = None
+    version: str | None = None
+    hooks: tuple[str, ...] = ()
+    engine_id: str | None = None
+    error: str | None = None
+    exception: BaseException | None = attrs.field(default=None, eq=False, repr=False)
+
+
+@attrs.define(eq=False)
+class _Record:
+    candidate: Candidate
+    status: PluginStatus = PluginStatus.OK
+    plugin: object = None
+    hooks: tuple[str, ...] = ()
+    engine: Engine | None = None
+    error: str | None = None
+    exception: BaseException | None = None
+
+    def ends(
+        self, status: PluginStatus, error: str, exception: BaseException | None = None
+    ) -> None:
+        self.status, self.error, self.exception = status, error, exception
+        self.plugin, self.hooks, self.engine = None, (), None
+
+
+class Plugins:
+    """The plugins of one process, or of one test. Make it with :meth:`load` or :meth:`empty`."""
+
+    def __init__(self, *, strict: bool = True, keep_going: bool = False) -> None:
+        self._manager = plugin_checks.Manager()
+        self._strict = strict
+        self._keep_going = keep_going
+        self._records: list[_Record] = []
+
+    @classmethod
+    def empty(cls) -> Plugins:
+        """Return a set without any plugin, for :meth:`register`."""
+        return cls()
+
+    @classmethod
+    def load(
+        cls,
+        *,
+        explicit: Sequence[str] = (),
+        environment: Sequence[str] = (),
+        installed: bool = True,
+        strict: bool,
+        keep_going: bool = False,
+    ) -> Plugins:
+        """Find and register plugins.
+
+        :param explicit: names from ``--plugin``; see :mod:`roost_core.plugins.sources`.
+        :param environment: names from the setting ``plugins``.
+        :param installed: whether to load what is installed without being named.
+        :param strict: whether an installed plugin that fails raises; if not, it is
+            reported as broken. One that somebody named raises in any case.
+        :param keep_going: report whatever fails as broken, for who wants to look at it.
+        :raises PluginLoadError: a plugin fails; one line with its name and the cause.
+        :raises PluginConflict: two plugins claim one name, or one engine id.
+        """
+        plugins = cls(strict=strict, keep_going=keep_going)
+        texts = [(text, Source.ENVIRONMENT) for text in environment]
+        texts += [(text, Source.OPTION) for text in explicit]
+        entries = plugin_sources.installed() if installed or texts else []
+        candidates = list(entries) if installed else []
+        blocks: dict[str, Source] = {}
+        for text, source in texts:
+            blocked = plugin_sources.blocked_name(text)
+            if blocked is None:
+                candidates.append(plugin_sources.named(text, source, entries))
+            else:
+                blocks[blocked] = source
+        plugins._block(candidates, blocks)
+        left = [one for one in candidates if not {one.name, one.text} & blocks.keys()]
+        for candidate in plugins._winners(left):
+            plugins._load_one(candidate)
+        return plugins
+
+    def _block(self, candidates: Sequence[Candidate], blocks: Mapping[str, Source]) -> None:
+        missing = dict(blocks)
+        for candidate in candidates:
+            for name in {candidate.name, candidate.text} & blocks.keys():
+                missing.pop(name, None)
+                self._note(candidate, PluginStatus.BLOCKED, f"by no:{name}")
+        for name, source in missing.items():
+            nobody = Candidate(name, source, f"no:{name}", "")
+            hint = did_you_mean(name, [candidate.name for candidate in candidates])
+            self._note(nobody, PluginStatus.BLOCKED, f"no plugin has this name{hint}")
+
+    def _winners(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+        # Names are known before anything is imported, so what is replaced is never imported.
+        last = {candidate.name: candidate for candidate in candidates}
+        winners: list[Candidate] = []
+        for candidate in candidates:
+            winner = last[candidate.name]
+            if winner is candidate:
+                winners.append(candidate)
+            elif winner.location == candidate.location:
+                continue  # the same plugin, named twice
+            elif winner.source is Source.INSTALLED:
+                self._fail(
+                    _Record(candidate),
+                    PluginConflict(
+                        f"two installed plugins are named {candidate.name}: {_place(candidate)} "
+                        f"and {_place(winner)}; uninstall one, or block both with "
+                        f"no:{candidate.name} and name one by its module"
+                    ),
+                )
+            else:
+                self._note(candidate, PluginStatus.REPLACED, f"by {winner.described}")
+        return winners
+
+    def _load_one(self, candidate: Candidate) -> None:
+        record = _Record(candidate)
+        try:
+            plugin = plugin_sources.load(candidate)
+            self._admit(record, plugin)
+        except PluginError as error:
+            self._fail(record, error)
+
+    def _fail(self, record: _Record, error: PluginError) -> None:
+        """Raise, or note what is only installed as broken."""
+        is_named = record.candidate.source is not Source.INSTALLED
+        if not self._keep_going and (self._strict or is_named):
+            raise error
+        record.ends(PluginStatus.BROKEN, str(error), error.__cause__)
+        if record not in self._records:
+            self._records.append(record)
+
+    def _note(self, candidate: Candidate, status: PluginStatus, error: str) -> None:
+        self._records.append(_Record(candidate, status, error=error))
+
+    # -- registration --------------------------------------------------------------------------
+
+    def register(self, plugin: object, name: str) -> None:
+        """Register an object, a module or a class (which is instantiated), last in order.
+
+        :raises PluginLoadError: it cannot be a plugin; nothing of it is registered then.
+        :raises PluginConflict: the name, the object or its engine id is there already.
+        """
+        location = getattr(plugin, "__name__", None) or type(plugin).__qualname__
+        candidate = Candidate(name, Source.REGISTERED, name, location, find=lambda: plugin)
+        for record in self._live():
+            if record.candidate.name == name or record.plugin is plugin:
+                raise PluginConflict(
+                    f"plugin {candidate.described} is there already: {record.candidate.described}"
+                )
+        self._admit(_Record(candidate), plugin_sources.load(candidate))
+
+    def _admit(self, record: _Record, plugin: object) -> None:
+        """Register all of a plugin or nothing of it.
+
+        pluggy may fail half-way, and leaves what it has registered to fire.
+        """
+        candidate = record.candidate
+        with telling_ctrl_c() as was_pressed:
+            try:
+                if candidate.is_factory:
+                    plugin = plugin_checks.adapted(self._manager, plugin)
+                found = plugin_checks.check(self._manager, plugin)
+                engine = self._engine(candidate, plugin, found)
+                self._check_distinct(candidate, plugin)
+                self._manager.register(plugin, candidate.name)
+                self._manager.check_pending()
+            except BaseException as error:
+                self._withdraw(candidate.name, plugin)
+                is_ctrl_c = isinstance(error, KeyboardInterrupt) and was_pressed()
+                if is_ctrl_c or isinstance(error, PluginConflict):
+                    raise
+                what = plugin_sources.told(error, candidate.location)
+                raise PluginLoadError(f"plugin {candidate.described}: {what}") from error
+        record.hooks = tuple(sorted({one.hook for one in found}))
+        record.plugin, record.engine = plugin, engine
+        self._records.append(record)
+
+    def _withdraw(self, name: str, plugin: object) -> None:
+        if self._manager.get_plugin(name) is plugin:
+            self._manager.unregister(name=name)
+
+    def _live(self) -> list[_Record]:
+        return [record for record in self._records if record.status is PluginStatus.OK]
+
+    def _check_distinct(self, candidate: Candidate, plugin: object) -> None:
+        for record in self._live():
+            if record.plugin is plugin:  # one object under two names: the later name wins
+                self._withdraw(record.candidate.name, plugin)
+                record.ends(PluginStatus.REPLACED, f"by the same object, {candidate.described}")
+            elif record.plugin == plugin:
+                raise PluginLoadError(
+                    f"it equals plugin {record.candidate.described}, and plugins must be "
+                    "distinct; declare the class with @attrs.define(eq=False)"
+                )
+
+    def _engine(
+        self, candidate: Candidate, plugin: object, found: Sequence[Implementation]
+    ) -> Engine | None:
+        calls = {
+            one.hook: _hook_call(one.hook, candidate.name, one.function)
+            for one in found
+            if one.hook in ENGINE_HOOKS
+        }
+        if "step" not in calls:
+            return None
+        engine_id = getattr(plugin, "engine_id", None)
+        if engine_id is None:
+            engine_id = candidate.name
+        if not isinstance(engine_id, str) or ENGINE_ID.fullmatch(engine_id) is None:
+            raise PluginLoadError(
+                f"{engine_id!r} is not a valid engine id; set its engine_id to a text that "
+                f"matches {ENGINE_ID.pattern}"
+            )
+        for record in self._live():
+            taken = record.engine is not None and record.engine.engine_id == engine_id
+            if taken and record.plugin is not plugin:
+                raise PluginConflict(
+                    f"two plugins have the engine {engine_id}: {record.candidate.described} and "
+                    f"{candidate.described}; block one, for example with "
+                    f"--plugin no:{record.candidate.name}"
+                )
+        max_steps = getattr(plugin, "max_steps", None)
+        is_number = isinstance(max_steps, int) and not isinstance(max_steps, bool)
+        if max_steps is not None and not (is_number and max_steps >= 0):
+            raise PluginError(
+                f"engine {engine_id}: max_steps must be a whole number of at least 0, "
+                f"not {max_steps!r:.80}"
+            )
+        return Engine.of(engine_id, calls["step"], calls.get("init_snapshot"), max_steps)
+
+    # -- what there is -------------------------------------------------------------------------
+
+    def engines(self) -> Mapping[str, Engine]:
+        """Return the engines by their ids, sorted."""
+        found = [record.engine for record in self._live() if record.engine is not None]
+        return MappingProxyType(
+            {engine.engine_id: engine for engine in sorted(found, key=lambda one: one.engine_id)}
+        )
+
+    def observers(self, *, timeout: float = DEFAULT_OBSERVER_SECONDS) -> Observers:
+        """Return the observers as they are registered now.
+
+        :param timeout: seconds that each call may take.
+        """
+        calls = [call for hook in OBSERVER_HOOKS for call in self._calls(hook)]
+        return Observers(calls, timeout=timeout)
+
+    def around_step(self) -> AroundStep:
+        """Return what is entered around every step, as it is registered now."""
+
+        def rank(implementation: pluggy.HookImpl) -> tuple[int, int]:
+            group = 0 if implementation.tryfirst else 2 if implementation.trylast else 1
+            return group, order[implementation.plugin_name]
+
+        order = {record.candidate.name: index for index, record in enumerate(self._live())}
+        found = sorted(self._manager.hook.around_step.get_hookimpls(), key=rank)
+        return AroundStep(_hook_call("around_step", one.plugin_name, one.function) for one in found)
+
+    def reports(self) -> tuple[PluginReport, ...]:
+        """Return what became of every plugin: blocked, broken and replaced ones too."""
+        return tuple(
+            PluginReport(
+                name=record.candidate.name,
+                status=record.status,
+                source=record.candidate.source,
+                location=record.candidate.location,
+                distribution=record.candidate.distribution,
+                version=record.candidate.version,
+                hooks=record.hooks,
+                engine_id=None if record.engine is None else record.engine.engine_id,
+                error=record.error,
+                exception=record.exception,
+            )
+            for record in self._records
+        )
+
+    def vain_blocks(self) -> tuple[str, ...]:
+        """Return a line for each ``no:NAME`` that blocks nothing: somebody may have misspelt it."""
+        return tuple(
+            f"{record.candidate.text} blocks nothing: {record.error}"
+            for record in self._records
+            if record.status is PluginStatus.BLOCKED and not record.candidate.location
+        )
+
+    def _calls(self, hook: str) -> list[HookCall]:
+        found: Iterable[pluggy.HookImpl] = getattr(self._manager.hook, hook).get_hookimpls()
+        # pluggy lists them in the order of registration and calls from the end.
+        return [_hook_call(hook, one.plugin_name, one.function) for one in found][::-1]
+
+    # -- providers -----------------------------------------------------------------------------
+
+    def make_backend(self, settings: Settings) -> Backend:
+        """Ask for the backend of ``settings.redis_url``; it is not opened yet.
+
+        :raises SettingsError: no plugin takes the URL.
+        :raises PluginError: no plugin offers backends, or one of them fails.
+        """
+        return plugin_providers.backend(self._calls("backend"), settings, self._absent())
+
+    def make_artifact_store(self, settings: Settings) -> ArtifactStore:
+        """Ask for the artifact store.
+
+        :raises PluginError: no plugin offers one, or one of them fails.
+        """
+        calls = self._calls("artifact_store")
+        return plugin_providers.artifact_store(calls, settings, self._absent())
+
+    def _absent(self) -> list[str]:
+        out = (PluginStatus.BLOCKED, PluginStatus.BROKEN)
+        return [
+            f"{record.candidate.name} is {record.status}"
+            for record in self._records
+            if record.status in out
+        ]
+
+    def register_commands(self, cli: click.Group) -> None:
+        """Let each plugin add its commands; a name that is there already is refused.
+
+        A plugin that fails adds nothing, and is treated as one that fails to load.
+
+        :raises PluginError: one line with its name and the cause.
+        """
+        for call in self._calls("register_commands"):
+            record = next(one for one in self._live() if one.candidate.name == call.plugin_name)
+            try:
+                plugin_providers.add_commands(call, cli, record.candidate)
+            except PluginError as error:
+                self._withdraw(record.candidate.name, record.plugin)
+                record.ends(PluginStatus.BROKEN, str(error), error.__cause__)
+                self._fail(record, error)
+
+
+def _hook_call(hook: str, plugin_name: str, function: Callable[..., Any]) -> HookCall:
+    return HookCall(hook, plugin_name, function, plugin_checks.argument_names(function))
+
+
+def _place(candidate: Candidate) -> str:
+    return f"{candidate.location} of {candidate.distribution} {candidate.version}"

@@ -1,0 +1,1 @@
+"""Stored bytes as people and programs see them."""

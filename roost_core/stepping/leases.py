@@ -1,0 +1,199 @@
+"""Keeping leases: one thread renews all of a worker's, whatever the event loop does.
+
+The server decides who holds a lease. On this side two clocks guard against
+believing in one for too long: the keeper's thread renews every third of the
+time to live and reports what the server says is lost, and each hold stops
+trusting itself when its time is over (``holds.py``).
+
+The same thread sees when the event loop does not move: it tells what hangs, lets
+the register show it, and in the end puts the worker's work in order and ends the
+process (``stuck.py``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from typing import Final
+
+import attrs
+
+from roost_core import codec
+from roost_core.backend import Beat, Renewer
+from roost_core.errors import BackendError
+from roost_core.models import Heartbeat, Lease, WorkerInfo
+from roost_core.stepping.hanging import TICK
+from roost_core.stepping.holds import Hold, Watch
+from roost_core.stepping.lost import LostSteps
+from roost_core.stepping.stuck import Stall
+from roost_core.threads import run_in_thread
+
+_log = logging.getLogger("roost.leases")
+
+#: Heartbeats of engines are sent at once, but not more often than this. Seconds.
+_BEAT_SPACING: Final = 1.0
+#: An answer to a renewal is waited for no longer than this, about. Seconds.
+_LONGEST_RENEWAL: Final = 10.0
+
+
+class LeaseKeeper:
+    """Renews every hold of one worker from a thread of its own, and announces the worker."""
+
+    def __init__(
+        self,
+        renewer: Renewer,
+        info: WorkerInfo,
+        *,
+        stuck_after: float = 0,
+        lost: LostSteps | None = None,
+    ) -> None:
+        """Prepare; call it on the event loop whose holds these are.
+
+        :param stuck_after: seconds after which an event loop that does not move ends the
+            process; 0 never.
+        :param lost: counts the steps that go on although they were ended.
+        """
+        self._renewer = renewer
+        self._info = info
+        self._word = codec.encode_model(info)
+        self._ttl = info.lease_ttl_seconds
+        self._loop = asyncio.get_running_loop()
+        self._lost = lost
+        self._lost_count = 0
+        self._watch = Watch() if lost is None else Watch(lost.deaf, lost.heard)
+        self._holds: dict[str, Hold] = {}
+        #: Guards all that loop and thread share. Taken by itself where nothing need be told: the
+        #: condition's own way in and out is Python, and each claim comes through twice.
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
+        self._beat_waits = False
+        self._closed = False
+        self._stall = Stall(renewer, info, stuck_after, self._kept)
+        self._thread = threading.Thread(target=self._run, name="roost-leases", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread; it announces the worker at once."""
+        self._thread.start()
+
+    async def close(self) -> None:
+        """Stop renewing, and wait for the thread to end."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        # In a daemon thread: one that waits for a dead server must not hold the process.
+        await run_in_thread(self._thread.join, self._ttl)
+
+    def hold(self, lease: Lease, asked_at: float) -> Hold:
+        """Begin to keep a lease that was asked for at ``asked_at`` (monotonic seconds)."""
+        hold = Hold(lease, asked_at, self._ttl, self._watch)
+        with self._lock:
+            self._holds[lease.token] = hold
+        return hold
+
+    def let_go(self, hold: Hold) -> None:
+        """Stop keeping a lease; what the thread still hears of it is of no interest."""
+        hold.close()
+        with self._lock:
+            self._holds.pop(hold.lease.token, None)
+
+    def beat(self, hold: Hold, heartbeat: Heartbeat) -> None:
+        """Send an engine's heartbeat soon. Safe from any thread."""
+        with self._changed:
+            hold.heartbeat = codec.encode_model(heartbeat)
+            self._beat_waits = True
+            self._changed.notify()
+
+    def _kept(self) -> Sequence[Hold]:
+        with self._changed:
+            return list(self._holds.values())
+
+    # -- the thread ------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        failures = 0
+        while True:
+            began = time.monotonic()
+            try:
+                self._renew(began)
+                if failures:
+                    _log.info("leases are renewed again")
+                failures = 0
+            except BackendError as error:
+                failures += 1
+                if failures == 1:
+                    _log.warning("leases cannot be renewed, trying again: %s", error)
+            except Exception:  # noqa: BLE001 - a thread that ended would lose every lease
+                failures += 1
+                _log.exception("leases cannot be renewed, trying again")
+            self._look(held_up=min(time.monotonic() - began, _LONGEST_RENEWAL))
+            pause = self._ttl / 3 if not failures else min(self._ttl / 10, 1.0)
+            if self._wait(began + pause, began + min(_BEAT_SPACING, pause)):
+                break
+        with contextlib.suppress(Exception):
+            self._renewer.close()
+
+    def _wait(self, renew_at: float, beat_at: float) -> bool:
+        """Wait for the next renewal, or for a heartbeat to send; return whether it is over."""
+        while True:
+            with self._changed:
+                until = beat_at if self._beat_waits else renew_at
+                left = until - time.monotonic()
+                if left <= 0 or self._closed:
+                    return self._closed
+                self._changed.wait(min(left, TICK))
+            self._look()
+
+    def _look(self, held_up: float = 0.0) -> None:
+        """See whether the event loop moves; the register is to know it soon if it does not."""
+        try:
+            has_changed = self._stall.look(held_up)
+            lost = 0 if self._lost is None else self._lost.look()
+        except Exception:  # noqa: BLE001 - as above
+            _log.exception("it cannot be seen whether the event loop moves")
+            return
+        if has_changed or lost != self._lost_count:
+            self._lost_count = lost
+            word = attrs.evolve(self._info, stuck=self._stall.stuck, lost=lost)
+            self._word = codec.encode_model(word)
+            with self._changed:
+                self._beat_waits = True
+
+    def _renew(self, now: float) -> None:
+        with self._changed:
+            self._beat_waits = False
+            holds = [hold for hold in self._holds.values() if self._is_to_be_kept(hold, now)]
+            beats = [Beat(h.lease.work_id, h.lease.token, h.heartbeat) for h in holds]
+            for hold in holds:
+                hold.heartbeat = None
+        try:
+            lost = set(self._renewer.renew(self._word, beats, round(self._ttl * 1000)))
+        except BaseException:
+            with self._changed:
+                for hold, beat in zip(holds, beats, strict=True):
+                    hold.heartbeat = hold.heartbeat or beat.heartbeat  # for the next try
+            raise
+        self._report(holds, lost, now)
+
+    def _is_to_be_kept(self, hold: Hold, now: float) -> bool:
+        if hold.lost is not None or hold.lease.token in self._stall.given_back:
+            return False
+        # A step so far beyond its time hangs, or hangs the whole loop: let others have it. Between
+        # two steps it is another's that hangs; when this process ends, the work is given back.
+        return now < hold.step_deadline + self._ttl or (
+            self._stall.will_end and not hold.is_in_step
+        )
+
+    def _report(self, holds: Sequence[Hold], lost: set[str], asked_at: float) -> None:
+        def tell() -> None:
+            for hold in holds:
+                if hold.lease.token not in lost:
+                    hold.extend(asked_at)
+                elif hold.lease.token in self._holds:
+                    hold.mark_lost("somebody else owns the work now")
+
+        with contextlib.suppress(RuntimeError):  # The loop has ended: so have the holds.
+            self._loop.call_soon_threadsafe(tell)

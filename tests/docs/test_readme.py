@@ -6,59 +6,14 @@ import contextlib
 import os
 import subprocess
 import sys
-import tempfile
 import textwrap
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.docs.pages import ROOT, Block, blocks, page
+from tests.docs.shell import LIMIT, environment, wait_for_the_server
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-#: How long a command of the README may take, in seconds; only a broken one takes so long.
-LIMIT = 60.0
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """Give an empty folder, with a path that is short enough for sockets."""
-    with tempfile.TemporaryDirectory(prefix="roost-") as name:
-        yield Path(name)
-
-
-def environment(folder: Path) -> dict[str, str]:
-    """Return what a person's shell has after an installation, and no settings."""
-    scripts = folder / "bin"
-    if not scripts.exists():
-        # Once: what another process is about to run must not be written anew under it.
-        scripts.mkdir()
-        roost = scripts / "roost"
-        roost.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m roost_core.cli "$@"\n')
-        roost.chmod(0o755)
-    return {
-        "PATH": f"{scripts}:{os.environ['PATH']}",
-        "PYTHONPATH": str(ROOT),
-        "HOME": str(folder),
-        # The test waits for the server's end: it need not stay for a next command.
-        "ROOST_EMBEDDED_IDLE": "1",
-    }
-
-
-def wait_for_the_server(folder: Path) -> None:
-    """Wait until the embedded server has ended."""
-    command = (
-        "import sys, pathlib; from roost_plugins.redis_saq.embedded import server; "
-        "server.stop(pathlib.Path(sys.argv[1]))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", command, folder / ".roost"],
-        env=environment(folder),
-        cwd=folder,
-        capture_output=True,
-        text=True,
-    )
-    assert (0, "") == (done.returncode, done.stderr)
 
 
 def test_readme_has_the_two_commands():

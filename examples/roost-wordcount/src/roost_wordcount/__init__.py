@@ -1,0 +1,1 @@
+"""Counts words and lines: an example of an installable plugin for Roost."""

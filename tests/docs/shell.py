@@ -1,0 +1,48 @@
+"""A shell as a person has it after an installation, in an empty folder."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.docs.pages import ROOT
+
+#: How long a command may take, in seconds; only a broken one takes so long.
+LIMIT = 60.0
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """Return what a person's shell has after an installation, and no settings."""
+    scripts = folder / "bin"
+    if not scripts.exists():
+        # Once: what another process is about to run must not be written anew under it.
+        scripts.mkdir()
+        for name, module in (("roost", " -m roost_core.cli"), ("python", "")):
+            command = scripts / name
+            command.write_text(f'#!/bin/sh\nexec "{sys.executable}"{module} "$@"\n')
+            command.chmod(0o755)
+    return {
+        "PATH": f"{scripts}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "HOME": str(folder),
+        # The test waits for the server's end: it need not stay for a next command.
+        "ROOST_EMBEDDED_IDLE": "1",
+    }
+
+
+def wait_for_the_server(folder: Path) -> None:
+    """Wait until the embedded server has ended."""
+    command = (
+        "import sys, pathlib; from roost_plugins.redis_saq.embedded import server; "
+        "server.stop(pathlib.Path(sys.argv[1]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", command, folder / ".roost"],
+        env=environment(folder),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+    )
+    assert (0, "") == (done.returncode, done.stderr)

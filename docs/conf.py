@@ -10,8 +10,8 @@ project_copyright = "the Roost maintainers"
 version = release = roost_core.__version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
-# The benchmarks write pieces there that a page includes, and no pages.
-exclude_patterns = ["_build", "performance"]
+# No pages: the pieces that the benchmarks write, which a page includes, and the template.
+exclude_patterns = ["_build", "performance", "decisions/template.md"]
 html_theme = "furo"
 html_title = f"Roost {release}"
 

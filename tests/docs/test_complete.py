@@ -13,7 +13,7 @@ from roost_core import errors, hookspecs, models, settings
 from roost_core.cli.app import COMMANDS, build
 from roost_core.cli.options import SharedOption
 from roost_core.models import Event
-from tests.docs.pages import DOCS, ROOT, page, rows, sections
+from tests.docs.pages import ROOT, page, rows, sections
 
 
 def hooks(module: ModuleType) -> dict[str, tuple[str, ...]]:
@@ -135,7 +135,13 @@ def anchor(heading: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "path", [ROOT / "README.md", *sorted(DOCS.glob("*.md"))], ids=lambda p: p.name
+    "path",
+    [
+        path
+        for top in ("*.md", "docs/**/*.md", "examples/**/*.md")
+        for path in sorted(ROOT.glob(top))
+    ],
+    ids=lambda path: path.relative_to(ROOT).as_posix(),
 )
 def test_links_lead_somewhere(path):
     """Each link between pages names a file that is there, and a heading in it."""

@@ -11,6 +11,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from tests import event_loops
 from tests.servers import Server, need, redis_binary, server_in, valkey_binary
 
 # Before anything imports it: its assertions are to explain themselves.
@@ -61,15 +62,23 @@ def state_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """Run tests that are coroutine functions, each on an event loop of its own."""
+    event_loops.make_plain(pyfuncitem)
+    return (yield)
+
+
 # -- how often each fault was injected: 0 failures in n tries bound the rate by 3/n at 95 % --------
 
 _TRIES = pytest.StashKey[Counter[tuple[str, str]]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the mark known by which a test that passes counts as one try of a fault."""
+    """Make our marks known."""
     config.stash[_TRIES] = Counter()
     config.addinivalue_line("markers", "fault(number, what, n=1): counts as n tries of a fault")
+    config.addinivalue_line("markers", "event_loop(factory, clocks): see tests/event_loops.py")
 
 
 @pytest.fixture

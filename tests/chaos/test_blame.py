@@ -80,68 +80,60 @@ def test_outages_are_no_deaths(server_root: Path, tmp_path: Path) -> None:
         assert 0 == kinds.count("dead_lettered") == kinds.count("attempt_failed")
 
 
-def test_lost_answers_to_claims_are_no_deaths(redis_server: Server) -> None:
+async def test_lost_answers_to_claims_are_no_deaths(redis_server: Server) -> None:
     """B2: what a claim has leased whose answer got lost is taken back by the next one."""
     settings = settings_for(redis_server, lease_ttl=60.0)
     engine = Counting()
+    async with queue(settings, engine) as roost:
+        items = [await roost.enqueue("counting", {"steps": 2}) for _ in range(10)]
+        claim, left = roost.backend.claim, 5
 
-    async def main() -> None:
-        async with queue(settings, engine) as roost:
-            items = [await roost.enqueue("counting", {"steps": 2}) for _ in range(10)]
-            claim, left = roost.backend.claim, 5
+        async def lossy(request, **how):
+            nonlocal left
+            batch = await claim(request, **how)
+            if batch.claims and left:
+                left -= 1
+                raise BackendUnavailable("the answer was lost")
+            return batch
 
-            async def lossy(request, **how):
-                nonlocal left
-                batch = await claim(request, **how)
-                if batch.claims and left:
-                    left -= 1
-                    raise BackendUnavailable("the answer was lost")
-                return batch
-
-            roost.backend.claim = lossy
-            worker = Worker(
-                settings, roost.plugins, roost.backend, MemoryArtifactStore(), concurrency=10
-            )
-            running = asyncio.create_task(worker.run())
-            # Far sooner than their leases run out.
-            assert [State.DONE] * 10 == await all_done(roost, items)
-            worker.stop()
-            await running
-            found = await roost.events(limit=1000)
-            kinds = [event.kind for event in found]
-            assert 0 == kinds.count("recovered")
-            assert 50 == kinds.count("interrupted")
-            assert {1} == {engine.begun.count(one) for one in set(engine.begun)}
-
-    asyncio.run(main())
+        roost.backend.claim = lossy
+        worker = Worker(
+            settings, roost.plugins, roost.backend, MemoryArtifactStore(), concurrency=10
+        )
+        running = asyncio.create_task(worker.run())
+        # Far sooner than their leases run out.
+        assert [State.DONE] * 10 == await all_done(roost, items)
+        worker.stop()
+        await running
+        found = await roost.events(limit=1000)
+        kinds = [event.kind for event in found]
+        assert 0 == kinds.count("recovered")
+        assert 50 == kinds.count("interrupted")
+        assert {1} == {engine.begun.count(one) for one in set(engine.begun)}
 
 
-def test_a_worker_that_leaves_gives_back_what_it_never_heard_of(redis_server: Server) -> None:
+async def test_a_worker_that_leaves_gives_back_what_it_never_heard_of(redis_server: Server) -> None:
     """The answer to its last claim is lost, and then it is told to stop."""
     settings = settings_for(redis_server, lease_ttl=60.0)
     engine = Counting()
+    async with queue(settings, engine) as roost:
+        item = await roost.enqueue("counting", {"steps": 2})
+        claim = roost.backend.claim
+        lost = asyncio.Event()
 
-    async def main() -> None:
-        async with queue(settings, engine) as roost:
-            item = await roost.enqueue("counting", {"steps": 2})
-            claim = roost.backend.claim
-            lost = asyncio.Event()
+        async def lossy(request, **how):
+            batch = await claim(request, **how)
+            if batch.claims:
+                lost.set()
+                raise BackendUnavailable("the answer was lost")
+            return batch
 
-            async def lossy(request, **how):
-                batch = await claim(request, **how)
-                if batch.claims:
-                    lost.set()
-                    raise BackendUnavailable("the answer was lost")
-                return batch
-
-            roost.backend.claim = lossy
-            worker = Worker(settings, roost.plugins, roost.backend, MemoryArtifactStore())
-            running = asyncio.create_task(worker.run())
-            await lost.wait()
-            worker.stop()
-            with contextlib.suppress(asyncio.CancelledError):
-                await running
-            meta = (await roost.status(item)).meta
-            assert (State.QUEUED, 0) == (meta.state, meta.suspicions)
-
-    asyncio.run(main())
+        roost.backend.claim = lossy
+        worker = Worker(settings, roost.plugins, roost.backend, MemoryArtifactStore())
+        running = asyncio.create_task(worker.run())
+        await lost.wait()
+        worker.stop()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+        meta = (await roost.status(item)).meta
+        assert (State.QUEUED, 0) == (meta.state, meta.suspicions)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 
@@ -63,16 +64,13 @@ class Poked:
         return sum(one["calls"] for one in stats.values())
 
 
-def run(server, body, engine=None, **how):
-    """Run a test's body with a queue; ``start`` begins a worker."""
+@contextlib.asynccontextmanager
+async def running(server, engine=None, **how):
+    """Give a queue, and what starts a worker."""
     settings = settings_for(server, **how)
     engine = engine or Counting()
-
-    async def main():
-        async with queue(settings, engine) as roost, Crew(settings, engine) as crew:
-            await body(Poked(roost), crew.start)
-
-    asyncio.run(main())
+    async with queue(settings, engine) as roost, Crew(settings, engine) as crew:
+        yield Poked(roost), crew.start
 
 
 def claim_of(limit=10, ttl=60_000):
@@ -95,10 +93,9 @@ def claim_of(limit=10, ttl=60_000):
         "counting 0 w",
     ],
 )
-def test_members_of_ready_that_are_none(server, member):
+async def test_members_of_ready_that_are_none(server, member):
     """The claim is bounded, the member goes, and those behind it are taken."""
-
-    async def body(queue, _start):
+    async with running(server) as (queue, _start):
         innocent = [await queue.enqueue() for _ in range(3)]
         await queue.add("ready", member)
         before = await queue.commands()
@@ -110,29 +107,23 @@ def test_members_of_ready_that_are_none(server, member):
         # What begins with no engine that anybody runs stands in nobody's way.
         assert all(not one.startswith((b"led ", b"counting ")) for one in left)
 
-    run(server, body)
-
 
 @pytest.mark.parametrize("score", ["-inf", -1, 7, 1e18, "inf"])
-def test_scores_in_the_line(server, score):
+async def test_scores_in_the_line(server, score):
     """One other score in the set that is ordered by name hides nobody for long."""
-
-    async def body(queue, start):
+    async with running(server, lease_ttl=2.0) as (queue, start):
         await queue.add("ready", "zzz 00000 nobody", score)
         await queue.add("ready", "a 00000 nobody", score)
         items = [await queue.enqueue() for _ in range(3)]
         await start()
         assert [State.DONE] * 3 == await all_done(queue.roost, items)
 
-    run(server, body, lease_ttl=2.0)
-
 
 @pytest.mark.parametrize("place", ["ready", "sleeping", "retry_wait", "running"])
-def test_what_is_done_does_not_run_again(server, place):
+async def test_what_is_done_does_not_run_again(server, place):
     """The id of a done item in another index is dropped there."""
     engine = Counting()
-
-    async def body(queue, start):
+    async with running(server, engine) as (queue, start):
         first = await queue.enqueue()
         member = (await queue.client.zrange(queue.name("ready"), 0, 0))[0]
         await start()
@@ -145,14 +136,11 @@ def test_what_is_done_does_not_run_again(server, place):
         assert (begun, seen) == (begun, await kinds(queue.roost, first))
         assert 1 == sum(work_id == first for work_id, _ in engine.begun)
 
-    run(server, body, engine)
-
 
 @pytest.mark.parametrize("place", ["sleeping", "retry_wait", "running"])
-def test_work_in_a_wrong_place_goes_to_its_own(server, place):
+async def test_work_in_a_wrong_place_goes_to_its_own(server, place):
     """What stands only where it does not belong is put where its record says, and runs."""
-
-    async def body(queue, start):
+    async with running(server) as (queue, start):
         ready = await queue.enqueue()
         asleep = await queue.enqueue(delay_seconds=3600)
         await queue.client.delete(queue.name("ready"), queue.name("sleeping"))
@@ -162,13 +150,10 @@ def test_work_in_a_wrong_place_goes_to_its_own(server, place):
         await start()
         assert [State.DONE] * 2 == await all_done(queue.roost, [ready, asleep])
 
-    run(server, body)
 
-
-def test_a_lease_without_its_entry(server):
+async def test_a_lease_without_its_entry(server):
     """Running work that stands among the ready gets a lease's time, and is then recovered."""
-
-    async def body(queue, _start):
+    async with running(server) as (queue, _start):
         item = await queue.enqueue()
         member = (await queue.client.zrange(queue.name("ready"), 0, 0))[0]
         backend = queue.roost.backend
@@ -181,13 +166,10 @@ def test_a_lease_without_its_entry(server):
         now = await backend.now_ms()
         assert 0 < stored.expires_ms - now <= 5000
 
-    run(server, body)
 
-
-def test_a_place_in_the_line_that_is_not_its_own(server):
+async def test_a_place_in_the_line_that_is_not_its_own(server):
     """Work whose member has another place or engine comes to its own, once."""
-
-    async def body(queue, start):
+    async with running(server) as (queue, start):
         items = [await queue.enqueue() for _ in range(2)]
         ((_, place, _),) = [(await queue.client.zrange(queue.name("ready"), 0, 0))[0].split(b" ")]
         await queue.client.delete(queue.name("ready"))
@@ -196,8 +178,6 @@ def test_a_place_in_the_line_that_is_not_its_own(server):
         await queue.roost.backend.claim(ClaimRequest("w", ("led",), 1, 1000))
         await start()
         assert [State.DONE] * 2 == await all_done(queue.roost, items)
-
-    run(server, body)
 
 
 def spoiled(raw, how):
@@ -225,10 +205,9 @@ def spoiled(raw, how):
 @pytest.mark.parametrize(
     "how", ["digits", "far", "state", "engine", "resources", "nothing", "step"]
 )
-def test_a_damaged_record_takes_nobody_along(server, how):
+async def test_a_damaged_record_takes_nobody_along(server, how):
     """Three innocents of the same batch are done; the damaged one alone is a dead letter."""
-
-    async def body(queue, start):
+    async with running(server) as (queue, start):
         ids = [await queue.enqueue() for _ in range(4)]
         bad = ids.pop(1)
         await queue.set_record(bad, spoiled(await queue.record(bad), how))
@@ -242,13 +221,10 @@ def test_a_damaged_record_takes_nobody_along(server, how):
             assert ["failed"] == await queue.places(bad)
         assert [0] * 3 == [rows[one].recoveries for one in ids]
 
-    run(server, body)
 
-
-def test_an_id_that_is_no_text(server):
+async def test_an_id_that_is_no_text(server):
     """It is dead-lettered at once, and does not wait for its lease to run out."""
-
-    async def body(queue, start):
+    async with running(server, lease_ttl=3600.0) as (queue, start):
         ids = [await queue.enqueue() for _ in range(3)]
         raw, odd = await queue.record(ids[0]), b"w-\xff\xfe"
         member = (await queue.client.zrange(queue.name("ready"), 0, 0))[0]
@@ -261,14 +237,11 @@ def test_an_id_that_is_no_text(server):
             one.meta.work_id for one in await queue.roost.list("failed")
         ]
 
-    run(server, body, lease_ttl=3600.0)
-
 
 @pytest.mark.parametrize("score", ["inf", "-inf", 1e18, -1e18, 1.5])
-def test_readers_and_scores(server, score):
+async def test_readers_and_scores(server, score):
     """Whatever score one item has, it is listed among the others, and each by itself."""
-
-    async def body(queue, _start):
+    async with running(server) as (queue, _start):
         ids = [await queue.enqueue(delay_seconds=3600) for _ in range(2)]
         for place in ("sleeping", "running", "created"):
             await queue.add(place, ids[0], score)
@@ -276,8 +249,6 @@ def test_readers_and_scores(server, score):
         assert set(ids) == {one.meta.work_id for one in await queue.roost.list("sleeping")}
         assert ids[:1] == [one.meta.work_id for one in await queue.roost.list("running")]
         assert ids[0] == (await queue.roost.status(ids[0])).item.work_id
-
-    run(server, body)
 
 
 @pytest.mark.parametrize(
@@ -293,10 +264,9 @@ def test_readers_and_scores(server, score):
     ],
     ids=str,
 )
-def test_the_register_of_workers(server, damage):
+async def test_the_register_of_workers(server, damage):
     """One damaged entry hides no other worker, and counts as none."""
-
-    async def body(queue, start):
+    async with running(server) as (queue, start):
         await start()
         while not await queue.roost.workers():  # noqa: ASYNC110 - the server can only be asked
             await asyncio.sleep(0.01)
@@ -306,13 +276,10 @@ def test_the_register_of_workers(server, damage):
         await queue.add("seen", "other", damage.get("score", now))
         assert 1 == len(await queue.roost.workers())
 
-    run(server, body)
 
-
-def test_one_bad_event(server):
+async def test_one_bad_event(server):
     """The events before and after it are there, and so is a mark; following goes on over it."""
-
-    async def body(queue, _start):
+    async with running(server) as (queue, _start):
         first = await queue.enqueue()
         for fields in ({"event": b"\xff"}, {"other": "x"}, {"event": b"claimed w e " + DIGITS}):
             await queue.client.xadd(queue.name("events"), fields)
@@ -325,13 +292,10 @@ def test_one_bad_event(server):
         await follow.aclose()
         assert ["enqueued"] == await kinds(queue.roost, second)
 
-    run(server, body)
 
-
-def test_a_stream_at_its_end(server):
+async def test_a_stream_at_its_end(server):
     """When no entry can follow the last one any more, work goes on without events."""
-
-    async def body(queue, start):
+    async with running(server) as (queue, start):
         last = f"{2**64 - 1}-{2**64 - 1}"
         await queue.client.xadd(queue.name("events"), {"event": "x"}, id=last)
         items = [await queue.enqueue() for _ in range(3)]
@@ -340,14 +304,11 @@ def test_a_stream_at_its_end(server):
         assert [last] == [one.event_id for one in await queue.roost.events()]
         assert [] == await queue.roost.backend.events(after=last)
 
-    run(server, body)
-
 
 @pytest.mark.parametrize("value", ["9" * 18, "-5", "x", "1.5", "", "9223372036854775807"])
-def test_damaged_counters(server, value):
+async def test_damaged_counters(server, value):
     """The order of arrival goes on from the clock: what comes later stands behind."""
-
-    async def body(queue, start):
+    async with running(server) as (queue, start):
         ids = [await queue.enqueue()]
         await queue.client.set(queue.name("seq"), value)
         await queue.client.set(queue.name("turn"), value)
@@ -359,17 +320,14 @@ def test_damaged_counters(server, value):
         await start()
         assert [State.DONE] * 5 == await all_done(queue.roost, ids)
 
-    run(server, body)
-
 
 @pytest.mark.parametrize(
     "key", ["events", "idle", "workers", "seen", "turn", "newer", "seq", "beats", "claims"]
 )
 @pytest.mark.parametrize("kind", ["text", "set"])
-def test_keys_of_another_type_that_work_can_do_without(server, key, kind):
+async def test_keys_of_another_type_that_work_can_do_without(server, key, kind):
     """Work is enqueued, runs and is done, with its leases renewed meanwhile."""
-
-    async def body(queue, start):
+    async with running(server, lease_ttl=0.5) as (queue, start):
         name = queue.name(key)
         await queue.client.delete(name)
         await (queue.client.set(name, "x") if kind == "text" else queue.client.sadd(name, "x"))
@@ -381,15 +339,12 @@ def test_keys_of_another_type_that_work_can_do_without(server, key, kind):
         assert [State.DONE] * 4 == await all_done(queue.roost, items)
         assert 4 == len(await queue.roost.list())
 
-    run(server, body, lease_ttl=0.5)
-
 
 @pytest.mark.parametrize("key", ["sleeping", "retry_wait", "running", "done", "failed", "ready"])
-def test_an_index_of_another_type_is_waited_for(server, key):
+async def test_an_index_of_another_type_is_waited_for(server, key):
     """A worker whose step cannot be stored waits, and says what to do; nobody is blamed."""
     engine = Counting()
-
-    async def body(queue, start):
+    async with running(server, engine, lease_ttl=2.0) as (queue, start):
         await start()
         items = [await queue.roost.enqueue("counting", {"steps": 2, "delay": 0.05, "gated": True})]
         items.append(await queue.roost.enqueue("counting", {"steps": 2, "delay": 0.2}))
@@ -411,8 +366,6 @@ def test_an_index_of_another_type_is_waited_for(server, key):
             meta = (await queue.roost.status(one)).meta
             assert (0, None) == (meta.attempts, meta.error)
 
-    run(server, body, engine, lease_ttl=2.0)
-
 
 # -- resources -------------------------------------------------------------------------------
 
@@ -425,11 +378,10 @@ def resources_line(raw, text):
 
 
 @pytest.mark.parametrize("text", [b"", b"scanner", b"x" * 300, b"\xff"])
-def test_a_damaged_resource_line_leaks_no_hold(server, text):
+async def test_a_damaged_resource_line_leaks_no_hold(server, text):
     """When its lease has ended, however it did, others get what it held."""
     engine = Counting()
-
-    async def body(queue, start):
+    async with running(server, engine, lease_ttl=1.0) as (queue, start):
         how = {"resources": ["printer"]}
         first = (await queue.roost.enqueue("counting", {"steps": 1, "gated": True}, **how)).work_id
         await start()
@@ -440,14 +392,11 @@ def test_a_damaged_resource_line_leaks_no_hold(server, text):
         assert [State.DONE] * 3 == await all_done(queue.roost, others)
         assert {} == await queue.client.hgetall(queue.name("held"))
 
-    run(server, body, engine, lease_ttl=1.0)
-
 
 @pytest.mark.parametrize("holder", ["nobody", "", b"\xff", "done", "queued", "itself", "other"])
-def test_holds_of_nobody(server, holder):
+async def test_holds_of_nobody(server, holder):
     """A hold whose holder does not run, or does not name the resource, is in nobody's way."""
-
-    async def body(queue, start):
+    async with running(server) as (queue, start):
         ids = {"done": await queue.enqueue(), "itself": "itself"}
         await start()
         await all_done(queue.roost, [ids["done"]])
@@ -462,13 +411,10 @@ def test_holds_of_nobody(server, holder):
         ]
         assert [State.DONE] * 2 == await all_done(queue.roost, items)
 
-    run(server, body)
 
-
-def test_a_holder_without_its_lease(server):
+async def test_a_holder_without_its_lease(server):
     """One that has lost its entry gets a lease's time when somebody finds it in the way."""
-
-    async def body(queue, _start):
+    async with running(server) as (queue, _start):
         backend = queue.roost.backend
         first, second = [await queue.enqueue(resources=["printer"]) for _ in range(2)]
         await backend.claim(claim_of(limit=1))
@@ -479,15 +425,12 @@ def test_a_holder_without_its_lease(server):
         batch = await backend.claim(claim_of(limit=1))
         assert [first] == [one.lease.work_id for one in batch.claims]
 
-    run(server, body)
-
 
 @pytest.mark.parametrize("score", [0, "-inf", "inf"])
 @pytest.mark.parametrize("place", ["000000000000000000", "x", ""])
-def test_lines_of_nobody(server, score, place):
+async def test_lines_of_nobody(server, score, place):
     """Who stands in line and does not exist, or by another score, is in nobody's way for long."""
-
-    async def body(queue, start):
+    async with running(server, lease_ttl=1.0) as (queue, start):
         done = await queue.enqueue()
         await start()
         await all_done(queue.roost, [done])
@@ -501,19 +444,14 @@ def test_lines_of_nobody(server, score, place):
         items = [await queue.enqueue(resources=["printer"]) for _ in range(3)]
         assert [State.DONE] * 3 == await all_done(queue.roost, items)
 
-    run(server, body, lease_ttl=1.0)
-
 
 @pytest.mark.parametrize("key", ["offers", "lines"])
-def test_what_resources_need_is_of_another_type(server, key):
+async def test_what_resources_need_is_of_another_type(server, key):
     """Work that names no resources goes on, and its leases are renewed."""
-
-    async def body(queue, start):
+    async with running(server, lease_ttl=0.5) as (queue, start):
         await queue.client.set(queue.name(key), "x")
         items = [
             await queue.roost.enqueue("counting", {"steps": 2, "seconds": 0.4}) for _ in range(3)
         ]
         await start()
         assert [State.DONE] * 3 == await all_done(queue.roost, items)
-
-    run(server, body, lease_ttl=0.5)

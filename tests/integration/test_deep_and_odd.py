@@ -48,23 +48,19 @@ class Deep:
 
 
 @pytest.mark.fault(10, "deep JSON")
-def test_a_payload_that_nests_64_deep_runs_to_its_end(redis_server):
+async def test_a_payload_that_nests_64_deep_runs_to_its_end(redis_server):
     """What is accepted when it is enqueued can be run: as payload, as data, in an event."""
     payload = nested(64)
-
-    async def main():
-        settings = settings_for(redis_server)
-        async with queue(settings, Deep()) as roost:
-            item = await roost.enqueue("deep", payload)
-            await burst(settings, roost)
-            found = await roost.status(item)
-            assert (State.DONE, None) == (found.meta.state, found.meta.error)
-            assert payload == found.item.payload
-            assert {"deep": payload} == found.snapshot.data
-            emitted = [one.data for one in await roost.events(item) if one.kind == "emitted"]
-            assert [{"deep": nested(63)}] == emitted
-
-    asyncio.run(main())
+    settings = settings_for(redis_server)
+    async with queue(settings, Deep()) as roost:
+        item = await roost.enqueue("deep", payload)
+        await burst(settings, roost)
+        found = await roost.status(item)
+        assert (State.DONE, None) == (found.meta.state, found.meta.error)
+        assert payload == found.item.payload
+        assert {"deep": payload} == found.snapshot.data
+        emitted = [one.data for one in await roost.events(item) if one.kind == "emitted"]
+        assert [{"deep": nested(63)}] == emitted
 
 
 class Odd:
@@ -82,36 +78,32 @@ class Odd:
 
 
 @pytest.mark.fault(10, "odd text")
-def test_odd_text_is_read_back_as_it_was(redis_server, capsys):
+async def test_odd_text_is_read_back_as_it_was(redis_server, capsys):
     """Quotes, backslashes, emoji, U+2028 and ZWJ in all that is told break no JSON on the way."""
+    settings = settings_for(redis_server)
+    async with queue(settings, Odd()) as roost:
+        fields = {"title": LABEL, "idempotency_key": LABEL}
+        item = await roost.enqueue("odd", {ODD: ODD}, **fields)
+        again = await roost.enqueue("odd", {ODD: ODD}, **fields)
+        assert item.work_id == again.work_id
+        await burst(settings, roost)
 
-    async def main():
-        settings = settings_for(redis_server)
-        async with queue(settings, Odd()) as roost:
-            fields = {"title": LABEL, "idempotency_key": LABEL}
-            item = await roost.enqueue("odd", {ODD: ODD}, **fields)
-            again = await roost.enqueue("odd", {ODD: ODD}, **fields)
-            assert item.work_id == again.work_id
-            await burst(settings, roost)
+        found = await roost.status(item)
+        assert (State.SLEEPING, ODD) == (found.meta.state, found.meta.reason)
+        assert (LABEL, {ODD: ODD}) == (found.item.title, found.item.payload)
+        assert (LABEL, {ODD: ODD}) == (found.meta.step, found.snapshot.data)
+        plain = status_json(found)
+        output.json_line(plain)
+        printed = capsys.readouterr().out
+        assert plain == json.loads(printed)
+        assert not set("\u202e\u202c\u2028") & set(printed)
 
-            found = await roost.status(item)
-            assert (State.SLEEPING, ODD) == (found.meta.state, found.meta.reason)
-            assert (LABEL, {ODD: ODD}) == (found.item.title, found.item.payload)
-            assert (LABEL, {ODD: ODD}) == (found.meta.step, found.snapshot.data)
-            plain = status_json(found)
-            output.json_line(plain)
-            printed = capsys.readouterr().out
-            assert plain == json.loads(printed)
-            assert not set("\u202e\u202c\u2028") & set(printed)
-
-            events = {one.kind: one.data for one in await roost.events(item)}
-            assert {"step": LABEL} == events["committed"]
-            assert {"kind": ODD, ODD: [ODD]} == events["emitted"]
-            assert {"reason": ODD} == events["interrupted"]
-            trail = {one.kind: one.data for one in await roost.backend.trail(item.work_id)}
-            assert {"reason": ODD} == trail["interrupted"]
-
-    asyncio.run(main())
+        events = {one.kind: one.data for one in await roost.events(item)}
+        assert {"step": LABEL} == events["committed"]
+        assert {"kind": ODD, ODD: [ODD]} == events["emitted"]
+        assert {"reason": ODD} == events["interrupted"]
+        trail = {one.kind: one.data for one in await roost.backend.trail(item.work_id)}
+        assert {"reason": ODD} == trail["interrupted"]
 
 
 def test_odd_text_cannot_reorder_a_terminal():

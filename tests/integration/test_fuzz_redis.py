@@ -169,37 +169,33 @@ async def innocent_work(roost):
 
 @pytest.mark.fault(11, "random damage to any key", n=PIECES + PIECES // 2)
 @pytest.mark.parametrize("seed", range(RUNS))
-def test_damage_hurts_nobody_else(server, seed):
+async def test_damage_hurts_nobody_else(server, seed):
     """The innocent are done; lists, events and counts are read; a repair leaves nothing to mend."""
     settings = settings_for(server, lease_ttl=1.0)
     engine = Counting()
-
-    async def main():
-        async with queue(settings, engine) as roost, Crew(settings, engine) as crew:
-            victims = list((await in_all_states(roost)).values())
-            items = await innocent_work(roost)
-            vandal = Vandal(roost, victims, seed)
-            for _ in range(PIECES):
-                await vandal.strike()
-            await read_all(roost, victims)
-            await crew.start(concurrency=3)
-            await crew.start(concurrency=3)
-            for _ in range(PIECES // 2):
-                await vandal.strike()
-                await asyncio.sleep(0.002)
-            assert [State.DONE] * INNOCENT == await all_done(roost, items)
-            for item in items:
-                meta = (await roost.status(item)).meta
-                assert (0, 0, None) == (meta.attempts, meta.recoveries, meta.error)
-            await read_all(roost, victims)
-            for one in range(2):
-                await crew.stop(one)
-            await roost.repair(dry_run=True)
-            await roost.repair()
-            assert {"left"} >= {one.outcome for one in await roost.repair()}
-            await read_all(roost, victims)
-            await roost.backend.purge(0, 0, 1000)
-            await read_all(roost, victims)
-            assert [] == await roost.list(State.DONE)
-
-    asyncio.run(main())
+    async with queue(settings, engine) as roost, Crew(settings, engine) as crew:
+        victims = list((await in_all_states(roost)).values())
+        items = await innocent_work(roost)
+        vandal = Vandal(roost, victims, seed)
+        for _ in range(PIECES):
+            await vandal.strike()
+        await read_all(roost, victims)
+        await crew.start(concurrency=3)
+        await crew.start(concurrency=3)
+        for _ in range(PIECES // 2):
+            await vandal.strike()
+            await asyncio.sleep(0.002)
+        assert [State.DONE] * INNOCENT == await all_done(roost, items)
+        for item in items:
+            meta = (await roost.status(item)).meta
+            assert (0, 0, None) == (meta.attempts, meta.recoveries, meta.error)
+        await read_all(roost, victims)
+        for one in range(2):
+            await crew.stop(one)
+        await roost.repair(dry_run=True)
+        await roost.repair()
+        assert {"left"} >= {one.outcome for one in await roost.repair()}
+        await read_all(roost, victims)
+        await roost.backend.purge(0, 0, 1000)
+        await read_all(roost, victims)
+        assert [] == await roost.list(State.DONE)

@@ -84,11 +84,11 @@ async def item_of(roost, hangs, **fields):
 
 
 @pytest.mark.fault(8, "a step that blocks the event loop for good", n=2)
-def test_one_item_that_hangs_worker_after_worker(server, tmp_path):
+async def test_one_item_that_hangs_worker_after_worker(server, tmp_path):
     """It is shown, it alone is blamed, and it is buried after its attempts; the others get done."""
     settings = settings_for(server, lease_ttl=2.0, stuck_after=7.0, home=tmp_path / "home")
 
-    async def main(workers):
+    with Workers(tmp_path, settings) as workers:
         async with Roost.connect(settings) as roost:
             good = [await item_of(roost, hangs=False) for _ in range(5)]
             bad = await item_of(roost, hangs=True, priority=-10)
@@ -121,21 +121,20 @@ def test_one_item_that_hangs_worker_after_worker(server, tmp_path):
                 assert "attempt_failed" not in kinds
                 assert "recovered" not in kinds
 
-    with Workers(tmp_path, settings) as workers:
-        asyncio.run(main(workers))
     log = workers.log.read_text()
     assert "the event loop has not moved for" in log
     assert "time.sleep(1e6)" in log
     assert "this worker ends: its event loop has not moved for" in log
 
 
-def test_a_hung_worker_whose_server_is_away_ends_all_the_same(server_root, tmp_path):
+async def test_a_hung_worker_whose_server_is_away_ends_all_the_same(server_root, tmp_path):
     """It tries, and does not try for long."""
     binary = need(redis_binary(), "redis-server")
     with server_in(binary, server_root / "away") as server:
         settings = settings_for(server, lease_ttl=1.0, stuck_after=3.0, home=tmp_path / "home")
 
-        async def hang():
+        with Workers(tmp_path, settings) as workers:
+            worker = workers.start()
             async with Roost.connect(settings) as roost:
                 bad = await item_of(roost, hangs=True)
 
@@ -143,23 +142,20 @@ def test_a_hung_worker_whose_server_is_away_ends_all_the_same(server_root, tmp_p
                     return (await roost.status(bad)).stuck
 
                 await eventually(hangs)
-
-        with Workers(tmp_path, settings) as workers:
-            worker = workers.start()
-            asyncio.run(hang())
             server.process.send_signal(signal.SIGSTOP)
             try:
-                assert EXIT_STUCK == worker.wait(PATIENCE)
+                assert EXIT_STUCK == await asyncio.to_thread(worker.wait, PATIENCE)
             finally:
                 server.process.send_signal(signal.SIGCONT)
 
 
 @pytest.mark.fault(2, "SIGSTOP of a worker past its lease")
-def test_a_worker_that_was_stopped_goes_on(server, tmp_path):
+async def test_a_worker_that_was_stopped_goes_on(server, tmp_path):
     """SIGSTOP for longer than a hung worker may live, then SIGCONT: it is none."""
     settings = settings_for(server, lease_ttl=1.0, stuck_after=3.0, home=tmp_path / "home")
 
-    async def main(worker):
+    with Workers(tmp_path, settings) as workers:
+        worker = workers.start()
         async with Roost.connect(settings) as roost:
             items = [await item_of(roost, hangs=False) for _ in range(3)]
 
@@ -175,8 +171,6 @@ def test_a_worker_that_was_stopped_goes_on(server, tmp_path):
             assert [State.DONE] * 3 == found
             assert worker.poll() is None
 
-    with Workers(tmp_path, settings) as workers:
-        asyncio.run(main(workers.start()))
     assert "hangs at" not in workers.log.read_text()
 
 

@@ -86,68 +86,58 @@ async def lost_by(roost, number):
 
 
 @pytest.mark.fault(8, "a step deaf to cancelling", n=2)
-def test_deaf_steps_cost_no_lanes(server):
+async def test_deaf_steps_cost_no_lanes(server):
     """With two lanes and two deaf steps other work is done all the same; later all is as before."""
     settings = settings_for(server, lease_ttl=1.0, drain_timeout=1.0)
     deaf, counting = Deaf(), Counting()
-
-    async def main():
-        async with (
-            queue(settings, deaf, counting) as roost,
-            Crew(settings, deaf, counting) as crew,
-        ):
-            await crew.start(concurrency=2)
-            wish = {"step_timeout_seconds": 0.1, "retry": ONCE}
-            bad = [await roost.enqueue("deaf", **wish) for _ in range(2)]
-            found = await all_done(roost, bad)
-            assert [State.FAILED] * 2 == found
-            assert {"timeout"} == {(await roost.status(one)).meta.error.kind for one in bad}
-            assert {0} == {(await roost.status(one)).meta.recoveries for one in bad}
-            await lost_by(roost, 2)
-            assert "2 of its steps go on" in _of_workers(await roost.workers())[1].message
-            good = [await roost.enqueue("counting", {"steps": 5}) for _ in range(20)]
-            assert [State.DONE] * 20 == await all_done(roost, good)
-            assert counting.most <= 2
-            deaf.release.set()
-            await lost_by(roost, 0)
-            counting.most = 0
-            good = [
-                await roost.enqueue("counting", {"steps": 5, "seconds": 0.01}) for _ in range(20)
-            ]
-            assert [State.DONE] * 20 == await all_done(roost, good)
-            assert 2 == counting.most
-
-    asyncio.run(main())
+    async with (
+        queue(settings, deaf, counting) as roost,
+        Crew(settings, deaf, counting) as crew,
+    ):
+        await crew.start(concurrency=2)
+        wish = {"step_timeout_seconds": 0.1, "retry": ONCE}
+        bad = [await roost.enqueue("deaf", **wish) for _ in range(2)]
+        found = await all_done(roost, bad)
+        assert [State.FAILED] * 2 == found
+        assert {"timeout"} == {(await roost.status(one)).meta.error.kind for one in bad}
+        assert {0} == {(await roost.status(one)).meta.recoveries for one in bad}
+        await lost_by(roost, 2)
+        assert "2 of its steps go on" in _of_workers(await roost.workers())[1].message
+        good = [await roost.enqueue("counting", {"steps": 5}) for _ in range(20)]
+        assert [State.DONE] * 20 == await all_done(roost, good)
+        assert counting.most <= 2
+        deaf.release.set()
+        await lost_by(roost, 0)
+        counting.most = 0
+        good = [await roost.enqueue("counting", {"steps": 5, "seconds": 0.01}) for _ in range(20)]
+        assert [State.DONE] * 20 == await all_done(roost, good)
+        assert 2 == counting.most
 
 
 @pytest.mark.fault(8, "a step deaf to cancelling", n=3)
 @pytest.mark.parametrize("kind", [Deaf, Thread])
-def test_there_is_a_bound(server, kind):
+async def test_there_is_a_bound(server, kind):
     """Beyond as many lost steps as lanes the worker takes no more, until some of them end."""
     settings = settings_for(server, lease_ttl=1.0, drain_timeout=1.0)
     bad, counting = kind(), Counting()
+    async with (
+        queue(settings, bad, counting) as roost,
+        Crew(settings, bad, counting) as crew,
+    ):
+        wish = {"step_timeout_seconds": 0.1, "retry": ONCE}
+        for _ in range(12):
+            await roost.enqueue(bad.engine_id, **wish)
+        await crew.start(concurrency=2)
 
-    async def main():
-        async with (
-            queue(settings, bad, counting) as roost,
-            Crew(settings, bad, counting) as crew,
-        ):
-            wish = {"step_timeout_seconds": 0.1, "retry": ONCE}
-            for _ in range(12):
-                await roost.enqueue(bad.engine_id, **wish)
-            await crew.start(concurrency=2)
+        async def is_full():
+            return [one.lost > 2 for one in await roost.workers()] == [True]
 
-            async def is_full():
-                return [one.lost > 2 for one in await roost.workers()] == [True]
-
-            await eventually(is_full)
-            await asyncio.sleep(2.0)  # several times as long as it takes to lose one more
-            assert 3 <= bad.begun <= 4
-            item = await roost.enqueue("counting", {"steps": 1}, priority=10)
-            assert State.QUEUED is (await roost.wait(item, timeout=0.5)).meta.state
-            messages = [one.message for one in _of_workers(await roost.workers())]
-            assert any("it takes no more work: start it anew" in one for one in messages)
-            bad.release.set()
-            assert [State.DONE] == await all_done(roost, [item])
-
-    asyncio.run(main())
+        await eventually(is_full)
+        await asyncio.sleep(2.0)  # several times as long as it takes to lose one more
+        assert 3 <= bad.begun <= 4
+        item = await roost.enqueue("counting", {"steps": 1}, priority=10)
+        assert State.QUEUED is (await roost.wait(item, timeout=0.5)).meta.state
+        messages = [one.message for one in _of_workers(await roost.workers())]
+        assert any("it takes no more work: start it anew" in one for one in messages)
+        bad.release.set()
+        assert [State.DONE] == await all_done(roost, [item])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from roost_core.backend import Alone, ClaimRequest
 from roost_core.models import State
 from roost_core.testing.contract.kit import new_work
@@ -12,28 +10,24 @@ from tests.redis_pokes import age_due, age_lease
 from tests.servers import Server
 
 
-def test_ten_thousand_deaths_are_counted(redis_server: Server) -> None:
+async def test_ten_thousand_deaths_are_counted(redis_server: Server) -> None:
     """R2: a number of five digits is no damage; after exactly so many it is buried."""
-
-    async def main() -> None:
-        async with queue(settings_for(redis_server), Counting()) as roost:
-            backend = roost.backend
-            await backend.enqueue([new_work("w", engine="a", max_recoveries=10_001)])
-            work = backend.keys.key("work")
-            record = await backend.client.hget(work, "w")
-            assert 1 == record.count(b" - 0 0 ")
-            many = record.replace(b" - 0 0 ", b" 9998,0,0,0,0,- 0 0 ")
-            await backend.client.hset(work, "w", many)
-            for number in range(3):
-                request = ClaimRequest(f"dead-{number}", ("a",), 1, 60_000, Alone.ALWAYS)
-                assert 1 == len((await backend.claim(request)).claims)
-                await age_lease(backend, "w")
-                await backend.claim(ClaimRequest("finder", ("none",), 1, 60_000))
-            assert State.RETRY_WAIT == (await backend.read("w")).state
-            await age_due(backend, "w")
+    async with queue(settings_for(redis_server), Counting()) as roost:
+        backend = roost.backend
+        await backend.enqueue([new_work("w", engine="a", max_recoveries=10_001)])
+        work = backend.keys.key("work")
+        record = await backend.client.hget(work, "w")
+        assert 1 == record.count(b" - 0 0 ")
+        many = record.replace(b" - 0 0 ", b" 9998,0,0,0,0,- 0 0 ")
+        await backend.client.hset(work, "w", many)
+        for number in range(3):
+            request = ClaimRequest(f"dead-{number}", ("a",), 1, 60_000, Alone.ALWAYS)
+            assert 1 == len((await backend.claim(request)).claims)
+            await age_lease(backend, "w")
             await backend.claim(ClaimRequest("finder", ("none",), 1, 60_000))
-            stored = await backend.read("w")
-            assert (State.FAILED, 10_001) == (stored.state, stored.recoveries)
-            assert b'"recoveries"' in stored.error
-
-    asyncio.run(main())
+        assert State.RETRY_WAIT == (await backend.read("w")).state
+        await age_due(backend, "w")
+        await backend.claim(ClaimRequest("finder", ("none",), 1, 60_000))
+        stored = await backend.read("w")
+        assert (State.FAILED, 10_001) == (stored.state, stored.recoveries)
+        assert b'"recoveries"' in stored.error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 
 import pytest
@@ -83,158 +82,128 @@ async def stand_in(roost, place, number):
 
 
 @pytest.mark.parametrize("place", ["ready", "sleeping", "retry_wait", "running"])
-def test_many_in_front_hold_nobody_up(server, place):
+async def test_many_in_front_hold_nobody_up(server, place):
     """One claim gets what it can of its own; later ones do not meet the newer again."""
     settings = settings_for(server)
-
-    async def main():
-        async with queue(settings, Counting()) as roost:
-            all_ids = await stand_in(roost, place, MANY + OTHERS)
-            # In the order in which they stand there: first come, or at one time by name.
-            standing = all_ids if place == "ready" else sorted(all_ids)
-            newer, own = standing[:MANY], standing[MANY:]
-            before, after = await make_newer(roost, newer)
-            request = ClaimRequest("worker", ("counting",), OTHERS, 15_000)
-            batch = await roost.backend.claim(request)
-            assert sorted(own) == sorted(one.lease.work_id for one in batch.claims)
-            assert MANY == batch.left + (await roost.backend.claim(request)).left
-            again = await roost.backend.claim(request)
-            assert ((), 0) == (again.claims, again.left)
-            # Nothing but the lease of an own one is to come, so nothing is asked for before that.
-            assert again.next_wake_ms > 1000
-            assert after == await records_of(roost, newer)
-            findings = {one.subject: one for one in await roost.backend.diagnose()}
-            assert "warning" == findings["upgrade"].level
-            assert findings["upgrade"].message.startswith(f"{MANY} work items")
-            # A worker that knows the layout: for it, they are not newer.
-            client, key = roost.backend.client, roost.backend.keys.key
-            await client.hset(key("work"), mapping=before)
-            await client.zadd(
-                key("newer"), dict.fromkeys(await client.zrange(key("newer"), 0, -1), 1)
-            )
-            await Worker(
-                settings, roost.plugins, roost.backend, MemoryArtifactStore(), burst=True
-            ).run()
-            states = {(await roost.backend.read(work_id)).state for work_id in newer}
-            assert {State.DONE} == states
-            assert 0 == await client.zcard(key("newer"))
-
-    asyncio.run(main())
+    async with queue(settings, Counting()) as roost:
+        all_ids = await stand_in(roost, place, MANY + OTHERS)
+        # In the order in which they stand there: first come, or at one time by name.
+        standing = all_ids if place == "ready" else sorted(all_ids)
+        newer, own = standing[:MANY], standing[MANY:]
+        before, after = await make_newer(roost, newer)
+        request = ClaimRequest("worker", ("counting",), OTHERS, 15_000)
+        batch = await roost.backend.claim(request)
+        assert sorted(own) == sorted(one.lease.work_id for one in batch.claims)
+        assert MANY == batch.left + (await roost.backend.claim(request)).left
+        again = await roost.backend.claim(request)
+        assert ((), 0) == (again.claims, again.left)
+        # Nothing but the lease of an own one is to come, so nothing is asked for before that.
+        assert again.next_wake_ms > 1000
+        assert after == await records_of(roost, newer)
+        findings = {one.subject: one for one in await roost.backend.diagnose()}
+        assert "warning" == findings["upgrade"].level
+        assert findings["upgrade"].message.startswith(f"{MANY} work items")
+        # A worker that knows the layout: for it, they are not newer.
+        client, key = roost.backend.client, roost.backend.keys.key
+        await client.hset(key("work"), mapping=before)
+        await client.zadd(key("newer"), dict.fromkeys(await client.zrange(key("newer"), 0, -1), 1))
+        await Worker(
+            settings, roost.plugins, roost.backend, MemoryArtifactStore(), burst=True
+        ).run()
+        states = {(await roost.backend.read(work_id)).state for work_id in newer}
+        assert {State.DONE} == states
+        assert 0 == await client.zcard(key("newer"))
 
 
-def test_purges_pass_them_over(server):
+async def test_purges_pass_them_over(server):
     """Old work of a newer Roost stays; what comes behind it goes."""
     settings = settings_for(server)
-
-    async def main():
-        async with queue(settings, Counting()) as roost:
-            newer = await stand_in(roost, "done", MANY)
-            _, after = await make_newer(roost, newer)
-            own = await stand_in(roost, "done", OTHERS)
-            client, key = roost.backend.client, roost.backend.keys.key
-            await client.zadd(key("done"), dict.fromkeys(own, 2))
-            gone = await roost.backend.purge(1, None, 50)
-            assert own == sorted((one.work_id for one in gone), key=own.index)
-            assert after == await records_of(roost, newer)
-            assert MANY == await client.zcard(key("done"))
-
-    asyncio.run(main())
+    async with queue(settings, Counting()) as roost:
+        newer = await stand_in(roost, "done", MANY)
+        _, after = await make_newer(roost, newer)
+        own = await stand_in(roost, "done", OTHERS)
+        client, key = roost.backend.client, roost.backend.keys.key
+        await client.zadd(key("done"), dict.fromkeys(own, 2))
+        gone = await roost.backend.purge(1, None, 50)
+        assert own == sorted((one.work_id for one in gone), key=own.index)
+        assert after == await records_of(roost, newer)
+        assert MANY == await client.zcard(key("done"))
 
 
-def test_people_are_told(server):
+async def test_people_are_told(server):
     """A listing has a mark, and the status one line; what every layout tells is shown."""
     settings = settings_for(server)
-
-    async def main():
-        async with queue(settings, Counting()) as roost:
-            (newer,) = await stand_in(roost, "ready", 1)
-            await make_newer(roost, [newer])
-            (row,) = await roost.list()
-            plain = row_json(row)
-            seen = [
-                plain[name] for name in ("work_id", "engine", "state", "is_readable", "is_newer")
-            ]
-            assert [newer, "counting", "queued", False, True] == seen
-            with pytest.raises(WrittenByNewer, match=f"newer Roost wrote {newer}"):
-                await roost.status(newer)
-
-    asyncio.run(main())
+    async with queue(settings, Counting()) as roost:
+        (newer,) = await stand_in(roost, "ready", 1)
+        await make_newer(roost, [newer])
+        (row,) = await roost.list()
+        plain = row_json(row)
+        seen = [plain[name] for name in ("work_id", "engine", "state", "is_readable", "is_newer")]
+        assert [newer, "counting", "queued", False, True] == seen
+        with pytest.raises(WrittenByNewer, match=f"newer Roost wrote {newer}"):
+            await roost.status(newer)
 
 
-def test_an_upgrade_under_a_lease(server):
+async def test_an_upgrade_under_a_lease(server):
     """The old holder's step is dropped, without an attempt, and the newer record is left."""
     settings = settings_for(server)
     engine = Counting()
-
-    async def main():
-        async with queue(settings, engine) as roost, Crew(settings, engine) as crew:
-            item = await roost.enqueue("counting", {"steps": 1, "gated": True})
-            await crew.start()
-            await engine.began.wait()
-            _, after = await make_newer(roost, [item.work_id])
-            engine.gate.set()
-            other = await roost.enqueue("counting", {"steps": 2})
-            assert [State.DONE] == await all_done(roost, [other])
-            assert after == await records_of(roost, [item.work_id])
-            kinds = [one.kind for one in await roost.events(item.work_id)]
-            assert ["enqueued", "claimed", "committed"] == kinds
-
-    asyncio.run(main())
+    async with queue(settings, engine) as roost, Crew(settings, engine) as crew:
+        item = await roost.enqueue("counting", {"steps": 1, "gated": True})
+        await crew.start()
+        await engine.began.wait()
+        _, after = await make_newer(roost, [item.work_id])
+        engine.gate.set()
+        other = await roost.enqueue("counting", {"steps": 2})
+        assert [State.DONE] == await all_done(roost, [other])
+        assert after == await records_of(roost, [item.work_id])
+        kinds = [one.kind for one in await roost.events(item.work_id)]
+        assert ["enqueued", "claimed", "committed"] == kinds
 
 
 @pytest.mark.parametrize("what", ["item", "snapshot"])
-def test_bytes_with_a_newer_schema(server, what):
+async def test_bytes_with_a_newer_schema(server, what):
     """They are given back once, without blame, and not met again."""
     settings = settings_for(server, slice_steps=1)
     engine = Counting()
-
-    async def main():
-        async with queue(settings, engine) as roost, Crew(settings, engine) as crew:
-            item = await roost.enqueue("counting", {"steps": 5, "delay": 3600})
-            client, key = roost.backend.client, roost.backend.keys.key
-            await crew.start()
-            await engine.began.wait()
-            await eventually(lambda: client.zscore(key("sleeping"), item.work_id))
-            field = f"{item.work_id} {what}"
-            raw = json.loads(await client.hget(key("work"), field))
-            newer = json.dumps({**raw, "schema": 7, "more": [1]})
-            await client.hset(key("work"), field, newer)
-            await client.zadd(key("sleeping"), {item.work_id: 1})
-            for _ in range(5):
-                other = await roost.enqueue("counting", {"steps": 2})
-                assert [State.DONE] == await all_done(roost, [other])
-            stored = await roost.backend.read(item.work_id)
-            assert (0, 0, None) == (stored.attempts, stored.recoveries, stored.error)
-            assert newer.encode() == getattr(stored, what)
-            kinds = [one.kind for one in await roost.events(item.work_id)]
-            assert 1 == kinds.count("interrupted")
-            assert 7 == await client.zscore(
-                key("newer"), (await client.zrange(key("newer"), 0, 0))[0]
-            )
-
-    asyncio.run(main())
+    async with queue(settings, engine) as roost, Crew(settings, engine) as crew:
+        item = await roost.enqueue("counting", {"steps": 5, "delay": 3600})
+        client, key = roost.backend.client, roost.backend.keys.key
+        await crew.start()
+        await engine.began.wait()
+        await eventually(lambda: client.zscore(key("sleeping"), item.work_id))
+        field = f"{item.work_id} {what}"
+        raw = json.loads(await client.hget(key("work"), field))
+        newer = json.dumps({**raw, "schema": 7, "more": [1]})
+        await client.hset(key("work"), field, newer)
+        await client.zadd(key("sleeping"), {item.work_id: 1})
+        for _ in range(5):
+            other = await roost.enqueue("counting", {"steps": 2})
+            assert [State.DONE] == await all_done(roost, [other])
+        stored = await roost.backend.read(item.work_id)
+        assert (0, 0, None) == (stored.attempts, stored.recoveries, stored.error)
+        assert newer.encode() == getattr(stored, what)
+        kinds = [one.kind for one in await roost.events(item.work_id)]
+        assert 1 == kinds.count("interrupted")
+        assert 7 == await client.zscore(key("newer"), (await client.zrange(key("newer"), 0, 0))[0])
 
 
-def test_words_and_lines_that_are_not_known(server):
+async def test_words_and_lines_that_are_not_known(server):
     """What a Roost of the same layout has added survives all that becomes of the work."""
     settings = settings_for(server, slice_steps=2)
     engine = Counting()
-
-    async def main():
-        async with queue(settings, engine) as roost:
-            item = await roost.enqueue("counting", {"steps": 9, "delay": 0.01})
-            client, key = roost.backend.client, roost.backend.keys.key
-            lines = (await client.hget(key("work"), item.work_id)).split(b"\n")
-            lines[0] += b" a-word 17"
-            lines[2] += b" another"
-            raw = b"\n".join([*lines, b"a line", b"and another"])
-            await client.hset(key("work"), item.work_id, raw)
-            async with Crew(settings, engine) as crew:
-                await crew.start()
-                assert [State.DONE] == await all_done(roost, [item])
-            stored = (await records_of(roost, [item.work_id]))[item.work_id].split(b"\n")
-            assert stored[0].endswith(b" a-word 17")
-            assert stored[2].endswith(b" another")
-            assert [b"a line", b"and another"] == stored[6:]
-
-    asyncio.run(main())
+    async with queue(settings, engine) as roost:
+        item = await roost.enqueue("counting", {"steps": 9, "delay": 0.01})
+        client, key = roost.backend.client, roost.backend.keys.key
+        lines = (await client.hget(key("work"), item.work_id)).split(b"\n")
+        lines[0] += b" a-word 17"
+        lines[2] += b" another"
+        raw = b"\n".join([*lines, b"a line", b"and another"])
+        await client.hset(key("work"), item.work_id, raw)
+        async with Crew(settings, engine) as crew:
+            await crew.start()
+            assert [State.DONE] == await all_done(roost, [item])
+        stored = (await records_of(roost, [item.work_id]))[item.work_id].split(b"\n")
+        assert stored[0].endswith(b" a-word 17")
+        assert stored[2].endswith(b" another")
+        assert [b"a line", b"and another"] == stored[6:]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 
 import pytest
 
@@ -10,25 +10,21 @@ from roost_core.backend import Then
 from tests.contract.harnesses import RedisHarness
 
 
-def driven(server, scenario):
-    """Run a scenario against an empty queue."""
-
-    async def main():
-        kit = RedisHarness(server.url)
-        await kit.open()
-        try:
-            await scenario(kit)
-        finally:
-            await kit.close()
-
-    asyncio.run(main())
+@contextlib.asynccontextmanager
+async def driven(server):
+    """Give an empty queue."""
+    kit = RedisHarness(server.url)
+    await kit.open()
+    try:
+        yield kit
+    finally:
+        await kit.close()
 
 
 @pytest.mark.parametrize("damage", ["broken", "2 nonsense 5\n\n\n\nkey\n", None])
-def test_the_key_of_a_damaged_record_goes_too(redis_server, damage):
+async def test_the_key_of_a_damaged_record_goes_too(redis_server, damage):
     """Its key is read from what is left of it, or from the item, and freed."""
-
-    async def scenario(kit):
+    async with driven(redis_server) as kit:
         await kit.fail(await kit.leased("a", idempotency_key="key"), permanent=True)
         await kit.created("b", idempotency_key="other")
         client, key = kit.backend.client, kit.backend.keys.key
@@ -42,13 +38,10 @@ def test_the_key_of_a_damaged_record_goes_too(redis_server, damage):
         assert {b"other"} == set(await client.hgetall(key("key")))
         await kit.created("a", idempotency_key="key")
 
-    driven(redis_server, scenario)
 
-
-def test_a_damaged_record_does_not_take_the_key_of_another(redis_server):
+async def test_a_damaged_record_does_not_take_the_key_of_another(redis_server):
     """A key that stands for other work stays, whatever the damaged bytes say."""
-
-    async def scenario(kit):
+    async with driven(redis_server) as kit:
         await kit.fail(await kit.leased("a"), permanent=True)
         await kit.created("b", idempotency_key="key")
         client, key = kit.backend.client, kit.backend.keys.key
@@ -56,31 +49,23 @@ def test_a_damaged_record_does_not_take_the_key_of_another(redis_server):
         assert ["a"] == await kit.purge(0, 0, 100)
         assert {b"key"} == set(await client.hgetall(key("key")))
 
-    driven(redis_server, scenario)
 
-
-def test_a_damaged_record_has_the_life_that_the_index_knows(redis_server):
+async def test_a_damaged_record_has_the_life_that_the_index_knows(redis_server):
     """So that its clean-up does not touch a successor either."""
-
-    async def scenario(kit):
+    async with driven(redis_server) as kit:
         await kit.fail(await kit.leased("a"), permanent=True)
         created = (await kit.read("a")).created_ms
         await kit.backend.client.hset(kit.backend.keys.key("work"), "a", "broken")
         (gone,) = await kit.backend.purge(0, 0, 100)
         assert ("a", created) == (gone.work_id, gone.life)
 
-    driven(redis_server, scenario)
 
-
-def test_many_are_forgotten_in_one_call(redis_server):
+async def test_many_are_forgotten_in_one_call(redis_server):
     """The record of what is to be forgotten ends empty, however many there were."""
-
-    async def scenario(kit):
+    async with driven(redis_server) as kit:
         for number in range(250):
             await kit.commit(await kit.leased(f"{number}"), Then.FINISH)
         gone = await kit.backend.purge(0, None, 1000)
         assert 250 == len(gone)
         assert [] == list(await kit.backend.purge(0, None, 1000, gone))
         assert 0 == await kit.backend.client.zcard(kit.backend.keys.key("forgetting"))
-
-    driven(redis_server, scenario)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 
 import attrs
@@ -22,16 +23,13 @@ def server(request):
     return request.getfixturevalue(request.param)
 
 
-def run(server, body, *engines, **how):
-    """Run a test's body with a queue, and with what starts a worker."""
+@contextlib.asynccontextmanager
+async def running(server, *engines, **how):
+    """Give a queue, and what starts a worker."""
     settings = settings_for(server, **how)
     engines = engines or (Counting(),)
-
-    async def main():
-        async with queue(settings, *engines) as roost, Crew(settings, *engines) as crew:
-            await body(roost, crew.start)
-
-    asyncio.run(main())
+    async with queue(settings, *engines) as roost, Crew(settings, *engines) as crew:
+        yield roost, crew.start
 
 
 def keys_of(roost):
@@ -100,24 +98,20 @@ def said(found):
     return sorted((one.outcome, one.subject, one.count) for one in found)
 
 
-def test_a_sound_queue_is_left_as_it_is(server):
+async def test_a_sound_queue_is_left_as_it_is(server):
     """Nothing is found where nothing is wrong, whatever state work is in."""
-
-    async def body(roost, _start):
+    async with running(server) as (roost, _start):
         await in_all_states(roost)
         before = await stored(roost)
         assert [] == await roost.repair()
         assert before == await stored(roost)
         assert "damage" not in {one.subject for one in await roost.backend.diagnose()}
 
-    run(server, body)
-
 
 @pytest.mark.parametrize("place", [*set(PLACES.values()) - {"waiting", "paused"}, "created", "key"])
-def test_what_is_lost_is_made_again(server, place):
+async def test_what_is_lost_is_made_again(server, place):
     """Each index comes back from the records; a dry run says the same, and does nothing."""
-
-    async def body(roost, _start):
+    async with running(server) as (roost, _start):
         await in_all_states(roost)
         client, key = keys_of(roost)
         before = await stored(roost)
@@ -140,13 +134,10 @@ def test_what_is_lost_is_made_again(server, place):
             assert before[place] == after[place]
         assert [] == await roost.repair()
 
-    run(server, body)
 
-
-def test_a_blocked_item_that_stands_in_no_line(server):
+async def test_a_blocked_item_that_stands_in_no_line(server):
     """It is ready again, and a claim puts it in line anew; so is one that `blocked` lacks."""
-
-    async def body(roost, _start):
+    async with running(server) as (roost, _start):
         ids = await in_all_states(roost)
         client, key = keys_of(roost)
         before = await stored(roost)
@@ -159,13 +150,10 @@ def test_a_blocked_item_that_stands_in_no_line(server):
             assert before["lines"] == (await stored(roost))["lines"]
             await roost.repair()
 
-    run(server, body)
 
-
-def test_holds_are_made_again(server):
+async def test_holds_are_made_again(server):
     """What runs holds what it names, and nothing else is held; those who wait then are let go."""
-
-    async def body(roost, _start):
+    async with running(server) as (roost, _start):
         ids = await in_all_states(roost)
         client, key = keys_of(roost)
         before = await stored(roost)
@@ -183,13 +171,10 @@ def test_holds_are_made_again(server):
         await roost.repair()
         assert State.QUEUED is (await roost.status(ids["blocked"])).meta.state
 
-    run(server, body)
 
-
-def test_what_is_too_much_goes(server):
+async def test_what_is_too_much_goes(server):
     """Ids of no work, and of work that stands elsewhere, go from every index."""
-
-    async def body(roost, _start):
+    async with running(server) as (roost, _start):
         ids = await in_all_states(roost)
         client, key = keys_of(roost)
         before = await stored(roost)
@@ -215,14 +200,11 @@ def test_what_is_too_much_goes(server):
         assert before == await stored(roost)
         assert [] == await roost.repair()
 
-    run(server, body)
-
 
 @pytest.mark.parametrize("score", ["inf", "-inf", 1e18, -5])
-def test_scores_that_cannot_be(server, score):
+async def test_scores_that_cannot_be(server, score):
     """Times out of all bounds are put right from the record, or become now."""
-
-    async def body(roost, _start):
+    async with running(server) as (roost, _start):
         ids = await in_all_states(roost)
         client, key = keys_of(roost)
         before = await stored(roost)
@@ -239,14 +221,11 @@ def test_scores_that_cannot_be(server, score):
         assert all(0 < at - now < 60_000 for at in after["running"].values())
         assert [] == await roost.repair()
 
-    run(server, body)
-
 
 @pytest.mark.parametrize("name", TYPES)
-def test_keys_of_another_type(server, name):
+async def test_keys_of_another_type(server, name):
     """One is renamed, not deleted, and made anew; then all work is done."""
-
-    async def body(roost, start):
+    async with running(server) as (roost, start):
         items = [await roost.enqueue("counting", {"steps": 1}) for _ in range(3)]
         items += [await roost.enqueue("counting", {"steps": 1}, delay_seconds=0.2)]
         client, key = keys_of(roost)
@@ -269,13 +248,10 @@ def test_keys_of_another_type(server, name):
         assert [State.DONE] * 4 == await all_done(roost, items)
         assert [] == await roost.repair()
 
-    run(server, body)
 
-
-def test_what_cannot_be_mended_is_left(server):
+async def test_what_cannot_be_mended_is_left(server):
     """A record that does not decode goes to the dead letters, and stays a finding."""
-
-    async def body(roost, _start):
+    async with running(server) as (roost, _start):
         client, key = keys_of(roost)
         broken = (await roost.enqueue("counting", {})).work_id
         orphan = (await roost.enqueue("counting", {})).work_id
@@ -289,13 +265,10 @@ def test_what_cannot_be_mended_is_left(server):
         assert [("left", "work", 1)] * 2 == said(again)
         assert {(broken,), (f"{orphan} item",)} == {one.examples for one in again}
 
-    run(server, body)
 
-
-def test_what_a_newer_roost_has_written(server):
+async def test_what_a_newer_roost_has_written(server):
     """Its records, places, keys and holds are not touched, whatever they say."""
-
-    async def body(roost, _start):
+    async with running(server) as (roost, _start):
         ids = await in_all_states(roost)
         client, key = keys_of(roost)
         await make_newer(roost, list(ids.values()))
@@ -305,14 +278,11 @@ def test_what_a_newer_roost_has_written(server):
         assert [] == await roost.repair()
         assert before == await stored(roost)
 
-    run(server, body)
 
-
-def test_a_repair_while_workers_run(server):
+async def test_a_repair_while_workers_run(server):
     """Work goes on and is done, each step once, whatever is put right meanwhile."""
     engine = Counting()
-
-    async def body(roost, start):
+    async with running(server, engine) as (roost, start):
         client, key = keys_of(roost)
         items = [
             await roost.enqueue(
@@ -337,43 +307,37 @@ def test_a_repair_while_workers_run(server):
         begun = sorted(engine.begun)
         assert sorted(set(begun)) == begun
 
-    run(server, body, engine)
 
-
-def test_with_the_permissions_that_the_docs_name(server):
+async def test_with_the_permissions_that_the_docs_name(server):
     """The login of the documentation may do all that a repair and the diagnosis do."""
     line = re.search(r"^ACL SETUSER roost (.+)$", page("operations"), re.MULTILINE)
     login = server.url.replace("unix://", "unix://roost:password@")
-
-    async def main():
-        root = settings_for(server)
-        own = attrs.evolve(root, redis_url=login)
-        async with queue(root, Counting()) as roost:
-            await roost.backend.client.execute_command("ACL", "SETUSER", "roost", *line[1].split())
-            ids = await in_all_states(roost)
-            client, key = keys_of(roost)
-            await client.delete(key("ready"), key("held"), key("done"), key("key"), key("seq"))
-            await client.set(key("created"), "x")
-            await client.zadd(key("idle"), {"x": 5})
-            await client.zadd(key("seen"), {"x": 1e18})
-            await client.xadd(key("events"), {"a": "b"}, id=f"{2**63}-1")
-            async with queue(own, Counting()) as roost:
-                await roost.backend.diagnose()
-                mended = await roost.repair()
-                assert {"mended"} == {one.outcome for one in mended}
-                subjects = {
-                    "created",
-                    "done",
-                    "events",
-                    "held",
-                    "idle",
-                    "key",
-                    "ready",
-                    "seen",
-                    "seq",
-                }
-                assert subjects <= {one.subject for one in mended}
-                assert [] == await roost.repair()
-                assert set(ids.values()) == {one.meta.work_id for one in await roost.list()}
-
-    asyncio.run(main())
+    root = settings_for(server)
+    own = attrs.evolve(root, redis_url=login)
+    async with queue(root, Counting()) as roost:
+        await roost.backend.client.execute_command("ACL", "SETUSER", "roost", *line[1].split())
+        ids = await in_all_states(roost)
+        client, key = keys_of(roost)
+        await client.delete(key("ready"), key("held"), key("done"), key("key"), key("seq"))
+        await client.set(key("created"), "x")
+        await client.zadd(key("idle"), {"x": 5})
+        await client.zadd(key("seen"), {"x": 1e18})
+        await client.xadd(key("events"), {"a": "b"}, id=f"{2**63}-1")
+        async with queue(own, Counting()) as roost:
+            await roost.backend.diagnose()
+            mended = await roost.repair()
+            assert {"mended"} == {one.outcome for one in mended}
+            subjects = {
+                "created",
+                "done",
+                "events",
+                "held",
+                "idle",
+                "key",
+                "ready",
+                "seen",
+                "seq",
+            }
+            assert subjects <= {one.subject for one in mended}
+            assert [] == await roost.repair()
+            assert set(ids.values()) == {one.meta.work_id for one in await roost.list()}

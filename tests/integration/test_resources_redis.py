@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 
 import pytest
@@ -21,18 +22,15 @@ def server(redis_server):
     return redis_server
 
 
-def over(server, scenario):
-    """Run a scenario with a queue of its own."""
-
-    async def main():
-        kit = RedisHarness(server.url)
-        await kit.open()
-        try:
-            await scenario(kit, kit.backend.client, kit.backend.keys.key)
-        finally:
-            await kit.close()
-
-    asyncio.run(main())
+@contextlib.asynccontextmanager
+async def over(server):
+    """Give a queue of its own, its client, and what names its keys."""
+    kit = RedisHarness(server.url)
+    await kit.open()
+    try:
+        yield kit, kit.backend.client, kit.backend.keys.key
+    finally:
+        await kit.close()
 
 
 PLACE = "0000" + "0" * 14
@@ -62,10 +60,9 @@ NOBODIES = [
 
 
 @pytest.mark.parametrize("many", [1, 120])
-def test_damaged_lines(server, many):
+async def test_damaged_lines(server, many):
     """Members that no record agrees with are dropped, and keep nobody from a resource."""
-
-    async def scenario(kit, client, key):
+    async with over(server) as (kit, client, key):
         await kit.created("other", resources=("s",), priority=-1)
         holder = await kit.leased("a", resources=("r",))
         await kit.created("b", resources=("r",))
@@ -83,16 +80,13 @@ def test_damaged_lines(server, many):
         await kit.commit(claim, Then.FINISH)
         assert "c" == (await kit.leased("c", resources=("r",))).lease.work_id
 
-    over(server, scenario)
-
 
 NUMBERS = itertools.count(1)
 
 
-def test_a_broken_one_in_line(server):
+async def test_a_broken_one_in_line(server):
     """It goes to the dead letters; who stands behind it runs."""
-
-    async def scenario(kit, client, key):
+    async with over(server) as (kit, client, key):
         holder = await kit.leased("a", resources=("r",))
         await kit.created("b", "c", resources=("r",))
         assert [] == await kit.claimed_ids(limit=5)
@@ -103,13 +97,10 @@ def test_a_broken_one_in_line(server):
         assert (1, 0) == (counts[State.FAILED], counts[State.BLOCKED])
         assert b"{" == await client.hget(key("work"), "b")
 
-    over(server, scenario)
 
-
-def test_a_newer_one_in_line(server):
+async def test_a_newer_one_in_line(server):
     """It is set aside and in nobody's way; a worker that knows it looks at it anew."""
-
-    async def scenario(kit, client, key):
+    async with over(server) as (kit, client, key):
         holder = await kit.leased("a", resources=("r",))
         await kit.created("b", "c", resources=("r",))
         assert [] == await kit.claimed_ids(limit=5)
@@ -128,13 +119,10 @@ def test_a_newer_one_in_line(server):
         await kit.commit(claim, Then.FINISH)
         assert ["b"] == await kit.claimed_ids(limit=5)
 
-    over(server, scenario)
 
-
-def test_what_an_earlier_roost_has_parked(server):
+async def test_what_an_earlier_roost_has_parked(server):
     """A renewal has it looked at anew: it runs if it can, or stands in line."""
-
-    async def scenario(kit, client, key):
+    async with over(server) as (kit, client, key):
         holder = await kit.leased("a", resources=("r",))
         await kit.created("b", "c", resources=("r",))
         assert [] == await kit.claimed_ids(limit=5)
@@ -148,13 +136,10 @@ def test_what_an_earlier_roost_has_parked(server):
         await kit.commit(holder, Then.FINISH)
         assert ["b"] == await kit.claimed_ids(limit=5)
 
-    over(server, scenario)
 
-
-def test_a_lease_that_an_earlier_roost_has_ended(server):
+async def test_a_lease_that_an_earlier_roost_has_ended(server):
     """It wakes nobody in the lines: a renewal does."""
-
-    async def scenario(kit, client, key):
+    async with over(server) as (kit, client, key):
         await kit.leased("a", resources=("r",))
         await kit.created("b", resources=("r",))
         assert [] == await kit.claimed_ids()
@@ -163,13 +148,10 @@ def test_a_lease_that_an_earlier_roost_has_ended(server):
         await kit.renew()
         assert ["b"] == await kit.claimed_ids()
 
-    over(server, scenario)
 
-
-def test_a_worker_that_died(server):
+async def test_a_worker_that_died(server):
     """What only it ran reserves nothing once it has been silent for three of its lease times."""
-
-    async def scenario(kit, client, key):
+    async with over(server) as (kit, client, key):
         renewer = kit.backend.renewer()
         await asyncio.to_thread(renewer.renew, worker_bytes("dead", ["b"]), [], HOUR_MS)
         await kit.leased("a", resources=("s",))
@@ -190,14 +172,11 @@ def test_a_worker_that_died(server):
         assert [] == [one for one in members if b"dead" in one]
         renewer.close()
 
-    over(server, scenario)
 
-
-def test_many_void_reservations(server):
+async def test_many_void_reservations(server):
     """They step out in batches, so that no renewal holds the server up."""
     many = 1100
-
-    async def scenario(kit, client, key):
+    async with over(server) as (kit, client, key):
         await kit.leased("a", resources=("s",))
         works = [new_work(f"b-{n:04}", engine="b", resources=("r", "s")) for n in range(many)]
         await kit.backend.enqueue(works)
@@ -213,13 +192,10 @@ def test_many_void_reservations(server):
         assert ["c"] == await kit.claimed_ids()
         assert (0, 0) == (await client.zcard(key("blocked")), await client.zcard(key("lines")))
 
-    over(server, scenario)
 
-
-def test_nothing_is_left(server):
+async def test_nothing_is_left(server):
     """When all work has ended, no line, hold or offer is left behind."""
-
-    async def scenario(kit, client, key):
+    async with over(server) as (kit, client, key):
         names = ["r", "s", "t", "u"]
         works = [
             new_work(f"w-{n}", resources=tuple(pair), deadline_ms=9_000_000_000_000)
@@ -234,18 +210,15 @@ def test_nothing_is_left(server):
         await kit.backend.retire("worker-1")
         assert 0 == await client.exists(*map(key, ("lines", "held", "blocked", "ready", "offers")))
 
-    over(server, scenario)
-
 
 def sets_of(names):
     """Return all pairs, triples and single ones."""
     return [set_ for size in (2, 3, 1) for set_ in itertools.combinations(names, size)]
 
 
-def test_the_number_of_events_does_not_grow_with_who_waits(server):
+async def test_the_number_of_events_does_not_grow_with_who_waits(server):
     """Five for each: enqueued, blocked, unblocked, claimed, committed."""
-
-    async def scenario(kit, client, key):
+    async with over(server) as (kit, client, key):
         number = 300
         triples = itertools.islice(itertools.cycle(sets_of(["r", "s", "t"])[:3]), number)
         await kit.backend.enqueue(
@@ -258,30 +231,24 @@ def test_the_number_of_events_does_not_grow_with_who_waits(server):
         assert 0 == await client.hlen(key("held"))
         assert await client.xlen(key("events")) <= 5 * number
 
-    over(server, scenario)
 
-
-def test_workers_are_woken_for_sets(server):
+async def test_workers_are_woken_for_sets(server):
     """Idle workers of two engines hear of what they can run, and nobody shares a resource."""
     settings = settings_for(server)
     engines = [Counting("one"), Counting("two")]
-
-    async def main():
-        async with queue(settings, *engines) as roost:
-            crews = [Crew(settings, engine) for engine in engines]
-            async with crews[0], crews[1]:
-                for crew in crews:
-                    await crew.start(concurrency=4)
-                items = [
-                    await roost.enqueue(
-                        ("one", "two")[n % 2],
-                        {"steps": 3, "delay": 0.001 if n % 5 == 0 else None},
-                        resources=sorted({"all", f"r{n % 3}"}),
-                    )
-                    for n in range(60)
-                ]
-                assert {State.DONE} == set(await all_done(roost, items))
-            # All share one resource.
-            assert {1} == {engine.most for engine in engines}
-
-    asyncio.run(main())
+    async with queue(settings, *engines) as roost:
+        crews = [Crew(settings, engine) for engine in engines]
+        async with crews[0], crews[1]:
+            for crew in crews:
+                await crew.start(concurrency=4)
+            items = [
+                await roost.enqueue(
+                    ("one", "two")[n % 2],
+                    {"steps": 3, "delay": 0.001 if n % 5 == 0 else None},
+                    resources=sorted({"all", f"r{n % 3}"}),
+                )
+                for n in range(60)
+            ]
+            assert {State.DONE} == set(await all_done(roost, items))
+        # All share one resource.
+        assert {1} == {engine.most for engine in engines}

@@ -66,164 +66,140 @@ async def listening(roost, number=1):
     await eventually(listens)
 
 
-def test_a_worker_whose_listener_hears_nothing(server, server_root, sharp, caplog):
+async def test_a_worker_whose_listener_hears_nothing(server, server_root, sharp, caplog):
     """The one connection goes silent: that is noticed and told, and it is made anew."""
     settings = settings_for(server, lease_ttl=3600.0)
     engine = Counting()
     caplog.set_level(logging.INFO, "roost.worker")
-
-    async def main():
-        async with Swallowing(server.socket, server_root / "p1") as proxy:
-            through = attrs.evolve(settings, redis_url=proxy.url)
-            async with queue(settings, engine) as roost, Crew(through, engine) as crew:
-                await crew.start()
-                await idle(roost)
-                assert 1 == proxy.swallow(b"SUBSCRIBE")
-                item = await roost.enqueue("counting", {"steps": 2})
-                assert [State.DONE] == await all_done(roost, [item])
-
-    asyncio.run(main())
+    async with Swallowing(server.socket, server_root / "p1") as proxy:
+        through = attrs.evolve(settings, redis_url=proxy.url)
+        async with queue(settings, engine) as roost, Crew(through, engine) as crew:
+            await crew.start()
+            await idle(roost)
+            assert 1 == proxy.swallow(b"SUBSCRIBE")
+            item = await roost.enqueue("counting", {"steps": 2})
+            assert [State.DONE] == await all_done(roost, [item])
     told = [one.getMessage() for one in caplog.records if one.name == "roost.worker"]
     assert 1 == len([one for one in told if "cannot listen for work, trying again" in one])
     assert "the server's messages are heard again" in told
 
 
-def test_a_wait_that_hears_nothing(server, server_root, sharp):
+async def test_a_wait_that_hears_nothing(server, server_root, sharp):
     """The connection that is to tell of the end goes silent: the wait ends all the same."""
     settings = settings_for(server)
     engine = Counting()
-
-    async def main():
-        async with (
-            Swallowing(server.socket, server_root / "p2") as proxy,
-            queue(settings, engine) as roost,
-            queue(attrs.evolve(settings, redis_url=proxy.url), engine) as far,
-            Crew(settings, engine) as crew,
-        ):
-            item = await roost.enqueue("counting", {"steps": 2})
-            waiting_for = asyncio.create_task(far.wait(item))
-            await listening(roost)
-            assert 1 == proxy.swallow(b"SUBSCRIBE")
-            await crew.start()
-            async with asyncio.timeout(PATIENCE):
-                assert State.DONE is (await waiting_for).meta.state
-
-    asyncio.run(main())
+    async with (
+        Swallowing(server.socket, server_root / "p2") as proxy,
+        queue(settings, engine) as roost,
+        queue(attrs.evolve(settings, redis_url=proxy.url), engine) as far,
+        Crew(settings, engine) as crew,
+    ):
+        item = await roost.enqueue("counting", {"steps": 2})
+        waiting_for = asyncio.create_task(far.wait(item))
+        await listening(roost)
+        assert 1 == proxy.swallow(b"SUBSCRIBE")
+        await crew.start()
+        async with asyncio.timeout(PATIENCE):
+            assert State.DONE is (await waiting_for).meta.state
 
 
-def test_a_follower_that_hears_nothing(server, server_root, sharp):
+async def test_a_follower_that_hears_nothing(server, server_root, sharp):
     """The connection that waits for events goes silent: they come over the next one."""
     settings = settings_for(server)
+    async with (
+        Swallowing(server.socket, server_root / "p3") as proxy,
+        queue(settings, Counting()) as roost,
+        queue(attrs.evolve(settings, redis_url=proxy.url), Counting()) as far,
+    ):
+        first = await roost.enqueue("counting", {"steps": 2})
+        follower = far.follow(after="0")
+        assert first.work_id == (await anext(follower)).work_id
+        following = asyncio.create_task(anext(follower))
 
-    async def main():
-        async with (
-            Swallowing(server.socket, server_root / "p3") as proxy,
-            queue(settings, Counting()) as roost,
-            queue(attrs.evolve(settings, redis_url=proxy.url), Counting()) as far,
-        ):
-            first = await roost.enqueue("counting", {"steps": 2})
-            follower = far.follow(after="0")
-            assert first.work_id == (await anext(follower)).work_id
-            following = asyncio.create_task(anext(follower))
+        async def is_blocked():
+            return proxy.swallow(b"XREAD")
 
-            async def is_blocked():
-                return proxy.swallow(b"XREAD")
-
-            await eventually(is_blocked)
-            second = await roost.enqueue("counting", {"steps": 2})
-            async with asyncio.timeout(PATIENCE):
-                assert second.work_id == (await following).work_id
-            await follower.aclose()
-
-    asyncio.run(main())
+        await eventually(is_blocked)
+        second = await roost.enqueue("counting", {"steps": 2})
+        async with asyncio.timeout(PATIENCE):
+            assert second.work_id == (await following).work_id
+        await follower.aclose()
 
 
-def test_one_connection_for_all_who_wait_and_follow(server):
+async def test_one_connection_for_all_who_wait_and_follow(server):
     """Hundreds of waits and followers of one client share what they need of connections."""
     settings = settings_for(server)
     engine = Counting()
     number = 200
+    async with (
+        queue(settings, engine) as roost,
+        queue(settings, engine) as other,
+        Crew(settings, engine) as crew,
+    ):
+        items = [await other.enqueue("counting", {"steps": 1}) for _ in range(number)]
+        before = (await other.backend.client.info("clients"))["connected_clients"]
+        waits = [asyncio.create_task(roost.wait(one)) for one in items]
 
-    async def main():
-        async with (
-            queue(settings, engine) as roost,
-            queue(settings, engine) as other,
-            Crew(settings, engine) as crew,
-        ):
-            items = [await other.enqueue("counting", {"steps": 1}) for _ in range(number)]
-            before = (await other.backend.client.info("clients"))["connected_clients"]
-            waits = [asyncio.create_task(roost.wait(one)) for one in items]
+        async def last(item):
+            async for event in roost.follow(item, after="0"):
+                if event.state is State.DONE:
+                    return event.work_id
+            raise AssertionError("events have no end")
 
-            async def last(item):
-                async for event in roost.follow(item, after="0"):
-                    if event.state is State.DONE:
-                        return event.work_id
-                raise AssertionError("events have no end")
-
-            follows = [asyncio.create_task(last(one)) for one in items]
-            await listening(other, number)
-            most = (await other.backend.client.info("clients"))["connected_clients"]
-            assert most <= before + 3  # for calls, for messages, for events
-            await crew.start()
-            async with asyncio.timeout(PATIENCE):
-                found = await asyncio.gather(*waits)
-                assert [one.work_id for one in items] == await asyncio.gather(*follows)
-            assert {State.DONE} == {one.meta.state for one in found}
-            # Nothing is listened to any more.
-            await listening(other, 0)
-
-    asyncio.run(main())
+        follows = [asyncio.create_task(last(one)) for one in items]
+        await listening(other, number)
+        most = (await other.backend.client.info("clients"))["connected_clients"]
+        assert most <= before + 3  # for calls, for messages, for events
+        await crew.start()
+        async with asyncio.timeout(PATIENCE):
+            found = await asyncio.gather(*waits)
+            assert [one.work_id for one in items] == await asyncio.gather(*follows)
+        assert {State.DONE} == {one.meta.state for one in found}
+        # Nothing is listened to any more.
+        await listening(other, 0)
 
 
-def test_waits_after_their_connection_was_cut(server):
+async def test_waits_after_their_connection_was_cut(server):
     """All of them go on over the next one, also those whose work has ended in between."""
     settings = settings_for(server)
     engine = Counting()
-
-    async def main():
-        async with (
-            queue(settings, engine) as roost,
-            queue(settings, engine) as other,
-            Crew(settings, engine) as crew,
-        ):
-            items = [await other.enqueue("counting", {"steps": 1}) for _ in range(50)]
-            waits = [asyncio.create_task(roost.wait(one)) for one in items]
+    async with (
+        queue(settings, engine) as roost,
+        queue(settings, engine) as other,
+        Crew(settings, engine) as crew,
+    ):
+        items = [await other.enqueue("counting", {"steps": 1}) for _ in range(50)]
+        waits = [asyncio.create_task(roost.wait(one)) for one in items]
+        await listening(other, 50)
+        for _ in range(3):
+            await other.backend.client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
             await listening(other, 50)
-            for _ in range(3):
-                await other.backend.client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
-                await listening(other, 50)
-            await crew.start()
-            async with asyncio.timeout(PATIENCE):
-                found = await asyncio.gather(*waits)
-            assert {State.DONE} == {one.meta.state for one in found}
-
-    asyncio.run(main())
+        await crew.start()
+        async with asyncio.timeout(PATIENCE):
+            found = await asyncio.gather(*waits)
+        assert {State.DONE} == {one.meta.state for one in found}
 
 
-def test_a_lost_message_is_made_up_for(server, monkeypatch):
+async def test_a_lost_message_is_made_up_for(server, monkeypatch):
     """An end of which no message tells is seen when all waits are looked after together."""
     monkeypatch.setattr(waiting, "LOOK_AGAIN", 0.2)
     settings = settings_for(server)
-
-    async def main():
-        async with queue(settings, Counting()) as roost, queue(settings, Counting()) as other:
-            items = [await other.enqueue("counting", {"steps": 1}) for _ in range(1100)]
-            waits = [asyncio.create_task(roost.wait(one)) for one in items]
-            await listening(other, 1100)
-            keys, client = other.backend.keys, other.backend.client
-            # Purged, as it seems: whoever waits for it learns that it is gone.
-            gone = items[700].work_id
-            await client.hdel(keys.key("work"), gone)
-            await client.zrem(keys.key("created"), gone)
-            async with asyncio.timeout(PATIENCE):
-                with pytest.raises(RoostError, match=gone):
-                    await waits[700]
-            assert 1 == sum(one.done() for one in waits)
-            for one in waits:
-                one.cancel()
-            await asyncio.gather(*waits, return_exceptions=True)
-
-    asyncio.run(main())
+    async with queue(settings, Counting()) as roost, queue(settings, Counting()) as other:
+        items = [await other.enqueue("counting", {"steps": 1}) for _ in range(1100)]
+        waits = [asyncio.create_task(roost.wait(one)) for one in items]
+        await listening(other, 1100)
+        keys, client = other.backend.keys, other.backend.client
+        # Purged, as it seems: whoever waits for it learns that it is gone.
+        gone = items[700].work_id
+        await client.hdel(keys.key("work"), gone)
+        await client.zrem(keys.key("created"), gone)
+        async with asyncio.timeout(PATIENCE):
+            with pytest.raises(RoostError, match=gone):
+                await waits[700]
+        assert 1 == sum(one.done() for one in waits)
+        for one in waits:
+            one.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
 
 
 MANY_WAITS = """
@@ -298,26 +274,22 @@ def test_no_files_left(server):
     assert [expected] * 2 == in_child(NO_FILES_LEFT, server)
 
 
-def test_no_connections_left(small_server):
+async def test_no_connections_left(small_server):
     """So is running out of connections, on every way to the server."""
     settings = settings_for(small_server)
+    async with contextlib.AsyncExitStack() as stack:
+        roosts = []
+        # Who speaks before the server has hung up does not always hear why.
+        why = "raise its maxclients|does not answer"
 
-    async def main():
-        async with contextlib.AsyncExitStack() as stack:
-            roosts = []
-            # Who speaks before the server has hung up does not always hear why.
-            why = "raise its maxclients|does not answer"
+        async def connect():
+            while True:
+                roosts.append(await stack.enter_async_context(queue(settings, Counting())))
 
-            async def connect():
-                while True:
-                    roosts.append(await stack.enter_async_context(queue(settings, Counting())))
-
-            with pytest.raises(BackendUnavailable, match=why):
-                await connect()
-            item = await roosts[0].enqueue("counting", {"steps": 1})
-            with pytest.raises(BackendUnavailable, match=why):
-                await roosts[0].backend.wait_terminal(item.work_id, PATIENCE)
-            with pytest.raises(BackendUnavailable, match=why):
-                await roosts[0].backend.counts()
-
-    asyncio.run(main())
+        with pytest.raises(BackendUnavailable, match=why):
+            await connect()
+        item = await roosts[0].enqueue("counting", {"steps": 1})
+        with pytest.raises(BackendUnavailable, match=why):
+            await roosts[0].backend.wait_terminal(item.work_id, PATIENCE)
+        with pytest.raises(BackendUnavailable, match=why):
+            await roosts[0].backend.counts()

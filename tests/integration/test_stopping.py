@@ -39,68 +39,56 @@ async def given_back(roost, items, version):
 
 @pytest.mark.parametrize(("lanes", "count"), [(1, 1), (1, 3), (3, 2), (10, 10)])
 @pytest.mark.parametrize("burst", [False, True])
-def test_a_stop_ends_with_the_last_step(server, lanes, count, burst):
+async def test_a_stop_ends_with_the_last_step(server, lanes, count, burst):
     """The worker leaves when its last step ends, long before the drain timeout is over."""
     # Longer than the patience of the tests: whoever waits for it fails.
     settings = settings_for(server, drain_timeout=10 * PATIENCE)
     engine = Counting()
+    async with queue(settings, engine) as roost, Crew(settings, engine) as crew:
+        wish = {"steps": 3, "gated": True}
+        items = [await roost.enqueue("counting", wish) for _ in range(count)]
+        worker = await crew.start(concurrency=lanes, burst=burst)
+        running = min(lanes, count)
 
-    async def main():
-        async with queue(settings, engine) as roost, Crew(settings, engine) as crew:
-            wish = {"steps": 3, "gated": True}
-            items = [await roost.enqueue("counting", wish) for _ in range(count)]
-            worker = await crew.start(concurrency=lanes, burst=burst)
-            running = min(lanes, count)
+        async def all_begun():
+            return len(engine.begun) == running
 
-            async def all_begun():
-                return len(engine.begun) == running
-
-            await eventually(all_begun)
-            worker.stop()
-            asyncio.get_running_loop().call_later(0.1, engine.gate.set)
-            await crew.stop()
-            done = [one for one in items if (await roost.status(one)).meta.version]
-            assert running == len(done)
-            await given_back(roost, done, 2)
-            await given_back(roost, [one for one in items if one not in done], 0)
-
-    asyncio.run(main())
+        await eventually(all_begun)
+        worker.stop()
+        asyncio.get_running_loop().call_later(0.1, engine.gate.set)
+        await crew.stop()
+        done = [one for one in items if (await roost.status(one)).meta.version]
+        assert running == len(done)
+        await given_back(roost, done, 2)
+        await given_back(roost, [one for one in items if one not in done], 0)
 
 
-def test_an_abort_takes_claims_along_that_are_on_their_way(server):
+async def test_an_abort_takes_claims_along_that_are_on_their_way(server):
     """Work that was just handed to a lane is given back by an abort, and not run to its end."""
     settings = settings_for(server, drain_timeout=10 * PATIENCE)
     engine = Counting()
-
-    async def main():
-        async with queue(settings, engine) as roost, Crew(settings, engine) as crew:
-            worker = await crew.start(concurrency=5)
-            await _at_hand_out(worker, worker.abort)
-            items = [await roost.enqueue("counting", {"steps": 3, "gated": True}) for _ in "123"]
-            await crew.stop()
-            await given_back(roost, items, 0)
-            assert [] == engine.begun
-
-    asyncio.run(main())
+    async with queue(settings, engine) as roost, Crew(settings, engine) as crew:
+        worker = await crew.start(concurrency=5)
+        await _at_hand_out(worker, worker.abort)
+        items = [await roost.enqueue("counting", {"steps": 3, "gated": True}) for _ in "123"]
+        await crew.stop()
+        await given_back(roost, items, 0)
+        assert [] == engine.begun
 
 
-def test_a_drain_of_no_time_strands_nothing(server):
+async def test_a_drain_of_no_time_strands_nothing(server):
     """With a drain timeout of 0 a claim on its way to a lane is given back all the same."""
     settings = settings_for(server, drain_timeout=0)
     engine = Counting()
-
-    async def main():
-        async with queue(settings, engine) as roost, Crew(settings, engine) as crew:
-            worker = await crew.start(concurrency=5)
-            await _at_hand_out(worker, worker.stop)
-            items = [await roost.enqueue("counting", {"steps": 3, "gated": True}) for _ in "123"]
-            await crew.stop()
-            assert 0 == (await roost.counts())[State.RUNNING]
-            for item in items:
-                meta = (await roost.status(item)).meta
-                assert (State.QUEUED, 0, 0) == (meta.state, meta.attempts, meta.recoveries)
-
-    asyncio.run(main())
+    async with queue(settings, engine) as roost, Crew(settings, engine) as crew:
+        worker = await crew.start(concurrency=5)
+        await _at_hand_out(worker, worker.stop)
+        items = [await roost.enqueue("counting", {"steps": 3, "gated": True}) for _ in "123"]
+        await crew.stop()
+        assert 0 == (await roost.counts())[State.RUNNING]
+        for item in items:
+            meta = (await roost.status(item)).meta
+            assert (State.QUEUED, 0, 0) == (meta.state, meta.attempts, meta.recoveries)
 
 
 async def _at_hand_out(worker, act):

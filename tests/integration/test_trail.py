@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 
 import pytest
 
@@ -18,23 +18,20 @@ MOST_BYTES = 16_000
 BOUND = 1 << 20
 
 
-def bounded(server, scenario):
-    """Run a scenario against an empty queue whose stream may take few bytes."""
-    driven(server, scenario, events_bytes=BOUND)
+def bounded(server):
+    """Give an empty queue whose stream may take few bytes."""
+    return driven(server, events_bytes=BOUND)
 
 
-def driven(server, scenario, **settings):
-    """Run a scenario against an empty queue."""
-
-    async def main():
-        kit = RedisHarness(server.url, **settings)
-        await kit.open()
-        try:
-            await scenario(kit)
-        finally:
-            await kit.close()
-
-    asyncio.run(main())
+@contextlib.asynccontextmanager
+async def driven(server, **settings):
+    """Give an empty queue."""
+    kit = RedisHarness(server.url, **settings)
+    await kit.open()
+    try:
+        yield kit
+    finally:
+        await kit.close()
 
 
 async def evict(kit):
@@ -49,10 +46,9 @@ async def trail_of(kit, work_id):
     return {name: value for name, value in fields.items() if name.startswith(prefix)}
 
 
-def test_a_trail_outlives_the_stream(redis_server):
+async def test_a_trail_outlives_the_stream(redis_server):
     """What is in the shared stream no more is told by the work item itself."""
-
-    async def scenario(kit):
+    async with driven(redis_server) as kit:
         await kit.fail(await kit.leased("a"), error=error_bytes(message="no such host"))
         await evict(kit)
         assert [] == list(await kit.backend.events(work_id="a"))
@@ -60,14 +56,11 @@ def test_a_trail_outlives_the_stream(redis_server):
         assert ["enqueued", "attempt_failed", "leased"] == [event.kind for event in trail]
         assert "no such host" == trail[1].data["error"]["message"]
 
-    driven(redis_server, scenario)
-
 
 @pytest.mark.parametrize("size", [1, 50, 500, 15_000])
-def test_a_trail_is_bounded_in_bytes(redis_server, size):
+async def test_a_trail_is_bounded_in_bytes(redis_server, size):
     """However many events there are, and however long each is."""
-
-    async def scenario(kit):
+    async with driven(redis_server) as kit:
         claim = await kit.leased("a")
         data = b'{"text":"%s"}' % (b"x " * (size // 2))
         for version in range(100):
@@ -81,13 +74,10 @@ def test_a_trail_is_bounded_in_bytes(redis_server, size):
         assert "leased" == trail[-1].kind
         assert len(trail) >= 40
 
-    driven(redis_server, scenario)
 
-
-def test_errors_are_kept_in_brief(redis_server):
+async def test_errors_are_kept_in_brief(redis_server):
     """A long message is cut, a traceback left out; the kind is always there."""
-
-    async def scenario(kit):
+    async with driven(redis_server) as kit:
         long = '"quoted", and \\ more ' * 2000
         await kit.fail(await kit.leased("a"), error=error_bytes(message=long))
         trail = await kit.backend.trail("a")
@@ -97,13 +87,10 @@ def test_errors_are_kept_in_brief(redis_server):
         assert len(error["message"]) < 200
         assert trail[1].data["cut"] is True
 
-    driven(redis_server, scenario)
 
-
-def test_purge_leaves_nothing_of_it(redis_server):
+async def test_purge_leaves_nothing_of_it(redis_server):
     """Not a field of the hash is left, also of a record that does not decode."""
-
-    async def scenario(kit):
+    async with driven(redis_server) as kit:
         await kit.commit(await kit.leased("a"), Then.FINISH)
         await kit.fail(await kit.leased("b"), permanent=True)
         key = kit.backend.keys.key("work")
@@ -111,19 +98,14 @@ def test_purge_leaves_nothing_of_it(redis_server):
         assert {"a", "b"} == set(await kit.purge(0, 0, 100))
         assert {} == await kit.backend.client.hgetall(key)
 
-    driven(redis_server, scenario)
 
-
-def test_a_damaged_record_still_tells(redis_server):
+async def test_a_damaged_record_still_tells(redis_server):
     """What the item kept can be read when its record cannot."""
-
-    async def scenario(kit):
+    async with driven(redis_server) as kit:
         await kit.fail(await kit.leased("a"))
         await kit.backend.client.hset(kit.backend.keys.key("work"), "a", "broken")
         kinds = {event.kind for event in await kit.backend.trail("a")}
         assert {"attempt_failed", "leased"} == kinds
-
-    driven(redis_server, scenario)
 
 
 async def _stream_bytes(kit):
@@ -132,10 +114,9 @@ async def _stream_bytes(kit):
 
 
 @pytest.mark.parametrize("server_name", ["redis_server", "valkey_server"])
-def test_the_stream_is_bounded_in_bytes(request, server_name):
+async def test_the_stream_is_bounded_in_bytes(request, server_name):
     """Large events of one long lease push old ones out, and no claim is needed for that."""
-
-    async def scenario(kit):
+    async with bounded(request.getfixturevalue(server_name)) as kit:
         claim = await kit.leased("a")
         event = b'{"text":"%s"}' % (b"x" * 16_000)
         for version in range(40):
@@ -143,25 +124,19 @@ def test_the_stream_is_bounded_in_bytes(request, server_name):
         assert await _stream_bytes(kit) <= 2 * BOUND
         assert 20 <= await kit.backend.client.xlen(kit.backend.keys.key("events"))
 
-    bounded(request.getfixturevalue(server_name), scenario)
 
-
-def test_claims_keep_the_stream_in_bounds(redis_server):
+async def test_claims_keep_the_stream_in_bounds(redis_server):
     """Where many claims bring many events, they see to it."""
-
-    async def scenario(kit):
+    async with bounded(redis_server) as kit:
         event = b'{"text":"%s"}' % (b"x" * 4000)
         for number in range(400):
             await kit.commit(await kit.leased(f"{number}"), Then.FINISH, events=(event,))
         assert await _stream_bytes(kit) <= 2 * BOUND
 
-    bounded(redis_server, scenario)
 
-
-def test_a_server_that_does_not_measure_is_no_obstacle(redis_server):
+async def test_a_server_that_does_not_measure_is_no_obstacle(redis_server):
     """Where MEMORY is not permitted, the number of events is the only bound."""
-
-    async def scenario(kit):
+    async with driven(redis_server) as kit:
         admin = kit.backend.client
         await admin.execute_command(
             "ACL", "SETUSER", "plain", "on", "nopass", "~*", "&*", "+@all", "-memory"
@@ -178,5 +153,3 @@ def test_a_server_that_does_not_measure_is_no_obstacle(redis_server):
                 await limited.close()
         finally:
             await admin.execute_command("ACL", "DELUSER", "plain")
-
-    driven(redis_server, scenario)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import re
 import secrets
@@ -139,7 +138,7 @@ def test_an_unsound_url(shell, url):
     assert 1 == done.stderr.count("\n")
 
 
-def test_a_server_that_goes_after_the_banner(server_root, monkeypatch):
+async def test_a_server_that_goes_after_the_banner(server_root, monkeypatch):
     """Between connecting and the first claim it is waited for, too."""
     binary = need(redis_binary(), "redis-server")
     answers = [BackendUnavailable("it has gone"), BackendUnavailable("it has gone")]
@@ -152,13 +151,10 @@ def test_a_server_that_goes_after_the_banner(server_root, monkeypatch):
 
     monkeypatch.setattr(diagnosis, "refused_eviction", refused_eviction)
 
-    async def main(settings):
-        engine = Counting()
+    with server_in(binary, server_root / "going") as server:
+        settings, engine = settings_for(server), Counting()
         async with queue(settings, engine) as roost, Crew(settings, engine) as crew:
             item = await roost.enqueue("counting", {"steps": 2})
             await crew.start()
             assert [State.DONE] == await all_done(roost, [item])
             assert [] == answers
-
-    with server_in(binary, server_root / "going") as server:
-        asyncio.run(main(settings_for(server)))

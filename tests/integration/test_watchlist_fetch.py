@@ -104,10 +104,10 @@ def site() -> Iterator[Site]:
         server.server_close()
 
 
-def get(url: str, limits: Limits = SMALL, **options: Any) -> Page:
+async def get(url: str, limits: Limits = SMALL, **options: Any) -> Page:
     """Fetch with private addresses allowed, unless ``options`` has another policy."""
     options.setdefault("policy", addresses.allow_all)
-    return asyncio.run(fetch(url, limits=limits, **options))
+    return await fetch(url, limits=limits, **options)
 
 
 def only_the_site(address: str) -> str | None:
@@ -127,25 +127,25 @@ def names(**table: Sequence[str]) -> Callable[[str, int], Any]:
 # -- what is seen ----------------------------------------------------------------------------
 
 
-def test_a_page_is_seen_whole(site: Site):
+async def test_a_page_is_seen_whole(site: Site):
     """Status, type, charset and the very bytes."""
     body = "Zürich".encode("latin-1")
     site.pages["/"] = lambda h: h.answer(200, body, Content_Type="text/plain; charset=latin-1")
-    page = get(f"{site.url}/?q=1")
+    page = await get(f"{site.url}/?q=1")
     assert (200, body, None) == (page.status, page.body, page.error)
     assert ("text/plain; charset=latin-1", "latin-1") == (page.content_type, page.charset)
     assert (f"{site.url}/?q=1", 0, False) == (page.url, page.redirects, page.is_truncated)
 
 
 @pytest.mark.parametrize("status", [404, 500, 503])
-def test_an_unhappy_status_is_seen_as_it_is(site: Site, status: int):
+async def test_an_unhappy_status_is_seen_as_it_is(site: Site, status: int):
     """Judging it is the rules' business."""
     site.pages["/"] = lambda h: h.answer(status, b"sorry")
-    page = get(site.url)
+    page = await get(site.url)
     assert (status, b"sorry", None) == (page.status, page.body, page.error)
 
 
-def test_nothing_personal_is_sent(site: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Any):
+async def test_nothing_personal_is_sent(site: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Any):
     """No cookie from the hop before, no proxy and no password file of this machine."""
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login me password hunter2\n")
@@ -155,7 +155,7 @@ def test_nothing_personal_is_sent(site: Site, monkeypatch: pytest.MonkeyPatch, t
         monkeypatch.setenv(name, "http://127.0.0.1:9/")
     site.pages["/"] = lambda h: h.answer(302, Location="/next", Set_Cookie="id=1; Path=/")
     site.pages["/next"] = lambda h: h.answer(200)
-    assert get(site.url).status == 200
+    assert (await get(site.url)).status == 200
     sent = {name.lower() for _, headers in site.seen for name in headers}
     usual = {"accept", "accept-encoding", "cache-control", "connection", "host", "user-agent"}
     assert usual == sent
@@ -164,36 +164,36 @@ def test_nothing_personal_is_sent(site: Site, monkeypatch: pytest.MonkeyPatch, t
 # -- what goes wrong -------------------------------------------------------------------------
 
 
-def test_a_closed_port_is_an_observation():
+async def test_a_closed_port_is_an_observation():
     """Nothing answers: no status, an error text, no exception."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    page = get(f"http://127.0.0.1:{port}/")
+    page = await get(f"http://127.0.0.1:{port}/")
     assert (None, None) == (page.status, page.body)
     assert "cannot connect to 127.0.0.1: " in str(page.error)
 
 
-def test_an_unknown_name_is_an_observation():
+async def test_an_unknown_name_is_an_observation():
     """Names come and go."""
 
     async def lookup(_host: str, _port: int) -> Sequence[str]:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-    page = get("http://gone.test/", lookup=lookup)
+    page = await get("http://gone.test/", lookup=lookup)
     assert "the host gone.test cannot be found" in str(page.error)
-    assert "has no address" in str(get("http://empty.test/", lookup=names(empty=[])).error)
+    assert "has no address" in str((await get("http://empty.test/", lookup=names(empty=[]))).error)
 
 
-def test_a_name_that_no_resolver_takes_is_an_observation():
+async def test_a_name_that_no_resolver_takes_is_an_observation():
     """A label of more than 63 characters fails in Python's own encoder."""
-    assert "cannot be found" in str(get(f"http://{'x' * 64}.test/").error)
+    assert "cannot be found" in str((await get(f"http://{'x' * 64}.test/")).error)
 
 
 @pytest.mark.parametrize(
     "reply",
     [b"", b"\x00\x01\x02 what", b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort"],
 )
-def test_a_broken_answer_is_an_observation(site: Site, reply: bytes):
+async def test_a_broken_answer_is_an_observation(site: Site, reply: bytes):
     """Closed without a word, not HTTP at all, and cut in the middle."""
 
     def page(handler: Handler) -> None:
@@ -201,17 +201,17 @@ def test_a_broken_answer_is_an_observation(site: Site, reply: bytes):
         handler.close_connection = True
 
     site.pages["/"] = page
-    assert get(site.url).error
+    assert (await get(site.url)).error
 
 
-def test_a_silent_site_ends_at_the_deadline(site: Site):
+async def test_a_silent_site_ends_at_the_deadline(site: Site):
     """It takes the request and says nothing."""
     site.pages["/"] = lambda h: bool(h.wait()) or None
-    page = get(site.url, HASTY)
+    page = await get(site.url, HASTY)
     assert (None, "no complete answer within 0.5 s") == (page.status, page.error)
 
 
-def test_a_trickle_ends_at_the_deadline(site: Site):
+async def test_a_trickle_ends_at_the_deadline(site: Site):
     """Each byte comes in good time; all of them would take for ever."""
 
     def trickle(handler: Handler) -> None:
@@ -220,21 +220,21 @@ def test_a_trickle_ends_at_the_deadline(site: Site):
             handler.wfile.write(b"x")
 
     site.pages["/"] = trickle
-    page = get(site.url, HASTY)
+    page = await get(site.url, HASTY)
     assert (200, "no complete answer within 0.5 s") == (page.status, page.error)
 
 
-def test_a_lookup_that_hangs_ends_at_the_deadline():
+async def test_a_lookup_that_hangs_ends_at_the_deadline():
     """The deadline begins before the name is looked up."""
 
     async def lookup(_host: str, _port: int) -> Sequence[str]:
         await asyncio.Event().wait()
         return []
 
-    assert "no complete answer" in str(get("http://slow.test/", HASTY, lookup=lookup).error)
+    assert "no complete answer" in str((await get("http://slow.test/", HASTY, lookup=lookup)).error)
 
 
-def test_headers_without_end_are_refused(site: Site):
+async def test_headers_without_end_are_refused(site: Site):
     """One line too long is an error at once; lines without end are cut off too."""
 
     def flood(handler: Handler) -> None:
@@ -244,8 +244,8 @@ def test_headers_without_end_are_refused(site: Site):
 
     site.pages["/long"] = lambda h: h.answer(200, X_Long="x" * 100_000)
     site.pages["/many"] = flood
-    assert get(f"{site.url}/long").error
-    page = get(f"{site.url}/many", Limits(deadline_seconds=2))
+    assert (await get(f"{site.url}/long")).error
+    page = await get(f"{site.url}/many", Limits(deadline_seconds=2))
     assert page.error
     assert len(page.error) < 1000
 
@@ -253,7 +253,7 @@ def test_headers_without_end_are_refused(site: Site):
 # -- how much is read ------------------------------------------------------------------------
 
 
-def test_a_body_without_end_is_cut_at_the_cap(site: Site):
+async def test_a_body_without_end_is_cut_at_the_cap(site: Site):
     """What fits is evidence; the rest stays where it is."""
 
     def endless(handler: Handler) -> None:
@@ -262,30 +262,30 @@ def test_a_body_without_end_is_cut_at_the_cap(site: Site):
             handler.wfile.write(b"x" * 10_000)
 
     site.pages["/"] = endless
-    page = get(site.url)
+    page = await get(site.url)
     assert (200, b"x" * CAP, True, None) == (page.status, page.body, page.is_truncated, page.error)
 
 
 @pytest.mark.parametrize("is_gzip", [False, True])
 @pytest.mark.parametrize(("size", "is_cut"), [(CAP, False), (CAP + 1, True)])
-def test_the_cap_is_exact(site: Site, size: int, is_cut: bool, is_gzip: bool):
+async def test_the_cap_is_exact(site: Site, size: int, is_cut: bool, is_gzip: bool):
     """A page of exactly the cap is whole, compressed or not."""
     plain = bytes(range(256)) * (CAP // 256) + b"!"
     body = gzip.compress(plain[:size]) if is_gzip else plain[:size]
     headers = {"Content_Encoding": "gzip"} if is_gzip else {}
     site.pages["/"] = lambda h: h.answer(200, body, **headers)
-    page = get(site.url)
+    page = await get(site.url)
     assert (plain[:CAP], is_cut, None) == (page.body, page.is_truncated, page.error)
 
 
-def test_a_gzip_bomb_takes_no_room(site: Site):
+async def test_a_gzip_bomb_takes_no_room(site: Site):
     """256 MiB of zeros in 256 KiB: only the cap's worth is ever made."""
     bomb = gzip.compress(bytes(256 << 20), compresslevel=9)
     site.pages["/"] = lambda h: h.answer(200, bomb, Content_Encoding="gzip")
-    get(site.url)  # imports and caches of the first fetch are not what is measured
+    await get(site.url)  # imports and caches of the first fetch are not what is measured
     tracemalloc.start()
     try:
-        page = get(site.url)
+        page = await get(site.url)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -293,7 +293,7 @@ def test_a_gzip_bomb_takes_no_room(site: Site):
     assert peak < 4 << 20
 
 
-def test_an_endless_stream_of_empty_gzip_members_is_cut(site: Site):
+async def test_an_endless_stream_of_empty_gzip_members_is_cut(site: Site):
     """It decompresses to nothing at all, so the bytes on the wire are counted too."""
     nothing = gzip.compress(b"") * 500
 
@@ -303,7 +303,7 @@ def test_an_endless_stream_of_empty_gzip_members_is_cut(site: Site):
             handler.wfile.write(nothing)
 
     site.pages["/"] = endless
-    page = get(site.url)
+    page = await get(site.url)
     assert (b"", True) == (page.body, page.is_truncated)
 
 
@@ -316,10 +316,10 @@ def test_an_endless_stream_of_empty_gzip_members_is_cut(site: Site):
         (b"", b""),
     ],
 )
-def test_gzip_is_undone(site: Site, body: bytes, expected: bytes):
+async def test_gzip_is_undone(site: Site, body: bytes, expected: bytes):
     """One member, two, padding, and none."""
     site.pages["/"] = lambda h: h.answer(200, body, Content_Encoding="gzip")
-    page = get(site.url)
+    page = await get(site.url)
     assert (expected, None) == (page.body, page.error)
 
 
@@ -327,10 +327,12 @@ def test_gzip_is_undone(site: Site, body: bytes, expected: bytes):
     ("encoding", "body"),
     [("gzip", gzip.compress(b"page")[:-9]), ("gzip", b"not gzip"), ("br", b"x"), ("gzip, br", b"")],
 )
-def test_a_body_that_cannot_be_decoded_is_an_observation(site: Site, encoding: str, body: bytes):
+async def test_a_body_that_cannot_be_decoded_is_an_observation(
+    site: Site, encoding: str, body: bytes
+):
     """Cut, false, and codings that were never asked for."""
     site.pages["/"] = lambda h: h.answer(200, body, Content_Encoding=encoding)
-    page = get(site.url)
+    page = await get(site.url)
     assert page.status == 200
     assert page.error
 
@@ -338,25 +340,25 @@ def test_a_body_that_cannot_be_decoded_is_an_observation(site: Site, encoding: s
 # -- redirects -------------------------------------------------------------------------------
 
 
-def test_three_redirects_are_followed_and_a_fourth_is_not(site: Site):
+async def test_three_redirects_are_followed_and_a_fourth_is_not(site: Site):
     """Relative and absolute alike; the page says where it came from."""
     site.redirect("/4", f"{site.url}/3")
     site.redirect("/3", "/2")
     site.redirect("/2", "1")
     site.redirect("/1", "./0?x=1#part")
     site.pages["/0"] = lambda h: h.answer(200, b"here")
-    page = get(f"{site.url}/3")
+    page = await get(f"{site.url}/3")
     assert (200, 3, b"here") == (page.status, page.redirects, page.body)
     assert page.url.startswith(f"{site.url}/0?x=1")
-    page = get(f"{site.url}/4")
+    page = await get(f"{site.url}/4")
     assert (302, "the site redirects more than 3 times") == (page.status, page.error)
     assert "/0?x=1" not in [path for path, _ in site.seen][4:]
 
 
-def test_a_redirect_to_nowhere_is_just_a_status(site: Site):
+async def test_a_redirect_to_nowhere_is_just_a_status(site: Site):
     """Without a Location there is nothing to follow."""
     site.pages["/"] = lambda h: h.answer(302, b"lost")
-    page = get(site.url)
+    page = await get(site.url)
     assert (302, b"lost", None) == (page.status, page.body, page.error)
 
 
@@ -373,10 +375,10 @@ def test_a_redirect_to_nowhere_is_just_a_status(site: Site):
         ("/" + "x" * 3000, "more than 2048 characters"),
     ],
 )
-def test_a_redirect_that_leaves_the_web_is_not_followed(site: Site, target: str, words: str):
+async def test_a_redirect_that_leaves_the_web_is_not_followed(site: Site, target: str, words: str):
     """The page is an observation with the reason, and repeats no secret."""
     site.redirect("/", target)
-    page = get(site.url)
+    page = await get(site.url)
     assert words in str(page.error)
     assert "hunter2" not in f"{page.error} {page.url}"
     assert len(site.seen) == 1
@@ -385,10 +387,10 @@ def test_a_redirect_that_leaves_the_web_is_not_followed(site: Site, target: str,
 @pytest.mark.parametrize(
     "target", ["http://10.0.0.1/", "http://[::1]/", "http://inside.test/", "http://127.0.0.2/"]
 )
-def test_a_redirect_to_a_refused_address_is_an_observation(site: Site, target: str):
+async def test_a_redirect_to_a_refused_address_is_an_observation(site: Site, target: str):
     """The site decides where it sends people, and may decide otherwise tomorrow."""
     site.redirect("/", target)
-    page = get(site.url, policy=only_the_site, lookup=names(inside=["10.0.0.7"]))
+    page = await get(site.url, policy=only_the_site, lookup=names(inside=["10.0.0.7"]))
     assert "the site redirects to" in str(page.error)
     assert "not public" in str(page.error)
     assert "10.0.0.7" not in str(page.error)
@@ -423,25 +425,25 @@ def test_a_redirect_to_a_refused_address_is_an_observation(site: Site, target: s
         "LOCALHOST",
     ],
 )
-def test_odd_spellings_of_inside_addresses_are_refused(site: Site, host: str):
+async def test_odd_spellings_of_inside_addresses_are_refused(site: Site, host: str):
     """Each ends at the same check, before anything is sent, and for good."""
     with pytest.raises(AddressRefused, match="not public"):
-        get(f"http://{host}:{site.server_port}/", policy=addresses.refuse_non_public)
+        await get(f"http://{host}:{site.server_port}/", policy=addresses.refuse_non_public)
     assert site.seen == []
 
 
 @pytest.mark.parametrize("url", ["http://[fe80::1%25lo]/", "http://[fe80::1%lo]/"])
-def test_a_zone_does_not_help(url: str):
+async def test_a_zone_does_not_help(url: str):
     """Whether the URL parses or the zone exists: nothing is fetched."""
     try:
-        outcome = str(get(url, policy=addresses.refuse_non_public).error)
+        outcome = str((await get(url, policy=addresses.refuse_non_public)).error)
     except (AddressRefused, ValueError) as error:
         outcome = str(error)
     assert outcome != "None"
 
 
 @pytest.mark.parametrize("host", ["localhost.", "printer.test", "mixed.test", "xn--e1afmkfd.test"])
-def test_names_of_inside_addresses_are_refused(host: str):
+async def test_names_of_inside_addresses_are_refused(host: str):
     """One private address among public ones is enough."""
     table = {
         "localhost.": ["127.0.0.1"],
@@ -450,10 +452,10 @@ def test_names_of_inside_addresses_are_refused(host: str):
         "xn--e1afmkfd": ["169.254.169.254"],
     }
     with pytest.raises(AddressRefused):
-        get(f"http://{host}/", policy=addresses.refuse_non_public, lookup=names(**table))
+        await get(f"http://{host}/", policy=addresses.refuse_non_public, lookup=names(**table))
 
 
-def test_a_name_that_changes_its_address_does_not_get_inside(site: Site):
+async def test_a_name_that_changes_its_address_does_not_get_inside(site: Site):
     """DNS rebinding: one lookup decides for one hop, and the next hop is judged anew."""
     answers = [["127.0.0.1"], ["127.0.0.2"], ["127.0.0.1"]]
     asked = []
@@ -464,17 +466,17 @@ def test_a_name_that_changes_its_address_does_not_get_inside(site: Site):
 
     site.redirect("/", "/again")
     site.pages["/again"] = lambda h: h.answer(200, b"inside")
-    page = get(f"http://rebind.test:{site.server_port}/", policy=only_the_site, lookup=lookup)
+    page = await get(f"http://rebind.test:{site.server_port}/", policy=only_the_site, lookup=lookup)
     assert ["rebind.test", "rebind.test"] == asked
     assert "not public" in str(page.error)
     assert ["/"] == [path for path, _ in site.seen]
     assert f"rebind.test:{site.server_port}" == site.seen[0][1]["Host"]
 
 
-def test_the_address_is_judged_again_at_the_socket(site: Site):
+async def test_the_address_is_judged_again_at_the_socket(site: Site):
     """Should an address ever get past the first check, the connection is refused."""
     verdicts = iter([None])
-    page = get(site.url, policy=lambda _: next(verdicts, "changed"))
+    page = await get(site.url, policy=lambda _: next(verdicts, "changed"))
     assert "cannot connect to 127.0.0.1: " in str(page.error)
     assert "the address is not public (changed)" in str(page.error)
     assert site.seen == []
@@ -483,18 +485,19 @@ def test_the_address_is_judged_again_at_the_socket(site: Site):
 @pytest.mark.parametrize(
     "url", ["ftp://h/", "http://me@h/", "http://me:x@h/", "//h/", "http://:1/"]
 )
-def test_a_url_that_is_not_for_fetching_is_an_error(url: str):
+async def test_a_url_that_is_not_for_fetching_is_an_error(url: str):
     """The caller's own URL is judged by the parser that the connection uses."""
     with pytest.raises(ValueError, match=r"scheme|user name|host|Host"):
-        get(url)
+        await get(url)
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl to make a certificate")
-def test_a_certificate_that_nobody_signed_is_an_observation(tmp_path: Any):
+async def test_a_certificate_that_nobody_signed_is_an_observation(tmp_path: Any):
     """TLS is verified, also where private addresses are allowed."""
     key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
     make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost"]
-    subprocess.run([*make, "-keyout", key, "-out", cert], check=True, capture_output=True)
+    make += ["-keyout", key, "-out", cert]
+    await asyncio.to_thread(subprocess.run, make, check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(cert, key)
 
@@ -508,7 +511,7 @@ def test_a_certificate_that_nobody_signed_is_an_observation(tmp_path: Any):
     with socket.create_server(("127.0.0.1", 0)) as server:
         thread = threading.Thread(target=serve, args=(server,))
         thread.start()
-        page = get(f"https://127.0.0.1:{server.getsockname()[1]}/")
+        page = await get(f"https://127.0.0.1:{server.getsockname()[1]}/")
         thread.join()
     assert page.status is None
     assert "the certificate of 127.0.0.1 is not valid" in str(page.error)
@@ -561,7 +564,7 @@ class InFlight:
         pytest.fail("a watch needs no workspace")
 
 
-def run_watch(payload: dict[str, Any], *, allow: bool = True) -> tuple[list[Snapshot], Shelf]:
+async def run_watch(payload: dict[str, Any], *, allow: bool = True) -> tuple[list[Snapshot], Shelf]:
     """Run a watch to its end as a worker would, without the waits between the steps."""
     item = WorkItem(work_id="w1", engine=watchlist.engine_id, payload=payload)
     shelf: Any = Shelf()
@@ -573,21 +576,17 @@ def run_watch(payload: dict[str, Any], *, allow: bool = True) -> tuple[list[Snap
         artifacts=Artifacts(shelf, "w1"),
         step=InFlight(),
     )
-
-    async def run() -> list[Snapshot]:
-        history = [await watchlist.init_snapshot(item)]
-        while not history[-1].is_finished:
-            history.append(await watchlist.step(history[-1], item, context))
-        return history
-
-    return asyncio.run(run()), shelf
+    history = [await watchlist.init_snapshot(item)]
+    while not history[-1].is_finished:
+        history.append(await watchlist.step(history[-1], item, context))
+    return history, shelf
 
 
-def test_three_checks_end_at_version_four_with_a_report(site: Site):
+async def test_three_checks_end_at_version_four_with_a_report(site: Site):
     """One fetch a step, a delay between checks and none after the last, and the evidence."""
     site.pages["/"] = lambda h: h.answer(200, b"We are\nOPEN today", Content_Type="text/plain")
     payload = {"url": site.url, "claim": "are open", "delay_seconds": 7}
-    history, shelf = run_watch(payload)
+    history, shelf = await run_watch(payload)
     assert ["init", "check 1 of 3", "check 2 of 3", "done"] == [one.step for one in history]
     assert [None, 7.0, 7.0, None] == [one.next_step_delay_seconds for one in history]
     assert [0, 1, 2, 3] == [one.data["checks_completed"] for one in history]
@@ -605,7 +604,7 @@ def test_three_checks_end_at_version_four_with_a_report(site: Site):
     )
 
 
-def test_a_site_that_is_down_for_a_while_does_not_fail_the_watch(site: Site):
+async def test_a_site_that_is_down_for_a_while_does_not_fail_the_watch(site: Site):
     """Each fetch counts; the failed one says why."""
     answers: Iterator[SimpleNamespace] = iter(
         [
@@ -620,17 +619,17 @@ def test_a_site_that_is_down_for_a_while_does_not_fail_the_watch(site: Site):
         handler.answer(answer.status, answer.body)
 
     site.pages["/"] = page
-    history, _ = run_watch({"url": site.url, "claim": "open"})
+    history, _ = await run_watch({"url": site.url, "claim": "open"})
     data = history[-1].data
     assert [True, False, True] == [seen["ok"] for seen in data["observations"]]
     assert "the site answered with HTTP status 503" == data["observations"][1]["error"]
     assert ["confirmed", "confirmed", "mixed"] == [one.data["verdict"] for one in history[1:]]
 
 
-def test_only_the_operator_lets_a_watch_inside(site: Site):
+async def test_only_the_operator_lets_a_watch_inside(site: Site):
     """By default this machine's addresses are refused for good, with the setting's name."""
     with pytest.raises(PermanentError) as caught:
-        run_watch({"url": site.url}, allow=False)
+        await run_watch({"url": site.url}, allow=False)
     assert "ROOST_ALLOW_PRIVATE_ADDRESSES" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert site.seen == []

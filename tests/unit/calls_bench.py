@@ -3,44 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 
 from roost_plugins.redis_saq.connection.calls import Calls
-from tests.unit.resp_server import resp_server
+from tests.event_loops import LeapingLoop
 
 
-def runner_over(is_plain):
-    """Return what runs a test; nothing may go wrong unseen."""
-
-    def run_it(main, loop_factory=None):
-        unseen = []
-
-        async def with_calls():
-            loop = asyncio.get_running_loop()
-            loop.set_exception_handler(lambda _, context: unseen.append(context))
-            async with resp_server(is_plain) as server:
-                calls = Calls(server)
-                await calls.open()
-                try:
-                    async with asyncio.timeout(60 if loop_factory is None else 10_000):
-                        await main(calls, server)
-                finally:
-                    await calls.close()
-                    await calls.close()
-                # The server may still be accepting what was given up meanwhile.
-                for _ in range(1000):
-                    if {asyncio.current_task()} == asyncio.all_tasks():
-                        break
-                    await asyncio.sleep(0)
-                assert {asyncio.current_task()} == asyncio.all_tasks()
-                await server.until(lambda: not any(peer.is_open for peer in server.peers))
-                gc.collect(1)
-
-        with asyncio.Runner(loop_factory=loop_factory) as runner:
-            runner.run(with_calls())
-        assert [] == unseen
-
-    return run_it
+@contextlib.asynccontextmanager
+async def opened(server):
+    """Give opened calls to a server, which listens meanwhile; no task is left behind."""
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: server.unseen.append(context))
+    async with server.listening():
+        calls = Calls(server)
+        await calls.open()
+        try:
+            async with asyncio.timeout(10_000 if isinstance(loop, LeapingLoop) else 60):
+                yield calls
+        finally:
+            await calls.close()
+            await calls.close()
+        # The server may still be accepting what was given up meanwhile.
+        for _ in range(1000):
+            if {asyncio.current_task()} == asyncio.all_tasks():
+                break
+            await asyncio.sleep(0)
+        assert {asyncio.current_task()} == asyncio.all_tasks()
+        await server.until(lambda: not any(peer.is_open for peer in server.peers))
+        gc.collect(1)
 
 
 def words_of(script, *arguments):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from datetime import UTC, datetime
-from types import SimpleNamespace
+
+import pytest
 
 from roost_core.backend import Claim, ClaimBatch, LostLanes, ServePlan
 from roost_core.errors import LeaseLost
@@ -12,7 +14,10 @@ from roost_core.models import Lease
 from roost_plugins.redis_saq.keys import Keys
 from roost_plugins.redis_saq.lanes import lanes as lanes_module
 from roost_plugins.redis_saq.lanes.lanes import Lanes
-from tests.unit.stepper_bench import LeapingLoop
+from tests import event_loops
+
+#: The mark of tests whose time leaps, and with it that of the lanes.
+leaping = event_loops.leaping(lanes_module)
 
 
 def claim_of(number):
@@ -122,27 +127,18 @@ class Bench:
         return asyncio.create_task(self.lanes.next_claim())
 
 
-def runner(monkeypatch):
-    """Return what runs a coroutine function of a bench, and closes its lanes; time leaps."""
-
-    def run_it(main, **how):
-        with asyncio.Runner(loop_factory=LeapingLoop) as runner:
-            clock = SimpleNamespace(monotonic=runner.get_loop().time)
-            monkeypatch.setattr(lanes_module, "time", clock)
-            monkeypatch.setattr(lanes_module.random, "uniform", lambda low, high: high)
-
-            async def with_bench():
-                bench = Bench(**how)
-                bench.lanes.start()
-                try:
-                    await main(bench)
-                finally:
-                    await bench.lanes.close()
-                assert 0 == bench.backend.listeners
-
-            runner.run(with_bench())
-
-    return run_it
+@contextlib.asynccontextmanager
+async def over_lanes(**how):
+    """Give a bench whose lanes run, and close them."""
+    bench = Bench(**how)
+    bench.lanes.start()
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(lanes_module.random, "uniform", lambda low, high: high)
+            yield bench
+    finally:
+        await bench.lanes.close()
+    assert 0 == bench.backend.listeners
 
 
 def times(bench):

@@ -83,6 +83,8 @@ class RespServer:
         self.changed = asyncio.Event()
         self.ensured = 0
         self.clients = []
+        #: What the loop's exception handler is told.
+        self.unseen = []
         self._server = None
 
     async def start(self):
@@ -96,6 +98,15 @@ class RespServer:
         for peer in self.peers:
             peer.transport.abort()
         await self.until(lambda: not any(peer.is_open for peer in self.peers))
+
+    @contextlib.asynccontextmanager
+    async def listening(self):
+        """Listen meanwhile."""
+        await self.start()
+        try:
+            yield
+        finally:
+            await self.stop()
 
     # -- the endpoint ----------------------------------------------------------------------
 
@@ -165,13 +176,10 @@ def _parsed(raw):
     return words, rest
 
 
-@contextlib.asynccontextmanager
-async def resp_server(is_plain=False):
-    """Give a server that listens."""
+@contextlib.contextmanager
+def resp_server(is_plain):
+    """Give a server that can listen; nothing may go wrong unseen, up to the loop's end."""
     with tempfile.TemporaryDirectory(prefix="roost-") as folder:
         server = RespServer(folder, is_plain)
-        await server.start()
-        try:
-            yield server
-        finally:
-            await server.stop()
+        yield server
+        assert [] == server.unseen

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import selectors
-from types import SimpleNamespace
 
 from roost_core import codec
 from roost_core.backend import ClaimRequest
@@ -20,33 +18,12 @@ from roost_core.testing import Clock, MemoryArtifactStore, MemoryBackend
 from roost_core.testing.clock import START_MS
 from roost_core.testing.model import backend as memory
 from roost_core.workspaces import Workspaces
+from tests import event_loops
 
 TTL = 15.0
 
-
-class _LeapingSelector(selectors.DefaultSelector):
-    """Waits for nothing: when nothing is ready, the time of the next timer is now."""
-
-    now = 0.0
-
-    def select(self, timeout=None):
-        ready = super().select(0)
-        if ready or timeout is None:
-            return ready or super().select(timeout)
-        self.now += max(0.0, timeout)
-        return []
-
-
-class LeapingLoop(asyncio.SelectorEventLoop):
-    """An event loop on which an hour takes no time. Threads must not be waited for here."""
-
-    def __init__(self):
-        self._leaping = _LeapingSelector()
-        super().__init__(self._leaping)
-
-    def time(self):
-        """Return the leaping time."""
-        return self._leaping.now
+#: The mark of tests whose time leaps, and with it the core's.
+leaping = event_loops.leaping(stepper, holds, leases, memory)
 
 
 class LoopClock(Clock):
@@ -192,12 +169,3 @@ def counting(total, **fields):
 async def error_of(bench, work_id):
     """Return the stored error of a work item."""
     return codec.decode_model(ErrorRecord, (await bench.backend.read(work_id)).error)
-
-
-def leap(monkeypatch, main):
-    """Run ``main()`` on a leaping loop; the core's monotonic clock is the loop's."""
-    with asyncio.Runner(loop_factory=LeapingLoop) as runner:
-        clock = SimpleNamespace(monotonic=runner.get_loop().time)
-        for module in (stepper, holds, leases, memory):
-            monkeypatch.setattr(module, "time", clock)
-        return runner.run(main())

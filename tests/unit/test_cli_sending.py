@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 
 import pytest
@@ -122,7 +121,7 @@ def test_a_batch_goes_on_if_only_the_answer_was_lost(bench, monkeypatch):
     assert [f"w{n}" for n in range(1, 7)] == result.stdout.split()
 
 
-def test_a_full_disk_is_not_waited_for():
+async def test_a_full_disk_is_not_waited_for():
     """A person has to make room, so nobody asks again; doubts of earlier calls remain."""
     asked = []
 
@@ -132,9 +131,9 @@ def test_a_full_disk_is_not_waited_for():
 
     full = DiskFull("full")
     with pytest.raises(DiskFull):
-        asyncio.run(requests.repeated(lambda: call([full]), 60.0))
+        await requests.repeated(lambda: call([full]), 60.0)
     assert [full] == asked
     errors = [BackendUnavailable("went"), full]
     with pytest.raises(BackendUnavailable, match="full") as told:
-        asyncio.run(requests.repeated(lambda: call(errors), 60.0))
+        await requests.repeated(lambda: call(errors), 60.0)
     assert not told.value.took_no_effect

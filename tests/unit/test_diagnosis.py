@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 
 import pytest
@@ -54,9 +53,9 @@ class FakeClient:
         return int(now), int(now % 1 * 1e6)
 
 
-def look(client):
+async def look(client):
     """Return the findings as (level, subject) pairs, and by subject."""
-    found = asyncio.run(findings(client, Endpoint(Settings(redis_url="redis://:pw@h"))))
+    found = await findings(client, Endpoint(Settings(redis_url="redis://:pw@h")))
     assert all("pw" not in one.message for one in found)
     return {(one.level, one.subject) for one in found}, {one.subject: one.message for one in found}
 
@@ -105,24 +104,24 @@ def test_old_servers_are_refused(kind, version, is_refused):
 
 @pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-lru", "volatile-ttl"])
 @pytest.mark.parametrize("maxmemory", [0, 100_000_000])
-def test_eviction_is_refused(policy, maxmemory):
+async def test_eviction_is_refused(policy, maxmemory):
     """Any policy but noeviction, with a limit or before one is set."""
     client = FakeClient(maxmemory_policy=policy, maxmemory=maxmemory)
-    assert f"maxmemory-policy is {policy}" in asyncio.run(refused_eviction(client))
-    assert ("problem", "eviction") in look(client)[0]
+    assert f"maxmemory-policy is {policy}" in await refused_eviction(client)
+    assert ("problem", "eviction") in (await look(client))[0]
 
 
-def test_no_eviction():
+async def test_no_eviction():
     """With noeviction, or where the server does not tell, there is nothing to refuse."""
-    assert asyncio.run(refused_eviction(FakeClient(maxmemory=5))) is None
+    assert await refused_eviction(FakeClient(maxmemory=5)) is None
     silent = FakeClient()
     del silent.values["maxmemory_policy"]
-    assert asyncio.run(refused_eviction(silent)) is None
+    assert await refused_eviction(silent) is None
 
 
-def test_a_sound_server():
+async def test_a_sound_server():
     """Nothing is wrong, and each subject is told of."""
-    levels, messages = look(FakeClient())
+    levels, messages = await look(FakeClient())
     subjects = ("server", "persistence", "eviction", "memory", "clock")
     assert {("ok", one) for one in subjects} == levels
     assert "redis 7.0.15 at redis://:***@h" == messages["server"]
@@ -142,23 +141,23 @@ def test_a_sound_server():
         ({"connected_slaves": 1}, "info", "replication", "asynchronous"),
     ],
 )
-def test_findings(info, level, subject, words):
+async def test_findings(info, level, subject, words):
     """What would lose data is a problem, and says what to do."""
-    levels, messages = look(FakeClient(**info))
+    levels, messages = await look(FakeClient(**info))
     assert (level, subject) in levels
     assert words in messages[subject]
 
 
-def test_clocks():
+async def test_clocks():
     """A clock that is off is mentioned, with its direction; Roost goes by the server's."""
-    levels, messages = look(FakeClient(shift=3600))
+    levels, messages = await look(FakeClient(shift=3600))
     assert ("info", "clock") in levels
     assert "-3600" in messages["clock"]
 
 
-def test_a_hosted_server_that_hides_its_settings():
+async def test_a_hosted_server_that_hides_its_settings():
     """CONFIG may be forbidden: then less is said, and nothing is wrong."""
-    _, messages = look(FakeClient(config=redis.exceptions.ResponseError("unknown command")))
+    _, messages = await look(FakeClient(config=redis.exceptions.ResponseError("unknown command")))
     assert "the append-only file is on" == messages["persistence"]
-    _, messages = look(FakeClient(config={}))
+    _, messages = await look(FakeClient(config={}))
     assert "the append-only file is on" == messages["persistence"]

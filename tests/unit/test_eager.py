@@ -14,37 +14,33 @@ from roost_core.stepping.eager import Starter
 VARIABLE = contextvars.ContextVar("variable", default=0)
 
 
-def run(coroutine_function):
+async def run(coroutine_function):
     """Start it eagerly in a fresh context; return its log, and what its task came to."""
     log = []
-
-    async def main():
-        host = asyncio.current_task()
-        task = Starter().start(coroutine_function(log), contextvars.Context())
-        log.append("made")
+    host = asyncio.current_task()
+    task = Starter().start(coroutine_function(log), contextvars.Context())
+    log.append("made")
+    assert asyncio.current_task() is host
+    try:
+        return log, await task
+    except asyncio.CancelledError:
+        assert 0 == host.cancelling()
+        return log, "cancelled"
+    finally:
         assert asyncio.current_task() is host
-        try:
-            return log, await task
-        except asyncio.CancelledError:
-            assert 0 == host.cancelling()
-            return log, "cancelled"
-        finally:
-            assert asyncio.current_task() is host
-
-    return asyncio.run(main())
 
 
-def test_without_a_wait_it_is_over_at_once():
+async def test_without_a_wait_it_is_over_at_once():
     """Nothing of it is left for later."""
 
     async def step(log):
         log.append("ran")
         return 5
 
-    assert (["ran", "made"], 5) == run(step)
+    assert (["ran", "made"], 5) == await run(step)
 
 
-def test_its_first_part_runs_at_once_and_the_rest_as_in_any_task():
+async def test_its_first_part_runs_at_once_and_the_rest_as_in_any_task():
     """One task, one context, from the first line to the last."""
 
     async def step(log):
@@ -58,11 +54,11 @@ def test_its_first_part_runs_at_once_and_the_rest_as_in_any_task():
         log.append(VARIABLE.get())
         return "over"
 
-    assert (["first", "made", 7], "over") == run(step)
+    assert (["first", "made", 7], "over") == await run(step)
     assert 0 == VARIABLE.get()
 
 
-def test_what_it_raises_is_raised_where_it_is_awaited():
+async def test_what_it_raises_is_raised_where_it_is_awaited():
     """After a wait; what comes before one is raised at once or there."""
 
     async def step(log):
@@ -70,10 +66,10 @@ def test_what_it_raises_is_raised_where_it_is_awaited():
         raise ValueError("late")
 
     with pytest.raises(ValueError, match="late"):
-        run(step)
+        await run(step)
 
 
-def test_a_timeout_that_is_entered_in_the_first_part():
+async def test_a_timeout_that_is_entered_in_the_first_part():
     """It cancels the task that it was entered in."""
 
     async def step(log):
@@ -83,10 +79,10 @@ def test_a_timeout_that_is_entered_in_the_first_part():
         except TimeoutError:
             return "in time"
 
-    assert (["made"], "in time") == run(step)
+    assert (["made"], "in time") == await run(step)
 
 
-def test_a_group_that_is_entered_in_the_first_part():
+async def test_a_group_that_is_entered_in_the_first_part():
     """Its error cancels the task, and is raised out of the group."""
 
     async def fail():
@@ -100,11 +96,11 @@ def test_a_group_that_is_entered_in_the_first_part():
         except* KeyError:
             log.append("raised")
 
-    assert (["made", "raised"], None) == run(step)
+    assert (["made", "raised"], None) == await run(step)
 
 
 @pytest.mark.parametrize("when", ["at once", "after a wait"])
-def test_one_that_cancels_itself_and_ends(when):
+async def test_one_that_cancels_itself_and_ends(when):
     """It is cancelled, and nobody else is."""
 
     async def step(log):
@@ -113,11 +109,11 @@ def test_one_that_cancels_itself_and_ends(when):
         asyncio.current_task().cancel()
         return "not heard of"
 
-    assert "cancelled" == run(step)[1]
+    assert "cancelled" == (await run(step))[1]
 
 
 @pytest.mark.parametrize("when", ["at once", "after a wait"])
-def test_one_that_cancels_itself_and_waits(when):
+async def test_one_that_cancels_itself_and_waits(when):
     """It hears of that where it waits."""
 
     async def step(log):
@@ -130,11 +126,11 @@ def test_one_that_cancels_itself_and_waits(when):
             log.append("heard")
             raise
 
-    log, came_to = run(step)
+    log, came_to = await run(step)
     assert ("cancelled", 1) == (came_to, log.count("heard"))
 
 
-def test_one_that_swallows_its_own_cancellation_goes_on():
+async def test_one_that_swallows_its_own_cancellation_goes_on():
     """As a task does."""
 
     async def step(log):
@@ -146,84 +142,72 @@ def test_one_that_swallows_its_own_cancellation_goes_on():
         await asyncio.sleep(0.001)
         return "on"
 
-    log, came_to = run(step)
+    log, came_to = await run(step)
     assert ("on", True) == (came_to, "heard" in log)
 
 
-def test_cancelling_it_from_outside():
+async def test_cancelling_it_from_outside():
     """It hears of that, like any task."""
+    heard = []
 
-    async def main():
-        heard = []
+    async def step():
+        try:
+            await asyncio.sleep(100)
+        finally:
+            heard.append(True)
 
-        async def step():
-            try:
-                await asyncio.sleep(100)
-            finally:
-                heard.append(True)
-
-        task = Starter().start(step(), contextvars.Context())
-        await asyncio.sleep(0)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        assert [True] == heard
-
-    asyncio.run(main())
+    task = Starter().start(step(), contextvars.Context())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert [True] == heard
 
 
 @pytest.mark.parametrize("rounds", range(4))
-def test_what_it_waits_for_is_cancelled_with_it(rounds):
+async def test_what_it_waits_for_is_cancelled_with_it(rounds):
     """As with any task, also before the loop has gone on."""
+    heard, inner = [], asyncio.get_running_loop().create_future()
 
-    async def main():
-        heard, inner = [], asyncio.get_running_loop().create_future()
+    async def step():
+        try:
+            await inner
+        finally:
+            heard.append(True)
 
-        async def step():
-            try:
-                await inner
-            finally:
-                heard.append(True)
-
-        task = Starter().start(step(), contextvars.Context())
-        for _ in range(rounds):
-            await asyncio.sleep(0)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        assert ([True], True) == (heard, inner.cancelled())
-
-    asyncio.run(main())
-
-
-def test_many_at_once():
-    """Each has a task and a context of its own, however they come and go."""
-
-    async def main():
-        starter, seen = Starter(), []
-
-        async def step(number):
-            VARIABLE.set(number)
-            me = asyncio.current_task()
-            for left in range(number % 4):
-                await asyncio.sleep(0.001 * (left % 2))
-                assert (number, me) == (VARIABLE.get(), asyncio.current_task())
-            seen.append(number)
-            return number
-
-        async def lane(first):
-            for number in range(first, 200, 10):
-                context = contextvars.Context()
-                assert number == await starter.start(step(number), context)
-                assert number == context[VARIABLE]
-
-        await asyncio.gather(*(lane(first) for first in range(10)))
-        assert list(range(200)) == sorted(seen)
-        starter.close()
+    task = Starter().start(step(), contextvars.Context())
+    for _ in range(rounds):
         await asyncio.sleep(0)
-        assert {asyncio.current_task()} == asyncio.all_tasks()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ([True], True) == (heard, inner.cancelled())
 
-    asyncio.run(main())
+
+async def test_many_at_once():
+    """Each has a task and a context of its own, however they come and go."""
+    starter, seen = Starter(), []
+
+    async def step(number):
+        VARIABLE.set(number)
+        me = asyncio.current_task()
+        for left in range(number % 4):
+            await asyncio.sleep(0.001 * (left % 2))
+            assert (number, me) == (VARIABLE.get(), asyncio.current_task())
+        seen.append(number)
+        return number
+
+    async def lane(first):
+        for number in range(first, 200, 10):
+            context = contextvars.Context()
+            assert number == await starter.start(step(number), context)
+            assert number == context[VARIABLE]
+
+    await asyncio.gather(*(lane(first) for first in range(10)))
+    assert list(range(200)) == sorted(seen)
+    starter.close()
+    await asyncio.sleep(0)
+    assert {asyncio.current_task()} == asyncio.all_tasks()
 
 
 def keeps(kept):
@@ -252,66 +236,55 @@ def cancels(_kept):
 
 
 @pytest.mark.parametrize("touch", [keeps, refers, names, is_told, cancels])
-def test_a_task_that_somebody_has_touched_is_nobody_elses(touch):
+async def test_a_task_that_somebody_has_touched_is_nobody_elses(touch):
     """The next one has another, and this one ends as any task."""
+    starter, kept, found = Starter(), [], []
 
-    async def main():
-        starter, kept, found = Starter(), [], []
+    async def step(does):
+        does(kept)
+        found.append(id(asyncio.current_task()))
+        return len(found)
 
-        async def step(does):
-            does(kept)
-            found.append(id(asyncio.current_task()))
-            return len(found)
-
-        task = starter.start(step(touch), contextvars.Context())
-        other = starter.start(step(lambda _: None), contextvars.Context())
-        assert 2 == await other
-        assert found[0] != found[1]
-        if touch is cancels:
-            with pytest.raises(asyncio.CancelledError):
-                await task
-        else:
-            assert 1 == await task
-        await asyncio.sleep(0)
-        if touch in (keeps, is_told):
-            assert [(True, 1)] == [(one.done(), one.result()) for one in kept]
-
-    asyncio.run(main())
+    task = starter.start(step(touch), contextvars.Context())
+    other = starter.start(step(lambda _: None), contextvars.Context())
+    assert 2 == await other
+    assert found[0] != found[1]
+    if touch is cancels:
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    else:
+        assert 1 == await task
+    await asyncio.sleep(0)
+    if touch in (keeps, is_told):
+        assert [(True, 1)] == [(one.done(), one.result()) for one in kept]
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="Python does it by itself")
-def test_an_untouched_task_stands_by_for_the_next():
+async def test_an_untouched_task_stands_by_for_the_next():
     """It costs the loop nothing to have it run one that waits for nothing."""
+    starter, found = Starter(), set()
 
-    async def main():
-        starter, found = Starter(), set()
+    async def step(is_bad):
+        found.add(id(asyncio.current_task()))
+        if is_bad:
+            raise ValueError
 
-        async def step(is_bad):
-            found.add(id(asyncio.current_task()))
-            if is_bad:
-                raise ValueError
-
-        for number in range(10):
-            task = starter.start(step(number % 2), contextvars.Context())
-            assert task.done()
-            assert (ValueError if number % 2 else type(None)) is type(task.exception())
-        assert 1 == len(found)
-
-    asyncio.run(main())
+    for number in range(10):
+        task = starter.start(step(number % 2), contextvars.Context())
+        assert task.done()
+        assert (ValueError if number % 2 else type(None)) is type(task.exception())
+    assert 1 == len(found)
 
 
-def test_the_next_task_waits_and_looks_like_any_other(capsys):
+async def test_the_next_task_waits_and_looks_like_any_other(capsys):
     """It can be shown, and its stack printed."""
 
-    async def main():
-        async def step():
-            await asyncio.sleep(100)
+    async def step():
+        await asyncio.sleep(100)
 
-        task = Starter().start(step(), contextvars.Context())
-        await asyncio.sleep(0)
-        assert "step" in repr(task)
-        task.print_stack(file=sys.stdout)
-        assert "await asyncio.sleep(100)" in capsys.readouterr().out
-        task.cancel()
-
-    asyncio.run(main())
+    task = Starter().start(step(), contextvars.Context())
+    await asyncio.sleep(0)
+    assert "step" in repr(task)
+    task.print_stack(file=sys.stdout)
+    assert "await asyncio.sleep(100)" in capsys.readouterr().out
+    task.cancel()

@@ -45,9 +45,9 @@ def engine(step: Callable[..., Any], init: Callable[..., Any] | None = None) -> 
     return Engine.of("e", call("step", step), None if init is None else call("init_snapshot", init))
 
 
-def run_step(step: Callable[..., Any]) -> object:
+async def run_step(step: Callable[..., Any]) -> object:
     """Run one step with stand-ins for its three arguments."""
-    return asyncio.run(engine(step).step("snapshot", ITEM, "context"))
+    return await engine(step).step("snapshot", ITEM, "context")
 
 
 def test_every_hook_has_its_kind() -> None:
@@ -67,16 +67,18 @@ NAMES = ("snapshot", "item", "context")
     names=st.lists(st.sampled_from(NAMES), unique=True).map(tuple),
     is_async=st.booleans(),
 )
-def test_an_engine_gets_the_arguments_that_it_names(names: tuple[str, ...], is_async: bool) -> None:
+async def test_an_engine_gets_the_arguments_that_it_names(
+    names: tuple[str, ...], is_async: bool
+) -> None:
     """Any choice in any order works, for def and for async def."""
     kind = "async def" if is_async else "def"
     scope: dict[str, Any] = {}
     exec(f"{kind} step({', '.join(names)}):\n    return [{', '.join(names)}]", scope)
     values = {"snapshot": "snapshot", "item": ITEM, "context": "context"}
-    assert [values[name] for name in names] == run_step(scope["step"])
+    assert [values[name] for name in names] == await run_step(scope["step"])
 
 
-def test_a_plain_def_runs_in_a_thread_and_async_def_does_not() -> None:
+async def test_a_plain_def_runs_in_a_thread_and_async_def_does_not() -> None:
     """Only an async step may touch the loop's own thread."""
 
     def plain() -> int:
@@ -85,11 +87,11 @@ def test_a_plain_def_runs_in_a_thread_and_async_def_does_not() -> None:
     async def coroutine() -> int:
         return threading.get_ident()
 
-    assert threading.get_ident() != run_step(plain)
-    assert threading.get_ident() == run_step(coroutine)
+    assert threading.get_ident() != await run_step(plain)
+    assert threading.get_ident() == await run_step(coroutine)
 
 
-def test_an_awaitable_from_a_plain_def_is_awaited() -> None:
+async def test_an_awaitable_from_a_plain_def_is_awaited() -> None:
     """A decorated coroutine function, or one called for its caller, still works."""
 
     async def inner(value: object) -> tuple[object, int]:
@@ -98,23 +100,23 @@ def test_an_awaitable_from_a_plain_def_is_awaited() -> None:
     def step(snapshot: object) -> Awaitable[object]:
         return inner(snapshot)
 
-    assert ("snapshot", threading.get_ident()) == run_step(step)
+    assert ("snapshot", threading.get_ident()) == await run_step(step)
 
 
-def test_a_callable_object_may_be_async() -> None:
+async def test_a_callable_object_may_be_async() -> None:
     """An object with an async __call__ is awaited on the loop."""
 
     class Step:
         async def __call__(self, snapshot: object) -> object:
             return snapshot, threading.get_ident()
 
-    assert ("snapshot", threading.get_ident()) == run_step(Step())
+    assert ("snapshot", threading.get_ident()) == await run_step(Step())
 
 
-def test_the_result_is_not_judged() -> None:
+async def test_the_result_is_not_judged() -> None:
     """Whatever an engine returns goes to the stepper, None included."""
-    assert run_step(lambda: None) is None
-    assert 7 == run_step(lambda: 7)
+    assert await run_step(lambda: None) is None
+    assert 7 == await run_step(lambda: 7)
 
 
 @pytest.mark.parametrize(
@@ -127,17 +129,19 @@ def test_the_result_is_not_judged() -> None:
         ("text", {"payload": "text"}),
     ],
 )
-def test_the_default_first_snapshot_is_the_payload(payload: Any, data: dict[str, Any]) -> None:
+async def test_the_default_first_snapshot_is_the_payload(
+    payload: Any, data: dict[str, Any]
+) -> None:
     """An object becomes the data, anything else stands under ``payload``."""
     item = WorkItem(work_id="w", engine="e", payload=payload)
-    first = asyncio.run(engine(lambda: None).init_snapshot(None, item, None))
+    first = await engine(lambda: None).init_snapshot(None, item, None)
     assert Snapshot(work_id="w", engine="e", data=data) == first
     assert isinstance(first, Snapshot)
     assert first.data is not payload
 
 
 @pytest.mark.parametrize("is_async", [True, False])
-def test_an_engine_makes_its_own_first_snapshot(is_async: bool) -> None:
+async def test_an_engine_makes_its_own_first_snapshot(is_async: bool) -> None:
     """init_snapshot gets what it names, too."""
 
     def plain(context: str, item: WorkItem) -> object:
@@ -147,7 +151,7 @@ def test_an_engine_makes_its_own_first_snapshot(is_async: bool) -> None:
         return context, item.work_id
 
     made = engine(lambda: None, coroutine if is_async else plain)
-    assert ("context", "w") == asyncio.run(made.init_snapshot(None, ITEM, "context"))
+    assert ("context", "w") == await made.init_snapshot(None, ITEM, "context")
 
 
 ERRORS = [ValueError("bad"), PermanentError("no"), RetryLater(3), TimeoutError()]
@@ -186,29 +190,24 @@ def raising(error: BaseException, kind: str) -> Callable[[], Any]:
 
 @pytest.mark.parametrize("kind", ["async", "def", "returned"])
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
-def test_an_engine_error_comes_as_it_is(error: Exception, kind: str) -> None:
+async def test_an_engine_error_comes_as_it_is(error: Exception, kind: str) -> None:
     """The stepper tells PermanentError and RetryLater from the rest, so they stay themselves."""
     with pytest.raises(type(error)) as raised:
-        run_step(raising(error, kind))
+        await run_step(raising(error, kind))
     assert error is raised.value
 
 
 @pytest.mark.parametrize("kind", ["async", "def", "returned"])
 @pytest.mark.parametrize("error", FATAL, ids=lambda error: type(error).__name__)
-def test_a_step_cannot_take_the_loop_down(error: BaseException, kind: str) -> None:
+async def test_a_step_cannot_take_the_loop_down(error: BaseException, kind: str) -> None:
     """An exit, or a cancellation of its own making, counts as a failed attempt like any other."""
-
-    async def main() -> str:
-        with pytest.raises(EngineError, match=type(error).__name__) as raised:
-            await engine(raising(error, kind)).step(None, ITEM, None)
-        assert error is raised.value.__cause__
-        return "alive"
-
-    assert "alive" == asyncio.run(main())
+    with pytest.raises(EngineError, match=type(error).__name__) as raised:
+        await engine(raising(error, kind)).step(None, ITEM, None)
+    assert error is raised.value.__cause__
 
 
 @pytest.mark.parametrize("kind", ["async", "def", "returned"])
-def test_cancelling_a_step_is_a_cancellation(kind: str) -> None:
+async def test_cancelling_a_step_is_a_cancellation(kind: str) -> None:
     """A step that its worker cancels ends with CancelledError at once, in a thread or not."""
     started, release = threading.Event(), threading.Event()
 
@@ -222,50 +221,41 @@ def test_cancelling_a_step_is_a_cancellation(kind: str) -> None:
 
     step = {"async": coroutine, "def": plain, "returned": lambda: coroutine()}[kind]
 
-    async def main() -> bool:
+    try:
         task = asyncio.create_task(engine(step).step(None, ITEM, None))
         await asyncio.to_thread(started.wait, PATIENCE)
         task.cancel()
         await asyncio.wait([task])
-        return task.cancelled()
-
-    try:
-        assert asyncio.run(main())
+        assert task.cancelled()
     finally:
         release.set()
 
 
-def test_a_timeout_around_a_step_is_a_timeout() -> None:
+async def test_a_timeout_around_a_step_is_a_timeout() -> None:
     """asyncio.timeout works through cancellation, and must find it again."""
 
     async def step() -> None:
         await asyncio.Event().wait()
 
-    async def main() -> None:
+    with pytest.raises(TimeoutError):
         async with asyncio.timeout(0):
             await engine(step).step(None, ITEM, None)
 
-    with pytest.raises(TimeoutError):
-        asyncio.run(main())
 
-
-def test_a_closed_coroutine_is_no_failure() -> None:
+async def test_a_closed_coroutine_is_no_failure() -> None:
     """What is thrown into a call that nobody runs any more goes through, and is no error."""
 
     async def step() -> None:
         await asyncio.sleep(100)
 
-    async def main() -> bool:
-        coroutine = engine(step).step(None, ITEM, None)
-        task = asyncio.create_task(coroutine)
-        await asyncio.sleep(0)
-        coroutine.close()  # raises, if the call makes an error of it
-        task.cancel()
-        await asyncio.wait([task])
-        # The task finds nothing left to run, and no error of the engine's.
-        return not isinstance(task.exception(), EngineError)
-
-    assert asyncio.run(main())
+    coroutine = engine(step).step(None, ITEM, None)
+    task = asyncio.create_task(coroutine)
+    await asyncio.sleep(0)
+    coroutine.close()  # raises, if the call makes an error of it
+    task.cancel()
+    await asyncio.wait([task])
+    # The task finds nothing left to run, and no error of the engine's.
+    assert not isinstance(task.exception(), EngineError)
 
 
 def test_a_real_ctrl_c_is_a_stop() -> None:
@@ -289,9 +279,9 @@ def test_a_real_ctrl_c_is_a_stop() -> None:
 # -- observers ---------------------------------------------------------------------------------
 
 
-def notify(observers: Observers, snapshot: object = "snapshot") -> None:
+async def notify(observers: Observers, snapshot: object = "snapshot") -> None:
     """Tell observers of a committed step."""
-    asyncio.run(observers.notify("on_step_committed", item=ITEM, snapshot=snapshot))
+    await observers.notify("on_step_committed", item=ITEM, snapshot=snapshot)
 
 
 def observers(*functions: Callable[..., Any], timeout: float = PATIENCE) -> Observers:
@@ -303,7 +293,7 @@ def observers(*functions: Callable[..., Any], timeout: float = PATIENCE) -> Obse
     return Observers(calls, timeout=timeout)
 
 
-def test_observers_are_called_one_by_one_with_what_they_name() -> None:
+async def test_observers_are_called_one_by_one_with_what_they_name() -> None:
     """Plain and async ones alike, in the given order, each with its arguments."""
     seen: list[object] = []
 
@@ -317,7 +307,7 @@ def test_observers_are_called_one_by_one_with_what_they_name() -> None:
     def third() -> None:
         seen.append("third")
 
-    notify(observers(first, second, third))
+    await notify(observers(first, second, third))
     here = threading.get_ident()
     assert ["first", "snapshot"] == list(seen[0][:2])
     assert here != seen[0][2]
@@ -334,7 +324,7 @@ def test_has_tells_whether_anybody_observes() -> None:
         some.has("on_step_commited")
 
 
-def test_observers_do_not_see_each_other() -> None:
+async def test_observers_do_not_see_each_other() -> None:
     """Neither what one sets in its context, nor what it changes in place; nor the caller's own."""
     variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="unset")
     seen: list[object] = []
@@ -349,23 +339,20 @@ def test_observers_do_not_see_each_other() -> None:
         variable.set("second")
         snapshot.append(2)
 
-    async def main() -> None:
-        many = observers(first, second, first)
-        variable.set("the caller")
-        await many.notify("on_step_committed", item=ITEM, snapshot=Fresh(list))
-
-    asyncio.run(main())
+    many = observers(first, second, first)
+    variable.set("the caller")
+    await many.notify("on_step_committed", item=ITEM, snapshot=Fresh(list))
     assert [("unset", [])] * 3 == seen
 
 
 @pytest.mark.parametrize("kind", ["async", "def", "returned"])
 @pytest.mark.parametrize("error", [*ERRORS, *FATAL], ids=lambda error: type(error).__name__)
-def test_t6_a_raising_observer_stops_nobody(
+async def test_t6_a_raising_observer_stops_nobody(
     error: BaseException, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """T6: the others are still called, and the log names the plugin."""
     seen = []
-    notify(observers(lambda: seen.append(0), raising(error, kind), lambda: seen.append(2)))
+    await notify(observers(lambda: seen.append(0), raising(error, kind), lambda: seen.append(2)))
     assert [0, 2] == seen
     (record,) = caplog.records
     expected = ("roost.hooks", logging.ERROR, "observer_failed", "1", "on_step_committed")
@@ -375,7 +362,7 @@ def test_t6_a_raising_observer_stops_nobody(
     assert record.exc_info is not None
 
 
-def test_a_slow_observer_is_left_behind(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_slow_observer_is_left_behind(caplog: pytest.LogCaptureFixture) -> None:
     """One that hangs in a thread, one that waits for ever, one that resists cancelling."""
     release = threading.Event()
     seen = []
@@ -397,7 +384,7 @@ def test_a_slow_observer_is_left_behind(caplog: pytest.LogCaptureFixture) -> Non
                 raise ValueError("after it was left behind")
 
     try:
-        notify(observers(hangs, waits, resists, lambda: seen.append(3), timeout=0.01))
+        await notify(observers(hangs, waits, resists, lambda: seen.append(3), timeout=0.01))
     finally:
         release.set()
     # The last one is quick, but a busy machine may need longer than a hundredth of a second.
@@ -408,7 +395,7 @@ def test_a_slow_observer_is_left_behind(caplog: pytest.LogCaptureFixture) -> Non
     assert [3] == seen or late[3:] == ["3"]
 
 
-def test_cancelling_the_caller_passes_through(caplog: pytest.LogCaptureFixture) -> None:
+async def test_cancelling_the_caller_passes_through(caplog: pytest.LogCaptureFixture) -> None:
     """A worker that is shut down does not wait for observers, and does not call more of them."""
     seen = []
     cancelled = []
@@ -422,15 +409,12 @@ def test_cancelling_the_caller_passes_through(caplog: pytest.LogCaptureFixture) 
         finally:
             cancelled.append(True)
 
-    async def main() -> bool:
-        many = observers(waits, lambda: seen.append("next"))
-        task = asyncio.create_task(many.notify("on_step_committed", item=ITEM, snapshot=None))
-        await started.wait()
-        task.cancel()
-        await asyncio.wait([task])
-        return task.cancelled()
-
-    assert asyncio.run(main())
+    many = observers(waits, lambda: seen.append("next"))
+    task = asyncio.create_task(many.notify("on_step_committed", item=ITEM, snapshot=None))
+    await started.wait()
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
     assert [] == seen
     assert [True] == cancelled
     assert [] == caplog.records
@@ -460,14 +444,10 @@ def around(
     return call("around_step", lambda context: Manager(), name)
 
 
-def enter(calls: list[HookCall], body: Callable[[], Coroutine[Any, Any, object]]) -> object:
+async def enter(calls: list[HookCall], body: Callable[[], Coroutine[Any, Any, object]]) -> object:
     """Run a body within the managers."""
-
-    async def main() -> object:
-        async with AroundStep(calls)("context"):
-            return await body()
-
-    return asyncio.run(main())
+    async with AroundStep(calls)("context"):
+        return await body()
 
 
 async def nothing() -> str:
@@ -475,22 +455,22 @@ async def nothing() -> str:
     return "result"
 
 
-def test_around_step_of_nobody_is_false() -> None:
+async def test_around_step_of_nobody_is_false() -> None:
     """The stepper can skip it, and entering it does no harm."""
     assert not AroundStep()
     assert AroundStep([around("a", [])])
-    assert "result" == enter([], nothing)
+    assert "result" == await enter([], nothing)
 
 
-def test_around_step_nests() -> None:
+async def test_around_step_nests() -> None:
     """The first is outermost: entered first, left last."""
     seen: list[str] = []
     calls = [around(name, seen) for name in "abc"]
-    assert "result" == enter(calls, nothing)
+    assert "result" == await enter(calls, nothing)
     assert ["+a", "+b", "+c", "-c", "-b", "-a"] == seen
 
 
-def test_around_step_gets_the_context_and_may_decline() -> None:
+async def test_around_step_gets_the_context_and_may_decline() -> None:
     """A plugin takes the context only if it names it; None means not this time."""
     seen = []
 
@@ -500,7 +480,7 @@ def test_around_step_gets_the_context_and_may_decline() -> None:
         yield
 
     calls = [call("around_step", lambda: None), call("around_step", manager)]
-    assert "result" == enter(calls, nothing)
+    assert "result" == await enter(calls, nothing)
     assert ["context"] == seen
 
 
@@ -509,7 +489,7 @@ def test_around_step_gets_the_context_and_may_decline() -> None:
     body_fails=st.booleans(),
     data=st.data(),
 )
-def test_whatever_was_entered_is_left(
+async def test_whatever_was_entered_is_left(
     enters: list[bool], body_fails: bool, data: st.DataObject
 ) -> None:
     """Managers that fail or swallow at any point: all entered ones are left, and errors go on."""
@@ -533,7 +513,7 @@ def test_whatever_was_entered_is_left(
     entered = list(itertools.takewhile(bool, enters))
     raised: Exception | None = None
     try:
-        enter(calls, body)
+        await enter(calls, body)
     except (ValueError, OSError, KeyError) as error:
         raised = error
     left = [name[1] for name in seen if name.startswith("-")]
@@ -542,7 +522,7 @@ def test_whatever_was_entered_is_left(
         assert raised is not None
 
 
-def test_a_manager_cannot_swallow_the_steps_error() -> None:
+async def test_a_manager_cannot_swallow_the_steps_error() -> None:
     """It has no snapshot to offer instead, so the error goes on, through the outer ones too."""
     seen: list[str] = []
 
@@ -550,13 +530,13 @@ def test_a_manager_cannot_swallow_the_steps_error() -> None:
         raise OSError("body")
 
     with pytest.raises(OSError, match="body"):
-        enter([around("a", seen), around("b", seen, swallow=True)], body)
+        await enter([around("a", seen), around("b", seen, swallow=True)], body)
     assert ["+a", "+b", "-b OSError", "-a OSError"] == seen
 
 
 @pytest.mark.parametrize("where", ["call", "enter", "leave"])
 @pytest.mark.parametrize("error", FATAL, ids=lambda error: type(error).__name__)
-def test_a_manager_cannot_take_the_loop_down(error: BaseException, where: str) -> None:
+async def test_a_manager_cannot_take_the_loop_down(error: BaseException, where: str) -> None:
     """An exit in a manager counts as the step's own failure."""
 
     def raises(context: object) -> None:
@@ -566,27 +546,24 @@ def test_a_manager_cannot_take_the_loop_down(error: BaseException, where: str) -
     if where != "call":
         one = around("a", [], **{where: error})
     with pytest.raises(EngineError, match=type(error).__name__):
-        enter([one], nothing)
+        await enter([one], nothing)
 
 
-def test_cancelling_passes_through_managers() -> None:
+async def test_cancelling_passes_through_managers() -> None:
     """A cancelled step leaves its managers and stays cancelled."""
     seen: list[str] = []
     started = asyncio.Event()
 
-    async def main() -> bool:
-        async def work() -> None:
-            async with AroundStep([around("a", seen, swallow=True)])("context"):
-                started.set()
-                await asyncio.Event().wait()
+    async def work() -> None:
+        async with AroundStep([around("a", seen, swallow=True)])("context"):
+            started.set()
+            await asyncio.Event().wait()
 
-        task = asyncio.create_task(work())
-        await started.wait()
-        task.cancel()
-        await asyncio.wait([task])
-        return task.cancelled()
-
-    assert asyncio.run(main())
+    task = asyncio.create_task(work())
+    await started.wait()
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
     assert ["+a", "-a CancelledError"] == seen
 
 
@@ -595,7 +572,7 @@ async def forgot() -> None:
 
 
 @pytest.mark.parametrize("made", [7, suppress, forgot], ids=["number", "sync", "coroutine"])
-def test_what_is_no_async_context_manager_is_named(made: Any) -> None:
+async def test_what_is_no_async_context_manager_is_named(made: Any) -> None:
     """The error names the plugin and says what to do; the managers before it are left."""
     seen: list[str] = []
 
@@ -603,5 +580,5 @@ def test_what_is_no_async_context_manager_is_named(made: Any) -> None:
         return made() if callable(made) else made
 
     with pytest.raises(PluginError, match=r"plugin wrong: around_step returned .*asynccontextmana"):
-        enter([around("a", seen), call("around_step", wrong, "wrong")], nothing)
+        await enter([around("a", seen), call("around_step", wrong, "wrong")], nothing)
     assert ["+a", "-a PluginError"] == seen

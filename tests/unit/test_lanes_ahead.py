@@ -9,13 +9,15 @@ import pytest
 from roost_core.backend import ClaimBatch
 from roost_core.errors import BackendUnavailable
 from roost_plugins.redis_saq.lanes import lanes as lanes_module
-from tests.unit.lanes_bench import claim_of, runner, times
+from tests.unit.lanes_bench import claim_of, leaping, over_lanes, times
+
+pytestmark = leaping
 
 
 @pytest.fixture
-def run(monkeypatch):
-    """Run a coroutine function of a bench, and close its lanes."""
-    return runner(monkeypatch)
+def bench():
+    """Give lanes that run."""
+    return over_lanes()
 
 
 # -- claims made ahead ------------------------------------------------------------------------
@@ -30,107 +32,83 @@ async def backlog(bench):
     return claim
 
 
-def test_a_claim_follows_the_call_that_ends_a_lease(run):
+async def test_a_claim_follows_the_call_that_ends_a_lease(bench):
     """While more is ready, it does not wait for the answer; the lane finds its next work there."""
-
-    async def main(bench):
-        claim = await backlog(bench)
-        before = len(times(bench))
-        bench.backend.ready = [claim_of(2)]
-        assert "-" == bench.lanes.lease_ends("t1")
-        await asyncio.sleep(0.01)
-        assert before + 1 == len(times(bench))
-        assert [] == bench.backend.ready
-        bench.lanes.lease_ended("t1", None)
-        bench.lanes.lane_done(claim)
-        assert "t2" == (await bench.free()).lease.token
-        assert [] == bench.backend.given_back
-
-    run(main)
+    claim = await backlog(bench)
+    before = len(times(bench))
+    bench.backend.ready = [claim_of(2)]
+    assert "-" == bench.lanes.lease_ends("t1")
+    await asyncio.sleep(0.01)
+    assert before + 1 == len(times(bench))
+    assert [] == bench.backend.ready
+    bench.lanes.lease_ended("t1", None)
+    bench.lanes.lane_done(claim)
+    assert "t2" == (await bench.free()).lease.token
+    assert [] == bench.backend.given_back
 
 
-def test_no_claim_ahead_without_more(run):
+async def test_no_claim_ahead_without_more(bench):
     """Where a claim found less than it might take, the script that ends a lease looks itself."""
-
-    async def main(bench):
-        bench.backend.ready = [claim_of(1)]
-        await bench.free()
-        await asyncio.sleep(0.01)
-        before = len(times(bench))
-        assert "a demo" == bench.lanes.lease_ends("t1")
-        await asyncio.sleep(0.01)
-        assert before == len(times(bench))
-
-    run(main)
+    bench.backend.ready = [claim_of(1)]
+    await bench.free()
+    await asyncio.sleep(0.01)
+    before = len(times(bench))
+    assert "a demo" == bench.lanes.lease_ends("t1")
+    await asyncio.sleep(0.01)
+    assert before == len(times(bench))
 
 
-def test_no_claim_ahead_of_no_lane(run):
+async def test_no_claim_ahead_of_no_lane(bench):
     """A lease that no lane holds, such as one that is given back, makes room for nothing."""
-
-    async def main(bench):
-        await backlog(bench)
-        before = len(times(bench))
-        assert "a demo" == bench.lanes.lease_ends("t-other")
-        await asyncio.sleep(0.01)
-        assert before == len(times(bench))
-
-    run(main)
+    await backlog(bench)
+    before = len(times(bench))
+    assert "a demo" == bench.lanes.lease_ends("t-other")
+    await asyncio.sleep(0.01)
+    assert before == len(times(bench))
 
 
-def test_a_lane_that_does_not_come(run):
+async def test_a_lane_that_does_not_come(bench):
     """What was claimed for it is given back after a while, without blame."""
-
-    async def main(bench):
-        await backlog(bench)
-        bench.backend.ready = [claim_of(2)]
-        bench.lanes.lease_ends("t1")
-        await asyncio.sleep(lanes_module._AHEAD_GRACE - 0.01)
-        assert [] == bench.backend.given_back
-        await asyncio.sleep(0.02)
-        assert ["t2"] == bench.backend.given_back
-
-    run(main)
+    await backlog(bench)
+    bench.backend.ready = [claim_of(2)]
+    bench.lanes.lease_ends("t1")
+    await asyncio.sleep(lanes_module._AHEAD_GRACE - 0.01)
+    assert [] == bench.backend.given_back
+    await asyncio.sleep(0.02)
+    assert ["t2"] == bench.backend.given_back
 
 
-def test_lanes_that_are_held_up_again_and_again(run):
+async def test_lanes_that_are_held_up_again_and_again(bench):
     """Nothing more is claimed ahead of lanes that do not come, for a while."""
+    claim = await backlog(bench)
+    bench.backend.ready = [claim_of(number) for number in range(2, 9)]
+    bench.lanes.lease_ends("t1")
+    await asyncio.sleep(lanes_module._AHEAD_GRACE + 0.01)
+    assert ["t2"] == bench.backend.given_back
+    # The call that gave it back has seen that there is more.
+    bench.lanes.lease_ended("t2", 0)
+    before = len(times(bench))
+    await asyncio.sleep(5)
+    assert before == len(times(bench))
 
-    async def main(bench):
-        claim = await backlog(bench)
-        bench.backend.ready = [claim_of(number) for number in range(2, 9)]
-        bench.lanes.lease_ends("t1")
-        await asyncio.sleep(lanes_module._AHEAD_GRACE + 0.01)
-        assert ["t2"] == bench.backend.given_back
-        # The call that gave it back has seen that there is more.
-        bench.lanes.lease_ended("t2", 0)
-        before = len(times(bench))
-        await asyncio.sleep(5)
-        assert before == len(times(bench))
-
-        bench.lanes.lease_ended("t1", None)
-        bench.lanes.lane_done(claim)
-        claim = await bench.free()
-        assert "a demo" == bench.lanes.lease_ends(claim.lease.token)
-        await asyncio.sleep(lanes_module._AHEAD_PAUSE)
-        assert "-" == bench.lanes.lease_ends(claim.lease.token)
-
-    run(main)
+    bench.lanes.lease_ended("t1", None)
+    bench.lanes.lane_done(claim)
+    claim = await bench.free()
+    assert "a demo" == bench.lanes.lease_ends(claim.lease.token)
+    await asyncio.sleep(lanes_module._AHEAD_PAUSE)
+    assert "-" == bench.lanes.lease_ends(claim.lease.token)
 
 
-def test_stopping_with_claims_ahead(run):
+async def test_stopping_with_claims_ahead(bench):
     """They are given back before the lanes are closed."""
-
-    async def main(bench):
-        await backlog(bench)
-        bench.backend.ready = [claim_of(2)]
-        bench.lanes.lease_ends("t1")
-        await asyncio.sleep(0.01)
-        bench.stopping.set()
-        await bench.lanes.close()
-        assert ["t2"] == bench.backend.given_back
-        assert "" == bench.lanes.lease_ends("t1")
-
-    run(main)
+    await backlog(bench)
+    bench.backend.ready = [claim_of(2)]
+    bench.lanes.lease_ends("t1")
+    await asyncio.sleep(0.01)
+    bench.stopping.set()
+    await bench.lanes.close()
+    assert ["t2"] == bench.backend.given_back
+    assert "" == bench.lanes.lease_ends("t1")
 
 
 # -- two claims under way ---------------------------------------------------------------------
@@ -153,90 +131,73 @@ async def end(bench, claim):
     await asyncio.sleep(0.01)
 
 
-def test_two_claims_while_more_is_ready(run):
+async def test_two_claims_while_more_is_ready(bench):
     """A second claim does not wait for the answer to the first, if half of the lanes need it."""
+    one, other, last = await busy_with_more(bench)
+    bench.lanes.lease_ends(one.lease.token)
+    await end(bench, other)
+    assert [2] == [limit for _, limit in bench.backend.claims]
+    await end(bench, last)
+    # One of three is less than half: it waits, and joins the next claim.
+    assert [2] == [limit for _, limit in bench.backend.claims]
 
-    async def main(bench):
-        one, other, last = await busy_with_more(bench)
-        bench.lanes.lease_ends(one.lease.token)
-        await end(bench, other)
-        assert [2] == [limit for _, limit in bench.backend.claims]
-        await end(bench, last)
-        # One of three is less than half: it waits, and joins the next claim.
-        assert [2] == [limit for _, limit in bench.backend.claims]
-
-        bench.backend.answering.set()
-        for claim in (one, other, last):
-            bench.lanes.lease_ended(claim.lease.token, None)
-            bench.lanes.lane_done(claim)
-        found = [await one for one in [bench.free() for _ in range(3)]]
-        assert ["t4", "t5", "t6"] == sorted(one.lease.token for one in found)
-        assert [2, 1] == [limit for _, limit in bench.backend.claims]
-
-    run(main)
+    bench.backend.answering.set()
+    for claim in (one, other, last):
+        bench.lanes.lease_ended(claim.lease.token, None)
+        bench.lanes.lane_done(claim)
+    found = [await one for one in [bench.free() for _ in range(3)]]
+    assert ["t4", "t5", "t6"] == sorted(one.lease.token for one in found)
+    assert [2, 1] == [limit for _, limit in bench.backend.claims]
 
 
-def test_each_takes_half_of_the_lanes(run):
+async def test_each_takes_half_of_the_lanes(bench):
     """So that worker and server take turns at halves; and no third is under way."""
-
-    async def main(bench):
-        for claim in await busy_with_more(bench):
-            bench.lanes.lease_ends(claim.lease.token)
-        for _ in range(3):
-            bench.free()
-        await asyncio.sleep(0.01)
-        assert [2, 2] == [limit for _, limit in bench.backend.claims]
-        # The first may yet find too little, and register the worker: the second has to know.
-        assert [False, True] == bench.backend.idle_flags
-
-    run(main)
-
-
-def test_one_claim_while_nothing_is_known_to_be_ready(run):
-    """One claim serves all free lanes, and those that come meanwhile wait for its answer."""
-
-    async def main(bench):
-        bench.backend.answering.clear()
+    for claim in await busy_with_more(bench):
+        bench.lanes.lease_ends(claim.lease.token)
+    for _ in range(3):
         bench.free()
-        await asyncio.sleep(0.01)
-        for _ in range(2):
-            bench.free()
-        bench.backend.mailbox.put_nowait({})
-        await asyncio.sleep(5)
-        assert [1] == [limit for _, limit in bench.backend.claims]
-        bench.backend.answering.set()
-        await asyncio.sleep(0.01)
-        assert [1, 3] == [limit for _, limit in bench.backend.claims]
-
-    run(main)
+    await asyncio.sleep(0.01)
+    assert [2, 2] == [limit for _, limit in bench.backend.claims]
+    # The first may yet find too little, and register the worker: the second has to know.
+    assert [False, True] == bench.backend.idle_flags
 
 
-def test_no_second_claim_after_an_error(run):
+async def test_one_claim_while_nothing_is_known_to_be_ready(bench):
+    """One claim serves all free lanes, and those that come meanwhile wait for its answer."""
+    bench.backend.answering.clear()
+    bench.free()
+    await asyncio.sleep(0.01)
+    for _ in range(2):
+        bench.free()
+    bench.backend.mailbox.put_nowait({})
+    await asyncio.sleep(5)
+    assert [1] == [limit for _, limit in bench.backend.claims]
+    bench.backend.answering.set()
+    await asyncio.sleep(0.01)
+    assert [1, 3] == [limit for _, limit in bench.backend.claims]
+
+
+async def test_no_second_claim_after_an_error(bench):
     """What failed is tried again by one claim, after its pause."""
-
-    async def main(bench):
-        claims = await busy_with_more(bench)
-        bench.backend.errors = [BackendUnavailable("away")]
-        bench.backend.answering.set()
-        for claim in claims[:2]:
-            bench.lanes.lease_ends(claim.lease.token)
-        await asyncio.sleep(0.01)
-        for _ in range(3):
-            bench.free()
-        await asyncio.sleep(0.08)
-        assert 1 == len(bench.backend.claims)
-        await asyncio.sleep(0.02)
-        assert 2 == len(bench.backend.claims)
-        # Whether the one that failed was carried out, nobody knows.
-        assert bench.backend.idle_flags[1]
-
-    run(main)
+    claims = await busy_with_more(bench)
+    bench.backend.errors = [BackendUnavailable("away")]
+    bench.backend.answering.set()
+    for claim in claims[:2]:
+        bench.lanes.lease_ends(claim.lease.token)
+    await asyncio.sleep(0.01)
+    for _ in range(3):
+        bench.free()
+    await asyncio.sleep(0.08)
+    assert 1 == len(bench.backend.claims)
+    await asyncio.sleep(0.02)
+    assert 2 == len(bench.backend.claims)
+    # Whether the one that failed was carried out, nobody knows.
+    assert bench.backend.idle_flags[1]
 
 
-def test_a_burst_is_not_over_while_a_claim_is_under_way(run):
+async def test_a_burst_is_not_over_while_a_claim_is_under_way():
     """What the first of two has found in vain, the second may find."""
-
-    async def main(bench):
+    async with over_lanes(burst=True) as bench:
         bench.backend.leaves_more = True
         bench.backend.ready = [claim_of(1), claim_of(2)]
         claim, other = await bench.free(), await bench.free()
@@ -253,5 +214,3 @@ def test_a_burst_is_not_over_while_a_claim_is_under_way(run):
         bench.lanes.lane_done(other)
         bench.backend.answering.set()
         await bench.lanes.is_over.wait()
-
-    run(main, burst=True)

@@ -9,148 +9,126 @@ import pytest
 
 from roost_core.backend import Alone
 from roost_plugins.redis_saq.lanes.extra_lanes import ExtraLanes
-from tests.unit.lanes_bench import claim_of, runner, times
+from tests.unit.lanes_bench import claim_of, leaping, over_lanes, times
+
+pytestmark = leaping
 
 
 @pytest.fixture
-def run(monkeypatch):
-    """Run a coroutine function of a bench, and close its lanes; time leaps."""
-    return runner(monkeypatch)
+def bench():
+    """Give lanes that run."""
+    return over_lanes()
 
 
 async def _no_step(_claim):
     """Run nothing."""
 
 
-def test_nothing_is_claimed_beyond_the_bound(run):
+async def test_nothing_is_claimed_beyond_the_bound(bench):
     """Until some of what is lost ends; then at once."""
-
-    async def main(bench):
-        bench.threads = 4
-        bench.free()
-        bench.backend.ready = [claim_of(1)]
-        await asyncio.sleep(100)
-        assert [] == times(bench)
-        bench.threads = 3
-        bench.lanes.look_again()
-        await asyncio.sleep(0.1)
-        assert [100.0] == times(bench)[:1]
-
-    run(main)
+    bench.threads = 4
+    bench.free()
+    bench.backend.ready = [claim_of(1)]
+    await asyncio.sleep(100)
+    assert [] == times(bench)
+    bench.threads = 3
+    bench.lanes.look_again()
+    await asyncio.sleep(0.1)
+    assert [100.0] == times(bench)[:1]
 
 
 @pytest.mark.parametrize("lost", [0, 1])
-def test_a_worker_with_lost_steps_does_not_wait_for_them(run, lost):
+async def test_a_worker_with_lost_steps_does_not_wait_for_them(bench, lost):
     """Asked to let its work end, it would wait for ever: it goes on, and runs nothing alone."""
-
-    async def main(bench):
-        # A lane is at work for ever; the worker is told that something suspected waits.
-        lane = bench.free()
-        bench.backend.ready = [claim_of(1)]
-        await lane
-        bench.lost.lanes = lost
-        bench.backend.drain = True
-        bench.free()
-        await asyncio.sleep(30)
-        before = len(times(bench))
-        bench.backend.ready = [claim_of(2)]
-        bench.lanes._note_news()
-        await asyncio.sleep(100)
-        assert (len(times(bench)) > before) is (lost == 1)
-        assert {Alone.NEVER} == set(bench.backend.alone[1:])
-
-    run(main)
+    # A lane is at work for ever; the worker is told that something suspected waits.
+    lane = bench.free()
+    bench.backend.ready = [claim_of(1)]
+    await lane
+    bench.lost.lanes = lost
+    bench.backend.drain = True
+    bench.free()
+    await asyncio.sleep(30)
+    before = len(times(bench))
+    bench.backend.ready = [claim_of(2)]
+    bench.lanes._note_news()
+    await asyncio.sleep(100)
+    assert (len(times(bench)) > before) is (lost == 1)
+    assert {Alone.NEVER} == set(bench.backend.alone[1:])
 
 
-def test_a_suspect_that_is_lost_holds_up_nobody(run):
+async def test_a_suspect_that_is_lost_holds_up_nobody(bench):
     """Once its lease has ended other work is claimed, though its lane never comes back."""
-
-    async def main(bench):
-        lane = bench.free()
-        bench.backend.ready = [attrs.evolve(claim_of(1), is_solo=True)]
-        claim = await lane
-        bench.free()
-        bench.backend.ready = [claim_of(2)]
-        await asyncio.sleep(30)
-        before = len(times(bench))
-        bench.lost.lanes = 1
-        bench.lanes.lease_ended(claim.lease.token, None)
-        await asyncio.sleep(0.1)
-        assert before < len(times(bench))
-
-    run(main)
+    lane = bench.free()
+    bench.backend.ready = [attrs.evolve(claim_of(1), is_solo=True)]
+    claim = await lane
+    bench.free()
+    bench.backend.ready = [claim_of(2)]
+    await asyncio.sleep(30)
+    before = len(times(bench))
+    bench.lost.lanes = 1
+    bench.lanes.lease_ended(claim.lease.token, None)
+    await asyncio.sleep(0.1)
+    assert before < len(times(bench))
 
 
-def test_a_suspect_whose_lease_is_lost_holds_up_nobody(run):
+async def test_a_suspect_whose_lease_is_lost_holds_up_nobody(bench):
     """Nobody tells then that its lease has ended: the worker's own count of lost steps does."""
-
-    async def main(bench):
-        extra = ExtraLanes(bench.lanes, bench.lost, _no_step)
-        lane = bench.free()
-        bench.backend.ready = [attrs.evolve(claim_of(1), is_solo=True)]
-        claim = await lane
-        bench.free()
-        bench.backend.ready = [claim_of(2)]
-        bench.lost.lanes = 1
-        bench.lost.changed.set()
-        await asyncio.sleep(30)
-        # Its lease may yet be held: nothing runs beside it.
-        before = len(times(bench))
-        assert 1 == before
-        bench.lost.ended.add(claim.lease.token)
-        bench.lost.changed.set()
-        await asyncio.sleep(0.1)
-        assert before < len(times(bench))
-        await extra.close()
-
-    run(main)
+    extra = ExtraLanes(bench.lanes, bench.lost, _no_step)
+    lane = bench.free()
+    bench.backend.ready = [attrs.evolve(claim_of(1), is_solo=True)]
+    claim = await lane
+    bench.free()
+    bench.backend.ready = [claim_of(2)]
+    bench.lost.lanes = 1
+    bench.lost.changed.set()
+    await asyncio.sleep(30)
+    # Its lease may yet be held: nothing runs beside it.
+    before = len(times(bench))
+    assert 1 == before
+    bench.lost.ended.add(claim.lease.token)
+    bench.lost.changed.set()
+    await asyncio.sleep(0.1)
+    assert before < len(times(bench))
+    await extra.close()
 
 
-def test_a_suspect_that_no_lane_took_holds_up_nobody(run):
+async def test_a_suspect_that_no_lane_took_holds_up_nobody(bench):
     """Also if it cannot be given back, because its lease is lost."""
-
-    async def main(bench):
-        lane = bench.free()
-        bench.free()
-        await asyncio.sleep(1)
-        solo = attrs.evolve(claim_of(1), is_solo=True)
-        object.__setattr__(solo.lease, "token", "t-lost")
-        bench.backend.ready = [solo]
-        bench.lanes._note_news()
-        found = await lane
-        assert solo is found
-        bench.backend.ready = [claim_of(2)]
-        await asyncio.sleep(30)
-        before = len(times(bench))
-        await bench.lanes._give_back(found)
-        bench.lanes._ends(found)
-        await asyncio.sleep(0.1)
-        assert before < len(times(bench))
-
-    run(main)
+    lane = bench.free()
+    bench.free()
+    await asyncio.sleep(1)
+    solo = attrs.evolve(claim_of(1), is_solo=True)
+    object.__setattr__(solo.lease, "token", "t-lost")
+    bench.backend.ready = [solo]
+    bench.lanes._note_news()
+    found = await lane
+    assert solo is found
+    bench.backend.ready = [claim_of(2)]
+    await asyncio.sleep(30)
+    before = len(times(bench))
+    await bench.lanes._give_back(found)
+    bench.lanes._ends(found)
+    await asyncio.sleep(0.1)
+    assert before < len(times(bench))
 
 
-def test_extra_lanes_come_and_go(run):
+async def test_extra_lanes_come_and_go(bench):
     """As many as are lost, up to the bound; those without work leave at once."""
+    handled = []
 
-    async def main(bench):
-        handled = []
+    async def handle(claim):
+        handled.append(claim.lease.token)
 
-        async def handle(claim):
-            handled.append(claim.lease.token)
-
-        extra = ExtraLanes(bench.lanes, bench.lost, handle)
-        for lost, expected in [(1, 1), (3, 3), (5, 3), (2, 2), (0, 0), (1, 1)]:
-            bench.lost.lanes = lost
-            bench.lost.changed.set()
-            await asyncio.sleep(0.1)
-            assert expected == len(extra._waiting) == len(extra._tasks)
-        for number in (1, 2):
-            bench.backend.ready = [claim_of(number)]
-            bench.lanes._note_news()
-            await asyncio.sleep(0.1)
-        assert ["t1", "t2"] == handled
-        await extra.close()
-        assert set() == extra._tasks
-
-    run(main)
+    extra = ExtraLanes(bench.lanes, bench.lost, handle)
+    for lost, expected in [(1, 1), (3, 3), (5, 3), (2, 2), (0, 0), (1, 1)]:
+        bench.lost.lanes = lost
+        bench.lost.changed.set()
+        await asyncio.sleep(0.1)
+        assert expected == len(extra._waiting) == len(extra._tasks)
+    for number in (1, 2):
+        bench.backend.ready = [claim_of(number)]
+        bench.lanes._note_news()
+        await asyncio.sleep(0.1)
+    assert ["t1", "t2"] == handled
+    await extra.close()
+    assert set() == extra._tasks

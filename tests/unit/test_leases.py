@@ -7,7 +7,6 @@ import logging
 import threading
 import time
 from datetime import UTC, datetime
-from types import SimpleNamespace
 
 import pytest
 
@@ -17,7 +16,7 @@ from roost_core.errors import BackendUnavailable
 from roost_core.models import Heartbeat, Lease, WorkerInfo
 from roost_core.stepping import hanging, holds, leases
 from roost_core.stepping.leases import LeaseKeeper
-from tests.unit.stepper_bench import LeapingLoop
+from tests.event_loops import leaping, real_time
 
 TTL = 15.0
 INFO = WorkerInfo(
@@ -96,103 +95,73 @@ class Bench:
         await asyncio.sleep(0)
 
 
-@pytest.fixture
-def run(monkeypatch):
-    """Run a coroutine function of a bench, on a loop whose time leaps."""
-
-    def run_it(main):
-        with asyncio.Runner(loop_factory=LeapingLoop) as runner:
-            clock = SimpleNamespace(monotonic=runner.get_loop().time)
-            for module in (hanging, holds, leases):
-                monkeypatch.setattr(module, "time", clock)
-
-            async def with_bench():
-                await main(Bench())
-
-            runner.run(with_bench())
-
-    return run_it
+pytestmark = leaping(hanging, holds, leases)
 
 
-def test_trust_ends_by_the_own_clock(run):
+async def test_trust_ends_by_the_own_clock():
     """A hold that nobody extends stops trusting itself one TTL after the request went out."""
-
-    async def main(bench):
-        await asyncio.sleep(100)
-        hold = bench.keeper.hold(lease(), bench.loop.time() - 5)
-        await asyncio.sleep(TTL - 5.01)
-        assert hold.lost is None
-        await asyncio.sleep(0.02)
-        assert "it could not be renewed in time" == hold.lost
-
-    run(main)
+    bench = Bench()
+    await asyncio.sleep(100)
+    hold = bench.keeper.hold(lease(), bench.loop.time() - 5)
+    await asyncio.sleep(TTL - 5.01)
+    assert hold.lost is None
+    await asyncio.sleep(0.02)
+    assert "it could not be renewed in time" == hold.lost
 
 
-def test_trust_counts_from_before_the_request(run):
+async def test_trust_counts_from_before_the_request():
     """A renewal extends from when it was asked, however late its answer is."""
-
-    async def main(bench):
-        hold = bench.hold()
-        await asyncio.sleep(10)
-        asked_at = bench.loop.time()
-        await asyncio.sleep(4)
-        hold.extend(asked_at)
-        assert 25 == hold.trusted_until
-        hold.extend(2.0)
-        assert 25 == hold.trusted_until
-        await asyncio.sleep(10.99)
-        assert hold.lost is None
-        await asyncio.sleep(0.02)
-        assert hold.lost is not None
-
-    run(main)
+    bench = Bench()
+    hold = bench.hold()
+    await asyncio.sleep(10)
+    asked_at = bench.loop.time()
+    await asyncio.sleep(4)
+    hold.extend(asked_at)
+    assert 25 == hold.trusted_until
+    hold.extend(2.0)
+    assert 25 == hold.trusted_until
+    await asyncio.sleep(10.99)
+    assert hold.lost is None
+    await asyncio.sleep(0.02)
+    assert hold.lost is not None
 
 
-def test_worth_extending(run):
+async def test_worth_extending():
     """A lease is extended on the way once a third of its time is over, counted anew each time."""
-
-    async def main(bench):
-        await asyncio.sleep(100)
-        hold = bench.hold()
-        now = bench.loop.time()
-        assert not hold.is_worth_extending(now)
-        assert not hold.is_worth_extending(now + TTL / 3 - 0.01)
-        assert hold.is_worth_extending(now + TTL / 3 + 0.01)
-        assert hold.is_worth_extending(now + TTL + 1)
-        hold.extend(now + TTL / 2)
-        assert not hold.is_worth_extending(now + TTL * 5 / 6 - 0.01)
-        assert hold.is_worth_extending(now + TTL * 5 / 6 + 0.01)
-
-    run(main)
+    bench = Bench()
+    await asyncio.sleep(100)
+    hold = bench.hold()
+    now = bench.loop.time()
+    assert not hold.is_worth_extending(now)
+    assert not hold.is_worth_extending(now + TTL / 3 - 0.01)
+    assert hold.is_worth_extending(now + TTL / 3 + 0.01)
+    assert hold.is_worth_extending(now + TTL + 1)
+    hold.extend(now + TTL / 2)
+    assert not hold.is_worth_extending(now + TTL * 5 / 6 - 0.01)
+    assert hold.is_worth_extending(now + TTL * 5 / 6 + 0.01)
 
 
-def test_renewals_are_extensions_enough(run):
+async def test_renewals_are_extensions_enough():
     """As long as the keeper's renewals are answered in time, no commit needs to extend."""
-
-    async def main(bench):
-        hold = bench.hold()
-        for _ in range(10):
-            await asyncio.sleep(TTL / 3 - 0.01)
-            assert not hold.is_worth_extending(bench.loop.time())
-            await bench.renew()
-
-    run(main)
+    bench = Bench()
+    hold = bench.hold()
+    for _ in range(10):
+        await asyncio.sleep(TTL / 3 - 0.01)
+        assert not hold.is_worth_extending(bench.loop.time())
+        await bench.renew()
 
 
-def test_renewed_for_ever(run):
+async def test_renewed_for_ever():
     """As long as renewals are answered, the hold is trusted."""
-
-    async def main(bench):
-        hold = bench.hold()
-        for _ in range(100):
-            hold.end_step()
-            await asyncio.sleep(TTL / 3)
-            await bench.renew()
-        assert hold.lost is None
-        assert 100 == len(bench.renewer.rounds)
-        assert {15_000} == {ttl_ms for _, _, ttl_ms in bench.renewer.rounds}
-
-    run(main)
+    bench = Bench()
+    hold = bench.hold()
+    for _ in range(100):
+        hold.end_step()
+        await asyncio.sleep(TTL / 3)
+        await bench.renew()
+    assert hold.lost is None
+    assert 100 == len(bench.renewer.rounds)
+    assert {15_000} == {ttl_ms for _, _, ttl_ms in bench.renewer.rounds}
 
 
 async def timed(bench, hold, seconds, *, takes=10_000.0):
@@ -222,244 +191,202 @@ def keep_renewed(bench):
 
 
 @pytest.mark.parametrize("seconds", [0.001, 1.5, TTL - 0.01, TTL, TTL + 0.01, 3 * TTL + 2, 900.0])
-def test_a_step_has_its_time(run, seconds):
+async def test_a_step_has_its_time(seconds):
     """To the moment, whether it may take less than a lease or much more; the lease stays."""
-
-    async def main(bench):
-        hold = bench.hold()
-        renewing = keep_renewed(bench)
-        assert (seconds, True) == await timed(bench, hold, seconds)
-        assert hold.lost is None
-        assert (round(seconds * 0.9, 3), False) == await timed(
-            bench, hold, seconds, takes=seconds * 0.9
-        )
-        renewing.cancel()
-
-    run(main)
+    bench = Bench()
+    hold = bench.hold()
+    renewing = keep_renewed(bench)
+    assert (seconds, True) == await timed(bench, hold, seconds)
+    assert hold.lost is None
+    assert (round(seconds * 0.9, 3), False) == await timed(
+        bench, hold, seconds, takes=seconds * 0.9
+    )
+    renewing.cancel()
 
 
-def test_steps_of_one_hold_have_each_their_own_time(run):
+async def test_steps_of_one_hold_have_each_their_own_time():
     """What is left of one's time, or was short of it, is nothing to the next."""
-
-    async def main(bench):
-        hold = bench.hold()
-        renewing = keep_renewed(bench)
-        for seconds, takes, expected in [
-            (2.0, 1.0, (1.0, False)),
-            (2.0, 1.5, (1.5, False)),
-            (100.0, 50.0, (50.0, False)),
-            (1.0, 10.0, (1.0, True)),
-            (40.0, 100.0, (40.0, True)),
-            (0.5, 0.4, (0.4, False)),
-            (3.0, 100.0, (3.0, True)),
-            (20.0, 100.0, (20.0, True)),
-        ]:
-            assert expected == await timed(bench, hold, seconds, takes=takes)
-            await asyncio.sleep(0.3)
-        assert hold.lost is None
-        renewing.cancel()
-
-    run(main)
+    bench = Bench()
+    hold = bench.hold()
+    renewing = keep_renewed(bench)
+    for seconds, takes, expected in [
+        (2.0, 1.0, (1.0, False)),
+        (2.0, 1.5, (1.5, False)),
+        (100.0, 50.0, (50.0, False)),
+        (1.0, 10.0, (1.0, True)),
+        (40.0, 100.0, (40.0, True)),
+        (0.5, 0.4, (0.4, False)),
+        (3.0, 100.0, (3.0, True)),
+        (20.0, 100.0, (20.0, True)),
+    ]:
+        assert expected == await timed(bench, hold, seconds, takes=takes)
+        await asyncio.sleep(0.3)
+    assert hold.lost is None
+    renewing.cancel()
 
 
-def test_time_between_steps_is_no_steps_time(run):
+async def test_time_between_steps_is_no_steps_time():
     """When the time of a step that has ended is over, nothing ends."""
-
-    async def main(bench):
-        hold = bench.hold()
-        assert (1.0, False) == await timed(bench, hold, 2.0, takes=1.0)
-        await asyncio.sleep(5)
-        assert hold.lost is None
-        assert (7.0, False) == await timed(bench, hold, 7.5, takes=7.0)
-
-    run(main)
+    bench = Bench()
+    hold = bench.hold()
+    assert (1.0, False) == await timed(bench, hold, 2.0, takes=1.0)
+    await asyncio.sleep(5)
+    assert hold.lost is None
+    assert (7.0, False) == await timed(bench, hold, 7.5, takes=7.0)
 
 
-def test_trust_may_end_before_the_step(run):
+async def test_trust_may_end_before_the_step():
     """Without renewals the lease is over first: that ends the step, and is the reason."""
-
-    async def main(bench):
-        hold = bench.hold()
-        assert (TTL, True) == await timed(bench, hold, 100.0)
-        assert "it could not be renewed in time" == hold.lost
-
-    run(main)
+    bench = Bench()
+    hold = bench.hold()
+    assert (TTL, True) == await timed(bench, hold, 100.0)
+    assert "it could not be renewed in time" == hold.lost
 
 
-def test_the_step_may_end_before_the_trust(run):
+async def test_the_step_may_end_before_the_trust():
     """Its timer is in nobody's way: the trust still ends when it would have."""
-
-    async def main(bench):
-        hold = bench.hold()
-        assert (5.0, True) == await timed(bench, hold, 5.0)
-        assert hold.lost is None
-        await asyncio.sleep(TTL - 5.01)
-        assert hold.lost is None
-        await asyncio.sleep(0.02)
-        assert hold.lost is not None
-
-    run(main)
+    bench = Bench()
+    hold = bench.hold()
+    assert (5.0, True) == await timed(bench, hold, 5.0)
+    assert hold.lost is None
+    await asyncio.sleep(TTL - 5.01)
+    assert hold.lost is None
+    await asyncio.sleep(0.02)
+    assert hold.lost is not None
 
 
 @pytest.mark.parametrize("seconds", [1.0, 100.0])
-def test_nothing_is_left_of_a_hold_that_is_let_go(run, seconds):
+async def test_nothing_is_left_of_a_hold_that_is_let_go(seconds):
     """Its one timer is gone, whatever it was set for."""
-
-    async def main(bench):
-        hold = bench.hold()
-        await timed(bench, hold, seconds, takes=0.5)
-        bench.keeper.let_go(hold)
-        assert [] == [one for one in bench.loop._scheduled if not one.cancelled()]
-
-    run(main)
+    bench = Bench()
+    hold = bench.hold()
+    await timed(bench, hold, seconds, takes=0.5)
+    bench.keeper.let_go(hold)
+    assert [] == [one for one in bench.loop._scheduled if not one.cancelled()]
 
 
-def test_a_report_of_loss_ends_the_step(run):
+async def test_a_report_of_loss_ends_the_step():
     """The step in flight is cancelled at once, and the reason is known; others go on."""
+    bench = Bench()
+    hold, other = bench.hold("t1"), bench.hold("t2")
+    bench.renewer.lost = ["t1"]
+    began = bench.loop.time()
 
-    async def main(bench):
-        hold, other = bench.hold("t1"), bench.hold("t2")
-        bench.renewer.lost = ["t1"]
-        began = bench.loop.time()
+    async def step():
+        async with asyncio.timeout(1000) as scope:
+            hold.begin_step(scope, 1000)
+            await bench.renew()
+            await asyncio.sleep(500)
 
-        async def step():
-            async with asyncio.timeout(1000) as scope:
-                hold.begin_step(scope, 1000)
-                await bench.renew()
-                await asyncio.sleep(500)
-
-        with pytest.raises(TimeoutError):
-            await step()
-        assert began == bench.loop.time()
-        assert "somebody else owns the work now" == hold.lost
-        assert other.lost is None
-        assert 15 == other.trusted_until
-
-    run(main)
+    with pytest.raises(TimeoutError):
+        await step()
+    assert began == bench.loop.time()
+    assert "somebody else owns the work now" == hold.lost
+    assert other.lost is None
+    assert 15 == other.trusted_until
 
 
-def test_the_first_reason_stays(run):
+async def test_the_first_reason_stays():
     """A lease is lost once."""
-
-    async def main(bench):
-        hold = bench.hold()
-        hold.mark_lost("first")
-        hold.mark_lost("second")
-        assert "first" == hold.lost
-
-    run(main)
+    bench = Bench()
+    hold = bench.hold()
+    hold.mark_lost("first")
+    hold.mark_lost("second")
+    assert "first" == hold.lost
 
 
-def test_loss_while_the_step_is_being_ended(run):
+async def test_loss_while_the_step_is_being_ended():
     """A scope that has expired, or was left, takes no harm."""
+    bench = Bench()
+    hold = bench.hold()
 
-    async def main(bench):
-        hold = bench.hold()
-
-        async def step(seconds):
-            async with asyncio.timeout(1) as scope:
-                hold.begin_step(scope, 1)
-                try:
-                    await asyncio.sleep(seconds)
-                except asyncio.CancelledError:
-                    hold.mark_lost("late")
-                    raise
-
-        await step(0.5)
-        with pytest.raises(TimeoutError):
-            await step(10)
-        assert "late" == hold.lost
-        other = bench.hold("t2")
+    async def step(seconds):
         async with asyncio.timeout(1) as scope:
-            await asyncio.sleep(0)
-            other.begin_step(scope, 1)
-        other.mark_lost("after the scope")
-        assert "after the scope" == other.lost
+            hold.begin_step(scope, 1)
+            try:
+                await asyncio.sleep(seconds)
+            except asyncio.CancelledError:
+                hold.mark_lost("late")
+                raise
 
-    run(main)
-
-
-def test_a_lost_lease_is_not_renewed(run):
-    """What is lost stays lost: to renew it would take it back from nobody."""
-
-    async def main(bench):
-        hold = bench.hold()
-        hold.mark_lost("gone")
-        await bench.renew()
-        assert [[]] == bench.renewer.tokens
-
-    run(main)
-
-
-def test_a_report_after_letting_go_is_ignored(run):
-    """A commit that ended the lease while a renewal was under way is no loss."""
-
-    async def main(bench):
-        hold = bench.hold()
-        bench.renewer.lost = ["t1"]
-        bench.keeper._renew(bench.loop.time())
-        bench.keeper.let_go(hold)
+    await step(0.5)
+    with pytest.raises(TimeoutError):
+        await step(10)
+    assert "late" == hold.lost
+    other = bench.hold("t2")
+    async with asyncio.timeout(1) as scope:
         await asyncio.sleep(0)
-        assert hold.lost is None
-        bench.keeper.let_go(hold)  # twice is once
-        await asyncio.sleep(10 * TTL)
-        assert hold.lost is None
-
-    run(main)
+        other.begin_step(scope, 1)
+    other.mark_lost("after the scope")
+    assert "after the scope" == other.lost
 
 
-def test_one_command_for_all(run):
+async def test_a_lost_lease_is_not_renewed():
+    """What is lost stays lost: to renew it would take it back from nobody."""
+    bench = Bench()
+    hold = bench.hold()
+    hold.mark_lost("gone")
+    await bench.renew()
+    assert [[]] == bench.renewer.tokens
+
+
+async def test_a_report_after_letting_go_is_ignored():
+    """A commit that ended the lease while a renewal was under way is no loss."""
+    bench = Bench()
+    hold = bench.hold()
+    bench.renewer.lost = ["t1"]
+    bench.keeper._renew(bench.loop.time())
+    bench.keeper.let_go(hold)
+    await asyncio.sleep(0)
+    assert hold.lost is None
+    bench.keeper.let_go(hold)  # twice is once
+    await asyncio.sleep(10 * TTL)
+    assert hold.lost is None
+
+
+async def test_one_command_for_all():
     """However many leases there are, one request renews them, with the worker's word."""
-
-    async def main(bench):
-        for number in range(50):
-            bench.hold(f"t{number}")
-        await bench.renew()
-        assert [[f"t{number}" for number in range(50)]] == bench.renewer.tokens
-        assert INFO == bench.renewer.rounds[0][0]
-
-    run(main)
+    bench = Bench()
+    for number in range(50):
+        bench.hold(f"t{number}")
+    await bench.renew()
+    assert [[f"t{number}" for number in range(50)]] == bench.renewer.tokens
+    assert INFO == bench.renewer.rounds[0][0]
 
 
 @pytest.mark.parametrize("in_step", [True, False])
-def test_a_hung_loop_is_found(run, in_step):
+async def test_a_hung_loop_is_found(in_step):
     """Far beyond its deadline nothing is renewed, in a step or between: others take the work."""
-
-    async def main(bench):
-        hold = bench.hold()
-        seconds = 10.0 if in_step else holds.BETWEEN_STEPS
-        if in_step:
-            hold.begin_step(asyncio.timeout(None), seconds)
-        # The loop does not move meanwhile: the thread's clock alone goes on.
-        bench.keeper._renew(seconds + TTL - 0.1)
-        bench.keeper._renew(seconds + TTL + 0.1)
-        assert [["t1"], []] == bench.renewer.tokens
-
-    run(main)
+    bench = Bench()
+    hold = bench.hold()
+    seconds = 10.0 if in_step else holds.BETWEEN_STEPS
+    if in_step:
+        hold.begin_step(asyncio.timeout(None), seconds)
+    # The loop does not move meanwhile: the thread's clock alone goes on.
+    bench.keeper._renew(seconds + TTL - 0.1)
+    bench.keeper._renew(seconds + TTL + 0.1)
+    assert [["t1"], []] == bench.renewer.tokens
 
 
-def test_heartbeats(run):
+async def test_heartbeats():
     """The newest is sent once, with the next renewal; one that did not arrive is sent again."""
-
-    async def main(bench):
-        hold = bench.hold()
-        bench.keeper.beat(hold, Heartbeat(message="one"))
-        bench.keeper.beat(hold, Heartbeat(message="two"))
-        bench.renewer.errors = [BackendUnavailable("away")]
-        with pytest.raises(BackendUnavailable):
-            await bench.renew()
+    bench = Bench()
+    hold = bench.hold()
+    bench.keeper.beat(hold, Heartbeat(message="one"))
+    bench.keeper.beat(hold, Heartbeat(message="two"))
+    bench.renewer.errors = [BackendUnavailable("away")]
+    with pytest.raises(BackendUnavailable):
         await bench.renew()
+    await bench.renew()
+    await bench.renew()
+    assert [["two"], ["two"], [None]] == bench.renewer.messages
+    bench.renewer.errors = [BackendUnavailable("away")]
+    bench.keeper.beat(hold, Heartbeat(message="three"))
+    with pytest.raises(BackendUnavailable):
         await bench.renew()
-        assert [["two"], ["two"], [None]] == bench.renewer.messages
-        bench.renewer.errors = [BackendUnavailable("away")]
-        bench.keeper.beat(hold, Heartbeat(message="three"))
-        with pytest.raises(BackendUnavailable):
-            await bench.renew()
-        bench.keeper.beat(hold, Heartbeat(message="four"))
-        await bench.renew()
-        assert [["four"]] == bench.renewer.messages[-1:]
-
-    run(main)
+    bench.keeper.beat(hold, Heartbeat(message="four"))
+    await bench.renew()
+    assert [["four"]] == bench.renewer.messages[-1:]
 
 
 class Rounds(LeaseKeeper):
@@ -479,48 +406,39 @@ class Rounds(LeaseKeeper):
         return self.left == 0
 
 
-def test_rounds_come_every_third_of_the_ttl(run):
+async def test_rounds_come_every_third_of_the_ttl():
     """A heartbeat comes sooner, but not at once after the last round."""
-
-    async def main(bench):
-        keeper = Rounds(bench.renewer, INFO)
-        assert [(5.0, 1.0)] * 4 == keeper.start_rounds(4, bench.loop.time)
-        assert bench.renewer.closed
-
-    run(main)
+    bench = Bench()
+    keeper = Rounds(bench.renewer, INFO)
+    assert [(5.0, 1.0)] * 4 == keeper.start_rounds(4, bench.loop.time)
+    assert bench.renewer.closed
 
 
-def test_errors_of_the_renewer(run, caplog):
+async def test_errors_of_the_renewer(caplog):
     """Any error is survived and tried again soon; a row of them is told once, and its end too."""
+    bench = Bench()
     caplog.set_level(logging.INFO, "roost.leases")
-
-    async def main(bench):
-        keeper = Rounds(bench.renewer, INFO)
-        bench.renewer.errors = [BackendUnavailable("away")] * 5
-        waits = keeper.start_rounds(7, bench.loop.time)
-        assert [(1.0, 1.0)] * 5 + [(5.0, 1.0)] * 2 == waits
-        bench.renewer.errors = [RuntimeError("a bug"), MemoryError(), BackendUnavailable("x")]
-        assert 3 == [renew for renew, _ in keeper.start_rounds(5, bench.loop.time)].count(1.0)
-
-    run(main)
+    keeper = Rounds(bench.renewer, INFO)
+    bench.renewer.errors = [BackendUnavailable("away")] * 5
+    waits = keeper.start_rounds(7, bench.loop.time)
+    assert [(1.0, 1.0)] * 5 + [(5.0, 1.0)] * 2 == waits
+    bench.renewer.errors = [RuntimeError("a bug"), MemoryError(), BackendUnavailable("x")]
+    assert 3 == [renew for renew, _ in keeper.start_rounds(5, bench.loop.time)].count(1.0)
     told = [one.getMessage() for one in caplog.records if "away" in one.getMessage()]
     assert ["leases cannot be renewed, trying again: away"] == told
     ends = [one for one in caplog.records if one.getMessage() == "leases are renewed again"]
     assert 2 == len(ends)
 
 
-def test_the_threads_life():
+@real_time
+async def test_the_threads_life():
     """It announces the worker at once, renews early for a heartbeat, and ends when closed."""
     renewer = FakeRenewer()
-
-    async def main():
-        keeper = LeaseKeeper(renewer, INFO)
-        keeper.start()
-        assert renewer.asked.wait(60)
-        await keeper.close()
-        return keeper._thread
-
-    assert not asyncio.run(main()).is_alive()
+    keeper = LeaseKeeper(renewer, INFO)
+    keeper.start()
+    assert renewer.asked.wait(60)
+    await keeper.close()
+    assert not keeper._thread.is_alive()
     assert [[]] == renewer.tokens
     assert renewer.closed
 

@@ -7,9 +7,6 @@ import contextlib
 import threading
 import time
 from datetime import UTC, datetime
-from types import SimpleNamespace
-
-import pytest
 
 from roost_core import codec, threads
 from roost_core.backend import Failure
@@ -18,7 +15,7 @@ from roost_core.models import ErrorRecord, Lease
 from roost_core.stepping import holds, lost
 from roost_core.stepping.holds import DEAF_AFTER, Hold, Watch
 from roost_core.stepping.lost import LostSteps
-from tests.unit.stepper_bench import LeapingLoop
+from tests.event_loops import leaping, real_time
 
 TTL = 15.0
 
@@ -66,22 +63,7 @@ class Bench:
                     hold.end_step()
 
 
-@pytest.fixture
-def run(monkeypatch):
-    """Run a coroutine function of a bench, on a loop whose time leaps."""
-
-    def run_it(main):
-        with asyncio.Runner(loop_factory=LeapingLoop) as runner:
-            clock = SimpleNamespace(monotonic=runner.get_loop().time)
-            for module in (holds, lost):
-                monkeypatch.setattr(module, "time", clock)
-
-            async def with_bench():
-                await main(Bench())
-
-            runner.run(with_bench())
-
-    return run_it
+pytestmark = leaping(holds, lost)
 
 
 def told(caplog, action):
@@ -97,102 +79,85 @@ async def until(true):
             await asyncio.sleep(0)
 
 
-def test_a_step_that_hears_in_time_is_none_of_ours(run, caplog):
+async def test_a_step_that_hears_in_time_is_none_of_ours(caplog):
     """Some seconds to clean up are everybody's right."""
-
-    async def main(bench):
-        hold = bench.hold()
-        for _ in range(10):
-            await bench.step(hold, 1.0, DEAF_AFTER - 0.1)
-        await asyncio.sleep(100)
-        assert (0, []) == (bench.lost.lanes.lanes, bench.failed)
-
-    run(main)
+    bench = Bench()
+    hold = bench.hold()
+    for _ in range(10):
+        await bench.step(hold, 1.0, DEAF_AFTER - 0.1)
+    await asyncio.sleep(100)
+    assert (0, []) == (bench.lost.lanes.lanes, bench.failed)
     assert [] == told(caplog, "lane_lost")
 
 
-def test_a_deaf_step(run, caplog):
+async def test_a_deaf_step(caplog):
     """Its lane counts as lost until it ends; a TTL beyond its time its attempt has failed."""
-
-    async def main(bench):
-        hold = bench.hold()
-        step = asyncio.create_task(bench.step(hold, 10.0, 100.0))
-        await asyncio.sleep(10 + DEAF_AFTER - 0.1)
-        assert 0 == bench.lost.lanes.lanes
-        await asyncio.sleep(0.2)
-        assert 1 == bench.lost.lanes.lanes
-        assert bench.lost.lanes.changed.is_set()
-        assert ([], None, set()) == (bench.failed, hold.lost, bench.lost.lanes.ended)
-        await asyncio.sleep(TTL)
-        ((token, at, record),) = bench.failed
-        assert ("t1", round(10 + TTL), "timeout") == (token, at, record.kind)
-        assert "its step does not end" == hold.lost
-        assert (1, {"t1"}) == (bench.lost.lanes.lanes, bench.lost.lanes.ended)
-        await step
-        assert (0, set()) == (bench.lost.lanes.lanes, bench.lost.lanes.ended)
-
-    run(main)
+    bench = Bench()
+    hold = bench.hold()
+    step = asyncio.create_task(bench.step(hold, 10.0, 100.0))
+    await asyncio.sleep(10 + DEAF_AFTER - 0.1)
+    assert 0 == bench.lost.lanes.lanes
+    await asyncio.sleep(0.2)
+    assert 1 == bench.lost.lanes.lanes
+    assert bench.lost.lanes.changed.is_set()
+    assert ([], None, set()) == (bench.failed, hold.lost, bench.lost.lanes.ended)
+    await asyncio.sleep(TTL)
+    ((token, at, record),) = bench.failed
+    assert ("t1", round(10 + TTL), "timeout") == (token, at, record.kind)
+    assert "its step does not end" == hold.lost
+    assert (1, {"t1"}) == (bench.lost.lanes.lanes, bench.lost.lanes.ended)
+    await step
+    assert (0, set()) == (bench.lost.lanes.lanes, bench.lost.lanes.ended)
     assert ["w-t1"] == told(caplog, "lane_lost")
     assert ["w-t1"] == told(caplog, "lane_back")
 
 
-def test_a_deaf_step_that_ends_before_its_ttl_is_over(run):
+async def test_a_deaf_step_that_ends_before_its_ttl_is_over():
     """Then its own end says what has become of it."""
-
-    async def main(bench):
-        await bench.step(bench.hold(), 10.0, DEAF_AFTER + 1)
-        await asyncio.sleep(10 * TTL)
-        assert (0, []) == (bench.lost.lanes.lanes, bench.failed)
-
-    run(main)
+    bench = Bench()
+    await bench.step(bench.hold(), 10.0, DEAF_AFTER + 1)
+    await asyncio.sleep(10 * TTL)
+    assert (0, []) == (bench.lost.lanes.lanes, bench.failed)
 
 
-def test_a_step_deaf_to_the_loss_of_its_lease(run, caplog):
+async def test_a_step_deaf_to_the_loss_of_its_lease(caplog):
     """It loses a lane as well; there is nothing to fail."""
-
-    async def main(bench):
-        hold = bench.hold()
-        step = asyncio.create_task(bench.step(hold, 1000.0, 0.0))
-        await asyncio.sleep(1)
-        hold.mark_lost("somebody else owns the work now")
-        await asyncio.sleep(DEAF_AFTER + 0.1)
-        assert 1 == bench.lost.lanes.lanes
-        # The lanes are to know that the work is others' by now.
-        assert {"t1"} == bench.lost.lanes.ended
-        await step
-        assert (0, set(), []) == (bench.lost.lanes.lanes, bench.lost.lanes.ended, bench.failed)
-
-    run(main)
+    bench = Bench()
+    hold = bench.hold()
+    step = asyncio.create_task(bench.step(hold, 1000.0, 0.0))
+    await asyncio.sleep(1)
+    hold.mark_lost("somebody else owns the work now")
+    await asyncio.sleep(DEAF_AFTER + 0.1)
+    assert 1 == bench.lost.lanes.lanes
+    # The lanes are to know that the work is others' by now.
+    assert {"t1"} == bench.lost.lanes.ended
+    await step
+    assert (0, set(), []) == (bench.lost.lanes.lanes, bench.lost.lanes.ended, bench.failed)
     assert ["w-t1"] == told(caplog, "lane_lost")
 
 
-def test_a_server_that_is_away_when_an_attempt_fails(run, caplog):
+async def test_a_server_that_is_away_when_an_attempt_fails(caplog):
     """That is told; the lease runs out by itself."""
-
-    async def main(bench):
-        bench.refusal = BackendUnavailable("away")
-        await bench.step(bench.hold(), 1.0, 100.0)
-
-    run(main)
+    bench = Bench()
+    bench.refusal = BackendUnavailable("away")
+    await bench.step(bench.hold(), 1.0, 100.0)
     assert any("cannot be given up: away" in one.getMessage() for one in caplog.records)
 
 
-def test_more_than_can_be_made_up_for(run, caplog):
+async def test_more_than_can_be_made_up_for(caplog):
     """As many as there are lanes are; then the worker is full, and says so once."""
-
-    async def main(bench):
-        assert 2 == bench.lost.lanes.bound
-        steps = [asyncio.create_task(bench.step(bench.hold(f"t{n}"), 1.0, 60.0)) for n in range(4)]
-        await asyncio.sleep(DEAF_AFTER + 2)
-        assert (4, True) == (bench.lost.lanes.lanes, bench.lost.lanes.is_full)
-        await asyncio.gather(*steps)
-        assert (0, False) == (bench.lost.lanes.lanes, bench.lost.lanes.is_full)
-
-    run(main)
+    bench = Bench()
+    assert 2 == bench.lost.lanes.bound
+    steps = [asyncio.create_task(bench.step(bench.hold(f"t{n}"), 1.0, 60.0)) for n in range(4)]
+    await asyncio.sleep(DEAF_AFTER + 2)
+    assert (4, True) == (bench.lost.lanes.lanes, bench.lost.lanes.is_full)
+    await asyncio.gather(*steps)
+    assert (0, False) == (bench.lost.lanes.lanes, bench.lost.lanes.is_full)
     assert 1 == len(told(caplog, "lanes_lost"))
 
 
-def test_threads_that_go_on(monkeypatch, caplog):
+@real_time
+async def test_threads_that_go_on(monkeypatch, caplog):
     """They are counted at once, told of with their place, and forgotten when they end."""
     entered, release = threading.Event(), threading.Event()
 
@@ -200,42 +165,36 @@ def test_threads_that_go_on(monkeypatch, caplog):
         entered.set()
         release.wait(60)
 
-    async def main():
-        found = LostSteps(None, 1, TTL)
-        hold = Hold(lease(), time.monotonic(), TTL)
-        async with asyncio.timeout(None) as scope:
-            hold.begin_step(scope, 100)
-            call = asyncio.create_task(threads.run_in_thread(block))
-            await until(entered.is_set)
-            assert 0 == found.lanes.count
-            call.cancel()
-            await asyncio.gather(call, return_exceptions=True)
-            assert (1, False) == (found.lanes.count, found.lanes.is_full)
-            assert 1 == found.look()
-            assert [] == told(caplog, "thread_lost")
-            monkeypatch.setattr(lost, "DEAF_AFTER", 0.0)
-            assert (1, 1) == (found.look(), found.look())
-            release.set()
-            await until(lambda: found.lanes.count == 0)
-            assert 0 == found.look()
-        hold.end_step()
-
-    asyncio.run(main())
+    found = LostSteps(None, 1, TTL)
+    hold = Hold(lease(), time.monotonic(), TTL)
+    async with asyncio.timeout(None) as scope:
+        hold.begin_step(scope, 100)
+        call = asyncio.create_task(threads.run_in_thread(block))
+        await until(entered.is_set)
+        assert 0 == found.lanes.count
+        call.cancel()
+        await asyncio.gather(call, return_exceptions=True)
+        assert (1, False) == (found.lanes.count, found.lanes.is_full)
+        assert 1 == found.look()
+        assert [] == told(caplog, "thread_lost")
+        monkeypatch.setattr(lost, "DEAF_AFTER", 0.0)
+        assert (1, 1) == (found.look(), found.look())
+        release.set()
+        await until(lambda: found.lanes.count == 0)
+        assert 0 == found.look()
+    hold.end_step()
     assert ["w-t1"] == told(caplog, "thread_lost")
     assert "release.wait(60)" in caplog.text
 
 
-def test_a_call_that_ends_before_it_is_given_up():
+@real_time
+async def test_a_call_that_ends_before_it_is_given_up():
     """It is not counted, however close it is."""
-
-    async def main():
-        pool = threads.DaemonThreads("t")
-        for _ in range(200):
-            call = asyncio.create_task(pool.run(lambda: None))
-            await asyncio.sleep(0)
-            call.cancel()
-            await asyncio.gather(call, return_exceptions=True)
-        await until(lambda: not pool.left_running())
-        pool.close()
-
-    asyncio.run(main())
+    pool = threads.DaemonThreads("t")
+    for _ in range(200):
+        call = asyncio.create_task(pool.run(lambda: None))
+        await asyncio.sleep(0)
+        call.cancel()
+        await asyncio.gather(call, return_exceptions=True)
+    await until(lambda: not pool.left_running())
+    pool.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -20,9 +19,10 @@ from roost_core.testing.model.state import MemoryState
 from tests.contract.test_memory import MemoryHarness
 
 
-def scenario(run: Callable[[MemoryHarness], Coroutine[Any, Any, None]]) -> None:
-    """Run a scenario over a fresh model."""
-    asyncio.run(run(MemoryHarness()))
+@pytest.fixture
+def kit() -> MemoryHarness:
+    """Give a fresh model."""
+    return MemoryHarness()
 
 
 # -- clocks ----------------------------------------------------------------------------------------
@@ -38,107 +38,79 @@ def test_a_manual_clock_stands_still() -> None:
         clock.advance(-1)
 
 
-def test_sleepers_wake_when_their_time_has_come() -> None:
+async def test_sleepers_wake_when_their_time_has_come() -> None:
     """Advancing wakes those whose time has come, at once, and no others."""
-
-    async def run() -> None:
-        clock = ManualClock(0)
-        soon = asyncio.create_task(clock.sleep_until(10))
-        late = asyncio.create_task(clock.sleep_until(11))
-        await asyncio.sleep(0)
-        clock.advance(9)
-        await asyncio.sleep(0)
-        assert not soon.done()
-        await asyncio.to_thread(clock.advance, 1)
-        await soon
-        assert not late.done()
-        late.cancel()
-        await clock.sleep_until(10)
-
-    asyncio.run(run())
+    clock = ManualClock(0)
+    soon = asyncio.create_task(clock.sleep_until(10))
+    late = asyncio.create_task(clock.sleep_until(11))
+    await asyncio.sleep(0)
+    clock.advance(9)
+    await asyncio.sleep(0)
+    assert not soon.done()
+    await asyncio.to_thread(clock.advance, 1)
+    await soon
+    assert not late.done()
+    late.cancel()
+    await clock.sleep_until(10)
 
 
-def test_a_real_clock_moves_on() -> None:
+async def test_a_real_clock_moves_on() -> None:
     """Sleeping until a moment returns at that moment or later."""
-
-    async def run() -> None:
-        clock = RealClock()
-        until = clock.now_ms() + 2
-        await clock.sleep_until(until)
-        assert clock.now_ms() >= until
-        await clock.sleep_until(0)
-
-    asyncio.run(run())
+    clock = RealClock()
+    until = clock.now_ms() + 2
+    await clock.sleep_until(until)
+    assert clock.now_ms() >= until
+    await clock.sleep_until(0)
 
 
 # -- reaching behind the model ---------------------------------------------------------------------
 
 
-def test_only_what_has_a_time_can_be_aged() -> None:
+async def test_only_what_has_a_time_can_be_aged(kit: MemoryHarness) -> None:
     """A test that ages the wrong work is told so."""
-
-    async def run(kit: MemoryHarness) -> None:
-        await kit.created("a")
-        with pytest.raises(ValueError, match="a is not leased"):
-            kit.backend.age_lease("a")
-        with pytest.raises(ValueError, match="a has no due time"):
-            kit.backend.age_due("a")
-        with pytest.raises(KeyError):
-            kit.backend.age_due("nobody")
-
-    scenario(run)
+    await kit.created("a")
+    with pytest.raises(ValueError, match="a is not leased"):
+        kit.backend.age_lease("a")
+    with pytest.raises(ValueError, match="a has no due time"):
+        kit.backend.age_due("a")
+    with pytest.raises(KeyError):
+        kit.backend.age_due("nobody")
 
 
-def test_sleepers_are_due_when_the_clock_says_so() -> None:
+async def test_sleepers_are_due_when_the_clock_says_so(kit: MemoryHarness) -> None:
     """Q2: to the millisecond."""
-
-    async def run(kit: MemoryHarness) -> None:
-        await kit.created("a", delay_ms=HOUR_MS)
-        await kit.pass_time(HOUR_MS - 1)
-        batch = await kit.claim()
-        assert ((), 1) == (batch.claims, batch.next_wake_ms)
-        await kit.pass_time(1)
-        await kit.claim_one("a")
-
-    scenario(run)
+    await kit.created("a", delay_ms=HOUR_MS)
+    await kit.pass_time(HOUR_MS - 1)
+    batch = await kit.claim()
+    assert ((), 1) == (batch.claims, batch.next_wake_ms)
+    await kit.pass_time(1)
+    await kit.claim_one("a")
 
 
-def test_leases_expire_when_the_clock_says_so() -> None:
+async def test_leases_expire_when_the_clock_says_so(kit: MemoryHarness) -> None:
     """L3: a lease is live until its last millisecond has passed."""
-
-    async def run(kit: MemoryHarness) -> None:
-        await kit.leased("a")
-        await kit.pass_time(MINUTE_MS - 1)
-        assert () == (await kit.claim()).claims
-        await kit.pass_time(1)
-        assert 2 == (await kit.claim_one("a")).lease.fence
-
-    scenario(run)
+    await kit.leased("a")
+    await kit.pass_time(MINUTE_MS - 1)
+    assert () == (await kit.claim()).claims
+    await kit.pass_time(1)
+    assert 2 == (await kit.claim_one("a")).lease.fence
 
 
-def test_silent_workers_leave_the_register() -> None:
+async def test_silent_workers_leave_the_register(kit: MemoryHarness) -> None:
     """A worker whose last renewal can hold no lease any more is not live."""
-
-    async def run(kit: MemoryHarness) -> None:
-        await kit.renew(ttl_ms=MINUTE_MS)
-        await kit.pass_time(MINUTE_MS - 1)
-        assert 1 == len(await kit.backend.workers())
-        await kit.pass_time(1)
-        assert [] == list(await kit.backend.workers())
-
-    scenario(run)
+    await kit.renew(ttl_ms=MINUTE_MS)
+    await kit.pass_time(MINUTE_MS - 1)
+    assert 1 == len(await kit.backend.workers())
+    await kit.pass_time(1)
+    assert [] == list(await kit.backend.workers())
 
 
-def test_models_share_nothing() -> None:
+async def test_models_share_nothing() -> None:
     """Two backends are two queues."""
-
-    async def run() -> None:
-        one, two = MemoryBackend(), MemoryBackend()
-        await one.enqueue([new_work("a")])
-        assert await two.read("a") is None
-        assert abs(await one.now_ms() - await two.now_ms()) < HOUR_MS
-
-    asyncio.run(run())
+    one, two = MemoryBackend(), MemoryBackend()
+    await one.enqueue([new_work("a")])
+    assert await two.read("a") is None
+    assert abs(await one.now_ms() - await two.now_ms()) < HOUR_MS
 
 
 # -- serving ---------------------------------------------------------------------------------------
@@ -161,75 +133,63 @@ async def nothing(*_: Any) -> None:
     """Do nothing."""
 
 
-def test_upkeep_runs_once_a_minute() -> None:
+async def test_upkeep_runs_once_a_minute(kit: MemoryHarness) -> None:
     """By the model's clock, without anything else happening."""
+    stopping, kept = asyncio.Event(), asyncio.Event()
 
-    async def run(kit: MemoryHarness) -> None:
-        stopping, kept = asyncio.Event(), asyncio.Event()
+    async def upkeep() -> None:
+        kept.set()
 
-        async def upkeep() -> None:
-            kept.set()
-
-        serving = asyncio.create_task(kit.backend.serve(plan(stopping), nothing, nothing, upkeep))
-        for _ in range(3):
-            for _ in range(5):
-                await asyncio.sleep(0)
-            assert not kept.is_set()
-            await kit.pass_time(UPKEEP_MS)
-            await kept.wait()
-            kept.clear()
-        stopping.set()
-        await serving
-
-    scenario(run)
+    serving = asyncio.create_task(kit.backend.serve(plan(stopping), nothing, nothing, upkeep))
+    for _ in range(3):
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert not kept.is_set()
+        await kit.pass_time(UPKEEP_MS)
+        await kept.wait()
+        kept.clear()
+    stopping.set()
+    await serving
 
 
-def test_a_handler_that_raises_ends_the_lanes() -> None:
+async def test_a_handler_that_raises_ends_the_lanes(kit: MemoryHarness) -> None:
     """A bug in the handler comes out of ``serve``; the other lanes are cancelled first."""
+    await kit.created("fails", "waits")
+    cancelled = []
 
-    async def run(kit: MemoryHarness) -> None:
-        await kit.created("fails", "waits")
-        cancelled = []
+    async def handle(claim: Claim) -> None:
+        try:
+            await asyncio.sleep(0 if claim.lease.work_id == "fails" else 3600)
+        except asyncio.CancelledError:
+            cancelled.append(claim.lease.work_id)
+            raise
+        raise RuntimeError("a bug")
 
-        async def handle(claim: Claim) -> None:
-            try:
-                await asyncio.sleep(0 if claim.lease.work_id == "fails" else 3600)
-            except asyncio.CancelledError:
-                cancelled.append(claim.lease.work_id)
-                raise
-            raise RuntimeError("a bug")
-
-        with pytest.raises(RuntimeError, match="a bug"):
-            await kit.backend.serve(plan(asyncio.Event()), handle, nothing, nothing)
-        assert ["waits"] == cancelled
-
-    scenario(run)
+    with pytest.raises(RuntimeError, match="a bug"):
+        await kit.backend.serve(plan(asyncio.Event()), handle, nothing, nothing)
+    assert ["waits"] == cancelled
 
 
-def test_cancelling_serve_cancels_the_lanes() -> None:
+async def test_cancelling_serve_cancels_the_lanes(kit: MemoryHarness) -> None:
     """Nothing is left running behind."""
+    await kit.created("a")
+    started, ended = asyncio.Event(), asyncio.Event()
 
-    async def run(kit: MemoryHarness) -> None:
-        await kit.created("a")
-        started, ended = asyncio.Event(), asyncio.Event()
+    async def handle(_claim: Claim) -> None:
+        started.set()
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            ended.set()
 
-        async def handle(_claim: Claim) -> None:
-            started.set()
-            try:
-                await asyncio.sleep(3600)
-            finally:
-                ended.set()
-
-        serving = asyncio.create_task(
-            kit.backend.serve(plan(asyncio.Event()), handle, nothing, nothing)
-        )
-        await started.wait()
-        serving.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await serving
-        assert ended.is_set()
-
-    scenario(run)
+    serving = asyncio.create_task(
+        kit.backend.serve(plan(asyncio.Event()), handle, nothing, nothing)
+    )
+    await started.wait()
+    serving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await serving
+    assert ended.is_set()
 
 
 # -- the checks ------------------------------------------------------------------------------------
@@ -271,66 +231,52 @@ async def soundly_full(kit: MemoryHarness) -> MemoryState:
         ("running-2", {"is_in_line": True}, "X2"),
     ],
 )
-def test_check_finds_what_is_broken(work_id: str, changes: dict[str, Any], invariant: str) -> None:
+async def test_check_finds_what_is_broken(
+    kit: MemoryHarness, work_id: str, changes: dict[str, Any], invariant: str
+) -> None:
     """A state that cannot be is called by the name of its invariant."""
-
-    async def run(kit: MemoryHarness) -> None:
-        state = await soundly_full(kit)
-        state.works["running-2"].token = "same"
-        for name, value in changes.items():
-            setattr(state.works[work_id], name, value)
-        with pytest.raises(AssertionError, match=f"^{invariant}"):
-            kit.backend.check()
-
-    scenario(run)
+    state = await soundly_full(kit)
+    state.works["running-2"].token = "same"
+    for name, value in changes.items():
+        setattr(state.works[work_id], name, value)
+    with pytest.raises(AssertionError, match=f"^{invariant}"):
+        kit.backend.check()
 
 
-def test_check_finds_lost_wake_ups_and_two_holders() -> None:
+async def test_check_finds_lost_wake_ups_and_two_holders(kit: MemoryHarness) -> None:
     """X1, X2: a freed resource whose waiters sleep on, and one that two hold."""
-
-    async def run(kit: MemoryHarness) -> None:
-        state = await soundly_full(kit)
-        resources = state.works["running"].new
-        state.works["running"].new = new_work("running")
-        with pytest.raises(AssertionError, match=r"^X2 \(lost wake-up"):
-            kit.backend.check()
-        state.works["running"].new = resources
-        state.works["running-2"].new = resources
-        with pytest.raises(AssertionError, match=r"^X1"):
-            kit.backend.check()
-
-    scenario(run)
+    state = await soundly_full(kit)
+    resources = state.works["running"].new
+    state.works["running"].new = new_work("running")
+    with pytest.raises(AssertionError, match=r"^X2 \(lost wake-up"):
+        kit.backend.check()
+    state.works["running"].new = resources
+    state.works["running-2"].new = resources
+    with pytest.raises(AssertionError, match=r"^X1"):
+        kit.backend.check()
 
 
-def test_check_finds_lost_keys_and_events() -> None:
+async def test_check_finds_lost_keys_and_events(kit: MemoryHarness) -> None:
     """Q6, C1: a key that points nowhere, and a history that does not add up."""
-
-    async def run(kit: MemoryHarness) -> None:
-        state = await soundly_full(kit)
-        state.keys["other"] = ("digest", "queued")
-        with pytest.raises(AssertionError, match=r"^Q6"):
-            kit.backend.check()
-        del state.keys["other"]
-        state.events = [event for event in state.events if event.kind != "committed"]
-        with pytest.raises(AssertionError, match=r"^C1"):
-            kit.backend.check()
-
-    scenario(run)
+    state = await soundly_full(kit)
+    state.keys["other"] = ("digest", "queued")
+    with pytest.raises(AssertionError, match=r"^Q6"):
+        kit.backend.check()
+    del state.keys["other"]
+    state.events = [event for event in state.events if event.kind != "committed"]
+    with pytest.raises(AssertionError, match=r"^C1"):
+        kit.backend.check()
 
 
-def test_a_claim_that_gives_up_says_so() -> None:
+async def test_a_claim_that_gives_up_says_so(kit: MemoryHarness) -> None:
     """Who takes none of a long line is asked to come again at once."""
-
-    async def run(kit: MemoryHarness) -> None:
-        works = [new_work(f"w{number:03}", deadline_ms=1) for number in range(150)]
-        await kit.backend.enqueue(works)
-        request = ClaimRequest("w", ("counter",), 2, MINUTE_MS)
-        batch = await kit.backend.claim(request)
-        assert ((), 102, 0) == (batch.claims, len(batch.dead_letters), batch.next_wake_ms)
-        stored: StoredWork = await kit.read("w149")
-        assert State.QUEUED == stored.state
-
-    scenario(run)
+    works = [new_work(f"w{number:03}", deadline_ms=1) for number in range(150)]
+    await kit.backend.enqueue(works)
+    request = ClaimRequest("w", ("counter",), 2, MINUTE_MS)
+    batch = await kit.backend.claim(request)
+    assert ((), 102, 0) == (batch.claims, len(batch.dead_letters), batch.next_wake_ms)
+    stored: StoredWork = await kit.read("w149")
+    assert State.QUEUED == stored.state
 
 
 # -- artifacts -------------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 from pathlib import Path
 from types import ModuleType
@@ -308,7 +307,7 @@ def build_nothing(**kwargs): return object()
 """
 
 
-def test_factories_make_engines_with_or_without_marks(
+async def test_factories_make_engines_with_or_without_marks(
     install_distribution: Install, write_module: Write
 ) -> None:
     """Group roost.engines: a plain object becomes a plugin and is not touched."""
@@ -321,10 +320,10 @@ def test_factories_make_engines_with_or_without_marks(
     engines = plugins.engines()
     assert sorted(names) == list(engines)
     for name in names:
-        stepped = asyncio.run(engines[name].step("snapshot", ITEM, "context"))
+        stepped = await engines[name].step("snapshot", ITEM, "context")
         assert (name, "snapshot", "context") == stepped
     for name in ("plain", "marked"):
-        assert ("first", "w") == asyncio.run(engines[name].init_snapshot(None, ITEM, None))
+        assert ("first", "w") == await engines[name].init_snapshot(None, ITEM, None)
     assert ("step",) == plugins.reports()[1].hooks
     again = Plugins.load(explicit=["plain"], strict=True)
     assert "option" == again.reports()[-1].source

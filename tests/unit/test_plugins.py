@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -57,7 +56,7 @@ def test_t11_the_last_one_registered_is_called_first() -> None:
     assert ["tryfirst", "third", "second", "first", "trylast"] == seen
 
 
-def test_around_step_is_the_mirror_image() -> None:
+async def test_around_step_is_the_mirror_image() -> None:
     """The first one registered is outermost; tryfirst enters before, trylast after the others."""
     seen: list[str] = []
 
@@ -77,12 +76,8 @@ def test_around_step_is_the_mirror_image() -> None:
     plugins.register(around("last", trylast=True), "last")
     plugins.register(around("later", trylast=True), "later")
     plugins.register(around("first", tryfirst=True), "first")
-
-    async def main() -> None:
-        async with plugins.around_step()(None):
-            pass
-
-    asyncio.run(main())
+    async with plugins.around_step()(None):
+        pass
     order = ["first", "a", "b", "last", "later"]
     assert [f"+{one}" for one in order] + [f"-{one}" for one in reversed(order)] == seen
 
@@ -363,7 +358,7 @@ def test_a_failed_plugin_leaves_the_name_free() -> None:
 # -- registering objects -----------------------------------------------------------------------
 
 
-def test_a_module_an_instance_and_a_class_can_be_plugins() -> None:
+async def test_a_module_an_instance_and_a_class_can_be_plugins() -> None:
     """A class is instantiated without arguments; a function is refused."""
 
     class Agent:
@@ -385,7 +380,7 @@ def test_a_module_an_instance_and_a_class_can_be_plugins() -> None:
         plugins = registered(one)
         (report,) = plugins.reports()
         assert ("on_worker_start", "on_worker_stop", "step") == report.hooks
-        made = asyncio.run(plugins.engines()["agent"].step(None, ITEM, None))
+        made = await plugins.engines()["agent"].step(None, ITEM, None)
         assert "Agent" == made
     assert "it is a function, not a plugin" in refused(lambda: Agent())
 
@@ -419,7 +414,7 @@ def test_a_report_says_what_it_is(write_module: Write) -> None:
     assert (expected,) == plugins.reports()
 
 
-def test_every_hook_shows_in_a_report() -> None:
+async def test_every_hook_shows_in_a_report() -> None:
     """A plugin that implements everything is reported with everything, and all of it works."""
 
     class Everything:
@@ -434,7 +429,7 @@ def test_every_hook_shows_in_a_report() -> None:
     observers = plugins.observers(timeout=30)
     for hook in OBSERVER_HOOKS:
         assert observers.has(hook)
-        asyncio.run(observers.notify(hook, **dict.fromkeys(HOOKS[hook], "value")))
+        await observers.notify(hook, **dict.fromkeys(HOOKS[hook], "value"))
 
 
 def test_the_shipped_plugins_load() -> None:

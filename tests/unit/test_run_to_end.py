@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -133,15 +132,11 @@ def test_what_is_no_engine_is_refused(engine: Any) -> None:
         run_to_end(engine)
 
 
-def test_in_a_running_loop():
+async def test_in_a_running_loop():
     """An async test awaits the other form; this one says so in one line and leaves no coroutine."""
-
-    async def main():
-        with pytest.raises(RuntimeError, match="await arun_to_end"):
-            run_to_end(Counter(), 3)
-        return await arun_to_end(Counter(), 3, title="Three")
-
-    run = asyncio.run(main())
+    with pytest.raises(RuntimeError, match="await arun_to_end"):
+        run_to_end(Counter(), 3)
+    run = await arun_to_end(Counter(), 3, title="Three")
     assert ("done", "Three") == (run.status.meta.state, run.status.item.title)
 
 

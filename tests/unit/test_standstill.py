@@ -9,7 +9,7 @@ import pytest
 from roost_core import codec
 from roost_core.models import Snapshot
 from roost_core.stepping.standstill import WARN_AFTER, Standstill
-from tests.unit.stepper_bench import Bench, engine, leap
+from tests.unit.stepper_bench import Bench, engine, leaping
 
 
 def encoded(version, data, step="look"):
@@ -55,20 +55,18 @@ def test_a_delay_is_no_standstill():
     assert [] == words((encoded(n, {}) for n in range(100, 300)), delays=True)
 
 
-def test_people_are_told(monkeypatch):
+@leaping
+async def test_people_are_told():
     """The event comes with the commit; over many leases less and less often."""
 
     async def again(snapshot):
         return snapshot.evolve()
 
-    async def main():
-        bench = Bench(engine(again), slice_steps=10)
-        await bench.enqueue(work_id="w")
-        for _ in range(15):
-            await bench.once()
-        events = await bench.backend.events(work_id="w", limit=1000)
-        emitted = [one.data for one in events if one.kind == "emitted"]
-        assert [25, 50, 100] == [one["steps"] for one in emitted]
-        assert {"steps in a row have changed no data"} == {one["warning"] for one in emitted}
-
-    leap(monkeypatch, main)
+    bench = Bench(engine(again), slice_steps=10)
+    await bench.enqueue(work_id="w")
+    for _ in range(15):
+        await bench.once()
+    events = await bench.backend.events(work_id="w", limit=1000)
+    emitted = [one.data for one in events if one.kind == "emitted"]
+    assert [25, 50, 100] == [one["steps"] for one in emitted]
+    assert {"steps in a row have changed no data"} == {one["warning"] for one in emitted}

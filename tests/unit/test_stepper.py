@@ -12,13 +12,9 @@ from roost_core import codec
 from roost_core.errors import ArtifactDiskFull, PermanentError, RetryLater
 from roost_core.models import RetryPolicy, Snapshot, State
 from roost_core.stepping.recent import StoredItem
-from tests.unit.stepper_bench import Bench, counting, engine, error_of, leap, observer
+from tests.unit.stepper_bench import Bench, counting, engine, error_of, leaping, observer
 
-
-@pytest.fixture
-def run(monkeypatch):
-    """Run a coroutine function on a loop whose time leaps."""
-    return lambda main: leap(monkeypatch, main)
+pytestmark = leaping
 
 
 async def snapshot_of(bench, work_id):
@@ -29,7 +25,7 @@ async def snapshot_of(bench, work_id):
 # -- steps and slices ------------------------------------------------------------------------
 
 
-def test_three_steps(run):
+async def test_three_steps():
     """Init is version 1, each step adds 1, and one claim is enough."""
     seen = []
 
@@ -41,108 +37,85 @@ def test_three_steps(run):
         seen.append((context.version, context.idempotency_key))
         return await counting(3)(snapshot)
 
-    async def main():
-        bench = Bench(engine(step, init_snapshot))
-        work_id = await bench.enqueue(work_id="w")
-        assert 1 == await bench.through()
-        work = await bench.backend.read(work_id)
-        assert (State.DONE, 4, "done") == (work.state, work.version, work.step)
-        assert [(v, f"default/default/w/{v + 1}") for v in range(4)] == seen
-        assert ["enqueued", "claimed", *["committed"] * 4] == await bench.kinds()
-        assert set() == bench.keeper.kept
-        bench.backend.check()
-
-    run(main)
+    bench = Bench(engine(step, init_snapshot))
+    work_id = await bench.enqueue(work_id="w")
+    assert 1 == await bench.through()
+    work = await bench.backend.read(work_id)
+    assert (State.DONE, 4, "done") == (work.state, work.version, work.step)
+    assert [(v, f"default/default/w/{v + 1}") for v in range(4)] == seen
+    assert ["enqueued", "claimed", *["committed"] * 4] == await bench.kinds()
+    assert set() == bench.keeper.kept
+    bench.backend.check()
 
 
-def test_init_may_finish(run):
+async def test_init_may_finish():
     """Work that is done at once is done at version 1."""
 
     async def init_snapshot(item):
         return Snapshot.start(item, is_finished=True)
 
-    async def main():
-        bench = Bench(engine(counting(1), init_snapshot))
-        work_id = await bench.enqueue()
-        await bench.once()
-        work = await bench.backend.read(work_id)
-        assert (State.DONE, 1) == (work.state, work.version)
-
-    run(main)
+    bench = Bench(engine(counting(1), init_snapshot))
+    work_id = await bench.enqueue()
+    await bench.once()
+    work = await bench.backend.read(work_id)
+    assert (State.DONE, 1) == (work.state, work.version)
 
 
-def test_slice_by_steps(run):
+async def test_slice_by_steps():
     """After so many steps the work goes back into the line, and others have their turn."""
-
-    async def main():
-        bench = Bench(engine(counting(10)), slice_steps=4)
-        first, second = await bench.enqueue(), await bench.enqueue()
-        await bench.once()
-        work = await bench.backend.read(first)
-        assert (State.QUEUED, 4) == (work.state, work.version)
-        assert second == (await bench.claim()).lease.work_id
-        assert 0 == (await bench.backend.read(first)).recoveries
-
-    run(main)
+    bench = Bench(engine(counting(10)), slice_steps=4)
+    first, second = await bench.enqueue(), await bench.enqueue()
+    await bench.once()
+    work = await bench.backend.read(first)
+    assert (State.QUEUED, 4) == (work.state, work.version)
+    assert second == (await bench.claim()).lease.work_id
+    assert 0 == (await bench.backend.read(first)).recoveries
 
 
-def test_slice_by_seconds(run):
+async def test_slice_by_seconds():
     """After so much time, too; a slow step is not cut short for it."""
 
     async def step(snapshot):
         await asyncio.sleep(2)
         return await counting(9)(snapshot)
 
-    async def main():
-        bench = Bench(engine(step), slice_seconds=5)
-        work_id = await bench.enqueue()
-        await bench.once()
-        # init at 0 s, then steps that end after 2, 4 and 6 s
-        assert 4 == (await bench.backend.read(work_id)).version
-        assert State.QUEUED is await bench.state(work_id)
-
-    run(main)
+    bench = Bench(engine(step), slice_seconds=5)
+    work_id = await bench.enqueue()
+    await bench.once()
+    # init at 0 s, then steps that end after 2, 4 and 6 s
+    assert 4 == (await bench.backend.read(work_id)).version
+    assert State.QUEUED is await bench.state(work_id)
 
 
-def test_stopping_yields(run):
+async def test_stopping_yields():
     """A worker that stops lets the step end, and takes no other."""
 
     async def step(snapshot):
         bench.stopping = True
         return await counting(9)(snapshot)
 
-    bench = None
-
-    async def main():
-        nonlocal bench
-        bench = Bench(engine(step))
-        work_id = await bench.enqueue()
-        await bench.once()
-        work = await bench.backend.read(work_id)
-        assert (State.QUEUED, 2, 0) == (work.state, work.version, work.attempts)
-
-    run(main)
+    bench = Bench(engine(step))
+    work_id = await bench.enqueue()
+    await bench.once()
+    work = await bench.backend.read(work_id)
+    assert (State.QUEUED, 2, 0) == (work.state, work.version, work.attempts)
 
 
 @pytest.mark.parametrize(("delay", "expected_ms"), [(0.9, 900), (0.0001, 1), (3600, 3_600_000)])
-def test_delays(run, delay, expected_ms):
+async def test_delays(delay, expected_ms):
     """A delay is kept to the millisecond, rounded up."""
-
-    async def main():
-        bench = Bench(engine(counting(2, next_step_delay_seconds=delay)))
-        work_id = await bench.enqueue()
-        await bench.once()
-        work = await bench.backend.read(work_id)
-        assert (State.SLEEPING, 2, expected_ms) == (
-            work.state,
-            work.version,
-            work.due_ms - work.committed_ms,
-        )
-
-    run(main)
+    bench = Bench(engine(counting(2, next_step_delay_seconds=delay)))
+    work_id = await bench.enqueue()
+    await bench.once()
+    work = await bench.backend.read(work_id)
+    assert (State.SLEEPING, 2, expected_ms) == (
+        work.state,
+        work.version,
+        work.due_ms - work.committed_ms,
+    )
 
 
-def test_engine_sees_what_json_leaves(run):
+async def test_engine_sees_what_json_leaves():
     """Tuples come back as lists: in the same slice as after a crash."""
     seen = []
 
@@ -150,16 +123,13 @@ def test_engine_sees_what_json_leaves(run):
         seen.append(snapshot.data)
         return snapshot.evolve(data={"t": (1, 2), "5": None}, is_finished=len(seen) == 3)
 
-    async def main():
-        bench = Bench(engine(step))
-        await bench.enqueue({"a": 1})
-        await bench.through()
-        assert [{"a": 1}, {"t": [1, 2], "5": None}, {"t": [1, 2], "5": None}] == seen
-
-    run(main)
+    bench = Bench(engine(step))
+    await bench.enqueue({"a": 1})
+    await bench.through()
+    assert [{"a": 1}, {"t": [1, 2], "5": None}, {"t": [1, 2], "5": None}] == seen
 
 
-def test_mutating_in_place_changes_nothing_durable(run):
+async def test_mutating_in_place_changes_nothing_durable():
     """An engine that changes the snapshot it was given, and then fails, has changed nothing."""
     runs = []
 
@@ -171,17 +141,14 @@ def test_mutating_in_place_changes_nothing_durable(run):
             raise ValueError("no")
         return snapshot.evolve(data={"n": 1}, is_finished=len(runs) == 4)
 
-    async def main():
-        bench = Bench(engine(step))
-        work_id = await bench.enqueue({"n": 0})
-        await bench.through()
-        assert [{"n": 0}, {"n": 0}, {"n": 1}, {"n": 1}] == runs
-        assert {"n": 1} == (await snapshot_of(bench, work_id)).data
-
-    run(main)
+    bench = Bench(engine(step))
+    work_id = await bench.enqueue({"n": 0})
+    await bench.through()
+    assert [{"n": 0}, {"n": 0}, {"n": 1}, {"n": 1}] == runs
+    assert {"n": 1} == (await snapshot_of(bench, work_id)).data
 
 
-def test_events_only_if_accepted(run):
+async def test_events_only_if_accepted():
     """What a failed run of a step emitted is not in the stream; an accepted one's is, once."""
     runs = []
 
@@ -192,17 +159,14 @@ def test_events_only_if_accepted(run):
             raise ValueError("no")
         return snapshot.finish()
 
-    async def main():
-        bench = Bench(engine(step))
-        await bench.enqueue()
-        await bench.through()
-        events = await bench.backend.events(limit=100)
-        assert [{"run": 2}] == [one.data for one in events if one.kind == "emitted"]
-
-    run(main)
+    bench = Bench(engine(step))
+    await bench.enqueue()
+    await bench.through()
+    events = await bench.backend.events(limit=100)
+    assert [{"run": 2}] == [one.data for one in events if one.kind == "emitted"]
 
 
-def test_heartbeats_only_during_the_step(run):
+async def test_heartbeats_only_during_the_step():
     """A step's heartbeat is passed on; one from a step that is over is not."""
     contexts = []
     began = datetime.now(UTC)
@@ -212,18 +176,15 @@ def test_heartbeats_only_during_the_step(run):
         contexts[0].heartbeat(0.1 * len(contexts), f"run {len(contexts)}")
         return await counting(2)(snapshot)
 
-    async def main():
-        bench = Bench(engine(step))
-        await bench.enqueue()
-        await bench.through()
-        contexts[1].heartbeat(1.0, "too late")
-        assert ["run 1"] == [one.message for one in bench.keeper.beats]
-        # By the worker's clock, whole: with its zone.
-        at = bench.keeper.beats[0].at
-        assert began <= at <= datetime.now(UTC)
-        assert [True, True] == [one.cancelled for one in contexts]
-
-    run(main)
+    bench = Bench(engine(step))
+    await bench.enqueue()
+    await bench.through()
+    contexts[1].heartbeat(1.0, "too late")
+    assert ["run 1"] == [one.message for one in bench.keeper.beats]
+    # By the worker's clock, whole: with its zone.
+    at = bench.keeper.beats[0].at
+    assert began <= at <= datetime.now(UTC)
+    assert [True, True] == [one.cancelled for one in contexts]
 
 
 # -- what engines raise ----------------------------------------------------------------------
@@ -275,47 +236,41 @@ class Evil(dict):
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
 )
-def test_what_is_raised_is_a_recorded_attempt(run, raised, kind, message):
+async def test_what_is_raised_is_a_recorded_attempt(raised, kind, message):
     """Whatever an engine raises counts once, waits, and can be read."""
 
     async def step(snapshot):
         raise raised
 
-    async def main():
-        bench = Bench(engine(step))
-        work_id = await bench.enqueue()
-        other = await bench.enqueue(work_id="other", payload={"fine": True})
-        await bench.once()
-        work = await bench.backend.read(work_id)
-        assert (State.RETRY_WAIT, 1, 1) == (work.state, work.attempts, work.version)
-        error = await error_of(bench, work_id)
-        assert kind == error.kind
-        assert message in error.message
-        assert len(error.message) <= 2000
-        assert error.error_type.isprintable()
-        assert len(work.error) < 40_000
-        json.loads(work.error)
-        assert other == (await bench.claim()).lease.work_id
-        bench.backend.check()
-
-    run(main)
+    bench = Bench(engine(step))
+    work_id = await bench.enqueue()
+    other = await bench.enqueue(work_id="other", payload={"fine": True})
+    await bench.once()
+    work = await bench.backend.read(work_id)
+    assert (State.RETRY_WAIT, 1, 1) == (work.state, work.attempts, work.version)
+    error = await error_of(bench, work_id)
+    assert kind == error.kind
+    assert message in error.message
+    assert len(error.message) <= 2000
+    assert error.error_type.isprintable()
+    assert len(work.error) < 40_000
+    json.loads(work.error)
+    assert other == (await bench.claim()).lease.work_id
+    bench.backend.check()
 
 
-def test_recursion(run):
+async def test_recursion():
     """Running out of stack is an attempt like others."""
 
     async def step(snapshot):
         return recurse()
 
-    async def main():
-        bench = Bench(engine(step))
-        work_id = await bench.enqueue()
-        await bench.once()
-        error = await error_of(bench, work_id)
-        assert ("exception", "RecursionError") == (error.kind, error.error_type)
-        assert "recurse" in error.traceback
-
-    run(main)
+    bench = Bench(engine(step))
+    work_id = await bench.enqueue()
+    await bench.once()
+    error = await error_of(bench, work_id)
+    assert ("exception", "RecursionError") == (error.kind, error.error_type)
+    assert "recurse" in error.traceback
 
 
 @pytest.mark.parametrize(
@@ -337,46 +292,39 @@ def test_recursion(run):
         (lambda s: s.evolve(artifacts=[{"artifact_id": "0" * 64}]), "artifacts must hold"),
     ],
 )
-def test_results_that_cannot_be_stored(run, returned, message):
+async def test_results_that_cannot_be_stored(returned, message):
     """A result that is no sound snapshot is a recorded attempt; the old snapshot stays."""
 
     async def step(snapshot):
         return returned(snapshot)
 
-    async def main():
-        bench = Bench(engine(step))
-        work_id = await bench.enqueue({"sound": 1})
-        await bench.once()
-        work = await bench.backend.read(work_id)
-        assert (State.RETRY_WAIT, 1, 1) == (work.state, work.attempts, work.version)
-        error = await error_of(bench, work_id)
-        assert ("invalid_result", "InvalidStepResult") == (error.kind, error.error_type)
-        assert message in error.message
-        assert {"sound": 1} == (await snapshot_of(bench, work_id)).data
-
-    run(main)
+    bench = Bench(engine(step))
+    work_id = await bench.enqueue({"sound": 1})
+    await bench.once()
+    work = await bench.backend.read(work_id)
+    assert (State.RETRY_WAIT, 1, 1) == (work.state, work.attempts, work.version)
+    error = await error_of(bench, work_id)
+    assert ("invalid_result", "InvalidStepResult") == (error.kind, error.error_type)
+    assert message in error.message
+    assert {"sound": 1} == (await snapshot_of(bench, work_id)).data
 
 
-def test_one_byte_over_the_cap(run):
+async def test_one_byte_over_the_cap():
     """The largest snapshot is stored; one byte more is a recorded attempt."""
+    for extra, expected in ((0, State.DONE), (1, State.RETRY_WAIT)):
 
-    async def main():
-        for extra, expected in ((0, State.DONE), (1, State.RETRY_WAIT)):
+        async def step(snapshot):
+            bare = codec.encode_snapshot(snapshot.finish(data={"x": ""}, version=2))
+            text = "y" * (codec.MAX_SNAPSHOT_BYTES - len(bare) + extra)  # noqa: B023 - runs at once
+            return snapshot.finish(data={"x": text})
 
-            async def step(snapshot):
-                bare = codec.encode_snapshot(snapshot.finish(data={"x": ""}, version=2))
-                text = "y" * (codec.MAX_SNAPSHOT_BYTES - len(bare) + extra)  # noqa: B023 - runs at once
-                return snapshot.finish(data={"x": text})
-
-            bench = Bench(engine(step))
-            work_id = await bench.enqueue()
-            await bench.once()
-            assert expected is await bench.state(work_id)
-
-    run(main)
+        bench = Bench(engine(step))
+        work_id = await bench.enqueue()
+        await bench.once()
+        assert expected is await bench.state(work_id)
 
 
-def test_attempts_backoff_and_dead_letter(run):
+async def test_attempts_backoff_and_dead_letter():
     """Each failure waits longer; the last makes a dead letter with item, snapshot and error."""
     letters = []
     waits = []
@@ -384,29 +332,26 @@ def test_attempts_backoff_and_dead_letter(run):
     async def step(snapshot, context):
         raise ValueError(f"attempt {context.attempt}")
 
-    async def main():
-        bench = Bench(engine(step), observer(on_dead_letter=lambda letter: letters.append(letter)))
-        retry = RetryPolicy(max_attempts=4, base_seconds=10, factor=3, jitter=0)
-        work_id = await bench.enqueue({"p": 1}, retry=retry)
-        while (work := await bench.backend.read(work_id)).state is not State.FAILED:
-            if work.state is State.RETRY_WAIT:
-                waits.append(work.due_ms - work.updated_ms)
-                bench.backend.age_due(work_id)
-            await bench.once()
-        assert ([10_000, 30_000, 90_000], 4) == (waits, work.attempts)
-        error = await error_of(bench, work_id)
-        assert ("exception", "attempt 4", "ValueError", "worker-1") == (
-            error.kind,
-            error.message,
-            error.error_type,
-            error.worker_id,
-        )
-        assert "raise ValueError" in error.traceback
-
-    run(main)
+    bench = Bench(engine(step), observer(on_dead_letter=lambda letter: letters.append(letter)))
+    retry = RetryPolicy(max_attempts=4, base_seconds=10, factor=3, jitter=0)
+    work_id = await bench.enqueue({"p": 1}, retry=retry)
+    while (work := await bench.backend.read(work_id)).state is not State.FAILED:
+        if work.state is State.RETRY_WAIT:
+            waits.append(work.due_ms - work.updated_ms)
+            bench.backend.age_due(work_id)
+        await bench.once()
+    assert ([10_000, 30_000, 90_000], 4) == (waits, work.attempts)
+    error = await error_of(bench, work_id)
+    assert ("exception", "attempt 4", "ValueError", "worker-1") == (
+        error.kind,
+        error.message,
+        error.error_type,
+        error.worker_id,
+    )
+    assert "raise ValueError" in error.traceback
 
 
-def test_an_accepted_step_starts_the_count_anew(run):
+async def test_an_accepted_step_starts_the_count_anew():
     """Attempts are counted per step."""
     runs = []
 
@@ -416,31 +361,25 @@ def test_an_accepted_step_starts_the_count_anew(run):
             raise ValueError("first")
         return await counting(2)(snapshot)
 
-    async def main():
-        bench = Bench(engine(step))
-        work_id = await bench.enqueue()
-        await bench.through()
-        assert [(1, 1), (1, 2), (2, 1), (2, 2)] == runs
-        assert 0 == (await bench.backend.read(work_id)).attempts
-
-    run(main)
+    bench = Bench(engine(step))
+    work_id = await bench.enqueue()
+    await bench.through()
+    assert [(1, 1), (1, 2), (2, 1), (2, 2)] == runs
+    assert 0 == (await bench.backend.read(work_id)).attempts
 
 
-def test_permanent_error(run):
+async def test_permanent_error():
     """PermanentError is the end at once."""
 
     async def step(snapshot):
         raise PermanentError("the site is gone")
 
-    async def main():
-        bench = Bench(engine(step))
-        work_id = await bench.enqueue()
-        await bench.once()
-        error = await error_of(bench, work_id)
-        assert State.FAILED is await bench.state(work_id)
-        assert ("permanent", "the site is gone") == (error.kind, error.message)
-
-    run(main)
+    bench = Bench(engine(step))
+    work_id = await bench.enqueue()
+    await bench.once()
+    error = await error_of(bench, work_id)
+    assert State.FAILED is await bench.state(work_id)
+    assert ("permanent", "the site is gone") == (error.kind, error.message)
 
 
 @pytest.mark.parametrize(
@@ -452,7 +391,7 @@ def test_permanent_error(run):
     ],
     ids=["asked", "full"],
 )
-def test_retry_later(run, error, delay_ms):
+async def test_retry_later(error, delay_ms):
     """RetryLater comes back then, and does not count; a full artifact store means the same."""
 
     async def step(snapshot, context):
@@ -462,43 +401,36 @@ def test_retry_later(run, error, delay_ms):
         return snapshot.finish()
 
     tries = []
-
-    async def main():
-        bench = Bench(engine(step))
-        work_id = await bench.enqueue(retry=RetryPolicy(max_attempts=1))
-        await bench.once()
-        work = await bench.backend.read(work_id)
-        assert (State.SLEEPING, delay_ms, 0) == (
-            work.state,
-            work.due_ms - work.updated_ms,
-            work.attempts,
-        )
-        await bench.through()
-        assert [1] * 7 == tries
-        assert State.DONE is await bench.state(work_id)
-
-    run(main)
+    bench = Bench(engine(step))
+    work_id = await bench.enqueue(retry=RetryPolicy(max_attempts=1))
+    await bench.once()
+    work = await bench.backend.read(work_id)
+    assert (State.SLEEPING, delay_ms, 0) == (
+        work.state,
+        work.due_ms - work.updated_ms,
+        work.attempts,
+    )
+    await bench.through()
+    assert [1] * 7 == tries
+    assert State.DONE is await bench.state(work_id)
 
 
 @pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf"), "5", None, True, 10**400])
-def test_retry_later_with_bad_seconds(run, seconds):
+async def test_retry_later_with_bad_seconds(seconds):
     """A wait that is none is a recorded attempt."""
 
     async def step(snapshot):
         raise RetryLater(seconds)
 
-    async def main():
-        bench = Bench(engine(step))
-        work_id = await bench.enqueue()
-        await bench.once()
-        assert State.RETRY_WAIT is await bench.state(work_id)
-        assert "RetryLater(seconds) must be" in (await error_of(bench, work_id)).message
-
-    run(main)
+    bench = Bench(engine(step))
+    work_id = await bench.enqueue()
+    await bench.once()
+    assert State.RETRY_WAIT is await bench.state(work_id)
+    assert "RetryLater(seconds) must be" in (await error_of(bench, work_id)).message
 
 
 @pytest.mark.parametrize("names", ["init", "step", "both", "neither"])
-def test_a_work_item_is_copied_for_hooks_that_name_it(run, monkeypatch, names):
+async def test_a_work_item_is_copied_for_hooks_that_name_it(monkeypatch, names):
     """Each step of an engine that does not look at it would pay for the copy."""
     copied = []
     fresh = StoredItem.fresh
@@ -517,16 +449,13 @@ def test_a_work_item_is_copied_for_hooks_that_name_it(run, monkeypatch, names):
     async def init_item(item):
         return Snapshot.start(item)
 
-    async def main():
-        bench = Bench(
-            engine(
-                step_item if names in ("step", "both") else step,
-                init_item if names in ("init", "both") else init,
-            )
+    bench = Bench(
+        engine(
+            step_item if names in ("step", "both") else step,
+            init_item if names in ("init", "both") else init,
         )
-        await bench.enqueue(work_id="w")
-        await bench.through()
-        assert State.DONE is await bench.state("w")
-        assert {"init": 1, "step": 5, "both": 6, "neither": 0}[names] == len(copied)
-
-    run(main)
+    )
+    await bench.enqueue(work_id="w")
+    await bench.through()
+    assert State.DONE is await bench.state("w")
+    assert {"init": 1, "step": 5, "both": 6, "neither": 0}[names] == len(copied)

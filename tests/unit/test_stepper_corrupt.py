@@ -13,13 +13,9 @@ from hypothesis import strategies as st
 from roost_core import codec
 from roost_core.errors import CorruptRecord
 from roost_core.models import Snapshot, State, WorkItem
-from tests.unit.stepper_bench import Bench, counting, engine, error_of, leap
+from tests.unit.stepper_bench import Bench, counting, engine, error_of, leaping
 
-
-@pytest.fixture
-def run(monkeypatch):
-    """Run a coroutine function on a loop whose time leaps."""
-    return lambda main: leap(monkeypatch, main)
+pytestmark = leaping
 
 
 def damaged(raw, change):
@@ -76,42 +72,34 @@ BAD_SNAPSHOTS = [
 
 
 @pytest.mark.parametrize("what", ["item", "snapshot"])
-def test_corrupt_bytes(run, what):
+async def test_corrupt_bytes(what):
     """Each makes a dead letter that keeps the bytes, and other work goes on."""
-
-    async def main():
-        bench = Bench(engine(counting(3)), slice_steps=1)
-        for number, change in enumerate(BAD_ITEMS if what == "item" else BAD_SNAPSHOTS):
-            work_id = await bench.enqueue(work_id=f"w{number}", payload={"n": 0})
-            await bench.once()
-            sound = getattr(await bench.backend.read(work_id), what)
-            broken = damaged(sound, change)
-            claim = await bench.claim()
-            await bench.stepper.run(attrs.evolve(claim, **{what: broken}))
-            work = await bench.backend.read(work_id)
-            kept = getattr(work, what)
-            assert (State.FAILED, 1, sound) == (work.state, work.version, kept), change
-            error = await error_of(bench, work_id)
-            assert "corrupt" == error.kind
-            assert len(error.message) < 500
-        other = await bench.enqueue()
-        await bench.through()
-        assert State.DONE is await bench.state(other)
-
-    run(main)
-
-
-def test_missing_snapshot(run):
-    """A version without its snapshot is corrupt: the agent does not begin anew in silence."""
-
-    async def main():
-        bench = Bench(engine(counting(3)), slice_steps=1)
-        work_id = await bench.enqueue()
+    bench = Bench(engine(counting(3)), slice_steps=1)
+    for number, change in enumerate(BAD_ITEMS if what == "item" else BAD_SNAPSHOTS):
+        work_id = await bench.enqueue(work_id=f"w{number}", payload={"n": 0})
         await bench.once()
-        await bench.stepper.run(attrs.evolve(await bench.claim(), snapshot=None))
-        assert "corrupt" == (await error_of(bench, work_id)).kind
+        sound = getattr(await bench.backend.read(work_id), what)
+        broken = damaged(sound, change)
+        claim = await bench.claim()
+        await bench.stepper.run(attrs.evolve(claim, **{what: broken}))
+        work = await bench.backend.read(work_id)
+        kept = getattr(work, what)
+        assert (State.FAILED, 1, sound) == (work.state, work.version, kept), change
+        error = await error_of(bench, work_id)
+        assert "corrupt" == error.kind
+        assert len(error.message) < 500
+    other = await bench.enqueue()
+    await bench.through()
+    assert State.DONE is await bench.state(other)
 
-    run(main)
+
+async def test_missing_snapshot():
+    """A version without its snapshot is corrupt: the agent does not begin anew in silence."""
+    bench = Bench(engine(counting(3)), slice_steps=1)
+    work_id = await bench.enqueue()
+    await bench.once()
+    await bench.stepper.run(attrs.evolve(await bench.claim(), snapshot=None))
+    assert "corrupt" == (await error_of(bench, work_id)).kind
 
 
 anything = st.recursive(

@@ -9,13 +9,10 @@ import pytest
 
 from roost_core import codec
 from roost_core.models import Artifact, ErrorRecord, RetryPolicy, Snapshot, State
-from tests.unit.stepper_bench import Bench, engine, leap, observer
+from tests.event_loops import real_time
+from tests.unit.stepper_bench import Bench, engine, leaping, observer
 
-
-@pytest.fixture
-def run(monkeypatch):
-    """Run a coroutine function on a loop whose time leaps."""
-    return lambda main: leap(monkeypatch, main)
+pytestmark = leaping
 
 
 async def count_to_two(snapshot):
@@ -29,7 +26,7 @@ async def fail(snapshot):
     raise ValueError("no")
 
 
-def test_committed_steps_are_observed(run):
+async def test_committed_steps_are_observed():
     """Each accepted snapshot is seen once, with its version and the server's times."""
     seen = []
 
@@ -39,19 +36,13 @@ def test_committed_steps_are_observed(run):
         assert snapshot.created_at <= snapshot.updated_at
         assert snapshot.is_finished == (snapshot.finished_at is not None)
 
-    bench = None
-
-    async def main():
-        nonlocal bench
-        bench = Bench(engine(count_to_two), observer(on_step_committed=on_step_committed))
-        await bench.enqueue(work_id="w")
-        await bench.once()
-        assert [("w", 1, False), ("w", 2, False), ("w", 3, True)] == seen
-
-    run(main)
+    bench = Bench(engine(count_to_two), observer(on_step_committed=on_step_committed))
+    await bench.enqueue(work_id="w")
+    await bench.once()
+    assert [("w", 1, False), ("w", 2, False), ("w", 3, True)] == seen
 
 
-def test_dead_letters_are_observed(run):
+async def test_dead_letters_are_observed():
     """The observer gets item, last snapshot and error, after the letter is stored."""
     letters = []
 
@@ -59,42 +50,33 @@ def test_dead_letters_are_observed(run):
         letters.append(letter)
         assert State.FAILED is await bench.state(letter.item.work_id)
 
-    bench = None
-
-    async def main():
-        nonlocal bench
-        bench = Bench(engine(fail), observer(on_dead_letter=on_dead_letter))
-        await bench.enqueue({"p": 1}, work_id="w", retry=RetryPolicy(max_attempts=1))
-        await bench.once()
-        letter = letters[0]
-        assert [("w", 1, "no")] == [
-            (one.item.work_id, one.snapshot.version, one.error.message) for one in letters
-        ]
-        assert {"p": 1} == letter.item.payload
-
-    run(main)
+    bench = Bench(engine(fail), observer(on_dead_letter=on_dead_letter))
+    await bench.enqueue({"p": 1}, work_id="w", retry=RetryPolicy(max_attempts=1))
+    await bench.once()
+    letter = letters[0]
+    assert [("w", 1, "no")] == [
+        (one.item.work_id, one.snapshot.version, one.error.message) for one in letters
+    ]
+    assert {"p": 1} == letter.item.payload
 
 
-def test_dead_letters_of_a_claim_are_observed(run):
+async def test_dead_letters_of_a_claim_are_observed():
     """Letters that a claim has made, of deadlines and dead workers, are read and told."""
     letters = []
 
     async def on_dead_letter(letter):
         letters.append((letter.item.work_id, letter.error.kind))
 
-    async def main():
-        bench = Bench(engine(fail), observer(on_dead_letter=on_dead_letter))
-        deadline = codec.from_milliseconds(await bench.backend.now_ms() + 1000)
-        await bench.enqueue(work_id="w", deadline_at=deadline)
-        await asyncio.sleep(2)
-        await bench.claim()
-        await bench.stepper.dead_lettered(["w", "unknown"])
-        assert [("w", "deadline")] == letters
-
-    run(main)
+    bench = Bench(engine(fail), observer(on_dead_letter=on_dead_letter))
+    deadline = codec.from_milliseconds(await bench.backend.now_ms() + 1000)
+    await bench.enqueue(work_id="w", deadline_at=deadline)
+    await asyncio.sleep(2)
+    await bench.claim()
+    await bench.stepper.dead_lettered(["w", "unknown"])
+    assert [("w", "deadline")] == letters
 
 
-def test_steps_in_a_row_end_as_a_dead_letter(run):
+async def test_steps_in_a_row_end_as_a_dead_letter():
     """An engine without progress: its last step is seen, and then its letter."""
     seen = []
 
@@ -107,17 +89,14 @@ def test_steps_in_a_row_end_as_a_dead_letter(run):
     async def again(snapshot):
         return snapshot.evolve()
 
-    async def main():
-        hooks = observer(on_dead_letter=on_dead_letter, on_step_committed=on_step_committed)
-        bench = Bench(engine(again), hooks)
-        await bench.enqueue(work_id="w", max_steps=4)
-        await bench.once()
-        assert [1, 2, 3, 4, ("steps", 4)] == seen
-
-    run(main)
+    hooks = observer(on_dead_letter=on_dead_letter, on_step_committed=on_step_committed)
+    bench = Bench(engine(again), hooks)
+    await bench.enqueue(work_id="w", max_steps=4)
+    await bench.once()
+    assert [1, 2, 3, 4, ("steps", 4)] == seen
 
 
-def test_failing_observers_change_nothing(run):
+async def test_failing_observers_change_nothing():
     """An observer that raises, exits, hangs or is cancelled does not touch the work."""
 
     async def raising(snapshot):
@@ -132,35 +111,29 @@ def test_failing_observers_change_nothing(run):
     async def forever():
         await asyncio.Event().wait()
 
-    async def main():
-        bench = Bench(
-            engine(count_to_two),
-            observer(on_step_committed=raising),
-            observer(on_step_committed=leaving),
-            observer(on_step_committed=hanging),
-        )
-        work_id = await bench.enqueue()
-        await bench.once()
-        work = await bench.backend.read(work_id)
-        assert (State.DONE, 3, 0) == (work.state, work.version, work.attempts)
-
-    run(main)
+    bench = Bench(
+        engine(count_to_two),
+        observer(on_step_committed=raising),
+        observer(on_step_committed=leaving),
+        observer(on_step_committed=hanging),
+    )
+    work_id = await bench.enqueue()
+    await bench.once()
+    work = await bench.backend.read(work_id)
+    assert (State.DONE, 3, 0) == (work.state, work.version, work.attempts)
 
 
-def test_observers_cannot_change_the_snapshot(run):
+async def test_observers_cannot_change_the_snapshot():
     """What an observer changes in place is not what the engine sees next."""
 
     async def on_step_committed(snapshot):
         snapshot.data["n"] = -50
 
-    async def main():
-        bench = Bench(engine(count_to_two), observer(on_step_committed=on_step_committed))
-        work_id = await bench.enqueue()
-        await bench.once()
-        stored = codec.decode_snapshot((await bench.backend.read(work_id)).snapshot)
-        assert {"n": 2} == stored.data
-
-    run(main)
+    bench = Bench(engine(count_to_two), observer(on_step_committed=on_step_committed))
+    work_id = await bench.enqueue()
+    await bench.once()
+    stored = codec.decode_snapshot((await bench.backend.read(work_id)).snapshot)
+    assert {"n": 2} == stored.data
 
 
 def around(name, log, *, enters=None, leaves=None):
@@ -184,7 +157,7 @@ def around(name, log, *, enters=None, leaves=None):
     return observer(around_step=around_step)
 
 
-def test_managers_nest_around_every_step(run):
+async def test_managers_nest_around_every_step():
     """The first registered is outermost, around init_snapshot and each step."""
     log = []
 
@@ -196,40 +169,33 @@ def test_managers_nest_around_every_step(run):
         log.append("step")
         return snapshot.finish()
 
-    async def main():
-        bench = Bench(around("a", log), around("b", log), engine(step, init_snapshot))
-        await bench.enqueue()
-        await bench.once()
-        expected = []
-        for version, name in ((0, "init"), (1, "step")):
-            expected += [f"a in {version}", f"b in {version}", name, "b out", "a out"]
-        assert expected == log
-
-    run(main)
+    bench = Bench(around("a", log), around("b", log), engine(step, init_snapshot))
+    await bench.enqueue()
+    await bench.once()
+    expected = []
+    for version, name in ((0, "init"), (1, "step")):
+        expected += [f"a in {version}", f"b in {version}", name, "b out", "a out"]
+    assert expected == log
 
 
 @pytest.mark.parametrize("when", ["enters", "leaves"])
-def test_a_failing_manager_fails_the_step(run, when):
+async def test_a_failing_manager_fails_the_step(when):
     """Its error counts as the step's own, and what the step returned is not stored."""
-
-    async def main():
-        log = []
-        bench = Bench(
-            around("a", log), around("b", log, **{when: OSError("budget")}), engine(count_to_two)
-        )
-        work_id = await bench.enqueue()
-        await bench.once()
-        work = await bench.backend.read(work_id)
-        error = codec.decode_model(ErrorRecord, work.error)
-        assert (State.RETRY_WAIT, 0, 1, "budget") == (
-            work.state,
-            work.version,
-            work.attempts,
-            error.message,
-        )
-        assert "a out" == log[-1]
-
-    run(main)
+    log = []
+    bench = Bench(
+        around("a", log), around("b", log, **{when: OSError("budget")}), engine(count_to_two)
+    )
+    work_id = await bench.enqueue()
+    await bench.once()
+    work = await bench.backend.read(work_id)
+    error = codec.decode_model(ErrorRecord, work.error)
+    assert (State.RETRY_WAIT, 0, 1, "budget") == (
+        work.state,
+        work.version,
+        work.attempts,
+        error.message,
+    )
+    assert "a out" == log[-1]
 
 
 def artifact_step(make):
@@ -241,52 +207,45 @@ def artifact_step(make):
     return step
 
 
-def test_artifacts_must_be_in_the_store():
+@real_time
+async def test_artifacts_must_be_in_the_store():
     """A snapshot that names an artifact which the store lacks is an invalid result."""
-
-    async def main():
-        made = Artifact("ab" * 32, 3)
-        bench = Bench(engine(artifact_step(lambda snapshot, context: [made])))
-        work_id = await bench.enqueue()
-        await bench.once()
-        work = await bench.backend.read(work_id)
-        error = codec.decode_model(ErrorRecord, work.error)
-        assert (State.RETRY_WAIT, "invalid_result") == (work.state, error.kind)
-        assert "which is not in the store" in error.message
-
-    asyncio.run(main())
+    made = Artifact("ab" * 32, 3)
+    bench = Bench(engine(artifact_step(lambda snapshot, context: [made])))
+    work_id = await bench.enqueue()
+    await bench.once()
+    work = await bench.backend.read(work_id)
+    error = codec.decode_model(ErrorRecord, work.error)
+    assert (State.RETRY_WAIT, "invalid_result") == (work.state, error.kind)
+    assert "which is not in the store" in error.message
 
 
-def test_artifacts_are_kept_with_the_snapshot():
+@real_time
+async def test_artifacts_are_kept_with_the_snapshot():
     """What the store gave can be named, once or many times, in this and in later steps."""
 
-    async def main():
-        def make(snapshot, context):
-            one = context.artifacts.put_bytes(b"abc", ext="txt")
-            return [*snapshot.artifacts, one, one]
+    def make(snapshot, context):
+        one = context.artifacts.put_bytes(b"abc", ext="txt")
+        return [*snapshot.artifacts, one, one]
 
-        bench = Bench(engine(artifact_step(make)))
-        work_id = await bench.enqueue()
-        await bench.once()
-        stored = codec.decode_snapshot((await bench.backend.read(work_id)).snapshot)
-        assert (2, "txt") == (len(stored.artifacts), stored.artifacts[0].ext)
-        assert b"abc" == bench.store.get(stored.artifacts[0].artifact_id)
-
-    asyncio.run(main())
+    bench = Bench(engine(artifact_step(make)))
+    work_id = await bench.enqueue()
+    await bench.once()
+    stored = codec.decode_snapshot((await bench.backend.read(work_id)).snapshot)
+    assert (2, "txt") == (len(stored.artifacts), stored.artifacts[0].ext)
+    assert b"abc" == bench.store.get(stored.artifacts[0].artifact_id)
 
 
-def test_a_failing_store_is_an_attempt():
+@real_time
+async def test_a_failing_store_is_an_attempt():
     """A store that cannot be asked fails the attempt, not the worker."""
 
     def exists(artifact_id):
         raise OSError("no such disk")
 
-    async def main():
-        bench = Bench(engine(artifact_step(lambda s, c: [Artifact("ab" * 32, 3)])))
-        bench.store.exists = exists
-        work_id = await bench.enqueue()
-        await bench.once()
-        work = await bench.backend.read(work_id)
-        assert "no such disk" in codec.decode_model(ErrorRecord, work.error).message
-
-    asyncio.run(main())
+    bench = Bench(engine(artifact_step(lambda s, c: [Artifact("ab" * 32, 3)])))
+    bench.store.exists = exists
+    work_id = await bench.enqueue()
+    await bench.once()
+    work = await bench.backend.read(work_id)
+    assert "no such disk" in codec.decode_model(ErrorRecord, work.error).message

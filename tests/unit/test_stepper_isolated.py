@@ -14,15 +14,13 @@ from roost_core.errors import PermanentError, RetryLater
 from roost_core.models import RetryPolicy, Snapshot, State
 from roost_core.stepping import hanging
 from roost_core.testing import MemoryBackend
-from tests.unit.stepper_bench import Bench, LoopClock, engine, error_of, leap, observer
+from tests.event_loops import real_time
+from tests.unit.stepper_bench import Bench, LoopClock, engine, error_of, leaping, observer
 
 VARIABLE = contextvars.ContextVar("variable", default="unset")
 
 
-@pytest.fixture
-def run(monkeypatch):
-    """Run a coroutine function on a loop whose time leaps."""
-    return lambda main: leap(monkeypatch, main)
+pytestmark = leaping
 
 
 def next_of(snapshot, total):
@@ -35,7 +33,8 @@ def next_of(snapshot, total):
 
 
 @pytest.mark.parametrize("kind", ["async", "def"])
-def test_each_step_has_a_fresh_context(kind):
+@real_time
+async def test_each_step_has_a_fresh_context(kind):
     """What one sets, no other step, item, engine, observer or lane sees."""
     seen = []
 
@@ -59,21 +58,17 @@ def test_each_step_has_a_fresh_context(kind):
         return step(snapshot)
 
     hooks = (step, init_snapshot) if kind == "def" else (astep, ainit_snapshot)
-
-    async def main():
-        bench = Bench(
-            engine(*hooks),
-            engine(*hooks, engine_id="other"),
-            observer(on_step_committed=lambda: note("observer")),
-        )
-        await bench.enqueue()
-        await bench.enqueue(engine="other")
-        VARIABLE.set("lane")
-        for _ in range(2):
-            await bench.once()
-        assert "lane" == VARIABLE.get()
-
-    asyncio.run(main())
+    bench = Bench(
+        engine(*hooks),
+        engine(*hooks, engine_id="other"),
+        observer(on_step_committed=lambda: note("observer")),
+    )
+    await bench.enqueue()
+    await bench.enqueue(engine="other")
+    VARIABLE.set("lane")
+    for _ in range(2):
+        await bench.once()
+    assert "lane" == VARIABLE.get()
     one = [
         ("init", "unset"),
         *[("observer", "unset"), ("step", "unset")] * 2,
@@ -82,7 +77,8 @@ def test_each_step_has_a_fresh_context(kind):
     assert one * 2 == seen
 
 
-def test_what_the_worker_was_started_with_is_seen():
+@real_time
+async def test_what_the_worker_was_started_with_is_seen():
     """A fresh context is the one that the worker began in, not an empty one."""
     seen = []
 
@@ -90,19 +86,17 @@ def test_what_the_worker_was_started_with_is_seen():
         seen.append(VARIABLE.get())
         return snapshot.finish()
 
-    async def main():
-        VARIABLE.set("the program")
-        bench = Bench(engine(step))
-        VARIABLE.set("later")
-        await bench.enqueue()
-        await bench.once()
-
-    asyncio.run(main())
+    VARIABLE.set("the program")
+    bench = Bench(engine(step))
+    VARIABLE.set("later")
+    await bench.enqueue()
+    await bench.once()
     assert ["the program"] == seen
 
 
 @pytest.mark.parametrize("kind", ["async", "def"])
-def test_managers_share_the_context_of_their_step(kind):
+@real_time
+async def test_managers_share_the_context_of_their_step(kind):
     """A manager sets, the step and the tasks that it starts see; the next step does not."""
     seen = []
 
@@ -130,15 +124,12 @@ def test_managers_share_the_context_of_their_step(kind):
         VARIABLE.set("step")
         return next_of(snapshot, 2)
 
-    async def main():
-        bench = Bench(
-            observer(around_step=lambda context: manager(context)),
-            engine(astep if kind == "async" else step),
-        )
-        await bench.enqueue()
-        await bench.once()
-
-    asyncio.run(main())
+    bench = Bench(
+        observer(around_step=lambda context: manager(context)),
+        engine(astep if kind == "async" else step),
+    )
+    await bench.enqueue()
+    await bench.once()
     # What a plain def sets stays in its thread.
     at_end = ["step", "step"] if kind == "async" else ["manager 1", "manager 2"]
     expected = [("unset", "manager 0")]
@@ -147,7 +138,8 @@ def test_managers_share_the_context_of_their_step(kind):
     assert expected == seen
 
 
-def test_what_a_library_keeps_by_task():
+@real_time
+async def test_what_a_library_keeps_by_task():
     """No two steps run in the same task, which is what some libraries keep a session by."""
     tasks = []
 
@@ -155,13 +147,10 @@ def test_what_a_library_keeps_by_task():
         tasks.append(asyncio.current_task())
         return next_of(snapshot, 3)
 
-    async def main():
-        bench = Bench(engine(step))
-        await bench.enqueue()
-        await bench.once()
-        assert 4 == len({*tasks, asyncio.current_task()})
-
-    asyncio.run(main())
+    bench = Bench(engine(step))
+    await bench.enqueue()
+    await bench.once()
+    assert 4 == len({*tasks, asyncio.current_task()})
 
 
 # -- the step's own task ---------------------------------------------------------------------
@@ -198,36 +187,28 @@ async def cancelled_many_times(snapshot):
 @pytest.mark.parametrize(
     "step", [cancel_and_wait, cancel_and_return, cancelled_by_a_child, cancelled_many_times]
 )
-def test_a_step_that_cancels_its_own_task(run, step):
+async def test_a_step_that_cancels_its_own_task(step):
     """It is the engine's attempt: counted, paced, at last a dead letter; the lane goes on."""
-
-    async def main():
-        bench = Bench(engine(step))
-        work_id = await bench.enqueue(retry=RetryPolicy(max_attempts=3))
-        assert 3 == await bench.through()
-        work = await bench.backend.read(work_id)
-        assert (State.FAILED, 3) == (work.state, work.attempts)
-        assert 0 == asyncio.current_task().cancelling()
-        assert "interrupted" not in await bench.kinds()
-
-    run(main)
+    bench = Bench(engine(step))
+    work_id = await bench.enqueue(retry=RetryPolicy(max_attempts=3))
+    assert 3 == await bench.through()
+    work = await bench.backend.read(work_id)
+    assert (State.FAILED, 3) == (work.state, work.attempts)
+    assert 0 == asyncio.current_task().cancelling()
+    assert "interrupted" not in await bench.kinds()
 
 
-def test_its_own_cancellation_is_told(run):
+async def test_its_own_cancellation_is_told():
     """The error on record says what has happened, not just how it is called."""
-
-    async def main():
-        bench = Bench(engine(cancel_and_wait))
-        work_id = await bench.enqueue()
-        await bench.once()
-        error = await error_of(bench, work_id)
-        assert ("exception", "EngineError") == (error.kind, error.error_type)
-        assert "the step's own task was cancelled" in error.message
-
-    run(main)
+    bench = Bench(engine(cancel_and_wait))
+    work_id = await bench.enqueue()
+    await bench.once()
+    error = await error_of(bench, work_id)
+    assert ("exception", "EngineError") == (error.kind, error.error_type)
+    assert "the step's own task was cancelled" in error.message
 
 
-def test_a_cancellation_that_comes_too_late(run):
+async def test_a_cancellation_that_comes_too_late():
     """What is left of a step cannot cancel the one after it, nor the lane."""
 
     async def step(snapshot):
@@ -239,14 +220,11 @@ def test_a_cancellation_that_comes_too_late(run):
             await asyncio.sleep(0)
         return next_of(snapshot, 1)
 
-    async def main():
-        bench = Bench(engine(step))
-        work_id = await bench.enqueue()
-        await bench.once()
-        assert State.DONE is await bench.state(work_id)
-        await asyncio.sleep(1)
-
-    run(main)
+    bench = Bench(engine(step))
+    work_id = await bench.enqueue()
+    await bench.once()
+    assert State.DONE is await bench.state(work_id)
+    await asyncio.sleep(1)
 
 
 class RemoteBackend(MemoryBackend):
@@ -270,7 +248,7 @@ class RemoteBackend(MemoryBackend):
 
 @pytest.mark.parametrize("waits", [False, True])
 @pytest.mark.parametrize("end", ["raise", "return nothing", "return"])
-def test_a_step_that_cancels_its_lane(run, waits, end):
+async def test_a_step_that_cancels_its_lane(waits, end):
     """Whether it waits or not, and whatever it comes to: the lane leaves nothing undone."""
 
     async def step(snapshot):
@@ -282,21 +260,16 @@ def test_a_step_that_cancels_its_lane(run, waits, end):
         return None if end == "return nothing" else snapshot.finish()
 
     lane = None
-
-    async def main():
-        nonlocal lane
-        bench = Bench(engine(step), backend=RemoteBackend(LoopClock()))
-        work_id = await bench.enqueue()
-        lane = asyncio.create_task(bench.once())
-        await asyncio.wait([lane])
-        work = await bench.backend.read(work_id)
-        assert work.state is not State.RUNNING
-        assert 0 == work.attempts
-
-    run(main)
+    bench = Bench(engine(step), backend=RemoteBackend(LoopClock()))
+    work_id = await bench.enqueue()
+    lane = asyncio.create_task(bench.once())
+    await asyncio.wait([lane])
+    work = await bench.backend.read(work_id)
+    assert work.state is not State.RUNNING
+    assert 0 == work.attempts
 
 
-def test_a_lane_that_is_cancelled_again_and_again(run):
+async def test_a_lane_that_is_cancelled_again_and_again():
     """Given back without blame by a worker that does not stop: with longer and longer pauses."""
 
     async def step(snapshot):
@@ -307,24 +280,19 @@ def test_a_lane_that_is_cancelled_again_and_again(run):
 
     begun = []
     lane = None
-
-    async def main():
-        nonlocal lane
-        bench = Bench(engine(step))
-        work_id = await bench.enqueue()
-        while asyncio.get_running_loop().time() < 60 and len(begun) < 1000:
-            claim = await bench.claim()
-            if claim is None:
-                await asyncio.sleep(0.05)
-                continue
-            lane = asyncio.create_task(bench.stepper.run(claim))
-            await asyncio.wait([lane])
-            assert lane.cancelled()
-        assert 0 == (await bench.backend.read(work_id)).attempts
-        assert begun[1] - begun[0] < 0.1
-        assert 5 < len(begun) < 20
-
-    run(main)
+    bench = Bench(engine(step))
+    work_id = await bench.enqueue()
+    while asyncio.get_running_loop().time() < 60 and len(begun) < 1000:
+        claim = await bench.claim()
+        if claim is None:
+            await asyncio.sleep(0.05)
+            continue
+        lane = asyncio.create_task(bench.stepper.run(claim))
+        await asyncio.wait([lane])
+        assert lane.cancelled()
+    assert 0 == (await bench.backend.read(work_id)).attempts
+    assert begun[1] - begun[0] < 0.1
+    assert 5 < len(begun) < 20
 
 
 # -- what is raised --------------------------------------------------------------------------
@@ -358,25 +326,22 @@ def raising(error, kind):
 @BY_TYPE
 @pytest.mark.parametrize("kind", ["async", "def"])
 @pytest.mark.parametrize("where", ["step", "init_snapshot"])
-def test_what_would_end_a_process_is_an_attempt(error, kind, where):
+@real_time
+async def test_what_would_end_a_process_is_an_attempt(error, kind, where):
     """In a step and in init_snapshot, on the loop and in a thread."""
-
-    async def main():
-        wrong = raising(error, kind)
-        hooks = (wrong, None) if where == "step" else (lambda snapshot: None, wrong)
-        bench = Bench(engine(*hooks))
-        work_id = await bench.enqueue()
-        await bench.once()
-        work = await bench.backend.read(work_id)
-        assert (State.RETRY_WAIT, 1) == (work.state, work.attempts)
-        assert type(error).__name__ in (await error_of(bench, work_id)).message
-
-    asyncio.run(main())
+    wrong = raising(error, kind)
+    hooks = (wrong, None) if where == "step" else (lambda snapshot: None, wrong)
+    bench = Bench(engine(*hooks))
+    work_id = await bench.enqueue()
+    await bench.once()
+    work = await bench.backend.read(work_id)
+    assert (State.RETRY_WAIT, 1) == (work.state, work.attempts)
+    assert type(error).__name__ in (await error_of(bench, work_id)).message
 
 
 @BY_TYPE
 @pytest.mark.parametrize("where", ["call", "enter", "leave"])
-def test_managers_cannot_end_the_worker(run, error, where):
+async def test_managers_cannot_end_the_worker(error, where):
     """What a manager around a step raises is the attempt's."""
 
     def around_step(context):
@@ -391,14 +356,11 @@ def test_managers_cannot_end_the_worker(run, error, where):
             raise error
         return manager()
 
-    async def main():
-        bench = Bench(observer(around_step=around_step), engine(lambda snapshot: None, _start))
-        work_id = await bench.enqueue()
-        await bench.once()
-        work = await bench.backend.read(work_id)
-        assert (State.RETRY_WAIT, 1) == (work.state, work.attempts)
-
-    run(main)
+    bench = Bench(observer(around_step=around_step), engine(lambda snapshot: None, _start))
+    work_id = await bench.enqueue()
+    await bench.once()
+    work = await bench.backend.read(work_id)
+    assert (State.RETRY_WAIT, 1) == (work.state, work.attempts)
 
 
 async def _start(item):
@@ -406,7 +368,7 @@ async def _start(item):
 
 
 @BY_TYPE
-def test_a_result_cannot_end_the_worker(run, error):
+async def test_a_result_cannot_end_the_worker(error):
     """What comes back is the engine's, and so is its code: it runs when it is judged and stored."""
 
     class Evil(dict):
@@ -419,20 +381,16 @@ def test_a_result_cannot_end_the_worker(run, error):
             raise error
 
     results = [lambda s: s.evolve(data=Evil(a=1)), lambda s: EvilSnapshot(s.work_id, s.engine)]
+    for result in results:
 
-    async def main():
-        for result in results:
+        async def step(snapshot):
+            return result(snapshot)  # noqa: B023 - runs at once
 
-            async def step(snapshot):
-                return result(snapshot)  # noqa: B023 - runs at once
-
-            bench = Bench(engine(step))
-            work_id = await bench.enqueue()
-            await bench.once()
-            work = await bench.backend.read(work_id)
-            assert (State.RETRY_WAIT, 1) == (work.state, work.attempts)
-
-    run(main)
+        bench = Bench(engine(step))
+        work_id = await bench.enqueue()
+        await bench.once()
+        work = await bench.backend.read(work_id)
+        assert (State.RETRY_WAIT, 1) == (work.state, work.attempts)
 
 
 @pytest.mark.parametrize(
@@ -450,27 +408,24 @@ def test_a_result_cannot_end_the_worker(run, error):
         (ExceptionGroup("g", [RetryLater(-1), RetryLater(9)]), State.RETRY_WAIT, "exception"),
     ],
 )
-def test_groups(run, group, state, kind):
+async def test_groups(group, state, kind):
     """What a group holds decides, as if it had been raised by itself."""
 
     async def step(snapshot):
         raise group
 
-    async def main():
-        bench = Bench(engine(step))
-        work_id = await bench.enqueue()
-        await bench.once()
-        work = await bench.backend.read(work_id)
-        assert state is work.state
-        if kind is None:
-            assert (0, 9_000) == (work.attempts, work.due_ms - work.updated_ms)
-        else:
-            assert kind == (await error_of(bench, work_id)).kind
-
-    run(main)
+    bench = Bench(engine(step))
+    work_id = await bench.enqueue()
+    await bench.once()
+    work = await bench.backend.read(work_id)
+    assert state is work.state
+    if kind is None:
+        assert (0, 9_000) == (work.attempts, work.due_ms - work.updated_ms)
+    else:
+        assert kind == (await error_of(bench, work_id)).kind
 
 
-def test_a_task_group_of_a_step(run):
+async def test_a_task_group_of_a_step():
     """The usual way to a group: one of several calls finds that there is no point."""
 
     async def hopeless():
@@ -481,17 +436,14 @@ def test_a_task_group_of_a_step(run):
             group.create_task(hopeless())
             group.create_task(asyncio.sleep(100))
 
-    async def main():
-        bench = Bench(engine(step))
-        work_id = await bench.enqueue()
-        await bench.once()
-        assert State.FAILED is await bench.state(work_id)
-        assert "gone" == (await error_of(bench, work_id)).message
-
-    run(main)
+    bench = Bench(engine(step))
+    work_id = await bench.enqueue()
+    await bench.once()
+    assert State.FAILED is await bench.state(work_id)
+    assert "gone" == (await error_of(bench, work_id)).message
 
 
-def test_retry_later_at_once_is_paced(run):
+async def test_retry_later_at_once_is_paced():
     """A step that is never ready does not come back without a pause."""
 
     async def step(snapshot):
@@ -499,26 +451,22 @@ def test_retry_later_at_once_is_paced(run):
         raise RetryLater(0)
 
     begun = []
-
-    async def main():
-        bench = Bench(engine(step))
-        await bench.enqueue()
-        while asyncio.get_running_loop().time() < 10 and len(begun) < 1000:
-            claim = await bench.claim()
-            if claim is None:
-                await asyncio.sleep(0.01)
-            else:
-                await bench.stepper.run(claim)
-        assert 10 < len(begun) <= 110
-
-    run(main)
+    bench = Bench(engine(step))
+    await bench.enqueue()
+    while asyncio.get_running_loop().time() < 10 and len(begun) < 1000:
+        claim = await bench.claim()
+        if claim is None:
+            await asyncio.sleep(0.01)
+        else:
+            await bench.stepper.run(claim)
+    assert 10 < len(begun) <= 110
 
 
 # -- what is changed in place ----------------------------------------------------------------
 
 
 @pytest.mark.parametrize("size", [1, 50_000])
-def test_a_payload_that_a_step_changes(run, size):
+async def test_a_payload_that_a_step_changes(size):
     """No later step, observer or claim sees it: in the slice, after a failure, small and large."""
     seen = []
 
@@ -542,25 +490,23 @@ def test_a_payload_that_a_step_changes(run, size):
     async def on_step_committed(item):
         change("observer", item)
 
-    async def main():
-        bench = Bench(
-            engine(step, init_snapshot),
-            observer(on_step_committed=on_step_committed),
-            observer(on_step_committed=on_step_committed),
-        )
-        work_id = await bench.enqueue({"list": ["stored"], "size": "x" * size})
-        await bench.through()
-        await bench.enqueue({"list": ["stored"], "size": "x" * size})
-        await bench.through()
-        assert State.DONE is await bench.state(work_id)
-        assert {"init", "step", "observer"} == {who for who, *_ in seen}
-
+    bench = Bench(
+        engine(step, init_snapshot),
+        observer(on_step_committed=on_step_committed),
+        observer(on_step_committed=on_step_committed),
+    )
+    work_id = await bench.enqueue({"list": ["stored"], "size": "x" * size})
+    await bench.through()
+    await bench.enqueue({"list": ["stored"], "size": "x" * size})
+    await bench.through()
+    assert State.DONE is await bench.state(work_id)
+    assert {"init", "step", "observer"} == {who for who, *_ in seen}
     # What was seen is looked at now, so each list holds what its own reader has added, and no more.
-    run(main)
     assert [(who, ["stored", who], {}, {}) for who, *_ in seen] == seen
 
 
-def test_an_item_that_is_changed_behind_the_steps_end():
+@real_time
+async def test_an_item_that_is_changed_behind_the_steps_end():
     """A thread that goes on after its step has ended holds that step's own item."""
     release, changed = threading.Event(), threading.Event()
     threads, seen = [], []
@@ -582,18 +528,15 @@ def test_an_item_that_is_changed_behind_the_steps_end():
             assert changed.wait(30)
         return next_of(snapshot, 2)
 
-    async def main():
-        bench = Bench(engine(step))
-        await bench.enqueue({"n": 0})
-        await bench.once()
-
-    asyncio.run(main())
+    bench = Bench(engine(step))
+    await bench.enqueue({"n": 0})
+    await bench.once()
     threads[0].join()
     assert [{"n": 100}, {"n": 0}] == seen
 
 
 @pytest.mark.parametrize("ends", ["dead letter", "lease lost"])
-def test_observers_see_what_is_stored(run, ends):
+async def test_observers_see_what_is_stored(ends):
     """Not what the last step has made of its item and snapshot; each observer has its own."""
     seen = []
 
@@ -614,20 +557,14 @@ def test_observers_see_what_is_stored(run, ends):
     async def on_lease_lost(item, snapshot):
         note(item, snapshot)
 
-    bench = None
-
-    async def main():
-        nonlocal bench
-        hooks = {"on_dead_letter": on_dead_letter, "on_lease_lost": on_lease_lost}
-        bench = Bench(engine(step), observer(**hooks), observer(**hooks))
-        await bench.enqueue({"n": 0})
-        await bench.once()
-
-    run(main)
+    hooks = {"on_dead_letter": on_dead_letter, "on_lease_lost": on_lease_lost}
+    bench = Bench(engine(step), observer(**hooks), observer(**hooks))
+    await bench.enqueue({"n": 0})
+    await bench.once()
     assert [({"n": 0}, {"n": 0})] * 2 == seen
 
 
-def test_whose_step_runs_is_known(run):
+async def test_whose_step_runs_is_known():
     """By its frame, as the thread that looks for hanging steps sees it, from first to last."""
     found = []
 
@@ -643,13 +580,10 @@ def test_whose_step_runs_is_known(run):
         found.append((item.work_id, hold.lease.work_id))
         return snapshot.finish()
 
-    async def main():
-        bench = Bench(engine(step), engine(at_once, engine_id="other"))
-        for number in range(6):
-            await bench.enqueue({}, engine="other" if number % 3 else "demo")
-        claims = [await bench.claim() for _ in range(6)]
-        await asyncio.gather(*(bench.stepper.run(claim) for claim in claims))
-
-    run(main)
+    bench = Bench(engine(step), engine(at_once, engine_id="other"))
+    for number in range(6):
+        await bench.enqueue({}, engine="other" if number % 3 else "demo")
+    claims = [await bench.claim() for _ in range(6)]
+    await asyncio.gather(*(bench.stepper.run(claim) for claim in claims))
     assert 10 == len(found)
     assert [] == [one for one in found if one[0] != one[1]]

@@ -11,6 +11,7 @@ import pytest
 from roost_core.errors import BackendUnavailable, RetryLater
 from roost_core.models import State
 from roost_core.testing import MemoryBackend
+from tests.event_loops import real_time
 from tests.unit.stepper_bench import (
     TTL,
     Bench,
@@ -18,18 +19,14 @@ from tests.unit.stepper_bench import (
     counting,
     engine,
     error_of,
-    leap,
+    leaping,
     observer,
 )
 
-
-@pytest.fixture
-def run(monkeypatch):
-    """Run a coroutine function on a loop whose time leaps."""
-    return lambda main: leap(monkeypatch, main)
+pytestmark = leaping
 
 
-def test_step_timeout(run):
+async def test_step_timeout():
     """A step that takes too long is cancelled and counted, and told what it exceeded."""
     ended = []
 
@@ -39,19 +36,16 @@ def test_step_timeout(run):
         finally:
             ended.append((context.stopping, context.cancelled))
 
-    async def main():
-        bench = Bench(engine(step))
-        work_id = await bench.enqueue(step_timeout_seconds=1.5)
-        await bench.once()
-        error = await error_of(bench, work_id)
-        assert ("timeout", "the step took longer than 1.5 s") == (error.kind, error.message)
-        assert [(False, True)] == ended
-
-    run(main)
+    bench = Bench(engine(step))
+    work_id = await bench.enqueue(step_timeout_seconds=1.5)
+    await bench.once()
+    error = await error_of(bench, work_id)
+    assert ("timeout", "the step took longer than 1.5 s") == (error.kind, error.message)
+    assert [(False, True)] == ended
 
 
 @pytest.mark.parametrize("answer", ["snapshot", "error", "retry"])
-def test_step_that_makes_light_of_its_timeout(run, answer):
+async def test_step_that_makes_light_of_its_timeout(answer):
     """Swallowing the cancellation, or raising something else, does not hide the timeout."""
 
     async def step(snapshot):
@@ -62,16 +56,13 @@ def test_step_that_makes_light_of_its_timeout(run, answer):
                 raise ValueError("cancelled?") from None
         return snapshot.finish()
 
-    async def main():
-        bench = Bench(engine(step))
-        work_id = await bench.enqueue(step_timeout_seconds=1)
-        await bench.once()
-        assert "timeout" == (await error_of(bench, work_id)).kind
-
-    run(main)
+    bench = Bench(engine(step))
+    work_id = await bench.enqueue(step_timeout_seconds=1)
+    await bench.once()
+    assert "timeout" == (await error_of(bench, work_id)).kind
 
 
-def test_lease_lost_during_the_step(run):
+async def test_lease_lost_during_the_step():
     """The step in flight ends, observers hear of it, and nothing is written."""
     lost = []
 
@@ -81,24 +72,18 @@ def test_lease_lost_during_the_step(run):
         bench.keeper.holds[0].mark_lost("somebody else owns the work now")
         await asyncio.sleep(100)
 
-    bench = work_id = None
     taken = []
-
-    async def main():
-        nonlocal bench, work_id
-        bench = Bench(
-            engine(step),
-            observer(on_lease_lost=_noting(lost)),
-        )
-        work_id = await bench.enqueue()
-        await bench.once()
-        assert [(work_id, 1, 1)] == [
-            (item.work_id, lease.fence, snapshot.version) for lease, item, snapshot in lost
-        ]
-        work = await bench.backend.read(work_id)
-        assert (State.RUNNING, 2, 0, 1) == (work.state, work.fence, work.attempts, work.version)
-
-    run(main)
+    bench = Bench(
+        engine(step),
+        observer(on_lease_lost=_noting(lost)),
+    )
+    work_id = await bench.enqueue()
+    await bench.once()
+    assert [(work_id, 1, 1)] == [
+        (item.work_id, lease.fence, snapshot.version) for lease, item, snapshot in lost
+    ]
+    work = await bench.backend.read(work_id)
+    assert (State.RUNNING, 2, 0, 1) == (work.state, work.fence, work.attempts, work.version)
 
 
 def _noting(found):
@@ -110,7 +95,7 @@ def _noting(found):
 
 @pytest.mark.parametrize("ending", ["fail", "interrupt", "give back"])
 @pytest.mark.parametrize("is_away", [True, False])
-def test_lease_lost_while_the_end_is_delivered(run, ending, is_away):
+async def test_lease_lost_while_the_end_is_delivered(ending, is_away):
     """Observers hear of a loss that is found with a failure, a RetryLater or an early end, too."""
     lost = []
 
@@ -124,21 +109,15 @@ def test_lease_lost_while_the_end_is_delivered(run, ending, is_away):
             return
         raise ValueError("no") if ending == "fail" else RetryLater(5)
 
-    bench = work_id = None
-
-    async def main():
-        nonlocal bench, work_id
-        bench = Bench(engine(step), observer(on_lease_lost=_noting(lost)), backend=Flaky())
-        work_id = await bench.enqueue()
-        await bench.once()
-        assert [(work_id, 1, 1)] == [
-            (item.work_id, lease.fence, snapshot.version) for lease, item, snapshot in lost
-        ]
-
-    run(main)
+    bench = Bench(engine(step), observer(on_lease_lost=_noting(lost)), backend=Flaky())
+    work_id = await bench.enqueue()
+    await bench.once()
+    assert [(work_id, 1, 1)] == [
+        (item.work_id, lease.fence, snapshot.version) for lease, item, snapshot in lost
+    ]
 
 
-def test_lease_lost_while_a_cancelled_lane_gives_back(run):
+async def test_lease_lost_while_a_cancelled_lane_gives_back():
     """There as well."""
     lost = []
 
@@ -149,19 +128,13 @@ def test_lease_lost_while_a_cancelled_lane_gives_back(run):
         await asyncio.sleep(100)
 
     begun = []
-    bench = work_id = None
-
-    async def main():
-        nonlocal bench, work_id
-        bench = Bench(engine(step), observer(on_lease_lost=_noting(lost)))
-        work_id = await bench.enqueue()
-        await cancel_when(bench, lambda: begun)
-        assert [work_id] == [item.work_id for _, item, _ in lost]
-
-    run(main)
+    bench = Bench(engine(step), observer(on_lease_lost=_noting(lost)))
+    work_id = await bench.enqueue()
+    await cancel_when(bench, lambda: begun)
+    assert [work_id] == [item.work_id for _, item, _ in lost]
 
 
-def test_lease_lost_between_steps(run):
+async def test_lease_lost_between_steps():
     """No step begins on a lease that is not trusted any more."""
     begun = []
 
@@ -173,25 +146,19 @@ def test_lease_lost_between_steps(run):
         if snapshot.version == 2:
             bench.keeper.holds[0].mark_lost("it could not be renewed in time")
 
-    bench = None
-
-    async def main():
-        nonlocal bench
-        lost = []
-        bench = Bench(
-            engine(step),
-            observer(on_step_committed=on_step_committed, on_lease_lost=_noting(lost)),
-        )
-        work_id = await bench.enqueue()
-        await bench.once()
-        assert [1] == begun
-        assert [2] == [snapshot.version for _, _, snapshot in lost]
-        assert 2 == (await bench.backend.read(work_id)).version
-
-    run(main)
+    lost = []
+    bench = Bench(
+        engine(step),
+        observer(on_step_committed=on_step_committed, on_lease_lost=_noting(lost)),
+    )
+    work_id = await bench.enqueue()
+    await bench.once()
+    assert [1] == begun
+    assert [2] == [snapshot.version for _, _, snapshot in lost]
+    assert 2 == (await bench.backend.read(work_id)).version
 
 
-def test_a_swallowed_loss_commits_nothing(run):
+async def test_a_swallowed_loss_commits_nothing():
     """An engine that swallows the cancellation of a lost lease returns its snapshot to nobody."""
 
     async def step(snapshot):
@@ -200,20 +167,14 @@ def test_a_swallowed_loss_commits_nothing(run):
             await asyncio.sleep(100)
         return snapshot.finish()
 
-    bench = None
-
-    async def main():
-        nonlocal bench
-        bench = Bench(engine(step))
-        work_id = await bench.enqueue()
-        await bench.once()
-        work = await bench.backend.read(work_id)
-        assert (1, 0) == (work.version, work.attempts)
-
-    run(main)
+    bench = Bench(engine(step))
+    work_id = await bench.enqueue()
+    await bench.once()
+    work = await bench.backend.read(work_id)
+    assert (1, 0) == (work.version, work.attempts)
 
 
-def test_trust_runs_out_without_renewal(run):
+async def test_trust_runs_out_without_renewal():
     """Nobody renews: the step ends when the lease does, by this process's own clock."""
 
     async def step(snapshot):
@@ -223,17 +184,14 @@ def test_trust_runs_out_without_renewal(run):
             ended.append(asyncio.get_running_loop().time())
 
     ended = []
-
-    async def main():
-        bench = Bench(engine(step))
-        await bench.enqueue()
-        await bench.once()
-        assert [TTL] == [round(at, 3) for at in ended]
-
-    run(main)
+    bench = Bench(engine(step))
+    await bench.enqueue()
+    await bench.once()
+    assert [TTL] == [round(at, 3) for at in ended]
 
 
-def test_plain_def_sees_its_timeout():
+@real_time
+async def test_plain_def_sees_its_timeout():
     """A plain def that has timed out runs on in its thread until it looks: then it is told."""
     began, told = threading.Event(), threading.Event()
 
@@ -246,23 +204,20 @@ def test_plain_def_sees_its_timeout():
         told.set()
         return snapshot.finish()
 
-    async def main():
-        bench = Bench(engine(step))
-        work_id = await bench.enqueue()
-        running = asyncio.create_task(bench.once())
-        assert await asyncio.to_thread(began.wait, 60)
-        # Its time is over by now: a short one might be over before the thread has begun.
-        hold = bench.keeper.holds[0]
-        hold.begin_step(hold._scope, 0.0)
-        await running
-        assert "timeout" == (await error_of(bench, work_id)).kind
-        assert told.wait(60)
-        return bench.keeper.beats
-
-    assert [0.5] == [one.progress for one in asyncio.run(main())]
+    bench = Bench(engine(step))
+    work_id = await bench.enqueue()
+    running = asyncio.create_task(bench.once())
+    assert await asyncio.to_thread(began.wait, 60)
+    # Its time is over by now: a short one might be over before the thread has begun.
+    hold = bench.keeper.holds[0]
+    hold.begin_step(hold._scope, 0.0)
+    await running
+    assert "timeout" == (await error_of(bench, work_id)).kind
+    assert told.wait(60)
+    assert [0.5] == [one.progress for one in bench.keeper.beats]
 
 
-def test_what_a_step_says_after_its_time_is_dropped(monkeypatch):
+async def test_what_a_step_says_after_its_time_is_dropped():
     """From the moment on when it can know that it was ended, while it still cleans up."""
 
     async def step(snapshot, context):
@@ -273,14 +228,11 @@ def test_what_a_step_says_after_its_time_is_dropped(monkeypatch):
             assert context.cancelled
             context.heartbeat(1.0)
 
-    async def main():
-        bench = Bench(engine(step))
-        work_id = await bench.enqueue(step_timeout_seconds=1.0)
-        await bench.once()
-        assert "timeout" == (await error_of(bench, work_id)).kind
-        assert [0.5] == [one.progress for one in bench.keeper.beats]
-
-    leap(monkeypatch, main)
+    bench = Bench(engine(step))
+    work_id = await bench.enqueue(step_timeout_seconds=1.0)
+    await bench.once()
+    assert "timeout" == (await error_of(bench, work_id)).kind
+    assert [0.5] == [one.progress for one in bench.keeper.beats]
 
 
 # -- a server that does not answer -----------------------------------------------------------
@@ -324,44 +276,37 @@ class Flaky(MemoryBackend):
         return await self._flaky("interrupt", answer)
 
 
-def test_lost_replies_of_commits(run):
+async def test_lost_replies_of_commits():
     """A commit whose reply is lost is recognized when it is sent again: one version each."""
-
-    async def main():
-        backend = Flaky()
-        backend.lost["commit"] = 3
-        bench = Bench(engine(counting(3)), backend=backend)
-        work_id = await bench.enqueue()
-        await bench.once()
-        assert 7 == len(backend.calls)
-        events = [one for one in await backend.events(limit=100) if one.kind == "committed"]
-        assert [1, 2, 3, 4] == [one.version for one in events]
-        assert State.DONE is await bench.state(work_id)
-
-    run(main)
+    backend = Flaky()
+    backend.lost["commit"] = 3
+    bench = Bench(engine(counting(3)), backend=backend)
+    work_id = await bench.enqueue()
+    await bench.once()
+    assert 7 == len(backend.calls)
+    events = [one for one in await backend.events(limit=100) if one.kind == "committed"]
+    assert [1, 2, 3, 4] == [one.version for one in events]
+    assert State.DONE is await bench.state(work_id)
 
 
 @pytest.mark.parametrize(("method", "expected"), [("fail", 1), ("interrupt", 0)])
-def test_lost_replies_of_others(run, method, expected):
+async def test_lost_replies_of_others(method, expected):
     """An attempt counts once, and an interruption not at all, however often it is sent."""
 
     async def step(snapshot):
         raise ValueError("no") if method == "fail" else RetryLater(5)
 
-    async def main():
-        backend = Flaky()
-        backend.lost[method] = 2
-        bench = Bench(engine(step), backend=backend)
-        work_id = await bench.enqueue()
-        await bench.once()
-        assert [method] * 3 == backend.calls[1:]
-        work = await backend.read(work_id)
-        assert (expected, 1) == (work.attempts, work.version)
-
-    run(main)
+    backend = Flaky()
+    backend.lost[method] = 2
+    bench = Bench(engine(step), backend=backend)
+    work_id = await bench.enqueue()
+    await bench.once()
+    assert [method] * 3 == backend.calls[1:]
+    work = await backend.read(work_id)
+    assert (expected, 1) == (work.attempts, work.version)
 
 
-def test_a_repeat_extends_trust_from_the_first_request(run):
+async def test_a_repeat_extends_trust_from_the_first_request():
     """The server extended the lease when it applied the commit, not when it was asked again."""
 
     async def step(snapshot):
@@ -369,34 +314,28 @@ def test_a_repeat_extends_trust_from_the_first_request(run):
         backend.lost["commit"] = 6
         return await counting(2)(snapshot)
 
-    backend = None
+    backend = Flaky()
+    lease_end, extended = [], []
 
-    async def main():
-        nonlocal backend
-        backend = Flaky()
-        lease_end, extended = [], []
+    async def on_step_committed(snapshot):
+        work = await backend.read(snapshot.work_id)
+        if work.expires_ms is not None:
+            now = await backend.now_ms()
+            trusted = bench.keeper.holds[0].trusted_until - asyncio.get_running_loop().time()
+            extended.append(trusted > TTL / 2)
+            lease_end.append((work.expires_ms - now) / 1000 - trusted)
 
-        async def on_step_committed(snapshot):
-            work = await backend.read(snapshot.work_id)
-            if work.expires_ms is not None:
-                now = await backend.now_ms()
-                trusted = bench.keeper.holds[0].trusted_until - asyncio.get_running_loop().time()
-                extended.append(trusted > TTL / 2)
-                lease_end.append((work.expires_ms - now) / 1000 - trusted)
-
-        bench = Bench(
-            engine(step),
-            observer(on_step_committed=on_step_committed),
-            backend=backend,
-            slice_seconds=1000,
-        )
-        await bench.enqueue()
-        await bench.once()
-        assert 2 == len(lease_end)
-        assert extended[1]
-        assert all(one >= -0.001 for one in lease_end)
-
-    run(main)
+    bench = Bench(
+        engine(step),
+        observer(on_step_committed=on_step_committed),
+        backend=backend,
+        slice_seconds=1000,
+    )
+    await bench.enqueue()
+    await bench.once()
+    assert 2 == len(lease_end)
+    assert extended[1]
+    assert all(one >= -0.001 for one in lease_end)
 
 
 class Noting(MemoryBackend):
@@ -412,7 +351,7 @@ class Noting(MemoryBackend):
         return await super().commit(lease, commit)
 
 
-def test_fresh_leases_are_not_extended(run):
+async def test_fresh_leases_are_not_extended():
     """Only once a third of its time is over; then a whole one begins, on both sides."""
     seconds = iter([0, TTL / 4, 0, TTL / 4, 0, 0, TTL / 2, 0])
 
@@ -420,24 +359,7 @@ def test_fresh_leases_are_not_extended(run):
         await asyncio.sleep(next(seconds))
         return await counting(8)(snapshot)
 
-    async def main():
-        bench = Bench(
-            engine(step),
-            observer(on_step_committed=noting),
-            backend=Noting(),
-            slice_seconds=1000,
-        )
-        ends.append(bench)
-        await bench.enqueue()
-        await bench.once()
-        ttl_ms = round(TTL * 1000)
-        # The first is init_snapshot's.
-        assert [0, 0, 0, 0, ttl_ms, 0, 0, ttl_ms, 0] == bench.backend.extensions
-        told = [TTL, TTL, TTL * 3 / 4, TTL * 3 / 4, TTL, TTL, TTL, TTL]
-        assert told == left
-
     async def noting(snapshot):
-        bench = ends[0]
         work = await bench.backend.read(snapshot.work_id)
         if work.expires_ms is not None:
             left_there = (work.expires_ms - await bench.backend.now_ms()) / 1000
@@ -445,11 +367,23 @@ def test_fresh_leases_are_not_extended(run):
             assert left_there == pytest.approx(left_here, abs=0.002)
             left.append(round(left_there, 2))
 
-    ends, left = [], []
-    run(main)
+    left = []
+    bench = Bench(
+        engine(step),
+        observer(on_step_committed=noting),
+        backend=Noting(),
+        slice_seconds=1000,
+    )
+    await bench.enqueue()
+    await bench.once()
+    ttl_ms = round(TTL * 1000)
+    # The first is init_snapshot's.
+    assert [0, 0, 0, 0, ttl_ms, 0, 0, ttl_ms, 0] == bench.backend.extensions
+    told = [TTL, TTL, TTL * 3 / 4, TTL * 3 / 4, TTL, TTL, TTL, TTL]
+    assert told == left
 
 
-def test_a_renewed_lease_is_not_extended(run):
+async def test_a_renewed_lease_is_not_extended():
     """The keeper's renewal is as good as a commit's own extension."""
 
     async def step(snapshot):
@@ -457,40 +391,31 @@ def test_a_renewed_lease_is_not_extended(run):
         bench.keeper.holds[0].extend(asyncio.get_running_loop().time())
         return await counting(2)(snapshot)
 
-    bench = None
-
-    async def main():
-        nonlocal bench
-        bench = Bench(engine(step), backend=Noting(), slice_seconds=1000)
-        await bench.enqueue()
-        await bench.once()
-        assert [0, 0, 0] == bench.backend.extensions
-
-    run(main)
+    bench = Bench(engine(step), backend=Noting(), slice_seconds=1000)
+    await bench.enqueue()
+    await bench.once()
+    assert [0, 0, 0] == bench.backend.extensions
 
 
-def test_a_commit_that_does_not_extend_is_no_reason_for_trust(run):
+async def test_a_commit_that_does_not_extend_is_no_reason_for_trust():
     """The lease ends here when it ends there, however many steps are accepted meanwhile."""
 
     async def step(snapshot):
         await asyncio.sleep(TTL / 10)
         return await counting(3)(snapshot)
 
-    async def main():
-        bench = Bench(engine(step), backend=Noting())
-        await bench.enqueue()
-        claim = await bench.claim()
-        began = asyncio.get_running_loop().time()
-        await bench.stepper.run(claim)
-        assert [0] * 4 == bench.backend.extensions
-        assert claim.asked_at + TTL == pytest.approx(bench.keeper.holds[0].trusted_until)
-        assert began + TTL == pytest.approx(bench.keeper.holds[0].trusted_until)
-
-    run(main)
+    bench = Bench(engine(step), backend=Noting())
+    await bench.enqueue()
+    claim = await bench.claim()
+    began = asyncio.get_running_loop().time()
+    await bench.stepper.run(claim)
+    assert [0] * 4 == bench.backend.extensions
+    assert claim.asked_at + TTL == pytest.approx(bench.keeper.holds[0].trusted_until)
+    assert began + TTL == pytest.approx(bench.keeper.holds[0].trusted_until)
 
 
 @pytest.mark.parametrize("seconds", [1.0, 4 * TTL])
-def test_steps_in_a_row_have_each_their_own_time(run, seconds):
+async def test_steps_in_a_row_have_each_their_own_time(seconds):
     """Under one lease: those in time are accepted, the one that is late is a timeout."""
     takes = [0.9, 0.5, 0.9, 1.1]
 
@@ -498,24 +423,21 @@ def test_steps_in_a_row_have_each_their_own_time(run, seconds):
         await asyncio.sleep(takes[snapshot.version - 1] * seconds)
         return snapshot.evolve()
 
-    async def main():
-        bench = Bench(engine(step), slice_seconds=10_000)
-        work_id = await bench.enqueue(step_timeout_seconds=seconds)
-        claim = await bench.claim()
-        running = asyncio.create_task(bench.stepper.run(claim))
-        while not running.done():
-            await asyncio.sleep(TTL / 5)
-            for hold in bench.keeper.kept:
-                hold.extend(asyncio.get_running_loop().time())
-        await running
-        work = await bench.backend.read(work_id)
-        assert (State.RETRY_WAIT, 4, 1) == (work.state, work.version, work.attempts)
-        assert "timeout" == (await error_of(bench, work_id)).kind
-
-    run(main)
+    bench = Bench(engine(step), slice_seconds=10_000)
+    work_id = await bench.enqueue(step_timeout_seconds=seconds)
+    claim = await bench.claim()
+    running = asyncio.create_task(bench.stepper.run(claim))
+    while not running.done():
+        await asyncio.sleep(TTL / 5)
+        for hold in bench.keeper.kept:
+            hold.extend(asyncio.get_running_loop().time())
+    await running
+    work = await bench.backend.read(work_id)
+    assert (State.RETRY_WAIT, 4, 1) == (work.state, work.version, work.attempts)
+    assert "timeout" == (await error_of(bench, work_id)).kind
 
 
-def test_server_away_for_less_than_the_lease(run):
+async def test_server_away_for_less_than_the_lease():
     """A short absence is waited out; the step is not run again."""
     begun = []
 
@@ -524,20 +446,14 @@ def test_server_away_for_less_than_the_lease(run):
         backend.away_until = asyncio.get_running_loop().time() + TTL - 2
         return await counting(1)(snapshot)
 
-    backend = None
-
-    async def main():
-        nonlocal backend
-        backend = Flaky()
-        bench = Bench(engine(step), backend=backend)
-        work_id = await bench.enqueue()
-        await bench.once()
-        assert (State.DONE, [1]) == (await bench.state(work_id), begun)
-
-    run(main)
+    backend = Flaky()
+    bench = Bench(engine(step), backend=backend)
+    work_id = await bench.enqueue()
+    await bench.once()
+    assert (State.DONE, [1]) == (await bench.state(work_id), begun)
 
 
-def test_server_away_for_longer_than_the_lease(run):
+async def test_server_away_for_longer_than_the_lease():
     """After that the lease is not believed in; observers hear of it, and others go on."""
     lost = []
 
@@ -546,23 +462,17 @@ def test_server_away_for_longer_than_the_lease(run):
             backend.away_until = asyncio.get_running_loop().time() + 60
         return await counting(1)(snapshot)
 
-    backend = None
-
-    async def main():
-        nonlocal backend
-        backend = Flaky()
-        bench = Bench(engine(step), observer(on_lease_lost=_noting(lost)), backend=backend)
-        work_id = await bench.enqueue()
-        await bench.once()
-        assert 1 == len(lost)
-        assert TTL <= asyncio.get_running_loop().time() < TTL + 2
-        assert set() == bench.keeper.kept
-        await asyncio.sleep(60)
-        await bench.through()
-        work = await backend.read(work_id)
-        assert (State.DONE, 2, 0) == (work.state, work.version, work.attempts)
-
-    run(main)
+    backend = Flaky()
+    bench = Bench(engine(step), observer(on_lease_lost=_noting(lost)), backend=backend)
+    work_id = await bench.enqueue()
+    await bench.once()
+    assert 1 == len(lost)
+    assert TTL <= asyncio.get_running_loop().time() < TTL + 2
+    assert set() == bench.keeper.kept
+    await asyncio.sleep(60)
+    await bench.through()
+    work = await backend.read(work_id)
+    assert (State.DONE, 2, 0) == (work.state, work.version, work.attempts)
 
 
 # -- cancellation ----------------------------------------------------------------------------
@@ -586,7 +496,7 @@ async def cancel_when(bench, true):
 
 
 @pytest.mark.parametrize("manner", ["lets it pass", "raises another", "takes its time"])
-def test_cancelled_in_the_step(run, manner):
+async def test_cancelled_in_the_step(manner):
     """The work is given back to its place; it counts as no attempt, whatever the engine does."""
 
     async def step(snapshot):
@@ -601,24 +511,20 @@ def test_cancelled_in_the_step(run, manner):
             raise
 
     begun = []
-
-    async def main():
-        bench = Bench(engine(step))
-        work_id = await bench.enqueue()
-        await cancel_when(bench, lambda: begun)
-        work = await bench.backend.read(work_id)
-        assert (State.QUEUED, 0, 0, 1) == (
-            work.state,
-            work.attempts,
-            work.recoveries,
-            work.version,
-        )
-        assert "interrupted" == (await bench.kinds())[-1]
-
-    run(main)
+    bench = Bench(engine(step))
+    work_id = await bench.enqueue()
+    await cancel_when(bench, lambda: begun)
+    work = await bench.backend.read(work_id)
+    assert (State.QUEUED, 0, 0, 1) == (
+        work.state,
+        work.attempts,
+        work.recoveries,
+        work.version,
+    )
+    assert "interrupted" == (await bench.kinds())[-1]
 
 
-def test_cancelled_step_that_finishes_all_the_same(run):
+async def test_cancelled_step_that_finishes_all_the_same():
     """An engine that returns its snapshot in spite of all has it committed."""
 
     async def step(snapshot):
@@ -629,24 +535,19 @@ def test_cancelled_step_that_finishes_all_the_same(run):
         return snapshot.evolve(data={"kept": True})
 
     begun = []
-    bench = None
-
-    async def main():
-        nonlocal bench
-        bench = Bench(engine(step))
-        work_id = await bench.enqueue()
-        task = await started(bench, lambda: begun)
-        task.cancel()
-        await task
-        work = await bench.backend.read(work_id)
-        assert (State.QUEUED, 2) == (work.state, work.version)
-
-    run(main)
+    bench = Bench(engine(step))
+    work_id = await bench.enqueue()
+    task = await started(bench, lambda: begun)
+    task.cancel()
+    await task
+    work = await bench.backend.read(work_id)
+    assert (State.QUEUED, 2) == (work.state, work.version)
 
 
 @pytest.mark.parametrize("empty", ["nothing", "the same snapshot"])
 @pytest.mark.parametrize("kind", ["async", "def", "init"])
-def test_an_early_end_in_a_drain(empty, kind):
+@real_time
+async def test_an_early_end_in_a_drain(empty, kind):
     """An engine that ends with nothing because it was asked to gives back; none is blamed."""
 
     def step(snapshot, context):
@@ -661,44 +562,35 @@ def test_an_early_end_in_a_drain(empty, kind):
     async def init_snapshot(item, context):
         return step(None, context)
 
-    bench = None
-
-    async def main():
-        nonlocal bench
-        hooks = {"async": [astep], "def": [step], "init": [step, init_snapshot]}[kind]
-        bench = Bench(engine(*hooks))
-        work_id = await bench.enqueue()
-        await bench.once()
-        work = await bench.backend.read(work_id)
-        assert (State.QUEUED, 0, 0 if kind == "init" else 1) == (
-            work.state,
-            work.attempts,
-            work.version,
-        )
-        assert "interrupted" == (await bench.kinds())[-1]
-
-    asyncio.run(main())
+    hooks = {"async": [astep], "def": [step], "init": [step, init_snapshot]}[kind]
+    bench = Bench(engine(*hooks))
+    work_id = await bench.enqueue()
+    await bench.once()
+    work = await bench.backend.read(work_id)
+    assert (State.QUEUED, 0, 0 if kind == "init" else 1) == (
+        work.state,
+        work.attempts,
+        work.version,
+    )
+    assert "interrupted" == (await bench.kinds())[-1]
 
 
 @pytest.mark.parametrize("empty", ["nothing", "the same snapshot"])
-def test_an_early_end_unasked(run, empty):
+async def test_an_early_end_unasked(empty):
     """While nobody has asked, it is a failed attempt, as a step without progress."""
 
     async def step(snapshot):
         return None if empty == "nothing" else snapshot
 
-    async def main():
-        bench = Bench(engine(step))
-        work_id = await bench.enqueue()
-        await bench.once()
-        work = await bench.backend.read(work_id)
-        assert (State.RETRY_WAIT, 1, 1) == (work.state, work.attempts, work.version)
-        assert "invalid_result" == (await error_of(bench, work_id)).kind
-
-    run(main)
+    bench = Bench(engine(step))
+    work_id = await bench.enqueue()
+    await bench.once()
+    work = await bench.backend.read(work_id)
+    assert (State.RETRY_WAIT, 1, 1) == (work.state, work.attempts, work.version)
+    assert "invalid_result" == (await error_of(bench, work_id)).kind
 
 
-def test_what_is_told_to_a_cancelled_step(run):
+async def test_what_is_told_to_a_cancelled_step():
     """A step that is cancelled is void; one whose worker only drains is not."""
     told = []
 
@@ -711,67 +603,49 @@ def test_what_is_told_to_a_cancelled_step(run):
             told.append((context.stopping, context.cancelled))
 
     begun = []
-    bench = None
-
-    async def main():
-        nonlocal bench
-        bench = Bench(engine(step))
-        await bench.enqueue()
-        await cancel_when(bench, lambda: begun)
-        assert [(True, True)] == told
-
-    run(main)
+    bench = Bench(engine(step))
+    await bench.enqueue()
+    await cancel_when(bench, lambda: begun)
+    assert [(True, True)] == told
 
 
 @pytest.mark.parametrize("applied", [True, False])
 @pytest.mark.parametrize("total", [1, 5])
-def test_cancelled_in_the_commit(run, applied, total):
+async def test_cancelled_in_the_commit(applied, total):
     """A commit under way is settled, and what is left is given back."""
-
-    async def main():
-        backend = Flaky()
-        bench = Bench(engine(counting(total)), backend=backend)
-        work_id = await bench.enqueue()
-        if applied:
-            backend.lost["commit"] = 3
-        else:
-            backend.away_until = 0.1
-        task_calls = backend.calls
-        await cancel_when(bench, lambda: len(task_calls) == 2)
-        work = await backend.read(work_id)
-        assert (State.QUEUED, 1, 0) == (work.state, work.version, work.attempts)
-        backend.lost.clear()
-        await bench.through()
-        committed = [
-            one.version for one in await backend.events(limit=100) if one.kind == "committed"
-        ]
-        assert list(range(1, total + 2)) == committed
-
-    run(main)
+    backend = Flaky()
+    bench = Bench(engine(counting(total)), backend=backend)
+    work_id = await bench.enqueue()
+    if applied:
+        backend.lost["commit"] = 3
+    else:
+        backend.away_until = 0.1
+    task_calls = backend.calls
+    await cancel_when(bench, lambda: len(task_calls) == 2)
+    work = await backend.read(work_id)
+    assert (State.QUEUED, 1, 0) == (work.state, work.version, work.attempts)
+    backend.lost.clear()
+    await bench.through()
+    committed = [one.version for one in await backend.events(limit=100) if one.kind == "committed"]
+    assert list(range(1, total + 2)) == committed
 
 
-def test_cancelled_in_the_failure(run):
+async def test_cancelled_in_the_failure():
     """A failure under way is settled: the attempt counts once."""
 
     async def step(snapshot):
         backend.lost["fail"] = 2
         raise ValueError("no")
 
-    backend = None
-
-    async def main():
-        nonlocal backend
-        backend = Flaky()
-        bench = Bench(engine(step), backend=backend)
-        work_id = await bench.enqueue()
-        await cancel_when(bench, lambda: backend.calls.count("fail") == 1)
-        work = await backend.read(work_id)
-        assert (State.RETRY_WAIT, 1) == (work.state, work.attempts)
-
-    run(main)
+    backend = Flaky()
+    bench = Bench(engine(step), backend=backend)
+    work_id = await bench.enqueue()
+    await cancel_when(bench, lambda: backend.calls.count("fail") == 1)
+    work = await backend.read(work_id)
+    assert (State.RETRY_WAIT, 1) == (work.state, work.attempts)
 
 
-def test_cancelled_while_the_server_is_away(run):
+async def test_cancelled_while_the_server_is_away():
     """Giving back is tried for a moment, and then left to the lease's end."""
 
     async def step(snapshot):
@@ -780,14 +654,8 @@ def test_cancelled_while_the_server_is_away(run):
         await asyncio.sleep(100)
 
     begun = []
-    backend = None
-
-    async def main():
-        nonlocal backend
-        backend = Flaky()
-        bench = Bench(engine(step), backend=backend)
-        await bench.enqueue()
-        await cancel_when(bench, lambda: begun)
-        assert asyncio.get_running_loop().time() - begun[0] < TTL / 2
-
-    run(main)
+    backend = Flaky()
+    bench = Bench(engine(step), backend=backend)
+    await bench.enqueue()
+    await cancel_when(bench, lambda: begun)
+    assert asyncio.get_running_loop().time() - begun[0] < TTL / 2

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 
 from roost_core.errors import BackendError, BackendUnavailable
 from roost_plugins.redis_saq.connection.subscription import ANSWER_WITHIN, PING_AFTER, Subscription
-from tests.unit.stepper_bench import LeapingLoop
+from tests.event_loops import leaping
 
 PING = b"*1\r\n$4\r\nPING\r\n"
 PONG = b"*2\r\n$4\r\npong\r\n$0\r\n\r\n"
+
+pytestmark = leaping()
 
 
 class Wire:
@@ -41,99 +44,72 @@ class Wire:
         self.is_closed = True
 
 
-def run(main):
-    """Run a coroutine function of a wire on a loop whose time leaps."""
-
-    async def with_wire():
-        wire = Wire()
-        await main(wire)
-        await wire.line.close()
-        assert wire.is_closed
-
-    with asyncio.Runner(loop_factory=LeapingLoop) as runner:
-        runner.run(with_wire())
+@pytest.fixture
+@contextlib.asynccontextmanager
+async def wire():
+    """Give a wire; it is closed at the end."""
+    wire = Wire()
+    yield wire
+    await wire.line.close()
+    assert wire.is_closed
 
 
-def test_what_is_idle_is_pinged():
+async def test_what_is_idle_is_pinged(wire):
     """As long as pings are answered, silence means nothing, however long it is."""
-
-    async def main(wire):
-        await asyncio.sleep(1000)
-        assert wire.line.ended is None
-        assert 1000 / PING_AFTER - 1 <= len(wire.pings) <= 1000 / PING_AFTER
-
-    run(main)
+    await asyncio.sleep(1000)
+    assert wire.line.ended is None
+    assert 1000 / PING_AFTER - 1 <= len(wire.pings) <= 1000 / PING_AFTER
 
 
-def test_a_ping_that_a_full_disk_refuses_is_answered():
+async def test_a_ping_that_a_full_disk_refuses_is_answered(wire):
     """A server that cannot write refuses pings too; its messages are heard all the same."""
-
-    async def main(wire):
-        wire.answers = False
-        for _ in range(3):
-            wire.line.data_received(b"-MISCONF Errors writing to the AOF file: No space left\r\n")
-            await asyncio.sleep(PING_AFTER + 0.1)
-        assert wire.line.ended is None
-        assert 3 == len(wire.pings)
-        wire.line.data_received(b"-NOPERM not this\r\n")
-        assert "NOPERM" in str(wire.line.ended)
-
-    run(main)
+    wire.answers = False
+    for _ in range(3):
+        wire.line.data_received(b"-MISCONF Errors writing to the AOF file: No space left\r\n")
+        await asyncio.sleep(PING_AFTER + 0.1)
+    assert wire.line.ended is None
+    assert 3 == len(wire.pings)
+    wire.line.data_received(b"-NOPERM not this\r\n")
+    assert "NOPERM" in str(wire.line.ended)
 
 
-def test_what_is_heard_is_as_good_as_a_ping():
+async def test_what_is_heard_is_as_good_as_a_ping(wire):
     """A connection with traffic is not pinged."""
-
-    async def main(wire):
-        for _ in range(100):
-            await asyncio.sleep(PING_AFTER - 0.1)
-            wire.line.data_received(PONG)
-        assert [] == wire.pings
-
-    run(main)
+    for _ in range(100):
+        await asyncio.sleep(PING_AFTER - 0.1)
+        wire.line.data_received(PONG)
+    assert [] == wire.pings
 
 
-def test_a_black_hole_is_noticed():
+async def test_a_black_hole_is_noticed(wire):
     """A ping that nobody answers ends the connection, with words that say so."""
-
-    async def main(wire):
-        wire.answers = False
-        began = wire.loop.time()
-        with pytest.raises(BackendUnavailable, match="there does not answer: nothing for 10 s"):
-            await wire.line.until_end()
-        assert pytest.approx(PING_AFTER + ANSWER_WITHIN) == wire.loop.time() - began
-        assert 1 == len(wire.pings)
-
-    run(main)
+    wire.answers = False
+    began = wire.loop.time()
+    with pytest.raises(BackendUnavailable, match="there does not answer: nothing for 10 s"):
+        await wire.line.until_end()
+    assert pytest.approx(PING_AFTER + ANSWER_WITHIN) == wire.loop.time() - began
+    assert 1 == len(wire.pings)
 
 
-def test_a_subscription_that_is_not_confirmed():
+async def test_a_subscription_that_is_not_confirmed(wire):
     """Who does not answer SUBSCRIBE is away as well, and sooner."""
-
-    async def main(wire):
-        wire.line.subscribe(["a"])
-        began = wire.loop.time()
-        with pytest.raises(BackendUnavailable):
-            await wire.line.until_end()
-        assert pytest.approx(ANSWER_WITHIN) == wire.loop.time() - began
-
-    run(main)
+    wire.line.subscribe(["a"])
+    began = wire.loop.time()
+    with pytest.raises(BackendUnavailable):
+        await wire.line.until_end()
+    assert pytest.approx(ANSWER_WITHIN) == wire.loop.time() - began
 
 
-def test_messages_are_passed_on():
+async def test_messages_are_passed_on(wire):
     """Confirmations and messages, also in pieces; what else is said is nobody's business."""
-
-    async def main(wire):
-        wire.line.subscribe(["a", "b"])
-        assert [b"*3\r\n$9\r\nSUBSCRIBE\r\n$1\r\na\r\n$1\r\nb\r\n"] == wire.said
-        raw = b"*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n"
-        raw += b"*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nx\r\n"
-        for at in range(len(raw)):
-            wire.line.data_received(raw[at : at + 1])
-        wire.line.data_received(PONG + b"*3\r\n$11\r\nunsubscribe\r\n$1\r\na\r\n:0\r\n")
-        assert [("subscribe", "a"), ("message", "a")] == wire.heard
-
-    run(main)
+    wire.line.subscribe(["a", "b"])
+    assert [b"*3\r\n$9\r\nSUBSCRIBE\r\n$1\r\na\r\n$1\r\nb\r\n"] == wire.said
+    raw = b"*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n"
+    raw += b"*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nx\r\n"
+    for at in range(len(raw)):
+        wire.line.data_received(raw[at : at + 1])
+    wire.line.data_received(PONG + b"*3\r\n$11\r\nunsubscribe\r\n$1\r\na\r\n:0\r\n")
+    assert [("subscribe", "a"), ("message", "a")] == wire.heard
 
 
 @pytest.mark.parametrize(
@@ -145,13 +121,9 @@ def test_messages_are_passed_on():
         (b"?\r\n", BackendUnavailable, "does not speak"),
     ],
 )
-def test_refusals(raw, kind, text):
+async def test_refusals(wire, raw, kind, text):
     """What the server says against it ends the connection, in words for people."""
-
-    async def main(wire):
-        wire.line.data_received(raw)
-        with pytest.raises(kind, match=text) as found:
-            await wire.line.until_end()
-        assert kind is type(found.value)
-
-    run(main)
+    wire.line.data_received(raw)
+    with pytest.raises(kind, match=text) as found:
+        await wire.line.until_end()
+    assert kind is type(found.value)

@@ -56,7 +56,7 @@ def test_a_call_runs_elsewhere_and_returns(threads: DaemonThreads) -> None:
     assert thread.name.startswith("test-")
 
 
-def test_context_variables_are_copied(threads: DaemonThreads) -> None:
+async def test_context_variables_are_copied(threads: DaemonThreads) -> None:
     """The function sees the caller's context, and what it sets stays with it."""
     variable = contextvars.ContextVar("variable", default="unset")
 
@@ -65,24 +65,18 @@ def test_context_variables_are_copied(threads: DaemonThreads) -> None:
         variable.set("from the thread")
         return seen
 
-    async def main() -> tuple[str, str]:
-        variable.set("from the loop")
-        return await threads.run(function), variable.get()
-
-    assert ("from the loop", "from the loop") == asyncio.run(main())
+    variable.set("from the loop")
+    assert "from the loop" == await threads.run(function)
+    assert "from the loop" == variable.get()
 
 
-def test_an_idle_thread_is_used_again(threads: DaemonThreads) -> None:
+async def test_an_idle_thread_is_used_again(threads: DaemonThreads) -> None:
     """Calls one after the other share one thread."""
-
-    async def main() -> set[int]:
-        return {await threads.run(threading.get_ident) for _ in range(50)}
-
-    assert 1 == len(asyncio.run(main()))
+    assert 1 == len({await threads.run(threading.get_ident) for _ in range(50)})
 
 
 @given(sizes=st.lists(st.integers(min_value=1, max_value=8), min_size=1, max_size=5))
-def test_no_more_threads_than_calls_at_a_time(sizes: list[int]) -> None:
+async def test_no_more_threads_than_calls_at_a_time(sizes: list[int]) -> None:
     """Whatever comes in waves, the crew is as large as the largest wave, and all is answered."""
     threads = DaemonThreads("wave", idle_seconds=PATIENCE)
     seen = set()
@@ -97,11 +91,8 @@ def test_no_more_threads_than_calls_at_a_time(sizes: list[int]) -> None:
 
         return list(await asyncio.gather(*(threads.run(function, one) for one in range(size))))
 
-    async def main() -> list[list[int]]:
-        return [await wave(size) for size in sizes]
-
     try:
-        assert [list(range(size)) for size in sizes] == asyncio.run(main())
+        assert [list(range(size)) for size in sizes] == [await wave(size) for size in sizes]
         assert max(sizes) == len(seen)
     finally:
         threads.close()
@@ -132,19 +123,18 @@ def test_an_ordinary_error_comes_back_as_it_is(threads: DaemonThreads, error: Ex
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_what_is_no_exception_becomes_one(threads: DaemonThreads, error: BaseException) -> None:
+async def test_what_is_no_exception_becomes_one(
+    threads: DaemonThreads, error: BaseException
+) -> None:
     """Nothing that a function raises ends the thread or the loop, or looks like a cancellation."""
 
     def function() -> None:
         raise error
 
-    async def main() -> int:
-        with pytest.raises(EngineError, match=type(error).__name__) as raised:
-            await threads.run(function)
-        assert error is raised.value.__cause__
-        return await threads.run(lambda: 1)
-
-    assert 1 == asyncio.run(main())
+    with pytest.raises(EngineError, match=type(error).__name__) as raised:
+        await threads.run(function)
+    assert error is raised.value.__cause__
+    assert 1 == await threads.run(lambda: 1)
 
 
 def test_stop_iteration_becomes_a_runtime_error(threads: DaemonThreads) -> None:
@@ -158,7 +148,7 @@ def test_stop_iteration_becomes_a_runtime_error(threads: DaemonThreads) -> None:
     assert isinstance(raised.value.__cause__, StopIteration)
 
 
-def test_cancelling_does_not_wait_for_the_function(threads: DaemonThreads) -> None:
+async def test_cancelling_does_not_wait_for_the_function(threads: DaemonThreads) -> None:
     """The wait ends at once, the next call has another thread, and the old result is dropped."""
     started, release, left = threading.Event(), threading.Event(), threading.Event()
 
@@ -168,19 +158,15 @@ def test_cancelling_does_not_wait_for_the_function(threads: DaemonThreads) -> No
         left.set()
         return "too late"
 
-    async def main() -> str:
-        task = asyncio.create_task(threads.run(hang))
-        await threads.run(started.wait, PATIENCE)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        assert not left.is_set()
-        answer = await threads.run(lambda: "next")
-        release.set()
-        await threads.run(left.wait, PATIENCE)
-        return answer
-
-    assert "next" == asyncio.run(main())
+    task = asyncio.create_task(threads.run(hang))
+    await threads.run(started.wait, PATIENCE)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not left.is_set()
+    assert "next" == await threads.run(lambda: "next")
+    release.set()
+    await threads.run(left.wait, PATIENCE)
     assert left.is_set()
 
 
@@ -212,18 +198,14 @@ def test_a_dropped_coroutine_is_closed(threads: DaemonThreads) -> None:
         gc.collect()
 
 
-def test_a_call_cancelled_before_it_starts_is_not_made() -> None:
+async def test_a_call_cancelled_before_it_starts_is_not_made() -> None:
     """A call that nobody waits for when its thread gets to it is skipped."""
     calls: list[int] = []
-
-    async def main() -> tuple[object, object]:
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[tuple[object, Exception | None]] = loop.create_future()
-        job = _Job(calls.append, (1,), contextvars.copy_context(), loop, future)
-        future.cancel()
-        return job.run()
-
-    assert (None, None) == asyncio.run(main())
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[tuple[object, Exception | None]] = loop.create_future()
+    job = _Job(calls.append, (1,), contextvars.copy_context(), loop, future)
+    future.cancel()
+    assert (None, None) == job.run()
     assert [] == calls
 
 
@@ -268,7 +250,7 @@ def test_closing_ends_idle_threads_and_refuses_calls(threads: DaemonThreads) -> 
         asyncio.run(threads.run(int))
 
 
-def test_closing_lets_a_running_call_finish(threads: DaemonThreads) -> None:
+async def test_closing_lets_a_running_call_finish(threads: DaemonThreads) -> None:
     """A call in flight is answered, and then its thread ends."""
     started, release = threading.Event(), threading.Event()
 
@@ -277,14 +259,11 @@ def test_closing_lets_a_running_call_finish(threads: DaemonThreads) -> None:
         release.wait(PATIENCE)
         return threading.current_thread()
 
-    async def main() -> threading.Thread:
-        task = asyncio.create_task(threads.run(work))
-        await threads.run(started.wait, PATIENCE)
-        threads.close()
-        release.set()
-        return await task
-
-    thread = asyncio.run(main())
+    task = asyncio.create_task(threads.run(work))
+    await threads.run(started.wait, PATIENCE)
+    threads.close()
+    release.set()
+    thread = await task
     thread.join(PATIENCE)
     assert not thread.is_alive()
 
@@ -310,17 +289,14 @@ def test_each_loop_has_its_own_threads() -> None:
         assert not thread.is_alive()
 
 
-def test_an_idle_thread_keeps_no_result_alive(threads: DaemonThreads) -> None:
+async def test_an_idle_thread_keeps_no_result_alive(threads: DaemonThreads) -> None:
     """Arguments and results are not held until the next call."""
 
     class Large:
         pass
 
-    async def main() -> weakref.ref[Large]:
-        return weakref.ref(await threads.run(Large))
-
-    reference = asyncio.run(main())
-    asyncio.run(threads.run(int))  # the thread is certainly past the first call
+    reference = weakref.ref(await threads.run(Large))
+    await threads.run(int)  # the thread is certainly past the first call
     gc.collect()
     assert reference() is None
 

@@ -8,10 +8,11 @@ from types import SimpleNamespace
 from roost_core.cli.work import watching
 from roost_core.errors import BackendUnavailable
 from roost_core.models import State
-from tests.unit.stepper_bench import LeapingLoop
+from tests.event_loops import leaping
 
 
-def test_a_break_does_not_end_the_heartbeats():
+@leaping()
+async def test_a_break_does_not_end_the_heartbeats():
     """A server that is away for a moment costs a look, and no more."""
     row = SimpleNamespace(meta=SimpleNamespace(state=State.RUNNING))
     answers = [row, BackendUnavailable("away"), row, row]
@@ -23,11 +24,7 @@ def test_a_break_does_not_end_the_heartbeats():
             raise answer
         return answer
 
-    async def main():
-        view = SimpleNamespace(is_live=True, standing=shown.append)
-        async with watching._heartbeats(SimpleNamespace(row=look), "w1", view):
-            await asyncio.sleep(4.5 * watching.HEARTBEAT_SECONDS)
-
-    with asyncio.Runner(loop_factory=LeapingLoop) as runner:
-        runner.run(main())
+    view = SimpleNamespace(is_live=True, standing=shown.append)
+    async with watching._heartbeats(SimpleNamespace(row=look), "w1", view):
+        await asyncio.sleep(4.5 * watching.HEARTBEAT_SECONDS)
     assert [row] * 3 == shown

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import subprocess
 import sys
@@ -331,10 +330,10 @@ def test_public_addresses_are_allowed(address: str):
 # -- the engine ------------------------------------------------------------------------------
 
 
-def test_the_first_snapshot_is_made_without_a_fetch():
+async def test_the_first_snapshot_is_made_without_a_fetch():
     """It only checks the payload; aiohttp is not needed for that."""
     item = WorkItem(work_id="w1", engine="watchlist", payload={"url": URL})
-    first = asyncio.run(watchlist.init_snapshot(item))
+    first = await watchlist.init_snapshot(item)
     assert ("w1", "watchlist", "init") == (first.work_id, first.engine, first.step)
     assert (0, "pending", []) == tuple(
         first.data[key] for key in ("checks_completed", "verdict", "observations")
@@ -342,22 +341,22 @@ def test_the_first_snapshot_is_made_without_a_fetch():
     assert (False, None) == (first.is_finished, first.next_step_delay_seconds)
 
 
-def test_a_bad_payload_fails_at_the_first_snapshot():
+async def test_a_bad_payload_fails_at_the_first_snapshot():
     """It goes straight to the dead letters."""
     item = WorkItem(work_id="w1", engine="watchlist", payload={"uri": URL})
     with pytest.raises(PermanentError, match="unknown field 'uri'"):
-        asyncio.run(watchlist.init_snapshot(item))
+        await watchlist.init_snapshot(item)
 
 
-def test_a_refused_address_names_the_operators_setting():
+async def test_a_refused_address_names_the_operators_setting():
     """The payload has no say in it, and a literal needs no lookup."""
     item = WorkItem(work_id="w1", engine="watchlist", payload={"url": "http://[::ffff:7f00:1]/"})
     context: Any = SimpleNamespace(
         settings=SimpleNamespace(allow_private_addresses=False), heartbeat=lambda *_: None
     )
-    first = asyncio.run(watchlist.init_snapshot(item))
+    first = await watchlist.init_snapshot(item)
     with pytest.raises(PermanentError) as caught:
-        asyncio.run(watchlist.step(first, item, context))
+        await watchlist.step(first, item, context)
     assert "allow_private_addresses (ROOST_ALLOW_PRIVATE_ADDRESSES)" in str(caught.value)
 
 

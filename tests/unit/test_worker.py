@@ -46,35 +46,27 @@ async def enqueue(backend, name="demo", **fields):
     return new.work_id
 
 
-def test_engines_are_chosen():
+async def test_engines_are_chosen():
     """All that are offered, or those named; in order, each once."""
-
-    async def main():
-        both = (engine(one_step, engine_id="b"), engine(one_step, engine_id="a"))
-        assert ("a", "b") == worker_of(*both).info.engines
-        assert ("b",) == worker_of(*both, engines=["b", "b"]).info.engines
-        with pytest.raises(UnknownEngine, match="no plugin offers engine c, d; there are: a, b"):
-            worker_of(*both, engines=["d", "a", "c"])
-        with pytest.raises(PluginError, match="no plugin offers an engine: name one with --plugin"):
-            worker_of()
-
-    asyncio.run(main())
+    both = (engine(one_step, engine_id="b"), engine(one_step, engine_id="a"))
+    assert ("a", "b") == worker_of(*both).info.engines
+    assert ("b",) == worker_of(*both, engines=["b", "b"]).info.engines
+    with pytest.raises(UnknownEngine, match="no plugin offers engine c, d; there are: a, b"):
+        worker_of(*both, engines=["d", "a", "c"])
+    with pytest.raises(PluginError, match="no plugin offers an engine: name one with --plugin"):
+        worker_of()
 
 
-def test_its_word_about_itself():
+async def test_its_word_about_itself():
     """Host, process, concurrency and TTL are announced; the number of lanes can be chosen."""
-
-    async def main():
-        worker = worker_of(engine(one_step), concurrency=3)
-        info = worker.info
-        assert (3, 30.0, worker.worker_id) == (
-            info.concurrency,
-            info.lease_ttl_seconds,
-            info.worker_id,
-        )
-        assert Settings().concurrency == worker_of(engine(one_step)).info.concurrency
-
-    asyncio.run(main())
+    worker = worker_of(engine(one_step), concurrency=3)
+    info = worker.info
+    assert (3, 30.0, worker.worker_id) == (
+        info.concurrency,
+        info.lease_ttl_seconds,
+        info.worker_id,
+    )
+    assert Settings().concurrency == worker_of(engine(one_step)).info.concurrency
 
 
 def test_ids_are_new_at_every_start(monkeypatch):
@@ -85,7 +77,7 @@ def test_ids_are_new_at_every_start(monkeypatch):
     assert all(re.fullmatch(r"[A-Za-z0-9_.-]{1,60}", one) for one in ids)
 
 
-def test_a_burst_from_start_to_end():
+async def test_a_burst_from_start_to_end():
     """Observers see start, steps and stop; the worker is announced, and retired at the end."""
     seen = []
 
@@ -105,84 +97,68 @@ def test_a_burst_from_start_to_end():
         on_worker_stop=on_worker_stop,
     )
     backend = MemoryBackend(ManualClock())
-
-    async def main():
-        work_id = await enqueue(backend)
-        worker = worker_of(engine(one_step), hooks, backend=backend, burst=True)
-        await worker.run()
-        assert State.DONE is (await backend.read(work_id)).state
-        assert [] == worker.running
-
-    asyncio.run(main())
+    work_id = await enqueue(backend)
+    worker = worker_of(engine(one_step), hooks, backend=backend, burst=True)
+    await worker.run()
+    assert State.DONE is (await backend.read(work_id)).state
+    assert [] == worker.running
     assert ["start", 1, 2, "stop", 0] == seen
 
 
-def test_it_announces_itself():
+async def test_it_announces_itself():
     """A running worker stands in the register, with its word."""
     backend = MemoryBackend(ManualClock())
+    listed = asyncio.Event()
 
-    async def main():
-        listed = asyncio.Event()
+    async def step(snapshot):
+        listed.set()
+        await asyncio.Event().wait()
 
-        async def step(snapshot):
-            listed.set()
-            await asyncio.Event().wait()
-
-        await enqueue(backend)
-        worker = worker_of(engine(step), backend=backend)
-        task = asyncio.create_task(worker.run())
-        await listed.wait()
-        assert 1 == len(worker.running)
-        while not (found := await backend.workers()):  # noqa: ASYNC110 - a thread does it
-            await asyncio.sleep(0)
-        assert worker.info == decode_model(WorkerInfo, found[0][0])
-        worker.abort()
-        await task
-        assert [] == await backend.workers()
-
-    asyncio.run(main())
+    await enqueue(backend)
+    worker = worker_of(engine(step), backend=backend)
+    task = asyncio.create_task(worker.run())
+    await listed.wait()
+    assert 1 == len(worker.running)
+    while not (found := await backend.workers()):  # noqa: ASYNC110 - a thread does it
+        await asyncio.sleep(0)
+    assert worker.info == decode_model(WorkerInfo, found[0][0])
+    worker.abort()
+    await task
+    assert [] == await backend.workers()
 
 
-def test_stopped_before_it_began():
+async def test_stopped_before_it_began():
     """A worker that is told to stop first takes nothing."""
     backend = MemoryBackend(ManualClock())
-
-    async def main():
-        work_id = await enqueue(backend)
-        worker = worker_of(engine(one_step), backend=backend)
-        worker.stop()
-        await worker.run()
-        assert State.QUEUED is (await backend.read(work_id)).state
-
-    asyncio.run(main())
+    work_id = await enqueue(backend)
+    worker = worker_of(engine(one_step), backend=backend)
+    worker.stop()
+    await worker.run()
+    assert State.QUEUED is (await backend.read(work_id)).state
 
 
-def test_abort_gives_back_without_blame():
+async def test_abort_gives_back_without_blame():
     """All that runs is cancelled and given back, each once, however often it is said."""
     backend = MemoryBackend(ManualClock())
+    begun = asyncio.Event()
 
-    async def main():
-        begun = asyncio.Event()
+    async def step(snapshot):
+        if len(worker.running) == 3:
+            begun.set()
+        await asyncio.Event().wait()
 
-        async def step(snapshot):
-            if len(worker.running) == 3:
-                begun.set()
-            await asyncio.Event().wait()
-
-        ids = [await enqueue(backend) for _ in range(3)]
-        worker = worker_of(engine(step), backend=backend)
-        task = asyncio.create_task(worker.run())
-        await begun.wait()
-        assert sorted(ids) == sorted(worker.running)
-        worker.abort()
-        worker.abort()
-        await task
-        for work_id in ids:
-            work = await backend.read(work_id)
-            assert (State.QUEUED, 0, 0) == (work.state, work.attempts, work.recoveries)
-        backend.check()
-
-    asyncio.run(main())
+    ids = [await enqueue(backend) for _ in range(3)]
+    worker = worker_of(engine(step), backend=backend)
+    task = asyncio.create_task(worker.run())
+    await begun.wait()
+    assert sorted(ids) == sorted(worker.running)
+    worker.abort()
+    worker.abort()
+    await task
+    for work_id in ids:
+        work = await backend.read(work_id)
+        assert (State.QUEUED, 0, 0) == (work.state, work.attempts, work.recoveries)
+    backend.check()
 
 
 class Failing(MemoryBackend):
@@ -213,109 +189,90 @@ class Failing(MemoryBackend):
 
 
 @pytest.mark.parametrize("what", ["serve", "retire", "purge"])
-def test_a_backend_that_cannot(what, caplog):
+async def test_a_backend_that_cannot(what, caplog):
     """Serving that fails is the caller's to know; failing upkeep and farewell are only told."""
-
-    async def main():
-        backend = Failing(what)
-        work_id = await enqueue(backend)
-        worker = worker_of(engine(one_step), backend=backend, burst=True)
-        if what == "serve":
-            with pytest.raises(BackendError, match="the server evicts"):
-                await worker.run()
-        else:
+    backend = Failing(what)
+    work_id = await enqueue(backend)
+    worker = worker_of(engine(one_step), backend=backend, burst=True)
+    if what == "serve":
+        with pytest.raises(BackendError, match="the server evicts"):
             await worker.run()
-            assert State.DONE is (await backend.read(work_id)).state
-
-    asyncio.run(main())
+    else:
+        await worker.run()
+        assert State.DONE is (await backend.read(work_id)).state
     assert (what != "serve") == any("away" in one.getMessage() for one in caplog.records)
 
 
-def test_the_keepers_thread_ends_with_the_worker():
+async def test_the_keepers_thread_ends_with_the_worker():
     """However a worker ends, nothing goes on renewing."""
     import threading
 
-    async def main():
-        worker = worker_of(engine(one_step), backend=Failing("serve"))
-        with pytest.raises(BackendError):
-            await worker.run()
-
-    asyncio.run(main())
+    worker = worker_of(engine(one_step), backend=Failing("serve"))
+    with pytest.raises(BackendError):
+        await worker.run()
     assert "roost-leases" not in {one.name for one in threading.enumerate()}
 
 
-def test_upkeep_forgets_what_is_purged(caplog):
+async def test_upkeep_forgets_what_is_purged(caplog):
     """Artifacts of purged work go, in pages; what cannot be removed is told, and stops nothing."""
     clock = ManualClock()
     backend = Failing("nothing")
     backend.clock = clock
     settings = Settings(lease_ttl=30.0, retention=60.0)
+    forgotten = []
 
-    async def main():
-        forgotten = []
+    async def step(snapshot, context):
+        return snapshot.finish()
 
-        async def step(snapshot, context):
-            return snapshot.finish()
+    ids = [await enqueue(backend, work_id=f"w{number}") for number in range(5)]
+    await worker_of(engine(step), backend=backend, settings=settings, burst=True).run()
+    clock.advance(61_000)
+    keep = await enqueue(backend)
+    worker = worker_of(engine(step), backend=backend, settings=settings, burst=True)
 
-        ids = [await enqueue(backend, work_id=f"w{number}") for number in range(5)]
-        await worker_of(engine(step), backend=backend, settings=settings, burst=True).run()
-        clock.advance(61_000)
-        keep = await enqueue(backend)
-        worker = worker_of(engine(step), backend=backend, settings=settings, burst=True)
+    def forget(work_id, life):
+        forgotten.append(work_id)
+        if work_id == "w2":
+            raise OSError("a busy disk")
 
-        def forget(work_id, life):
-            forgotten.append(work_id)
-            if work_id == "w2":
+    worker._store.forget = forget
+    await worker.run()
+    assert ids == forgotten
+    assert [None] * 5 == [await backend.read(one) for one in ids]
+    assert State.DONE is (await backend.read(keep)).state
+    assert any("trying again later: a busy disk" in one.getMessage() for one in caplog.records)
+
+
+async def test_upkeep_forgets_what_a_lost_answer_told_of(caplog):
+    """A purge whose answer gets lost leaves nothing behind: the next one tells of it again."""
+    backend = Failing("nothing")
+    settings = Settings(lease_ttl=30.0, retention=0.0)
+    work_id = await enqueue(backend)
+    await worker_of(engine(one_step), backend=backend, settings=settings, burst=True).run()
+    # Nobody reads this answer.
+    (lost,) = await backend.purge(0, None, 100)
+    forgotten = []
+    for is_failing in (True, False, False):
+        worker = worker_of(engine(one_step), backend=backend, settings=settings, burst=True)
+
+        def forget(work_id, life, is_failing=is_failing):
+            forgotten.append((work_id, life))
+            if is_failing:
                 raise OSError("a busy disk")
 
         worker._store.forget = forget
         await worker.run()
-        assert ids == forgotten
-        assert [None] * 5 == [await backend.read(one) for one in ids]
-        assert State.DONE is (await backend.read(keep)).state
-
-    asyncio.run(main())
-    assert any("trying again later: a busy disk" in one.getMessage() for one in caplog.records)
+    # Once it failed, then it was done, and then there was nothing to do.
+    assert [(work_id, lost.life)] * 2 == forgotten
 
 
-def test_upkeep_forgets_what_a_lost_answer_told_of(caplog):
-    """A purge whose answer gets lost leaves nothing behind: the next one tells of it again."""
-    backend = Failing("nothing")
-    settings = Settings(lease_ttl=30.0, retention=0.0)
-
-    async def main():
-        work_id = await enqueue(backend)
-        await worker_of(engine(one_step), backend=backend, settings=settings, burst=True).run()
-        # Nobody reads this answer.
-        (lost,) = await backend.purge(0, None, 100)
-        forgotten = []
-        for is_failing in (True, False, False):
-            worker = worker_of(engine(one_step), backend=backend, settings=settings, burst=True)
-
-            def forget(work_id, life, is_failing=is_failing):
-                forgotten.append((work_id, life))
-                if is_failing:
-                    raise OSError("a busy disk")
-
-            worker._store.forget = forget
-            await worker.run()
-        # Once it failed, then it was done, and then there was nothing to do.
-        assert [(work_id, lost.life)] * 2 == forgotten
-
-    asyncio.run(main())
-
-
-def test_upkeep_goes_on_while_pages_are_full(monkeypatch):
+async def test_upkeep_goes_on_while_pages_are_full(monkeypatch):
     """More than one page is purged in one go."""
     monkeypatch.setattr(worker_module, "_PURGE_AT_ONCE", 2)
     backend = Failing("nothing")
     settings = Settings(lease_ttl=30.0, retention=0.0)
-
-    async def main():
-        for _ in range(5):
-            await enqueue(backend)
-        for _ in range(2):
-            await worker_of(engine(one_step), backend=backend, settings=settings, burst=True).run()
-        assert 0 == sum((await backend.counts()).values())
-
-    asyncio.run(main())
+    for _ in range(5):
+        await enqueue(backend)
+    for _ in range(2):
+        await worker_of(engine(one_step), backend=backend, settings=settings, burst=True).run()
+    assert 0 == sum((await backend.counts()).values())

@@ -16,7 +16,9 @@ KINDS = {".py", ".lua", ".md", ".toml", ".cfg", ".ini", ".sh", ".yaml", ""}
 
 def files() -> Iterator[Path]:
     """Yield the text files that people write."""
-    yield from (path for path in ROOT.iterdir() if path.is_file() and path.suffix in KINDS)
+    top = (path for path in ROOT.iterdir() if path.is_file() and path.suffix in KINDS)
+    is_sdist = (ROOT / "PKG-INFO").exists()  # in which setuptools has written to these two
+    yield from (path for path in top if not is_sdist or path.name not in ("PKG-INFO", "setup.cfg"))
     for folder in FOLDERS:
         for path in sorted((ROOT / folder).rglob("*")):
             parts = path.relative_to(ROOT).parts

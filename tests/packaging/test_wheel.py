@@ -97,6 +97,8 @@ def test_sdist_holds_the_tests(built):
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert {"LICENSE", "README.md", "tox.ini", "tests/conftest.py", "docs/index.md"} <= names
+    # The pages link these.
+    assert {"benchmarks/README.md", "changes/README.md", "examples/README.md"} <= names
 
 
 def test_installed_wheel_knows_its_version(installed, tmp_path):

@@ -161,3 +161,17 @@ async def calls(roost):
     """Return how often each command was called so far, and each of the queue's scripts' kinds."""
     stats = await roost.backend.client.info("commandstats")
     return Counter({name.removeprefix("cmdstat_"): found["calls"] for name, found in stats.items()})
+
+
+async def burst(settings, roost, **how):
+    """Run one worker until nothing is ready."""
+    worker = Worker(
+        settings, roost.plugins, roost.backend, MemoryArtifactStore(), burst=True, **how
+    )
+    async with asyncio.timeout(PATIENCE):
+        await worker.run()
+
+
+async def same(value):
+    """Return it: an answer that needs no server."""
+    return value

@@ -1,4 +1,4 @@
-"""The command line as processes, against a real server."""
+"""The command line as processes, against a real server: the whole way, and the demo."""
 
 from __future__ import annotations
 
@@ -10,111 +10,13 @@ import re
 import secrets
 import select
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import attrs
 import pytest
 
 from roost_core.cli.operate.demo_page import CLAIM, DemoPage
-from roost_core.client.roost import CHUNK
-from roost_plugins.fs_artifacts.store import FilesystemStore
-
-#: Only a hang takes so long, in seconds.
-LIMIT = 60.0
-
-ENGINES = """
-import asyncio, threading
-from pathlib import Path
-from roost_core import PermanentError, hookimpl
-
-engine_id = "slow"
-
-@hookimpl
-async def step(snapshot, item, context):
-    Path(item.payload["mark"]).touch()
-    context.heartbeat(0.5, "half way \\x1b[31mthere")
-    await asyncio.sleep(item.payload["seconds"])
-    return snapshot.finish(data={"slept": item.payload["seconds"]})
-"""
-
-DEAF = """
-import time
-from pathlib import Path
-from roost_core import hookimpl
-
-engine_id = "deaf"
-
-@hookimpl
-def step(snapshot, item):
-    Path(item.payload["mark"]).touch()
-    time.sleep(600)
-"""
-
-
-@attrs.frozen
-class Shell:
-    """Runs ``roost`` in a folder, on a namespace of its own, with none of the caller's settings."""
-
-    folder: Path
-    variables: dict[str, str]
-
-    def start(self, *args: str, **fields) -> subprocess.Popen[str]:
-        """Start a process."""
-        kept = {k: v for k, v in os.environ.items() if not k.startswith("ROOST_")}
-        fields = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **fields}
-        return subprocess.Popen(
-            [sys.executable, "-m", "roost_core.cli", *args],
-            cwd=self.folder,
-            env={**kept, **self.variables},
-            stdin=fields.pop("stdin", subprocess.DEVNULL),
-            text=fields.pop("text", True),
-            **fields,
-        )
-
-    def run(self, *args: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        """Run a process to its end."""
-        with ending(self.start(*args, stdin=subprocess.PIPE)) as process:
-            out, err = process.communicate(stdin, timeout=LIMIT)
-        return subprocess.CompletedProcess(args, process.returncode, out, err)
-
-    def ok(self, *args: str, stdin: str = "") -> str:
-        """Run a process that has to succeed in silence; return what it prints."""
-        done = self.run(*args, stdin=stdin)
-        assert (0, "") == (done.returncode, done.stderr), done
-        return done.stdout
-
-    def enqueue(self, engine: str, payload: object, *args: str) -> str:
-        """Enqueue and return the id."""
-        words = ("--engine", engine, "--any-engine", "--payload", json.dumps(payload))
-        return self.ok("enqueue", *words, *args).strip()
-
-    def meta(self, work_id: str) -> dict:
-        """Return how a work item stands."""
-        return json.loads(self.ok("status", work_id))["meta"]
-
-
-@contextlib.contextmanager
-def ending(process):
-    """Make sure that a process is gone afterwards, and its pipes closed."""
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-        for stream in (process.stdin, process.stdout, process.stderr):
-            if stream is not None:
-                stream.close()
-
-
-def until(condition, what: str) -> None:
-    """Wait for a condition."""
-    ends = time.monotonic() + LIMIT
-    while not condition():
-        assert time.monotonic() < ends, f"never came: {what}"
-        time.sleep(0.01)
+from tests.integration.cli_bench import ENGINES, LIMIT, Shell, ending
 
 
 @pytest.fixture
@@ -132,17 +34,17 @@ def shell(redis_server, tmp_path):
 
 
 @pytest.fixture
-def page():
-    """Give a web page on this machine."""
-    with DemoPage(hold=0) as page:
-        yield page
-
-
-@pytest.fixture
 def slow(shell):
     """Write an engine whose steps take as long as the payload says; return its option."""
     (shell.folder / "slow.py").write_text(ENGINES)
     return ("--plugin", "./slow.py")
+
+
+@pytest.fixture
+def page():
+    """Give a web page on this machine."""
+    with DemoPage(hold=0) as page:
+        yield page
 
 
 def watch_payload(page) -> dict:
@@ -246,241 +148,6 @@ def test_batch_of_thousands(shell):
     again = shell.run(*words, stdin=lines)
     assert (1, "") == (again.returncode, again.stdout)
     assert 1234 == again.stderr.count("is taken")
-
-
-# -- stopping a worker -------------------------------------------------------------------------
-
-
-def test_first_signal_drains(shell, slow):
-    """SIGTERM lets the step in flight end; the worker says what it awaits and exits with 0."""
-    mark = shell.folder / "mark"
-    work_id = shell.enqueue("slow", {"seconds": 1, "mark": str(mark)})
-    with ending(shell.start("worker", *slow)) as worker:
-        until(mark.exists, "the step")
-        worker.send_signal(signal.SIGTERM)
-        _, err = worker.communicate(timeout=LIMIT)
-
-    assert 0 == worker.returncode
-    assert f"roost: stopping; waiting up to 30 s for the steps of {work_id}." in err
-    assert "done" == shell.meta(work_id)["state"]
-
-
-def test_second_signal_cancels(shell, slow):
-    """The second Ctrl-C gives the work back at once, without an attempt."""
-    mark = shell.folder / "mark"
-    work_id = shell.enqueue("slow", {"seconds": 600, "mark": str(mark)})
-    with ending(shell.start("worker", *slow)) as worker:
-        until(mark.exists, "the step")
-        worker.send_signal(signal.SIGINT)
-        until(lambda: "stopping" in worker.stderr.readline(), "the first word")
-        worker.send_signal(signal.SIGINT)
-        _, err = worker.communicate(timeout=LIMIT)
-
-    assert 0 == worker.returncode
-    assert "cancelling the steps" in err
-    assert "Traceback" not in err
-    meta = shell.meta(work_id)
-    assert ("queued", 0, 0) == (meta["state"], meta["attempts"], meta["recoveries"])
-
-
-def test_third_signal_leaves_at_once(shell):
-    """A step that ignores everything cannot hold the worker at the third signal."""
-    (shell.folder / "deaf.py").write_text(DEAF)
-    mark = shell.folder / "mark"
-    shell.enqueue("deaf", {"mark": str(mark)})
-    with ending(shell.start("worker", "--plugin", "./deaf.py")) as worker:
-        until(mark.exists, "the step")
-        worker.send_signal(signal.SIGTERM)
-        until(lambda: "stopping" in worker.stderr.readline(), "the first word")
-        worker.send_signal(signal.SIGTERM)
-        until(lambda: "cancelling" in worker.stderr.readline(), "the second word")
-        with contextlib.suppress(ProcessLookupError):
-            worker.send_signal(signal.SIGTERM)
-        worker.wait(LIMIT)
-
-    # It may have found a way to leave the thread behind before the third signal came.
-    assert worker.returncode in (0, 130)
-
-
-def test_a_worker_never_starts_half_equipped(shell):
-    """A plugin that fails to load stops the worker before it announces itself."""
-    (shell.folder / "broken.py").write_text("import nothing_of_that_name\n")
-    done = shell.run("worker", "--plugin", "./broken.py")
-
-    assert (2, "") == (done.returncode, done.stdout)
-    assert re.fullmatch(r"roost: .*broken.*nothing_of_that_name.*\n", done.stderr)
-
-
-# -- what goes wrong ---------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "command",
-    [["status", "w1"], ["list"], ["worker", "--wait-for-server", "0"], ["events"]],
-)
-def test_unreachable_server_is_one_line(shell, command):
-    """With a URL that leads nowhere: exit code 1 and one line without a password."""
-    url = "redis://user:hunter2@127.0.0.1:9/0"
-    done = shell.run(*command, "--redis-url", url)
-
-    assert (1, "") == (done.returncode, done.stdout)
-    assert re.fullmatch(r"roost: .*127\.0\.0\.1.*\n", done.stderr)
-    assert "hunter2" not in done.stderr
-
-
-def test_unusable_home_is_one_line(shell):
-    """Without a URL and with a home that cannot be one, the line says what to do."""
-    (shell.folder / "file").write_text("")
-    done = shell.run("list", "--redis-url", "", "--home", str(shell.folder / "file"))
-
-    assert (True, "") == (done.returncode in (1, 2), done.stdout)
-    assert 1 == done.stderr.count("\n")
-    assert "ROOST_HOME" in done.stderr or "home" in done.stderr
-
-
-def test_doctor_without_a_server(shell):
-    """Doctor reports the unreachable server among its findings, and exits with 1."""
-    done = shell.run("doctor", "--redis-url", "unix:///nowhere/at/all.sock", "--json")
-    levels = {one["subject"]: one["level"] for one in json.loads(done.stdout)}
-
-    assert (1, "") == (done.returncode, done.stderr)
-    assert "problem" == levels["server"]
-    assert "ok" == levels["plugin watchlist"]
-
-
-def test_doctor_with_a_broken_plugin(shell):
-    """Doctor reports a plugin that fails to load, and goes on to the server."""
-    done = shell.run("doctor", "--plugin", "./missing.py")
-
-    assert 1 == done.returncode
-    assert "problem\tplugin missing\t" in done.stdout
-    assert "ok\tserver\t" in done.stdout
-
-
-@pytest.mark.parametrize("buffering", ["", "1"])
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["--help"],
-        ["--version"],
-        ["list", "--help"],
-        ["list"],
-        ["list", "--json"],
-        ["status", "w1"],
-        ["events"],
-        ["events", "--json"],
-        ["events", "--follow"],
-        ["watch", "w1"],
-        ["artifact-show", "A"],
-        ["engines"],
-        ["plugins"],
-        ["doctor"],
-    ],
-    ids=" ".join,
-)
-def test_a_full_disk_under_the_output_is_one_line(shell, words, buffering):
-    """Whatever cannot be printed: one line on stderr, exit code 1, no traceback."""
-    if not os.path.exists("/dev/full"):
-        pytest.skip("this system has no /dev/full")
-    store = FilesystemStore(shell.folder / "home" / "artifacts")
-    artifact_id = store.put(b"evidence", work_id="w1").artifact_id
-    shell.ok("enqueue", "--engine", "echo", "--any-engine", "--work-id", "w1")
-    shell.variables["PYTHONUNBUFFERED"] = buffering
-    with open("/dev/full", "w") as full:
-        words = [artifact_id if word == "A" else word for word in words]
-        with ending(shell.start(*words, stdout=full)) as process:
-            _, err = process.communicate(timeout=LIMIT)
-
-    text = "roost: cannot write to standard output: No space left on device\n"
-    assert (1, text) == (process.returncode, err)
-
-
-@pytest.mark.parametrize("is_full", [True, False], ids=["full", "closed"])
-def test_ids_that_cannot_be_printed_are_not_lost(shell, is_full):
-    """Work that is stored although its id cannot be written: stderr has it, the exit code is 74."""
-    if is_full and not os.path.exists("/dev/full"):
-        pytest.skip("this system has no /dev/full")
-    lines = "".join('{"engine": "echo"}\n' for _ in range(CHUNK + 1))
-    (shell.folder / "many.jsonl").write_text(lines)
-    why = "No space left on device" if is_full else "Broken pipe"
-
-    def untold(*words):
-        if is_full:
-            out = os.open("/dev/full", os.O_WRONLY)
-        else:
-            ear, out = os.pipe()
-            os.close(ear)
-        with ending(shell.start("enqueue", "--any-engine", *words, stdout=out)) as process:
-            os.close(out)
-            _, err = process.communicate(timeout=LIMIT)
-        assert 74 == process.returncode, err
-        assert 1 == err.count("\n")
-        begin = f"roost: cannot write to standard output: {why}; stored all the same: "
-        assert err.startswith(begin)
-        ids, _, then = err.removeprefix(begin).strip().partition("; ")
-        return set(ids.split()), then
-
-    one, then = untold("--engine", "echo", "--wait")
-    assert "" == then
-    # No more is stored than what can be told.
-    many, then = untold("--batch", "many.jsonl")
-    assert (CHUNK, f"stopped before line {CHUNK + 1}") == (len(many), then)
-    rows = json.loads(shell.ok("list", "--json", "--limit", "2000"))
-    assert one | many == {row["work_id"] for row in rows}
-
-
-def test_a_closed_pipe_is_silent(shell):
-    """Roost list | head -1 complains about nothing."""
-    lines = "".join(f'{{"payload": "{n}"}}\n' for n in range(2000))
-    shell.ok("enqueue", "--batch", "-", "--engine", "watchlist", stdin=lines)
-    with ending(shell.start("list", "--limit", "2000")) as listing:
-        assert listing.stdout.readline()
-        listing.stdout.close()
-        assert "" == listing.stderr.read()
-        listing.wait(LIMIT)
-
-
-def test_workspace_path(shell):
-    """The path is printed alone; the folder is the work item's own worktree."""
-    source = shell.folder / "source"
-    git = ["git", "-C", str(source), "-c", "user.name=t", "-c", "user.email=t@example.com"]
-    subprocess.run(["git", "init", "-q", str(source)], check=True)
-    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "first"], check=True)
-    work_id = shell.enqueue("later", 1)
-    words = ("workspace-path", work_id, "--workspace-source", str(source))
-    path = Path(shell.ok(*words).rstrip("\n"))
-
-    assert path.is_dir()
-    assert (path / ".git").exists()
-    assert str(path) == shell.ok(*words).rstrip("\n")
-    unset = shell.run("workspace-path", shell.enqueue("later", 2))
-    assert (1, "") == (unset.returncode, unset.stdout)
-    unknown = shell.run("workspace-path", "w-none", "--workspace-source", str(source))
-    assert (1, "") == (unknown.returncode, unknown.stdout)
-    assert "no work item" in unknown.stderr
-
-
-@pytest.mark.parametrize(
-    "command", [["status", "w1"], ["list"], ["enqueue", "--engine", "watchlist"]]
-)
-def test_quick_commands_import_little(shell, command):
-    """What only workers and terminals need is not imported: start-up is what people wait for."""
-    shell.enqueue("later", 1, "--work-id", "w1")
-    words = [sys.executable, "-X", "importtime", "-m", "roost_core.cli", *command]
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("ROOST_")}
-    env = {**kept, **shell.variables}
-    done = subprocess.run(
-        words, cwd=shell.folder, env=env, capture_output=True, text=True, check=True
-    )
-    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-
-    assert "hiredis" in imported
-    assert "redis" not in imported
-    for_others = {
-        *("saq", "rich", "aiohttp", "http.server", "difflib", "tomllib"),
-        *("roost_core.worker", "roost_plugins.watchlist.looking", "roost_plugins.watchlist.rules"),
-    }
-    assert set() == imported & for_others
 
 
 # -- the demo ----------------------------------------------------------------------------------

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 
 import pytest
 
 from roost_core.backend import ClaimRequest
 from roost_core.errors import BackendUnavailable
 from roost_core.models import State
-from roost_plugins.redis_saq.keys import PLACES
-from tests.integration.redis_bench import Counting, Crew, all_done, kinds, queue, settings_for
-
-DIGITS = b"9" * 4300
+from tests.integration.corrupt_bench import DIGITS, claim_of, running
+from tests.integration.redis_bench import Counting, all_done, kinds
 
 pytestmark = pytest.mark.fault(11, "a record, member, score or key damaged")
 
@@ -22,60 +19,6 @@ pytestmark = pytest.mark.fault(11, "a record, member, score or key damaged")
 def server(redis_server):
     """Return the operating system's redis-server."""
     return redis_server
-
-
-class Poked:
-    """A queue, and what a test does to its keys."""
-
-    def __init__(self, roost):
-        self.roost = roost
-        self.client = roost.backend.client
-        self.name = roost.backend.keys.key
-
-    async def enqueue(self, **how):
-        """Enqueue work of one step; return its id."""
-        return (await self.roost.enqueue("counting", {"steps": 1}, **how)).work_id
-
-    async def add(self, place, member, score=0):
-        """Put a member into a sorted set."""
-        await self.client.zadd(self.name(place), {member: score})
-
-    async def record(self, work_id):
-        """Return a record."""
-        return await self.client.hget(self.name("work"), work_id)
-
-    async def set_record(self, work_id, raw):
-        """Store a record."""
-        await self.client.hset(self.name("work"), work_id, raw)
-
-    async def places(self, work_id):
-        """Return the places where a work item stands."""
-        wanted = work_id.encode()
-        return [
-            state.value
-            for state, place in PLACES.items()
-            for member in await self.client.zrange(self.name(place), 0, -1)
-            if member.split(b" ")[-1] == wanted
-        ]
-
-    async def commands(self):
-        """Return how many commands the server has run."""
-        stats = await self.client.info("commandstats")
-        return sum(one["calls"] for one in stats.values())
-
-
-@contextlib.asynccontextmanager
-async def running(server, engine=None, **how):
-    """Give a queue, and what starts a worker."""
-    settings = settings_for(server, **how)
-    engine = engine or Counting()
-    async with queue(settings, engine) as roost, Crew(settings, engine) as crew:
-        yield Poked(roost), crew.start
-
-
-def claim_of(limit=10, ttl=60_000):
-    """Make a request."""
-    return ClaimRequest("worker-1", ("counting", "led"), limit, ttl)
 
 
 @pytest.mark.parametrize(
@@ -365,93 +308,3 @@ async def test_an_index_of_another_type_is_waited_for(server, key):
         for one in items:
             meta = (await queue.roost.status(one)).meta
             assert (0, None) == (meta.attempts, meta.error)
-
-
-# -- resources -------------------------------------------------------------------------------
-
-
-def resources_line(raw, text):
-    """Return a record with other resources."""
-    lines = raw.split(b"\n")
-    lines[3] = text
-    return b"\n".join(lines)
-
-
-@pytest.mark.parametrize("text", [b"", b"scanner", b"x" * 300, b"\xff"])
-async def test_a_damaged_resource_line_leaks_no_hold(server, text):
-    """When its lease has ended, however it did, others get what it held."""
-    engine = Counting()
-    async with running(server, engine, lease_ttl=1.0) as (queue, start):
-        how = {"resources": ["printer"]}
-        first = (await queue.roost.enqueue("counting", {"steps": 1, "gated": True}, **how)).work_id
-        await start()
-        await engine.began.wait()
-        others = [await queue.enqueue(**how) for _ in range(3)]
-        await queue.set_record(first, resources_line(await queue.record(first), text))
-        engine.gate.set()
-        assert [State.DONE] * 3 == await all_done(queue.roost, others)
-        assert {} == await queue.client.hgetall(queue.name("held"))
-
-
-@pytest.mark.parametrize("holder", ["nobody", "", b"\xff", "done", "queued", "itself", "other"])
-async def test_holds_of_nobody(server, holder):
-    """A hold whose holder does not run, or does not name the resource, is in nobody's way."""
-    async with running(server) as (queue, start):
-        ids = {"done": await queue.enqueue(), "itself": "itself"}
-        await start()
-        await all_done(queue.roost, [ids["done"]])
-        ids["queued"] = (await queue.roost.enqueue("other", None, any_engine=True)).work_id
-        ids["other"] = await queue.enqueue(resources=["scanner"], delay_seconds=3600)
-        raw = await queue.record(ids["other"])
-        await queue.set_record(ids["other"], raw.replace(b"sleeping", b"running", 1))
-        await queue.client.hset(queue.name("held"), "printer", ids.get(holder, holder))
-        items = [
-            await queue.enqueue(resources=["printer", "scanner"]),
-            await queue.enqueue(resources=["printer"], work_id="itself"),
-        ]
-        assert [State.DONE] * 2 == await all_done(queue.roost, items)
-
-
-async def test_a_holder_without_its_lease(server):
-    """One that has lost its entry gets a lease's time when somebody finds it in the way."""
-    async with running(server) as (queue, _start):
-        backend = queue.roost.backend
-        first, second = [await queue.enqueue(resources=["printer"]) for _ in range(2)]
-        await backend.claim(claim_of(limit=1))
-        await queue.client.delete(queue.name("running"))
-        assert () == (await backend.claim(claim_of(limit=1))).claims
-        assert (["running"], ["blocked"]) == (await queue.places(first), await queue.places(second))
-        await queue.add("running", first, 1)
-        batch = await backend.claim(claim_of(limit=1))
-        assert [first] == [one.lease.work_id for one in batch.claims]
-
-
-@pytest.mark.parametrize("score", [0, "-inf", "inf"])
-@pytest.mark.parametrize("place", ["000000000000000000", "x", ""])
-async def test_lines_of_nobody(server, score, place):
-    """Who stands in line and does not exist, or by another score, is in nobody's way for long."""
-    async with running(server, lease_ttl=1.0) as (queue, start):
-        done = await queue.enqueue()
-        await start()
-        await all_done(queue.roost, [done])
-        for name in ("nobody", done, "\udcff"):
-            raw = name.encode(errors="surrogateescape")
-            member = f"resource printer {place} counting ".encode() + raw
-            await queue.add("lines", member, score)
-            await queue.add("lines", b"a " + raw, score)
-            await queue.add("blocked", f" counting {place} ".encode() + raw, score)
-            await queue.add("offers", b"a " + raw, score)
-        items = [await queue.enqueue(resources=["printer"]) for _ in range(3)]
-        assert [State.DONE] * 3 == await all_done(queue.roost, items)
-
-
-@pytest.mark.parametrize("key", ["offers", "lines"])
-async def test_what_resources_need_is_of_another_type(server, key):
-    """Work that names no resources goes on, and its leases are renewed."""
-    async with running(server, lease_ttl=0.5) as (queue, start):
-        await queue.client.set(queue.name(key), "x")
-        items = [
-            await queue.roost.enqueue("counting", {"steps": 2, "seconds": 0.4}) for _ in range(3)
-        ]
-        await start()
-        assert [State.DONE] * 3 == await all_done(queue.roost, items)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.test_cli import LIMIT, Shell, ending, until
+from tests.integration.cli_bench import LIMIT, Shell, ending, until
 from tests.servers import need, redis_binary, server_in
 
 #: One engine for each way to be awkward; the payload is the path of the mark that it leaves.

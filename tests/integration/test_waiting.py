@@ -14,8 +14,8 @@ import pytest
 from roost_core.errors import BackendUnavailable
 from roost_core.models import State
 from roost_plugins.redis_saq import diagnosis
+from tests.integration.cli_bench import LIMIT, Shell, ending, until
 from tests.integration.redis_bench import Counting, Crew, all_done, queue, settings_for
-from tests.integration.test_cli import LIMIT, Shell, ending, until
 from tests.servers import need, redis_binary, server_in
 
 ENGINE = """

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from roost_core import codec
 from roost_core.backend import ClaimRequest
 from roost_core.client.requests import EnqueueRequest
+from roost_core.errors import BackendUnavailable
 from roost_core.markers import hookimpl
 from roost_core.models import ErrorRecord
 from roost_core.plugins.registry import Plugins
@@ -169,3 +172,72 @@ def counting(total, **fields):
 async def error_of(bench, work_id):
     """Return the stored error of a work item."""
     return codec.decode_model(ErrorRecord, (await bench.backend.read(work_id)).error)
+
+
+def noting_losses(found):
+    """Make an observer that notes lost leases, with their item and snapshot."""
+
+    async def on_lease_lost(lease, item, snapshot):
+        found.append((lease, item, snapshot))
+
+    return on_lease_lost
+
+
+class Flaky(MemoryBackend):
+    """A backend whose answers get lost, or that is away.
+
+    :ivar lost: how many of the next answers get lost, per method, after the fact.
+    :ivar away_until: the loop's time until which nothing is answered, nor applied.
+    """
+
+    def __init__(self):
+        super().__init__(LoopClock())
+        self.lost = {}
+        self.away_until = 0.0
+        self.calls = []
+
+    async def _flaky(self, name, answer):
+        self.calls.append(name)
+        if asyncio.get_running_loop().time() < self.away_until:
+            answer.close()
+            raise BackendUnavailable("away")
+        result = await answer
+        if self.lost.get(name, 0) > 0:
+            self.lost[name] -= 1
+            raise BackendUnavailable("the reply was lost")
+        return result
+
+    async def commit(self, lease, commit):
+        """Accept a step, perhaps without saying so."""
+        return await self._flaky("commit", super().commit(lease, commit))
+
+    async def fail(self, lease, failure):
+        """Give up an attempt, perhaps without saying so."""
+        return await self._flaky("fail", super().fail(lease, failure))
+
+    async def interrupt(self, lease, commit_id, reason, delay_ms):
+        """Give work back, perhaps without saying so."""
+        answer = super().interrupt(lease, commit_id, reason, delay_ms)
+        return await self._flaky("interrupt", answer)
+
+
+async def started(bench, true):
+    """Run a slice until something is true; return its task."""
+    task = asyncio.create_task(bench.stepper.run(await bench.claim()))
+    while not true():  # noqa: ASYNC110 - the loop leaps, and anything can be asked
+        await asyncio.sleep(0.001)
+    return task
+
+
+async def cancel_when(bench, true):
+    """Run a slice, and cancel it once something is true."""
+    task = await started(bench, true)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert set() == bench.keeper.kept
+
+
+async def snapshot_of(bench, work_id):
+    """Return the stored snapshot."""
+    return codec.decode_snapshot((await bench.backend.read(work_id)).snapshot)

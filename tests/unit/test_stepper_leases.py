@@ -1,4 +1,4 @@
-"""The stepper's dealings with time, lost leases, silent servers and cancellation."""
+"""Steps and their leases: what ends a step, and how far a lease is trusted."""
 
 from __future__ import annotations
 
@@ -8,18 +8,21 @@ import threading
 
 import pytest
 
-from roost_core.errors import BackendUnavailable, RetryLater
+from roost_core.errors import RetryLater
 from roost_core.models import State
 from roost_core.testing import MemoryBackend
 from tests.event_loops import real_time
 from tests.unit.stepper_bench import (
     TTL,
     Bench,
+    Flaky,
     LoopClock,
+    cancel_when,
     counting,
     engine,
     error_of,
     leaping,
+    noting_losses,
     observer,
 )
 
@@ -75,7 +78,7 @@ async def test_lease_lost_during_the_step():
     taken = []
     bench = Bench(
         engine(step),
-        observer(on_lease_lost=_noting(lost)),
+        observer(on_lease_lost=noting_losses(lost)),
     )
     work_id = await bench.enqueue()
     await bench.once()
@@ -84,13 +87,6 @@ async def test_lease_lost_during_the_step():
     ]
     work = await bench.backend.read(work_id)
     assert (State.RUNNING, 2, 0, 1) == (work.state, work.fence, work.attempts, work.version)
-
-
-def _noting(found):
-    async def on_lease_lost(lease, item, snapshot):
-        found.append((lease, item, snapshot))
-
-    return on_lease_lost
 
 
 @pytest.mark.parametrize("ending", ["fail", "interrupt", "give back"])
@@ -109,7 +105,7 @@ async def test_lease_lost_while_the_end_is_delivered(ending, is_away):
             return
         raise ValueError("no") if ending == "fail" else RetryLater(5)
 
-    bench = Bench(engine(step), observer(on_lease_lost=_noting(lost)), backend=Flaky())
+    bench = Bench(engine(step), observer(on_lease_lost=noting_losses(lost)), backend=Flaky())
     work_id = await bench.enqueue()
     await bench.once()
     assert [(work_id, 1, 1)] == [
@@ -128,7 +124,7 @@ async def test_lease_lost_while_a_cancelled_lane_gives_back():
         await asyncio.sleep(100)
 
     begun = []
-    bench = Bench(engine(step), observer(on_lease_lost=_noting(lost)))
+    bench = Bench(engine(step), observer(on_lease_lost=noting_losses(lost)))
     work_id = await bench.enqueue()
     await cancel_when(bench, lambda: begun)
     assert [work_id] == [item.work_id for _, item, _ in lost]
@@ -149,7 +145,7 @@ async def test_lease_lost_between_steps():
     lost = []
     bench = Bench(
         engine(step),
-        observer(on_step_committed=on_step_committed, on_lease_lost=_noting(lost)),
+        observer(on_step_committed=on_step_committed, on_lease_lost=noting_losses(lost)),
     )
     work_id = await bench.enqueue()
     await bench.once()
@@ -233,109 +229,6 @@ async def test_what_a_step_says_after_its_time_is_dropped():
     await bench.once()
     assert "timeout" == (await error_of(bench, work_id)).kind
     assert [0.5] == [one.progress for one in bench.keeper.beats]
-
-
-# -- a server that does not answer -----------------------------------------------------------
-
-
-class Flaky(MemoryBackend):
-    """A backend whose answers get lost, or that is away.
-
-    :ivar lost: how many of the next answers get lost, per method, after the fact.
-    :ivar away_until: the loop's time until which nothing is answered, nor applied.
-    """
-
-    def __init__(self):
-        super().__init__(LoopClock())
-        self.lost = {}
-        self.away_until = 0.0
-        self.calls = []
-
-    async def _flaky(self, name, answer):
-        self.calls.append(name)
-        if asyncio.get_running_loop().time() < self.away_until:
-            answer.close()
-            raise BackendUnavailable("away")
-        result = await answer
-        if self.lost.get(name, 0) > 0:
-            self.lost[name] -= 1
-            raise BackendUnavailable("the reply was lost")
-        return result
-
-    async def commit(self, lease, commit):
-        """Accept a step, perhaps without saying so."""
-        return await self._flaky("commit", super().commit(lease, commit))
-
-    async def fail(self, lease, failure):
-        """Give up an attempt, perhaps without saying so."""
-        return await self._flaky("fail", super().fail(lease, failure))
-
-    async def interrupt(self, lease, commit_id, reason, delay_ms):
-        """Give work back, perhaps without saying so."""
-        answer = super().interrupt(lease, commit_id, reason, delay_ms)
-        return await self._flaky("interrupt", answer)
-
-
-async def test_lost_replies_of_commits():
-    """A commit whose reply is lost is recognized when it is sent again: one version each."""
-    backend = Flaky()
-    backend.lost["commit"] = 3
-    bench = Bench(engine(counting(3)), backend=backend)
-    work_id = await bench.enqueue()
-    await bench.once()
-    assert 7 == len(backend.calls)
-    events = [one for one in await backend.events(limit=100) if one.kind == "committed"]
-    assert [1, 2, 3, 4] == [one.version for one in events]
-    assert State.DONE is await bench.state(work_id)
-
-
-@pytest.mark.parametrize(("method", "expected"), [("fail", 1), ("interrupt", 0)])
-async def test_lost_replies_of_others(method, expected):
-    """An attempt counts once, and an interruption not at all, however often it is sent."""
-
-    async def step(snapshot):
-        raise ValueError("no") if method == "fail" else RetryLater(5)
-
-    backend = Flaky()
-    backend.lost[method] = 2
-    bench = Bench(engine(step), backend=backend)
-    work_id = await bench.enqueue()
-    await bench.once()
-    assert [method] * 3 == backend.calls[1:]
-    work = await backend.read(work_id)
-    assert (expected, 1) == (work.attempts, work.version)
-
-
-async def test_a_repeat_extends_trust_from_the_first_request():
-    """The server extended the lease when it applied the commit, not when it was asked again."""
-
-    async def step(snapshot):
-        await asyncio.sleep(TTL / 2)  # else the commit would not extend the lease
-        backend.lost["commit"] = 6
-        return await counting(2)(snapshot)
-
-    backend = Flaky()
-    lease_end, extended = [], []
-
-    async def on_step_committed(snapshot):
-        work = await backend.read(snapshot.work_id)
-        if work.expires_ms is not None:
-            now = await backend.now_ms()
-            trusted = bench.keeper.holds[0].trusted_until - asyncio.get_running_loop().time()
-            extended.append(trusted > TTL / 2)
-            lease_end.append((work.expires_ms - now) / 1000 - trusted)
-
-    bench = Bench(
-        engine(step),
-        observer(on_step_committed=on_step_committed),
-        backend=backend,
-        slice_seconds=1000,
-    )
-    await bench.enqueue()
-    await bench.once()
-    assert 2 == len(lease_end)
-    assert extended[1]
-    assert all(one >= -0.001 for one in lease_end)
 
 
 class Noting(MemoryBackend):
@@ -435,227 +328,3 @@ async def test_steps_in_a_row_have_each_their_own_time(seconds):
     work = await bench.backend.read(work_id)
     assert (State.RETRY_WAIT, 4, 1) == (work.state, work.version, work.attempts)
     assert "timeout" == (await error_of(bench, work_id)).kind
-
-
-async def test_server_away_for_less_than_the_lease():
-    """A short absence is waited out; the step is not run again."""
-    begun = []
-
-    async def step(snapshot):
-        begun.append(1)
-        backend.away_until = asyncio.get_running_loop().time() + TTL - 2
-        return await counting(1)(snapshot)
-
-    backend = Flaky()
-    bench = Bench(engine(step), backend=backend)
-    work_id = await bench.enqueue()
-    await bench.once()
-    assert (State.DONE, [1]) == (await bench.state(work_id), begun)
-
-
-async def test_server_away_for_longer_than_the_lease():
-    """After that the lease is not believed in; observers hear of it, and others go on."""
-    lost = []
-
-    async def step(snapshot):
-        if not lost:
-            backend.away_until = asyncio.get_running_loop().time() + 60
-        return await counting(1)(snapshot)
-
-    backend = Flaky()
-    bench = Bench(engine(step), observer(on_lease_lost=_noting(lost)), backend=backend)
-    work_id = await bench.enqueue()
-    await bench.once()
-    assert 1 == len(lost)
-    assert TTL <= asyncio.get_running_loop().time() < TTL + 2
-    assert set() == bench.keeper.kept
-    await asyncio.sleep(60)
-    await bench.through()
-    work = await backend.read(work_id)
-    assert (State.DONE, 2, 0) == (work.state, work.version, work.attempts)
-
-
-# -- cancellation ----------------------------------------------------------------------------
-
-
-async def started(bench, true):
-    """Run a slice until something is true; return its task."""
-    task = asyncio.create_task(bench.stepper.run(await bench.claim()))
-    while not true():  # noqa: ASYNC110 - the loop leaps, and anything can be asked
-        await asyncio.sleep(0.001)
-    return task
-
-
-async def cancel_when(bench, true):
-    """Run a slice, and cancel it once something is true."""
-    task = await started(bench, true)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    assert set() == bench.keeper.kept
-
-
-@pytest.mark.parametrize("manner", ["lets it pass", "raises another", "takes its time"])
-async def test_cancelled_in_the_step(manner):
-    """The work is given back to its place; it counts as no attempt, whatever the engine does."""
-
-    async def step(snapshot):
-        begun.append(1)
-        try:
-            await asyncio.sleep(100)
-        except asyncio.CancelledError:
-            if manner == "raises another":
-                raise RuntimeError("interrupted") from None
-            if manner == "takes its time":
-                await asyncio.sleep(1)
-            raise
-
-    begun = []
-    bench = Bench(engine(step))
-    work_id = await bench.enqueue()
-    await cancel_when(bench, lambda: begun)
-    work = await bench.backend.read(work_id)
-    assert (State.QUEUED, 0, 0, 1) == (
-        work.state,
-        work.attempts,
-        work.recoveries,
-        work.version,
-    )
-    assert "interrupted" == (await bench.kinds())[-1]
-
-
-async def test_cancelled_step_that_finishes_all_the_same():
-    """An engine that returns its snapshot in spite of all has it committed."""
-
-    async def step(snapshot):
-        begun.append(1)
-        bench.stopping = True
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.sleep(100)
-        return snapshot.evolve(data={"kept": True})
-
-    begun = []
-    bench = Bench(engine(step))
-    work_id = await bench.enqueue()
-    task = await started(bench, lambda: begun)
-    task.cancel()
-    await task
-    work = await bench.backend.read(work_id)
-    assert (State.QUEUED, 2) == (work.state, work.version)
-
-
-@pytest.mark.parametrize("empty", ["nothing", "the same snapshot"])
-@pytest.mark.parametrize("kind", ["async", "def", "init"])
-@real_time
-async def test_an_early_end_in_a_drain(empty, kind):
-    """An engine that ends with nothing because it was asked to gives back; none is blamed."""
-
-    def step(snapshot, context):
-        assert (False, False) == (context.stopping, context.cancelled)
-        bench.stopping = True
-        assert (True, False) == (context.stopping, context.cancelled)
-        return None if empty == "nothing" else snapshot
-
-    async def astep(snapshot, context):
-        return step(snapshot, context)
-
-    async def init_snapshot(item, context):
-        return step(None, context)
-
-    hooks = {"async": [astep], "def": [step], "init": [step, init_snapshot]}[kind]
-    bench = Bench(engine(*hooks))
-    work_id = await bench.enqueue()
-    await bench.once()
-    work = await bench.backend.read(work_id)
-    assert (State.QUEUED, 0, 0 if kind == "init" else 1) == (
-        work.state,
-        work.attempts,
-        work.version,
-    )
-    assert "interrupted" == (await bench.kinds())[-1]
-
-
-@pytest.mark.parametrize("empty", ["nothing", "the same snapshot"])
-async def test_an_early_end_unasked(empty):
-    """While nobody has asked, it is a failed attempt, as a step without progress."""
-
-    async def step(snapshot):
-        return None if empty == "nothing" else snapshot
-
-    bench = Bench(engine(step))
-    work_id = await bench.enqueue()
-    await bench.once()
-    work = await bench.backend.read(work_id)
-    assert (State.RETRY_WAIT, 1, 1) == (work.state, work.attempts, work.version)
-    assert "invalid_result" == (await error_of(bench, work_id)).kind
-
-
-async def test_what_is_told_to_a_cancelled_step():
-    """A step that is cancelled is void; one whose worker only drains is not."""
-    told = []
-
-    async def step(context):
-        begun.append(1)
-        bench.stopping = True
-        try:
-            await asyncio.sleep(100)
-        finally:
-            told.append((context.stopping, context.cancelled))
-
-    begun = []
-    bench = Bench(engine(step))
-    await bench.enqueue()
-    await cancel_when(bench, lambda: begun)
-    assert [(True, True)] == told
-
-
-@pytest.mark.parametrize("applied", [True, False])
-@pytest.mark.parametrize("total", [1, 5])
-async def test_cancelled_in_the_commit(applied, total):
-    """A commit under way is settled, and what is left is given back."""
-    backend = Flaky()
-    bench = Bench(engine(counting(total)), backend=backend)
-    work_id = await bench.enqueue()
-    if applied:
-        backend.lost["commit"] = 3
-    else:
-        backend.away_until = 0.1
-    task_calls = backend.calls
-    await cancel_when(bench, lambda: len(task_calls) == 2)
-    work = await backend.read(work_id)
-    assert (State.QUEUED, 1, 0) == (work.state, work.version, work.attempts)
-    backend.lost.clear()
-    await bench.through()
-    committed = [one.version for one in await backend.events(limit=100) if one.kind == "committed"]
-    assert list(range(1, total + 2)) == committed
-
-
-async def test_cancelled_in_the_failure():
-    """A failure under way is settled: the attempt counts once."""
-
-    async def step(snapshot):
-        backend.lost["fail"] = 2
-        raise ValueError("no")
-
-    backend = Flaky()
-    bench = Bench(engine(step), backend=backend)
-    work_id = await bench.enqueue()
-    await cancel_when(bench, lambda: backend.calls.count("fail") == 1)
-    work = await backend.read(work_id)
-    assert (State.RETRY_WAIT, 1) == (work.state, work.attempts)
-
-
-async def test_cancelled_while_the_server_is_away():
-    """Giving back is tried for a moment, and then left to the lease's end."""
-
-    async def step(snapshot):
-        begun.append(asyncio.get_running_loop().time())
-        backend.away_until = 1000.0
-        await asyncio.sleep(100)
-
-    begun = []
-    backend = Flaky()
-    bench = Bench(engine(step), backend=backend)
-    await bench.enqueue()
-    await cancel_when(bench, lambda: begun)
-    assert asyncio.get_running_loop().time() - begun[0] < TTL / 2

@@ -19,7 +19,7 @@ from roost_core.stepping.hanging import TICK, Pulse
 from roost_core.stepping.holds import Hold
 from roost_core.stepping.leases import LeaseKeeper
 from roost_core.stepping.stuck import EXIT_STUCK, Stall
-from tests.unit.test_leases import INFO, FakeRenewer
+from tests.unit.leases_bench import INFO, FakeRenewer
 
 TTL = 15.0
 

@@ -140,12 +140,7 @@ async def test_damaged_records(server, when):
             await eventually(lambda: same(len(set(engine.begun)) >= len(bad)))
         if when == "sleeps":
             await eventually(lambda: _number_of(roost, State.SLEEPING, len(bad)))
-        broken = {}
-        for item, damage in zip(bad, DAMAGES, strict=True):
-            sound = await client.hget(key("work"), item.work_id)
-            broken[item.work_id] = damage(sound)
-            assert sound != broken[item.work_id]
-            await client.hset(key("work"), item.work_id, broken[item.work_id])
+        broken = await _damage(client, key("work"), bad)
 
         async def age():
             for item in bad:
@@ -176,6 +171,17 @@ async def test_damaged_records(server, when):
         assert [State.DONE] * len(waiting) == await all_done(roost, waiting)
         held = await client.hgetall(key("held"))
         assert {} == held
+
+
+async def _damage(client, work, items):
+    """Do one damage to each item's record; return what stands there now, by id."""
+    broken = {}
+    for item, damage in zip(items, DAMAGES, strict=True):
+        sound = await client.hget(work, item.work_id)
+        broken[item.work_id] = damage(sound)
+        assert sound != broken[item.work_id]
+        await client.hset(work, item.work_id, broken[item.work_id])
+    return broken
 
 
 async def _number_of(roost, state, number):

@@ -1,0 +1,84 @@
+"""No file is so long, and no function, that a reader loses the thread."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.packaging.sources import ROOT
+
+FOLDERS = (
+    "roost_core",
+    "roost_plugins",
+    "tests",
+    "benchmarks",
+    "docs",
+    "examples",
+    "scripts",
+)
+FILE_LINES = 450
+#: With decorators and docstring.
+FUNCTION_LINES = 60
+
+#: What is longer all the same. Names may only go.
+TOO_LONG = {
+    "roost_core/backend/__init__.py",
+    "roost_core/cli/work/enqueue.py::command",
+    "roost_core/client/roost.py",
+    "roost_core/client/roost.py::enqueue",
+    "roost_core/codec.py",
+    "roost_core/models.py",
+    "roost_core/stepping/acceptance.py::accept",
+    "roost_core/stepping/stepper.py::_commit",
+    "roost_core/testing/model/state.py",
+    "roost_plugins/redis_saq/backend.py",
+    "roost_plugins/redis_saq/lanes/lanes.py",
+    "roost_plugins/redis_saq/lanes/queue.py::run_lanes",
+}
+
+
+def files() -> Iterator[Path]:
+    """Yield every Python file of the repository, but not what tools have made in it."""
+    for folder in FOLDERS:
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            parts = path.relative_to(ROOT).parts
+            if not any(part.startswith(".") or part in ("_build", "build") for part in parts):
+                yield path
+
+
+def too_long(name: str, text: str) -> Iterator[str]:
+    """Yield a file's name if it is too long, and those of its functions that are."""
+    if len(text.splitlines()) > FILE_LINES:
+        yield name
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            start = min([node.lineno, *(one.lineno for one in node.decorator_list)])
+            assert node.end_lineno is not None
+            if node.end_lineno - start >= FUNCTION_LINES:
+                yield f"{name}::{node.name}"
+
+
+def test_nothing_is_too_long_but_what_is_listed():
+    """A new name is to be cut; one that was cut goes from the list."""
+    found = set()
+    for path in files():
+        name = path.relative_to(ROOT).as_posix()
+        found.update(too_long(name, path.read_text(encoding="utf-8")))
+    assert (set(), set()) == (found - TOO_LONG, TOO_LONG - found)
+
+
+@pytest.mark.parametrize("lines", [FUNCTION_LINES, FUNCTION_LINES + 1])
+def test_all_lines_of_a_function_count(lines):
+    """Its decorators and its docstring too."""
+    head = '@one\n@another\nasync def f():\n    """Docstring."""\n'
+    text = head + "    pass\n" * (lines - 4)
+    assert ([] if lines == FUNCTION_LINES else ["m.py::f"]) == list(too_long("m.py", text))
+
+
+@pytest.mark.parametrize("lines", [FILE_LINES, FILE_LINES + 1])
+def test_all_lines_of_a_file_count(lines):
+    """Blank ones and comments too."""
+    assert ([] if lines == FILE_LINES else ["m.py"]) == list(too_long("m.py", "\n" * lines))

@@ -172,9 +172,11 @@ class StepContext:
         return logging.LoggerAdapter(_log, fields)
 
     def workspace(self) -> Path:
-        """Return the work item's own git worktree or clone, made at first use. Blocks.
+        """Return the work item's own folder, made at first use. Blocks.
 
-        :raises WorkspaceError: no ``workspace_source`` is set, or git failed.
+        It is a git worktree or clone, unless a plugin makes others.
+
+        :raises WorkspaceError: no ``workspace_source`` is set, git failed, or no plugin offers any.
         """
         return self._step.workspace()
 

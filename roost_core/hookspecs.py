@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from roost_core.context import StepContext
     from roost_core.models import DeadLetter, Lease, Snapshot, WorkerInfo, WorkItem
     from roost_core.settings import Settings
+    from roost_core.workspaces import Workspaces
 
 
 @hookspec
@@ -100,6 +101,15 @@ def artifact_store(settings: Settings) -> ArtifactStore | None:
     """Return the artifact store, or None to pass; the first one wins.
 
     The filesystem store is the default and comes last.
+    """
+
+
+@hookspec(firstresult=True)
+def workspace(settings: Settings) -> Workspaces | None:
+    """Return what makes and removes the workspaces of work items, or None to pass.
+
+    The first plugin that returns one wins; git worktrees are the default and come last.
+    Called at the start of every worker, so nothing may be made yet.
     """
 
 

@@ -23,7 +23,6 @@ from roost_core.stepping.leases import LeaseKeeper
 from roost_core.stepping.lost import LostSteps
 from roost_core.stepping.stepper import Stepper
 from roost_core.threads import run_in_thread
-from roost_core.workspaces import Workspaces
 
 if TYPE_CHECKING:
     from roost_core.plugins.registry import Plugins
@@ -66,7 +65,7 @@ class Worker:
         :param concurrency: how many work items at a time; the setting if not given.
         :param burst: end when nothing is ready.
         :raises UnknownEngine: no plugin offers one of ``engines``.
-        :raises PluginError: there is no engine at all.
+        :raises PluginError: there is no engine at all, or the plugin that offers workspaces fails.
         """
         offered = plugins.engines()
         if not offered:
@@ -86,7 +85,7 @@ class Worker:
         self._is_aborted = False
         self._running: dict[asyncio.Task[Any], str] = {}
         self._observers = plugins.observers()
-        self._workspaces = Workspaces(settings.workspace_source, settings.home / "workspaces")
+        self._workspaces = plugins.make_workspaces(settings)
         self._engines = {name: offered[name] for name in sorted(engines or offered)}
         self.info = WorkerInfo(
             worker_id=new_worker_id(),
@@ -237,7 +236,7 @@ class Worker:
         for forget in (self._store.forget, self._workspaces.remove):
             try:
                 forget(gone.work_id, gone.life)
-            except (RoostError, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - whatever a plugin raises, the rest goes
                 is_done = False
                 text = "%s is purged, but something of it is left, trying again later: %s"
                 _log.warning(text, gone.work_id, error)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from roost_core.backend import ArtifactStore
     from roost_core.client.roost import Roost
     from roost_core.plugins.registry import Plugins
+    from roost_core.workspaces import Workspaces
 
 _T = TypeVar("_T")
 
@@ -87,6 +88,12 @@ class Session:
         plugins = self.plugins()
         with plugin_output.to_stderr():
             return plugins.make_artifact_store(self.settings)
+
+    def workspaces(self) -> Workspaces:
+        """Return what makes workspaces; no server is needed."""
+        plugins = self.plugins()
+        with plugin_output.to_stderr():
+            return plugins.make_workspaces(self.settings)
 
     def run(self, work: Callable[[Roost], Awaitable[_T]]) -> _T:
         """Run ``work`` with an open connection in an event loop of its own."""

@@ -1,4 +1,4 @@
-"""Asking plugins for what they provide: backend, artifact store, commands.
+"""Asking plugins for what they provide: backend, artifact store, workspaces, commands.
 
 Each implementation is called by itself, so that an error names its plugin.
 """
@@ -22,6 +22,7 @@ from roost_core.plugins.errors import place, telling_ctrl_c
 from roost_core.plugins.sources import Candidate, cause
 from roost_core.settings import SERVER_URLS, Settings
 from roost_core.wording.redaction import redact, without
+from roost_core.workspaces import NoWorkspaces, Workspaces
 
 if TYPE_CHECKING:
     import click
@@ -65,6 +66,28 @@ def artifact_store(
     return made
 
 
+def workspaces(calls: Sequence[HookCall], settings: Settings, absent: Sequence[str]) -> Workspaces:
+    """Return the first workspaces that are offered; if there are none, what says so when asked.
+
+    Not an error before: most engines never ask for one.
+
+    :param absent: as in :func:`backend`.
+    :raises PluginError: a plugin fails.
+    """
+    found = _first(calls, settings)
+    if found is None:
+        if settings.workspace_source is None:
+            return NoWorkspaces()
+        if calls:
+            asked = _asked(calls, "workspaces", absent)
+            return NoWorkspaces(f"no plugin has workspaces for these settings (asked: {asked})")
+        return NoWorkspaces(f"no plugin offers workspaces ({_missing(absent)})")
+    call, made = found
+    if not isinstance(made, Workspaces):
+        raise _wrong_type(call, made, "a Workspaces")
+    return made
+
+
 def _first(calls: Sequence[HookCall], settings: Settings) -> tuple[HookCall, object] | None:
     for call in calls:
         made = _asked_for(call, settings)
@@ -90,7 +113,11 @@ def _asked_for(call: HookCall, settings: Settings) -> object:
 def _asked(calls: Sequence[HookCall], what: str, absent: Sequence[str]) -> str:
     if calls:
         return ", ".join(call.plugin_name for call in calls)
-    raise PluginError(f"no plugin offers {what} ({'; '.join(absent) or 'none is installed'})")
+    raise PluginError(f"no plugin offers {what} ({_missing(absent)})")
+
+
+def _missing(absent: Sequence[str]) -> str:
+    return "; ".join(absent) or "none is installed"
 
 
 def _wrong_type(call: HookCall, made: object, expected: str) -> PluginError:

@@ -40,6 +40,7 @@ from roost_core.plugins.sources import Candidate, Source
 from roost_core.settings import Settings
 from roost_core.values import Value
 from roost_core.wording.suggestions import did_you_mean
+from roost_core.workspaces import Workspaces
 
 if TYPE_CHECKING:
     import click
@@ -373,6 +374,16 @@ class Plugins:
         """
         calls = self._calls("artifact_store")
         return plugin_providers.artifact_store(calls, settings, self._absent())
+
+    def make_workspaces(self, settings: Settings) -> Workspaces:
+        """Ask for the workspaces; nothing is made yet.
+
+        If no plugin offers any, the answer refuses to make one, with an error that says why.
+
+        :raises PluginError: a plugin fails.
+        """
+        calls = self._calls("workspace")
+        return plugin_providers.workspaces(calls, settings, self._absent())
 
     def _absent(self) -> list[str]:
         out = (PluginStatus.BLOCKED, PluginStatus.BROKEN)

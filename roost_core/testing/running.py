@@ -24,7 +24,7 @@ from roost_core.stepping.stepper import Stepper
 from roost_core.testing.artifacts import MemoryArtifactStore
 from roost_core.testing.clock import ManualClock
 from roost_core.testing.model.backend import MemoryBackend
-from roost_core.workspaces import Workspaces
+from roost_core.testing.workspaces import TestedWorkspaces
 
 #: The lease of a run, in seconds: a person who debugs a step must not lose it.
 _LEASE_SECONDS = 86_400.0
@@ -63,7 +63,7 @@ def run_to_end(
     attempt, so look at the run's status.
 
     :param engine: a plugin with a ``step``, or an engine object without marks.
-    :param plugins: others to register after it: observers, ``around_step``.
+    :param plugins: others to register after it: observers, ``around_step``, workspaces.
     :param settings: what the engine sees as ``context.settings``.
     :param fields: more about the work item, as for :meth:`roost_core.Roost.enqueue`.
     :raises PluginError: the engine or a plugin is not sound.
@@ -153,7 +153,7 @@ def _stepper(
         around_step=plugins.around_step(),
         backend=backend,
         store=store,
-        workspaces=Workspaces(settings.workspace_source, settings.home / "workspaces"),
+        workspaces=TestedWorkspaces(plugins, settings),
         keeper=keeper,
         is_stopping=lambda: False,
     )

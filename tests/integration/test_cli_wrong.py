@@ -196,5 +196,6 @@ def test_quick_commands_import_little(shell, command):
     for_others = {
         *("saq", "rich", "aiohttp", "http.server", "difflib", "tomllib"),
         *("roost_core.worker", "roost_plugins.watchlist.looking", "roost_plugins.watchlist.rules"),
+        "roost_plugins.git_workspaces.worktrees",
     }
     assert set() == imported & for_others

@@ -20,7 +20,7 @@ from roost_core.stepping.stepper import Stepper
 from roost_core.testing import Clock, MemoryArtifactStore, MemoryBackend
 from roost_core.testing.clock import START_MS
 from roost_core.testing.model import backend as memory
-from roost_core.workspaces import Workspaces
+from roost_core.workspaces import NoWorkspaces
 from tests import event_loops
 
 TTL = 15.0
@@ -113,7 +113,7 @@ class Bench:
             around_step=found.around_step(),
             backend=self.backend,
             store=self.store,
-            workspaces=Workspaces(None, self.settings.home / "workspaces"),
+            workspaces=NoWorkspaces(),
             keeper=self.keeper,
             is_stopping=lambda: self.stopping,
         )

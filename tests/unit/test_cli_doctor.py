@@ -6,7 +6,9 @@ import json
 
 import pytest
 
+from roost_core import hookimpl
 from roost_core.backend import Repaired
+from roost_plugins import git_workspaces
 from tests.unit.cli_harness import Bench
 
 
@@ -74,3 +76,32 @@ def test_doctor_tells_of_suspected_work_that_waits(bench):
     blame(second, deaths=2)
     found = bench.invoke("doctor").stdout
     assert "info\twork\t2 of what is queued may run only apart from other work" in found
+
+
+def test_doctor_tells_of_workspaces(bench, tmp_path):
+    """Where they are, what keeps them from being made, and a plugin that fails to offer any."""
+    assert "info\tworkspaces\tno workspace source is set: " in bench.invoke("doctor").stdout
+    bench.plugins.register(git_workspaces, "git_workspaces")
+    words = ("--home", str(tmp_path))
+    said = f"info\tworkspaces\tgit worktrees in {tmp_path}/workspaces, "
+    assert f"{said}no source is set\n" in bench.invoke("doctor", *words).stdout
+    (tmp_path / "file").write_text("x")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ROOST_WORKSPACE_SOURCE", str(tmp_path))
+        found = bench.invoke("doctor", *words).stdout
+        assert f"{said}source {tmp_path}\n" in found
+        assert "problem\tworkspaces" not in found
+        patch.setenv("ROOST_WORKSPACE_SOURCE", str(tmp_path / "file"))
+        found = bench.invoke("doctor", *words).stdout
+        assert f"problem\tworkspaces\tthe workspace source {tmp_path}/file is not a folder" in found
+        patch.setenv("PATH", str(tmp_path))
+        assert "problem\tworkspaces\tgit is not installed" in bench.invoke("doctor", *words).stdout
+
+    class Failing:
+        @hookimpl
+        def workspace(self, settings):
+            raise ValueError("no folder today")
+
+    bench.plugins.register(Failing(), "failing")
+    said = "problem\tworkspaces\tplugin failing: workspace raised ValueError: no folder today"
+    assert said in bench.invoke("doctor").stdout

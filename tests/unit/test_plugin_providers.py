@@ -1,4 +1,4 @@
-"""Backends, artifact stores and commands out of plugins."""
+"""Backends, artifact stores, workspaces and commands out of plugins."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from roost_core.backend import ArtifactStore, Backend
 from roost_core.errors import (
     PluginError,
     SettingsError,
+    WorkspaceError,
 )
 from roost_core.plugins.registry import Plugins
 from roost_core.settings import Settings
+from roost_core.workspaces import NO_SOURCE, Workspaces
 from tests.unit.plugin_samples.building import (
     an_engine,
     plugin,
@@ -40,10 +42,16 @@ class SampleStore(ArtifactStore):
     """A store that can only be made."""
 
 
-SampleBackend.__abstractmethods__ = SampleStore.__abstractmethods__ = frozenset()
+class SampleWorkspaces(Workspaces):
+    """Workspaces that can only be made."""
+
+
+for sample in (SampleBackend, SampleStore, SampleWorkspaces):
+    sample.__abstractmethods__ = frozenset()  # type: ignore[attr-defined]
 PROVIDERS = [
     ("backend", "make_backend", SampleBackend),
     ("artifact_store", "make_artifact_store", SampleStore),
+    ("workspace", "make_workspaces", SampleWorkspaces),
 ]
 each_provider = pytest.mark.parametrize(("hook", "method", "made"), PROVIDERS)
 SETTINGS = Settings(redis_url="redis://me:secret@example.com/0")
@@ -76,7 +84,7 @@ def test_the_first_provider_that_takes_it_wins(hook: str, method: str, made: Any
 
 
 @each_provider
-@pytest.mark.parametrize("result", [7, "made", Backend, ArtifactStore, object()])
+@pytest.mark.parametrize("result", [7, "made", Backend, ArtifactStore, Workspaces, object()])
 def test_a_wrong_result_names_the_plugin(hook: str, method: str, made: Any, result: object) -> None:
     """What is no backend is refused, a class instead of an object too."""
     plugins = registered(provider(hook, result))
@@ -148,6 +156,31 @@ def test_no_provider_at_all(
     plugins = Plugins.load(environment=["no:redis"], strict=False)
     with pytest.raises(PluginError, match=r"\(redis is blocked; other is broken\)"):
         getattr(plugins, method)(SETTINGS)
+
+
+def test_without_workspaces_who_asks_for_one_is_told(
+    install_distribution: Install, write_module: Write
+) -> None:
+    """Nothing fails before; the line says which setting is missing, or who was asked."""
+    sourced = Settings(workspace_source="/srv/project")
+    passing = registered(provider("workspace", None), "first")
+    passing.register(provider("workspace", None), "second")
+    install_distribution("acme", "[roost]\nfolders = acme_folders\n")
+    blocked = Plugins.load(environment=["no:folders"], strict=False)
+    for plugins, settings, expected in (
+        (Plugins.empty(), SETTINGS, NO_SOURCE),
+        (passing, SETTINGS, NO_SOURCE),
+        (Plugins.empty(), sourced, "no plugin offers workspaces (none is installed)"),
+        (blocked, sourced, "no plugin offers workspaces (folders is blocked)"),
+        (passing, sourced, "no plugin has workspaces for these settings (asked: second, first)"),
+    ):
+        workspaces = plugins.make_workspaces(settings)
+        with pytest.raises(WorkspaceError) as raised:
+            workspaces.ensure("w1", 1)
+        assert expected == str(raised.value)
+        assert expected == workspaces.description
+        workspaces.remove("w1")
+        assert [] == list(workspaces.diagnose())
 
 
 # -- commands ----------------------------------------------------------------------------------

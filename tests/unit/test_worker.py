@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from roost_core import hookimpl
 from roost_core import worker as worker_module
 from roost_core.client.requests import EnqueueRequest
 from roost_core.codec import decode_model
@@ -16,6 +17,7 @@ from roost_core.plugins.registry import Plugins
 from roost_core.settings import Settings
 from roost_core.testing import ManualClock, MemoryArtifactStore, MemoryBackend
 from roost_core.worker import Worker, new_worker_id
+from roost_core.workspaces import Workspaces
 from tests.unit.stepper_bench import engine, observer
 
 
@@ -264,6 +266,39 @@ async def test_upkeep_forgets_what_a_lost_answer_told_of(caplog):
         await worker.run()
     # Once it failed, then it was done, and then there was nothing to do.
     assert [(work_id, lost.life)] * 2 == forgotten
+
+
+async def test_upkeep_removes_workspaces_of_what_is_purged(caplog):
+    """A plugin's too, each under its life; whatever it raises stops nothing."""
+    backend = Failing("nothing")
+    settings = Settings(lease_ttl=30.0, retention=60.0)
+    removed = []
+
+    class Folders(Workspaces):
+        description = "nowhere"
+
+        def ensure(self, work_id, life=None):
+            raise AssertionError("asked for")
+
+        def remove(self, work_id, life=None):
+            removed.append((work_id, life))
+            if work_id == "w1":
+                raise ValueError("not mine")
+
+    class Provider:
+        @hookimpl
+        def workspace(self, settings):
+            return Folders()
+
+    plugins = (engine(one_step), Provider())
+    began = await backend.now_ms()
+    for number in range(3):
+        await enqueue(backend, work_id=f"w{number}")
+    await worker_of(*plugins, backend=backend, settings=settings, burst=True).run()
+    backend.clock.advance(61_000)
+    await worker_of(*plugins, backend=backend, settings=settings, burst=True).run()
+    assert [("w0", began), ("w1", began), ("w2", began)] == removed
+    assert any("trying again later: not mine" in one.getMessage() for one in caplog.records)
 
 
 async def test_upkeep_goes_on_while_pages_are_full(monkeypatch):

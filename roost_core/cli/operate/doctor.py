@@ -51,7 +51,7 @@ _TELL_EVERY: Final = 10_000
 def command(
     ctx: click.Context, as_json: bool, repair_log: bool, repairs: bool, dry_run: bool
 ) -> None:
-    """Look for what would lose data or stop work: settings, plugins, server, artifacts.
+    """Look for what would lose data or stop work: settings, plugins, server, artifacts, workspaces.
 
     Columns: level (ok, info, warning, problem), subject, finding. Exits with 1
     if there is a problem. An unreachable server and broken plugins are findings
@@ -152,6 +152,7 @@ def examine(session: Session) -> list[Finding]:
     findings += _of_plugins(plugins)
     findings += asyncio.run(_of_server(Roost.connect(settings, plugins=plugins, create=False)))
     findings += _of_artifacts(plugins, settings)
+    findings += _of_workspaces(plugins, settings)
     return findings
 
 
@@ -270,3 +271,15 @@ def _of_artifacts(plugins: Plugins, settings: Settings) -> list[Finding]:
         return [Finding("info", "artifacts", store.description), *store.diagnose()]
     except RoostError as error:
         return [Finding("problem", "artifacts", str(error))]
+
+
+def _of_workspaces(plugins: Plugins, settings: Settings) -> list[Finding]:
+    try:
+        with plugin_output.to_stderr():
+            workspaces = plugins.make_workspaces(settings)
+            return [
+                Finding("info", "workspaces", workspaces.description),
+                *workspaces.diagnose(),
+            ]
+    except RoostError as error:
+        return [Finding("problem", "workspaces", str(error))]

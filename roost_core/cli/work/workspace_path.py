@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from roost_core.cli import plugin_output
 from roost_core.cli.arguments import WORK_ID_TYPE
 from roost_core.cli.options import RoostCommand, roost_options
 from roost_core.cli.session import Session
@@ -16,26 +17,24 @@ from roost_core.client.roost import Roost
 @click.command(
     "workspace-path",
     cls=RoostCommand,
-    short_help="Where a work item's git worktree is.",
+    short_help="Where a work item's workspace is.",
     example=('cd "$(roost workspace-path $ID --workspace-source ~/src/project)"',),
 )
 @click.argument("work_id", type=WORK_ID_TYPE)
 @roost_options("workspace_source")
 @click.pass_obj
 def command(session: Session, work_id: str) -> None:
-    """Print the path of a work item's own git worktree; make it if it is not there."""
+    """Print the path of a work item's own folder; make it if it is not there.
+
+    It is a git worktree of the workspace source, unless a plugin makes others.
+    """
 
     async def ensure(roost: Roost) -> Path:
         # Only for work that exists: a typo must not leave a folder and a branch.
         await roost.row(work_id)
-        return await asyncio.to_thread(_ensure, session, work_id)
+        workspaces = session.workspaces()
+        with plugin_output.to_stderr():  # only the path is printed
+            return await asyncio.to_thread(workspaces.ensure, work_id)
 
     # The path is not cleaned: it has to be the folder's true name.
     click.echo(session.read(ensure))
-
-
-def _ensure(session: Session, work_id: str) -> Path:
-    from roost_core.workspaces import Workspaces
-
-    settings = session.settings
-    return Workspaces(settings.workspace_source, settings.home / "workspaces").ensure(work_id)

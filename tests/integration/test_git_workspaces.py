@@ -12,17 +12,18 @@ from pathlib import Path
 
 import pytest
 
-from roost_core import workspaces as module
 from roost_core.errors import WorkspaceError
-from roost_core.workspaces import Workspaces, workspace_name
+from roost_plugins.git_workspaces import git as commands
+from roost_plugins.git_workspaces.naming import workspace_name
+from roost_plugins.git_workspaces.worktrees import GitWorkspaces
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 
 ENSURE = """
 import sys
 from pathlib import Path
-from roost_core.workspaces import Workspaces
-print(Workspaces(Path(sys.argv[1]), Path(sys.argv[2])).ensure("w1"))
+from roost_plugins.git_workspaces.worktrees import GitWorkspaces
+print(GitWorkspaces(Path(sys.argv[1]), Path(sys.argv[2])).ensure("w1"))
 """
 
 
@@ -59,7 +60,7 @@ def source(tmp_path):
 @pytest.fixture
 def spaces(source, tmp_path):
     """Return workspaces of that repository."""
-    return Workspaces(source, tmp_path / "root")
+    return GitWorkspaces(source, tmp_path / "root")
 
 
 def start(source: Path, root: Path, **environ: str) -> subprocess.Popen[str]:
@@ -96,7 +97,7 @@ def test_changes_are_kept(spaces):
     path = spaces.ensure("w1")
     (path / "file.txt").write_text("changed\n")
     (path / "new.txt").write_text("new\n")
-    again = Workspaces(spaces.source, spaces.root).ensure("w1")
+    again = GitWorkspaces(spaces.source, spaces.root).ensure("w1")
 
     assert path == again
     assert "changed\n" == (again / "file.txt").read_text()
@@ -107,7 +108,7 @@ def test_a_made_workspace_needs_no_source(spaces):
     """What exists is found even if the source is not set any more."""
     path = spaces.ensure("w1")
 
-    assert path == Workspaces(None, spaces.root).ensure("w1")
+    assert path == GitWorkspaces(None, spaces.root).ensure("w1")
 
 
 def test_work_items_are_apart(spaces):
@@ -122,7 +123,7 @@ def test_work_items_are_apart(spaces):
 
 def test_a_root_inside_the_source_leaves_it_clean(source):
     """The default home may lie in the repository: git status of the source stays empty."""
-    Workspaces(source, source / ".roost" / "workspaces").ensure("w1")
+    GitWorkspaces(source, source / ".roost" / "workspaces").ensure("w1")
 
     assert "" == git(source, "status", "--porcelain")
 
@@ -203,7 +204,7 @@ def test_bare_and_shallow_sources_hold_worktrees(source, tmp_path):
     git(tmp_path, "clone", "--quiet", "--depth=1", source.as_uri(), "shallow")
 
     for number, name in enumerate(("bare.git", "shallow")):
-        path = Workspaces(tmp_path / name, tmp_path / "root").ensure(f"w{number}")
+        path = GitWorkspaces(tmp_path / name, tmp_path / "root").ensure(f"w{number}")
         assert (path / ".git").is_file()
         assert_sound(path, source)
 
@@ -215,8 +216,8 @@ def test_the_git_folder_and_a_linked_worktree_are_sources(source, tmp_path):
     (linked / "file.txt").write_text("side\n")
     git(linked, "commit", "--quiet", "-am", "side")
 
-    assert_sound(Workspaces(source / ".git", tmp_path / "root").ensure("w1"), source)
-    side = Workspaces(linked, tmp_path / "root").ensure("w2")
+    assert_sound(GitWorkspaces(source / ".git", tmp_path / "root").ensure("w1"), source)
+    side = GitWorkspaces(linked, tmp_path / "root").ensure("w2")
     assert "side\n" == (side / "file.txt").read_text()
 
 
@@ -224,7 +225,7 @@ def test_a_source_that_cannot_hold_worktrees_is_cloned(source, tmp_path):
     """Where git could not register a worktree, the workspace is a clone with the same promises."""
     # Stands for a read-only repository, which root could write to all the same.
     (source / ".git" / "worktrees").write_text("in the way")
-    spaces = Workspaces(source, tmp_path / "root")
+    spaces = GitWorkspaces(source, tmp_path / "root")
     path = spaces.ensure("w1")
     (path / "new.txt").write_text("new\n")
 
@@ -269,7 +270,7 @@ def test_unusable_sources_say_why_in_one_line(source, tmp_path):
     }
     for path, text in expected.items():
         with pytest.raises(WorkspaceError, match=text) as caught:
-            Workspaces(path, tmp_path / "root").ensure("w1")
+            GitWorkspaces(path, tmp_path / "root").ensure("w1")
         assert "\n" not in str(caught.value)
         assert str(path) in str(caught.value)
     assert [] == list((tmp_path / "plain").iterdir())
@@ -320,7 +321,7 @@ def test_a_root_that_is_a_file_is_one_line(source, tmp_path):
     (tmp_path / "root").write_text("x")
 
     with pytest.raises(WorkspaceError, match="cannot make the workspace") as caught:
-        Workspaces(source, tmp_path / "root" / "deeper").ensure("w1")
+        GitWorkspaces(source, tmp_path / "root" / "deeper").ensure("w1")
     assert "\n" not in str(caught.value)
 
 
@@ -382,7 +383,7 @@ def test_half_made_ones_are_repaired(source, tmp_path, kind, done_before):
     process.communicate(timeout=60)
 
     assert -9 == process.returncode
-    assert_sound(Workspaces(source, root).ensure("w1"), source)
+    assert_sound(GitWorkspaces(source, root).ensure("w1"), source)
 
 
 def test_kills_at_random_moments(source, tmp_path):
@@ -395,7 +396,7 @@ def test_kills_at_random_moments(source, tmp_path):
         time.sleep(dice.uniform(0.05, 0.2))
         process.kill()
         process.communicate(timeout=60)
-        spaces = Workspaces(source, root)
+        spaces = GitWorkspaces(source, root)
         note = f"seed {seed}, turn {turn}"
         assert spaces.path_of("w1") == spaces.ensure("w1"), note
         assert_sound(spaces.path_of("w1"), source)
@@ -410,7 +411,7 @@ def test_a_hanging_git_is_ended(spaces, tmp_path, monkeypatch):
     shim.chmod(0o755)
     monkeypatch.setenv("PATH", f"{shim.parent}:{os.environ['PATH']}")
     with (tmp_path / "lock").open("w") as lock, pytest.raises(WorkspaceError, match="longer than"):
-        module._git(["status"], lock.fileno(), timeout=0.5)
+        commands.run(["status"], lock.fileno(), timeout=0.5)
 
     child = int((tmp_path / "child").read_text())
     for _ in range(100):

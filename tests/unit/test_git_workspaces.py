@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from roost_core.errors import InvalidInput, WorkspaceError
 from roost_core.models import WORK_ID
-from roost_core.workspaces import Workspaces, workspace_name
+from roost_plugins.git_workspaces.naming import workspace_name
+from roost_plugins.git_workspaces.worktrees import GitWorkspaces
 
 WORK_IDS = st.from_regex(WORK_ID, fullmatch=True)
 
@@ -52,7 +53,7 @@ def test_names_tell_ids_apart_even_without_case(one, other):
 @pytest.mark.parametrize("work_id", ["", ".", "..", "a/b", "../a", "a\n", "-x", "ä", "a" * 129, 7])
 def test_malformed_ids_touch_no_path(work_id):
     """What is not a work id is refused by every method."""
-    workspaces = Workspaces(Path("/nowhere"), Path("/nowhere/either"))
+    workspaces = GitWorkspaces(Path("/nowhere"), Path("/nowhere/either"))
 
     for method in (workspaces.path_of, workspaces.ensure, workspaces.remove):
         with pytest.raises(InvalidInput, match="work id"):
@@ -62,7 +63,7 @@ def test_malformed_ids_touch_no_path(work_id):
 def test_path_is_pure_and_absolute(tmp_path, monkeypatch):
     """path_of makes nothing, and a later change of folder does not move it."""
     monkeypatch.chdir(tmp_path)
-    workspaces = Workspaces(None, Path("root"))
+    workspaces = GitWorkspaces(None, Path("root"))
     monkeypatch.chdir("/")
 
     assert tmp_path / "root" / "w1" == workspaces.path_of("w1")
@@ -72,7 +73,7 @@ def test_path_is_pure_and_absolute(tmp_path, monkeypatch):
 def test_without_a_source_the_setting_is_named(tmp_path):
     """One line says which setting is missing, and no folder is made."""
     with pytest.raises(WorkspaceError, match="ROOST_WORKSPACE_SOURCE") as caught:
-        Workspaces(None, tmp_path / "root").ensure("w1")
+        GitWorkspaces(None, tmp_path / "root").ensure("w1")
 
     assert "\n" not in str(caught.value)
     assert [] == list(tmp_path.iterdir())

@@ -1,0 +1,23 @@
+"""The default workspaces: a git worktree for each work item, or else a clone.
+
+It answers last, so that a plugin with other workspaces only has to be installed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from roost_core.markers import hookimpl
+
+if TYPE_CHECKING:
+    from roost_core.settings import Settings
+    from roost_core.workspaces import Workspaces
+
+
+@hookimpl(trylast=True)
+def workspace(settings: Settings) -> Workspaces:
+    """Return the workspaces below ``settings.home``; without a source, those that are there."""
+    # Imported here: most commands never touch a workspace.
+    from roost_plugins.git_workspaces.worktrees import GitWorkspaces
+
+    return GitWorkspaces(settings.workspace_source, settings.home / "workspaces")

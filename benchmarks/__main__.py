@@ -11,9 +11,9 @@ import attrs
 import click
 from rich.console import Console
 
+from benchmarks.catalogue import ROWS
 from benchmarks.measuring.bench import Options, options
 from benchmarks.measuring.sampling import Plan, sample
-from benchmarks.rows import rows
 from benchmarks.showing.table import explain, show_surroundings, table, wide_console
 
 #: Rows that are other people's ways; a quick run leaves them out.
@@ -37,7 +37,7 @@ def main(
     Every row does its work in a fresh process, once in each round, so that drift
     hits all alike. Peers that are not installed are skipped: see requirements.txt.
     """
-    chosen = [row for row in rows() if keys is None or row.key in keys.split(",")]
+    chosen = [row for row in ROWS if keys is None or row.key in keys.split(",")]
     if common.is_quick:
         sizes, rounds, seconds = "0.3", 2, min(seconds, 0.5)
         if keys is None:

@@ -16,13 +16,13 @@ from rich.table import Table
 
 from benchmarks import idle as idle_module
 from benchmarks import storm as storm_module
+from benchmarks.catalogue import row
 from benchmarks.measuring import filling
 from benchmarks.measuring.bench import Bench, Options, options
 from benchmarks.measuring.figures import middle
 from benchmarks.measuring.harness import child, count_commands, measure
 from benchmarks.measuring.sampling import Plan, sample
 from benchmarks.measuring.server import running
-from benchmarks.rows import row
 from benchmarks.showing import cells
 from benchmarks.showing.table import show_surroundings, wide_console
 

@@ -15,7 +15,7 @@ import click
 
 from benchmarks.measuring.bench import Bench, Options, options
 from benchmarks.measuring.harness import ROOT, Clock
-from benchmarks.rows.roost import Engine, serve
+from benchmarks.measuring.working import Engine, serve
 from benchmarks.showing.table import explain, show_modes, show_surroundings, wide_console
 
 #: How work goes on after a step: by its name, how many steps one claim may run.
@@ -24,17 +24,15 @@ _MODES: Final = {"chained": 50, "through the queue": 1}
 _EVERY: Final = 0.0007
 #: Whose time it is: a frame's file, by its path in the clone. Innermost first, so what the
 #: standard library does is time of the one that calls it.
-_LAYERS: Final = {
-    "benchmarks/rows": "the engine itself",
+LAYERS: Final = {
+    "benchmarks/measuring/working": "the engine itself",
     "roost_core/codec": "snapshots and items: JSON, models, checks",
     "roost_core/models": "snapshots and items: JSON, models, checks",
-    "roost_core/acceptance": "snapshots and items: JSON, models, checks",
-    "roost_core/leases": "keeping leases",
+    "roost_core/stepping/acceptance": "snapshots and items: JSON, models, checks",
+    "roost_core/stepping/leases": "keeping leases",
     "roost_core/": "stepping: context, hooks, what becomes of it",
-    "roost_plugins/redis_saq/pipe": "the connection",
-    "roost_plugins/redis_saq/calls": "the connection",
-    "roost_plugins/redis_saq/lanes": "claims and lanes, SAQ's part included",
-    "roost_plugins/redis_saq/queue": "claims and lanes, SAQ's part included",
+    "roost_plugins/redis_saq/connection/": "the connection",
+    "roost_plugins/redis_saq/lanes/": "claims and lanes, SAQ's part included",
     "roost_plugins/redis_saq/": "calls and answers",
 }
 _REST: Final = "the event loop"
@@ -46,7 +44,7 @@ def layer_of(frame: FrameType | None) -> str:
         path = Path(frame.f_code.co_filename)
         if path.is_relative_to(ROOT):
             name = path.relative_to(ROOT).as_posix()
-            for start, layer in _LAYERS.items():
+            for start, layer in LAYERS.items():
                 if name.startswith(start):
                     return layer
         frame = frame.f_back

@@ -20,7 +20,7 @@ from benchmarks.measuring.machine import surroundings
 from benchmarks.measuring.nodes import Node, cluster
 from benchmarks.measuring.processes import unwind_when_told
 from benchmarks.measuring.server import Server, running
-from benchmarks.rows.roost import settings_of
+from benchmarks.measuring.working import settings_of
 from roost_core import Roost
 
 _FSYNC: Final = ("no", "everysec", "always")

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from benchmarks.measuring.server import Server
-from benchmarks.rows.roost import Engine
+from benchmarks.measuring.working import Engine
 from roost_core import Roost, Snapshot, codec
 from roost_core.backend import Claim, ClaimRequest, Commit, Then
 from roost_core.client.roost import EnqueueRequest

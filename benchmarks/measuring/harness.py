@@ -100,7 +100,7 @@ class Child:
         command = [
             sys.executable,
             "-m",
-            "benchmarks.measuring.child",
+            "benchmarks.child",
             json.dumps(attrs.asdict(job)),
         ]
         self._log = log

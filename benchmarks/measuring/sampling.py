@@ -15,7 +15,7 @@ import attrs
 from benchmarks.measuring.bench import Bench
 from benchmarks.measuring.figures import middle, spread
 from benchmarks.measuring.harness import Job, Sample, count_commands, measure
-from benchmarks.rows import Row
+from benchmarks.measuring.row import Row
 
 _T = TypeVar("_T")
 

@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 from benchmarks.measuring.harness import Clock, Job
-from benchmarks.rows import Row
-from benchmarks.rows.roost import settings_of, working
+from benchmarks.measuring.row import Row
+from benchmarks.measuring.working import settings_of, working
 from roost_core import Snapshot, WorkItem, hookimpl
 
 

@@ -19,9 +19,9 @@ from benchmarks.measuring import filling
 from benchmarks.measuring.bench import Bench
 from benchmarks.measuring.harness import Clock, Job, child
 from benchmarks.measuring.machine import machine_cpu_seconds
+from benchmarks.measuring.row import Row
 from benchmarks.measuring.server import Counters, Server
-from benchmarks.rows import Row
-from benchmarks.rows.roost import Engine, plugins_with, settings_of, working
+from benchmarks.measuring.working import Engine, plugins_with, settings_of, working
 from roost_core import Roost, Settings, Snapshot
 from roost_core.models import State
 from roost_core.worker import Worker

@@ -8,8 +8,8 @@ import random
 from typing import Any, Final, Protocol
 
 from benchmarks.measuring.harness import Clock, Job
-from benchmarks.rows import Row
-from benchmarks.rows.roost import Engine, serve
+from benchmarks.measuring.row import Row
+from benchmarks.measuring.working import Engine, serve
 
 #: Where all randomness starts.
 _SEED: Final = 1

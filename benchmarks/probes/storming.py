@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from benchmarks.measuring.harness import Clock, Job
-from benchmarks.rows import Row
-from benchmarks.rows.roost import settings_of, working
+from benchmarks.measuring.row import Row
+from benchmarks.measuring.working import settings_of, working
 from roost_core import Snapshot, WorkItem, hookimpl
 from roost_core.client.roost import EnqueueRequest
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 from benchmarks.measuring.figures import percentile
 from benchmarks.measuring.harness import Clock, Job
-from benchmarks.rows import Row
-from benchmarks.rows.roost import settings_of, until_idle, working
+from benchmarks.measuring.row import Row
+from benchmarks.measuring.working import settings_of, until_idle, working
 from roost_core import Snapshot, WorkItem, hookimpl
 from roost_core.client.roost import EnqueueRequest
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from benchmarks.measuring.harness import Clock, Job
 from benchmarks.measuring.processes import ROOT, await_end, environment
-from benchmarks.rows import Row
+from benchmarks.measuring.row import Row
 
 
 def make_app(path: str, steps: int) -> Any:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from benchmarks.measuring.harness import Clock, Job
-from benchmarks.rows import Row
+from benchmarks.measuring.row import Row
 
 
 def _run(job: Job, clock: Clock) -> None:

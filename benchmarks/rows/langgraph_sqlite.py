@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from benchmarks.measuring.harness import Clock, Job
-from benchmarks.rows import Row
+from benchmarks.measuring.row import Row
 
 
 class _State(TypedDict):

@@ -7,7 +7,7 @@ import asyncio
 import redis.asyncio
 
 from benchmarks.measuring.harness import Clock, Job
-from benchmarks.rows import Row
+from benchmarks.measuring.row import Row
 
 _SCRIPT = "return redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])"
 

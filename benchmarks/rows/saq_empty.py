@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from benchmarks.measuring.harness import Clock, Job
-from benchmarks.rows import Row
+from benchmarks.measuring.row import Row
 
 
 async def _main(job: Job, clock: Clock) -> None:

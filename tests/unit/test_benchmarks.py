@@ -18,7 +18,9 @@ pytest.importorskip("benchmarks")
 from benchmarks.check import Result
 from benchmarks.measuring.figures import percentile, rounded, spread
 from benchmarks.measuring.machine import Memory, parse_memory
+from benchmarks.measuring.processes import ROOT
 from benchmarks.probes.encodings import cut, difference, patched, restore
+from benchmarks.profile import LAYERS
 from benchmarks.showing import markdown
 from benchmarks.storm import judge
 
@@ -47,6 +49,17 @@ LAST_LINE = (
 def lines(*words: str) -> str:
     """Return lines of a page."""
     return "".join(f"{word}\n" for word in words)
+
+
+# -- layers ------------------------------------------------------------------------------------
+
+
+def test_each_layer_of_a_profile_is_there() -> None:
+    """Its path names files of the clone, and no wider one stands before it."""
+    starts = list(LAYERS)
+    assert [] == [one for one in starts if not any(ROOT.glob(f"{one.rstrip('/')}*"))]
+    hidden = [one for place, one in enumerate(starts) if any(map(one.startswith, starts[:place]))]
+    assert [] == hidden
 
 
 # -- figures -----------------------------------------------------------------------------------

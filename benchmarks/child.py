@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import sys
 
+from benchmarks.catalogue import row
 from benchmarks.measuring.harness import Clock, Job
 from benchmarks.measuring.processes import unwind_when_told
-from benchmarks.rows import row
 from roost_core.cli import hold_collector_back
 
 

@@ -110,7 +110,7 @@ async def purge(bench: Bench, seconds: float) -> dict[str, float]:
             gone: Sequence[Purged] = ()
             while not took or len(gone) == _PURGED:
                 began = time.perf_counter()
-                gone = await roost.backend.purge(0, None, _PURGED, gone)
+                gone = await roost.ledger.purge(0, None, _PURGED, gone)
                 took.append(time.perf_counter() - began)
             return took
 

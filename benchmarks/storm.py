@@ -149,7 +149,7 @@ async def _die(bench: Bench, count: int) -> tuple[list[Dead], str]:
             worker_id = f"dead-{len(dead)}"
             engines = (Victim.engine_id,)
             request = ClaimRequest(worker_id, engines, min(left, _LEASES), _HELD_MS)
-            claims = (await roost.backend.claim(request)).claims
+            claims = (await roost.ledger.claim(request)).claims
             if not claims:
                 raise RuntimeError("work that was enqueued cannot be claimed")
             leases = [claim.lease for claim in claims]
@@ -163,9 +163,9 @@ async def _watch(bench: Bench, dead: Sequence[Dead], count: int) -> Times:
     """Let the dead renew their leases a last time, and wait until others have done their work."""
     ttl_ms = round(LEASE_TTL * 1000)
     async with bench.connect(**SETTINGS) as roost:
-        before = await roost.backend.now_ms()
+        before = await roost.server.now_ms()
         await asyncio.to_thread(_renew, roost, dead, ttl_ms)
-        after = await roost.backend.now_ms()
+        after = await roost.server.now_ms()
         await asyncio.sleep((before + ttl_ms - after) / 1000 - _LOOK_AGAIN)
         bench.server.log_slow(_SLOW_US)
         counters = bench.server.counters()
@@ -180,7 +180,7 @@ async def _watch(bench: Bench, dead: Sequence[Dead], count: int) -> Times:
 
 
 def _renew(roost: Roost, dead: Sequence[Dead], ttl_ms: int) -> None:
-    renewer = roost.backend.renewer()
+    renewer = roost.ledger.renewer()
     try:
         for one in dead:
             info = WorkerInfo(

@@ -43,7 +43,7 @@ async def main():
     plugins.register(WordCount(), "word_count")
     # A worker whose event loop hangs would end the whole program; 0 leaves that to you.
     async with Roost.connect(plugins=plugins, stuck_after=0) as roost:
-        worker = Worker(roost.settings, plugins, roost.backend, roost.store, engines=["word_count"])
+        worker = Worker(roost.settings, plugins, roost.server, roost.store, engines=["word_count"])
         working = asyncio.create_task(worker.run())
         try:
             await count_words(roost)

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import attrs
 
 from roost_core import codec
-from roost_core.backend import ArtifactStore
+from roost_core.backend.artifacts import ArtifactStore
 from roost_core.errors import InvalidInput
 from roost_core.models import Artifact, Heartbeat, Json, Lease, WorkItem
 from roost_core.settings import Settings

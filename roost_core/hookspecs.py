@@ -15,7 +15,8 @@ from roost_core.markers import hookspec
 if TYPE_CHECKING:
     import click
 
-    from roost_core.backend import ArtifactStore, Backend
+    from roost_core.backend.artifacts import ArtifactStore
+    from roost_core.backend.server import Server
     from roost_core.context import StepContext
     from roost_core.models import DeadLetter, Lease, Snapshot, WorkerInfo, WorkItem
     from roost_core.settings import Settings
@@ -88,8 +89,8 @@ def on_worker_stop(worker: WorkerInfo) -> None:
 
 
 @hookspec(firstresult=True)
-def backend(settings: Settings) -> Backend | None:
-    """Return the backend for ``settings.redis_url``, not yet opened, or None to pass.
+def backend(settings: Settings) -> Server | None:
+    """Return the server of queues for ``settings.redis_url``, not yet opened, or None to pass.
 
     The first plugin that returns one wins; the URL's scheme decides. An empty
     URL asks for the embedded server.

@@ -15,7 +15,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import roost_core
-from roost_core.backend import ArtifactStore, Backend, Claim, Purged, ServePlan
+from roost_core.backend.artifacts import ArtifactStore
+from roost_core.backend.ledger import Ledger
+from roost_core.backend.messages import Claim
+from roost_core.backend.reports import Purged
+from roost_core.backend.server import Server
+from roost_core.backend.serving import ServePlan
 from roost_core.errors import BackendError, PluginError, RoostError, UnknownEngine
 from roost_core.models import WorkerInfo
 from roost_core.settings import Settings
@@ -42,7 +47,7 @@ _GIVE_BACK_SECONDS: Final = 3.0
 
 
 class Worker:
-    """Runs work of some engines until it is told to stop. The backend is open and stays so.
+    """Runs work of some engines until it is told to stop. The server is open and stays so.
 
     If its event loop hangs for the setting ``stuck_after``, it ends the *process*, with exit
     code 75: a program that runs a worker beside other things may want that to be 0.
@@ -52,7 +57,7 @@ class Worker:
         self,
         settings: Settings,
         plugins: Plugins,
-        backend: Backend,
+        server: Server,
         store: ArtifactStore,
         *,
         engines: Sequence[str] | None = None,
@@ -78,7 +83,8 @@ class Worker:
             )
         self._settings = settings
         self._plugins = plugins
-        self._backend = backend
+        self._server = server
+        self._ledger = server.ledger(settings.queue)
         self._store = store
         self._burst = burst
         self._stopping = asyncio.Event()
@@ -121,9 +127,9 @@ class Worker:
 
     async def run(self) -> None:
         """Work until stopped; on return the worker is retired and has given back what let go."""
-        lost = LostSteps(self._backend, self.info.concurrency, self._settings.lease_ttl)
+        lost = LostSteps(self._ledger, self.info.concurrency, self._settings.lease_ttl)
         keeper = LeaseKeeper(
-            self._backend.renewer(),
+            self._ledger.renewer(),
             self.info,
             stuck_after=self._settings.stuck_after,
             lost=lost,
@@ -133,13 +139,14 @@ class Worker:
             engines=self._engines,
             observers=self._observers,
             around_step=self._plugins.around_step(),
-            backend=self._backend,
+            ledger=self._ledger,
             store=self._store,
             workspaces=self._workspaces,
             keeper=keeper,
             is_stopping=self._stopping.is_set,
         )
         plan = ServePlan(
+            ledgers=(self._ledger,),
             worker_id=self.info.worker_id,
             engines=self.info.engines,
             concurrency=self.info.concurrency,
@@ -150,7 +157,7 @@ class Worker:
             lost=lost.lanes,
         )
 
-        async def handle(claim: Claim) -> None:
+        async def handle(_ledger: Ledger, claim: Claim) -> None:
             if self._is_aborted:
                 # It was on its way to its lane at the abort, which could not cancel it yet.
                 await self._give_back(claim)
@@ -163,10 +170,13 @@ class Worker:
             finally:
                 del self._running[task]
 
+        async def dead_lettered(_ledger: Ledger, work_ids: Sequence[str]) -> None:
+            await stepper.dead_lettered(work_ids)
+
         keeper.start()
         try:
             await self._observers.notify("on_worker_start", worker=self.info)
-            await self._backend.serve(plan, handle, stepper.dead_lettered, self._upkeep)
+            await self._server.serve(plan, handle, dead_lettered, self._upkeep)
         finally:
             stepper.close()
             await self._leave(keeper)
@@ -187,7 +197,7 @@ class Worker:
             _log.warning("a renewal of leases still waits for the server; leaving without it")
         try:
             async with asyncio.timeout(_RETIRE_SECONDS):
-                await self._backend.retire(self.info.worker_id)
+                await self._ledger.retire(self.info.worker_id)
         except (BackendError, TimeoutError) as error:
             _log.warning("cannot strike %s from the register: %s", self.info.worker_id, error)
         try:
@@ -199,7 +209,7 @@ class Worker:
     async def _give_back(self, claim: Claim) -> None:
         with contextlib.suppress(RoostError, TimeoutError):
             async with asyncio.timeout(_GIVE_BACK_SECONDS):
-                await self._backend.interrupt(claim.lease, "i0", "the worker stopped", None)
+                await self._ledger.interrupt(claim.lease, "i0", "the worker stopped", None)
 
     async def _upkeep(self) -> None:
         """Purge what is over its retention, with its artifacts and workspaces."""
@@ -223,7 +233,7 @@ class Worker:
 
     async def _purge(self, limit: int, forgotten: Sequence[Purged]) -> Sequence[Purged]:
         letters = self._settings.dead_letter_retention
-        return await self._backend.purge(
+        return await self._ledger.purge(
             round(self._settings.retention * 1000),
             None if letters is None else round(letters * 1000),
             limit,

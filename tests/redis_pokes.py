@@ -1,30 +1,30 @@
-"""What tests do to a Redis backend behind its back, so that time need not pass."""
+"""What tests do to a ledger on Redis behind its back, so that time need not pass."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from roost_plugins.redis_saq.backend import RedisSaqBackend
+from roost_plugins.redis_saq.ledger.ledger import RedisLedger
 
 
-async def age_lease(backend: RedisSaqBackend, work_id: str) -> None:
+async def age_lease(ledger: RedisLedger, work_id: str) -> None:
     """Make a work item's lease expire now: after those that have before."""
-    now = await backend.now_ms()
-    await backend.client.zadd(backend.keys.key("running"), {work_id: now}, xx=True)
+    now = await ledger.now_ms()
+    await ledger.client.zadd(ledger.keys.key("running"), {work_id: now}, xx=True)
 
 
-async def age_due(backend: RedisSaqBackend, work_id: str) -> None:
+async def age_due(ledger: RedisLedger, work_id: str) -> None:
     """Make a sleeping or retrying work item due by now, in the order of its former due time."""
     for place in ("sleeping", "retry_wait"):
-        key = backend.keys.key(place)
-        due = await backend.client.zscore(key, work_id)
+        key = ledger.keys.key(place)
+        due = await ledger.client.zscore(key, work_id)
         if due is not None:
-            now = await backend.now_ms()
-            await backend.client.zadd(key, {work_id: min(due, now)}, xx=True)
+            now = await ledger.now_ms()
+            await ledger.client.zadd(key, {work_id: min(due, now)}, xx=True)
 
 
-async def wipe(backend: RedisSaqBackend) -> None:
-    """Remove every key of the backend's queue."""
-    keys: list[Any] = [key async for key in backend.client.scan_iter(f"{backend.keys.tag}:*")]
+async def wipe(ledger: RedisLedger) -> None:
+    """Remove every key of the queue."""
+    keys: list[Any] = [key async for key in ledger.client.scan_iter(f"{ledger.keys.tag}:*")]
     if keys:
-        await backend.client.delete(*keys)
+        await ledger.client.delete(*keys)

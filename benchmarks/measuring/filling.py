@@ -57,7 +57,7 @@ async def _claim(roost: Roost, limit: int, ttl_ms: float = 60_000) -> tuple[Clai
     request = ClaimRequest(
         worker_id="filler", engines=(_ENGINE,), limit=limit, lease_ttl_ms=round(ttl_ms)
     )
-    return (await roost.backend.claim(request)).claims
+    return (await roost.ledger.claim(request)).claims
 
 
 async def _commit(roost: Roost, claim: Claim, then: Then, size: int) -> None:
@@ -77,7 +77,7 @@ async def _commit(roost: Roost, claim: Claim, then: Then, size: int) -> None:
         delay_ms=round(_LONG * 1000) if then is Then.SLEEP else 0,
         lease_ttl_ms=60_000,
     )
-    await roost.backend.commit(claim.lease, commit)
+    await roost.ledger.commit(claim.lease, commit)
 
 
 @attrs.frozen

@@ -77,7 +77,7 @@ async def working(
 ) -> AsyncIterator[tuple[Roost, Worker]]:
     """Run a worker with these engines in this process; stop it at the end."""
     async with Roost.connect(settings, plugins=plugins_with(*engines)) as roost:
-        worker = Worker(settings, roost.plugins, roost.backend, roost.store, concurrency=job.lanes)
+        worker = Worker(settings, roost.plugins, roost.server, roost.store, concurrency=job.lanes)
         running = asyncio.create_task(worker.run())
         yield roost, worker
         worker.stop()

@@ -53,7 +53,7 @@ async def _warm_up(job: Job, settings: Settings) -> None:
         await Worker(
             settings,
             roost.plugins,
-            roost.backend,
+            roost.server,
             roost.store,
             concurrency=job.lanes,
             burst=True,

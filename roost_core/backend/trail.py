@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from roost_core.backend import StoredWork
+from roost_core.backend.reports import StoredWork
 from roost_core.codec import from_milliseconds
 from roost_core.models import Event, State
 

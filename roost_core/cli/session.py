@@ -16,7 +16,7 @@ from roost_core.cli.signals import StopSignals
 from roost_core.settings import Settings
 
 if TYPE_CHECKING:
-    from roost_core.backend import ArtifactStore
+    from roost_core.backend.artifacts import ArtifactStore
     from roost_core.client.roost import Roost
     from roost_core.plugins.registry import Plugins
     from roost_core.workspaces import Workspaces

@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 import attrs
 
 from roost_core import codec
-from roost_core.backend import Enqueued, EnqueueOutcome, NewWork
+from roost_core.backend.messages import Enqueued, EnqueueOutcome, NewWork
 from roost_core.errors import (
     BackendUnavailable,
     DiskFull,

@@ -20,17 +20,11 @@ from typing import Any, Final, Self, TypeVar
 import attrs
 
 from roost_core import settings as settings_module
-from roost_core.backend import (
-    ArtifactStore,
-    Backend,
-    Enqueued,
-    EnqueueOutcome,
-    Finding,
-    ListQuery,
-    NewWork,
-    Repaired,
-    StoredWork,
-)
+from roost_core.backend.artifacts import ArtifactStore
+from roost_core.backend.ledger import Ledger
+from roost_core.backend.messages import Enqueued, EnqueueOutcome, NewWork
+from roost_core.backend.reports import Finding, ListQuery, Repaired, StoredWork
+from roost_core.backend.server import Server
 from roost_core.backend.trail import completed, is_complete, reason_of_sleep
 from roost_core.client.requests import EnqueueRequest, refusal, repeated, unknown_engine
 from roost_core.errors import (
@@ -70,6 +64,7 @@ FOLLOW_PATIENCE_SECONDS: Final = 30.0
 _BLOCK_MS: Final = 5_000
 #: Events that one request brings at most.
 _PAGE: Final = 500
+_NOT_CONNECTED: Final = "not connected: use `async with Roost.connect() as roost`"
 
 
 @attrs.define(eq=False)
@@ -84,7 +79,8 @@ class Roost:
     settings: Settings
     plugins: Plugins
     create: bool = True
-    _backend: Backend | None = attrs.field(default=None, init=False, repr=False)
+    _server: Server | None = attrs.field(default=None, init=False, repr=False)
+    _ledger: Ledger | None = attrs.field(default=None, init=False, repr=False)
     _store: ArtifactStore | None = attrs.field(default=None, init=False, repr=False)
 
     @classmethod
@@ -115,16 +111,16 @@ class Roost:
         return cls(settings, plugins, create)
 
     async def __aenter__(self) -> Self:
-        backend = self.plugins.make_backend(self.settings)
+        server = self.plugins.make_server(self.settings)
         try:
-            nothing = None if self.create else backend.nothing_here()
+            nothing = None if self.create else server.nothing_here()
             if nothing is not None:
                 raise NoWorkHere(f"no work here: {nothing}")
-            await backend.open()
+            await server.open()
         except BaseException:
-            await backend.close()
+            await server.close()
             raise
-        self._backend = backend
+        self._server, self._ledger = server, server.ledger(self.settings.queue)
         return self
 
     async def __aexit__(
@@ -133,16 +129,23 @@ class Roost:
         _error: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:
-        backend, self._backend = self._backend, None
-        if backend is not None:
-            await backend.close()
+        server, self._server, self._ledger = self._server, None, None
+        if server is not None:
+            await server.close()
 
     @property
-    def backend(self) -> Backend:
-        """The open backend."""
-        if self._backend is None:
-            raise RoostError("not connected: use `async with Roost.connect() as roost`")
-        return self._backend
+    def server(self) -> Server:
+        """The server of the queue, open."""
+        if self._server is None:
+            raise RoostError(_NOT_CONNECTED)
+        return self._server
+
+    @property
+    def ledger(self) -> Ledger:
+        """The record of the queue."""
+        if self._ledger is None:
+            raise RoostError(_NOT_CONNECTED)
+        return self._ledger
 
     @property
     def store(self) -> ArtifactStore:
@@ -247,7 +250,7 @@ class Roost:
     ) -> list[WorkItem | RoostError]:
         now_ms = None
         if any(r.deadline_seconds is not None or r.deadline_at is not None for r in requests):
-            now_ms = await repeated(self.backend.now_ms, PATIENCE_SECONDS)
+            now_ms = await repeated(self.server.now_ms, PATIENCE_SECONDS)
         refused = {} if any_engine else await self.unknown_engines(r.engine for r in requests)
         results: list[WorkItem | RoostError] = []
         accepted: list[tuple[int, NewWork]] = []
@@ -264,7 +267,7 @@ class Roost:
                 results.append(item)
         if accepted:
             works = [new for _, new in accepted]
-            answers = await repeated(lambda: self.backend.enqueue(works), PATIENCE_SECONDS)
+            answers = await repeated(lambda: self.ledger.enqueue(works), PATIENCE_SECONDS)
             for (index, new), answer in zip(accepted, answers, strict=True):
                 results[index] = await self._result(results[index], new, answer)
         return results
@@ -309,13 +312,13 @@ class Roost:
         """
         found = views.status(await self._stored(_id_of(work)))
         if found.meta.state is State.SLEEPING:
-            trail = await self.backend.trail(found.meta.work_id)
+            trail = await self.ledger.trail(found.meta.work_id)
             reason = reason_of_sleep(trail or (), found.meta.version)
             return attrs.evolve(found, meta=attrs.evolve(found.meta, reason=reason))
         if found.meta.lease is None:
             return found
         # Whether anybody still works on it is more than its own record can tell.
-        raw = await self.backend.worker(found.meta.lease.worker_id)
+        raw = await self.ledger.worker(found.meta.lease.worker_id)
         return attrs.evolve(found, stuck=None if raw is None else views.stuck(raw))
 
     async def row(self, work: WorkItem | str) -> WorkRow:
@@ -337,7 +340,7 @@ class Roost:
 
         async def once() -> StoredWork | None:
             left = None if ends is None else max(0.0, ends - time.monotonic())
-            return await self.backend.wait_terminal(work_id, left)
+            return await self.ledger.wait_terminal(work_id, left)
 
         stored = await repeated(once, FOLLOW_PATIENCE_SECONDS, waits=True)
         if stored is None:
@@ -360,11 +363,11 @@ class Roost:
         if limit < 0 or offset < 0:
             raise InvalidInput("limit and offset must not be negative")
         query = ListQuery(_state(state), engine, limit, offset)
-        return [views.row(stored) for stored in await self.backend.list(query)]
+        return [views.row(stored) for stored in await self.ledger.list(query)]
 
     async def counts(self) -> Mapping[State, int]:
         """Return how many work items are in each state."""
-        return await self.backend.counts()
+        return await self.ledger.counts()
 
     async def events(
         self, work: WorkItem | str | None = None, *, after: str | None = None, limit: int = 100
@@ -377,10 +380,10 @@ class Roost:
         :raises WorkNotFound: no work item has this id, and no event tells of it.
         """
         work_id = None if work is None else _id_of(work)
-        found = await self.backend.events(after=after, work_id=work_id, limit=limit)
+        found = await self.ledger.events(after=after, work_id=work_id, limit=limit)
         if work_id is None or after is not None or len(found) >= limit or is_complete(found):
             return found
-        trail = await self.backend.trail(work_id)
+        trail = await self.ledger.trail(work_id)
         if trail is None and not found:
             raise _not_found(work_id)
         return completed(found, trail or ())[-limit:]
@@ -396,11 +399,11 @@ class Roost:
         """
         work_id = None if work is None else _id_of(work)
         if after is None:
-            newest = await self.backend.events(limit=1)
+            newest = await self.ledger.events(limit=1)
             after = newest[-1].event_id if newest else None
 
         async def once() -> Sequence[Event]:
-            return await self.backend.events(
+            return await self.ledger.events(
                 after=after, work_id=work_id, limit=_PAGE, block_ms=_BLOCK_MS
             )
 
@@ -423,7 +426,7 @@ class Roost:
     async def workers(self) -> Sequence[WorkerInfo]:
         """Return the live workers; one whose record does not decode is left out."""
         found = []
-        for raw, seen_ms in await self.backend.workers():
+        for raw, seen_ms in await self.ledger.workers():
             with contextlib.suppress(CorruptRecord):
                 found.append(views.worker(raw, seen_ms))
         return found
@@ -438,8 +441,8 @@ class Roost:
         return await asyncio.to_thread(self.store.get, artifact_id)
 
     async def diagnose(self) -> Sequence[Finding]:
-        """Look for what would lose data, in the backend and in the artifact store."""
-        found = list(await self.backend.diagnose())
+        """Look for what would lose data, in the server, the queue and the artifact store."""
+        found = [*await self.server.diagnose(), *await self.ledger.diagnose()]
         return [*found, *await asyncio.to_thread(self.store.diagnose)]
 
     async def repair(
@@ -454,10 +457,10 @@ class Roost:
         :returns: what was found, by kind; empty if all is well.
         :raises BackendError: the backend does not offer it.
         """
-        return await self.backend.repair(dry_run=dry_run, progress=progress)
+        return await self.ledger.repair(dry_run=dry_run, progress=progress)
 
     async def _stored(self, work_id: str) -> StoredWork:
-        stored = await self.backend.read(work_id)
+        stored = await self.ledger.read(work_id)
         if stored is None:
             raise _not_found(work_id)
         return stored

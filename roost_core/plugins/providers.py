@@ -9,7 +9,8 @@ import inspect
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from roost_core.backend import ArtifactStore, Backend
+from roost_core.backend.artifacts import ArtifactStore
+from roost_core.backend.server import Server
 from roost_core.errors import (
     PluginConflict,
     PluginError,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     import click
 
 
-def backend(calls: Sequence[HookCall], settings: Settings, absent: Sequence[str]) -> Backend:
+def backend(calls: Sequence[HookCall], settings: Settings, absent: Sequence[str]) -> Server:
     """Return the first backend that is offered for ``settings.redis_url``.
 
     :param absent: why other plugins are not asked, for the error's text.
@@ -43,8 +44,8 @@ def backend(calls: Sequence[HookCall], settings: Settings, absent: Sequence[str]
         known = f"; Roost itself takes {SERVER_URLS}" if url else ""
         raise SettingsError(f"no plugin has a backend for {where} (asked: {asked}){known}")
     call, made = found
-    if not isinstance(made, Backend):
-        raise _wrong_type(call, made, "a Backend")
+    if not isinstance(made, Server):
+        raise _wrong_type(call, made, "a Server")
     return made
 
 

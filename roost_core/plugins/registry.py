@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from roost_core.backend import ArtifactStore, Backend
+from roost_core.backend.artifacts import ArtifactStore
+from roost_core.backend.server import Server
 from roost_core.errors import PluginConflict, PluginError, PluginLoadError
 from roost_core.models import ENGINE_ID
 from roost_core.plugins import checks as plugin_checks
@@ -359,8 +360,8 @@ class Plugins:
 
     # -- providers -----------------------------------------------------------------------------
 
-    def make_backend(self, settings: Settings) -> Backend:
-        """Ask for the backend of ``settings.redis_url``; it is not opened yet.
+    def make_server(self, settings: Settings) -> Server:
+        """Ask for the server of ``settings.redis_url``; it is not opened yet.
 
         :raises SettingsError: no plugin takes the URL.
         :raises PluginError: no plugin offers backends, or one of them fails.

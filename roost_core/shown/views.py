@@ -13,7 +13,7 @@ from typing import Any, Final
 import attrs
 
 from roost_core import codec
-from roost_core.backend import StoredWork
+from roost_core.backend.reports import StoredWork
 from roost_core.codec import from_milliseconds
 from roost_core.errors import CorruptRecord, WrittenByNewer
 from roost_core.models import (

@@ -21,7 +21,8 @@ from typing import Any, Final
 import attrs
 
 from roost_core import codec
-from roost_core.backend import Ack, ArtifactStore, Claim
+from roost_core.backend.artifacts import ArtifactStore
+from roost_core.backend.messages import Ack, Claim
 from roost_core.context import Artifacts, StepContext
 from roost_core.errors import (
     CodecError,

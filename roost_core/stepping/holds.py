@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Final, Protocol
 
-from roost_core.backend import Failure
+from roost_core.backend.messages import Failure
 from roost_core.models import ErrorRecord, Lease
 
 #: Between two steps an event loop that has not moved for so long hangs. Seconds.

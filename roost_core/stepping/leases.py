@@ -23,7 +23,8 @@ from typing import Final
 import attrs
 
 from roost_core import codec
-from roost_core.backend import Beat, Renewer
+from roost_core.backend.messages import Beat
+from roost_core.backend.renewal import Renewer
 from roost_core.errors import BackendError
 from roost_core.models import Heartbeat, Lease, WorkerInfo
 from roost_core.stepping.hanging import TICK

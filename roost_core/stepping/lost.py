@@ -14,7 +14,8 @@ import time
 from typing import Final
 
 from roost_core import threads
-from roost_core.backend import Backend, LostLanes
+from roost_core.backend.ledger import Ledger
+from roost_core.backend.serving import LostLanes
 from roost_core.errors import RoostError
 from roost_core.models import ErrorRecord
 from roost_core.stepping.hanging import sight
@@ -29,13 +30,13 @@ _FAIL_SECONDS: Final = 30.0
 class LostSteps:
     """Counts what one worker has lost. All but :meth:`look` belongs to the event loop."""
 
-    def __init__(self, backend: Backend, concurrency: int, ttl: float) -> None:
+    def __init__(self, ledger: Ledger, concurrency: int, ttl: float) -> None:
         """Begin with nothing lost; on the loop of the worker's steps."""
-        self._backend = backend
+        self._ledger = ledger
         self._ttl = ttl
         self._loop = asyncio.get_running_loop()
         self._threads = threads.pool_of(self._loop)
-        #: What the backend's lanes go by.
+        #: What the server's lanes go by.
         self.lanes = LostLanes(concurrency, self._threads.count_left)
         self._told: set[threads.Left] = set()
         self._was_full = False
@@ -93,7 +94,7 @@ class LostSteps:
         hold.mark_lost("its step does not end")
         try:
             async with asyncio.timeout(_FAIL_SECONDS):
-                await self._backend.fail(hold.lease, failure)
+                await self._ledger.fail(hold.lease, failure)
         except (RoostError, TimeoutError) as error:
             _log.warning("%s: its attempt cannot be given up: %s", hold.lease.work_id, error)
 

@@ -14,7 +14,9 @@ from typing import Final
 import attrs
 
 from roost_core import codec
-from roost_core.backend import Ack, ArtifactStore, Backend, Claim, Commit, Failure, Then
+from roost_core.backend.artifacts import ArtifactStore
+from roost_core.backend.ledger import Ledger
+from roost_core.backend.messages import Ack, Claim, Commit, Failure, Then
 from roost_core.context import Artifacts
 from roost_core.errors import (
     BackendUnavailable,
@@ -65,7 +67,7 @@ class Stepper:
     engines: Mapping[str, Engine]
     observers: Observers
     around_step: AroundStep
-    backend: Backend
+    ledger: Ledger
     store: ArtifactStore
     workspaces: Workspaces
     keeper: LeaseKeeper
@@ -114,7 +116,7 @@ class Stepper:
             return
         for work_id in work_ids:
             try:
-                work = await self.backend.read(work_id)
+                work = await self.ledger.read(work_id)
                 if work is None:
                     continue
                 views.dead_letter(work)  # Fails here or not at all.
@@ -141,13 +143,13 @@ class Stepper:
         except WrittenByNewer as error:
             _log.warning("%s: left for a newer worker: %s", lease.work_id, error)
             layout = error.layout
-            await self._deliver(hold, lambda: self.backend.leave(lease, "l0", layout))
+            await self._deliver(hold, lambda: self.ledger.leave(lease, "l0", layout))
             return None
         except CorruptRecord as error:
             _log.error("%s: %s", lease.work_id, error)
             record = ErrorRecord("corrupt", str(error), worker_id=lease.worker_id)
             failure = Failure("f0", codec.encode_model(record), permanent=True, delay_ms=0)
-            await self._deliver(hold, lambda: self.backend.fail(lease, failure))
+            await self._deliver(hold, lambda: self.ledger.fail(lease, failure))
             return None
         engine = self.engines[claim.engine]
         run = Run(
@@ -227,7 +229,7 @@ class Stepper:
             events=events,
         )
         ack = await self._settle(
-            run, lambda: self.backend.commit(run.claim.lease, commit), extends=extends
+            run, lambda: self.ledger.commit(run.claim.lease, commit), extends=extends
         )
         goes_on = ack.state is _RUNNING
         is_done = ack.state is _DONE
@@ -280,7 +282,7 @@ class Stepper:
         """Give up the attempt, and tell the observers if it was the last."""
         attempt = run.attempts + 1
         failure = self._failure(run, record)
-        ack = await self._settle(run, lambda: self.backend.fail(run.claim.lease, failure))
+        ack = await self._settle(run, lambda: self.ledger.fail(run.claim.lease, failure))
         is_dead = ack.state is State.FAILED
         _log.warning(
             "%s: attempt %d of %d of the step after version %d failed (%s): %s: %s",
@@ -315,7 +317,7 @@ class Stepper:
         )
 
     async def _interrupt(self, run: Run, reason: str, delay_ms: int | None) -> Ack:
-        return await self.backend.interrupt(run.claim.lease, f"i{run.version}", reason, delay_ms)
+        return await self.ledger.interrupt(run.claim.lease, f"i{run.version}", reason, delay_ms)
 
     async def _lease_lost(self, run: Run) -> None:
         lease: Lease = run.claim.lease

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from roost_core.backend import Renewer
+from roost_core.backend.renewal import Renewer
 from roost_core.errors import BackendError, LeaseLost
 from roost_core.models import ErrorRecord, Stuck, WorkerInfo
 from roost_core.stepping.hanging import Pulse, Sight, shortened

@@ -1,8 +1,8 @@
 """The kit that Roost's own tests use, for tests of engines, plugins and backends.
 
-:func:`run_to_end` runs an engine from payload to end. :class:`MemoryBackend` is
-a whole backend in this process, :class:`ManualClock` lets its time pass at will,
-and :class:`MemoryArtifactStore` keeps artifacts.
+:func:`run_to_end` runs an engine from payload to end. :class:`MemoryServer` is
+a whole backend in this process, with a :class:`MemoryLedger` for each queue, :class:`ManualClock`
+lets its time pass at will, and :class:`MemoryArtifactStore` keeps artifacts.
 :mod:`roost_core.testing.contract` holds the tests that every backend passes; it
 alone needs pytest.
 """
@@ -11,14 +11,16 @@ from __future__ import annotations
 
 from roost_core.testing.artifacts import MemoryArtifactStore
 from roost_core.testing.clock import Clock, ManualClock, RealClock
-from roost_core.testing.model.backend import MemoryBackend
+from roost_core.testing.model.ledger import MemoryLedger
+from roost_core.testing.model.server import MemoryServer
 from roost_core.testing.running import Run, arun_to_end, run_to_end
 
 __all__ = [
     "Clock",
     "ManualClock",
     "MemoryArtifactStore",
-    "MemoryBackend",
+    "MemoryLedger",
+    "MemoryServer",
     "RealClock",
     "Run",
     "arun_to_end",

@@ -6,7 +6,8 @@ import hashlib
 import threading
 from collections.abc import Sequence
 
-from roost_core.backend import ArtifactStore, Finding
+from roost_core.backend.artifacts import ArtifactStore
+from roost_core.backend.reports import Finding
 from roost_core.errors import ArtifactNotFound, InvalidInput
 from roost_core.models import ARTIFACT_ID, WORK_ID, Artifact
 

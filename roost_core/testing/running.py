@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 
 import roost_core
-from roost_core.backend import ClaimRequest
+from roost_core.backend.messages import ClaimRequest
 from roost_core.client.requests import EnqueueRequest
 from roost_core.models import Event, Json, WorkerInfo, WorkStatus
 from roost_core.plugins import checks as plugin_checks
@@ -23,7 +23,7 @@ from roost_core.stepping.leases import LeaseKeeper
 from roost_core.stepping.stepper import Stepper
 from roost_core.testing.artifacts import MemoryArtifactStore
 from roost_core.testing.clock import ManualClock
-from roost_core.testing.model.backend import MemoryBackend
+from roost_core.testing.model.ledger import MemoryLedger
 from roost_core.testing.workspaces import TestedWorkspaces
 
 #: The lease of a run, in seconds: a person who debugs a step must not lose it.
@@ -103,24 +103,24 @@ async def arun_to_end(
     # The first plugin's: one of the others may be an engine, too.
     engine_id = getattr(engine, "engine_id", None) or "engine"
     clock, store = ManualClock(), MemoryArtifactStore()
-    backend = MemoryBackend(clock)
+    ledger = MemoryLedger(clock)
     began_ms = clock.now_ms()
     request = EnqueueRequest(engine=engine_id, payload=payload, **fields)
     item, new = request.build(began_ms)
-    await backend.enqueue([new])
-    keeper = LeaseKeeper(backend.renewer(), _worker_info(engine_id))
-    stepper = _stepper(registered, backend, store, keeper, settings or Settings())
+    await ledger.enqueue([new])
+    keeper = LeaseKeeper(ledger.renewer(), _worker_info(engine_id))
+    stepper = _stepper(registered, ledger, store, keeper, settings or Settings())
     keeper.start()
     try:
         await _step_until_terminal(stepper, clock, item.work_id, engine_id, max_claims)
     finally:
         stepper.close()
         await keeper.close()
-    stored = await backend.read(item.work_id)
+    stored = await ledger.read(item.work_id)
     assert stored is not None
     return Run(
         status=views.status(stored),
-        events=tuple(await backend.events(limit=10**9)),
+        events=tuple(await ledger.events(limit=10**9)),
         store=store,
         elapsed_seconds=(clock.now_ms() - began_ms) / 1000,
     )
@@ -141,7 +141,7 @@ def _worker_info(engine_id: str) -> WorkerInfo:
 
 def _stepper(
     plugins: Plugins,
-    backend: MemoryBackend,
+    ledger: MemoryLedger,
     store: MemoryArtifactStore,
     keeper: LeaseKeeper,
     settings: Settings,
@@ -151,7 +151,7 @@ def _stepper(
         engines=plugins.engines(),
         observers=plugins.observers(),
         around_step=plugins.around_step(),
-        backend=backend,
+        ledger=ledger,
         store=store,
         workspaces=TestedWorkspaces(plugins, settings),
         keeper=keeper,
@@ -165,11 +165,11 @@ async def _step_until_terminal(
     """Claim and run; when nothing is ready, let the time until something is due pass."""
     request = ClaimRequest(_WORKER, (engine_id,), 1, round(_LEASE_SECONDS * 1000))
     for _ in range(max_claims):
-        batch = await stepper.backend.claim(request)
+        batch = await stepper.ledger.claim(request)
         await stepper.dead_lettered(batch.dead_letters)
         for claim in batch.claims:
             await stepper.run(claim)
-        stored = await stepper.backend.read(work_id)
+        stored = await stepper.ledger.read(work_id)
         if stored is None or stored.state.is_terminal:
             return
         if not batch.claims:

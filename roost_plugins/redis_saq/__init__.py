@@ -8,16 +8,15 @@ from roost_core.markers import hookimpl
 from roost_plugins.redis_saq.connection import urls
 
 if TYPE_CHECKING:
-    from roost_core.backend import Backend
+    from roost_core.backend import Server
     from roost_core.settings import Settings
 
 
-# Not named after the hook: importing the submodule ``backend`` would replace it.
-@hookimpl(specname="backend")
-def provide_backend(settings: Settings) -> Backend | None:
+@hookimpl
+def backend(settings: Settings) -> Server | None:
     """Take Redis URLs, and an empty one: that is the embedded server."""
     if settings.redis_url and not urls.is_ours(settings.redis_url):
         return None
-    from roost_plugins.redis_saq.backend import RedisSaqBackend
+    from roost_plugins.redis_saq.server import RedisServer
 
-    return RedisSaqBackend(settings)
+    return RedisServer(settings)

@@ -9,7 +9,7 @@ before. Records of a newer layout, and what points to them, are left alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from roost_core import codec
 from roost_core.backend import Repaired
@@ -17,9 +17,7 @@ from roost_core.errors import CodecError, CorruptRecord
 from roost_plugins.redis_saq import records, scripts
 from roost_plugins.redis_saq.connection.refusals import translated
 from roost_plugins.redis_saq.keys import PLACES, TYPES
-
-if TYPE_CHECKING:
-    from roost_plugins.redis_saq.backend import RedisSaqBackend
+from roost_plugins.redis_saq.ledger.one_queue import OneQueue
 
 #: How many members one call looks at, about: a few milliseconds of the server's time.
 _STEP: Final = 200
@@ -54,17 +52,16 @@ class Repair:
 
     def __init__(
         self,
-        backend: RedisSaqBackend,
-        scripts_of_queue: scripts.Scripts,
+        queue: OneQueue,
         lease_ttl_ms: int,
         *,
         dry_run: bool,
         progress: Callable[[int], None] | None,
     ) -> None:
-        self._backend = backend
-        self._client = backend.client
-        self._keys = backend.keys
-        self._scripts = scripts_of_queue
+        self._queue = queue
+        self._client = queue.client
+        self._keys = queue.keys
+        self._scripts = queue.scripts
         self._lease_ttl_ms = lease_ttl_ms
         self._dry = int(dry_run)
         self._progress = progress
@@ -75,7 +72,7 @@ class Repair:
 
     async def run(self) -> Sequence[Repaired]:
         """Look at everything once; return what was found, in the order of the keys."""
-        with translated(self._backend.endpoint.description):
+        with translated(self._queue.endpoint.description):
             await self._types()
             if not self._unusable:
                 greatest = await self._work()
@@ -87,7 +84,7 @@ class Repair:
         return [self._said(what, where) for what, where in sorted(self._found)]
 
     async def _call(self, name: str, *args: Any, script: scripts.Script | None = None) -> Any:
-        return await self._backend.call(script or self._scripts[name], self._dry, *args)
+        return await self._queue.call(script or self._scripts[name], self._dry, *args)
 
     # -- keys of another type --------------------------------------------------------------
 
@@ -118,11 +115,11 @@ class Repair:
         if not await self._client.exists(key):
             return False
         newest = (await self._client.xinfo_stream(key))["last-generated-id"]
-        return int(newest.split(b"-")[0]) > await self._backend.now_ms() + _AHEAD
+        return int(newest.split(b"-")[0]) > await self._queue.now_ms() + _AHEAD
 
     async def _set_aside(self, name: str) -> None:
         full = self._keys.key(name)
-        aside = f"{full}:damaged:{await self._backend.now_ms()}"
+        aside = f"{full}:damaged:{await self._queue.now_ms()}"
         self._add("type", name, aside)
         if self._dry:
             if name != "events":

@@ -86,7 +86,7 @@ async def test_lost_answers_to_claims_are_no_deaths(redis_server: Server) -> Non
     engine = Counting()
     async with queue(settings, engine) as roost:
         items = [await roost.enqueue("counting", {"steps": 2}) for _ in range(10)]
-        claim, left = roost.backend.claim, 5
+        claim, left = roost.ledger.claim, 5
 
         async def lossy(request, **how):
             nonlocal left
@@ -96,9 +96,9 @@ async def test_lost_answers_to_claims_are_no_deaths(redis_server: Server) -> Non
                 raise BackendUnavailable("the answer was lost")
             return batch
 
-        roost.backend.claim = lossy
+        roost.ledger.claim = lossy
         worker = Worker(
-            settings, roost.plugins, roost.backend, MemoryArtifactStore(), concurrency=10
+            settings, roost.plugins, roost.server, MemoryArtifactStore(), concurrency=10
         )
         running = asyncio.create_task(worker.run())
         # Far sooner than their leases run out.
@@ -118,7 +118,7 @@ async def test_a_worker_that_leaves_gives_back_what_it_never_heard_of(redis_serv
     engine = Counting()
     async with queue(settings, engine) as roost:
         item = await roost.enqueue("counting", {"steps": 2})
-        claim = roost.backend.claim
+        claim = roost.ledger.claim
         lost = asyncio.Event()
 
         async def lossy(request, **how):
@@ -128,8 +128,8 @@ async def test_a_worker_that_leaves_gives_back_what_it_never_heard_of(redis_serv
                 raise BackendUnavailable("the answer was lost")
             return batch
 
-        roost.backend.claim = lossy
-        worker = Worker(settings, roost.plugins, roost.backend, MemoryArtifactStore())
+        roost.ledger.claim = lossy
+        worker = Worker(settings, roost.plugins, roost.server, MemoryArtifactStore())
         running = asyncio.create_task(worker.run())
         await lost.wait()
         worker.stop()

@@ -67,7 +67,7 @@ def check_all(settings: Settings, work_ids: list[str]) -> list[str]:
 
 def make_purge_known(settings: Settings) -> None:
     """Let the server know the script: the purge comes once a minute, and a cut ends its try."""
-    ask(settings, lambda roost: roost.backend.purge(10**12, None, 0))
+    ask(settings, lambda roost: roost.ledger.purge(10**12, None, 0))
 
 
 def done(settings: Settings, work_ids: list[str]) -> Callable[[], bool]:

@@ -7,8 +7,10 @@ from typing import Any
 
 from roost_core.settings import Settings
 from roost_core.testing.contract import Harness
+from roost_core.testing.contract.kit import QUEUE
 from roost_plugins import redis_saq
-from roost_plugins.redis_saq.backend import RedisSaqBackend
+from roost_plugins.redis_saq.ledger.ledger import RedisLedger
+from roost_plugins.redis_saq.server import RedisServer
 from tests import redis_pokes
 
 
@@ -17,27 +19,32 @@ class RedisHarness(Harness):
 
     def __init__(self, url: str, **more: Any) -> None:
         settings = Settings(redis_url=url, namespace=f"t-{uuid.uuid4().hex}", **more)
-        backend = redis_saq.provide_backend(settings)
-        assert isinstance(backend, RedisSaqBackend)
-        self._backend = backend
+        server = redis_saq.backend(settings)
+        assert isinstance(server, RedisServer)
+        self._server = server
 
     @property
-    def backend(self) -> RedisSaqBackend:
-        """The real backend."""
-        return self._backend
+    def server(self) -> RedisServer:
+        """The real server."""
+        return self._server
+
+    @property
+    def ledger(self) -> RedisLedger:
+        """The ledger under test."""
+        return self._server.ledger(QUEUE)
 
     async def open(self) -> None:
         """Connect."""
-        await self._backend.open()
+        await self._server.open()
 
     async def close(self) -> None:
         """Disconnect; the keys go with the server, which keeps nothing."""
-        await self._backend.close()
+        await self._server.close()
 
     async def age_lease(self, work_id: str) -> None:
-        """Set the lease's expiry to now, behind the backend's back."""
-        await redis_pokes.age_lease(self._backend, work_id)
+        """Set the lease's expiry to now, behind the ledger's back."""
+        await redis_pokes.age_lease(self.ledger, work_id)
 
     async def age_due(self, work_id: str) -> None:
-        """Set the due time to now, behind the backend's back."""
-        await redis_pokes.age_due(self._backend, work_id)
+        """Set the due time to now, behind the ledger's back."""
+        await redis_pokes.age_due(self.ledger, work_id)

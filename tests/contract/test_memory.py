@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from roost_core.testing import ManualClock, MemoryBackend
+from roost_core.testing import ManualClock, MemoryLedger, MemoryServer
 from roost_core.testing.contract import BackendContract, Harness
+from roost_core.testing.contract.kit import QUEUE
 
 
 class MemoryHarness(Harness):
@@ -11,36 +12,41 @@ class MemoryHarness(Harness):
 
     def __init__(self) -> None:
         self._clock = ManualClock()
-        self._backend = MemoryBackend(self._clock)
+        self._server = MemoryServer(self._clock)
 
     @property
-    def backend(self) -> MemoryBackend:
+    def server(self) -> MemoryServer:
         """The model."""
-        return self._backend
+        return self._server
+
+    @property
+    def ledger(self) -> MemoryLedger:
+        """The ledger under test."""
+        return self._server.ledger(QUEUE)
 
     async def open(self) -> None:
         """Open it."""
-        await self._backend.open()
+        await self._server.open()
 
     async def close(self) -> None:
         """Look at its invariants and close it."""
-        self._backend.check()
-        await self._backend.close()
+        self.ledger.check()
+        await self._server.close()
 
     async def age_lease(self, work_id: str) -> None:
         """Set the lease's expiry to now."""
-        self._backend.age_lease(work_id)
+        self.ledger.age_lease(work_id)
 
     async def age_due(self, work_id: str) -> None:
         """Set the due time to now."""
-        self._backend.age_due(work_id)
+        self.ledger.age_due(work_id)
 
     async def pass_time(self, ms: int) -> None:
         """Advance the clock."""
         self._clock.advance(ms)
 
 
-class TestMemoryBackend(BackendContract):
+class TestMemory(BackendContract):
     """The whole contract over the model."""
 
     def make(self) -> Harness:

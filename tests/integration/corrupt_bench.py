@@ -16,8 +16,8 @@ class Poked:
 
     def __init__(self, roost):
         self.roost = roost
-        self.client = roost.backend.client
-        self.name = roost.backend.keys.key
+        self.client = roost.ledger.client
+        self.name = roost.ledger.keys.key
 
     async def enqueue(self, **how):
         """Enqueue work of one step; return its id."""

@@ -106,7 +106,7 @@ class Crew:
         """Start a worker; return it once it waits for work or has taken some."""
         offered = engines or self.engines
         roost = await self._stack.enter_async_context(queue(self.settings, *offered))
-        worker = Worker(self.settings, roost.plugins, roost.backend, MemoryArtifactStore(), **how)
+        worker = Worker(self.settings, roost.plugins, roost.server, MemoryArtifactStore(), **how)
         self.workers.append(worker)
         self.tasks.append(asyncio.create_task(worker.run()))
         return worker
@@ -150,24 +150,22 @@ async def idle(roost):
     """Wait until a worker stands in the register of idle ones, and hears its messages."""
 
     async def stands():
-        client = roost.backend.client
-        channels = await client.pubsub_channels(roost.backend.keys.wake_channel("*"))
-        return channels and await client.zcard(roost.backend.keys.key("idle"))
+        client = roost.ledger.client
+        channels = await client.pubsub_channels(roost.ledger.keys.wake_channel("*"))
+        return channels and await client.zcard(roost.ledger.keys.key("idle"))
 
     await eventually(stands)
 
 
 async def calls(roost):
     """Return how often each command was called so far, and each of the queue's scripts' kinds."""
-    stats = await roost.backend.client.info("commandstats")
+    stats = await roost.ledger.client.info("commandstats")
     return Counter({name.removeprefix("cmdstat_"): found["calls"] for name, found in stats.items()})
 
 
 async def burst(settings, roost, **how):
     """Run one worker until nothing is ready."""
-    worker = Worker(
-        settings, roost.plugins, roost.backend, MemoryArtifactStore(), burst=True, **how
-    )
+    worker = Worker(settings, roost.plugins, roost.server, MemoryArtifactStore(), burst=True, **how)
     async with asyncio.timeout(PATIENCE):
         await worker.run()
 

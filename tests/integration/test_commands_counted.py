@@ -40,10 +40,10 @@ async def counted(roost, work):
 
 async def done(roost, number):
     """Wait until so many work items are done, with plain commands only."""
-    key = roost.backend.keys.key("done")
+    key = roost.ledger.keys.key("done")
 
     async def all_there():
-        return await roost.backend.client.zcard(key) == number
+        return await roost.ledger.client.zcard(key) == number
 
     await eventually(all_there)
 

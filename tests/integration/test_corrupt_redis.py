@@ -42,10 +42,10 @@ async def test_members_of_ready_that_are_none(server, member):
         innocent = [await queue.enqueue() for _ in range(3)]
         await queue.add("ready", member)
         before = await queue.commands()
-        batch = await queue.roost.backend.claim(claim_of())
+        batch = await queue.roost.ledger.claim(claim_of())
         assert await queue.commands() - before < 100
         assert innocent == [one.lease.work_id for one in batch.claims]
-        await queue.roost.backend.claim(claim_of())
+        await queue.roost.ledger.claim(claim_of())
         left = await queue.client.zrange(queue.name("ready"), 0, -1)
         # What begins with no engine that anybody runs stands in nobody's way.
         assert all(not one.startswith((b"led ", b"counting ")) for one in left)
@@ -99,14 +99,14 @@ async def test_a_lease_without_its_entry(server):
     async with running(server) as (queue, _start):
         item = await queue.enqueue()
         member = (await queue.client.zrange(queue.name("ready"), 0, 0))[0]
-        backend = queue.roost.backend
-        await backend.claim(claim_of())
+        ledger = queue.roost.ledger
+        await ledger.claim(claim_of())
         await queue.client.delete(queue.name("running"))
         await queue.add("ready", member)
-        batch = await backend.claim(claim_of(ttl=5000))
+        batch = await ledger.claim(claim_of(ttl=5000))
         assert ((), ["running"]) == (batch.claims, await queue.places(item))
-        stored = await backend.read(item)
-        now = await backend.now_ms()
+        stored = await ledger.read(item)
+        now = await ledger.now_ms()
         assert 0 < stored.expires_ms - now <= 5000
 
 
@@ -118,7 +118,7 @@ async def test_a_place_in_the_line_that_is_not_its_own(server):
         await queue.client.delete(queue.name("ready"))
         await queue.add("ready", b"counting 1" + place + b" " + items[0].encode())
         await queue.add("ready", b"led " + place + b" " + items[1].encode())
-        await queue.roost.backend.claim(ClaimRequest("w", ("led",), 1, 1000))
+        await queue.roost.ledger.claim(ClaimRequest("w", ("led",), 1, 1000))
         await start()
         assert [State.DONE] * 2 == await all_done(queue.roost, items)
 
@@ -215,7 +215,7 @@ async def test_the_register_of_workers(server, damage):
             await asyncio.sleep(0.01)
         (info,) = (await queue.client.hgetall(queue.name("workers"))).values()
         await queue.client.hset(queue.name("workers"), "other", damage.get("info", info))
-        now = await queue.roost.backend.now_ms()
+        now = await queue.roost.server.now_ms()
         await queue.add("seen", "other", damage.get("score", now))
         assert 1 == len(await queue.roost.workers())
 
@@ -245,7 +245,7 @@ async def test_a_stream_at_its_end(server):
         await start()
         assert [State.DONE] * 3 == await all_done(queue.roost, items)
         assert [last] == [one.event_id for one in await queue.roost.events()]
-        assert [] == await queue.roost.backend.events(after=last)
+        assert [] == await queue.roost.ledger.events(after=last)
 
 
 @pytest.mark.parametrize("value", ["9" * 18, "-5", "x", "1.5", "", "9223372036854775807"])

@@ -62,14 +62,14 @@ async def test_holds_of_nobody(server, holder):
 async def test_a_holder_without_its_lease(server):
     """One that has lost its entry gets a lease's time when somebody finds it in the way."""
     async with running(server) as (queue, _start):
-        backend = queue.roost.backend
+        ledger = queue.roost.ledger
         first, second = [await queue.enqueue(resources=["printer"]) for _ in range(2)]
-        await backend.claim(claim_of(limit=1))
+        await ledger.claim(claim_of(limit=1))
         await queue.client.delete(queue.name("running"))
-        assert () == (await backend.claim(claim_of(limit=1))).claims
+        assert () == (await ledger.claim(claim_of(limit=1))).claims
         assert (["running"], ["blocked"]) == (await queue.places(first), await queue.places(second))
         await queue.add("running", first, 1)
-        batch = await backend.claim(claim_of(limit=1))
+        batch = await ledger.claim(claim_of(limit=1))
         assert [first] == [one.lease.work_id for one in batch.claims]
 
 

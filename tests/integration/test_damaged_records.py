@@ -123,8 +123,8 @@ async def test_damaged_records(server, when):
     engine = Counting()
     wish = {"waits": {}, "is leased": {"gated": True}, "sleeps": {"delay": 3600}}[when]
     async with queue(settings, engine) as roost, Crew(settings, engine) as crew:
-        backend = roost.backend
-        client, key = backend.client, backend.keys.key
+        ledger = roost.ledger
+        client, key = ledger.client, ledger.keys.key
         if when != "waits":
             await crew.start(concurrency=len(DAMAGES) + 10)
         bad = [
@@ -203,7 +203,7 @@ async def test_absurd_numbers(server):
     settings = settings_for(server, lease_ttl=1.0)
     engine = Counting()
     async with queue(settings, engine) as roost, Crew(settings, engine) as crew:
-        client, key = roost.backend.client, roost.backend.keys.key
+        client, key = roost.ledger.client, roost.ledger.keys.key
         bad = [await roost.enqueue("counting", {"steps": 3}) for _ in NUMBERS]
         for item, (line, word) in zip(bad, NUMBERS, strict=True):
             raw = await client.hget(key("work"), item.work_id)
@@ -229,7 +229,7 @@ async def test_damaged_bytes(server, what, bytes_):
     settings = settings_for(server, slice_steps=1)
     engine = Counting()
     async with queue(settings, engine) as roost, Crew(settings, engine) as crew:
-        client, key = roost.backend.client, roost.backend.keys.key
+        client, key = roost.ledger.client, roost.ledger.keys.key
         bad = await roost.enqueue("counting", {"steps": 5}, delay_seconds=3600)
         if what == "snapshot":
             await client.zadd(key("sleeping"), {bad.work_id: 1})
@@ -252,7 +252,7 @@ async def test_damaged_bytes(server, what, bytes_):
             return await client.zscore(key("failed"), bad.work_id)
 
         await eventually(is_buried)
-        stored = await roost.backend.read(bad.work_id)
+        stored = await roost.ledger.read(bad.work_id)
         assert bytes_ == getattr(stored, what)
         assert "corrupt" == json.loads(stored.error)["kind"]
 

@@ -28,7 +28,7 @@ def nested(depth):
 
 async def burst(settings, roost):
     """Run one worker until nothing is ready."""
-    worker = Worker(settings, roost.plugins, roost.backend, MemoryArtifactStore(), burst=True)
+    worker = Worker(settings, roost.plugins, roost.server, MemoryArtifactStore(), burst=True)
     async with asyncio.timeout(PATIENCE):
         await worker.run()
 
@@ -102,7 +102,7 @@ async def test_odd_text_is_read_back_as_it_was(redis_server, capsys):
         assert {"step": LABEL} == events["committed"]
         assert {"kind": ODD, ODD: [ODD]} == events["emitted"]
         assert {"reason": ODD} == events["interrupted"]
-        trail = {one.kind: one.data for one in await roost.backend.trail(item.work_id)}
+        trail = {one.kind: one.data for one in await roost.ledger.trail(item.work_id)}
         assert {"reason": ODD} == trail["interrupted"]
 
 

@@ -45,8 +45,8 @@ class Vandal:
     """Damages the keys of a queue, at random."""
 
     def __init__(self, roost, victims, seed):
-        self.client = roost.backend.client
-        self.key = roost.backend.keys.key
+        self.client = roost.ledger.client
+        self.key = roost.ledger.keys.key
         self.victims = [one.encode() for one in victims]
         self.random = random.Random(seed)
 
@@ -150,7 +150,7 @@ async def read_all(roost, victims):
     await roost.counts()
     await roost.workers()
     await roost.dead_letters()
-    await roost.backend.diagnose()
+    await roost.ledger.diagnose()
 
 
 async def innocent_work(roost):
@@ -196,6 +196,6 @@ async def test_damage_hurts_nobody_else(server, seed):
         await roost.repair()
         assert {"left"} >= {one.outcome for one in await roost.repair()}
         await read_all(roost, victims)
-        await roost.backend.purge(0, 0, 1000)
+        await roost.ledger.purge(0, 0, 1000)
         await read_all(roost, victims)
         assert [] == await roost.list(State.DONE)

@@ -13,21 +13,21 @@ from tests.servers import Server
 async def test_ten_thousand_deaths_are_counted(redis_server: Server) -> None:
     """R2: a number of five digits is no damage; after exactly so many it is buried."""
     async with queue(settings_for(redis_server), Counting()) as roost:
-        backend = roost.backend
-        await backend.enqueue([new_work("w", engine="a", max_recoveries=10_001)])
-        work = backend.keys.key("work")
-        record = await backend.client.hget(work, "w")
+        ledger = roost.ledger
+        await ledger.enqueue([new_work("w", engine="a", max_recoveries=10_001)])
+        work = ledger.keys.key("work")
+        record = await ledger.client.hget(work, "w")
         assert 1 == record.count(b" - 0 0 ")
         many = record.replace(b" - 0 0 ", b" 9998,0,0,0,0,- 0 0 ")
-        await backend.client.hset(work, "w", many)
+        await ledger.client.hset(work, "w", many)
         for number in range(3):
             request = ClaimRequest(f"dead-{number}", ("a",), 1, 60_000, Alone.ALWAYS)
-            assert 1 == len((await backend.claim(request)).claims)
-            await age_lease(backend, "w")
-            await backend.claim(ClaimRequest("finder", ("none",), 1, 60_000))
-        assert State.RETRY_WAIT == (await backend.read("w")).state
-        await age_due(backend, "w")
-        await backend.claim(ClaimRequest("finder", ("none",), 1, 60_000))
-        stored = await backend.read("w")
+            assert 1 == len((await ledger.claim(request)).claims)
+            await age_lease(ledger, "w")
+            await ledger.claim(ClaimRequest("finder", ("none",), 1, 60_000))
+        assert State.RETRY_WAIT == (await ledger.read("w")).state
+        await age_due(ledger, "w")
+        await ledger.claim(ClaimRequest("finder", ("none",), 1, 60_000))
+        stored = await ledger.read("w")
         assert (State.FAILED, 10_001) == (stored.state, stored.recoveries)
         assert b'"recoveries"' in stored.error

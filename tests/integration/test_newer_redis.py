@@ -41,7 +41,7 @@ def made_newer(raw):
 
 async def make_newer(roost, work_ids):
     """Turn the records of work items into a newer Roost's; return them as they were, and are."""
-    client, key = roost.backend.client, roost.backend.keys.key("work")
+    client, key = roost.ledger.client, roost.ledger.keys.key("work")
     before = dict(zip(work_ids, await client.hmget(key, work_ids), strict=True))
     after = {work_id: made_newer(raw) for work_id, raw in before.items()}
     await client.hset(key, mapping=after)
@@ -50,23 +50,23 @@ async def make_newer(roost, work_ids):
 
 async def records_of(roost, work_ids):
     """Return the records of work items by id."""
-    found = await roost.backend.client.hmget(roost.backend.keys.key("work"), work_ids)
+    found = await roost.ledger.client.hmget(roost.ledger.keys.key("work"), work_ids)
     return dict(zip(work_ids, found, strict=True))
 
 
 async def stand_in(roost, place, number):
     """Enqueue work and bring it to a place; return the ids."""
-    backend = roost.backend
+    ledger = roost.ledger
     delay = 3600 if place == "sleeping" else 0
     items = [
         await roost.enqueue("counting", {"steps": 1}, delay_seconds=delay) for _ in range(number)
     ]
     ids = [one.work_id for one in items]
-    client, key = backend.client, backend.keys.key
+    client, key = ledger.client, ledger.keys.key
     if place == "sleeping":
         await client.zadd(key("sleeping"), dict.fromkeys(ids, 1))
     if place in ("running", "retry_wait", "done"):
-        batch = await backend.claim(ClaimRequest("w", ("counting",), number, 60_000))
+        batch = await ledger.claim(ClaimRequest("w", ("counting",), number, 60_000))
         assert number == len(batch.claims)
         for claim in batch.claims:
             work_id = claim.lease.work_id
@@ -92,25 +92,23 @@ async def test_many_in_front_hold_nobody_up(server, place):
         newer, own = standing[:MANY], standing[MANY:]
         before, after = await make_newer(roost, newer)
         request = ClaimRequest("worker", ("counting",), OTHERS, 15_000)
-        batch = await roost.backend.claim(request)
+        batch = await roost.ledger.claim(request)
         assert sorted(own) == sorted(one.lease.work_id for one in batch.claims)
-        assert MANY == batch.left + (await roost.backend.claim(request)).left
-        again = await roost.backend.claim(request)
+        assert MANY == batch.left + (await roost.ledger.claim(request)).left
+        again = await roost.ledger.claim(request)
         assert ((), 0) == (again.claims, again.left)
         # Nothing but the lease of an own one is to come, so nothing is asked for before that.
         assert again.next_wake_ms > 1000
         assert after == await records_of(roost, newer)
-        findings = {one.subject: one for one in await roost.backend.diagnose()}
+        findings = {one.subject: one for one in await roost.ledger.diagnose()}
         assert "warning" == findings["upgrade"].level
         assert findings["upgrade"].message.startswith(f"{MANY} work items")
         # A worker that knows the layout: for it, they are not newer.
-        client, key = roost.backend.client, roost.backend.keys.key
+        client, key = roost.ledger.client, roost.ledger.keys.key
         await client.hset(key("work"), mapping=before)
         await client.zadd(key("newer"), dict.fromkeys(await client.zrange(key("newer"), 0, -1), 1))
-        await Worker(
-            settings, roost.plugins, roost.backend, MemoryArtifactStore(), burst=True
-        ).run()
-        states = {(await roost.backend.read(work_id)).state for work_id in newer}
+        await Worker(settings, roost.plugins, roost.server, MemoryArtifactStore(), burst=True).run()
+        states = {(await roost.ledger.read(work_id)).state for work_id in newer}
         assert {State.DONE} == states
         assert 0 == await client.zcard(key("newer"))
 
@@ -122,9 +120,9 @@ async def test_purges_pass_them_over(server):
         newer = await stand_in(roost, "done", MANY)
         _, after = await make_newer(roost, newer)
         own = await stand_in(roost, "done", OTHERS)
-        client, key = roost.backend.client, roost.backend.keys.key
+        client, key = roost.ledger.client, roost.ledger.keys.key
         await client.zadd(key("done"), dict.fromkeys(own, 2))
-        gone = await roost.backend.purge(1, None, 50)
+        gone = await roost.ledger.purge(1, None, 50)
         assert own == sorted((one.work_id for one in gone), key=own.index)
         assert after == await records_of(roost, newer)
         assert MANY == await client.zcard(key("done"))
@@ -168,7 +166,7 @@ async def test_bytes_with_a_newer_schema(server, what):
     engine = Counting()
     async with queue(settings, engine) as roost, Crew(settings, engine) as crew:
         item = await roost.enqueue("counting", {"steps": 5, "delay": 3600})
-        client, key = roost.backend.client, roost.backend.keys.key
+        client, key = roost.ledger.client, roost.ledger.keys.key
         await crew.start()
         await engine.began.wait()
         await eventually(lambda: client.zscore(key("sleeping"), item.work_id))
@@ -180,7 +178,7 @@ async def test_bytes_with_a_newer_schema(server, what):
         for _ in range(5):
             other = await roost.enqueue("counting", {"steps": 2})
             assert [State.DONE] == await all_done(roost, [other])
-        stored = await roost.backend.read(item.work_id)
+        stored = await roost.ledger.read(item.work_id)
         assert (0, 0, None) == (stored.attempts, stored.recoveries, stored.error)
         assert newer.encode() == getattr(stored, what)
         kinds = [one.kind for one in await roost.events(item.work_id)]
@@ -194,7 +192,7 @@ async def test_words_and_lines_that_are_not_known(server):
     engine = Counting()
     async with queue(settings, engine) as roost:
         item = await roost.enqueue("counting", {"steps": 9, "delay": 0.01})
-        client, key = roost.backend.client, roost.backend.keys.key
+        client, key = roost.ledger.client, roost.ledger.keys.key
         lines = (await client.hget(key("work"), item.work_id)).split(b"\n")
         lines[0] += b" a-word 17"
         lines[2] += b" another"

@@ -27,7 +27,7 @@ async def test_the_key_of_a_damaged_record_goes_too(redis_server, damage):
     async with driven(redis_server) as kit:
         await kit.fail(await kit.leased("a", idempotency_key="key"), permanent=True)
         await kit.created("b", idempotency_key="other")
-        client, key = kit.backend.client, kit.backend.keys.key
+        client, key = kit.ledger.client, kit.ledger.keys.key
         item = b'{"schema":1,"idempotency_key":"key"}'
         await client.hset(key("work"), "a item", b"gone" if damage and "key" in damage else item)
         if damage is None:
@@ -44,7 +44,7 @@ async def test_a_damaged_record_does_not_take_the_key_of_another(redis_server):
     async with driven(redis_server) as kit:
         await kit.fail(await kit.leased("a"), permanent=True)
         await kit.created("b", idempotency_key="key")
-        client, key = kit.backend.client, kit.backend.keys.key
+        client, key = kit.ledger.client, kit.ledger.keys.key
         await client.hset(key("work"), "a", "2 nonsense 5\n\n\n\nkey\n")
         assert ["a"] == await kit.purge(0, 0, 100)
         assert {b"key"} == set(await client.hgetall(key("key")))
@@ -55,8 +55,8 @@ async def test_a_damaged_record_has_the_life_that_the_index_knows(redis_server):
     async with driven(redis_server) as kit:
         await kit.fail(await kit.leased("a"), permanent=True)
         created = (await kit.read("a")).created_ms
-        await kit.backend.client.hset(kit.backend.keys.key("work"), "a", "broken")
-        (gone,) = await kit.backend.purge(0, 0, 100)
+        await kit.ledger.client.hset(kit.ledger.keys.key("work"), "a", "broken")
+        (gone,) = await kit.ledger.purge(0, 0, 100)
         assert ("a", created) == (gone.work_id, gone.life)
 
 
@@ -65,7 +65,7 @@ async def test_many_are_forgotten_in_one_call(redis_server):
     async with driven(redis_server) as kit:
         for number in range(250):
             await kit.commit(await kit.leased(f"{number}"), Then.FINISH)
-        gone = await kit.backend.purge(0, None, 1000)
+        gone = await kit.ledger.purge(0, None, 1000)
         assert 250 == len(gone)
-        assert [] == list(await kit.backend.purge(0, None, 1000, gone))
-        assert 0 == await kit.backend.client.zcard(kit.backend.keys.key("forgetting"))
+        assert [] == list(await kit.ledger.purge(0, None, 1000, gone))
+        assert 0 == await kit.ledger.client.zcard(kit.ledger.keys.key("forgetting"))

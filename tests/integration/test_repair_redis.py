@@ -34,7 +34,7 @@ async def running(server, *engines, **how):
 
 def keys_of(roost):
     """Return the client, and the function that names keys."""
-    return roost.backend.client, roost.backend.keys.key
+    return roost.ledger.client, roost.ledger.keys.key
 
 
 async def stored(roost, *, times=True):
@@ -64,7 +64,7 @@ async def in_all_states(roost):
         return item.work_id
 
     async def claim():
-        (found,) = (await roost.backend.claim(ClaimRequest("w", ("counting",), 1, 60_000))).claims
+        (found,) = (await roost.ledger.claim(ClaimRequest("w", ("counting",), 1, 60_000))).claims
         return found.lease
 
     await one("running", resources=["printer"])
@@ -89,7 +89,7 @@ async def in_all_states(roost):
 
 async def claim_nothing(roost):
     """Let a claim look at what is ready, and take nothing."""
-    batch = await roost.backend.claim(ClaimRequest("w", ("counting",), 1, 60_000))
+    batch = await roost.ledger.claim(ClaimRequest("w", ("counting",), 1, 60_000))
     assert () == batch.claims
 
 
@@ -105,7 +105,7 @@ async def test_a_sound_queue_is_left_as_it_is(server):
         before = await stored(roost)
         assert [] == await roost.repair()
         assert before == await stored(roost)
-        assert "damage" not in {one.subject for one in await roost.backend.diagnose()}
+        assert "damage" not in {one.subject for one in await roost.ledger.diagnose()}
 
 
 @pytest.mark.parametrize("place", [*set(PLACES.values()) - {"waiting", "paused"}, "created", "key"])
@@ -121,7 +121,7 @@ async def test_what_is_lost_is_made_again(server, place):
         assert damaged == await stored(roost)
         assert {"found"} == {one.outcome for one in dry}
         if place != "key":
-            levels = {one.subject: one.level for one in await roost.backend.diagnose()}
+            levels = {one.subject: one.level for one in await roost.ledger.diagnose()}
             assert "warning" == levels["damage"]
         mended = await roost.repair()
         assert [place] == [one.subject for one in mended]
@@ -214,7 +214,7 @@ async def test_scores_that_cannot_be(server, score):
         await client.zadd(key("created"), {ids["done"]: score})
         assert {"mended"} == {one.outcome for one in await roost.repair()}
         after = await stored(roost)
-        now = await roost.backend.now_ms()
+        now = await roost.server.now_ms()
         for place in ("ready", "blocked", "created", "done", "failed", "cancelled"):
             assert before[place] == after[place]
         assert all(abs(now - at) < 60_000 for at in after["sleeping"].values())
@@ -232,7 +232,7 @@ async def test_keys_of_another_type(server, name):
         full = key(name)
         await client.delete(full)
         await client.rpush(full, "precious")
-        levels = {one.level for one in await roost.backend.diagnose() if one.subject == "damage"}
+        levels = {one.level for one in await roost.ledger.diagnose() if one.subject == "damage"}
         assert {"problem"} == levels
         dry = await roost.repair(dry_run=True)
         assert [("found", name, 1)] == said(dry)
@@ -315,7 +315,7 @@ async def test_with_the_permissions_that_the_docs_name(server):
     root = settings_for(server)
     own = attrs.evolve(root, redis_url=login)
     async with queue(root, Counting()) as roost:
-        await roost.backend.client.execute_command("ACL", "SETUSER", "roost", *line[1].split())
+        await roost.ledger.client.execute_command("ACL", "SETUSER", "roost", *line[1].split())
         ids = await in_all_states(roost)
         client, key = keys_of(roost)
         await client.delete(key("ready"), key("held"), key("done"), key("key"), key("seq"))
@@ -324,7 +324,7 @@ async def test_with_the_permissions_that_the_docs_name(server):
         await client.zadd(key("seen"), {"x": 1e18})
         await client.xadd(key("events"), {"a": "b"}, id=f"{2**63}-1")
         async with queue(own, Counting()) as roost:
-            await roost.backend.diagnose()
+            await roost.ledger.diagnose()
             mended = await roost.repair()
             assert {"mended"} == {one.outcome for one in mended}
             subjects = {

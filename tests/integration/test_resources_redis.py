@@ -28,7 +28,7 @@ async def over(server):
     kit = RedisHarness(server.url)
     await kit.open()
     try:
-        yield kit, kit.backend.client, kit.backend.keys.key
+        yield kit, kit.ledger.client, kit.ledger.keys.key
     finally:
         await kit.close()
 
@@ -93,7 +93,7 @@ async def test_a_broken_one_in_line(server):
         await client.hset(key("work"), "b", b"{")
         await kit.commit(holder, Then.FINISH)
         assert ["c"] == await kit.claimed_ids(limit=5)
-        counts = await kit.backend.counts()
+        counts = await kit.ledger.counts()
         assert (1, 0) == (counts[State.FAILED], counts[State.BLOCKED])
         assert b"{" == await client.hget(key("work"), "b")
 
@@ -152,14 +152,14 @@ async def test_a_lease_that_an_earlier_roost_has_ended(server):
 async def test_a_worker_that_died(server):
     """What only it ran reserves nothing once it has been silent for three of its lease times."""
     async with over(server) as (kit, client, key):
-        renewer = kit.backend.renewer()
+        renewer = kit.ledger.renewer()
         await asyncio.to_thread(renewer.renew, worker_bytes("dead", ["b"]), [], HOUR_MS)
         await kit.leased("a", resources=("s",))
         await kit.created("b", engine="b", resources=("r", "s"))
         assert [] == await kit.claimed_ids(engines=["b"], worker_id="dead")
         await kit.created("c", resources=("r",))
         assert [] == await kit.claimed_ids()
-        now = await kit.backend.now_ms()
+        now = await kit.server.now_ms()
         await client.zadd(key("seen"), {"dead": now - 170_000})
         await kit.renew()
         assert State.BLOCKED == (await kit.read("b")).state
@@ -179,12 +179,12 @@ async def test_many_void_reservations(server):
     async with over(server) as (kit, client, key):
         await kit.leased("a", resources=("s",))
         works = [new_work(f"b-{n:04}", engine="b", resources=("r", "s")) for n in range(many)]
-        await kit.backend.enqueue(works)
+        await kit.ledger.enqueue(works)
         while await client.zcard(key("blocked")) < many:
             await kit.claim(engines=["b"], worker_id="worker-b", limit=100)
         await kit.created("c", resources=("r",))
         assert [] == await kit.claimed_ids()
-        await kit.backend.retire("worker-b")
+        await kit.ledger.retire("worker-b")
         assert many - 500 + 1 == await client.zcard(key("blocked"))
         await kit.renew()
         assert [] == await kit.claimed_ids()
@@ -201,13 +201,13 @@ async def test_nothing_is_left(server):
             new_work(f"w-{n}", resources=tuple(pair), deadline_ms=9_000_000_000_000)
             for n, pair in enumerate(itertools.islice(itertools.cycle(sets_of(names)), 40))
         ]
-        await kit.backend.enqueue(works)
+        await kit.ledger.enqueue(works)
         ended = 0
         while ended < len(works):
             for claim in (await kit.claim(limit=7)).claims:
                 await kit.commit(claim, Then.FINISH)
                 ended += 1
-        await kit.backend.retire("worker-1")
+        await kit.ledger.retire("worker-1")
         assert 0 == await client.exists(*map(key, ("lines", "held", "blocked", "ready", "offers")))
 
 
@@ -221,7 +221,7 @@ async def test_the_number_of_events_does_not_grow_with_who_waits(server):
     async with over(server) as (kit, client, key):
         number = 300
         triples = itertools.islice(itertools.cycle(sets_of(["r", "s", "t"])[:3]), number)
-        await kit.backend.enqueue(
+        await kit.ledger.enqueue(
             [new_work(f"w-{n:03}", resources=pair) for n, pair in enumerate(triples)]
         )
         held = []

@@ -13,9 +13,9 @@ import pytest
 
 from roost_core.errors import BackendUnavailable, RoostError
 from roost_core.models import State
-from roost_plugins.redis_saq import waiting
 from roost_plugins.redis_saq.connection import pipe, subscription
 from roost_plugins.redis_saq.lanes import lanes
+from roost_plugins.redis_saq.ledger import waiting
 from tests.integration.redis_bench import (
     PATIENCE,
     Counting,
@@ -60,7 +60,7 @@ async def listening(roost, number=1):
     """Wait until so many connections listen to the end of something."""
 
     async def listens():
-        found = await roost.backend.client.pubsub_channels(roost.backend.keys.ended_channel("*"))
+        found = await roost.ledger.client.pubsub_channels(roost.ledger.keys.ended_channel("*"))
         return len(found) == number
 
     await eventually(listens)
@@ -137,7 +137,7 @@ async def test_one_connection_for_all_who_wait_and_follow(server):
         Crew(settings, engine) as crew,
     ):
         items = [await other.enqueue("counting", {"steps": 1}) for _ in range(number)]
-        before = (await other.backend.client.info("clients"))["connected_clients"]
+        before = (await other.ledger.client.info("clients"))["connected_clients"]
         waits = [asyncio.create_task(roost.wait(one)) for one in items]
 
         async def last(item):
@@ -148,7 +148,7 @@ async def test_one_connection_for_all_who_wait_and_follow(server):
 
         follows = [asyncio.create_task(last(one)) for one in items]
         await listening(other, number)
-        most = (await other.backend.client.info("clients"))["connected_clients"]
+        most = (await other.ledger.client.info("clients"))["connected_clients"]
         assert most <= before + 3  # for calls, for messages, for events
         await crew.start()
         async with asyncio.timeout(PATIENCE):
@@ -172,7 +172,7 @@ async def test_waits_after_their_connection_was_cut(server):
         waits = [asyncio.create_task(roost.wait(one)) for one in items]
         await listening(other, 50)
         for _ in range(3):
-            await other.backend.client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+            await other.ledger.client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
             await listening(other, 50)
         await crew.start()
         async with asyncio.timeout(PATIENCE):
@@ -188,7 +188,7 @@ async def test_a_lost_message_is_made_up_for(server, monkeypatch):
         items = [await other.enqueue("counting", {"steps": 1}) for _ in range(1100)]
         waits = [asyncio.create_task(roost.wait(one)) for one in items]
         await listening(other, 1100)
-        keys, client = other.backend.keys, other.backend.client
+        keys, client = other.ledger.keys, other.ledger.client
         # Purged, as it seems: whoever waits for it learns that it is gone.
         gone = items[700].work_id
         await client.hdel(keys.key("work"), gone)
@@ -234,8 +234,8 @@ async def main():
         except OSError:
             pass
         for backend_call in (
-            lambda: roost.backend.wait_terminal(item.work_id, 20),
-            lambda: roost.backend.events(after="1", work_id="x", block_ms=20_000),
+            lambda: roost.ledger.wait_terminal(item.work_id, 20),
+            lambda: roost.ledger.events(after="1", work_id="x", block_ms=20_000),
         ):
             try:
                 await backend_call()
@@ -290,6 +290,6 @@ async def test_no_connections_left(small_server):
             await connect()
         item = await roosts[0].enqueue("counting", {"steps": 1})
         with pytest.raises(BackendUnavailable, match=why):
-            await roosts[0].backend.wait_terminal(item.work_id, PATIENCE)
+            await roosts[0].ledger.wait_terminal(item.work_id, PATIENCE)
         with pytest.raises(BackendUnavailable, match=why):
-            await roosts[0].backend.counts()
+            await roosts[0].ledger.counts()

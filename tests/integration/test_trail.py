@@ -36,12 +36,12 @@ async def driven(server, **settings):
 
 async def evict(kit):
     """Let all events of the shared stream go."""
-    await kit.backend.client.xtrim(kit.backend.keys.key("events"), maxlen=0, approximate=False)
+    await kit.ledger.client.xtrim(kit.ledger.keys.key("events"), maxlen=0, approximate=False)
 
 
 async def trail_of(kit, work_id):
     """Return the fields of a work item's trail as they are stored."""
-    fields = await kit.backend.client.hgetall(kit.backend.keys.key("work"))
+    fields = await kit.ledger.client.hgetall(kit.ledger.keys.key("work"))
     prefix = f"{work_id} t".encode()
     return {name: value for name, value in fields.items() if name.startswith(prefix)}
 
@@ -51,8 +51,8 @@ async def test_a_trail_outlives_the_stream(redis_server):
     async with driven(redis_server) as kit:
         await kit.fail(await kit.leased("a"), error=error_bytes(message="no such host"))
         await evict(kit)
-        assert [] == list(await kit.backend.events(work_id="a"))
-        trail = await kit.backend.trail("a")
+        assert [] == list(await kit.ledger.events(work_id="a"))
+        trail = await kit.ledger.trail("a")
         assert ["enqueued", "attempt_failed", "leased"] == [event.kind for event in trail]
         assert "no such host" == trail[1].data["error"]["message"]
 
@@ -69,7 +69,7 @@ async def test_a_trail_is_bounded_in_bytes(redis_server, size):
         stored = await trail_of(kit, "a")
         assert sum(map(len, stored.values())) <= MOST_BYTES
         assert len(stored) <= 160
-        trail = await kit.backend.trail("a")
+        trail = await kit.ledger.trail("a")
         assert ["enqueued", "emitted"] == [trail[0].kind, trail[1].kind]
         assert "leased" == trail[-1].kind
         assert len(trail) >= 40
@@ -80,7 +80,7 @@ async def test_errors_are_kept_in_brief(redis_server):
     async with driven(redis_server) as kit:
         long = '"quoted", and \\ more ' * 2000
         await kit.fail(await kit.leased("a"), error=error_bytes(message=long))
-        trail = await kit.backend.trail("a")
+        trail = await kit.ledger.trail("a")
         error = trail[1].data["error"]
         assert "exception" == error["kind"]
         assert error["message"].startswith('"quoted", and \\ more "quoted"')
@@ -93,24 +93,24 @@ async def test_purge_leaves_nothing_of_it(redis_server):
     async with driven(redis_server) as kit:
         await kit.commit(await kit.leased("a"), Then.FINISH)
         await kit.fail(await kit.leased("b"), permanent=True)
-        key = kit.backend.keys.key("work")
-        await kit.backend.client.hset(key, "b", "broken")
+        key = kit.ledger.keys.key("work")
+        await kit.ledger.client.hset(key, "b", "broken")
         assert {"a", "b"} == set(await kit.purge(0, 0, 100))
-        assert {} == await kit.backend.client.hgetall(key)
+        assert {} == await kit.ledger.client.hgetall(key)
 
 
 async def test_a_damaged_record_still_tells(redis_server):
     """What the item kept can be read when its record cannot."""
     async with driven(redis_server) as kit:
         await kit.fail(await kit.leased("a"))
-        await kit.backend.client.hset(kit.backend.keys.key("work"), "a", "broken")
-        kinds = {event.kind for event in await kit.backend.trail("a")}
+        await kit.ledger.client.hset(kit.ledger.keys.key("work"), "a", "broken")
+        kinds = {event.kind for event in await kit.ledger.trail("a")}
         assert {"attempt_failed", "leased"} == kinds
 
 
 async def _stream_bytes(kit):
-    key = kit.backend.keys.key("events")
-    return await kit.backend.client.memory_usage(key, samples=0)
+    key = kit.ledger.keys.key("events")
+    return await kit.ledger.client.memory_usage(key, samples=0)
 
 
 @pytest.mark.parametrize("server_name", ["redis_server", "valkey_server"])
@@ -122,7 +122,7 @@ async def test_the_stream_is_bounded_in_bytes(request, server_name):
         for version in range(40):
             await kit.commit(claim, version=version, events=(event,) * 8)
         assert await _stream_bytes(kit) <= 2 * BOUND
-        assert 20 <= await kit.backend.client.xlen(kit.backend.keys.key("events"))
+        assert 20 <= await kit.ledger.client.xlen(kit.ledger.keys.key("events"))
 
 
 async def test_claims_keep_the_stream_in_bounds(redis_server):
@@ -137,7 +137,7 @@ async def test_claims_keep_the_stream_in_bounds(redis_server):
 async def test_a_server_that_does_not_measure_is_no_obstacle(redis_server):
     """Where MEMORY is not permitted, the number of events is the only bound."""
     async with driven(redis_server) as kit:
-        admin = kit.backend.client
+        admin = kit.ledger.client
         await admin.execute_command(
             "ACL", "SETUSER", "plain", "on", "nopass", "~*", "&*", "+@all", "-memory"
         )
@@ -145,10 +145,10 @@ async def test_a_server_that_does_not_measure_is_no_obstacle(redis_server):
             limited = RedisHarness(redis_server.url.replace("unix://", "unix://plain:x@"))
             await limited.open()
             try:
-                assert "plain" == (await limited.backend.client.acl_whoami())
+                assert "plain" == (await limited.ledger.client.acl_whoami())
                 claim = await limited.leased("b")
                 await limited.commit(claim, events=(b'{"text":"%s"}' % (b"x" * 16_000),) * 80)
-                assert 80 <= await limited.backend.client.xlen(limited.backend.keys.key("events"))
+                assert 80 <= await limited.ledger.client.xlen(limited.ledger.keys.key("events"))
             finally:
                 await limited.close()
         finally:

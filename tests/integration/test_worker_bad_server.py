@@ -31,7 +31,7 @@ def server(server_root):
 
 async def client_kill(roost, kind="normal"):
     """Cut everybody's connections of a kind, but the one that asks."""
-    await roost.backend.client.execute_command("CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes")
+    await roost.ledger.client.execute_command("CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes")
 
 
 async def harm(settings, *, harm_once, times, pause=0.02):
@@ -57,7 +57,7 @@ async def test_script_flush(server):
     """Forgotten scripts are loaded again: ten times in the middle, and no step is run twice."""
 
     async def flush(roost):
-        await roost.backend.client.script_flush()
+        await roost.ledger.client.script_flush()
 
     items, engine = await harm(settings_for(server), harm_once=flush, times=10)
     assert 30 * len(items) == len(engine.begun)
@@ -106,7 +106,7 @@ async def test_a_server_that_refuses_for_now(server_root, what):
             wish = {"steps": 20, "seconds": 0.005, "delay": 0.001}
             items = [await roost.enqueue("counting", wish) for _ in range(5)]
             await engine.began.wait()
-            client = roost.backend.client
+            client = roost.ledger.client
             for _ in range(3):
                 await refuse(client)
                 await asyncio.sleep(0.2)

@@ -34,7 +34,7 @@ def server(server_root):
 
 async def client_kill(roost, kind="normal"):
     """Cut everybody's connections of a kind, but the one that asks."""
-    await roost.backend.client.execute_command("CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes")
+    await roost.ledger.client.execute_command("CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes")
 
 
 # -- bursts ----------------------------------------------------------------------------------
@@ -100,10 +100,10 @@ async def test_a_wait_asks_for_nothing_that_is_refused(server):
     async with queue(settings, engine) as roost, Crew(settings, engine) as crew:
         await crew.start()
         await all_done(roost, [await roost.enqueue("counting", {"steps": 1})])
-        await roost.backend.client.config_resetstat()
+        await roost.ledger.client.config_resetstat()
         item = await roost.enqueue("counting", {"steps": 1}, delay_seconds=0.2)
         assert [State.DONE] == await all_done(roost, [item])
-        errors = await roost.backend.client.info("errorstats")
+        errors = await roost.ledger.client.info("errorstats")
         assert set() == errors.keys() - {"errorstat_NOSCRIPT"}
 
 
@@ -155,7 +155,7 @@ async def test_two_workers_and_one_resource(server):
         assert [State.DONE] * 12 == await all_done(roost, items)
         assert 1 == engine.most
         assert {one.work_id: [1, 2, 3, 4] for one in items} == await versions(roost)
-        assert 0 == await roost.backend.client.hlen(roost.backend.keys.key("held"))
+        assert 0 == await roost.ledger.client.hlen(roost.ledger.keys.key("held"))
 
 
 # -- stopping --------------------------------------------------------------------------------

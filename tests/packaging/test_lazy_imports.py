@@ -42,14 +42,14 @@ DOORS = {
     ("roost_core.wording.suggestions", "close_matches", "difflib"): START,
     ("roost_plugins.fs_artifacts", "artifact_store", "roost_plugins.fs_artifacts.store"): CHOSEN,
     ("roost_plugins.git_workspaces", "workspace", "roost_plugins.git_workspaces.worktrees"): CHOSEN,
-    ("roost_plugins.redis_saq", "provide_backend", "roost_plugins.redis_saq.backend"): CHOSEN,
+    ("roost_plugins.redis_saq", "backend", "roost_plugins.redis_saq.server"): CHOSEN,
     (
-        "roost_plugins.redis_saq.renewer",
+        "roost_plugins.redis_saq.ledger.renewer",
         "_evalsha",
         "roost_plugins.redis_saq.connection.redis_py",
     ): READY,
-    ("roost_plugins.redis_saq.backend", "serve", "roost_plugins.redis_saq.lanes.lanes"): CHOSEN,
-    ("roost_plugins.redis_saq.backend", "serve", "roost_plugins.redis_saq.lanes.queue"): CHOSEN,
+    ("roost_plugins.redis_saq.server", "serve", "roost_plugins.redis_saq.lanes.lanes"): CHOSEN,
+    ("roost_plugins.redis_saq.server", "serve", "roost_plugins.redis_saq.lanes.queue"): CHOSEN,
     (
         "roost_plugins.redis_saq.connection.endpoint",
         "client",
@@ -92,11 +92,11 @@ DOORS = {
         "roost_plugins.redis_saq.embedded.log_repair",
     ): READY,
     (
-        "roost_plugins.redis_saq.backend",
+        "roost_plugins.redis_saq.server",
         "repair_log",
         "roost_plugins.redis_saq.embedded.server",
     ): START,
-    ("roost_plugins.redis_saq.backend", "repair", "roost_plugins.redis_saq.repair"): CHOSEN,
+    ("roost_plugins.redis_saq.ledger.ledger", "repair", "roost_plugins.redis_saq.repair"): CHOSEN,
     (
         "roost_plugins.redis_saq.connection.endpoint",
         "config_command",
@@ -188,11 +188,11 @@ async def main():
     settings = Settings(redis_url=sys.argv[1], lease_ttl=0.3)
     async with Roost.connect(settings, plugins=plugins) as roost:
         item = await roost.enqueue("demo", 1)
-        worker = Worker(settings, plugins, roost.backend, MemoryArtifactStore())
+        worker = Worker(settings, plugins, roost.server, MemoryArtifactStore())
         task = asyncio.create_task(worker.run())
         await roost.wait(item)
         # Renewals fail as well: their errors need the library, too.
-        await roost.backend.client.execute_command("CLIENT", "PAUSE", "500", "ALL")
+        await roost.ledger.client.execute_command("CLIENT", "PAUSE", "500", "ALL")
         await asyncio.sleep(0.8)
         worker.stop()
         await task

@@ -9,11 +9,11 @@ from typing import Any
 
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from roost_core.backend import Backend, ListQuery, StoredWork
+from roost_core.backend import Ledger, ListQuery, StoredWork
 from roost_core.errors import LeaseLost, VersionConflict
 from roost_core.models import State
 from roost_core.settings import Settings
-from roost_core.testing import ManualClock, MemoryBackend
+from roost_core.testing import ManualClock, MemoryLedger
 from tests import redis_pokes
 from tests.property.views import WORK_IDS, Refused, answer_view, event_view, look
 
@@ -36,15 +36,15 @@ class Sides(RuleBasedStateMachine):
         super().__init__()
         self.runner = asyncio.Runner()
         self.clock = ManualClock()
-        self.model = MemoryBackend(self.clock)
-        self.sides: list[Backend] = [self.model]
+        self.model = MemoryLedger(self.clock)
+        self.sides: list[Ledger] = [self.model]
         self.renewers = [self.model.renewer()]
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Run a coroutine on the machine's loop."""
         return self.runner.run(coroutine)
 
-    def ask(self, request: Callable[[int, Backend], Coroutine[Any, Any, Any]]) -> list[Any]:
+    def ask(self, request: Callable[[int, Ledger], Coroutine[Any, Any, Any]]) -> list[Any]:
         """Ask every side the same; an expected error is an answer, too."""
         self.clock.advance(1)
         answers = []
@@ -55,7 +55,7 @@ class Sides(RuleBasedStateMachine):
                 answers.append(Refused(error))
         return answers
 
-    def agreed(self, request: Callable[[int, Backend], Coroutine[Any, Any, Any]]) -> Any:
+    def agreed(self, request: Callable[[int, Ledger], Coroutine[Any, Any, Any]]) -> Any:
         """Ask every side, see that the answers agree, and return the model's."""
         answers = self.ask(request)
         for answer in answers[1:]:
@@ -118,8 +118,6 @@ class Sides(RuleBasedStateMachine):
         """Close every connection."""
         for renewer in self.renewers:
             renewer.close()
-        for side in self.sides:
-            self.run(side.close())
 
 
 class BesideServer(Sides):
@@ -130,11 +128,12 @@ class BesideServer(Sides):
     def __init__(self) -> None:
         super().__init__()
         # Late: the model's machine runs without a driver.
-        from roost_plugins.redis_saq.backend import RedisSaqBackend
+        from roost_plugins.redis_saq.server import RedisServer
 
         own = Settings(redis_url=self.url, namespace=f"t-{uuid.uuid4().hex}")
-        self.real = RedisSaqBackend(own)
-        self.run(self.real.open())
+        self.server = RedisServer(own)
+        self.run(self.server.open())
+        self.real = self.server.ledger(own.queue)
         self.sides.append(self.real)
         self.renewers.append(self.real.renewer())
 
@@ -161,3 +160,4 @@ class BesideServer(Sides):
         """Remove the keys, too."""
         self.run(redis_pokes.wipe(self.real))
         super().close()
+        self.run(self.server.close())

@@ -22,12 +22,12 @@ from hypothesis.stateful import (
 from roost_core.backend import (
     Ack,
     Alone,
-    Backend,
     Beat,
     ClaimRequest,
     Commit,
     EnqueueOutcome,
     Failure,
+    Ledger,
     NewWork,
     Then,
 )
@@ -72,7 +72,7 @@ class LedgerMachine(Sides):
         self.accepted: dict[str, list[int]] = {}
 
     def answer_to_holder(
-        self, held: Held, request: Callable[[int, Backend], Coroutine[Any, Any, Any]]
+        self, held: Held, request: Callable[[int, Ledger], Coroutine[Any, Any, Any]]
     ) -> Any:
         """Ask under a lease; a refusal must not have changed a byte (C3)."""
         before = self.standing(held.work_id)
@@ -264,7 +264,7 @@ class LedgerMachine(Sides):
         heartbeat = None if beat is None else heartbeat_bytes(beat)
         info = worker_bytes(worker, engines)
 
-        async def request(index: int, _side: Backend) -> list[int]:
+        async def request(index: int, _side: Ledger) -> list[int]:
             leases = [held.claims[index].lease for held in chosen]
             beats = [Beat(lease.work_id, lease.token, heartbeat) for lease in leases]
             lost = self.renewers[index].renew(info, beats, HOUR_MS)
@@ -276,7 +276,7 @@ class LedgerMachine(Sides):
     def retire(self, worker: str) -> None:
         """Strike a worker: what only it ran reserves nothing any more."""
 
-        async def request(_index: int, side: Backend) -> None:
+        async def request(_index: int, side: Ledger) -> None:
             await side.retire(worker)
 
         self.agreed(request)
@@ -297,7 +297,7 @@ class LedgerMachine(Sides):
     def purge(self, dead_letters: int | None, retention_ms: int) -> None:
         """Remove what is terminal; dead letters only if their retention is stated (D2)."""
 
-        async def request(_index: int, side: Backend) -> list[str]:
+        async def request(_index: int, side: Ledger) -> list[str]:
             gone = await side.purge(retention_ms, dead_letters, 100)
             await side.purge(retention_ms, dead_letters, 0, gone)
             return sorted(one.work_id for one in gone)

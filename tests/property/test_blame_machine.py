@@ -20,7 +20,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from roost_core.backend import Alone, Backend, Claim, ClaimRequest, Commit, Failure, Then
+from roost_core.backend import Alone, Claim, ClaimRequest, Commit, Failure, Ledger, Then
 from roost_core.models import State
 from roost_core.testing.contract.kit import (
     HOUR_MS,
@@ -129,7 +129,7 @@ class BlameMachine(Sides):
     def come_back(self, worker_id: str, how: str) -> None:
         """Let a worker be heard of."""
 
-        async def request(index: int, side: Backend) -> None:
+        async def request(index: int, side: Ledger) -> None:
             if how == "renews":
                 self.renewers[index].renew(worker_bytes(worker_id, ENGINES), [], HOUR_MS)
             else:

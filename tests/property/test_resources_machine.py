@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule, run_state_machine_as_test
 
-from roost_core.backend import Alone, Backend, Claim, ClaimRequest, Commit, Failure, Then
+from roost_core.backend import Alone, Claim, ClaimRequest, Commit, Failure, Ledger, Then
 from roost_core.models import State
 from roost_core.testing.contract.kit import (
     HOUR_MS,
@@ -86,7 +86,7 @@ class ResourceMachine(Sides):
     def end_one(self, claims: tuple[Claim, ...], way: str) -> None:
         """End a lease, unless it was lost."""
 
-        async def request(index: int, side: Backend) -> object:
+        async def request(index: int, side: Ledger) -> object:
             claim, name = claims[index], f"end-{claims[0].lease.token}"
             if way == "fail":
                 return await side.fail(claim.lease, Failure(name, error_bytes(), True, 0))
@@ -141,7 +141,7 @@ class ResourceMachine(Sides):
     def come_or_go(self, worker: str, engines: list[str] | None) -> None:
         """Let a worker say what it runs, or retire: what nobody runs reserves nothing."""
 
-        async def request(index: int, side: Backend) -> object:
+        async def request(index: int, side: Ledger) -> object:
             if engines is None:
                 return await side.retire(worker)
             return self.renewers[index].renew(worker_bytes(worker, engines), [], HOUR_MS)

@@ -9,8 +9,8 @@ from typing import Any
 
 import attrs
 
-from roost_core.backend import Ack, Backend, Claim, StoredWork
-from roost_core.testing import MemoryBackend
+from roost_core.backend import Ack, Claim, Ledger, StoredWork
+from roost_core.testing import MemoryLedger
 
 WORK_IDS = [f"w{number}" for number in range(8)]
 
@@ -46,7 +46,7 @@ def view(stored: StoredWork | None) -> Any:
     return fields
 
 
-async def look(side: Backend, work_ids: Iterable[str]) -> list[Any]:
+async def look(side: Ledger, work_ids: Iterable[str]) -> list[Any]:
     """Return the view of each work item, and the counts."""
     stored = await asyncio.gather(*(side.read(work_id) for work_id in work_ids))
     return [*map(view, stored), dict(await side.counts())]
@@ -81,7 +81,7 @@ def event_view(event: Any) -> Any:
 InLine = Mapping[str, tuple[tuple[int, int], frozenset[str]]]
 
 
-def in_line(model: MemoryBackend) -> InLine:
+def in_line(model: MemoryLedger) -> InLine:
     """Return who stands in line in the model."""
     return model.run(
         lambda state, _now: {
@@ -92,7 +92,7 @@ def in_line(model: MemoryBackend) -> InLine:
     )
 
 
-def overtaken(model: MemoryBackend, before: InLine, taken: Iterable[str]) -> list[tuple[str, str]]:
+def overtaken(model: MemoryLedger, before: InLine, taken: Iterable[str]) -> list[tuple[str, str]]:
     """Return who stood in line all the time, and which later ones were taken before it."""
     after = in_line(model)
     works = model.run(lambda state, _now: dict(state.works))
@@ -105,7 +105,7 @@ def overtaken(model: MemoryBackend, before: InLine, taken: Iterable[str]) -> lis
     ]
 
 
-def reserved_for_nobody(model: MemoryBackend) -> list[str]:
+def reserved_for_nobody(model: MemoryLedger) -> list[str]:
     """Return who stands in line although no live worker runs its engine."""
     return model.run(
         lambda state, now: [

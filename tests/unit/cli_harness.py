@@ -18,7 +18,7 @@ from roost_core.markers import hookimpl
 from roost_core.models import ErrorRecord, Snapshot
 from roost_core.plugins.registry import Plugins
 from roost_core.settings import Settings
-from roost_core.testing import ManualClock, MemoryArtifactStore, MemoryBackend
+from roost_core.testing import ManualClock, MemoryArtifactStore, MemoryServer
 
 
 @attrs.define(eq=False)
@@ -27,10 +27,10 @@ class MemoryProvider:
 
     clock: ManualClock = attrs.field(factory=ManualClock)
     store: MemoryArtifactStore = attrs.field(factory=MemoryArtifactStore)
-    memory: MemoryBackend = attrs.field(init=False)
+    memory: MemoryServer = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.memory = MemoryBackend(self.clock)
+        self.memory = MemoryServer(self.clock)
 
     @hookimpl
     def backend(self, settings):
@@ -59,7 +59,8 @@ class Bench:
 
     def __init__(self) -> None:
         self.provider = MemoryProvider()
-        self.backend = self.provider.memory
+        self.server = self.provider.memory
+        self.ledger = self.server.ledger("default")
         self.plugins = Plugins.empty()
         self.plugins.register(self.provider, "memory")
         self.plugins.register(EchoEngine(), "echo")
@@ -98,17 +99,17 @@ class Bench:
     def claim(self):
         """Lease the first work item that is ready, as a worker would."""
         request = ClaimRequest("worker-1", ("echo",), limit=1, lease_ttl_ms=15_000)
-        return asyncio.run(self.backend.claim(request)).claims[0]
+        return asyncio.run(self.ledger.claim(request)).claims[0]
 
     def finish(self, work_id: str, **fields: Any) -> None:
         """Accept one step of a ready work item, its last."""
         claim = self.claim()
         snapshot = Snapshot(work_id, "echo", version=1, is_finished=True, step="done", **fields)
         commit = Commit("c1", claim.version, encode_snapshot(snapshot), "done", Then.FINISH)
-        asyncio.run(self.backend.commit(claim.lease, commit))
+        asyncio.run(self.ledger.commit(claim.lease, commit))
 
     def fail(self, message: str, **fields: Any) -> None:
         """Dead-letter the first work item that is ready."""
         claim = self.claim()
         error = encode_model(ErrorRecord(kind="permanent", message=message, **fields))
-        asyncio.run(self.backend.fail(claim.lease, Failure("c1", error, True, 0)))
+        asyncio.run(self.ledger.fail(claim.lease, Failure("c1", error, True, 0)))

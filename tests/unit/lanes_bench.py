@@ -29,27 +29,27 @@ def claim_of(number):
 class FakeSubscription:
     """A connection that listens; what is put into the mailbox arrives, errors break it."""
 
-    def __init__(self, backend, channels, heard):
-        self.backend = backend
+    def __init__(self, ledger, channels, heard):
+        self.ledger = ledger
         self.heard = heard
-        backend.listeners += 1
-        backend.channels.extend(channels)
+        ledger.listeners += 1
+        ledger.channels.extend(channels)
 
     async def until_end(self):
         """Hear what comes."""
         self.heard("subscribe", "")
         while True:
-            message = await self.backend.mailbox.get()
+            message = await self.ledger.mailbox.get()
             if isinstance(message, Exception):
                 raise message
             self.heard("message", "")
 
     async def close(self):
         """Listen no more."""
-        self.backend.listeners -= 1
+        self.ledger.listeners -= 1
 
 
-class FakeBackend:
+class FakeLedger:
     """Answers claims from a script of its own, and notes when they came."""
 
     def __init__(self):
@@ -105,16 +105,26 @@ class FakeBackend:
 
 
 class Bench:
-    """Lanes over the fake backend, and tasks that stand for SAQ's."""
+    """Lanes over the fake ledger, and tasks that stand for SAQ's."""
 
     def __init__(self, *, burst=False, ttl_ms=15_000):
-        self.backend = FakeBackend()
+        self.ledger = FakeLedger()
         self.letters = []
         self.stopping = asyncio.Event()
         self.lost = LostLanes(3, lambda: self.threads)
         self.threads = 0
-        plan = ServePlan("worker-1", ("a", "demo"), 3, ttl_ms, 1.0, burst, self.stopping, self.lost)
-        self.lanes = Lanes(self.backend, plan, self.on_dead_letters)
+        plan = ServePlan(
+            (self.ledger,),
+            "worker-1",
+            ("a", "demo"),
+            3,
+            ttl_ms,
+            1.0,
+            burst,
+            self.stopping,
+            self.lost,
+        )
+        self.lanes = Lanes(self.ledger, plan, self.on_dead_letters)
 
     async def on_dead_letters(self, ids):
         """Note them, or fail."""
@@ -138,9 +148,9 @@ async def over_lanes(**how):
             yield bench
     finally:
         await bench.lanes.close()
-    assert 0 == bench.backend.listeners
+    assert 0 == bench.ledger.listeners
 
 
 def times(bench):
     """Return when claims came."""
-    return [at for at, _ in bench.backend.claims]
+    return [at for at, _ in bench.ledger.claims]

@@ -17,9 +17,9 @@ from roost_core.settings import Settings
 from roost_core.stepping import holds, leases, stepper
 from roost_core.stepping.holds import Hold
 from roost_core.stepping.stepper import Stepper
-from roost_core.testing import Clock, MemoryArtifactStore, MemoryBackend
+from roost_core.testing import Clock, MemoryArtifactStore, MemoryLedger
 from roost_core.testing.clock import START_MS
-from roost_core.testing.model import backend as memory
+from roost_core.testing.model import ledger as memory
 from roost_core.workspaces import NoWorkspaces
 from tests import event_loops
 
@@ -95,8 +95,8 @@ def observer(**hooks):
 class Bench:
     """A stepper, and the backend that it works with. Use it on a running loop."""
 
-    def __init__(self, *plugins, backend=None, slice_steps=50, slice_seconds=5.0):
-        self.backend = backend or MemoryBackend(LoopClock())
+    def __init__(self, *plugins, ledger=None, slice_steps=50, slice_seconds=5.0):
+        self.ledger = ledger or MemoryLedger(LoopClock())
         self.store = MemoryArtifactStore()
         self.keeper = FakeKeeper()
         self.stopping = False
@@ -111,7 +111,7 @@ class Bench:
             engines=found.engines(),
             observers=found.observers(timeout=1.0),
             around_step=found.around_step(),
-            backend=self.backend,
+            ledger=self.ledger,
             store=self.store,
             workspaces=NoWorkspaces(),
             keeper=self.keeper,
@@ -121,15 +121,15 @@ class Bench:
     async def enqueue(self, payload=None, **fields):
         """Store a work item of the demo engine; return its id."""
         fields.setdefault("engine", "demo")
-        _, new = EnqueueRequest(payload=payload, **fields).build(await self.backend.now_ms())
-        await self.backend.enqueue([new])
+        _, new = EnqueueRequest(payload=payload, **fields).build(await self.ledger.now_ms())
+        await self.ledger.enqueue([new])
         return new.work_id
 
     async def claim(self):
         """Claim one work item, or none."""
         engines = tuple(self.stepper.engines)
         request = ClaimRequest("worker-1", engines, 1, round(TTL * 1000))
-        batch = await self.backend.claim(request)
+        batch = await self.ledger.claim(request)
         return batch.claims[0] if batch.claims else None
 
     async def once(self):
@@ -145,18 +145,18 @@ class Bench:
                 claims += 1
                 await self.stepper.run(claim)
                 continue
-            counts = await self.backend.counts()
+            counts = await self.ledger.counts()
             if not any(number for state, number in counts.items() if not state.is_terminal):
                 return claims
             await asyncio.sleep(0.5)
 
     async def kinds(self, work_id=None):
         """Return the kinds of all events so far."""
-        return [one.kind for one in await self.backend.events(work_id=work_id, limit=10_000)]
+        return [one.kind for one in await self.ledger.events(work_id=work_id, limit=10_000)]
 
     async def state(self, work_id):
         """Return where a work item stands."""
-        return (await self.backend.read(work_id)).state
+        return (await self.ledger.read(work_id)).state
 
 
 def counting(total, **fields):
@@ -171,7 +171,7 @@ def counting(total, **fields):
 
 async def error_of(bench, work_id):
     """Return the stored error of a work item."""
-    return codec.decode_model(ErrorRecord, (await bench.backend.read(work_id)).error)
+    return codec.decode_model(ErrorRecord, (await bench.ledger.read(work_id)).error)
 
 
 def noting_losses(found):
@@ -183,7 +183,7 @@ def noting_losses(found):
     return on_lease_lost
 
 
-class Flaky(MemoryBackend):
+class Flaky(MemoryLedger):
     """A backend whose answers get lost, or that is away.
 
     :ivar lost: how many of the next answers get lost, per method, after the fact.
@@ -240,4 +240,4 @@ async def cancel_when(bench, true):
 
 async def snapshot_of(bench, work_id):
     """Return the stored snapshot."""
-    return codec.decode_snapshot((await bench.backend.read(work_id)).snapshot)
+    return codec.decode_snapshot((await bench.ledger.read(work_id)).snapshot)

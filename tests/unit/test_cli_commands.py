@@ -82,7 +82,7 @@ def test_corrupt_work_is_told_and_listed(bench):
     """Status says in one line that the bytes do not decode; list shows the row anyway."""
     bench.enqueue(work_id="w1", title="T")
     bench.enqueue(work_id="w2")
-    bench.backend.run(lambda state, now: _corrupt(state.works["w1"]))
+    bench.ledger.run(lambda state, now: _corrupt(state.works["w1"]))
     result = bench.invoke("status", "w1")
 
     assert (1, "") == (result.exit_code, result.stdout)
@@ -152,7 +152,7 @@ def test_why_work_comes_later_is_shown(bench):
     """The reason that an engine gave with RetryLater is in events and watch."""
     bench.enqueue(work_id="w1")
     claim = bench.claim()
-    asyncio.run(bench.backend.interrupt(claim.lease, "i1", "the quota is used up", 0))
+    asyncio.run(bench.ledger.interrupt(claim.lease, "i1", "the quota is used up", 0))
     text = bench.ok("events", "--work", "w1").splitlines()[-1]
 
     assert "interrupted" == text.split("\t")[1]
@@ -275,7 +275,7 @@ def test_doctor_goes_on_without_a_server(bench, monkeypatch):
     async def away():
         raise BackendUnavailable("no server at redis://h: start one")
 
-    monkeypatch.setattr(bench.backend, "open", away)
+    monkeypatch.setattr(bench.server, "open", away)
     result = bench.invoke("doctor")
 
     assert 1 == result.exit_code
@@ -290,7 +290,7 @@ def test_unreachable_server_is_one_line(bench, monkeypatch, words):
     async def away():
         raise BackendUnavailable("no server at redis://h: start one")
 
-    monkeypatch.setattr(bench.backend, "open", away)
+    monkeypatch.setattr(bench.server, "open", away)
     result = bench.invoke(*words)
 
     assert (1, "", "roost: no server at redis://h: start one\n") == (

@@ -24,7 +24,7 @@ def test_doctor_tells_of_workers_that_it_cannot_read(bench):
     async def workers():
         return [(b"\xff", 1000)]
 
-    bench.backend.workers = workers
+    bench.ledger.workers = workers
     found = bench.invoke("doctor").stdout
     assert "warning\tworkers\tthe words of 1 live workers do not decode" in found
 
@@ -40,7 +40,7 @@ def test_doctor_repairs(bench, outcomes, code):
         asked.append((dry_run, progress))
         return [Repaired(one, "ready", "was missing", 2, ("w-1", "w-2")) for one in outcomes]
 
-    bench.backend.repair = repair
+    bench.ledger.repair = repair
     result = bench.invoke("doctor", "--repair")
     assert (code, "") == (result.exit_code, result.stderr)
     line = "\tready\t2\twas missing\tw-1, w-2\n"
@@ -68,7 +68,7 @@ def test_doctor_tells_of_suspected_work_that_waits(bench):
             for name, count in counts.items():
                 setattr(state.works[work_id].blame, name, count)
 
-        bench.backend.run(change)
+        bench.ledger.run(change)
 
     blame(first, shared=1)
     assert "only apart" not in bench.invoke("doctor").stdout

@@ -27,7 +27,7 @@ def bench(monkeypatch):
 @pytest.fixture
 def stop_after(bench, monkeypatch):
     """Return what lets the backend store so many work items and then fail."""
-    enqueue = bench.backend.enqueue
+    enqueue = bench.ledger.enqueue
 
     def install(number, error, *, is_silent=False):
         left = [number]
@@ -37,14 +37,14 @@ def stop_after(bench, monkeypatch):
             left[0] -= len(stored)
             if len(stored) < len(works):
                 if is_silent:
-                    monkeypatch.setattr(bench.backend, "read", silent)
+                    monkeypatch.setattr(bench.ledger, "read", silent)
                 raise error
             return stored
 
         async def silent(work_id):
             raise BackendUnavailable("gone")
 
-        monkeypatch.setattr(bench.backend, "enqueue", storing)
+        monkeypatch.setattr(bench.ledger, "enqueue", storing)
 
     return install
 
@@ -53,14 +53,14 @@ def stop_after(bench, monkeypatch):
 @pytest.mark.parametrize("is_stored", [True, False])
 def test_a_lost_answer_names_the_id(bench, monkeypatch, words, is_stored):
     """Nothing on standard output; the error says under which id the work may be, and it is."""
-    enqueue = bench.backend.enqueue
+    enqueue = bench.ledger.enqueue
 
     async def losing(works):
         if is_stored:
             await enqueue(works)
         raise BackendUnavailable("the server went")
 
-    monkeypatch.setattr(bench.backend, "enqueue", losing)
+    monkeypatch.setattr(bench.ledger, "enqueue", losing)
     result = bench.invoke("enqueue", "--engine", "echo", *words)
     assert (1, "") == (result.exit_code, result.stdout)
     told = re.search(r"went; it may be stored.* (mine|w-[0-9a-f]{16})\b", result.stderr)
@@ -105,7 +105,7 @@ def test_a_batch_whose_server_is_gone_names_what_may_be_stored(bench, stop_after
 
 def test_a_batch_goes_on_if_only_the_answer_was_lost(bench, monkeypatch):
     """All of the chunk is there: its ids are printed and the next chunk is sent."""
-    enqueue = bench.backend.enqueue
+    enqueue = bench.ledger.enqueue
     lost = []
 
     async def losing(works):
@@ -115,7 +115,7 @@ def test_a_batch_goes_on_if_only_the_answer_was_lost(bench, monkeypatch):
             raise BackendUnavailable("went")
         return answers
 
-    monkeypatch.setattr(bench.backend, "enqueue", losing)
+    monkeypatch.setattr(bench.ledger, "enqueue", losing)
     result = bench.invoke(*BATCH, stdin=LINES)
     assert (0, "") == (result.exit_code, result.stderr)
     assert [f"w{n}" for n in range(1, 7)] == result.stdout.split()

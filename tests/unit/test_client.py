@@ -51,13 +51,13 @@ def run(bench, work, **settings):
 class Counting:
     """Counts the calls of a backend's methods, and fails the first of each if told to."""
 
-    def __init__(self, monkeypatch, backend, *, unanswered=0, applied=True):
+    def __init__(self, monkeypatch, ledger, *, unanswered=0, applied=True):
         self.calls = []
         for name in ("enqueue", "workers", "now_ms", "read"):
-            self._wrap(monkeypatch, backend, name, unanswered if name == "enqueue" else 0, applied)
+            self._wrap(monkeypatch, ledger, name, unanswered if name == "enqueue" else 0, applied)
 
-    def _wrap(self, monkeypatch, backend, name, unanswered, applied):
-        method = getattr(backend, name)
+    def _wrap(self, monkeypatch, ledger, name, unanswered, applied):
+        method = getattr(ledger, name)
         left = [unanswered]
 
         async def call(*args, **kwargs):
@@ -69,13 +69,13 @@ class Counting:
                 raise BackendUnavailable("no answer")
             return await method(*args, **kwargs)
 
-        monkeypatch.setattr(backend, name, call)
+        monkeypatch.setattr(ledger, name, call)
 
 
 @contextmanager
 def renewed(bench, info):
     """Announce a worker."""
-    renewer = bench.backend.renewer()
+    renewer = bench.ledger.renewer()
     renewer.renew(info, [], 15_000)
     yield
     renewer.close()
@@ -96,7 +96,7 @@ def no_pauses(monkeypatch):
 
 def test_enqueue_of_an_installed_engine_is_one_round_trip(bench, monkeypatch):
     """An engine that an installed plugin offers is not looked up on the server."""
-    counting = Counting(monkeypatch, bench.backend)
+    counting = Counting(monkeypatch, bench.ledger)
     item = run(bench, lambda roost: roost.enqueue("echo", {"a": 1}))
 
     assert ["enqueue"] == counting.calls
@@ -121,7 +121,7 @@ def test_unknown_engine_names_close_ones(bench):
 
 def test_any_engine_asks_nobody(bench, monkeypatch):
     """any_engine accepts the name as it is, in one round trip."""
-    counting = Counting(monkeypatch, bench.backend)
+    counting = Counting(monkeypatch, bench.ledger)
     run(bench, lambda roost: roost.enqueue("later", any_engine=True))
 
     assert ["enqueue"] == counting.calls
@@ -130,7 +130,7 @@ def test_any_engine_asks_nobody(bench, monkeypatch):
 @pytest.mark.parametrize("applied", [True, False])
 def test_a_lost_answer_counts_once(bench, monkeypatch, no_pauses, applied):
     """A repeated request, applied before or not, is one work item under one id."""
-    counting = Counting(monkeypatch, bench.backend, unanswered=2, applied=applied)
+    counting = Counting(monkeypatch, bench.ledger, unanswered=2, applied=applied)
     item = run(bench, lambda roost: roost.enqueue("echo"))
 
     assert ["enqueue"] * 3 == counting.calls
@@ -139,7 +139,7 @@ def test_a_lost_answer_counts_once(bench, monkeypatch, no_pauses, applied):
 
 def test_patience_has_an_end(bench, monkeypatch, no_pauses):
     """After a few seconds without an answer the error comes out."""
-    Counting(monkeypatch, bench.backend, unanswered=1000)
+    Counting(monkeypatch, bench.ledger, unanswered=1000)
     with pytest.raises(BackendUnavailable):
         run(bench, lambda roost: roost.enqueue("echo"))
 
@@ -166,7 +166,7 @@ def test_patience_has_an_end(bench, monkeypatch, no_pauses):
 )
 def test_enqueue_checks_before_it_asks(bench, monkeypatch, fields, error):
     """A value that cannot be accepted never reaches the server."""
-    counting = Counting(monkeypatch, bench.backend)
+    counting = Counting(monkeypatch, bench.ledger)
     with pytest.raises(error):
         run(bench, lambda roost: roost.enqueue("echo", **fields))
 
@@ -194,7 +194,7 @@ def test_a_deadline_that_has_passed(bench, late_ms):
 
 def test_only_a_deadline_costs_a_look_at_the_clock(bench, monkeypatch):
     """Work without a deadline is enqueued without another round trip."""
-    counting = Counting(monkeypatch, bench.backend)
+    counting = Counting(monkeypatch, bench.ledger)
     run(bench, lambda roost: roost.enqueue("echo"))
     assert "now_ms" not in counting.calls
 
@@ -216,7 +216,7 @@ def test_refusals_have_their_own_errors(bench):
 
 def test_enqueue_many_keeps_order_and_goes_on(bench, monkeypatch):
     """One result per request, in order; refused ones are errors and stop nobody."""
-    counting = Counting(monkeypatch, bench.backend)
+    counting = Counting(monkeypatch, bench.ledger)
     wishes = [EnqueueRequest(engine="echo", work_id=f"w{n}") for n in range(1100)]
     wishes[3] = EnqueueRequest(engine="echo", work_id="w1")
     wishes[5] = EnqueueRequest(engine="nobody")
@@ -275,7 +275,7 @@ def test_wait_outlives_a_short_outage(bench, monkeypatch, no_pauses):
     """A server that is away for a moment does not end a wait."""
     item = run(bench, lambda roost: roost.enqueue("echo"))
     bench.finish(item.work_id)
-    method = bench.backend.wait_terminal
+    method = bench.ledger.wait_terminal
     failures = [1, 2, 3]
 
     async def flaky(*args):
@@ -284,7 +284,7 @@ def test_wait_outlives_a_short_outage(bench, monkeypatch, no_pauses):
             raise BackendUnavailable("away")
         return await method(*args)
 
-    monkeypatch.setattr(bench.backend, "wait_terminal", flaky)
+    monkeypatch.setattr(bench.ledger, "wait_terminal", flaky)
     assert State.DONE is run(bench, lambda roost: roost.wait(item)).meta.state
 
 
@@ -296,7 +296,7 @@ def test_corrupt_bytes_are_told_and_kept(bench):
         work = state.works[item.work_id]
         work.new = attrs.evolve(work.new, item=b"\xff")
 
-    bench.backend.run(corrupt)
+    bench.ledger.run(corrupt)
     with pytest.raises(CorruptRecord, match=item.work_id):
         run(bench, lambda roost: roost.status(item))
     (row,) = run(bench, lambda roost: roost.list())
@@ -350,7 +350,7 @@ def test_workers_with_broken_records_are_left_out(bench):
     now = datetime(2023, 1, 1, tzinfo=UTC)
     info = WorkerInfo("x-1", "h", 1, ("echo",), 1, 15.0, "0", now)
     with renewed(bench, encode_model(info)):
-        bench.backend.run(lambda state, now: state.workers.update(bad=(b"{", now, 15_000)))
+        bench.ledger.run(lambda state, now: state.workers.update(bad=(b"{", now, 15_000)))
         found = run(bench, lambda roost: roost.workers())
 
     assert ["x-1"] == [worker.worker_id for worker in found]
@@ -359,7 +359,7 @@ def test_workers_with_broken_records_are_left_out(bench):
 def test_claims_show_in_the_status(bench):
     """A leased work item shows its worker, and no token."""
     bench.enqueue(work_id="w1")
-    asyncio.run(bench.backend.claim(ClaimRequest("worker-9", ("echo",), 1, 15_000)))
+    asyncio.run(bench.ledger.claim(ClaimRequest("worker-9", ("echo",), 1, 15_000)))
     lease = run(bench, lambda roost: roost.status("w1")).meta.lease
 
     assert ("worker-9", "") == (lease.worker_id, lease.token)
@@ -369,7 +369,7 @@ def test_status_tells_why_work_sleeps(bench):
     """What RetryLater said is shown while the work sleeps for it, and not after."""
     bench.enqueue(work_id="w1")
     reason = "the quota at https://me:pass@host is used up"
-    asyncio.run(bench.backend.interrupt(bench.claim().lease, "i0", reason, 60_000))
+    asyncio.run(bench.ledger.interrupt(bench.claim().lease, "i0", reason, 60_000))
     asleep = run(bench, lambda roost: roost.status("w1"))
     assert (State.SLEEPING, reason) == (asleep.meta.state, asleep.meta.reason)
     assert reason.replace("pass", "***") == status_json(asleep)["meta"]["reason"]
@@ -379,7 +379,7 @@ def test_status_tells_why_work_sleeps(bench):
     assert run(bench, lambda roost: roost.status("w1")).meta.reason is None
     data = encode_snapshot(Snapshot("w1", "echo", version=1, step="on"))
     commit = Commit("c1", claim.version, data, "on", Then.SLEEP, delay_ms=60_000)
-    asyncio.run(bench.backend.commit(claim.lease, commit))
+    asyncio.run(bench.ledger.commit(claim.lease, commit))
     delayed = run(bench, lambda roost: roost.status("w1"))
     assert (State.SLEEPING, None) == (delayed.meta.state, delayed.meta.reason)
 

@@ -25,16 +25,16 @@ def bench():
 async def test_no_claim_without_a_free_lane(bench):
     """A worker whose lanes are all busy asks for nothing."""
     await asyncio.sleep(100)
-    assert [] == bench.backend.claims
+    assert [] == bench.ledger.claims
 
 
 async def test_one_claim_for_all_lanes(bench):
     """Lanes that are free together are served by one claim, first come first."""
-    bench.backend.ready = [claim_of(1), claim_of(2), claim_of(3)]
+    bench.ledger.ready = [claim_of(1), claim_of(2), claim_of(3)]
     free = [bench.free() for _ in range(3)]
     got = [await one for one in free]
     assert ["t1", "t2", "t3"] == [one.lease.token for one in got]
-    assert [(0.0, 3)] == bench.backend.claims
+    assert [(0.0, 3)] == bench.ledger.claims
 
 
 async def test_an_idle_worker_asks_seldom():
@@ -55,15 +55,15 @@ async def test_a_message_is_news(bench):
     bench.free()
     await asyncio.sleep(1.5)
     before = len(times(bench))
-    bench.backend.mailbox.put_nowait({"type": "message"})
+    bench.ledger.mailbox.put_nowait({"type": "message"})
     await asyncio.sleep(0.1)
     assert before + 1 == len(times(bench))
-    assert ["{roost:default:default}:wake:worker-1"] == bench.backend.channels
+    assert ["{roost:default:default}:wake:worker-1"] == bench.ledger.channels
 
 
 async def test_the_next_due_time_is_an_alarm(bench):
     """It comes not a moment too early, once, and not again and again."""
-    bench.backend.next_wake_ms = 2500
+    bench.ledger.next_wake_ms = 2500
     bench.free()
     await asyncio.sleep(0.01)
     before = len(times(bench))
@@ -85,7 +85,7 @@ async def test_an_earlier_alarm_replaces_a_later_one(bench):
 
 async def test_an_alarm_wakes_a_lane_that_comes_later(bench):
     """An alarm that is set while all lanes are busy holds for the next free one."""
-    bench.backend.ready = [claim_of(number) for number in range(1, 4)]
+    bench.ledger.ready = [claim_of(number) for number in range(1, 4)]
     free = [bench.free() for _ in range(3)]
     claims = [await one for one in free]
     bench.lanes.lease_ended("t1", 700)
@@ -97,7 +97,7 @@ async def test_an_alarm_wakes_a_lane_that_comes_later(bench):
 
 async def test_a_lane_that_learns_of_ready_work_claims_at_once(bench):
     """The script that ended its lease said so."""
-    bench.backend.ready = [claim_of(1)]
+    bench.ledger.ready = [claim_of(1)]
     claim = await bench.free()
     await asyncio.sleep(0.1)
     before = len(times(bench))
@@ -110,7 +110,7 @@ async def test_a_lane_that_learns_of_ready_work_claims_at_once(bench):
 
 async def test_a_lane_that_knows_nothing_claims(bench):
     """A lease that was lost, or whose end nobody heard, is a reason to look."""
-    bench.backend.ready = [claim_of(1)]
+    bench.ledger.ready = [claim_of(1)]
     claim = await bench.free()
     await asyncio.sleep(0.1)
     before = len(times(bench))
@@ -122,7 +122,7 @@ async def test_a_lane_that_knows_nothing_claims(bench):
 
 async def test_more_than_was_looked_at(bench):
     """A claim that gave up in the middle is followed by the next."""
-    bench.backend.next_wake_ms = 0
+    bench.ledger.next_wake_ms = 0
     bench.free()
     await asyncio.sleep(0.1)
     assert 2 <= len(times(bench)) <= 3
@@ -130,22 +130,22 @@ async def test_more_than_was_looked_at(bench):
 
 async def test_idle_or_not(bench):
     """The server is told whether it may have this worker in its register."""
-    bench.backend.ready = [claim_of(1)]
+    bench.ledger.ready = [claim_of(1)]
     await bench.free()
     bench.free()
     for _ in range(2):
-        bench.backend.mailbox.put_nowait({})
+        bench.ledger.mailbox.put_nowait({})
         await asyncio.sleep(0.1)
     # The first claim was full; the second stood by; so did the lane whose script said so.
-    assert [False, False, True] == bench.backend.idle_flags
-    bench.backend.ready = [claim_of(2)]
-    bench.backend.mailbox.put_nowait({})
+    assert [False, False, True] == bench.ledger.idle_flags
+    bench.ledger.ready = [claim_of(2)]
+    bench.ledger.mailbox.put_nowait({})
     await asyncio.sleep(0.1)
     assert bench.lanes.lease_ends("token")
     bench.free()
-    bench.backend.mailbox.put_nowait({})
+    bench.ledger.mailbox.put_nowait({})
     await asyncio.sleep(0.1)
-    assert bench.backend.idle_flags[-1]
+    assert bench.ledger.idle_flags[-1]
 
 
 async def test_errors_of_claims(bench, caplog):
@@ -154,8 +154,8 @@ async def test_errors_of_claims(bench, caplog):
     So is the end of it.
     """
     caplog.set_level(logging.INFO, "roost.worker")
-    bench.backend.errors = [BackendUnavailable("away")] * 8
-    bench.backend.ready = [claim_of(1)]
+    bench.ledger.errors = [BackendUnavailable("away")] * 8
+    bench.ledger.ready = [claim_of(1)]
     claim = await bench.free()
     assert "t1" == claim.lease.token
     found = times(bench)
@@ -168,18 +168,18 @@ async def test_errors_of_claims(bench, caplog):
 @pytest.mark.parametrize("error", [ValueError("a bug"), RuntimeError("another"), OSError()])
 async def test_bugs_do_not_end_the_claiming(bench, error):
     """An error that nobody foresaw is logged; the next claim comes."""
-    bench.backend.errors = [error, error]
-    bench.backend.ready = [claim_of(1)]
+    bench.ledger.errors = [error, error]
+    bench.ledger.ready = [claim_of(1)]
     assert "t1" == (await bench.free()).lease.token
 
 
 async def test_failing_observers_of_dead_letters(bench):
     """What a claim has taken is handed out all the same, and claims go on."""
-    bench.backend.dead_letters = ("explode",)
-    bench.backend.ready = [claim_of(1)]
+    bench.ledger.dead_letters = ("explode",)
+    bench.ledger.ready = [claim_of(1)]
     assert "t1" == (await bench.free()).lease.token
-    bench.backend.dead_letters = ("w9",)
-    bench.backend.ready = [claim_of(2)]
+    bench.ledger.dead_letters = ("w9",)
+    bench.ledger.ready = [claim_of(2)]
     assert "t2" == (await bench.free()).lease.token
     assert ["w9"] == bench.letters
 
@@ -190,22 +190,22 @@ async def test_the_connection_that_listens_breaks(bench):
     await asyncio.sleep(0.5)
     for error in (BackendUnavailable("cut"), ConnectionResetError(), ValueError("a bug")):
         before = len(times(bench))
-        bench.backend.mailbox.put_nowait(error)
+        bench.ledger.mailbox.put_nowait(error)
         await asyncio.sleep(0.5)
         assert before + 1 == len(times(bench))
-    assert 4 == len(bench.backend.channels)
+    assert 4 == len(bench.ledger.channels)
 
 
 async def test_a_lane_that_is_cancelled_before_its_claim(bench):
     """Its place is given to nobody."""
-    bench.backend.answering.clear()
+    bench.ledger.answering.clear()
     lane, other = bench.free(), bench.free()
     await asyncio.sleep(0.1)
     lane.cancel()
-    bench.backend.ready = [claim_of(1)]
-    bench.backend.answering.set()
+    bench.ledger.ready = [claim_of(1)]
+    bench.ledger.answering.set()
     assert "t1" == (await other).lease.token
-    assert [] == bench.backend.given_back
+    assert [] == bench.ledger.given_back
 
 
 async def test_a_lane_that_is_cancelled_with_its_claim(bench):
@@ -218,53 +218,53 @@ async def test_a_lane_that_is_cancelled_with_its_claim(bench):
     lane.cancel()
     with pytest.raises(asyncio.CancelledError):
         await lane
-    assert ["t1"] == bench.backend.given_back
+    assert ["t1"] == bench.ledger.given_back
 
 
 async def test_claims_that_nobody_takes_go_back(bench):
     """A claim that comes when the worker stops is given back; a lost one is left."""
-    bench.backend.answering.clear()
+    bench.ledger.answering.clear()
     bench.free()
     await asyncio.sleep(0.1)
     bench.stopping.set()
     lost = claim_of(1)
     object.__setattr__(lost.lease, "token", "t-lost")
-    bench.backend.ready = [lost, claim_of(2)]
+    bench.ledger.ready = [lost, claim_of(2)]
     closing = asyncio.create_task(bench.lanes.close())
-    bench.backend.answering.set()
+    bench.ledger.answering.set()
     await closing
     # One lane was free, so one was claimed.
-    assert ["t-lost"] == bench.backend.given_back
+    assert ["t-lost"] == bench.ledger.given_back
 
 
 async def test_closing_does_not_wait_for_a_silent_server(bench):
     """A claim without an answer is given up after a while."""
-    bench.backend.answering.clear()
+    bench.ledger.answering.clear()
     bench.free()
     await asyncio.sleep(0.1)
     bench.stopping.set()
-    began = bench.backend.loop.time()
+    began = bench.ledger.loop.time()
     await bench.lanes.close()
-    assert bench.backend.loop.time() - began <= 2.1
+    assert bench.ledger.loop.time() - began <= 2.1
 
 
 async def test_a_burst_is_over_when_nothing_is_in_flight():
     """Not while a lane is busy, whatever the claims bring; at once when the last has ended."""
     async with over_lanes(burst=True) as bench:
-        bench.backend.ready = [claim_of(1), claim_of(2)]
+        bench.ledger.ready = [claim_of(1), claim_of(2)]
         free = [bench.free() for _ in range(3)]
         claims = [await one for one in free[:2]]
         await asyncio.sleep(30)
         assert not bench.lanes.is_over.is_set()
         assert "" == bench.lanes.lease_ends("token")
-        began = bench.backend.loop.time()
+        began = bench.ledger.loop.time()
         for claim in claims:
             bench.lanes.lease_ended(claim.lease.token, None)
             await asyncio.sleep(0.001)
             bench.lanes.lane_done(claim)
             bench.free()
         await bench.lanes.is_over.wait()
-        assert bench.backend.loop.time() - began < 0.1
+        assert bench.ledger.loop.time() - began < 0.1
 
 
 async def test_standing_by(bench):
@@ -276,11 +276,11 @@ async def test_standing_by(bench):
 
 async def test_a_claim_without_an_answer_is_named_by_the_next(bench):
     """What it has leased is taken back then; so it is when the worker leaves before."""
-    bench.backend.errors = [BackendUnavailable("lost"), BackendUnavailable("lost")]
-    bench.backend.ready = [claim_of(1)]
+    bench.ledger.errors = [BackendUnavailable("lost"), BackendUnavailable("lost")]
+    bench.ledger.ready = [claim_of(1)]
     await bench.free()
-    tickets = [ticket for ticket, _ in bench.backend.tickets[:3]]
-    named = [unanswered for _, unanswered in bench.backend.tickets[:3]]
+    tickets = [ticket for ticket, _ in bench.ledger.tickets[:3]]
+    named = [unanswered for _, unanswered in bench.ledger.tickets[:3]]
     assert [(), (tickets[0],), (tickets[0], tickets[1])] == named
     assert 3 == len({ticket.slot for ticket in tickets})
     assert () == bench.lanes.unanswered
@@ -289,28 +289,28 @@ async def test_a_claim_without_an_answer_is_named_by_the_next(bench):
 async def test_a_solo_claim_has_the_worker_for_itself(bench):
     """No lane claims beside it, whatever is ready, until a step of it is accepted."""
     solo = attrs.evolve(claim_of(1), is_solo=True)
-    bench.backend.ready = [solo]
+    bench.ledger.ready = [solo]
     assert solo is await bench.free()
-    bench.backend.ready = [claim_of(2)]
+    bench.ledger.ready = [claim_of(2)]
     other = bench.free()
     bench.lanes.lease_ended("t-other", 0)
     await asyncio.sleep(100)
-    assert 1 == len(bench.backend.claims)
+    assert 1 == len(bench.ledger.claims)
     bench.lanes.step_accepted(solo.lease.token)
     await other
-    assert [Alone.MAY, Alone.NEVER] == bench.backend.alone[:2]
+    assert [Alone.MAY, Alone.NEVER] == bench.ledger.alone[:2]
 
 
 async def test_who_is_held_back_takes_nothing_of_others(bench):
     """What a lease's end makes ready is others' while suspects, or a drain, keep lanes empty."""
-    bench.backend.leaves_more = True
-    bench.backend.ready = [attrs.evolve(claim_of(number), is_solo=True) for number in (1, 2)]
+    bench.ledger.leaves_more = True
+    bench.ledger.ready = [attrs.evolve(claim_of(number), is_solo=True) for number in (1, 2)]
     one, two = await asyncio.gather(bench.free(), bench.free())
     assert "" == bench.lanes.lease_ends(one.lease.token)
     bench.lanes.lane_done(one)
     assert "-" == bench.lanes.lease_ends(two.lease.token)
     bench.lanes.lane_done(two)
-    bench.backend.ready, bench.backend.drain = [claim_of(3), claim_of(4)], True
+    bench.ledger.ready, bench.ledger.drain = [claim_of(3), claim_of(4)], True
     one, two = await asyncio.gather(bench.free(), bench.free())
     assert "" == bench.lanes.lease_ends(one.lease.token)
     bench.lanes.lane_done(one)
@@ -324,29 +324,29 @@ async def test_who_has_lost_steps_is_not_asked_to_drain(bench):
     bench.lost.lanes = 1
     bench.lanes.lane_done(claim_of(1))
     await asyncio.sleep(1)
-    assert [True, False] == bench.backend.can_drain
+    assert [True, False] == bench.ledger.can_drain
 
 
 async def test_what_may_bring_suspects_is_for_all_lanes(bench):
     """Also with a backlog: how many come together goes by how many lanes there are."""
-    bench.backend.leaves_more = True
+    bench.ledger.leaves_more = True
     for numbers in ((1, 2, 3), (4, 5, 6)):
-        bench.backend.ready = [claim_of(number) for number in numbers]
+        bench.ledger.ready = [claim_of(number) for number in numbers]
         lanes = [bench.free() for _ in numbers]
         for claim in await asyncio.gather(*lanes):
             bench.lanes.lane_done(claim)
-    assert [Alone.MAY] * 2 == bench.backend.alone
-    assert [3, 3] == [limit for _, limit in bench.backend.claims]
+    assert [Alone.MAY] * 2 == bench.ledger.alone
+    assert [3, 3] == [limit for _, limit in bench.ledger.claims]
 
 
 async def test_closing_waits_for_no_backoff(bench):
     """Lanes that wait to try a failed claim again close at once."""
-    bench.backend.errors = [BackendUnavailable("away") for _ in range(20)]
+    bench.ledger.errors = [BackendUnavailable("away") for _ in range(20)]
     bench.free()
     await asyncio.sleep(10)
     while bench.lanes._under_way == 0:  # noqa: ASYNC110 - between two claims
         await asyncio.sleep(0.01)
-    began = bench.backend.loop.time()
+    began = bench.ledger.loop.time()
     bench.stopping.set()
     await bench.lanes.close()
-    assert began == pytest.approx(bench.backend.loop.time(), abs=0.01)
+    assert began == pytest.approx(bench.ledger.loop.time(), abs=0.01)

@@ -25,8 +25,8 @@ def bench():
 
 async def backlog(bench):
     """Let one lane have work while more is ready; return its claim."""
-    bench.backend.leaves_more = True
-    bench.backend.ready = [claim_of(1)]
+    bench.ledger.leaves_more = True
+    bench.ledger.ready = [claim_of(1)]
     claim = await bench.free()
     await asyncio.sleep(0.01)
     return claim
@@ -36,20 +36,20 @@ async def test_a_claim_follows_the_call_that_ends_a_lease(bench):
     """While more is ready, it does not wait for the answer; the lane finds its next work there."""
     claim = await backlog(bench)
     before = len(times(bench))
-    bench.backend.ready = [claim_of(2)]
+    bench.ledger.ready = [claim_of(2)]
     assert "-" == bench.lanes.lease_ends("t1")
     await asyncio.sleep(0.01)
     assert before + 1 == len(times(bench))
-    assert [] == bench.backend.ready
+    assert [] == bench.ledger.ready
     bench.lanes.lease_ended("t1", None)
     bench.lanes.lane_done(claim)
     assert "t2" == (await bench.free()).lease.token
-    assert [] == bench.backend.given_back
+    assert [] == bench.ledger.given_back
 
 
 async def test_no_claim_ahead_without_more(bench):
     """Where a claim found less than it might take, the script that ends a lease looks itself."""
-    bench.backend.ready = [claim_of(1)]
+    bench.ledger.ready = [claim_of(1)]
     await bench.free()
     await asyncio.sleep(0.01)
     before = len(times(bench))
@@ -70,21 +70,21 @@ async def test_no_claim_ahead_of_no_lane(bench):
 async def test_a_lane_that_does_not_come(bench):
     """What was claimed for it is given back after a while, without blame."""
     await backlog(bench)
-    bench.backend.ready = [claim_of(2)]
+    bench.ledger.ready = [claim_of(2)]
     bench.lanes.lease_ends("t1")
     await asyncio.sleep(lanes_module._AHEAD_GRACE - 0.01)
-    assert [] == bench.backend.given_back
+    assert [] == bench.ledger.given_back
     await asyncio.sleep(0.02)
-    assert ["t2"] == bench.backend.given_back
+    assert ["t2"] == bench.ledger.given_back
 
 
 async def test_lanes_that_are_held_up_again_and_again(bench):
     """Nothing more is claimed ahead of lanes that do not come, for a while."""
     claim = await backlog(bench)
-    bench.backend.ready = [claim_of(number) for number in range(2, 9)]
+    bench.ledger.ready = [claim_of(number) for number in range(2, 9)]
     bench.lanes.lease_ends("t1")
     await asyncio.sleep(lanes_module._AHEAD_GRACE + 0.01)
-    assert ["t2"] == bench.backend.given_back
+    assert ["t2"] == bench.ledger.given_back
     # The call that gave it back has seen that there is more.
     bench.lanes.lease_ended("t2", 0)
     before = len(times(bench))
@@ -102,12 +102,12 @@ async def test_lanes_that_are_held_up_again_and_again(bench):
 async def test_stopping_with_claims_ahead(bench):
     """They are given back before the lanes are closed."""
     await backlog(bench)
-    bench.backend.ready = [claim_of(2)]
+    bench.ledger.ready = [claim_of(2)]
     bench.lanes.lease_ends("t1")
     await asyncio.sleep(0.01)
     bench.stopping.set()
     await bench.lanes.close()
-    assert ["t2"] == bench.backend.given_back
+    assert ["t2"] == bench.ledger.given_back
     assert "" == bench.lanes.lease_ends("t1")
 
 
@@ -116,12 +116,12 @@ async def test_stopping_with_claims_ahead(bench):
 
 async def busy_with_more(bench):
     """Let all three lanes be busy while more is ready; return what they run."""
-    bench.backend.leaves_more = True
-    bench.backend.ready = [claim_of(number) for number in range(1, 9)]
+    bench.ledger.leaves_more = True
+    bench.ledger.ready = [claim_of(number) for number in range(1, 9)]
     claims = [await one for one in [bench.free() for _ in range(3)]]
-    bench.backend.claims.clear()
-    bench.backend.idle_flags.clear()
-    bench.backend.answering.clear()
+    bench.ledger.claims.clear()
+    bench.ledger.idle_flags.clear()
+    bench.ledger.answering.clear()
     return claims
 
 
@@ -136,18 +136,18 @@ async def test_two_claims_while_more_is_ready(bench):
     one, other, last = await busy_with_more(bench)
     bench.lanes.lease_ends(one.lease.token)
     await end(bench, other)
-    assert [2] == [limit for _, limit in bench.backend.claims]
+    assert [2] == [limit for _, limit in bench.ledger.claims]
     await end(bench, last)
     # One of three is less than half: it waits, and joins the next claim.
-    assert [2] == [limit for _, limit in bench.backend.claims]
+    assert [2] == [limit for _, limit in bench.ledger.claims]
 
-    bench.backend.answering.set()
+    bench.ledger.answering.set()
     for claim in (one, other, last):
         bench.lanes.lease_ended(claim.lease.token, None)
         bench.lanes.lane_done(claim)
     found = [await one for one in [bench.free() for _ in range(3)]]
     assert ["t4", "t5", "t6"] == sorted(one.lease.token for one in found)
-    assert [2, 1] == [limit for _, limit in bench.backend.claims]
+    assert [2, 1] == [limit for _, limit in bench.ledger.claims]
 
 
 async def test_each_takes_half_of_the_lanes(bench):
@@ -157,60 +157,60 @@ async def test_each_takes_half_of_the_lanes(bench):
     for _ in range(3):
         bench.free()
     await asyncio.sleep(0.01)
-    assert [2, 2] == [limit for _, limit in bench.backend.claims]
+    assert [2, 2] == [limit for _, limit in bench.ledger.claims]
     # The first may yet find too little, and register the worker: the second has to know.
-    assert [False, True] == bench.backend.idle_flags
+    assert [False, True] == bench.ledger.idle_flags
 
 
 async def test_one_claim_while_nothing_is_known_to_be_ready(bench):
     """One claim serves all free lanes, and those that come meanwhile wait for its answer."""
-    bench.backend.answering.clear()
+    bench.ledger.answering.clear()
     bench.free()
     await asyncio.sleep(0.01)
     for _ in range(2):
         bench.free()
-    bench.backend.mailbox.put_nowait({})
+    bench.ledger.mailbox.put_nowait({})
     await asyncio.sleep(5)
-    assert [1] == [limit for _, limit in bench.backend.claims]
-    bench.backend.answering.set()
+    assert [1] == [limit for _, limit in bench.ledger.claims]
+    bench.ledger.answering.set()
     await asyncio.sleep(0.01)
-    assert [1, 3] == [limit for _, limit in bench.backend.claims]
+    assert [1, 3] == [limit for _, limit in bench.ledger.claims]
 
 
 async def test_no_second_claim_after_an_error(bench):
     """What failed is tried again by one claim, after its pause."""
     claims = await busy_with_more(bench)
-    bench.backend.errors = [BackendUnavailable("away")]
-    bench.backend.answering.set()
+    bench.ledger.errors = [BackendUnavailable("away")]
+    bench.ledger.answering.set()
     for claim in claims[:2]:
         bench.lanes.lease_ends(claim.lease.token)
     await asyncio.sleep(0.01)
     for _ in range(3):
         bench.free()
     await asyncio.sleep(0.08)
-    assert 1 == len(bench.backend.claims)
+    assert 1 == len(bench.ledger.claims)
     await asyncio.sleep(0.02)
-    assert 2 == len(bench.backend.claims)
+    assert 2 == len(bench.ledger.claims)
     # Whether the one that failed was carried out, nobody knows.
-    assert bench.backend.idle_flags[1]
+    assert bench.ledger.idle_flags[1]
 
 
 async def test_a_burst_is_not_over_while_a_claim_is_under_way():
     """What the first of two has found in vain, the second may find."""
     async with over_lanes(burst=True) as bench:
-        bench.backend.leaves_more = True
-        bench.backend.ready = [claim_of(1), claim_of(2)]
+        bench.ledger.leaves_more = True
+        bench.ledger.ready = [claim_of(1), claim_of(2)]
         claim, other = await bench.free(), await bench.free()
-        bench.backend.answering.clear()
+        bench.ledger.answering.clear()
         bench.lanes.lease_ended(claim.lease.token, None)
         bench.lanes.lane_done(claim)
         for _ in range(4):
             bench.free()
         await asyncio.sleep(0.01)
         assert 2 == bench.lanes._under_way
-        bench.backend.leaves_more = False
+        bench.ledger.leaves_more = False
         await bench.lanes._hand_out(ClaimBatch(()))
         assert not bench.lanes.is_over.is_set()
         bench.lanes.lane_done(other)
-        bench.backend.answering.set()
+        bench.ledger.answering.set()
         await bench.lanes.is_over.wait()

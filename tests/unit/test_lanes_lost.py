@@ -28,7 +28,7 @@ async def test_nothing_is_claimed_beyond_the_bound(bench):
     """Until some of what is lost ends; then at once."""
     bench.threads = 4
     bench.free()
-    bench.backend.ready = [claim_of(1)]
+    bench.ledger.ready = [claim_of(1)]
     await asyncio.sleep(100)
     assert [] == times(bench)
     bench.threads = 3
@@ -42,27 +42,27 @@ async def test_a_worker_with_lost_steps_does_not_wait_for_them(bench, lost):
     """Asked to let its work end, it would wait for ever: it goes on, and runs nothing alone."""
     # A lane is at work for ever; the worker is told that something suspected waits.
     lane = bench.free()
-    bench.backend.ready = [claim_of(1)]
+    bench.ledger.ready = [claim_of(1)]
     await lane
     bench.lost.lanes = lost
-    bench.backend.drain = True
+    bench.ledger.drain = True
     bench.free()
     await asyncio.sleep(30)
     before = len(times(bench))
-    bench.backend.ready = [claim_of(2)]
+    bench.ledger.ready = [claim_of(2)]
     bench.lanes._note_news()
     await asyncio.sleep(100)
     assert (len(times(bench)) > before) is (lost == 1)
-    assert {Alone.NEVER} == set(bench.backend.alone[1:])
+    assert {Alone.NEVER} == set(bench.ledger.alone[1:])
 
 
 async def test_a_suspect_that_is_lost_holds_up_nobody(bench):
     """Once its lease has ended other work is claimed, though its lane never comes back."""
     lane = bench.free()
-    bench.backend.ready = [attrs.evolve(claim_of(1), is_solo=True)]
+    bench.ledger.ready = [attrs.evolve(claim_of(1), is_solo=True)]
     claim = await lane
     bench.free()
-    bench.backend.ready = [claim_of(2)]
+    bench.ledger.ready = [claim_of(2)]
     await asyncio.sleep(30)
     before = len(times(bench))
     bench.lost.lanes = 1
@@ -75,10 +75,10 @@ async def test_a_suspect_whose_lease_is_lost_holds_up_nobody(bench):
     """Nobody tells then that its lease has ended: the worker's own count of lost steps does."""
     extra = ExtraLanes(bench.lanes, bench.lost, _no_step)
     lane = bench.free()
-    bench.backend.ready = [attrs.evolve(claim_of(1), is_solo=True)]
+    bench.ledger.ready = [attrs.evolve(claim_of(1), is_solo=True)]
     claim = await lane
     bench.free()
-    bench.backend.ready = [claim_of(2)]
+    bench.ledger.ready = [claim_of(2)]
     bench.lost.lanes = 1
     bench.lost.changed.set()
     await asyncio.sleep(30)
@@ -99,11 +99,11 @@ async def test_a_suspect_that_no_lane_took_holds_up_nobody(bench):
     await asyncio.sleep(1)
     solo = attrs.evolve(claim_of(1), is_solo=True)
     object.__setattr__(solo.lease, "token", "t-lost")
-    bench.backend.ready = [solo]
+    bench.ledger.ready = [solo]
     bench.lanes._note_news()
     found = await lane
     assert solo is found
-    bench.backend.ready = [claim_of(2)]
+    bench.ledger.ready = [claim_of(2)]
     await asyncio.sleep(30)
     before = len(times(bench))
     await bench.lanes._give_back(found)
@@ -126,7 +126,7 @@ async def test_extra_lanes_come_and_go(bench):
         await asyncio.sleep(0.1)
         assert expected == len(extra._waiting) == len(extra._tasks)
     for number in (1, 2):
-        bench.backend.ready = [claim_of(number)]
+        bench.ledger.ready = [claim_of(number)]
         bench.lanes._note_news()
         await asyncio.sleep(0.1)
     assert ["t1", "t2"] == handled

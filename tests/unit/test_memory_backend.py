@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from roost_core.backend import Alone, Claim, ClaimRequest, ServePlan, StoredWork, Then
+from roost_core.backend import Alone, Claim, ClaimRequest, Ledger, ServePlan, StoredWork, Then
 from roost_core.errors import ArtifactNotFound, InvalidInput
 from roost_core.models import State
-from roost_core.testing import ManualClock, MemoryArtifactStore, MemoryBackend, RealClock
+from roost_core.testing import ManualClock, MemoryArtifactStore, MemoryLedger, RealClock
 from roost_core.testing.contract.kit import HOUR_MS, MINUTE_MS, new_work
 from roost_core.testing.model.blame import Blame
 from roost_core.testing.model.serve import UPKEEP_MS
@@ -70,11 +70,11 @@ async def test_only_what_has_a_time_can_be_aged(kit: MemoryHarness) -> None:
     """A test that ages the wrong work is told so."""
     await kit.created("a")
     with pytest.raises(ValueError, match="a is not leased"):
-        kit.backend.age_lease("a")
+        kit.ledger.age_lease("a")
     with pytest.raises(ValueError, match="a has no due time"):
-        kit.backend.age_due("a")
+        kit.ledger.age_due("a")
     with pytest.raises(KeyError):
-        kit.backend.age_due("nobody")
+        kit.ledger.age_due("nobody")
 
 
 async def test_sleepers_are_due_when_the_clock_says_so(kit: MemoryHarness) -> None:
@@ -100,14 +100,14 @@ async def test_silent_workers_leave_the_register(kit: MemoryHarness) -> None:
     """A worker whose last renewal can hold no lease any more is not live."""
     await kit.renew(ttl_ms=MINUTE_MS)
     await kit.pass_time(MINUTE_MS - 1)
-    assert 1 == len(await kit.backend.workers())
+    assert 1 == len(await kit.ledger.workers())
     await kit.pass_time(1)
-    assert [] == list(await kit.backend.workers())
+    assert [] == list(await kit.ledger.workers())
 
 
 async def test_models_share_nothing() -> None:
-    """Two backends are two queues."""
-    one, two = MemoryBackend(), MemoryBackend()
+    """Two ledgers are two queues."""
+    one, two = MemoryLedger(), MemoryLedger()
     await one.enqueue([new_work("a")])
     assert await two.read("a") is None
     assert abs(await one.now_ms() - await two.now_ms()) < HOUR_MS
@@ -116,10 +116,11 @@ async def test_models_share_nothing() -> None:
 # -- serving ---------------------------------------------------------------------------------------
 
 
-def plan(stopping: asyncio.Event, **fields: Any) -> ServePlan:
+def plan(kit: MemoryHarness, stopping: asyncio.Event, **fields: Any) -> ServePlan:
     """Plan two lanes for the contract's engine."""
     given: dict[str, Any] = {"burst": False, "drain_timeout": 10.0, **fields}
     return ServePlan(
+        ledgers=(kit.ledger,),
         worker_id="w",
         engines=("counter",),
         concurrency=2,
@@ -140,7 +141,7 @@ async def test_upkeep_runs_once_a_minute(kit: MemoryHarness) -> None:
     async def upkeep() -> None:
         kept.set()
 
-    serving = asyncio.create_task(kit.backend.serve(plan(stopping), nothing, nothing, upkeep))
+    serving = asyncio.create_task(kit.server.serve(plan(kit, stopping), nothing, nothing, upkeep))
     for _ in range(3):
         for _ in range(5):
             await asyncio.sleep(0)
@@ -157,7 +158,7 @@ async def test_a_handler_that_raises_ends_the_lanes(kit: MemoryHarness) -> None:
     await kit.created("fails", "waits")
     cancelled = []
 
-    async def handle(claim: Claim) -> None:
+    async def handle(_ledger: Ledger, claim: Claim) -> None:
         try:
             await asyncio.sleep(0 if claim.lease.work_id == "fails" else 3600)
         except asyncio.CancelledError:
@@ -166,7 +167,7 @@ async def test_a_handler_that_raises_ends_the_lanes(kit: MemoryHarness) -> None:
         raise RuntimeError("a bug")
 
     with pytest.raises(RuntimeError, match="a bug"):
-        await kit.backend.serve(plan(asyncio.Event()), handle, nothing, nothing)
+        await kit.server.serve(plan(kit, asyncio.Event()), handle, nothing, nothing)
     assert ["waits"] == cancelled
 
 
@@ -175,7 +176,7 @@ async def test_cancelling_serve_cancels_the_lanes(kit: MemoryHarness) -> None:
     await kit.created("a")
     started, ended = asyncio.Event(), asyncio.Event()
 
-    async def handle(_claim: Claim) -> None:
+    async def handle(_ledger: Ledger, _claim: Claim) -> None:
         started.set()
         try:
             await asyncio.sleep(3600)
@@ -183,7 +184,7 @@ async def test_cancelling_serve_cancels_the_lanes(kit: MemoryHarness) -> None:
             ended.set()
 
     serving = asyncio.create_task(
-        kit.backend.serve(plan(asyncio.Event()), handle, nothing, nothing)
+        kit.server.serve(plan(kit, asyncio.Event()), handle, nothing, nothing)
     )
     await started.wait()
     serving.cancel()
@@ -206,8 +207,8 @@ async def soundly_full(kit: MemoryHarness) -> MemoryState:
     await kit.created("sleeping", delay_ms=HOUR_MS)
     await kit.leased("running-2", engine="other")
     await kit.created("queued")
-    kit.backend.check()
-    return kit.backend.run(lambda state, _now: state)
+    kit.ledger.check()
+    return kit.ledger.run(lambda state, _now: state)
 
 
 @pytest.mark.parametrize(
@@ -240,7 +241,7 @@ async def test_check_finds_what_is_broken(
     for name, value in changes.items():
         setattr(state.works[work_id], name, value)
     with pytest.raises(AssertionError, match=f"^{invariant}"):
-        kit.backend.check()
+        kit.ledger.check()
 
 
 async def test_check_finds_lost_wake_ups_and_two_holders(kit: MemoryHarness) -> None:
@@ -249,11 +250,11 @@ async def test_check_finds_lost_wake_ups_and_two_holders(kit: MemoryHarness) -> 
     resources = state.works["running"].new
     state.works["running"].new = new_work("running")
     with pytest.raises(AssertionError, match=r"^X2 \(lost wake-up"):
-        kit.backend.check()
+        kit.ledger.check()
     state.works["running"].new = resources
     state.works["running-2"].new = resources
     with pytest.raises(AssertionError, match=r"^X1"):
-        kit.backend.check()
+        kit.ledger.check()
 
 
 async def test_check_finds_lost_keys_and_events(kit: MemoryHarness) -> None:
@@ -261,19 +262,19 @@ async def test_check_finds_lost_keys_and_events(kit: MemoryHarness) -> None:
     state = await soundly_full(kit)
     state.keys["other"] = ("digest", "queued")
     with pytest.raises(AssertionError, match=r"^Q6"):
-        kit.backend.check()
+        kit.ledger.check()
     del state.keys["other"]
     state.events = [event for event in state.events if event.kind != "committed"]
     with pytest.raises(AssertionError, match=r"^C1"):
-        kit.backend.check()
+        kit.ledger.check()
 
 
 async def test_a_claim_that_gives_up_says_so(kit: MemoryHarness) -> None:
     """Who takes none of a long line is asked to come again at once."""
     works = [new_work(f"w{number:03}", deadline_ms=1) for number in range(150)]
-    await kit.backend.enqueue(works)
+    await kit.ledger.enqueue(works)
     request = ClaimRequest("w", ("counter",), 2, MINUTE_MS)
-    batch = await kit.backend.claim(request)
+    batch = await kit.ledger.claim(request)
     assert ((), 102, 0) == (batch.claims, len(batch.dead_letters), batch.next_wake_ms)
     stored: StoredWork = await kit.read("w149")
     assert State.QUEUED == stored.state

@@ -9,7 +9,7 @@ import click
 import pytest
 
 from roost_core import hookimpl
-from roost_core.backend import ArtifactStore, Backend
+from roost_core.backend import ArtifactStore, Server
 from roost_core.errors import (
     PluginError,
     SettingsError,
@@ -34,8 +34,8 @@ pytest_plugins = ["tests.unit.plugin_samples.fixtures"]
 # -- providers ---------------------------------------------------------------------------------
 
 
-class SampleBackend(Backend):
-    """A backend that can only be made."""
+class SampleServer(Server):
+    """A server that can only be made."""
 
 
 class SampleStore(ArtifactStore):
@@ -46,10 +46,10 @@ class SampleWorkspaces(Workspaces):
     """Workspaces that can only be made."""
 
 
-for sample in (SampleBackend, SampleStore, SampleWorkspaces):
+for sample in (SampleServer, SampleStore, SampleWorkspaces):
     sample.__abstractmethods__ = frozenset()  # type: ignore[attr-defined]
 PROVIDERS = [
-    ("backend", "make_backend", SampleBackend),
+    ("backend", "make_server", SampleServer),
     ("artifact_store", "make_artifact_store", SampleStore),
     ("workspace", "make_workspaces", SampleWorkspaces),
 ]
@@ -84,7 +84,7 @@ def test_the_first_provider_that_takes_it_wins(hook: str, method: str, made: Any
 
 
 @each_provider
-@pytest.mark.parametrize("result", [7, "made", Backend, ArtifactStore, Workspaces, object()])
+@pytest.mark.parametrize("result", [7, "made", Server, ArtifactStore, Workspaces, object()])
 def test_a_wrong_result_names_the_plugin(hook: str, method: str, made: Any, result: object) -> None:
     """What is no backend is refused, a class instead of an object too."""
     plugins = registered(provider(hook, result))
@@ -139,13 +139,13 @@ def test_a_url_that_nobody_takes() -> None:
         ("", "a server of Roost's own"),
     ):
         with pytest.raises(SettingsError) as raised:
-            plugins.make_backend(Settings(redis_url=url))
+            plugins.make_server(Settings(redis_url=url))
         known = "; Roost itself takes redis://, rediss://, unix:// or redis+sentinel://"
         expected = f"no plugin has a backend for {shown} (asked: second, first)"
         assert expected + (known if url else "") == str(raised.value)
 
 
-@pytest.mark.parametrize("method", ["make_backend", "make_artifact_store"])
+@pytest.mark.parametrize("method", ["make_server", "make_artifact_store"])
 def test_no_provider_at_all(
     install_distribution: Install, write_module: Write, method: str
 ) -> None:

@@ -66,7 +66,7 @@ async def test_people_are_told():
     await bench.enqueue(work_id="w")
     for _ in range(15):
         await bench.once()
-    events = await bench.backend.events(work_id="w", limit=1000)
+    events = await bench.ledger.events(work_id="w", limit=1000)
     emitted = [one.data for one in events if one.kind == "emitted"]
     assert [25, 50, 100] == [one["steps"] for one in emitted]
     assert {"steps in a row have changed no data"} == {one["warning"] for one in emitted}

@@ -38,12 +38,12 @@ async def test_three_steps():
     bench = Bench(engine(step, init_snapshot))
     work_id = await bench.enqueue(work_id="w")
     assert 1 == await bench.through()
-    work = await bench.backend.read(work_id)
+    work = await bench.ledger.read(work_id)
     assert (State.DONE, 4, "done") == (work.state, work.version, work.step)
     assert [(v, f"default/default/w/{v + 1}") for v in range(4)] == seen
     assert ["enqueued", "claimed", *["committed"] * 4] == await bench.kinds()
     assert set() == bench.keeper.kept
-    bench.backend.check()
+    bench.ledger.check()
 
 
 async def test_init_may_finish():
@@ -55,7 +55,7 @@ async def test_init_may_finish():
     bench = Bench(engine(counting(1), init_snapshot))
     work_id = await bench.enqueue()
     await bench.once()
-    work = await bench.backend.read(work_id)
+    work = await bench.ledger.read(work_id)
     assert (State.DONE, 1) == (work.state, work.version)
 
 
@@ -64,10 +64,10 @@ async def test_slice_by_steps():
     bench = Bench(engine(counting(10)), slice_steps=4)
     first, second = await bench.enqueue(), await bench.enqueue()
     await bench.once()
-    work = await bench.backend.read(first)
+    work = await bench.ledger.read(first)
     assert (State.QUEUED, 4) == (work.state, work.version)
     assert second == (await bench.claim()).lease.work_id
-    assert 0 == (await bench.backend.read(first)).recoveries
+    assert 0 == (await bench.ledger.read(first)).recoveries
 
 
 async def test_slice_by_seconds():
@@ -81,7 +81,7 @@ async def test_slice_by_seconds():
     work_id = await bench.enqueue()
     await bench.once()
     # init at 0 s, then steps that end after 2, 4 and 6 s
-    assert 4 == (await bench.backend.read(work_id)).version
+    assert 4 == (await bench.ledger.read(work_id)).version
     assert State.QUEUED is await bench.state(work_id)
 
 
@@ -95,7 +95,7 @@ async def test_stopping_yields():
     bench = Bench(engine(step))
     work_id = await bench.enqueue()
     await bench.once()
-    work = await bench.backend.read(work_id)
+    work = await bench.ledger.read(work_id)
     assert (State.QUEUED, 2, 0) == (work.state, work.version, work.attempts)
 
 
@@ -105,7 +105,7 @@ async def test_delays(delay, expected_ms):
     bench = Bench(engine(counting(2, next_step_delay_seconds=delay)))
     work_id = await bench.enqueue()
     await bench.once()
-    work = await bench.backend.read(work_id)
+    work = await bench.ledger.read(work_id)
     assert (State.SLEEPING, 2, expected_ms) == (
         work.state,
         work.version,
@@ -160,7 +160,7 @@ async def test_events_only_if_accepted():
     bench = Bench(engine(step))
     await bench.enqueue()
     await bench.through()
-    events = await bench.backend.events(limit=100)
+    events = await bench.ledger.events(limit=100)
     assert [{"run": 2}] == [one.data for one in events if one.kind == "emitted"]
 
 

@@ -24,13 +24,13 @@ pytestmark = leaping
 
 async def test_lost_replies_of_commits():
     """A commit whose reply is lost is recognized when it is sent again: one version each."""
-    backend = Flaky()
-    backend.lost["commit"] = 3
-    bench = Bench(engine(counting(3)), backend=backend)
+    ledger = Flaky()
+    ledger.lost["commit"] = 3
+    bench = Bench(engine(counting(3)), ledger=ledger)
     work_id = await bench.enqueue()
     await bench.once()
-    assert 7 == len(backend.calls)
-    events = [one for one in await backend.events(limit=100) if one.kind == "committed"]
+    assert 7 == len(ledger.calls)
+    events = [one for one in await ledger.events(limit=100) if one.kind == "committed"]
     assert [1, 2, 3, 4] == [one.version for one in events]
     assert State.DONE is await bench.state(work_id)
 
@@ -42,13 +42,13 @@ async def test_lost_replies_of_others(method, expected):
     async def step(snapshot):
         raise ValueError("no") if method == "fail" else RetryLater(5)
 
-    backend = Flaky()
-    backend.lost[method] = 2
-    bench = Bench(engine(step), backend=backend)
+    ledger = Flaky()
+    ledger.lost[method] = 2
+    bench = Bench(engine(step), ledger=ledger)
     work_id = await bench.enqueue()
     await bench.once()
-    assert [method] * 3 == backend.calls[1:]
-    work = await backend.read(work_id)
+    assert [method] * 3 == ledger.calls[1:]
+    work = await ledger.read(work_id)
     assert (expected, 1) == (work.attempts, work.version)
 
 
@@ -57,16 +57,16 @@ async def test_a_repeat_extends_trust_from_the_first_request():
 
     async def step(snapshot):
         await asyncio.sleep(TTL / 2)  # else the commit would not extend the lease
-        backend.lost["commit"] = 6
+        ledger.lost["commit"] = 6
         return await counting(2)(snapshot)
 
-    backend = Flaky()
+    ledger = Flaky()
     lease_end, extended = [], []
 
     async def on_step_committed(snapshot):
-        work = await backend.read(snapshot.work_id)
+        work = await ledger.read(snapshot.work_id)
         if work.expires_ms is not None:
-            now = await backend.now_ms()
+            now = await ledger.now_ms()
             trusted = bench.keeper.holds[0].trusted_until - asyncio.get_running_loop().time()
             extended.append(trusted > TTL / 2)
             lease_end.append((work.expires_ms - now) / 1000 - trusted)
@@ -74,7 +74,7 @@ async def test_a_repeat_extends_trust_from_the_first_request():
     bench = Bench(
         engine(step),
         observer(on_step_committed=on_step_committed),
-        backend=backend,
+        ledger=ledger,
         slice_seconds=1000,
     )
     await bench.enqueue()
@@ -90,11 +90,11 @@ async def test_server_away_for_less_than_the_lease():
 
     async def step(snapshot):
         begun.append(1)
-        backend.away_until = asyncio.get_running_loop().time() + TTL - 2
+        ledger.away_until = asyncio.get_running_loop().time() + TTL - 2
         return await counting(1)(snapshot)
 
-    backend = Flaky()
-    bench = Bench(engine(step), backend=backend)
+    ledger = Flaky()
+    bench = Bench(engine(step), ledger=ledger)
     work_id = await bench.enqueue()
     await bench.once()
     assert (State.DONE, [1]) == (await bench.state(work_id), begun)
@@ -106,11 +106,11 @@ async def test_server_away_for_longer_than_the_lease():
 
     async def step(snapshot):
         if not lost:
-            backend.away_until = asyncio.get_running_loop().time() + 60
+            ledger.away_until = asyncio.get_running_loop().time() + 60
         return await counting(1)(snapshot)
 
-    backend = Flaky()
-    bench = Bench(engine(step), observer(on_lease_lost=noting_losses(lost)), backend=backend)
+    ledger = Flaky()
+    bench = Bench(engine(step), observer(on_lease_lost=noting_losses(lost)), ledger=ledger)
     work_id = await bench.enqueue()
     await bench.once()
     assert 1 == len(lost)
@@ -118,5 +118,5 @@ async def test_server_away_for_longer_than_the_lease():
     assert set() == bench.keeper.kept
     await asyncio.sleep(60)
     await bench.through()
-    work = await backend.read(work_id)
+    work = await ledger.read(work_id)
     assert (State.DONE, 2, 0) == (work.state, work.version, work.attempts)

@@ -43,7 +43,7 @@ async def test_cancelled_in_the_step(manner):
     bench = Bench(engine(step))
     work_id = await bench.enqueue()
     await cancel_when(bench, lambda: begun)
-    work = await bench.backend.read(work_id)
+    work = await bench.ledger.read(work_id)
     assert (State.QUEUED, 0, 0, 1) == (
         work.state,
         work.attempts,
@@ -69,7 +69,7 @@ async def test_cancelled_step_that_finishes_all_the_same():
     task = await started(bench, lambda: begun)
     task.cancel()
     await task
-    work = await bench.backend.read(work_id)
+    work = await bench.ledger.read(work_id)
     assert (State.QUEUED, 2) == (work.state, work.version)
 
 
@@ -95,7 +95,7 @@ async def test_an_early_end_in_a_drain(empty, kind):
     bench = Bench(engine(*hooks))
     work_id = await bench.enqueue()
     await bench.once()
-    work = await bench.backend.read(work_id)
+    work = await bench.ledger.read(work_id)
     assert (State.QUEUED, 0, 0 if kind == "init" else 1) == (
         work.state,
         work.attempts,
@@ -114,7 +114,7 @@ async def test_an_early_end_unasked(empty):
     bench = Bench(engine(step))
     work_id = await bench.enqueue()
     await bench.once()
-    work = await bench.backend.read(work_id)
+    work = await bench.ledger.read(work_id)
     assert (State.RETRY_WAIT, 1, 1) == (work.state, work.attempts, work.version)
     assert "invalid_result" == (await error_of(bench, work_id)).kind
 
@@ -142,20 +142,20 @@ async def test_what_is_told_to_a_cancelled_step():
 @pytest.mark.parametrize("total", [1, 5])
 async def test_cancelled_in_the_commit(applied, total):
     """A commit under way is settled, and what is left is given back."""
-    backend = Flaky()
-    bench = Bench(engine(counting(total)), backend=backend)
+    ledger = Flaky()
+    bench = Bench(engine(counting(total)), ledger=ledger)
     work_id = await bench.enqueue()
     if applied:
-        backend.lost["commit"] = 3
+        ledger.lost["commit"] = 3
     else:
-        backend.away_until = 0.1
-    task_calls = backend.calls
+        ledger.away_until = 0.1
+    task_calls = ledger.calls
     await cancel_when(bench, lambda: len(task_calls) == 2)
-    work = await backend.read(work_id)
+    work = await ledger.read(work_id)
     assert (State.QUEUED, 1, 0) == (work.state, work.version, work.attempts)
-    backend.lost.clear()
+    ledger.lost.clear()
     await bench.through()
-    committed = [one.version for one in await backend.events(limit=100) if one.kind == "committed"]
+    committed = [one.version for one in await ledger.events(limit=100) if one.kind == "committed"]
     assert list(range(1, total + 2)) == committed
 
 
@@ -163,14 +163,14 @@ async def test_cancelled_in_the_failure():
     """A failure under way is settled: the attempt counts once."""
 
     async def step(snapshot):
-        backend.lost["fail"] = 2
+        ledger.lost["fail"] = 2
         raise ValueError("no")
 
-    backend = Flaky()
-    bench = Bench(engine(step), backend=backend)
+    ledger = Flaky()
+    bench = Bench(engine(step), ledger=ledger)
     work_id = await bench.enqueue()
-    await cancel_when(bench, lambda: backend.calls.count("fail") == 1)
-    work = await backend.read(work_id)
+    await cancel_when(bench, lambda: ledger.calls.count("fail") == 1)
+    work = await ledger.read(work_id)
     assert (State.RETRY_WAIT, 1) == (work.state, work.attempts)
 
 
@@ -179,12 +179,12 @@ async def test_cancelled_while_the_server_is_away():
 
     async def step(snapshot):
         begun.append(asyncio.get_running_loop().time())
-        backend.away_until = 1000.0
+        ledger.away_until = 1000.0
         await asyncio.sleep(100)
 
     begun = []
-    backend = Flaky()
-    bench = Bench(engine(step), backend=backend)
+    ledger = Flaky()
+    bench = Bench(engine(step), ledger=ledger)
     await bench.enqueue()
     await cancel_when(bench, lambda: begun)
     assert asyncio.get_running_loop().time() - begun[0] < TTL / 2

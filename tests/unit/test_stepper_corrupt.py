@@ -78,11 +78,11 @@ async def test_corrupt_bytes(what):
     for number, change in enumerate(BAD_ITEMS if what == "item" else BAD_SNAPSHOTS):
         work_id = await bench.enqueue(work_id=f"w{number}", payload={"n": 0})
         await bench.once()
-        sound = getattr(await bench.backend.read(work_id), what)
+        sound = getattr(await bench.ledger.read(work_id), what)
         broken = damaged(sound, change)
         claim = await bench.claim()
         await bench.stepper.run(attrs.evolve(claim, **{what: broken}))
-        work = await bench.backend.read(work_id)
+        work = await bench.ledger.read(work_id)
         kept = getattr(work, what)
         assert (State.FAILED, 1, sound) == (work.state, work.version, kept), change
         error = await error_of(bench, work_id)

@@ -79,7 +79,7 @@ async def test_what_is_raised_is_a_recorded_attempt(raised, kind, message):
     work_id = await bench.enqueue()
     other = await bench.enqueue(work_id="other", payload={"fine": True})
     await bench.once()
-    work = await bench.backend.read(work_id)
+    work = await bench.ledger.read(work_id)
     assert (State.RETRY_WAIT, 1, 1) == (work.state, work.attempts, work.version)
     error = await error_of(bench, work_id)
     assert kind == error.kind
@@ -89,7 +89,7 @@ async def test_what_is_raised_is_a_recorded_attempt(raised, kind, message):
     assert len(work.error) < 40_000
     json.loads(work.error)
     assert other == (await bench.claim()).lease.work_id
-    bench.backend.check()
+    bench.ledger.check()
 
 
 async def test_recursion():
@@ -134,7 +134,7 @@ async def test_results_that_cannot_be_stored(returned, message):
     bench = Bench(engine(step))
     work_id = await bench.enqueue({"sound": 1})
     await bench.once()
-    work = await bench.backend.read(work_id)
+    work = await bench.ledger.read(work_id)
     assert (State.RETRY_WAIT, 1, 1) == (work.state, work.attempts, work.version)
     error = await error_of(bench, work_id)
     assert ("invalid_result", "InvalidStepResult") == (error.kind, error.error_type)
@@ -168,10 +168,10 @@ async def test_attempts_backoff_and_dead_letter():
     bench = Bench(engine(step), observer(on_dead_letter=lambda letter: letters.append(letter)))
     retry = RetryPolicy(max_attempts=4, base_seconds=10, factor=3, jitter=0)
     work_id = await bench.enqueue({"p": 1}, retry=retry)
-    while (work := await bench.backend.read(work_id)).state is not State.FAILED:
+    while (work := await bench.ledger.read(work_id)).state is not State.FAILED:
         if work.state is State.RETRY_WAIT:
             waits.append(work.due_ms - work.updated_ms)
-            bench.backend.age_due(work_id)
+            bench.ledger.age_due(work_id)
         await bench.once()
     assert ([10_000, 30_000, 90_000], 4) == (waits, work.attempts)
     error = await error_of(bench, work_id)
@@ -198,7 +198,7 @@ async def test_an_accepted_step_starts_the_count_anew():
     work_id = await bench.enqueue()
     await bench.through()
     assert [(1, 1), (1, 2), (2, 1), (2, 2)] == runs
-    assert 0 == (await bench.backend.read(work_id)).attempts
+    assert 0 == (await bench.ledger.read(work_id)).attempts
 
 
 async def test_permanent_error():
@@ -237,7 +237,7 @@ async def test_retry_later(error, delay_ms):
     bench = Bench(engine(step))
     work_id = await bench.enqueue(retry=RetryPolicy(max_attempts=1))
     await bench.once()
-    work = await bench.backend.read(work_id)
+    work = await bench.ledger.read(work_id)
     assert (State.SLEEPING, delay_ms, 0) == (
         work.state,
         work.due_ms - work.updated_ms,

@@ -52,7 +52,7 @@ async def test_what_would_end_a_process_is_an_attempt(error, kind, where):
     bench = Bench(engine(*hooks))
     work_id = await bench.enqueue()
     await bench.once()
-    work = await bench.backend.read(work_id)
+    work = await bench.ledger.read(work_id)
     assert (State.RETRY_WAIT, 1) == (work.state, work.attempts)
     assert type(error).__name__ in (await error_of(bench, work_id)).message
 
@@ -77,7 +77,7 @@ async def test_managers_cannot_end_the_worker(error, where):
     bench = Bench(observer(around_step=around_step), engine(lambda snapshot: None, _start))
     work_id = await bench.enqueue()
     await bench.once()
-    work = await bench.backend.read(work_id)
+    work = await bench.ledger.read(work_id)
     assert (State.RETRY_WAIT, 1) == (work.state, work.attempts)
 
 
@@ -107,7 +107,7 @@ async def test_a_result_cannot_end_the_worker(error):
         bench = Bench(engine(step))
         work_id = await bench.enqueue()
         await bench.once()
-        work = await bench.backend.read(work_id)
+        work = await bench.ledger.read(work_id)
         assert (State.RETRY_WAIT, 1) == (work.state, work.attempts)
 
 
@@ -135,7 +135,7 @@ async def test_groups(group, state, kind):
     bench = Bench(engine(step))
     work_id = await bench.enqueue()
     await bench.once()
-    work = await bench.backend.read(work_id)
+    work = await bench.ledger.read(work_id)
     assert state is work.state
     if kind is None:
         assert (0, 9_000) == (work.attempts, work.due_ms - work.updated_ms)

@@ -32,7 +32,7 @@ async def test_committed_steps_are_observed():
 
     async def on_step_committed(item, snapshot):
         seen.append((item.work_id, snapshot.version, snapshot.is_finished))
-        assert (await bench.backend.read(item.work_id)).version == snapshot.version
+        assert (await bench.ledger.read(item.work_id)).version == snapshot.version
         assert snapshot.created_at <= snapshot.updated_at
         assert snapshot.is_finished == (snapshot.finished_at is not None)
 
@@ -68,7 +68,7 @@ async def test_dead_letters_of_a_claim_are_observed():
         letters.append((letter.item.work_id, letter.error.kind))
 
     bench = Bench(engine(fail), observer(on_dead_letter=on_dead_letter))
-    deadline = codec.from_milliseconds(await bench.backend.now_ms() + 1000)
+    deadline = codec.from_milliseconds(await bench.ledger.now_ms() + 1000)
     await bench.enqueue(work_id="w", deadline_at=deadline)
     await asyncio.sleep(2)
     await bench.claim()
@@ -119,7 +119,7 @@ async def test_failing_observers_change_nothing():
     )
     work_id = await bench.enqueue()
     await bench.once()
-    work = await bench.backend.read(work_id)
+    work = await bench.ledger.read(work_id)
     assert (State.DONE, 3, 0) == (work.state, work.version, work.attempts)
 
 
@@ -132,7 +132,7 @@ async def test_observers_cannot_change_the_snapshot():
     bench = Bench(engine(count_to_two), observer(on_step_committed=on_step_committed))
     work_id = await bench.enqueue()
     await bench.once()
-    stored = codec.decode_snapshot((await bench.backend.read(work_id)).snapshot)
+    stored = codec.decode_snapshot((await bench.ledger.read(work_id)).snapshot)
     assert {"n": 2} == stored.data
 
 
@@ -187,7 +187,7 @@ async def test_a_failing_manager_fails_the_step(when):
     )
     work_id = await bench.enqueue()
     await bench.once()
-    work = await bench.backend.read(work_id)
+    work = await bench.ledger.read(work_id)
     error = codec.decode_model(ErrorRecord, work.error)
     assert (State.RETRY_WAIT, 0, 1, "budget") == (
         work.state,
@@ -214,7 +214,7 @@ async def test_artifacts_must_be_in_the_store():
     bench = Bench(engine(artifact_step(lambda snapshot, context: [made])))
     work_id = await bench.enqueue()
     await bench.once()
-    work = await bench.backend.read(work_id)
+    work = await bench.ledger.read(work_id)
     error = codec.decode_model(ErrorRecord, work.error)
     assert (State.RETRY_WAIT, "invalid_result") == (work.state, error.kind)
     assert "which is not in the store" in error.message
@@ -231,7 +231,7 @@ async def test_artifacts_are_kept_with_the_snapshot():
     bench = Bench(engine(artifact_step(make)))
     work_id = await bench.enqueue()
     await bench.once()
-    stored = codec.decode_snapshot((await bench.backend.read(work_id)).snapshot)
+    stored = codec.decode_snapshot((await bench.ledger.read(work_id)).snapshot)
     assert (2, "txt") == (len(stored.artifacts), stored.artifacts[0].ext)
     assert b"abc" == bench.store.get(stored.artifacts[0].artifact_id)
 
@@ -247,5 +247,5 @@ async def test_a_failing_store_is_an_attempt():
     bench.store.exists = exists
     work_id = await bench.enqueue()
     await bench.once()
-    work = await bench.backend.read(work_id)
+    work = await bench.ledger.read(work_id)
     assert "no such disk" in codec.decode_model(ErrorRecord, work.error).message

@@ -10,7 +10,7 @@ import pytest
 
 from roost_core.errors import RetryLater
 from roost_core.models import State
-from roost_core.testing import MemoryBackend
+from roost_core.testing import MemoryLedger
 from tests.event_loops import real_time
 from tests.unit.stepper_bench import (
     TTL,
@@ -70,7 +70,7 @@ async def test_lease_lost_during_the_step():
     lost = []
 
     async def step(snapshot):
-        bench.backend.age_lease(work_id)
+        bench.ledger.age_lease(work_id)
         taken.append(await bench.claim())
         bench.keeper.holds[0].mark_lost("somebody else owns the work now")
         await asyncio.sleep(100)
@@ -85,7 +85,7 @@ async def test_lease_lost_during_the_step():
     assert [(work_id, 1, 1)] == [
         (item.work_id, lease.fence, snapshot.version) for lease, item, snapshot in lost
     ]
-    work = await bench.backend.read(work_id)
+    work = await bench.ledger.read(work_id)
     assert (State.RUNNING, 2, 0, 1) == (work.state, work.fence, work.attempts, work.version)
 
 
@@ -96,16 +96,16 @@ async def test_lease_lost_while_the_end_is_delivered(ending, is_away):
     lost = []
 
     async def step(snapshot):
-        bench.backend.age_lease(work_id)
+        bench.ledger.age_lease(work_id)
         await bench.claim()
         if is_away:
-            bench.backend.away_until = asyncio.get_running_loop().time() + 60
+            bench.ledger.away_until = asyncio.get_running_loop().time() + 60
         if ending == "give back":
             bench.stopping = True
             return
         raise ValueError("no") if ending == "fail" else RetryLater(5)
 
-    bench = Bench(engine(step), observer(on_lease_lost=noting_losses(lost)), backend=Flaky())
+    bench = Bench(engine(step), observer(on_lease_lost=noting_losses(lost)), ledger=Flaky())
     work_id = await bench.enqueue()
     await bench.once()
     assert [(work_id, 1, 1)] == [
@@ -118,7 +118,7 @@ async def test_lease_lost_while_a_cancelled_lane_gives_back():
     lost = []
 
     async def step(snapshot):
-        bench.backend.age_lease(work_id)
+        bench.ledger.age_lease(work_id)
         await bench.claim()
         begun.append(1)
         await asyncio.sleep(100)
@@ -151,7 +151,7 @@ async def test_lease_lost_between_steps():
     await bench.once()
     assert [1] == begun
     assert [2] == [snapshot.version for _, _, snapshot in lost]
-    assert 2 == (await bench.backend.read(work_id)).version
+    assert 2 == (await bench.ledger.read(work_id)).version
 
 
 async def test_a_swallowed_loss_commits_nothing():
@@ -166,7 +166,7 @@ async def test_a_swallowed_loss_commits_nothing():
     bench = Bench(engine(step))
     work_id = await bench.enqueue()
     await bench.once()
-    work = await bench.backend.read(work_id)
+    work = await bench.ledger.read(work_id)
     assert (1, 0) == (work.version, work.attempts)
 
 
@@ -231,7 +231,7 @@ async def test_what_a_step_says_after_its_time_is_dropped():
     assert [0.5] == [one.progress for one in bench.keeper.beats]
 
 
-class Noting(MemoryBackend):
+class Noting(MemoryLedger):
     """A backend that notes by how much each commit extends the lease."""
 
     def __init__(self):
@@ -253,9 +253,9 @@ async def test_fresh_leases_are_not_extended():
         return await counting(8)(snapshot)
 
     async def noting(snapshot):
-        work = await bench.backend.read(snapshot.work_id)
+        work = await bench.ledger.read(snapshot.work_id)
         if work.expires_ms is not None:
-            left_there = (work.expires_ms - await bench.backend.now_ms()) / 1000
+            left_there = (work.expires_ms - await bench.ledger.now_ms()) / 1000
             left_here = bench.keeper.holds[0].trusted_until - asyncio.get_running_loop().time()
             assert left_there == pytest.approx(left_here, abs=0.002)
             left.append(round(left_there, 2))
@@ -264,14 +264,14 @@ async def test_fresh_leases_are_not_extended():
     bench = Bench(
         engine(step),
         observer(on_step_committed=noting),
-        backend=Noting(),
+        ledger=Noting(),
         slice_seconds=1000,
     )
     await bench.enqueue()
     await bench.once()
     ttl_ms = round(TTL * 1000)
     # The first is init_snapshot's.
-    assert [0, 0, 0, 0, ttl_ms, 0, 0, ttl_ms, 0] == bench.backend.extensions
+    assert [0, 0, 0, 0, ttl_ms, 0, 0, ttl_ms, 0] == bench.ledger.extensions
     told = [TTL, TTL, TTL * 3 / 4, TTL * 3 / 4, TTL, TTL, TTL, TTL]
     assert told == left
 
@@ -284,10 +284,10 @@ async def test_a_renewed_lease_is_not_extended():
         bench.keeper.holds[0].extend(asyncio.get_running_loop().time())
         return await counting(2)(snapshot)
 
-    bench = Bench(engine(step), backend=Noting(), slice_seconds=1000)
+    bench = Bench(engine(step), ledger=Noting(), slice_seconds=1000)
     await bench.enqueue()
     await bench.once()
-    assert [0, 0, 0] == bench.backend.extensions
+    assert [0, 0, 0] == bench.ledger.extensions
 
 
 async def test_a_commit_that_does_not_extend_is_no_reason_for_trust():
@@ -297,12 +297,12 @@ async def test_a_commit_that_does_not_extend_is_no_reason_for_trust():
         await asyncio.sleep(TTL / 10)
         return await counting(3)(snapshot)
 
-    bench = Bench(engine(step), backend=Noting())
+    bench = Bench(engine(step), ledger=Noting())
     await bench.enqueue()
     claim = await bench.claim()
     began = asyncio.get_running_loop().time()
     await bench.stepper.run(claim)
-    assert [0] * 4 == bench.backend.extensions
+    assert [0] * 4 == bench.ledger.extensions
     assert claim.asked_at + TTL == pytest.approx(bench.keeper.holds[0].trusted_until)
     assert began + TTL == pytest.approx(bench.keeper.holds[0].trusted_until)
 
@@ -325,6 +325,6 @@ async def test_steps_in_a_row_have_each_their_own_time(seconds):
         for hold in bench.keeper.kept:
             hold.extend(asyncio.get_running_loop().time())
     await running
-    work = await bench.backend.read(work_id)
+    work = await bench.ledger.read(work_id)
     assert (State.RETRY_WAIT, 4, 1) == (work.state, work.version, work.attempts)
     assert "timeout" == (await error_of(bench, work_id)).kind

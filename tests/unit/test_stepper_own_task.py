@@ -8,7 +8,7 @@ from contextlib import suppress
 import pytest
 
 from roost_core.models import RetryPolicy, State
-from roost_core.testing import MemoryBackend
+from roost_core.testing import MemoryLedger
 from tests.unit.stepper_bench import Bench, LoopClock, engine, error_of, leaping
 
 pytestmark = leaping
@@ -56,7 +56,7 @@ async def test_a_step_that_cancels_its_own_task(step):
     bench = Bench(engine(step))
     work_id = await bench.enqueue(retry=RetryPolicy(max_attempts=3))
     assert 3 == await bench.through()
-    work = await bench.backend.read(work_id)
+    work = await bench.ledger.read(work_id)
     assert (State.FAILED, 3) == (work.state, work.attempts)
     assert 0 == asyncio.current_task().cancelling()
     assert "interrupted" not in await bench.kinds()
@@ -91,7 +91,7 @@ async def test_a_cancellation_that_comes_too_late():
     await asyncio.sleep(1)
 
 
-class RemoteBackend(MemoryBackend):
+class RemoteBackend(MemoryLedger):
     """Answers a little later, as a server does."""
 
     async def fail(self, *args):
@@ -124,11 +124,11 @@ async def test_a_step_that_cancels_its_lane(waits, end):
         return None if end == "return nothing" else snapshot.finish()
 
     lane = None
-    bench = Bench(engine(step), backend=RemoteBackend(LoopClock()))
+    bench = Bench(engine(step), ledger=RemoteBackend(LoopClock()))
     work_id = await bench.enqueue()
     lane = asyncio.create_task(bench.once())
     await asyncio.wait([lane])
-    work = await bench.backend.read(work_id)
+    work = await bench.ledger.read(work_id)
     assert work.state is not State.RUNNING
     assert 0 == work.attempts
 
@@ -154,6 +154,6 @@ async def test_a_lane_that_is_cancelled_again_and_again():
         lane = asyncio.create_task(bench.stepper.run(claim))
         await asyncio.wait([lane])
         assert lane.cancelled()
-    assert 0 == (await bench.backend.read(work_id)).attempts
+    assert 0 == (await bench.ledger.read(work_id)).attempts
     assert begun[1] - begun[0] < 0.1
     assert 5 < len(begun) < 20

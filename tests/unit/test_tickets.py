@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from roost_plugins.redis_saq import scripts
-from roost_plugins.redis_saq.lanes.tickets import SLOTS, Ticket, Tickets
+from roost_plugins.redis_saq.ledger.tickets import SLOTS, Ticket, Tickets
 
 
 def test_answered_claims_leave_nothing():

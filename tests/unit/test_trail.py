@@ -8,7 +8,7 @@ import pytest
 
 from roost_core.backend.trail import completed, go_on_from, is_complete, lease_event
 from roost_core.models import Event, State
-from roost_plugins.redis_saq.trail import events, readable
+from roost_plugins.redis_saq.ledger.trail import events, readable
 
 
 def event(number, kind):

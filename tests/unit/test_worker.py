@@ -15,7 +15,7 @@ from roost_core.errors import BackendError, BackendUnavailable, PluginError, Unk
 from roost_core.models import State, WorkerInfo
 from roost_core.plugins.registry import Plugins
 from roost_core.settings import Settings
-from roost_core.testing import ManualClock, MemoryArtifactStore, MemoryBackend
+from roost_core.testing import ManualClock, MemoryArtifactStore, MemoryLedger, MemoryServer
 from roost_core.worker import Worker, new_worker_id
 from roost_core.workspaces import Workspaces
 from tests.unit.stepper_bench import engine, observer
@@ -34,17 +34,18 @@ def plugins_of(*found):
     return plugins
 
 
-def worker_of(*found, backend=None, settings=None, **how):
+def worker_of(*found, ledger=None, settings=None, **how):
     """Make a worker over a backend in memory."""
-    backend = backend or MemoryBackend(ManualClock())
+    ledger = ledger or MemoryLedger(ManualClock())
+    server = getattr(ledger, "server", None) or MemoryServer(ledger.clock, [ledger])
     settings = settings or Settings(lease_ttl=30.0, drain_timeout=5.0)
-    return Worker(settings, plugins_of(*found), backend, MemoryArtifactStore(), **how)
+    return Worker(settings, plugins_of(*found), server, MemoryArtifactStore(), **how)
 
 
-async def enqueue(backend, name="demo", **fields):
+async def enqueue(ledger, name="demo", **fields):
     """Store a work item."""
-    _, new = EnqueueRequest(engine=name, **fields).build(await backend.now_ms())
-    await backend.enqueue([new])
+    _, new = EnqueueRequest(engine=name, **fields).build(await ledger.now_ms())
+    await ledger.enqueue([new])
     return new.work_id
 
 
@@ -91,57 +92,57 @@ async def test_a_burst_from_start_to_end():
 
     async def on_worker_stop(worker):
         seen.append("stop")
-        seen.append(len(await backend.workers()))
+        seen.append(len(await ledger.workers()))
 
     hooks = observer(
         on_worker_start=on_worker_start,
         on_step_committed=on_step_committed,
         on_worker_stop=on_worker_stop,
     )
-    backend = MemoryBackend(ManualClock())
-    work_id = await enqueue(backend)
-    worker = worker_of(engine(one_step), hooks, backend=backend, burst=True)
+    ledger = MemoryLedger(ManualClock())
+    work_id = await enqueue(ledger)
+    worker = worker_of(engine(one_step), hooks, ledger=ledger, burst=True)
     await worker.run()
-    assert State.DONE is (await backend.read(work_id)).state
+    assert State.DONE is (await ledger.read(work_id)).state
     assert [] == worker.running
     assert ["start", 1, 2, "stop", 0] == seen
 
 
 async def test_it_announces_itself():
     """A running worker stands in the register, with its word."""
-    backend = MemoryBackend(ManualClock())
+    ledger = MemoryLedger(ManualClock())
     listed = asyncio.Event()
 
     async def step(snapshot):
         listed.set()
         await asyncio.Event().wait()
 
-    await enqueue(backend)
-    worker = worker_of(engine(step), backend=backend)
+    await enqueue(ledger)
+    worker = worker_of(engine(step), ledger=ledger)
     task = asyncio.create_task(worker.run())
     await listed.wait()
     assert 1 == len(worker.running)
-    while not (found := await backend.workers()):  # noqa: ASYNC110 - a thread does it
+    while not (found := await ledger.workers()):  # noqa: ASYNC110 - a thread does it
         await asyncio.sleep(0)
     assert worker.info == decode_model(WorkerInfo, found[0][0])
     worker.abort()
     await task
-    assert [] == await backend.workers()
+    assert [] == await ledger.workers()
 
 
 async def test_stopped_before_it_began():
     """A worker that is told to stop first takes nothing."""
-    backend = MemoryBackend(ManualClock())
-    work_id = await enqueue(backend)
-    worker = worker_of(engine(one_step), backend=backend)
+    ledger = MemoryLedger(ManualClock())
+    work_id = await enqueue(ledger)
+    worker = worker_of(engine(one_step), ledger=ledger)
     worker.stop()
     await worker.run()
-    assert State.QUEUED is (await backend.read(work_id)).state
+    assert State.QUEUED is (await ledger.read(work_id)).state
 
 
 async def test_abort_gives_back_without_blame():
     """All that runs is cancelled and given back, each once, however often it is said."""
-    backend = MemoryBackend(ManualClock())
+    ledger = MemoryLedger(ManualClock())
     begun = asyncio.Event()
 
     async def step(snapshot):
@@ -149,8 +150,8 @@ async def test_abort_gives_back_without_blame():
             begun.set()
         await asyncio.Event().wait()
 
-    ids = [await enqueue(backend) for _ in range(3)]
-    worker = worker_of(engine(step), backend=backend)
+    ids = [await enqueue(ledger) for _ in range(3)]
+    worker = worker_of(engine(step), ledger=ledger)
     task = asyncio.create_task(worker.run())
     await begun.wait()
     assert sorted(ids) == sorted(worker.running)
@@ -158,24 +159,29 @@ async def test_abort_gives_back_without_blame():
     worker.abort()
     await task
     for work_id in ids:
-        work = await backend.read(work_id)
+        work = await ledger.read(work_id)
         assert (State.QUEUED, 0, 0) == (work.state, work.attempts, work.recoveries)
-    backend.check()
+    ledger.check()
 
 
-class Failing(MemoryBackend):
-    """A backend that cannot do one thing."""
-
-    def __init__(self, what):
-        super().__init__(ManualClock())
-        self.what = what
+class FailingServer(MemoryServer):
+    """A server that may not serve, and has an upkeep first."""
 
     async def serve(self, plan, handle, on_dead_letters, upkeep):
         """Fail, or do the upkeep and serve."""
-        if self.what == "serve":
+        if self.ledger("default").what == "serve":
             raise BackendError("the server evicts")
         await upkeep()
         await super().serve(plan, handle, on_dead_letters, upkeep)
+
+
+class Failing(MemoryLedger):
+    """A ledger of a server that cannot do one thing."""
+
+    def __init__(self, what, clock=None):
+        super().__init__(clock or ManualClock())
+        self.server = FailingServer(self.clock, [self])
+        self.what = what
 
     async def retire(self, worker_id):
         """Fail, or retire."""
@@ -193,15 +199,15 @@ class Failing(MemoryBackend):
 @pytest.mark.parametrize("what", ["serve", "retire", "purge"])
 async def test_a_backend_that_cannot(what, caplog):
     """Serving that fails is the caller's to know; failing upkeep and farewell are only told."""
-    backend = Failing(what)
-    work_id = await enqueue(backend)
-    worker = worker_of(engine(one_step), backend=backend, burst=True)
+    ledger = Failing(what)
+    work_id = await enqueue(ledger)
+    worker = worker_of(engine(one_step), ledger=ledger, burst=True)
     if what == "serve":
         with pytest.raises(BackendError, match="the server evicts"):
             await worker.run()
     else:
         await worker.run()
-        assert State.DONE is (await backend.read(work_id)).state
+        assert State.DONE is (await ledger.read(work_id)).state
     assert (what != "serve") == any("away" in one.getMessage() for one in caplog.records)
 
 
@@ -209,7 +215,7 @@ async def test_the_keepers_thread_ends_with_the_worker():
     """However a worker ends, nothing goes on renewing."""
     import threading
 
-    worker = worker_of(engine(one_step), backend=Failing("serve"))
+    worker = worker_of(engine(one_step), ledger=Failing("serve"))
     with pytest.raises(BackendError):
         await worker.run()
     assert "roost-leases" not in {one.name for one in threading.enumerate()}
@@ -218,19 +224,18 @@ async def test_the_keepers_thread_ends_with_the_worker():
 async def test_upkeep_forgets_what_is_purged(caplog):
     """Artifacts of purged work go, in pages; what cannot be removed is told, and stops nothing."""
     clock = ManualClock()
-    backend = Failing("nothing")
-    backend.clock = clock
+    ledger = Failing("nothing", clock)
     settings = Settings(lease_ttl=30.0, retention=60.0)
     forgotten = []
 
     async def step(snapshot, context):
         return snapshot.finish()
 
-    ids = [await enqueue(backend, work_id=f"w{number}") for number in range(5)]
-    await worker_of(engine(step), backend=backend, settings=settings, burst=True).run()
+    ids = [await enqueue(ledger, work_id=f"w{number}") for number in range(5)]
+    await worker_of(engine(step), ledger=ledger, settings=settings, burst=True).run()
     clock.advance(61_000)
-    keep = await enqueue(backend)
-    worker = worker_of(engine(step), backend=backend, settings=settings, burst=True)
+    keep = await enqueue(ledger)
+    worker = worker_of(engine(step), ledger=ledger, settings=settings, burst=True)
 
     def forget(work_id, life):
         forgotten.append(work_id)
@@ -240,22 +245,22 @@ async def test_upkeep_forgets_what_is_purged(caplog):
     worker._store.forget = forget
     await worker.run()
     assert ids == forgotten
-    assert [None] * 5 == [await backend.read(one) for one in ids]
-    assert State.DONE is (await backend.read(keep)).state
+    assert [None] * 5 == [await ledger.read(one) for one in ids]
+    assert State.DONE is (await ledger.read(keep)).state
     assert any("trying again later: a busy disk" in one.getMessage() for one in caplog.records)
 
 
 async def test_upkeep_forgets_what_a_lost_answer_told_of(caplog):
     """A purge whose answer gets lost leaves nothing behind: the next one tells of it again."""
-    backend = Failing("nothing")
+    ledger = Failing("nothing")
     settings = Settings(lease_ttl=30.0, retention=0.0)
-    work_id = await enqueue(backend)
-    await worker_of(engine(one_step), backend=backend, settings=settings, burst=True).run()
+    work_id = await enqueue(ledger)
+    await worker_of(engine(one_step), ledger=ledger, settings=settings, burst=True).run()
     # Nobody reads this answer.
-    (lost,) = await backend.purge(0, None, 100)
+    (lost,) = await ledger.purge(0, None, 100)
     forgotten = []
     for is_failing in (True, False, False):
-        worker = worker_of(engine(one_step), backend=backend, settings=settings, burst=True)
+        worker = worker_of(engine(one_step), ledger=ledger, settings=settings, burst=True)
 
         def forget(work_id, life, is_failing=is_failing):
             forgotten.append((work_id, life))
@@ -304,10 +309,10 @@ async def test_upkeep_removes_workspaces_of_what_is_purged(caplog):
 async def test_upkeep_goes_on_while_pages_are_full(monkeypatch):
     """More than one page is purged in one go."""
     monkeypatch.setattr(worker_module, "_PURGE_AT_ONCE", 2)
-    backend = Failing("nothing")
+    ledger = Failing("nothing")
     settings = Settings(lease_ttl=30.0, retention=0.0)
     for _ in range(5):
-        await enqueue(backend)
+        await enqueue(ledger)
     for _ in range(2):
-        await worker_of(engine(one_step), backend=backend, settings=settings, burst=True).run()
-    assert 0 == sum((await backend.counts()).values())
+        await worker_of(engine(one_step), ledger=ledger, settings=settings, burst=True).run()
+    assert 0 == sum((await ledger.counts()).values())

@@ -11,7 +11,8 @@ from typing import Final
 import attrs
 import click
 
-from roost_core.backend import SUSPECTED_AFTER, Finding
+from roost_core.backend.messages import SUSPECTED_AFTER
+from roost_core.backend.reports import Finding
 from roost_core.cli import output, plugin_output
 from roost_core.cli.options import RoostCommand, roost_options
 from roost_core.cli.session import Session
@@ -90,8 +91,8 @@ def _repair_log(session: Session) -> list[Finding]:
     try:
         plugins = session.plugins()
         with plugin_output.to_stderr():
-            backend = plugins.make_backend(session.settings)
-        return list(backend.repair_log())
+            server = plugins.make_server(session.settings)
+        return list(server.repair_log())
     except RoostError as error:
         return [Finding("problem", "log", str(error))]
 
@@ -195,8 +196,9 @@ async def _of_server(roost: Roost) -> Sequence[Finding]:
         async with contextlib.AsyncExitStack() as stack:
             with plugin_output.to_stderr():
                 await stack.enter_async_context(roost)
-            found.append(Finding("ok", "server", roost.backend.description))
-            found += await roost.backend.diagnose()
+            found.append(Finding("ok", "server", roost.ledger.description))
+            found += await roost.server.diagnose()
+            found += await roost.ledger.diagnose()
             found += await _of_work(roost)
     except NoWorkHere as nothing:
         # Not a fault: the first enqueue or worker makes it.
@@ -214,7 +216,7 @@ async def _of_work(roost: Roost) -> list[Finding]:
     found = [Finding("info", "work", text)]
     workers = await roost.workers()
     found += _of_workers(workers)
-    if unreadable := len(await roost.backend.workers()) - len(workers):
+    if unreadable := len(await roost.ledger.workers()) - len(workers):
         message = f"the words of {unreadable} live workers do not decode"
         found.append(Finding("warning", "workers", message))
     if counts.get(State.QUEUED):

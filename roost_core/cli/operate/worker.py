@@ -96,7 +96,7 @@ def _run(
         worker = Worker(
             session.settings,
             roost.plugins,
-            roost.backend,
+            roost.server,
             roost.store,
             engines=wanted,
             burst=burst,
@@ -104,7 +104,7 @@ def _run(
         if not quiet:
             stderr.line(
                 f"worker {worker.worker_id} runs {', '.join(wanted)}; "
-                f"data: {clean(roost.backend.description)}"
+                f"data: {clean(roost.ledger.description)}"
             )
         signals.attach(worker, asyncio.get_running_loop(), session.settings.drain_timeout)
         exit_code = 1

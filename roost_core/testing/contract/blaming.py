@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from roost_core.backend import Alone, Claim, ClaimRequest, Then
+from roost_core.backend.messages import Alone, Claim, ClaimRequest, Then
 from roost_core.models import State
 from roost_core.testing.contract.kit import (
     ENGINE,
@@ -172,7 +172,7 @@ class BlameContract(ContractTests):
             assert ((), (work_id,)) == (batch.claims, batch.dead_letters)
             assert (State.FAILED, most, 0) == (stored.state, stored.recoveries, stored.attempts)
             assert "recoveries" == error_of(stored).kind
-            event = (await kit.backend.events(work_id=work_id))[-1]
+            event = (await kit.ledger.events(work_id=work_id))[-1]
             assert ("dead_lettered", State.FAILED) == (event.kind, event.state)
 
     @driven
@@ -199,7 +199,7 @@ class BlameContract(ContractTests):
             if number % 2:
                 await kit.renew(worker_id=worker_id)
             else:
-                await kit.backend.retire(worker_id)
+                await kit.ledger.retire(worker_id)
             await kit.age_due("a")
         claim = await kit.claim_one("a")
         stored = await kit.read("a")
@@ -213,7 +213,7 @@ class BlameContract(ContractTests):
             worker_id = f"worker-{number}"
             await kit.renew(worker_id=worker_id)
             await kit.claim_one("a", worker_id=worker_id, alone=Alone.ALWAYS)
-            await kit.backend.retire(worker_id)
+            await kit.ledger.retire(worker_id)
             await kit.age_lease("a")
         stored = await kit.read("a")
         claim = await kit.claim_one("a", worker_id="finder", alone=Alone.ALWAYS)
@@ -256,7 +256,7 @@ class BlameContract(ContractTests):
         other = ClaimRequest("worker-9", (ENGINE,), 1, 200, can_drain=False)
 
         async def takes(request: ClaimRequest) -> bool:
-            batch = await kit.backend.claim(request)
+            batch = await kit.ledger.claim(request)
             for claim in batch.claims:
                 await kit.commit(claim, Then.FINISH)
             return batch.drain
@@ -277,7 +277,7 @@ class BlameContract(ContractTests):
         await kit.created(*(f"w-{number:02}" for number in range(98)))
         await kit.pass_time(50)
         request = ClaimRequest("worker-9", (ENGINE,), 16, 20, can_drain=False)
-        assert not any([(await kit.backend.claim(request)).drain for _ in range(3)])
+        assert not any([(await kit.ledger.claim(request)).drain for _ in range(3)])
         asked = [(await kit.claim(ttl_ms=20, limit=16)).drain for _ in range(2)]
         assert any(asked)
 

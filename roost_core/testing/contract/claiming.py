@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from roost_core import codec
-from roost_core.backend import ClaimBatch, Then
+from roost_core.backend.messages import ClaimBatch, Then
 from roost_core.models import State
 from roost_core.testing.contract.kit import (
     ENGINE,
@@ -24,9 +24,9 @@ class ClaimContract(ContractTests):
     @driven
     async def test_a_claim_carries_all_that_a_step_needs(self, kit: Harness) -> None:
         """Item, snapshot, counters and lease come in one answer, and are stored so."""
-        deadline_ms = await kit.backend.now_ms() + HOUR_MS
+        deadline_ms = await kit.server.now_ms() + HOUR_MS
         new = new_work("a", payload=[1], deadline_ms=deadline_ms)
-        await kit.backend.enqueue([new])
+        await kit.ledger.enqueue([new])
         first = await kit.claim_one("a")
         stored = await kit.read("a")
         assert (new.item, None, None) == (first.item, first.snapshot, first.committed_ms)
@@ -47,7 +47,7 @@ class ClaimContract(ContractTests):
     async def test_the_event_of_a_claim_names_the_worker(self, kit: Harness) -> None:
         """``claimed`` tells worker and fence; the token is not told to anyone."""
         claim = await kit.leased("a")
-        event = (await kit.backend.events(work_id="a"))[-1]
+        event = (await kit.ledger.events(work_id="a"))[-1]
         assert ("claimed", State.RUNNING, 0) == (event.kind, event.state, event.version)
         assert {"worker_id": WORKER, "fence": 1} == event.data
         assert claim.lease.token not in str(event)
@@ -227,10 +227,10 @@ class ClaimContract(ContractTests):
         """After 100 that cannot run, a claim returns at once and asks to be called again."""
         await kit.leased("holder", resources=("r",))
         waiters = [new_work(f"waiter-{n:03}", resources=("r",)) for n in range(150)]
-        await kit.backend.enqueue(waiters)
+        await kit.ledger.enqueue(waiters)
         await kit.created("free", priority=-1)
         batch = await kit.claim()
         assert ((), 0) == (batch.claims, batch.next_wake_ms)
-        counts = await kit.backend.counts()
+        counts = await kit.ledger.counts()
         assert (101, 50) == (counts[State.BLOCKED], counts[State.QUEUED])
         await kit.claim_one("free")

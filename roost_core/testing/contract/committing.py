@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from roost_core.backend import Then
+from roost_core.backend.messages import Then
 from roost_core.errors import LeaseLost, VersionConflict
 from roost_core.models import State
 from roost_core.testing.contract.kit import (
@@ -86,7 +86,7 @@ class CommitContract(ContractTests):
     @driven
     async def test_sleep_does_not_go_past_the_deadline(self, kit: Harness) -> None:
         """Work with a deadline wakes at the deadline at the latest."""
-        deadline_ms = await kit.backend.now_ms() + MINUTE_MS
+        deadline_ms = await kit.server.now_ms() + MINUTE_MS
         claim = await kit.leased("a", deadline_ms=deadline_ms)
         ack = await kit.commit(claim, Then.SLEEP, delay_ms=HOUR_MS)
         assert (State.SLEEPING, deadline_ms) == (ack.state, ack.due_ms)
@@ -113,7 +113,7 @@ class CommitContract(ContractTests):
         await kit.age_due("a")
         claim = await kit.claim_one("a")
         await kit.commit(claim, Then.FINISH)
-        events = await kit.backend.events(work_id="a")
+        events = await kit.ledger.events(work_id="a")
         committed = [event.version for event in events if event.kind == "committed"]
         assert [1, 2, 3, 4] == committed
 
@@ -231,7 +231,7 @@ class CommitContract(ContractTests):
         claim = await kit.leased("a")
         raw = (b'{"n":1}', b'{"n":[2,{}],"kind":"x"}', '{"ü":"🦉"}'.encode())
         await kit.commit(claim, Then.FINISH, step="done", events=raw)
-        events = (await kit.backend.events(work_id="a"))[2:]
+        events = (await kit.ledger.events(work_id="a"))[2:]
         assert ["committed", "emitted", "emitted", "emitted"] == [one.kind for one in events]
         expected = [{"step": "done"}, {"n": 1}, {"n": [2, {}], "kind": "x"}, {"ü": "🦉"}]
         assert expected == [event.data for event in events]
@@ -240,7 +240,7 @@ class CommitContract(ContractTests):
     @driven
     async def test_late_work_is_not_continued(self, kit: Harness) -> None:
         """A step that ends past the deadline is accepted; the next claim dead-letters the work."""
-        deadline_ms = await kit.backend.now_ms() + 200
+        deadline_ms = await kit.server.now_ms() + 200
         claim = await kit.leased("a", deadline_ms=deadline_ms)
         await kit.pass_time(220)
         ack = await kit.commit(claim)
@@ -251,7 +251,7 @@ class CommitContract(ContractTests):
     @driven
     async def test_late_work_that_finishes_is_done(self, kit: Harness) -> None:
         """A step that ends past the deadline and finishes the work makes it done, not failed."""
-        deadline_ms = await kit.backend.now_ms() + 200
+        deadline_ms = await kit.server.now_ms() + 200
         claim = await kit.leased("a", deadline_ms=deadline_ms)
         await kit.pass_time(220)
         snapshot = snapshot_bytes(claim, 1, n=1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from roost_core.backend import Enqueued, EnqueueOutcome, Then
+from roost_core.backend.messages import Enqueued, EnqueueOutcome, Then
 from roost_core.models import State
 from roost_core.testing.contract.kit import (
     ENGINE,
@@ -21,10 +21,10 @@ class EnqueueContract(ContractTests):
     @driven
     async def test_new_work_is_ready(self, kit: Harness) -> None:
         """A new work item is queued, and nothing has happened to it yet."""
-        before = await kit.backend.now_ms()
+        before = await kit.server.now_ms()
         new = new_work("a", payload={"n": 1}, priority=7, max_attempts=4, max_recoveries=2)
-        answer = await kit.backend.enqueue([new])
-        after = await kit.backend.now_ms()
+        answer = await kit.ledger.enqueue([new])
+        after = await kit.server.now_ms()
         stored = await kit.read("a")
         assert [Enqueued(EnqueueOutcome.CREATED, "a")] == answer
         assert ("a", ENGINE, State.QUEUED, 7) == (
@@ -56,7 +56,7 @@ class EnqueueContract(ContractTests):
     @driven
     async def test_no_delay_goes_past_the_deadline(self, kit: Harness) -> None:
         """Work with a deadline wakes at the deadline at the latest, to be dead-lettered."""
-        deadline_ms = await kit.backend.now_ms() + MINUTE_MS
+        deadline_ms = await kit.server.now_ms() + MINUTE_MS
         await kit.created("a", delay_ms=HOUR_MS, deadline_ms=deadline_ms)
         stored = await kit.read("a")
         assert (State.SLEEPING, deadline_ms) == (stored.state, stored.due_ms)
@@ -67,18 +67,18 @@ class EnqueueContract(ContractTests):
         """The same id with the same nonce is a request whose reply was lost."""
         new = new_work("a")
         created = [Enqueued(EnqueueOutcome.CREATED, "a")]
-        assert created == await kit.backend.enqueue([new])
-        assert created == await kit.backend.enqueue([new])
+        assert created == await kit.ledger.enqueue([new])
+        assert created == await kit.ledger.enqueue([new])
         await kit.claim_one("a")
-        assert created == await kit.backend.enqueue([new])
+        assert created == await kit.ledger.enqueue([new])
         assert ["enqueued", "claimed"] == await kit.kinds("a")
-        assert 1 == sum((await kit.backend.counts()).values())
+        assert 1 == sum((await kit.ledger.counts()).values())
 
     @driven
     async def test_a_taken_id_is_left_alone(self, kit: Harness) -> None:
         """Another request with a stored id changes nothing, in whatever state that is."""
         first = new_work("a", payload=1)
-        await kit.backend.enqueue([first])
+        await kit.ledger.enqueue([first])
         before = await kit.read("a")
         answer = await kit.enqueue("a", payload=2, priority=9, delay_ms=HOUR_MS)
         assert Enqueued(EnqueueOutcome.TAKEN, "a") == answer
@@ -92,7 +92,7 @@ class EnqueueContract(ContractTests):
         await kit.created("a", payload=1, idempotency_key="key")
         answer = await kit.enqueue("b", payload=1, idempotency_key="key")
         assert Enqueued(EnqueueOutcome.EXISTING, "a") == answer
-        assert await kit.backend.read("b") is None
+        assert await kit.ledger.read("b") is None
         assert ["enqueued"] == await kit.kinds("a")
 
     @driven
@@ -102,15 +102,15 @@ class EnqueueContract(ContractTests):
         for work_id in ("a", "b"):
             answer = await kit.enqueue(work_id, payload=2, idempotency_key="key")
             assert Enqueued(EnqueueOutcome.CONFLICT, "a") == answer
-        assert await kit.backend.read("b") is None
+        assert await kit.ledger.read("b") is None
 
     @driven
     async def test_a_repeated_request_with_a_key_is_one_enqueue(self, kit: Harness) -> None:
         """A lost reply is answered again as it was, key or not."""
         new = new_work("a", idempotency_key="key")
         created = [Enqueued(EnqueueOutcome.CREATED, "a")]
-        assert created == await kit.backend.enqueue([new])
-        assert created == await kit.backend.enqueue([new])
+        assert created == await kit.ledger.enqueue([new])
+        assert created == await kit.ledger.enqueue([new])
         assert ["enqueued"] == await kit.kinds("a")
 
     @driven
@@ -133,7 +133,7 @@ class EnqueueContract(ContractTests):
     async def test_a_batch_is_answered_in_order(self, kit: Harness) -> None:
         """Each work item of a batch is stored or refused by itself."""
         await kit.created("taken")
-        answers = await kit.backend.enqueue([new_work("a"), new_work("taken"), new_work("b")])
+        answers = await kit.ledger.enqueue([new_work("a"), new_work("taken"), new_work("b")])
         expected = [
             Enqueued(EnqueueOutcome.CREATED, "a"),
             Enqueued(EnqueueOutcome.TAKEN, "taken"),
@@ -145,4 +145,4 @@ class EnqueueContract(ContractTests):
     @driven
     async def test_an_empty_batch_is_no_request(self, kit: Harness) -> None:
         """Nothing to store is nothing stored."""
-        assert [] == await kit.backend.enqueue([])
+        assert [] == await kit.ledger.enqueue([])

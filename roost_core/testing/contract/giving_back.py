@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from roost_core import codec
-from roost_core.backend import Ack, Then
+from roost_core.backend.messages import Ack, Then
 from roost_core.models import State, WorkerInfo
 from roost_core.testing.contract.kit import (
     HOUR_MS,
@@ -29,7 +29,7 @@ class FailContract(ContractTests):
         assert Ack(State.RETRY_WAIT, 0, 1, ack.at_ms, ack.at_ms + 777) == ack
         assert (State.RETRY_WAIT, 1, ack.due_ms) == (stored.state, stored.attempts, stored.due_ms)
         assert ("boom", None) == (error_of(stored).message, stored.worker_id)
-        event = (await kit.backend.events(work_id="a"))[-1]
+        event = (await kit.ledger.events(work_id="a"))[-1]
         assert ("attempt_failed", State.RETRY_WAIT) == (event.kind, event.state)
         assert "boom" == event.data["error"]["message"]
         assert [] == await kit.claimed_ids()
@@ -49,7 +49,7 @@ class FailContract(ContractTests):
         assert (State.FAILED, 3, None) == (stored.state, stored.attempts, stored.due_ms)
         assert (State.FAILED, ack.at_ms) == (ack.state, stored.finished_ms)
         assert "number 3" == error_of(stored).message
-        event = (await kit.backend.events(work_id="a"))[-1]
+        event = (await kit.ledger.events(work_id="a"))[-1]
         assert ("dead_lettered", State.FAILED) == (event.kind, event.state)
         assert "number 3" == event.data["error"]["message"]
         await kit.see_refused(claim)
@@ -70,7 +70,7 @@ class FailContract(ContractTests):
     @driven
     async def test_a_retry_does_not_wait_past_the_deadline(self, kit: Harness) -> None:
         """A retry comes at the deadline at the latest, to be dead-lettered."""
-        deadline_ms = await kit.backend.now_ms() + MINUTE_MS
+        deadline_ms = await kit.server.now_ms() + MINUTE_MS
         ack = await kit.fail(await kit.leased("a", deadline_ms=deadline_ms), delay_ms=HOUR_MS)
         assert (State.RETRY_WAIT, deadline_ms) == (ack.state, ack.due_ms)
 
@@ -98,7 +98,7 @@ class InterruptContract(ContractTests):
         stored = await kit.read("a")
         assert Ack(State.QUEUED, 0, 0, ack.at_ms, None) == ack
         assert (State.QUEUED, None, None) == (stored.state, stored.worker_id, stored.expires_ms)
-        event = (await kit.backend.events(work_id="a"))[-1]
+        event = (await kit.ledger.events(work_id="a"))[-1]
         assert ("interrupted", State.QUEUED) == (event.kind, event.state)
         assert {"reason": "shutdown"} == event.data
         assert ["a", "b"] == await kit.claimed_ids(limit=2)
@@ -194,12 +194,12 @@ class RenewContract(ContractTests):
     @driven
     async def test_renewing_announces_the_worker(self, kit: Harness) -> None:
         """A worker is in the register from its first renewal until it retires."""
-        assert [] == list(await kit.backend.workers())
-        before = await kit.backend.now_ms()
+        assert [] == list(await kit.ledger.workers())
+        before = await kit.server.now_ms()
         await kit.renew()
-        ((info, seen_ms),) = await kit.backend.workers()
+        ((info, seen_ms),) = await kit.ledger.workers()
         assert WORKER == codec.decode_model(WorkerInfo, info).worker_id
-        assert before <= seen_ms <= await kit.backend.now_ms()
-        await kit.backend.retire(WORKER)
-        assert [] == list(await kit.backend.workers())
-        await kit.backend.retire("never-there")
+        assert before <= seen_ms <= await kit.server.now_ms()
+        await kit.ledger.retire(WORKER)
+        assert [] == list(await kit.ledger.workers())
+        await kit.ledger.retire("never-there")

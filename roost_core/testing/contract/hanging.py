@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from roost_core.backend import Ack, Failure, Renewer
+from roost_core.backend.messages import Ack, Failure
+from roost_core.backend.renewal import Renewer
 from roost_core.errors import LeaseLost
 from roost_core.models import State
 from roost_core.testing.contract.kit import (
@@ -22,7 +23,7 @@ from roost_core.testing.contract.kit import (
 
 
 def _that_ends_leases(kit: Harness) -> Renewer:
-    renewer = kit.backend.renewer()
+    renewer = kit.ledger.renewer()
     if type(renewer).fail is Renewer.fail:
         pytest.skip("its renewer does not end leases, and need not")
     return renewer
@@ -76,11 +77,11 @@ class RenewerEndsLeasesContract(ContractTests):
     @driven
     async def test_one_worker_is_found_by_its_id(self, kit: Harness) -> None:
         """Its own words, as it last said them; nothing of a worker that nobody knows."""
-        renewer = kit.backend.renewer()
+        renewer = kit.ledger.renewer()
         try:
             await asyncio.to_thread(renewer.renew, worker_bytes("other"), [], HOUR_MS)
             await asyncio.to_thread(renewer.renew, worker_bytes(), [], HOUR_MS)
         finally:
             renewer.close()
-        assert worker_bytes() == await kit.backend.worker(WORKER)
-        assert await kit.backend.worker("nobody") is None
+        assert worker_bytes() == await kit.ledger.worker(WORKER)
+        assert await kit.ledger.worker("nobody") is None

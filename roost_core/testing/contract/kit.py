@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 import pytest
 
 from roost_core import codec
-from roost_core.backend import (
+from roost_core.backend.ledger import Ledger
+from roost_core.backend.messages import (
     Ack,
     Alone,
-    Backend,
     Beat,
     Claim,
     ClaimBatch,
@@ -24,9 +24,10 @@ from roost_core.backend import (
     EnqueueOutcome,
     Failure,
     NewWork,
-    StoredWork,
     Then,
 )
+from roost_core.backend.reports import StoredWork
+from roost_core.backend.server import Server
 from roost_core.errors import LeaseLost
 from roost_core.models import ErrorRecord, Heartbeat, Json, Snapshot, WorkerInfo, WorkItem
 
@@ -34,6 +35,7 @@ MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
 ENGINE = "counter"
 WORKER = "worker-1"
+QUEUE = "default"
 #: No scenario takes so long, in seconds, unless it hangs.
 SCENARIO_TIMEOUT = 60.0
 
@@ -93,24 +95,29 @@ def worker_bytes(worker_id: str = WORKER, engines: Sequence[str] = (ENGINE,)) ->
 
 
 class Harness(abc.ABC):
-    """One fresh, empty backend, and how to let its time pass.
+    """One fresh server without work, a ledger of it, and how to let its time pass.
 
-    Subclasses say how to make the backend, and how to reach behind it so that
+    Subclasses say how to make the server, and how to reach behind it so that
     leases expire and sleepers become due without waiting.
     """
 
     @property
     @abc.abstractmethod
-    def backend(self) -> Backend:
-        """The backend under test."""
+    def server(self) -> Server:
+        """The server under test."""
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger under test."""
+        return self.server.ledger(QUEUE)
 
     @abc.abstractmethod
     async def open(self) -> None:
-        """Open the backend. It holds no work item yet."""
+        """Open the server. It holds no work item yet."""
 
     @abc.abstractmethod
     async def close(self) -> None:
-        """Close the backend and remove what it stored."""
+        """Close the server and remove what it stored."""
 
     @abc.abstractmethod
     async def age_lease(self, work_id: str) -> None:
@@ -128,7 +135,7 @@ class Harness(abc.ABC):
 
     async def enqueue(self, work_id: str, **fields: Any) -> Enqueued:
         """Enqueue one work item; ``fields`` as for :func:`new_work`."""
-        (answer,) = await self.backend.enqueue([new_work(work_id, **fields)])
+        (answer,) = await self.ledger.enqueue([new_work(work_id, **fields)])
         return answer
 
     async def created(self, *work_ids: str, **fields: Any) -> None:
@@ -148,7 +155,7 @@ class Harness(abc.ABC):
     ) -> ClaimBatch:
         """Claim as a worker does."""
         request = ClaimRequest(worker_id, tuple(engines), limit, ttl_ms, alone)
-        return await self.backend.claim(request)
+        return await self.ledger.claim(request)
 
     async def claimed_ids(self, **fields: Any) -> list[str]:
         """Claim, and return the ids of what was taken."""
@@ -175,7 +182,7 @@ class Harness(abc.ABC):
         fields.setdefault("snapshot", snapshot_bytes(claim, expected + 1))
         fields.setdefault("lease_ttl_ms", MINUTE_MS)
         commit = Commit(expected_version=expected, then=then, **fields)
-        return await self.backend.commit(claim.lease, commit)
+        return await self.ledger.commit(claim.lease, commit)
 
     async def fail(self, claim: Claim, **fields: Any) -> Ack:
         """Fail an attempt; it is retried after an hour unless ``fields`` say else."""
@@ -183,14 +190,14 @@ class Harness(abc.ABC):
         fields.setdefault("error", error_bytes())
         fields.setdefault("permanent", False)
         fields.setdefault("delay_ms", HOUR_MS)
-        return await self.backend.fail(claim.lease, Failure(**fields))
+        return await self.ledger.fail(claim.lease, Failure(**fields))
 
     async def interrupt(
         self, claim: Claim, delay_ms: int | None = None, commit_id: str | None = None
     ) -> Ack:
         """Give a claim back without blame."""
         name = commit_id or unique("commit")
-        return await self.backend.interrupt(claim.lease, name, "shutdown", delay_ms)
+        return await self.ledger.interrupt(claim.lease, name, "shutdown", delay_ms)
 
     async def renew(
         self,
@@ -201,7 +208,7 @@ class Harness(abc.ABC):
     ) -> list[str]:
         """Renew from a thread, as a worker does; return the lost tokens."""
         beats = [Beat(one.lease.work_id, one.lease.token, heartbeat) for one in claims]
-        renewer = self.backend.renewer()
+        renewer = self.ledger.renewer()
         try:
             info = worker_bytes(worker_id)
             lost = await asyncio.to_thread(renewer.renew, info, beats, ttl_ms)
@@ -211,7 +218,7 @@ class Harness(abc.ABC):
 
     async def read(self, work_id: str) -> StoredWork:
         """Read a work item that has to be there."""
-        stored = await self.backend.read(work_id)
+        stored = await self.ledger.read(work_id)
         assert stored is not None
         return stored
 
@@ -219,19 +226,19 @@ class Harness(abc.ABC):
         self, retention_ms: int, dead_letter_retention_ms: int | None, limit: int
     ) -> list[str]:
         """Purge, say that all that is gone is forgotten, and return its ids."""
-        gone = await self.backend.purge(retention_ms, dead_letter_retention_ms, limit)
-        await self.backend.purge(HOUR_MS, None, 0, gone)
+        gone = await self.ledger.purge(retention_ms, dead_letter_retention_ms, limit)
+        await self.ledger.purge(HOUR_MS, None, 0, gone)
         return [one.work_id for one in gone]
 
     async def kinds(self, work_id: str) -> list[str]:
         """Return the kinds of a work item's events, in order."""
-        events = await self.backend.events(work_id=work_id, limit=1000)
+        events = await self.ledger.events(work_id=work_id, limit=1000)
         return [event.kind for event in events]
 
     async def see_refused(self, claim: Claim) -> None:
         """See that a claim's token is refused everywhere, and that nothing changes (C3)."""
         work_id = claim.lease.work_id
-        before = (await self.backend.read(work_id), await self.kinds(work_id))
+        before = (await self.ledger.read(work_id), await self.kinds(work_id))
         with pytest.raises(LeaseLost):
             await self.commit(claim)
         with pytest.raises(LeaseLost):
@@ -239,18 +246,18 @@ class Harness(abc.ABC):
         with pytest.raises(LeaseLost):
             await self.interrupt(claim)
         assert [claim.lease.token] == await self.renew(claim, heartbeat=heartbeat_bytes("late"))
-        assert before == (await self.backend.read(work_id), await self.kinds(work_id))
+        assert before == (await self.ledger.read(work_id), await self.kinds(work_id))
 
 
 class ContractTests:
     """What all parts of the contract have in common."""
 
     def make(self) -> Harness:
-        """Return a harness around a new, empty backend. Subclasses say which."""
+        """Return a harness around a new server without work. Subclasses say which."""
         raise NotImplementedError
 
     def drive(self, scenario: Callable[[Harness], Coroutine[Any, Any, None]]) -> None:
-        """Run one scenario against one backend."""
+        """Run one scenario against one server."""
 
         async def run() -> None:
             harness = self.make()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from roost_core.backend import Finding, ListQuery, Then
+from roost_core.backend.messages import Then
+from roost_core.backend.reports import Finding, ListQuery
 from roost_core.models import State
 from roost_core.testing.contract.kit import (
     HOUR_MS,
@@ -18,7 +19,7 @@ SHORT = 0.05
 
 
 async def _listed(kit: Harness, query: ListQuery) -> list[str]:
-    return [stored.work_id for stored in await kit.backend.list(query)]
+    return [stored.work_id for stored in await kit.ledger.list(query)]
 
 
 class ReadContract(ContractTests):
@@ -27,8 +28,8 @@ class ReadContract(ContractTests):
     @driven
     async def test_unknown_work_is_none(self, kit: Harness) -> None:
         """There is nothing to read, and nothing to wait for."""
-        assert await kit.backend.read("nobody") is None
-        assert await kit.backend.wait_terminal("nobody", None) is None
+        assert await kit.ledger.read("nobody") is None
+        assert await kit.ledger.wait_terminal("nobody", None) is None
 
     @driven
     async def test_the_newest_is_listed_first(self, kit: Harness) -> None:
@@ -87,7 +88,7 @@ class ReadContract(ContractTests):
     async def test_a_list_leaves_snapshots_out(self, kit: Harness) -> None:
         """A listed work item is what reading it gives, but for the snapshot."""
         await kit.commit(await kit.leased("a"), Then.FINISH)
-        (listed,) = await kit.backend.list(ListQuery())
+        (listed,) = await kit.ledger.list(ListQuery())
         stored = await kit.read("a")
         assert stored.snapshot is not None
         assert listed.snapshot is None
@@ -101,7 +102,7 @@ class ReadContract(ContractTests):
     @driven
     async def test_every_state_is_counted(self, kit: Harness) -> None:
         """Q1: each work item is counted in one state; the empty ones are there as 0."""
-        assert dict.fromkeys(State, 0) == dict(await kit.backend.counts())
+        assert dict.fromkeys(State, 0) == dict(await kit.ledger.counts())
         await kit.commit(await kit.leased("done"), Then.FINISH)
         await kit.fail(await kit.leased("failed"), permanent=True)
         await kit.fail(await kit.leased("retrying"))
@@ -119,7 +120,7 @@ class ReadContract(ContractTests):
             State.SLEEPING: 1,
             State.QUEUED: 2,
         }
-        assert expected == dict(await kit.backend.counts())
+        assert expected == dict(await kit.ledger.counts())
 
     @driven
     async def test_waiting_ends_when_the_work_does(self, kit: Harness) -> None:
@@ -127,7 +128,7 @@ class ReadContract(ContractTests):
         for permanent in (False, True):
             claim = await kit.leased(f"a-{permanent}")
             work_id = claim.lease.work_id
-            waiter = asyncio.create_task(kit.backend.wait_terminal(work_id, None))
+            waiter = asyncio.create_task(kit.ledger.wait_terminal(work_id, None))
             await asyncio.sleep(SHORT)
             assert not waiter.done()
             if permanent:
@@ -135,27 +136,28 @@ class ReadContract(ContractTests):
             else:
                 await kit.commit(claim, Then.FINISH)
             assert await kit.read(work_id) == await waiter
-            assert await kit.read(work_id) == await kit.backend.wait_terminal(work_id, None)
+            assert await kit.read(work_id) == await kit.ledger.wait_terminal(work_id, None)
 
     @driven
     async def test_waiting_ends_with_its_time(self, kit: Harness) -> None:
         """A waiter whose time is over gets the work as it stands."""
         await kit.created("a")
-        assert await kit.read("a") == await kit.backend.wait_terminal("a", SHORT)
-        assert await kit.read("a") == await kit.backend.wait_terminal("a", 0)
+        assert await kit.read("a") == await kit.ledger.wait_terminal("a", SHORT)
+        assert await kit.read("a") == await kit.ledger.wait_terminal("a", 0)
 
     @driven
     async def test_the_server_has_a_clock(self, kit: Harness) -> None:
         """Time passes by the server's own clock."""
-        before = await kit.backend.now_ms()
+        before = await kit.server.now_ms()
         await kit.pass_time(20)
-        assert await kit.backend.now_ms() >= before + 20
+        assert await kit.server.now_ms() >= before + 20
 
     @driven
     async def test_it_says_what_it_is(self, kit: Harness) -> None:
-        """A backend describes itself, and finds its own faults."""
-        assert kit.backend.description
-        findings = await kit.backend.diagnose()
+        """Server and ledger describe themselves, and find their own faults."""
+        assert kit.server.description
+        assert kit.ledger.description
+        findings = [*await kit.server.diagnose(), *await kit.ledger.diagnose()]
         assert findings
         for finding in findings:
             assert isinstance(finding, Finding)
@@ -164,8 +166,8 @@ class ReadContract(ContractTests):
     @driven
     async def test_it_can_be_closed_twice(self, kit: Harness) -> None:
         """Closing what is closed is nothing."""
-        await kit.backend.close()
-        await kit.backend.close()
+        await kit.server.close()
+        await kit.server.close()
 
 
 class EventContract(ContractTests):
@@ -200,7 +202,7 @@ class EventContract(ContractTests):
             ("committed", 3, State.DONE),
             ("purged", 3, State.DONE),
         ]
-        events = await kit.backend.events(work_id="a")
+        events = await kit.ledger.events(work_id="a")
         assert expected == [(event.kind, event.version, event.state) for event in events]
         assert {"counter"} == {event.engine for event in events}
         assert sorted(event.at for event in events) == [event.at for event in events]
@@ -210,21 +212,21 @@ class EventContract(ContractTests):
     async def test_events_are_read_in_pages(self, kit: Harness) -> None:
         """After an id come the later ones; without one, the newest."""
         await kit.created("a", "b", "c", "d")
-        events = list(await kit.backend.events())
+        events = list(await kit.ledger.events())
         assert ["a", "b", "c", "d"] == [event.work_id for event in events]
-        assert events[2:] == list(await kit.backend.events(limit=2))
-        assert events[1:3] == list(await kit.backend.events(after=events[0].event_id, limit=2))
-        assert [] == list(await kit.backend.events(after=events[-1].event_id))
-        assert [events[1]] == list(await kit.backend.events(work_id="b"))
-        assert [] == list(await kit.backend.events(work_id="nobody"))
+        assert events[2:] == list(await kit.ledger.events(limit=2))
+        assert events[1:3] == list(await kit.ledger.events(after=events[0].event_id, limit=2))
+        assert [] == list(await kit.ledger.events(after=events[-1].event_id))
+        assert [events[1]] == list(await kit.ledger.events(work_id="b"))
+        assert [] == list(await kit.ledger.events(work_id="nobody"))
 
     @driven
     async def test_events_can_be_waited_for(self, kit: Harness) -> None:
         """A reader that waits hears of the next event; else it hears nothing after its time."""
         await kit.created("a")
-        (first,) = await kit.backend.events()
-        assert [] == list(await kit.backend.events(after=first.event_id, block_ms=30))
-        reader = asyncio.create_task(kit.backend.events(after=first.event_id, block_ms=30_000))
+        (first,) = await kit.ledger.events()
+        assert [] == list(await kit.ledger.events(after=first.event_id, block_ms=30))
+        reader = asyncio.create_task(kit.ledger.events(after=first.event_id, block_ms=30_000))
         await asyncio.sleep(SHORT)
         await kit.created("b")
         assert ["b"] == [event.work_id for event in await reader]
@@ -243,7 +245,7 @@ class PurgeContract(ContractTests):
         await kit.created("sleeping", delay_ms=HOUR_MS)
         await kit.created("queued")
         assert [] == await kit.purge(0, 0, 100)
-        assert 5 == sum((await kit.backend.counts()).values())
+        assert 5 == sum((await kit.ledger.counts()).values())
 
     @driven
     async def test_the_retention_is_kept(self, kit: Harness) -> None:
@@ -258,9 +260,9 @@ class PurgeContract(ContractTests):
         claim = await kit.leased("a", payload=1, idempotency_key="key")
         await kit.commit(claim, Then.FINISH)
         assert ["a"] == await kit.purge(0, None, 100)
-        assert await kit.backend.read("a") is None
-        assert [] == list(await kit.backend.list(ListQuery()))
-        assert 0 == sum((await kit.backend.counts()).values())
+        assert await kit.ledger.read("a") is None
+        assert [] == list(await kit.ledger.list(ListQuery()))
+        assert 0 == sum((await kit.ledger.counts()).values())
         assert ["enqueued", "claimed", "committed", "purged"] == await kit.kinds("a")
         await kit.created("a", payload=2, idempotency_key="key")
         again = await kit.claim_one("a")
@@ -275,7 +277,7 @@ class PurgeContract(ContractTests):
         assert [] == await kit.purge(0, HOUR_MS, 100)
         assert State.FAILED == (await kit.read("a")).state
         assert ["a"] == await kit.purge(HOUR_MS, 0, 100)
-        assert await kit.backend.read("a") is None
+        assert await kit.ledger.read("a") is None
 
     @driven
     async def test_the_oldest_go_first(self, kit: Harness) -> None:
@@ -293,34 +295,34 @@ class PurgeContract(ContractTests):
         """A lost answer, or a worker that dies, leaves nothing behind for ever."""
         await kit.commit(await kit.leased("a"), Then.FINISH)
         created = (await kit.read("a")).created_ms
-        (lost,) = await kit.backend.purge(0, None, 100)
+        (lost,) = await kit.ledger.purge(0, None, 100)
         assert ("a", created) == (lost.work_id, lost.life)
-        assert [lost] == list(await kit.backend.purge(HOUR_MS, None, 100))
-        assert [] == list(await kit.backend.purge(HOUR_MS, None, 100, [lost]))
+        assert [lost] == list(await kit.ledger.purge(HOUR_MS, None, 100))
+        assert [] == list(await kit.ledger.purge(HOUR_MS, None, 100, [lost]))
         # It may be said again, by another worker.
-        assert [] == list(await kit.backend.purge(HOUR_MS, None, 100, [lost]))
+        assert [] == list(await kit.ledger.purge(HOUR_MS, None, 100, [lost]))
 
     @driven
     async def test_what_cannot_be_forgotten_holds_nothing_up(self, kit: Harness) -> None:
         """What was told goes to the end of the line."""
         for work_id in ("a", "b", "c"):
             await kit.commit(await kit.leased(work_id), Then.FINISH)
-        await kit.backend.purge(0, None, 3)
+        await kit.ledger.purge(0, None, 3)
         told = []
         for _ in range(6):
             await kit.pass_time(3)
-            told += [one.work_id for one in await kit.backend.purge(HOUR_MS, None, 1)]
+            told += [one.work_id for one in await kit.ledger.purge(HOUR_MS, None, 1)]
         assert ["a", "b", "c"] * 2 == told
 
     @driven
     async def test_the_next_life_of_an_id_has_another_name(self, kit: Harness) -> None:
         """A clean-up that comes late cannot mean the successor."""
         await kit.commit(await kit.leased("a"), Then.FINISH)
-        (first,) = await kit.backend.purge(0, None, 100)
+        (first,) = await kit.ledger.purge(0, None, 100)
         await kit.pass_time(3)
         claim = await kit.leased("a")
         assert first.life is not None
         assert first.life < claim.created_ms
         await kit.commit(claim, Then.FINISH)
-        both = await kit.backend.purge(0, None, 100)
+        both = await kit.ledger.purge(0, None, 100)
         assert [first.life, claim.created_ms] == sorted(one.life or 0 for one in both)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from roost_core.backend import Claim, ListQuery, Then
+from roost_core.backend.messages import Claim, Then
+from roost_core.backend.reports import ListQuery
 from roost_core.models import State
 from roost_core.testing.contract.kit import (
     HOUR_MS,
@@ -42,7 +43,7 @@ class ResourceContract(ContractTests):
         assert ["c"] == await kit.claimed_ids(limit=5)
         stored = await kit.read("b")
         assert (State.BLOCKED, "s", 0) == (stored.state, stored.blocked_on, stored.fence)
-        event = (await kit.backend.events(work_id="b"))[-1]
+        event = (await kit.ledger.events(work_id="b"))[-1]
         assert ("blocked", State.BLOCKED, {"resource": "s"}) == (
             event.kind,
             event.state,
@@ -135,7 +136,7 @@ class ResourceContract(ContractTests):
     async def test_who_is_late_passes_the_baton(self, kit: Harness) -> None:
         """X2: a woken one that is dead-lettered instead wakes the one behind it."""
         claim = await kit.leased("a", resources=("r",))
-        deadline_ms = await kit.backend.now_ms() + 200
+        deadline_ms = await kit.server.now_ms() + 200
         await kit.created("b", resources=("r",), deadline_ms=deadline_ms)
         await kit.created("c", resources=("r",))
         assert [] == await kit.claimed_ids(limit=5)
@@ -226,7 +227,7 @@ class ResourceContract(ContractTests):
         assert [] == await kit.claimed_ids(engines=["b"], limit=5, worker_id="worker-b")
         await kit.created("c", resources=("r",))
         assert [] == await kit.claimed_ids(limit=5)
-        await kit.backend.retire("worker-b")
+        await kit.ledger.retire("worker-b")
         claim = await kit.claim_one("c", limit=5)
         for name in ("b-1", "b-2"):
             stored = await kit.read(name)
@@ -244,7 +245,7 @@ class ResourceContract(ContractTests):
         await kit.created("b", resources=("r", "s"))
         assert [] == await kit.claimed_ids(worker_id="worker-2")
         await kit.renew()
-        await kit.backend.retire("worker-2")
+        await kit.ledger.retire("worker-2")
         await kit.created("c", engine="c", resources=("r",))
         assert [] == await kit.claimed_ids(engines=["c"], worker_id="worker-c")
         await kit.commit(holder, Then.FINISH)
@@ -254,7 +255,7 @@ class ResourceContract(ContractTests):
     async def test_reservations_end_with_the_deadline(self, kit: Harness) -> None:
         """Who waits for a resource is buried in time, and those behind it do not wait for that."""
         holder = await kit.leased("a", resources=("s",))
-        deadline_ms = await kit.backend.now_ms() + 200
+        deadline_ms = await kit.server.now_ms() + 200
         await kit.created("late", resources=("r", "s"), deadline_ms=deadline_ms)
         await kit.created("c", resources=("r",))
         assert [] == await kit.claimed_ids(limit=5)
@@ -272,6 +273,6 @@ class ResourceContract(ContractTests):
         await kit.created("b", "c", resources=("r", "s"))
         await kit.created("d", resources=("s",), priority=3)
         assert [] == await kit.claimed_ids(limit=5)
-        found = await kit.backend.list(ListQuery(state=State.BLOCKED))
+        found = await kit.ledger.list(ListQuery(state=State.BLOCKED))
         assert ["d", "b", "c"] == [stored.work_id for stored in found]
-        assert 3 == (await kit.backend.counts())[State.BLOCKED]
+        assert 3 == (await kit.ledger.counts())[State.BLOCKED]

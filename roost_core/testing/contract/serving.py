@@ -7,7 +7,9 @@ from collections.abc import Sequence
 
 import attrs
 
-from roost_core.backend import Claim, ServePlan, Then
+from roost_core.backend.ledger import Ledger
+from roost_core.backend.messages import Claim, Then
+from roost_core.backend.serving import ServePlan
 from roost_core.models import State
 from roost_core.testing.contract.kit import (
     ENGINE,
@@ -36,7 +38,7 @@ class Lanes:
         """Do one step; engines with their own behaviour override it."""
         await self.kit.commit(claim, Then.FINISH)
 
-    async def handle(self, claim: Claim) -> None:
+    async def handle(self, _ledger: Ledger, claim: Claim) -> None:
         """Run a claim as a worker does."""
         self.running += 1
         self.most_running = max(self.most_running, self.running)
@@ -47,7 +49,7 @@ class Lanes:
         self.handled.append(claim.lease.work_id)
         self.progress.set()
 
-    async def on_dead_letters(self, work_ids: Sequence[str]) -> None:
+    async def on_dead_letters(self, _ledger: Ledger, work_ids: Sequence[str]) -> None:
         """Note the dead letters."""
         self.dead.extend(work_ids)
         self.progress.set()
@@ -65,6 +67,7 @@ class Lanes:
     ) -> None:
         """Run the lanes."""
         plan = ServePlan(
+            ledgers=(self.kit.ledger,),
             worker_id=WORKER,
             engines=tuple(engines),
             concurrency=concurrency,
@@ -73,7 +76,7 @@ class Lanes:
             burst=burst,
             stopping=self.stopping,
         )
-        await self.kit.backend.serve(plan, self.handle, self.on_dead_letters, self.upkeep)
+        await self.kit.server.serve(plan, self.handle, self.on_dead_letters, self.upkeep)
 
     async def until(self, count: int) -> None:
         """Wait until so many work items were handled or dead-lettered."""
@@ -120,7 +123,7 @@ class ServeContract(ContractTests):
         lanes = Lanes(kit)
         await lanes.serve(burst=True)
         assert [f"a-{n:02}" for n in range(20)] == sorted(lanes.handled)
-        counts = await kit.backend.counts()
+        counts = await kit.ledger.counts()
         assert (20, 1) == (counts[State.DONE], counts[State.SLEEPING])
 
     @driven

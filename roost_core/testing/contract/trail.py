@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from roost_core.backend import Then
+from roost_core.backend.messages import Then
 from roost_core.models import Event
 from roost_core.testing.contract.kit import (
     HOUR_MS,
@@ -20,7 +20,7 @@ MOST = 162
 
 
 async def _trail(kit: Harness, work_id: str) -> list[Event]:
-    found = await kit.backend.trail(work_id)
+    found = await kit.ledger.trail(work_id)
     assert found is not None
     return [*found]
 
@@ -40,7 +40,7 @@ class TrailContract(ContractTests):
     @driven
     async def test_what_is_unknown_has_none(self, kit: Harness) -> None:
         """None for what is not there; new work has its beginning."""
-        assert await kit.backend.trail("nobody") is None
+        assert await kit.ledger.trail("nobody") is None
         await kit.created("a")
         (event,) = await _trail(kit, "a")
         assert ("enqueued", "a", 0) == (event.kind, event.work_id, event.version)
@@ -129,6 +129,6 @@ class TrailContract(ContractTests):
         """What was purged leaves nothing to whoever has its id next."""
         await kit.commit(await kit.leased("a"), Then.FINISH, events=(b'{"n":1}',))
         await kit.purge(0, None, 100)
-        assert await kit.backend.trail("a") is None
+        assert await kit.ledger.trail("a") is None
         await kit.created("a", delay_ms=HOUR_MS)
         assert ["enqueued"] == await _kinds(kit, "a")

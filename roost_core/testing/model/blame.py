@@ -14,7 +14,7 @@ from typing import Final
 
 import attrs
 
-from roost_core.backend import SUSPECTED_AFTER, Alone
+from roost_core.backend.messages import SUSPECTED_AFTER, Alone
 
 #: In the place of how often it has renewed: a worker that has taken its leave.
 LEFT: Final = -1

@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import Any, Final
 
-from roost_core.backend import Alone, Backend, Claim, ClaimBatch, ClaimRequest, ServePlan
+from roost_core.backend.ledger import Ledger
+from roost_core.backend.messages import Alone, Claim, ClaimBatch, ClaimRequest
+from roost_core.backend.serving import ServePlan
 from roost_core.testing.clock import Clock
 
 #: How often upkeep runs, in milliseconds.
@@ -14,17 +16,17 @@ UPKEEP_MS: Final = 60_000
 
 
 async def serve_lanes(
-    backend: Backend,
+    ledger: Ledger,
     clock: Clock,
     changed: asyncio.Event,
     plan: ServePlan,
-    handle: Callable[[Claim], Awaitable[None]],
-    on_dead_letters: Callable[[Sequence[str]], Awaitable[None]],
+    handle: Callable[[Ledger, Claim], Awaitable[None]],
+    on_dead_letters: Callable[[Ledger, Sequence[str]], Awaitable[None]],
     upkeep: Callable[[], Awaitable[None]],
 ) -> None:
     """Run lanes until the plan says stop, or, with burst, until nothing is ready or running.
 
-    :param changed: set whenever something happened in the backend.
+    :param changed: set whenever something happened in the ledger.
     """
     lanes: set[asyncio.Task[None]] = set()
     solo: set[asyncio.Task[None]] = set()
@@ -39,12 +41,12 @@ async def serve_lanes(
             # What is suspected has the worker for itself, here for all of its slice.
             may_claim = not solo and not (is_draining and lanes)
             room = plan.concurrency - len(lanes) if may_claim else 0
-            batch = await _claim(backend, plan, room, _alone(plan, lanes))
+            batch = await _claim(ledger, plan, room, _alone(plan, lanes))
             is_draining = batch.drain or (is_draining and bool(lanes))
             if batch.dead_letters:
-                await on_dead_letters(batch.dead_letters)
+                await on_dead_letters(ledger, batch.dead_letters)
             for claim in batch.claims:
-                lane = asyncio.create_task(_lane(handle, claim))
+                lane = asyncio.create_task(_lane(handle, ledger, claim))
                 lanes.add(lane)
                 if claim.is_solo:
                     solo.add(lane)
@@ -70,10 +72,10 @@ def _alone(plan: ServePlan, lanes: set[asyncio.Task[None]]) -> Alone:
     return Alone.NEVER if lanes else Alone.MAY
 
 
-async def _claim(backend: Backend, plan: ServePlan, room: int, alone: Alone) -> ClaimBatch:
+async def _claim(ledger: Ledger, plan: ServePlan, room: int, alone: Alone) -> ClaimBatch:
     if room == 0:
         return ClaimBatch(claims=())
-    return await backend.claim(
+    return await ledger.claim(
         ClaimRequest(
             worker_id=plan.worker_id,
             engines=plan.engines,
@@ -84,8 +86,10 @@ async def _claim(backend: Backend, plan: ServePlan, room: int, alone: Alone) -> 
     )
 
 
-async def _lane(handle: Callable[[Claim], Awaitable[None]], claim: Claim) -> None:
-    await handle(claim)
+async def _lane(
+    handle: Callable[[Ledger, Claim], Awaitable[None]], ledger: Ledger, claim: Claim
+) -> None:
+    await handle(ledger, claim)
 
 
 async def _first_of(

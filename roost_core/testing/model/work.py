@@ -7,7 +7,8 @@ from typing import Final
 import attrs
 
 from roost_core import codec
-from roost_core.backend import Ack, ListQuery, NewWork, StoredWork
+from roost_core.backend.messages import Ack, NewWork
+from roost_core.backend.reports import ListQuery, StoredWork
 from roost_core.models import ErrorRecord, Event, State
 from roost_core.testing.model.blame import Blame
 

@@ -44,6 +44,12 @@ class Calls:
             self._client = self._endpoint.client()
         return self._client
 
+    async def now_ms(self) -> int:
+        """Return the server's clock."""
+        with translated(self._endpoint.description):
+            seconds, microseconds = await self.client.time()
+        return int(seconds) * 1000 + int(microseconds) // 1000
+
     async def open(self) -> None:
         """Make sure that there is a server."""
         await self._endpoint.ensure()

@@ -5,12 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
 
 from roost_core.backend import Claim, LostLanes
-
-if TYPE_CHECKING:
-    from roost_plugins.redis_saq.lanes.lanes import Lanes
+from roost_plugins.redis_saq.lanes.lanes import Lanes
 
 _log = logging.getLogger("roost.worker")
 

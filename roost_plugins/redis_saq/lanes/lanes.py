@@ -27,15 +27,13 @@ import random
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from roost_core.backend import Alone, Claim, ClaimBatch, ClaimRequest, ServePlan
 from roost_core.errors import BackendError, LeaseLost
 from roost_plugins.redis_saq.lanes.solo import Solo
-from roost_plugins.redis_saq.lanes.tickets import Ticket, Tickets
-
-if TYPE_CHECKING:
-    from roost_plugins.redis_saq.backend import RedisSaqBackend
+from roost_plugins.redis_saq.ledger.ledger import RedisLedger
+from roost_plugins.redis_saq.ledger.tickets import Ticket, Tickets
 
 _log = logging.getLogger("roost.worker")
 
@@ -64,11 +62,11 @@ class Lanes:
 
     def __init__(
         self,
-        backend: RedisSaqBackend,
+        ledger: RedisLedger,
         plan: ServePlan,
         on_dead_letters: Callable[[Sequence[str]], Awaitable[None]],
     ) -> None:
-        self._backend = backend
+        self._ledger = ledger
         self._plan = plan
         self._on_dead_letters = on_dead_letters
         self._half = (plan.concurrency + 1) // 2
@@ -352,7 +350,7 @@ class Lanes:
         was_idle = self._was_idle or self._under_way > 1
         self._was_idle = False
         try:
-            batch = await self._backend.claim(
+            batch = await self._ledger.claim(
                 request, was_idle=was_idle, ticket=ticket, unanswered=named
             )
         except BaseException:
@@ -422,7 +420,7 @@ class Lanes:
 
     async def _give_back(self, claim: Claim) -> None:
         with contextlib.suppress(BackendError, LeaseLost):
-            await self._backend.interrupt(claim.lease, "i0", "no lane took it", None)
+            await self._ledger.interrupt(claim.lease, "i0", "no lane took it", None)
         self._ended.discard(claim.lease.token)
         if self._solo.step_accepted(claim.lease.token):
             self._note_news()
@@ -451,11 +449,11 @@ class Lanes:
                 failures = 0
             self._note_news()
 
-        channel = self._backend.keys.wake_channel(self._plan.worker_id)
+        channel = self._ledger.keys.wake_channel(self._plan.worker_id)
         while True:
             messages = None
             try:
-                messages = await self._backend.subscribe([channel], heard)
+                messages = await self._ledger.subscribe([channel], heard)
                 await messages.until_end()
             except Exception as error:  # noqa: BLE001 - whatever it is, the worker must live on
                 failures += 1

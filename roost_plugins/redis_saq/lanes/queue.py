@@ -18,15 +18,14 @@ from typing import TYPE_CHECKING, Any
 
 from saq import Job, Queue, Status, Worker
 
-from roost_core.backend import Backend, Claim, ListQuery, ServePlan, StoredWork
+from roost_core.backend import Claim, Ledger, ListQuery, ServePlan, StoredWork
 from roost_core.models import State
 from roost_plugins.redis_saq.lanes.extra_lanes import ExtraLanes
+from roost_plugins.redis_saq.lanes.lanes import Lanes
+from roost_plugins.redis_saq.ledger.ledger import RedisLedger
 
 if TYPE_CHECKING:
     from saq.types import CountKind, QueueInfo, WorkerInfo
-
-    from roost_plugins.redis_saq.backend import RedisSaqBackend
-    from roost_plugins.redis_saq.lanes.lanes import Lanes
 
 _log = logging.getLogger("roost.worker")
 
@@ -65,10 +64,10 @@ class RoostQueue(Queue):
     """SAQ's queue interface over the lanes of one worker."""
 
     def __init__(
-        self, backend: Backend, lanes: Lanes, name: str, upkeep: Callable[[], Awaitable[None]]
+        self, ledger: Ledger, lanes: Lanes, name: str, upkeep: Callable[[], Awaitable[None]]
     ) -> None:
         super().__init__(name, None, None)
-        self._backend = backend
+        self._ledger = ledger
         self._lanes = lanes
         self._upkeep = upkeep
 
@@ -104,7 +103,7 @@ class RoostQueue(Queue):
         return []
 
     async def disconnect(self) -> None:
-        """Do nothing: the connections are the backend's."""
+        """Do nothing: the connections are the server's."""
 
     async def info(self, jobs: bool = False, offset: int = 0, limit: int = 10) -> QueueInfo:  # noqa: ARG002 - SAQ's signature
         """Return the queue's counts."""
@@ -119,7 +118,7 @@ class RoostQueue(Queue):
 
     async def count(self, kind: CountKind) -> int:
         """Count work items: ready ones, leased ones, or all that are not terminal."""
-        counts = await self._backend.counts()
+        counts = await self._ledger.counts()
         if kind == "queued":
             return counts[State.QUEUED]
         if kind == "active":
@@ -128,7 +127,7 @@ class RoostQueue(Queue):
 
     async def job(self, job_key: str) -> Job | None:
         """Return a work item as a job."""
-        work = await self._backend.read(job_key)
+        work = await self._ledger.read(job_key)
         return None if work is None else self._as_job(work)
 
     async def jobs(self, job_keys: Iterable[str]) -> list[Job | None]:
@@ -142,7 +141,7 @@ class RoostQueue(Queue):
     ) -> AsyncIterator[Job]:
         """Yield every work item that has one of the statuses, as a job."""
         offset = 0
-        while page := await self._backend.list(ListQuery(limit=batch_size, offset=offset)):
+        while page := await self._ledger.list(ListQuery(limit=batch_size, offset=offset)):
             offset += len(page)
             for work in page:
                 job = self._as_job(work)
@@ -188,7 +187,7 @@ class LaneWorker(Worker[Any]):
 
 
 async def run_lanes(
-    backend: RedisSaqBackend,
+    ledger: RedisLedger,
     lanes: Lanes,
     plan: ServePlan,
     handle: Callable[[Claim], Awaitable[None]],
@@ -218,7 +217,7 @@ async def run_lanes(
                 claim = await lanes.next_claim()
 
     worker = LaneWorker(
-        RoostQueue(backend, lanes, backend.keys.tag, upkeep),
+        RoostQueue(ledger, lanes, ledger.keys.tag, upkeep),
         [("run", run)],
         id=plan.worker_id,
         concurrency=plan.concurrency,

@@ -1,4 +1,4 @@
-"""A backend that lives in this process: the model that real backends are compared with.
+"""A ledger that lives in this process: the model that real ones are compared with.
 
 It is also the quick way to test an engine or a plugin without a server. Nothing
 outlives the process.
@@ -9,56 +9,53 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Final, TypeVar
 
-from roost_core.backend import (
+from roost_core.backend.ledger import Ledger
+from roost_core.backend.messages import (
     Ack,
-    Backend,
     Beat,
-    Claim,
     ClaimBatch,
     ClaimRequest,
     Commit,
     Enqueued,
     Failure,
-    Finding,
-    ListQuery,
     NewWork,
-    Purged,
-    Renewer,
-    ServePlan,
-    StoredWork,
 )
+from roost_core.backend.renewal import Renewer
+from roost_core.backend.reports import ListQuery, Purged, StoredWork
 from roost_core.models import Event, Lease, State
 from roost_core.testing.clock import Clock, RealClock
 from roost_core.testing.model.check import check_state
-from roost_core.testing.model.serve import serve_lanes
 from roost_core.testing.model.state import MemoryState
 from roost_core.testing.model.trail import trail_of
 from roost_core.testing.model.work import listed
 
 _T = TypeVar("_T")
 
+#: Where the data is, for people.
+DESCRIPTION: Final = "in memory, gone with this process"
+
 
 class MemoryRenewer(Renewer):
-    """Renews leases of a :class:`MemoryBackend`, from any thread."""
+    """Renews leases of a :class:`MemoryLedger`, from any thread."""
 
-    def __init__(self, backend: MemoryBackend) -> None:
-        self._backend = backend
+    def __init__(self, ledger: MemoryLedger) -> None:
+        self._ledger = ledger
 
     def renew(self, info: bytes, beats: Sequence[Beat], lease_ttl_ms: int) -> Sequence[str]:
         """Extend the leases; return the tokens of those that are lost."""
-        return self._backend.run(lambda state, now: state.renew(now, info, beats, lease_ttl_ms))
+        return self._ledger.run(lambda state, now: state.renew(now, info, beats, lease_ttl_ms))
 
     def fail(self, lease: Lease, failure: Failure) -> Ack:
         """Count a failed attempt."""
-        return self._backend.run(lambda state, now: state.fail(now, lease, failure))
+        return self._ledger.run(lambda state, now: state.fail(now, lease, failure))
 
     def interrupt(self, lease: Lease, commit_id: str, reason: str, delay_ms: int | None) -> Ack:
         """Take work back without blame."""
-        return self._backend.run(
+        return self._ledger.run(
             lambda state, now: state.interrupt(now, lease, commit_id, reason, delay_ms)
         )
 
@@ -66,15 +63,16 @@ class MemoryRenewer(Renewer):
         """Do nothing: there is no connection."""
 
 
-class MemoryBackend(Backend):
-    """The ledger of one queue, in memory.
+class MemoryLedger(Ledger):
+    """The record of one queue, in memory.
 
     :param clock: the server's clock; a :class:`~roost_core.testing.ManualClock`
         lets a test decide when leases expire and sleepers are due.
     """
 
-    def __init__(self, clock: Clock | None = None) -> None:
+    def __init__(self, clock: Clock | None = None, queue: str = "default") -> None:
         self.clock = clock or RealClock()
+        self._queue = queue
         self._state = MemoryState()
         self._lock = threading.Lock()
         self._watchers: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
@@ -145,18 +143,21 @@ class MemoryBackend(Backend):
         with self._lock:
             check_state(self._state)
 
+    async def now_ms(self) -> int:
+        """Return the server's clock."""
+        return self.clock.now_ms()
+
     # -- the interface -------------------------------------------------------------------------
 
-    async def open(self) -> None:
-        """Do nothing: there is no connection."""
-
-    async def close(self) -> None:
-        """Do nothing: the state stays as long as this object."""
+    @property
+    def queue(self) -> str:
+        """The name of the queue."""
+        return self._queue
 
     @property
     def description(self) -> str:
         """Say that it is in memory."""
-        return "in memory, gone with this process"
+        return DESCRIPTION
 
     async def enqueue(self, works: Sequence[NewWork]) -> list[Enqueued]:
         """Store work items, each by itself."""
@@ -286,25 +287,6 @@ class MemoryBackend(Backend):
                 if seen_ms + ttl_ms > now
             ]
         )
-
-    async def now_ms(self) -> int:
-        """Return the clock's time."""
-        return self.clock.now_ms()
-
-    async def diagnose(self) -> Sequence[Finding]:
-        """Say that nothing is kept."""
-        return [Finding("problem", "persistence", "work lives in memory and ends with the process")]
-
-    async def serve(
-        self,
-        plan: ServePlan,
-        handle: Callable[[Claim], Awaitable[None]],
-        on_dead_letters: Callable[[Sequence[str]], Awaitable[None]],
-        upkeep: Callable[[], Awaitable[None]],
-    ) -> None:
-        """Run a worker's lanes; see the interface."""
-        with self.watch() as changed:
-            await serve_lanes(self, self.clock, changed, plan, handle, on_dead_letters, upkeep)
 
 
 def _number(event_id: str) -> int:

@@ -9,9 +9,10 @@ from typing import Any
 from roost_core.backend import Ack, Beat, Failure, Renewer
 from roost_core.errors import BackendError, BackendUnavailable
 from roost_core.models import Lease
-from roost_plugins.redis_saq import giving_up, records
+from roost_plugins.redis_saq import records
 from roost_plugins.redis_saq.connection.endpoint import COMMAND_TIMEOUT, Endpoint
 from roost_plugins.redis_saq.connection.refusals import translated
+from roost_plugins.redis_saq.ledger import giving_up
 from roost_plugins.redis_saq.scripts import Script
 
 #: The scripts that a renewer calls.

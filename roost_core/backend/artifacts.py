@@ -1,0 +1,71 @@
+"""What an artifact store offers."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Sequence
+
+from roost_core.backend.reports import Finding
+from roost_core.models import Artifact
+
+
+class ArtifactStore(abc.ABC):
+    """Bytes by their SHA-256. Synchronous: callers on an event loop use a thread."""
+
+    @abc.abstractmethod
+    def put(
+        self,
+        data: bytes,
+        *,
+        work_id: str,
+        life: int | None = None,
+        ext: str = "bin",
+        name: str | None = None,
+    ) -> Artifact:
+        """Store bytes durably and note that the work item refers to them.
+
+        :param life: of the work item, as in :class:`Purged`. None belongs to every life.
+
+        Storing the same bytes again, from any number of processes, is one blob.
+
+        :raises ArtifactError: they could not be made durable; nothing half-written is visible.
+        """
+
+    @abc.abstractmethod
+    def get(self, artifact_id: str) -> bytes:
+        """Return the bytes, verified.
+
+        :raises InvalidInput: not an artifact id.
+        :raises ArtifactNotFound: no such artifact.
+        :raises ArtifactCorrupt: the bytes do not hash to their name.
+        """
+
+    @abc.abstractmethod
+    def exists(self, artifact_id: str) -> bool:
+        """Return whether the artifact is there; its content is not read."""
+
+    @abc.abstractmethod
+    def describe(self, artifact_id: str) -> Sequence[tuple[str, Artifact]]:
+        """Return who refers to an artifact: pairs of work id and that work's metadata."""
+
+    @abc.abstractmethod
+    def of_work(self, work_id: str) -> Sequence[Artifact]:
+        """Return the metadata of everything a work item produced, sorted by artifact id."""
+
+    @abc.abstractmethod
+    def forget(self, work_id: str, life: int | None = None) -> None:
+        """Drop a purged work item's metadata, and blobs that nobody refers to any more.
+
+        May be repeated, and may come late: what was put in another life of the id stays.
+
+        :param life: as in :class:`Purged`; None is all of them.
+        """
+
+    @abc.abstractmethod
+    def diagnose(self) -> Sequence[Finding]:
+        """Look for what would lose data: a folder that cannot be written, wrong modes."""
+
+    @property
+    @abc.abstractmethod
+    def description(self) -> str:
+        """Where the artifacts are, for people."""

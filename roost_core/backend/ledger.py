@@ -1,0 +1,50 @@
+"""The record of one queue, whole."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Sequence
+
+from roost_core.backend.reading import Reading
+from roost_core.backend.renewal import Renewal
+from roost_core.backend.reports import Finding, Repaired
+from roost_core.backend.transitions import Transitions
+from roost_core.errors import BackendError
+
+
+class Ledger(Transitions, Reading, Renewal):
+    """The durable record of one queue. Get it from :meth:`Server.ledger`.
+
+    Every method is atomic and durable when it returns. A method that raises
+    :class:`~roost_core.errors.BackendUnavailable` may or may not have taken
+    effect and can be repeated safely, with the same ids.
+    """
+
+    @property
+    @abc.abstractmethod
+    def queue(self) -> str:
+        """The name of the queue."""
+
+    @property
+    @abc.abstractmethod
+    def description(self) -> str:
+        """Where the data is, for people; no password in it."""
+
+    async def diagnose(self) -> Sequence[Finding]:
+        """Look for what is wrong with this queue alone; the server has its own findings."""
+        return []
+
+    async def repair(
+        self, *, dry_run: bool, progress: Callable[[int], None] | None = None
+    ) -> Sequence[Repaired]:
+        """Put right, from the records of the work, whatever else is derived from them.
+
+        It goes in small steps and is safe while workers run. A backend in which nothing can
+        disagree need not have it.
+
+        :param dry_run: only say what would be done.
+        :param progress: called now and then with how many work items were looked at so far.
+        :raises BackendError: this backend does not offer it.
+        """
+        del dry_run, progress
+        raise BackendError(f"there is no repair for this backend: {self.description}")

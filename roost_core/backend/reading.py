@@ -1,0 +1,86 @@
+"""How a queue is looked at: the second part of a ledger."""
+
+from __future__ import annotations
+
+import abc
+import json
+from collections.abc import Mapping, Sequence
+
+from roost_core.backend.reports import ListQuery, StoredWork
+from roost_core.models import Event, State
+
+
+class Reading(abc.ABC):
+    """What tells of the work of one queue, and of its workers. Nothing changes by it."""
+
+    @abc.abstractmethod
+    async def read(self, work_id: str) -> StoredWork | None:
+        """Return one work item with all its bytes, read at one moment, or None."""
+
+    @abc.abstractmethod
+    async def counts(self) -> Mapping[State, int]:
+        """Return how many work items are in each state; states without any are there as 0."""
+
+    @abc.abstractmethod
+    async def events(
+        self,
+        *,
+        after: str | None = None,
+        work_id: str | None = None,
+        limit: int = 100,
+        block_ms: int | None = None,
+    ) -> Sequence[Event]:
+        """Return events in order.
+
+        The stream is shared and bounded: of one work item it may have none any more; its
+        :meth:`trail` has the rest.
+
+        :param after: an event id; only later ones. None: the newest ``limit``.
+        :param block_ms: wait so long for the first one; None does not wait.
+        """
+
+    async def trail(self, work_id: str) -> Sequence[Event] | None:
+        """Return what a work item keeps of its own past, oldest first, read in one call.
+
+        However busy other work is, it has the item's ``enqueued``, one ``leased`` for each
+        lease, and each event that is neither a claim nor a commit: the newest 160 at most, and
+        fewer if they are long. A ``leased`` comes after the last event under it, and has its
+        id. Data is cut to a few hundred bytes.
+
+        By default it is what the stream still has.
+
+        :returns: None if no work item has this id.
+        """
+        if await self.read(work_id) is None:
+            return None
+        return await self.events(work_id=work_id)
+
+    @abc.abstractmethod
+    async def wait_terminal(self, work_id: str, timeout: float | None) -> StoredWork | None:
+        """Wait until a work item is terminal, without polling, and return it.
+
+        :param timeout: seconds; None waits for ever.
+        :returns: its last known standing, terminal or not; None if it does not exist.
+        """
+
+    @abc.abstractmethod
+    async def workers(self) -> Sequence[tuple[bytes, int]]:
+        """Return live workers: encoded ``WorkerInfo`` and when each was last seen (ms)."""
+
+    async def worker(self, worker_id: str) -> bytes | None:
+        """Return a worker's encoded ``WorkerInfo``, or None if it is not known.
+
+        Backends with a quicker way than :meth:`workers` have their own.
+        """
+        for raw, _ in await self.workers():
+            try:
+                found = json.loads(raw)
+            except ValueError:
+                continue
+            if isinstance(found, dict) and found.get("worker_id") == worker_id:
+                return raw
+        return None
+
+    @abc.abstractmethod
+    async def list(self, query: ListQuery) -> Sequence[StoredWork]:
+        """Return a page of work items, with item bytes but without snapshots."""

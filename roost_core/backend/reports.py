@@ -1,0 +1,103 @@
+"""What people and programs are told of a ledger and its server. Times as in the messages."""
+
+from __future__ import annotations
+
+import attrs
+
+from roost_core.models import State
+from roost_core.values import Value
+
+
+@attrs.frozen(eq=False, repr=False)
+class StoredWork(Value):
+    """A work item as it stands in the backend. Missing bytes are None.
+
+    ``error`` is the latest one and goes with the next accepted step; ``heartbeat``
+    is the running step's and goes with its end. ``recoveries`` are the workers that died over
+    the current step while they ran nothing else, ``suspicions`` those that died, or are
+    silent, over this and other work; ``steps_in_row`` are the steps since the last delay.
+    ``leased_ms`` and ``leased_version`` tell when, and at which version, the newest lease
+    began. With a ``newer_layout`` a newer Roost has written the work item, and only its id,
+    engine and state can be told.
+    """
+
+    work_id: str
+    engine: str
+    state: State
+    priority: int = 0
+    version: int = 0
+    step: str | None = None
+    attempts: int = 0
+    max_attempts: int = 0
+    recoveries: int = 0
+    max_recoveries: int = 0
+    suspicions: int = 0
+    steps_in_row: int = 0
+    max_steps: int = 0
+    leased_ms: int | None = None
+    leased_version: int = 0
+    fence: int = 0
+    worker_id: str | None = None
+    expires_ms: int | None = None
+    due_ms: int | None = None
+    deadline_ms: int | None = None
+    blocked_on: str | None = None
+    created_ms: int = 0
+    updated_ms: int = 0
+    finished_ms: int | None = None
+    started_ms: int | None = None
+    committed_ms: int | None = None
+    newer_layout: int | None = None
+    item: bytes | None = attrs.field(default=None, repr=False)
+    snapshot: bytes | None = attrs.field(default=None, repr=False)
+    error: bytes | None = attrs.field(default=None, repr=False)
+    heartbeat: bytes | None = attrs.field(default=None, repr=False)
+
+
+@attrs.frozen(eq=False, repr=False)
+class Purged(Value):
+    """A work item that is gone, and whose artifacts and workspaces are to be forgotten.
+
+    ``life`` tells it from another work item that has the same id later: when it was created,
+    in milliseconds by the server's clock. None if that is not known: then it stands for all.
+    """
+
+    work_id: str
+    life: int | None
+
+
+@attrs.frozen(eq=False, repr=False)
+class ListQuery(Value):
+    """Which work items to list: newest first, or next first where a state waits for its turn."""
+
+    state: State | None = None
+    engine: str | None = None
+    limit: int = 50
+    offset: int = 0
+
+
+@attrs.frozen(eq=False, repr=False)
+class Finding(Value):
+    """One line of a diagnosis. ``level`` is ``ok``, ``info``, ``warning`` or ``problem``.
+
+    A problem is something that would lose data or stop work.
+    """
+
+    level: str
+    subject: str
+    message: str
+
+
+@attrs.frozen(eq=False, repr=False)
+class Repaired(Value):
+    """One kind of thing that a repair found, and how often.
+
+    ``outcome`` is ``mended``, ``found`` (it would be mended, were it no dry run) or ``left``: only
+    a person can put that right. ``examples`` are up to three ids or names.
+    """
+
+    outcome: str
+    subject: str
+    message: str
+    count: int
+    examples: tuple[str, ...] = ()

@@ -1,0 +1,57 @@
+"""How a server is told to run a worker's lanes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import attrs
+
+from roost_core.backend.ledger import Ledger
+from roost_core.values import Value
+
+
+@attrs.define(eq=False)
+class LostLanes:
+    """What a worker has lost to steps that go on although they were ended.
+
+    ``lanes`` counts lanes that wait for such steps: a backend runs so many more, up to
+    ``bound``. ``threads`` counts threads that go on. ``ended`` has the tokens of leases that
+    have ended, or are given up, while their steps go on. ``changed`` is set after each change.
+    """
+
+    bound: int
+    threads: Callable[[], int]
+    lanes: int = 0
+    ended: set[str] = attrs.field(factory=set)
+    changed: asyncio.Event = attrs.field(factory=asyncio.Event)
+
+    @property
+    def count(self) -> int:
+        """How many lanes and threads are lost."""
+        return self.lanes + self.threads()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether more is lost than is made up for: the worker must claim no more."""
+        return self.count > self.bound
+
+
+@attrs.frozen(eq=False, repr=False)
+class ServePlan(Value):
+    """How a worker wants its lanes run, for the work of ``ledgers``, all of one server.
+
+    ``stopping`` ends claiming when it is set; steps in flight then have
+    ``drain_timeout`` seconds before they are cancelled. With ``burst`` the lanes
+    also end when nothing is ready. ``lost`` says which lanes are to be made up for.
+    """
+
+    ledgers: tuple[Ledger, ...]
+    worker_id: str
+    engines: tuple[str, ...]
+    concurrency: int
+    lease_ttl_ms: int
+    drain_timeout: float
+    burst: bool
+    stopping: asyncio.Event
+    lost: LostLanes | None = None

@@ -1,0 +1,120 @@
+"""All work items of a queue, the one place where each stands, and what moves it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Mapping, Sequence
+
+from roost_core import codec
+from roost_core.backend.messages import (
+    Alone,
+)
+from roost_core.backend.reports import Purged
+from roost_core.models import Event, Json, State
+from roost_core.testing.model.resources import Lines, Offers
+from roost_core.testing.model.trail import add_to_trail
+from roost_core.testing.model.work import Work
+
+
+class Places:
+    """All work items of a queue, their events, and where each stands."""
+
+    def __init__(self) -> None:
+        self.works: dict[str, Work] = {}
+        self.lines = Lines(self.works)
+        self.offers = Offers()
+        #: Per idempotency key: the digest it stands for, and the work id.
+        self.keys: dict[str, tuple[str, str]] = {}
+        self.events: list[Event] = []
+        #: Per worker id: its encoded info, when it was last seen, and its lease TTL.
+        self.workers: dict[str, tuple[bytes, int, int]] = {}
+        #: Per worker id: how often it has renewed, or that it has left.
+        self.beats: dict[str, int] = {}
+        #: What is purged and has yet to be forgotten, in the order in which it is to be.
+        self._to_forget: dict[Purged, None] = {}
+        self._seq = itertools.count(1)
+        self._turns = itertools.count(1)
+        self._tokens = itertools.count(1)
+        self._event_ids = itertools.count(1)
+
+    def _place(
+        self,
+        work: Work,
+        now: int,
+        state: State,
+        *,
+        due_ms: int | None = None,
+        blocked_on: str | None = None,
+    ) -> None:
+        """Put a work item in exactly one place; unless that is a lease, its lease ends."""
+        if work.state is not state:
+            work.since_ms = now
+        work.state = state
+        work.due_ms = due_ms
+        work.blocked_on = blocked_on
+        work.updated_ms = now
+        if state.is_terminal:
+            work.finished_ms = now
+        if state is not State.QUEUED:
+            work.is_in_line = state is State.BLOCKED
+        if state is not State.RUNNING:
+            work.blame.alone = Alone.NEVER
+            if work.worker_id is not None:
+                work.ending = (work.leased_ms, work.leased_version, work.worker_id)
+            work.token = work.worker_id = work.expires_ms = None
+            # What a step said of itself is no news once it has ended.
+            work.heartbeat = None
+
+    def _note(
+        self, work: Work, now: int, kind: str, data: Mapping[str, Json] | None = None
+    ) -> Event:
+        event = Event(
+            event_id=f"{next(self._event_ids)}-0",
+            at=codec.from_milliseconds(now),
+            kind=kind,
+            work_id=work.new.work_id,
+            engine=work.new.engine,
+            version=work.version,
+            state=work.state,
+            data={} if data is None else data,
+        )
+        self.events.append(event)
+        add_to_trail(work, now, event)
+        return event
+
+    def _in_states(self, *states: State) -> list[Work]:
+        return [work for work in self.works.values() if work.state in states]
+
+    def _ready(self, engines: Sequence[str]) -> list[Work]:
+        ready = [work for work in self._in_states(State.QUEUED) if work.new.engine in engines]
+        return sorted(ready, key=lambda work: work.ready_order)
+
+    def _unblock(self, work: Work, now: int) -> None:
+        self._place(work, now, State.QUEUED)
+        self._note(work, now, "unblocked")
+
+    def _pass_on(self, work: Work, now: int) -> None:
+        """Let those run who can now that a work item has left its resources, or their lines."""
+        for waiter in self.lines.who_can_run(work.resources):
+            self._unblock(waiter, now)
+
+    def _void_reservations(self, now: int) -> None:
+        """Let those step out of the lines who are late, or whose engine nobody runs any more."""
+        void = [
+            work
+            for work in self.works.values()
+            if work.is_in_line and (work.is_late(now) or not self.offers.has(now, work.new.engine))
+        ]
+        for work in void:
+            work.is_in_line = False
+            if work.state is State.BLOCKED:
+                self._unblock(work, now)
+        for work in void:
+            self._pass_on(work, now)
+
+    def _dead_letter(self, work: Work, now: int, error: bytes) -> None:
+        work.error = error
+        self._place(work, now, State.FAILED)
+        self._note(work, now, "dead_lettered", {"error": json.loads(error)})
+        self._pass_on(work, now)

@@ -1,0 +1,1 @@
+"""The ledger of one queue on Redis or Valkey."""

@@ -1,0 +1,57 @@
+"""What all parts of a ledger have: the queue's keys, its scripts, and the way to the server."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+from typing import Any
+
+from roost_core.settings import Settings
+from roost_plugins.redis_saq.connection.calls import Calls
+from roost_plugins.redis_saq.connection.endpoint import Endpoint
+from roost_plugins.redis_saq.connection.subscription import Heard, Subscription, subscribe
+from roost_plugins.redis_saq.keys import Keys
+from roost_plugins.redis_saq.scripts import Script, Scripts
+
+
+class OneQueue:
+    """One queue on a server."""
+
+    def __init__(self, settings: Settings, queue: str, endpoint: Endpoint, calls: Calls) -> None:
+        #: The names of this queue's keys.
+        self.keys = Keys(settings.redis_prefix, settings.namespace, queue)
+        #: Where the server is.
+        self.endpoint = endpoint
+        self._calls = calls
+        #: The scripts, over this queue's keys.
+        self.scripts = Scripts(self.keys, settings.events_kept, settings.events_bytes)
+        self._lease_ttl_ms = round(settings.lease_ttl * 1000)
+
+    @property
+    def queue(self) -> str:
+        """The name of the queue."""
+        return self.keys.queue
+
+    @property
+    def description(self) -> str:
+        """Where the data is, for people; no password in it."""
+        return f"{self.endpoint.description}, {self.keys.tag}"
+
+    @property
+    def client(self) -> Any:
+        """The redis-py client, for diagnosis and repair."""
+        return self._calls.client
+
+    async def now_ms(self) -> int:
+        """Return the server's clock."""
+        return await self._calls.now_ms()
+
+    def _call(self, name: str, *args: Any) -> Awaitable[Any]:
+        return self._calls(self.scripts[name], *args)
+
+    async def call(self, script: Script, *args: Any) -> Any:
+        """Call a script, for the repair."""
+        return await self._calls(script, *args)
+
+    async def subscribe(self, channels: Sequence[str], heard: Heard) -> Subscription:
+        """Listen to channels over a connection of its own; see there."""
+        return await subscribe(self.endpoint, channels, heard)

@@ -1,0 +1,252 @@
+"""How work moves: the scripts behind enqueue, claim, commit and what gives a lease up."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import time
+from collections.abc import Sequence
+from typing import Any, Final, Protocol
+
+from roost_core import codec
+from roost_core.backend import (
+    Ack,
+    Alone,
+    ClaimBatch,
+    ClaimRequest,
+    Commit,
+    Enqueued,
+    EnqueueOutcome,
+    Failure,
+    NewWork,
+    Purged,
+    Then,
+    Transitions,
+)
+from roost_core.errors import BackendUnavailable
+from roost_core.models import ErrorRecord, Lease, State
+from roost_plugins.redis_saq import records
+from roost_plugins.redis_saq.ledger import giving_up
+from roost_plugins.redis_saq.ledger.one_queue import OneQueue
+from roost_plugins.redis_saq.ledger.tickets import Ticket
+
+#: Workers that have been silent for a day are forgotten. Milliseconds.
+_FORGET_WORKERS_MS: Final = 86_400_000
+#: As in the stepper: a look-up in each step's way.
+_RUNNING: Final = State.RUNNING
+_CONTINUE: Final = Then.CONTINUE
+#: A lease's token has so many random bytes.
+_TOKEN_BYTES: Final = 8
+#: What stands for the engines of a lane for which nothing need be looked for.
+_NO_LOOKING: Final = "-"
+
+
+def _mode(request: ClaimRequest) -> str:
+    is_unable = request.alone is Alone.NEVER and not request.can_drain
+    return "unable" if is_unable else request.alone.value
+
+
+class LeaseWatch(Protocol):
+    """Lanes that are to know what becomes of their leases."""
+
+    @property
+    def engines(self) -> tuple[str, ...]:
+        """The engines that this worker runs."""
+
+    @property
+    def unanswered(self) -> tuple[Ticket, ...]:
+        """Claims that may have leased work which this worker does not know of."""
+
+    def lease_ends(self, token: str) -> str:
+        """Take note that a call which ends a lease is about to go out.
+
+        :returns: the engines of which it is to look for work on behalf of the lane, separated
+            by spaces; ``-`` if it need not, because a claim follows; empty if the lane leaves,
+            or takes nothing for now: what is ready is others' then.
+        """
+
+    def step_accepted(self, token: str) -> None:
+        """Take note that a step was accepted whose lease goes on."""
+
+    def lease_ended(self, token: str, claim_in_ms: int | None) -> None:
+        """Take note that a lease was given back by a script that told when to claim next."""
+
+
+class RedisTransitions(OneQueue, Transitions):
+    """Moves the work of one queue, each time by one script."""
+
+    #: The lanes that this process serves, if it is a worker.
+    lanes: LeaseWatch | None = None
+
+    async def enqueue(self, works: Sequence[NewWork]) -> list[Enqueued]:
+        """Store work items, pipelined."""
+        answers = await asyncio.gather(*(self._enqueue(work) for work in works))
+        return [
+            Enqueued(EnqueueOutcome(outcome.decode()), records.text(work_id))
+            for outcome, work_id in answers
+        ]
+
+    async def _enqueue(self, work: NewWork) -> Any:
+        return await self._call(
+            "enqueue",
+            work.work_id,
+            work.engine,
+            work.priority,
+            work.nonce,
+            work.digest,
+            work.idempotency_key or "",
+            work.delay_ms,
+            0 if work.deadline_ms is None else max(1, work.deadline_ms),
+            work.max_attempts,
+            work.max_recoveries,
+            work.max_steps,
+            " ".join(sorted(work.resources)),
+            work.item,
+        )
+
+    async def claim(
+        self,
+        request: ClaimRequest,
+        *,
+        was_idle: bool = True,
+        ticket: Ticket | None = None,
+        unanswered: Sequence[Ticket] = (),
+    ) -> ClaimBatch:
+        """Take leases.
+
+        :param was_idle: whether the worker may stand in the register of idle ones.
+        :param ticket: under which the claim is remembered, in case its answer gets lost.
+        :param unanswered: tickets of claims whose answers were lost: what they have leased is
+            taken back without blame.
+        """
+        asked_at = time.monotonic()
+        mine = ticket or Ticket.new(1)
+        tokens = secrets.token_hex(_TOKEN_BYTES * request.limit)
+        next_wake, dead, rows, left, drain = await self._calls(
+            self.scripts["claim"],
+            request.worker_id,
+            request.lease_ttl_ms,
+            request.limit,
+            " ".join(request.engines),
+            int(was_idle),
+            _mode(request),
+            mine.slot,
+            mine.claim_id,
+            " ".join(map(str, unanswered)),
+            *(tokens[at : at + 2 * _TOKEN_BYTES] for at in range(0, len(tokens), 2 * _TOKEN_BYTES)),
+            # Lanes wait for it, and those that run now would hold up its way out.
+            at_once=True,
+        )
+        claims, broken = records.claims(rows, request.worker_id, asked_at)
+        dead_letters = [records.text(work_id) for work_id in dead]
+        for one in broken:
+            with contextlib.suppress(BackendUnavailable):  # Its lease runs out, and it comes again.
+                await self._bury(one, request.worker_id)
+                dead_letters.append(records.text(one.work_id))
+        return ClaimBatch(
+            claims=claims,
+            dead_letters=tuple(dead_letters),
+            next_wake_ms=None if next_wake < 0 else next_wake,
+            left=left,
+            drain=drain == 1,
+        )
+
+    async def _bury(self, one: records.BrokenClaim, worker_id: str) -> None:
+        """Dead-letter a claim that no worker can be given, for itself alone."""
+        error = codec.encode_model(ErrorRecord("corrupt", one.reason, worker_id=worker_id))
+        await self._call("fail", one.work_id, one.token, "f0", error, 1, 0, worker_id, _NO_LOOKING)
+
+    async def commit(self, lease: Lease, commit: Commit) -> Ack:
+        """Accept a step."""
+        step = (
+            lease.work_id,
+            lease.token,
+            commit.commit_id,
+            commit.expected_version,
+            commit.snapshot,
+            commit.step,
+        )
+        then = commit.then
+        if then is _CONTINUE:
+            answer = await self._calls(
+                self.scripts["advance"], *step, commit.lease_ttl_ms, *commit.events
+            )
+            if answer != b"late":
+                return self._acknowledged(lease, answer)
+            # Its deadline has passed: the next claim is to find that out.
+            then = Then.YIELD
+        answer = await self._calls(
+            self.scripts["commit"],
+            *step,
+            then.value,
+            commit.delay_ms,
+            lease.worker_id,
+            self._engines_to_ask_for(lease),
+            *commit.events,
+        )
+        return self._acknowledged(lease, answer)
+
+    async def fail(self, lease: Lease, failure: Failure) -> Ack:
+        """Give up an attempt."""
+        engines = self._engines_to_ask_for(lease)
+        answer = await self._call("fail", *giving_up.fail(lease, failure, engines))
+        return self._acknowledged(lease, answer)
+
+    async def interrupt(
+        self, lease: Lease, commit_id: str, reason: str, delay_ms: int | None
+    ) -> Ack:
+        """Give the work back without blame."""
+        return await self._interrupt(lease, commit_id, reason, delay_ms)
+
+    async def leave(self, lease: Lease, commit_id: str, layout: int) -> Ack:
+        """Give work back that a newer Roost has written, set aside for a worker that knows it."""
+        reason = f"a newer Roost wrote it: layout {layout}"
+        return await self._interrupt(lease, commit_id, reason, None, layout)
+
+    async def _interrupt(
+        self, lease: Lease, commit_id: str, reason: str, delay_ms: int | None, layout: int = 0
+    ) -> Ack:
+        engines = self._engines_to_ask_for(lease)
+        answer = await self._call(
+            "interrupt",
+            *giving_up.interrupt(lease, commit_id, reason, delay_ms, engines, layout),
+        )
+        return self._acknowledged(lease, answer)
+
+    def _engines_to_ask_for(self, lease: Lease) -> str:
+        """Return the engines of which a script that ends the lease is to look for work."""
+        return self.lanes.lease_ends(lease.token) if self.lanes is not None else ""
+
+    def _acknowledged(self, lease: Lease, answer: Any) -> Ack:
+        ack, claim_in = records.ack(answer, lease.work_id)
+        if self.lanes is not None:
+            if ack.state is _RUNNING:
+                self.lanes.step_accepted(lease.token)
+            else:
+                self.lanes.lease_ended(lease.token, claim_in)
+        return ack
+
+    async def retire(self, worker_id: str) -> None:
+        """Strike a worker that has stopped from the register."""
+        engines = self.lanes.engines if self.lanes is not None else ()
+        unanswered = self.lanes.unanswered if self.lanes is not None else ()
+        await self._call("retire", worker_id, " ".join(engines), " ".join(map(str, unanswered)))
+
+    async def purge(
+        self,
+        retention_ms: int,
+        dead_letter_retention_ms: int | None,
+        limit: int,
+        forgotten: Sequence[Purged] = (),
+    ) -> Sequence[Purged]:
+        """Remove work items that are terminal for longer than the retention."""
+        gone = await self._call(
+            "purge",
+            retention_ms,
+            -1 if dead_letter_retention_ms is None else dead_letter_retention_ms,
+            limit,
+            _FORGET_WORKERS_MS,
+            *(f"{one.life or 0} {one.work_id}" for one in forgotten),
+        )
+        return [records.purged(member) for member in gone]

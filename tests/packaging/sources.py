@@ -19,6 +19,8 @@ class Import:
 
     module: str
     line: int
+    #: Whether only type checkers see it.
+    is_for_types: bool = False
 
 
 @cache
@@ -39,25 +41,30 @@ def tree(module: str) -> ast.Module:
 
 
 @cache
+def all_imports(module: str) -> tuple[Import, ...]:
+    """Return what a module imports: at its top, in a function, or for type checkers."""
+    return tuple(_imports(tree(module), is_for_types=False))
+
+
 def imports(module: str) -> tuple[Import, ...]:
-    """Return what a module imports, at its top or in a function, but not for type checkers."""
-    return tuple(_imports(tree(module)))
+    """Return what a module imports when it runs."""
+    return tuple(one for one in all_imports(module) if not one.is_for_types)
 
 
-def _imports(node: ast.AST) -> Iterator[Import]:
+def _imports(node: ast.AST, *, is_for_types: bool) -> Iterator[Import]:
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.Import):
-            yield from (Import(alias.name, child.lineno) for alias in child.names)
+            yield from (Import(one.name, child.lineno, is_for_types) for one in child.names)
         elif isinstance(child, ast.ImportFrom):
             for alias in child.names:
                 full = f"{child.module}.{alias.name}"
                 name = full if full in modules() else str(child.module)
-                yield Import("." * child.level + name, child.lineno)
+                yield Import("." * child.level + name, child.lineno, is_for_types)
         elif isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
-            for other in child.orelse:
-                yield from _imports(ast.Module([other], []))
+            yield from _imports(ast.Module(child.body, []), is_for_types=True)
+            yield from _imports(ast.Module(child.orelse, []), is_for_types=is_for_types)
         else:
-            yield from _imports(child)
+            yield from _imports(child, is_for_types=is_for_types)
 
 
 def is_in(module: str, package: str) -> bool:

@@ -275,7 +275,7 @@ async def test_upkeep_forgets_what_a_lost_answer_told_of(caplog):
 
 async def test_upkeep_removes_workspaces_of_what_is_purged(caplog):
     """A plugin's too, each under its life; whatever it raises stops nothing."""
-    backend = Failing("nothing")
+    ledger = Failing("nothing")
     settings = Settings(lease_ttl=30.0, retention=60.0)
     removed = []
 
@@ -296,12 +296,12 @@ async def test_upkeep_removes_workspaces_of_what_is_purged(caplog):
             return Folders()
 
     plugins = (engine(one_step), Provider())
-    began = await backend.now_ms()
+    began = await ledger.now_ms()
     for number in range(3):
-        await enqueue(backend, work_id=f"w{number}")
-    await worker_of(*plugins, backend=backend, settings=settings, burst=True).run()
-    backend.clock.advance(61_000)
-    await worker_of(*plugins, backend=backend, settings=settings, burst=True).run()
+        await enqueue(ledger, work_id=f"w{number}")
+    await worker_of(*plugins, ledger=ledger, settings=settings, burst=True).run()
+    ledger.clock.advance(61_000)
+    await worker_of(*plugins, ledger=ledger, settings=settings, burst=True).run()
     assert [("w0", began), ("w1", began), ("w2", began)] == removed
     assert any("trying again later: not mine" in one.getMessage() for one in caplog.records)
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from functools import cache
+from operator import itemgetter
+from typing import Any, Final
 
 import attrs
 
 from roost_core import codec
-from roost_core.backend import SUSPECTED_AFTER, Ack, Claim, Purged, StoredWork
+from roost_core.backend import Ack, Claim, Purged, StoredWork
 from roost_core.codec import from_milliseconds
 from roost_core.errors import (
     BackendError,
@@ -19,21 +21,17 @@ from roost_core.errors import (
     VersionConflict,
 )
 from roost_core.models import Event, Lease, State
-from roost_core.values import Value
+from roost_core.values import Value, unchecked
+from roost_plugins.redis_saq.record import fields
+from roost_plugins.redis_saq.record.blame import Blame
+from roost_plugins.redis_saq.record.kinds import FAR
 
 #: Stands for the engine of a record that does not decode.
 UNKNOWN_ENGINE = "?"
 
 _STATES: Mapping[bytes, State] = {state.value.encode(): state for state in State}
-#: The longest word about blame: two counts, three flags, and a worker id. Bytes.
-_LONGEST_BLAME = 240
 #: So many words are shown of a record that a newer Roost has written.
 _NEWER_WORDS = 3
-#: No time or count is beyond this: the year 9999, in milliseconds.
-_FAR = 253_402_300_799_999
-#: Where among a record's numbers those stand that a person chose: the deadline, max_attempts,
-#: max_recoveries and max_steps. Earlier releases accepted such numbers beyond all sense.
-_ASKED: Final = frozenset((5, 9, 10, 12))
 #: The kind of an entry of the event stream that cannot be read.
 UNREADABLE: Final = "unreadable"
 #: Kind, work id, engine, version and state of an event, and its data.
@@ -115,64 +113,55 @@ def claim(row: Sequence[Any], worker_id: str, asked_at: float) -> Claim:
     :raises ValueError: something in it is no text, or no number that a record may hold.
     """
     work_id, standing, item, snapshot = row
-    token, engine, *counts, word, created, committed, deadline, expires = standing.split(b" ")
-    numbers = list(map(int, (*counts, created, committed, deadline, expires)))
-    if max(numbers) > _FAR:
+    reader = _reader(fields.RECORD, Claim)
+    token, *words = standing.split(b" ")
+    numbers: list[Any] = list(map(int, words[reader.texts :]))
+    if max(numbers) > FAR:
         raise ValueError("a number in it is too large")
-    fence, version, attempts, created_ms, committed_ms, deadline_ms, expires_ms = numbers
-    blame = Blame.of(word)
-    lease = Lease(
-        work_id=work_id.decode(),
-        worker_id=worker_id,
-        token=token.decode(),
-        fence=fence,
-        expires_at=from_milliseconds(expires_ms),
+    blame = Blame.of(words[reader.blame])
+    lease = reader.new_lease(
+        work_id.decode(),
+        worker_id,
+        token.decode(),
+        numbers[reader.fence],
+        # When it expires: no field of the record.
+        from_milliseconds(numbers[-1]),
     )
-    return Claim(
-        lease=lease,
-        engine=engine.decode(),
-        version=version,
-        attempts=attempts,
-        recoveries=blame.deaths,
-        created_ms=created_ms,
-        committed_ms=committed_ms or None,
-        deadline_ms=deadline_ms or None,
-        # A lost item is found out when it does not decode, with its id known.
-        item=item or b"",
-        snapshot=snapshot,
-        asked_at=asked_at,
-        is_solo=blame.is_apart,
-    )
+    for place in reader.times:
+        numbers[place] = numbers[place] or None
+    texts = [None if word == b"-" else word.decode() for word in words[: reader.texts]]
+    # A lost item is found out when it does not decode, with its id known.
+    own = (lease, blame.deaths, item or b"", snapshot, asked_at, blame.is_apart)
+    return reader.new_claim(*reader.in_order((*own, *texts, *numbers)))
 
 
-class Blame(NamedTuple):
-    """What a record's word says of the workers that died; ``lua/lib/blame.lua`` has its layout."""
+class _ClaimReader:
+    """Where the values of a claim stand, and what makes objects of them.
 
-    deaths: int
-    suspicions: int
-    alone: bytes
+    Each step through the queue makes a claim and a lease, so it is without defaults and
+    validators, and without a look-up by name.
+    """
 
-    @property
-    def is_apart(self) -> bool:
-        """Whether something suspected is leased, which runs alone or among others such."""
-        is_suspected = self.deaths + self.suspicions >= SUSPECTED_AFTER
-        return self.alone == b"1" or (self.alone == b"0" and is_suspected)
+    #: The attributes of a claim that are no fields, or made from several values.
+    _OWN = ("lease", "recoveries", "item", "snapshot", "asked_at", "is_solo")
 
-    @classmethod
-    def of(cls, word: bytes) -> Blame:
-        """Read the word.
-
-        :raises ValueError: it is broken.
-        """
-        if word == b"-":
-            return _NO_BLAME
-        if len(word) > _LONGEST_BLAME:
-            raise ValueError("too long")
-        deaths, shared, alone, _, _, worker = word.split(b",", 5)
-        return cls(int(deaths), int(shared) + (worker != b"-"), alone)
+    def __init__(self, table: fields.Table, kind: type[Claim]) -> None:
+        claimed = table.claimed
+        self.texts = len(claimed.texts)
+        self.blame = claimed.texts.index("blame")
+        self.fence = claimed.numbers.index("fence")
+        self.times = [claimed.numbers.index(name) for name in claimed.times]
+        self.new_claim = unchecked(kind)
+        self.new_lease = unchecked(Lease)
+        names = [*self._OWN, *claimed.texts, *claimed.numbers]
+        missing = [one.name for one in attrs.fields(kind) if one.name not in names]
+        if missing:
+            raise TypeError(f"no field of the record is claimed as {', '.join(missing)}")
+        self.in_order = itemgetter(*(names.index(one.name) for one in attrs.fields(kind)))
 
 
-_NO_BLAME: Final = Blame(0, 0, b"0")
+#: Made when it is first asked for: most commands claim nothing.
+_reader: Final = cache(_ClaimReader)
 
 
 def stored_work(row: Sequence[Any]) -> StoredWork:
@@ -192,7 +181,7 @@ def stored_work(row: Sequence[Any]) -> StoredWork:
 
 
 def _standing(record: Sequence[Any] | None) -> dict[str, Any] | None:
-    """Name a record's values, as ``lua/lib/show.lua`` orders them; None if it is broken."""
+    """Name a record's values, which come in the table's order; None if it is broken."""
     if record is None:
         return None
     if len(record) == _NEWER_WORDS:
@@ -200,68 +189,19 @@ def _standing(record: Sequence[Any] | None) -> dict[str, Any] | None:
         # A state that is not known here is not an end that anybody waits for.
         known = _STATES.get(state_text, State.WAITING)
         return {"state": known, "engine": engine.decode(), "newer_layout": int(layout)}
-    state_text, engine, worker, step, blocked_on, word, *numbers = record
-    state = _STATES.get(state_text)
-    if state is None or not all(map(_is_sound, range(len(numbers)), numbers)):
-        return None
-    (
-        version,
-        fence,
-        attempts,
-        updated,
-        committed,
-        deadline,
-        priority,
-        created,
-        started,
-        max_attempts,
-        max_recoveries,
-        row,
-        max_steps,
-        since,
-        base,
-    ) = (min(int(one), _FAR) for one in numbers)
+    found: dict[str, Any] = {}
     try:
-        blame = Blame.of(word)
+        for field, raw in zip(fields.RECORD.shown, record, strict=True):
+            value = field.kind.read(raw)
+            # A word that holds several values fills an attribute with each.
+            values = (value,) if len(field.shown) == 1 else value
+            found.update(zip(field.shown, values, strict=False))
     except ValueError:
         return None
-    return {
-        "engine": _text(engine) or UNKNOWN_ENGINE,
-        "state": state,
-        "priority": priority,
-        "version": version,
-        "step": _text(step),
-        "attempts": attempts,
-        "max_attempts": max_attempts,
-        "recoveries": blame.deaths,
-        "max_recoveries": max_recoveries,
-        "suspicions": blame.suspicions,
-        "steps_in_row": row,
-        "max_steps": max_steps,
-        "leased_ms": since or None,
-        "leased_version": base,
-        "fence": fence,
-        "worker_id": _text(worker),
-        "deadline_ms": deadline or None,
-        "blocked_on": _text(blocked_on),
-        "created_ms": created,
-        "updated_ms": updated,
-        # Nothing changes a work item that is terminal.
-        "finished_ms": updated if state.is_terminal else None,
-        "started_ms": started or None,
-        "committed_ms": committed or None,
-    }
-
-
-def _is_sound(place: int, number: bytes) -> bool:
-    """Whether a record's number can be shown: the server's own strictly, an asked one cut off."""
-    if place in _ASKED:
-        return len(number) <= 19
-    return len(number) <= 15 and int(number) <= _FAR
-
-
-def _text(raw: bytes) -> str | None:
-    return None if raw in (b"", b"-") else raw.decode(errors="replace")
+    found["engine"] = found["engine"] or UNKNOWN_ENGINE
+    # Nothing changes a work item that is terminal.
+    found["finished_ms"] = found["updated_ms"] if found["state"].is_terminal else None
+    return found
 
 
 def _score(value: bytes | None) -> int | None:
@@ -270,7 +210,7 @@ def _score(value: bytes | None) -> int | None:
 
 def time_of(score: float) -> int:
     """Return a score as a time in milliseconds: never before 1970, never after the year 9999."""
-    return int(min(max(score, 0.0), float(_FAR)))
+    return int(min(max(score, 0.0), float(FAR)))
 
 
 def purged(member: bytes) -> Purged:

@@ -7,7 +7,10 @@ keys, and the shared functions that the script reaches, through others too, are 
 in front of it. No more than those: the server makes them anew in every call, which
 takes longer the more of them name each other. So those whose comment begins with
 ``-- Seldom.`` stand within one function, ``seldom``, that makes each when it is first
-called, and no other; each call of one becomes ``seldom('name')(…)``.
+called, and no other; each call of one becomes ``seldom('name')(…)``. ``F.name`` stands
+for a list of a record's fields, see :mod:`~roost_plugins.redis_saq.record.lua`.
+
+An error names the line of the :attr:`Script.source` that the server was sent.
 """
 
 from __future__ import annotations
@@ -24,6 +27,8 @@ import attrs
 from roost_core.errors import BackendError
 from roost_core.values import Value
 from roost_plugins.redis_saq.keys import Keys
+from roost_plugins.redis_saq.record import fields
+from roost_plugins.redis_saq.record.lua import expanded
 
 _HEADER: Final = re.compile(r"^-- KEYS: (.+)$", re.MULTILINE)
 _KEY: Final = re.compile(r"\bK\.([a-z_]+)\b")
@@ -33,6 +38,8 @@ _FUNCTION: Final = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 _COMMENT: Final = re.compile(r"--[^\n]*")
+#: Where functions were left out.
+_GAP: Final = re.compile(r"\n{3,}")
 _WORD: Final = re.compile(r"\w+")
 #: The shared functions, each file's after those that it builds on.
 _SHARED: Final = (
@@ -129,7 +136,7 @@ def load(name: str, keys: Keys, events_kept: int, events_bytes: int = 64 << 20) 
         raise ValueError(f"{name}.lua has no header that names its keys")
     names = tuple(header[1].split())
     bounds = f"local EVENTS_KEPT = {events_kept}\nlocal EVENTS_BYTES = {events_bytes}\n"
-    body = f"{bounds}{_composed(body)}"
+    body = f"{bounds}{_composed(expanded(body, fields.RECORD))}"
     numbers = {key: number for number, key in enumerate(names, 1)}
     # A key that the header lacks becomes KEYS[0], which is nil: the call fails, loudly.
     source = _KEY.sub(lambda match: f"KEYS[{numbers.get(match[1], 0)}]", body)
@@ -160,6 +167,7 @@ def _composed(body: str) -> str:
     """Return ``body`` behind the shared text that it reaches, its seldom part in one piece."""
     pieces = _reached(body)
     often = "".join(one.text for one in pieces if not one.is_seldom)
+    often = _GAP.sub("\n\n", often)
     seldom = [one for one in pieces if one.is_seldom]
     if not seldom:
         return f"{often}\n{body}"
@@ -181,7 +189,8 @@ def _composed(body: str) -> str:
 
 def _reached(body: str) -> list[_Piece]:
     """Return the shared text without the functions that ``body`` does not reach."""
-    pieces = _pieces("\n".join(_text(f"lib/{one}") for one in _SHARED))
+    files = [_pieces(one, _text(f"lib/{one}"), fields.RECORD) for one in _SHARED]
+    pieces = [piece for file in files for piece in file]
     functions = {piece.function: piece.text for piece in pieces if piece.function}
     reached: set[str] = set()
     to_read = [body, *(piece.text for piece in pieces if not piece.function)]
@@ -189,7 +198,9 @@ def _reached(body: str) -> list[_Piece]:
         new = (_words(to_read.pop()) & functions.keys()) - reached
         reached |= new
         to_read.extend(functions[name] for name in new)
-    return [one for one in pieces if not one.function or one.function in reached]
+    kept = [[one for one in file if not one.function or one.function in reached] for file in files]
+    # What a file says of itself is of use where something of it is.
+    return [one for file in kept if any(map(_has_code, file)) for one in file]
 
 
 class _Piece(NamedTuple):
@@ -209,14 +220,19 @@ class _Piece(NamedTuple):
 
 
 @cache
-def _pieces(shared: str) -> list[_Piece]:
+def _pieces(name: str, shared: str, table: fields.Table) -> list[_Piece]:
     # Once for all scripts: it takes longer than the rest of making one ready.
+    shared = f"-- lib/{name}.lua\n\n{expanded(shared, table)}"
     pieces, end = [], 0
     for found in _FUNCTION.finditer(shared):
         pieces.append(_Piece("", shared[end : found.start()]))
         pieces.append(_Piece(found[1], found[0]))
         end = found.end()
     return [*pieces, _Piece("", shared[end:])]
+
+
+def _has_code(piece: _Piece) -> bool:
+    return bool(_words(piece.text))
 
 
 @cache

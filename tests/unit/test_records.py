@@ -14,6 +14,7 @@ from roost_core.errors import BackendError, CorruptRecord, LeaseLost, VersionCon
 from roost_core.models import State
 from roost_core.shown import views
 from roost_plugins.redis_saq import records
+from tests import rows
 
 #: A record as the scripts show it: what is not text stands in digits.
 RECORD = {
@@ -60,7 +61,7 @@ NUMBERS = list(RECORD)[6:]
 
 def row(record, due=None, expires=None, item=b"{}", error=None, *rest):
     """Make a row of the scripts ``list`` and, with a snapshot and a heartbeat, ``read``."""
-    return [b"w-1", record and list(record.values()), due, expires, item, error, *rest]
+    return [b"w-1", record and rows.shown(record), due, expires, item, error, *rest]
 
 
 def test_acks():
@@ -102,7 +103,7 @@ def test_refusals(answer, error):
 
 def test_a_claim():
     """Token, engine and numbers come as one text, the bytes as they are."""
-    standing = b"token demo 4 5 1 2,0,1,0,0,- 1000 2000 3000 16000"
+    standing = rows.claimed(b"token", blame=b"2,0,1,0,0,-")
     found = records.claim([b"w-1", standing, b"item", b"snapshot"], "worker-1", 1.5)
     assert ("w-1", "worker-1", "token", 4, 16.0) == (
         found.lease.work_id,
@@ -136,14 +137,15 @@ def test_a_claim():
 )
 def test_the_claim_of_something_suspected(blame, is_solo):
     """Alone or among others such, it has the worker for itself; not where all run alone."""
-    standing = b"token demo 4 5 1 " + blame + b" 1000 2000 3000 16000"
+    standing = rows.claimed(b"token", blame=blame)
     found = records.claim([b"w-1", standing, b"item", None], "worker-1", 1.5)
     assert is_solo == found.is_solo
 
 
 def test_the_claim_of_a_new_item():
     """Numbers that are not there come as None, and so does a snapshot; a lost item as no bytes."""
-    found = records.claim([b"w", b"t demo 1 0 0 - 1000 0 0 16000", None, None], "worker-1", 0.0)
+    standing = rows.claimed(b"t", version=b"0", committed=b"0", deadline=b"0")
+    found = records.claim([b"w", standing, None, None], "worker-1", 0.0)
     assert (None, None) == (found.committed_ms, found.deadline_ms)
     assert (b"", None) == (found.item, found.snapshot)
     assert (0, False) == (found.recoveries, found.is_solo)
@@ -371,17 +373,17 @@ def test_an_id_that_is_no_text():
     assert r"a\xffb" == records.stored_work(broken).work_id
 
 
-SOUND = b"token-%d demo 4 5 1 - 1000 2000 3000 16000"
+SOUND = rows.claimed(b"token-%d")
 
 
 @pytest.mark.parametrize(
     "bad",
     [
         [b"w-\xff", SOUND % 1, b"item", None],
-        [b"w-1", b"token-1 demo 4 5 1 - 1000 2000 " + b"9" * 4300 + b" 16000", b"item", None],
-        [b"w-1", b"token-1 demo 4 5 1 - 999999999999999 0 0 16000", b"item", None],
-        [b"w-1", b"token-1 demo 4 5 1 x 1000 2000 3000 16000", b"item", None],
-        [b"w-1", b"token-1 d\xff 4 5 1 - 1000 2000 3000 16000", b"item", None],
+        [b"w-1", rows.claimed(b"token-1", deadline=b"9" * 4300), b"item", None],
+        [b"w-1", rows.claimed(b"token-1", created=b"9" * 15), b"item", None],
+        [b"w-1", rows.claimed(b"token-1", blame=b"x"), b"item", None],
+        [b"w-1", rows.claimed(b"token-1", engine=b"d\xff"), b"item", None],
     ],
     ids=["id", "digits", "time", "engine", "blame"],
 )

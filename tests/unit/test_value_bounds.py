@@ -16,6 +16,8 @@ from roost_core.errors import CodecError, InvalidInput, SettingsError
 from roost_core.models import MAX_COUNT, ErrorRecord, RetryPolicy, Snapshot, WorkItem
 from roost_core.settings import load
 from roost_plugins.redis_saq import records
+from roost_plugins.redis_saq.record import fields
+from tests import rows
 
 
 @pytest.mark.parametrize(
@@ -119,10 +121,11 @@ def test_whole_settings_have_an_upper_bound(name: str, value: int) -> None:
 
 def test_a_sound_record_with_huge_numbers_is_shown() -> None:
     """Numbers that an earlier release accepted do not make a record look broken."""
-    counts = [b"0"] * 15
-    counts[9:11] = [str(sys.maxsize).encode(), str(10**15).encode()]
-    words = [b"queued", b"e", b"-", b"-", b"-", b"0,0,0,0,0,-"]
-    row = [b"a", [*words, *counts], None, None, b"{}", None]
+    record = {field.name: b"0" for field in fields.RECORD}
+    record |= {"state": b"queued", "engine": b"e", "blame": b"0,0,0,0,0,-"}
+    record |= dict.fromkeys(("worker", "step", "blocked_on"), b"-")
+    huge = {"max_attempts": str(sys.maxsize).encode(), "max_recoveries": str(10**15).encode()}
+    row = [b"a", rows.shown(record | huge), None, None, b"{}", None]
     shown = records.stored_work(row)
     assert ("e", "queued") == (shown.engine, shown.state)
 

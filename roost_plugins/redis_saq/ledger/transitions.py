@@ -30,6 +30,7 @@ from roost_plugins.redis_saq import records
 from roost_plugins.redis_saq.ledger import giving_up
 from roost_plugins.redis_saq.ledger.one_queue import OneQueue
 from roost_plugins.redis_saq.ledger.tickets import Ticket
+from roost_plugins.redis_saq.record import fields
 
 #: Workers that have been silent for a day are forgotten. Milliseconds.
 _FORGET_WORKERS_MS: Final = 86_400_000
@@ -91,18 +92,10 @@ class RedisTransitions(OneQueue, Transitions):
         return await self._call(
             "enqueue",
             work.work_id,
-            work.engine,
-            work.priority,
-            work.nonce,
             work.digest,
-            work.idempotency_key or "",
             work.delay_ms,
-            0 if work.deadline_ms is None else max(1, work.deadline_ms),
-            work.max_attempts,
-            work.max_recoveries,
-            work.max_steps,
-            " ".join(sorted(work.resources)),
             work.item,
+            *fields.RECORD.arguments(work),
         )
 
     async def claim(

@@ -9,18 +9,18 @@
 -- It does as `held_by`, commit.lua and `text_of` do, but without a table of the record: making one costs
 -- a tenth of the call.
 
-local id, token, commit_id, label = ARGV[1], ARGV[2], ARGV[3], ARGV[6]
+local id, given, commit_id = ARGV[1], ARGV[2], ARGV[3]
 local raw = redis.call('HGET', K.work, id)
 if not raw then return 'lost' end
 -- '1', of an older layout.
 if string.byte(raw) == 49 then raw = upgraded(raw) or raw end
-local state, engine, version, holder, last, _, committed, _, blame, row, max_steps, has_error, has_beat, deadline,
-  more, _, rest_at = string.match(raw, HEAD)
+local F.head, rest_at = string.match(raw, HEAD)
 if not rest_at then return newer_layout(raw) and 'newer' or 'corrupt' end
+F.head_absent
 local rest = string.sub(raw, rest_at)
 
-if holder ~= token or token == '-' then
-  local answer = remembered(rest, token, commit_id)
+if token ~= given or given == '-' then
+  local answer = remembered(rest, given, commit_id)
   return answer and 'ok ' .. answer .. ' 0' or 'lost'
 end
 if last == commit_id then return 'ok ' .. running_answer(version, committed) .. ' 0' end
@@ -28,20 +28,20 @@ if version ~= ARGV[4] then return 'version' end
 row = row + 1
 if (deadline ~= '0' and is_past(deadline)) or (max_steps ~= '0' and row - max_steps >= 0) then return 'late' end
 
-version = string.format('%d', version + 1)
-if blame ~= '-' then blame = cleared(blame) end
 if has_error == '1' or has_beat == '1' then redis.call('HDEL', K.work, id .. ' error', id .. ' beat') end
+version = string.format('%d', version + 1)
+row = string.format('%d', row)
+if blame ~= '-' then blame = cleared(blame) end
+last, step = commit_id, ARGV[6]
 redis.pcall('XADD', K.events, '*', 'event', 'committed ' .. id .. ' ' .. engine .. ' ' .. version .. ' ' .. state
-  .. ' {"step":' .. quoted(label) .. '}')
+  .. ' {"step":' .. quoted(step) .. '}')
 local entries
 if ARGV[8] then
   local r = { state = state, engine = engine, version = version, rest = rest }
   emit(id, r, 8)
   rest, entries = r.rest, r.trail
 end
-local record = '2 ' .. state .. ' ' .. engine .. ' ' .. version .. ' ' .. token .. ' ' .. commit_id .. ' ' .. now
-  .. ' ' .. now .. ' 0 ' .. blame .. ' ' .. string.format('%d', row) .. ' ' .. max_steps .. ' 0 0 ' .. deadline .. more
-  .. '\n' .. label .. '\n' .. rest
+local record = F.accepted_text .. rest
 if entries then
   redis.call('HSET', K.work, id, record, id .. ' snapshot', ARGV[5], unpack(entries))
 else

@@ -9,7 +9,7 @@
 -- Result: {next-wake-ms|-1, {dead id...}, {claim...}, left, drain(0|1)}: next-wake-ms is 0 if more is ready; left
 --   is of how many it was found that a newer Roost has written them; drain asks the worker to run
 --   out of work, because something suspected waits for one that runs nothing else; a claim is
---   {id "token engine fence version attempts blame created committed|0 deadline|0 expires" item snapshot|nil}
+--   {id "token <what the table of fields says that a claim brings> expires" item snapshot|nil}
 --
 -- What is many is read and written with one command for all of a batch: a command costs more than
 -- what it does. A batch is bounded, so that no claim holds the server up for others. An index may
@@ -241,9 +241,7 @@ local function take(id, r, member)
   bytes[#bytes + 1] = id .. ' snapshot'
   event('claimed', id, r, '{"worker_id":' .. worker_json .. ',"fence":' .. r.fence .. '}')
   -- The bytes follow: places for them are made with the rest, because a table that grows is made anew.
-  claims[#claims + 1] = { id, r.token .. ' ' .. r.engine .. ' ' .. r.fence .. ' ' .. r.version .. ' '
-    .. r.attempts .. ' ' .. r.blame .. ' ' .. r.created .. ' ' .. r.committed .. ' ' .. r.deadline
-    .. ' ' .. expires, false, false }
+  claims[#claims + 1] = { id, r.token .. ' ' .. F.claimed_of_r, false, false }
   leased = leased .. ' ' .. id .. ' ' .. r.token
   return true
 end

@@ -12,19 +12,12 @@ if r.version ~= ARGV[4] then return 'version' end
 -- Whether it is the last that may follow others without a delay.
 local row = r.row + 1
 local is_used_up = next == 'yield' and r.max_steps ~= '0' and row - r.max_steps >= 0
--- The standing after a step; advance.lua does the same.
+if r.has_error == '1' or r.has_beat == '1' then redis.call('HDEL', K.work, id .. ' error', id .. ' beat') end
+F.accepted_of_r
 r.version = string.format('%d', r.version + 1)
-r.step = ARGV[6]
-r.attempts = '0'
 r.row = string.format('%d', row)
 if r.blame ~= '-' then r.blame = cleared(r.blame) end
-r.updated = now
-r.committed = now
-if r.has_error == '1' or r.has_beat == '1' then
-  redis.call('HDEL', K.work, id .. ' error', id .. ' beat')
-  r.has_error = '0'
-  r.has_beat = '0'
-end
+r.step = ARGV[6]
 redis.call('ZREM', K.running, id)
 release(id, r)
 local due = '-1'

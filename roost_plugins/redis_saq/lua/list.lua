@@ -16,12 +16,11 @@ while #page < limit and rank < stop do
     -- In the sets `ready` and `blocked` the id is the last word of the member.
     local id = string.match(member, '([^ ]*)$')
     local found = redis.call('HMGET', K.work, id, id .. ' item', id .. ' error')
-    if found[1] then
-      local row = shown(id, found)
-      if engine == '' or (row[2] and row[2][2] == engine) then
-        page[#page + 1] = row
-        if #page >= limit then break end
-      end
+    local row = found[1] and (engine == '' or engine_of(found[1]) == engine) and shown(id, found)
+    -- What is broken is of no engine.
+    if row and (engine == '' or row[2]) then
+      page[#page + 1] = row
+      if #page >= limit then break end
     end
   end
 end

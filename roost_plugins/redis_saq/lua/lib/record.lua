@@ -7,22 +7,19 @@
 -- A record is a text, because that is what Lua and Redis are fastest with: it is taken apart and put
 -- together at every transition, and most of its values are handed on as they are. Taking it apart
 -- costs by the character, so what a step changes comes first, and the most frequent script leaves the
--- rest in one piece:
+-- rest in one piece. The table in record/fields.py has the fields, their order and what they mean; F.head and the
+-- like stand for lists that are made from it (record/lua.py):
 --
---   line 1  layout state engine version token last updated committed attempts blame row max_steps
---           has_error has_beat deadline
+--   line 1  layout, and what changes with each step
 --   line 2  the label of the newest step
---   line 3  fence worker priority seq created started blocked_on max_attempts max_recoveries nonce
---           since base entries
+--   line 3  fence, worker and so on
 --   line 4  resources, separated by spaces
 --   line 5  idempotency key
 --   line 6  answers: of the last three leases that were given back, newest first, the last answer each,
 --           as ";token commit-id answer"
 --
 -- Words are separated by single spaces and hold none. '-' stands for no text, '0' for no number or no,
--- '1' for yes. last: the id of the newest commit under the lease that is current. blame: blame.lua. row: how
--- many steps were accepted in a row, without a delay between them; max_steps: how many may be, 0 for any.
--- since, base: when the newest lease was given, and at which version. entries: how many slots of its trail were written (trail.lua).
+-- '1' for yes.
 --
 -- layout: the number of this description. An older and a newer Roost can share a queue. A record of
 -- a newer layout is neither changed nor buried: it is left for a worker that knows it
@@ -54,24 +51,19 @@ local function upgraded(raw)
 end
 
 -- In one piece each, because Lua puts pieces together in every call.
-local HEAD = '^2 (%l[%l_]*) ([!-~]+) (%d+) ([!-~]+) ([!-~]+) (%d+) (%d+) (%d+) ([!-~]+) (%d+) (%d+) ([01]) ([01]) (%d+)([^\n]*)\n([^\n]*)\n()'
-local REST = '^(%d+) ([!-~]+) (%-?%d+) (%d+) (%d+) (%d+) ([!-~]+) (%d+) (%d+) ([!-~]+) (%d+) (%d+) (%d+)([^\n]*)\n([ -~]*)\n([^\n]*)\n()'
+local HEAD = F.head_pattern
+local REST = F.rest_pattern
 
 -- Take a record's first two lines apart, the rest in one piece. Return nil if they are broken, or
 -- of a newer layout.
 local function parse_head(raw)
-  local state, engine, version, token, last, updated, committed, attempts, blame, row, max_steps, has_error,
-    has_beat, deadline, more, step, rest_at = string.match(raw, HEAD)
+  local F.head, rest_at = string.match(raw, HEAD)
   if not rest_at then
     raw = upgraded(raw)
     return raw and parse_head(raw)
   end
-  return {
-    state = state, engine = engine, version = version, token = token, last = last, updated = updated,
-    committed = committed, attempts = attempts, blame = blame, row = row, max_steps = max_steps,
-    has_error = has_error, has_beat = has_beat, deadline = deadline, more = more, step = step,
-    rest = string.sub(raw, rest_at),
-  }
+  F.head_absent
+  return { F.head_fields, rest = string.sub(raw, rest_at) }
 end
 
 -- Seldom.
@@ -90,33 +82,25 @@ end
 -- Take a record apart. Return nil if it is broken or of another layout. All at once, because a table that grows
 -- costs as much as what is put into it.
 local function parse(raw)
-  local state, engine, version, token, last, updated, committed, attempts, blame, row, max_steps, has_error,
-    has_beat, deadline, more, step, rest_at = string.match(raw, HEAD)
+  local F.head, rest_at = string.match(raw, HEAD)
   if not rest_at then
     raw = upgraded(raw)
     return raw and parse(raw)
   end
-  local fence, worker, priority, seq, created, started, blocked_on, max_attempts, max_recoveries, nonce, since,
-    base, entries, more_standing, resources, key, answers_at = string.match(raw, REST, rest_at)
+  local F.rest, answers_at = string.match(raw, REST, rest_at)
   if not answers_at then return nil end
+  F.head_absent
+  F.rest_absent
   -- Its state has to be one, and none of its numbers longer than a time: a damaged one would break whoever
   -- reads it. Written out, because a table would be made in every call.
-  local is_sound = (state == 'running' or state == 'queued' or is_state(state))
-    and #version <= 15 and #updated <= 15 and #committed <= 15 and #attempts <= 15
-    and (blame == '-' or is_blame(blame)) and #row <= 15 and #max_steps <= 15 and #deadline <= 15
-    and #fence <= 15 and #priority <= 5 and #seq <= 14 and #created <= 15 and #started <= 15
-    and #max_attempts <= 15 and #max_recoveries <= 15 and #since <= 15 and #base <= 15 and #entries <= 15
+  local is_sound = F.is_sound
   if not is_sound then return nil end
   -- The answers are long, and what a pattern matches costs by the character.
   local tail_at = string.find(raw, '\n', answers_at, true)
   return {
-    state = state, engine = engine, version = version, token = token, last = last, updated = updated,
-    committed = committed, attempts = attempts, blame = blame, row = row, max_steps = max_steps,
-    has_error = has_error, has_beat = has_beat, deadline = deadline, more = more, step = step,
-    fence = fence, worker = worker, priority = priority, seq = seq, created = created, started = started,
-    blocked_on = blocked_on, max_attempts = max_attempts, max_recoveries = max_recoveries, nonce = nonce,
-    since = since, base = base, entries = entries, more_standing = more_standing, resources = resources,
-    key = key, answers = string.sub(raw, answers_at, tail_at and tail_at - 1),
+    F.head_fields,
+    F.rest_fields,
+    answers = string.sub(raw, answers_at, tail_at and tail_at - 1),
     tail = tail_at and string.sub(raw, tail_at) or '',
   }
 end
@@ -132,13 +116,9 @@ end
 local function text_of(r)
   local rest = r.rest
   if r.fence then
-    rest = r.fence .. ' ' .. r.worker .. ' ' .. r.priority .. ' ' .. r.seq .. ' ' .. r.created .. ' '
-      .. r.started .. ' ' .. r.blocked_on .. ' ' .. r.max_attempts .. ' ' .. r.max_recoveries .. ' ' .. r.nonce
-      .. ' ' .. r.since .. ' ' .. r.base .. ' ' .. r.entries .. r.more_standing .. '\n' .. r.resources .. '\n' .. r.key .. '\n' .. r.answers .. r.tail
+    rest = F.rest_text_of_r .. r.answers .. r.tail
   end
-  return '2 ' .. r.state .. ' ' .. r.engine .. ' ' .. r.version .. ' ' .. r.token .. ' ' .. r.last .. ' '
-    .. r.updated .. ' ' .. r.committed .. ' ' .. r.attempts .. ' ' .. r.blame .. ' ' .. r.row .. ' '
-    .. r.max_steps .. ' ' .. r.has_error .. ' ' .. r.has_beat .. ' ' .. r.deadline .. r.more .. '\n' .. r.step .. '\n' .. rest
+  return F.head_text_of_r .. rest
 end
 
 -- Seldom.

@@ -14,9 +14,8 @@
 local function add_entry(id, r, at, kind, data)
   local before, count, after = nil, r.entries, nil
   if not count then
-    -- The rest was not taken apart: its thirteenth word.
-    before, count, after = string.match(r.rest,
-      '^(%S+ %S+ %S+ %S+ %S+ %S+ %S+ %S+ %S+ %S+ %S+ %S+ )(%d+)(.*)$')
+    -- The rest was not taken apart.
+    before, count, after = string.match(r.rest, F.before.entries)
   end
   if not count or #count > 15 then return end
   if #data > 320 then data = string.sub(data, 1, 320) end

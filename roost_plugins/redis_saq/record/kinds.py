@@ -1,0 +1,114 @@
+"""What may stand in a field of a record: for the scripts, and for those who read and enqueue.
+
+All values are texts there. ``-`` stands for no text, ``0`` for no number or no, ``1`` for yes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import attrs
+
+from roost_core.models import State
+from roost_core.values import Value
+from roost_plugins.redis_saq.record.blame import Blame
+
+#: No time or count is beyond this: the year 9999, in milliseconds.
+FAR: Final = 253_402_300_799_999
+#: Numbers of the server's own have so many digits at most.
+_DIGITS: Final = 15
+#: Numbers that a person chose: earlier releases accepted such beyond all sense.
+_ASKED_DIGITS: Final = 19
+
+_STATES: Mapping[bytes, State] = {state.value.encode(): state for state in State}
+
+
+def state_of(word: bytes) -> State:
+    """Read a state.
+
+    :raises ValueError: there is no such state.
+    """
+    state = _STATES.get(word)
+    if state is None:
+        raise ValueError(f"no state: {word!r:.50}")
+    return state
+
+
+def _number(raw: bytes) -> int:
+    if len(raw) > _DIGITS or (number := int(raw)) > FAR:
+        raise ValueError("a number that is too large")
+    return number
+
+
+def _asked(raw: bytes) -> int:
+    """Read a number that a person chose: cut off, where the server's own would be broken."""
+    if len(raw) > _ASKED_DIGITS:
+        raise ValueError("a number that is too large")
+    return min(int(raw), FAR)
+
+
+def _text(raw: bytes) -> str | None:
+    return None if raw in (b"", b"-") else raw.decode(errors="replace")
+
+
+@attrs.frozen(eq=False, repr=False)
+class Kind(Value):
+    """What may stand in a field.
+
+    ``pattern`` is Lua's for it, and ``sound`` what else has to be true of it, ``{}`` being its
+    name. A new record has ``default``. ``read`` makes of the stored bytes what people and
+    programs are shown, or raises ValueError; ``write`` makes of what somebody enqueues an argument
+    of the script. Of a number that ``may_be_none`` 0 is none.
+    """
+
+    pattern: str
+    default: str
+    sound: str | None = None
+    read: Callable[[bytes], Any] = _text
+    write: Callable[[Any], str | int] = str
+    is_number: bool = False
+    may_be_none: bool = False
+
+    @property
+    def pattern_if_there(self) -> str:
+        """The pattern of one that may be missing; then it is empty."""
+        many = self.pattern.removesuffix("+")
+        return f"{many}?" if many == self.pattern else f"{many}*"
+
+
+def _digits(most: int, pattern: str = "%d+") -> Kind:
+    return Kind(pattern, "0", f"#{{}} <= {most}", _number, int, is_number=True)
+
+
+#: Where the work stands. The two that are met most often need no look at the others.
+STATE: Final = Kind(
+    "%l[%l_]*", "queued", "({0} == 'running' or {0} == 'queued' or is_state({0}))", state_of
+)
+#: Visible ASCII characters without spaces, or "-": an id, a name.
+WORD: Final = Kind("[!-~]+", "-", write=lambda value: "-" if value is None else str(value))
+#: A number of the server's own, or a time that is always known: milliseconds of its clock.
+COUNT: Final = _digits(_DIGITS)
+#: A time that may not have come yet: "0" is None.
+TIME: Final = attrs.evolve(COUNT, read=lambda raw: _number(raw) or None, may_be_none=True)
+#: A number that a person chose.
+ASKED: Final = attrs.evolve(COUNT, read=_asked)
+#: A time that a person chose, or "0" for None.
+ASKED_TIME: Final = attrs.evolve(
+    COUNT,
+    read=lambda raw: _asked(raw) or None,
+    write=lambda value: 0 if value is None else max(1, value),
+    may_be_none=True,
+)
+#: From -999 to 999.
+PRIORITY: Final = _digits(5, "%-?%d+")
+#: A place in the order of arrival: it is shown with fourteen digits in ``ready``.
+ARRIVAL: Final = _digits(14)
+#: Yes or no.
+FLAG: Final = Kind("[01]", "0", write=int, is_number=True)
+#: What is held against it, as ``lua/lib/blame.lua`` describes it: several values in one word.
+BLAME: Final = Kind("[!-~]+", "-", "({0} == '-' or is_blame({0}))", Blame.of)
+#: A line of text.
+LINE: Final = Kind("[^\\n]*", "", write=lambda value: value or "")
+#: A line of words in their order.
+WORDS: Final = Kind("[ -~]*", "", write=lambda value: " ".join(sorted(value)))

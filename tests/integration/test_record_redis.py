@@ -1,0 +1,227 @@
+"""The stored text of a work item on a real server: as it has always been, and with a new field."""
+
+from __future__ import annotations
+
+import contextlib
+
+import attrs
+import pytest
+
+from roost_core.backend import (
+    Claim,
+    ClaimRequest,
+    Commit,
+    EnqueueOutcome,
+    Failure,
+    ListQuery,
+    NewWork,
+    StoredWork,
+    Then,
+)
+from roost_core.models import State
+from roost_plugins.redis_saq import records
+from roost_plugins.redis_saq.record import fields, kinds
+from roost_plugins.redis_saq.server import RedisServer
+from tests.integration.redis_bench import settings_for
+
+NEW = NewWork(
+    work_id="w",
+    engine="demo",
+    item=b'{"schema":1}',
+    nonce="a-nonce",
+    digest="a-digest",
+    priority=-7,
+    resources=("r2", "r1"),
+    idempotency_key="a key",
+    deadline_ms=4_000_000_000_000,
+    max_attempts=6,
+    max_recoveries=2,
+    max_steps=9,
+)
+#: As it stood on servers before scripts were made from the table.
+ENQUEUED = (
+    b"2 queued demo 0 - - {at} 0 0 - 0 9 0 0 4000000000000\n\n"
+    b"0 - -7 1 {at} 0 - 6 2 a-nonce 0 0 0\nr1 r2\na key\n"
+)
+CLAIMED = (
+    b"2 running demo 0 {token} - {now} 0 0 - 0 9 0 0 4000000000000\n\n"
+    b"1 worker -7 1 {at} {now} - 6 2 a-nonce {now} 0 0\nr1 r2\na key\n"
+)
+ADVANCED = (
+    b"2 running demo 1 {token} c1 {now} {now} 0 - 1 9 0 0 4000000000000\nlook\n"
+    b"1 worker -7 1 {at} {started} - 6 2 a-nonce {started} 0 1\nr1 r2\na key\n"
+)
+FAILED = (
+    b"2 retry_wait demo 1 - - {now} {committed} 1 - 1 9 1 0 4000000000000\nlook\n"
+    b"1 - -7 1 {at} {started} - 6 2 a-nonce {started} 0 3\nr1 r2\na key\n"
+    b";{token} c2 retry_wait 1 1 {now} {due}"
+)
+
+
+@pytest.fixture
+@contextlib.asynccontextmanager
+async def ledger(redis_server):
+    """Give the ledger of a real server, with a namespace of its own."""
+    async with opened(settings_for(redis_server)) as found:
+        yield found
+
+
+@contextlib.asynccontextmanager
+async def opened(settings):
+    """Open a ledger."""
+    server = RedisServer(settings)
+    await server.open()
+    yield server.ledger("default")
+    await server.close()
+
+
+async def stored(ledger, work_id="w"):
+    """Return a work item's record as it is stored."""
+    return await ledger.client.hget(ledger.keys.key("work"), work_id)
+
+
+def filled(golden, **values):
+    """Return a golden record with the values that no two runs share."""
+    return golden.decode().format(**values).encode()
+
+
+async def claim_one(ledger):
+    """Take the lease of the one work item that is ready."""
+    batch = await ledger.claim(ClaimRequest("worker", ("demo",), 1, 60_000))
+    return batch.claims[0]
+
+
+def step(number, then=Then.CONTINUE, *, events=()):
+    """Make a commit, the first of which is number 1."""
+    return Commit(f"c{number}", number - 1, b'{"schema":1}', "look", then, events=events)
+
+
+async def test_stored_bytes(ledger):
+    """Each transition stores the text that it always has: older Roosts share the queue."""
+    await ledger.enqueue([NEW])
+    at = (await ledger.read("w")).created_ms
+    assert filled(ENQUEUED, at=at) == await stored(ledger)
+
+    claim = await claim_one(ledger)
+    token, started = claim.lease.token, (await ledger.read("w")).updated_ms
+    assert filled(CLAIMED, at=at, token=token, now=started) == await stored(ledger)
+
+    ack = await ledger.commit(claim.lease, step(1, events=(b"{}",)))
+    values = {"at": at, "token": token, "started": started}
+    assert filled(ADVANCED, now=ack.at_ms, **values) == await stored(ledger)
+
+    failed = await ledger.fail(claim.lease, Failure("c2", b"{}", permanent=False, delay_ms=5))
+    values |= {"committed": ack.at_ms, "due": failed.due_ms, "now": failed.at_ms}
+    assert filled(FAILED, **values) == await stored(ledger)
+
+
+# -- a new field ----------------------------------------------------------------------------------
+
+
+@attrs.frozen(eq=False, repr=False)
+class TaggedWork(NewWork):
+    """Work with a field more."""
+
+    tag: str | None = None
+
+
+@attrs.frozen(eq=False, repr=False)
+class TaggedClaim(Claim):
+    """A claim that brings it."""
+
+    tag: str | None = None
+
+
+@attrs.frozen(eq=False, repr=False)
+class TaggedStored(StoredWork):
+    """What people are shown of it, and of two more."""
+
+    tag: str | None = None
+    ticks: int = 0
+    noted_ms: int | None = None
+
+
+TAG = fields.Field("tag", kinds.WORD, shown=("tag",), claimed="tag", enqueued="tag", is_added=True)
+NOTED = fields.Field("noted", kinds.TIME, shown=("noted_ms",), is_added=True)
+#: In the first line, and an accepted step makes something of it.
+TICKS = fields.Field("ticks", kinds.COUNT, shown=("ticks",), accepted="'7'", is_added=True)
+
+
+@pytest.fixture
+def wider(monkeypatch):
+    """Give what makes this a Roost whose table has three fields more: nothing else knows them."""
+
+    @contextlib.contextmanager
+    def made():
+        known = fields.RECORD
+        table = fields.Table(
+            known.layout,
+            head=(*known.head, TICKS),
+            label=known.label,
+            rest=(*known.rest, TAG, NOTED),
+            lines=known.lines,
+        )
+        with monkeypatch.context() as patch:
+            patch.setattr(fields, "RECORD", table)
+            patch.setattr(records, "Claim", TaggedClaim)
+            patch.setattr(records, "StoredWork", TaggedStored)
+            yield
+
+    return made
+
+
+async def test_a_new_field(ledger, wider):
+    """Enqueued, claimed, committed, read and listed: the table is all that was told of it."""
+    work = TaggedWork(
+        **{one.name: getattr(NEW, one.name) for one in attrs.fields(NewWork)}, tag="blue"
+    )
+    with wider():
+        outcomes = await ledger.enqueue([work])
+        assert [EnqueueOutcome.CREATED] == [one.outcome for one in outcomes]
+        assert b" 0 0 4000000000000 0\n" in await stored(ledger)
+        assert b" a-nonce 0 0 0 blue 0\n" in await stored(ledger)
+
+        claim = await claim_one(ledger)
+        assert ("blue", "demo", "w") == (claim.tag, claim.engine, claim.lease.work_id)
+        ack = await ledger.commit(claim.lease, step(1, events=(b"{}",)))
+        found = await ledger.read("w")
+        assert (State.RUNNING, "blue", 7, None) == (
+            ack.state,
+            found.tag,
+            found.ticks,
+            found.noted_ms,
+        )
+        assert ("look", 1, "worker") == (found.step, found.version, found.worker_id)
+
+        ack = await ledger.commit(claim.lease, step(2, Then.YIELD))
+        assert (State.QUEUED, ack) == (
+            ack.state,
+            await ledger.commit(claim.lease, step(2, Then.YIELD)),
+        )
+        assert ["blue"] == [one.tag for one in await ledger.list(ListQuery())]
+
+
+async def test_a_new_field_beside_an_older_roost(redis_server, wider):
+    """It has its default in what the older one stored, and stays as it is in that one's hands."""
+    settings = settings_for(redis_server)
+    async with opened(settings) as older, opened(settings) as newer:
+        await older.enqueue([NEW])
+        before = await stored(older)
+        assert before.count(b" ") == ENQUEUED.count(b" ")
+        with wider():
+            claim = await claim_one(newer)
+            assert None is claim.tag
+            assert ["w"] == [one.work_id for one in await newer.list(ListQuery())]
+            await newer.commit(claim.lease, step(1))
+            assert 7 == (await newer.read("w")).ticks
+        ack = await older.commit(claim.lease, step(2, Then.SLEEP))
+        assert State.SLEEPING is ack.state
+        assert ("look", 2) == ((await older.read("w")).step, ack.version)
+        with wider():
+            found = await newer.read("w")
+            assert (State.SLEEPING, 7, None, 2) == (
+                found.state,
+                found.ticks,
+                found.tag,
+                found.version,
+            )

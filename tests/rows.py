@@ -1,0 +1,32 @@
+"""Rows of the scripts' answers, for tests: values by their names, put into the table's order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from roost_plugins.redis_saq.record import fields
+
+#: A claim's values beside its token: what does not matter to a test.
+_CLAIM: Mapping[str, bytes] = {
+    "engine": b"demo",
+    "fence": b"4",
+    "version": b"5",
+    "attempts": b"1",
+    "blame": b"-",
+    "created": b"1000",
+    "committed": b"2000",
+    "deadline": b"3000",
+    "expires": b"16000",
+}
+
+
+def shown(record: Mapping[str, bytes]) -> list[bytes]:
+    """Return a record as the scripts show it."""
+    return [record[field.name] for field in fields.RECORD.shown]
+
+
+def claimed(token: bytes, **values: bytes) -> bytes:
+    """Return what a claim tells of a work item, beside its bytes."""
+    found = {**_CLAIM, **values}
+    names = (*(field.name for field in fields.RECORD.claimed.fields), "expires")
+    return b" ".join((token, *(found[name] for name in names)))

@@ -182,7 +182,7 @@ def _binary(wanted: str | None) -> str:
         if found is None:
             raise RuntimeError(f"there is no program {wanted}")
         return found
-    from roost_plugins.redis_saq.embedded.server import server_binary
+    from roost_plugins.redis_saq.embedded.starting import server_binary
 
     return server_binary()
 

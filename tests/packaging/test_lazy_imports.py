@@ -82,8 +82,8 @@ DOORS = {
     ): START,
     ("roost_plugins.redis_saq.connection.endpoint", "import_for_threads", "subprocess"): READY,
     ("roost_plugins.redis_saq.connection.endpoint", "import_for_threads", "tempfile"): READY,
-    ("roost_plugins.redis_saq.embedded.server", "_start", "subprocess"): READY,
-    ("roost_plugins.redis_saq.embedded.server", "_temporary", "tempfile"): READY,
+    ("roost_plugins.redis_saq.embedded.starting", "start", "subprocess"): READY,
+    ("roost_plugins.redis_saq.embedded.starting", "_temporary", "tempfile"): READY,
     ("roost_plugins.redis_saq.embedded.log_repair", "cut_off", "shutil"): READY,
     ("roost_plugins.redis_saq.embedded.log_repair", "find_damage", "subprocess"): READY,
     (
@@ -113,7 +113,7 @@ DOORS = {
         "roost_plugins.redis_saq.connection.redis_py",
     ): READY,
     (
-        "roost_plugins.redis_saq.embedded.supervisor",
+        "roost_plugins.redis_saq.embedded.server_process",
         "_die_with_parent",
         "ctypes",
     ): "a process of one thread",

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from roost_core.errors import BackendUnavailable, SettingsError
+from roost_plugins.redis_saq.embedded import finding, starting
 from roost_plugins.redis_saq.embedded import folder as server_folder
 from roost_plugins.redis_saq.embedded import server as embedded
 from roost_plugins.redis_saq.embedded.append_log import Syncer
@@ -27,7 +28,7 @@ RECORD: dict[str, Any] = {
 
 def test_a_whole_record_is_read() -> None:
     """What the supervisor writes comes back as it is."""
-    assert embedded.parse_record(json.dumps(RECORD).encode()) == RECORD
+    assert finding.parse_record(json.dumps(RECORD).encode()) == RECORD
 
 
 @pytest.mark.parametrize(
@@ -46,32 +47,32 @@ def test_a_whole_record_is_read() -> None:
 )
 def test_anything_else_is_no_record(text: bytes) -> None:
     """Garbage, half a record, or one of a later version counts as none."""
-    assert embedded.parse_record(text) is None
+    assert finding.parse_record(text) is None
 
 
 def test_the_program_of_this_machine_is_preferred(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of several programs the one in this machine's folder is taken."""
-    monkeypatch.setattr(embedded.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(starting.platform, "machine", lambda: "x86_64")
     for name in ("linux-aarch64", "linux-x86_64"):
         program = tmp_path / "bin" / name / "valkey-server"
         program.parent.mkdir(parents=True)
         program.touch(mode=0o755)
-    assert str(program) == embedded.server_binary(tmp_path)
+    assert str(program) == starting.server_binary(tmp_path)
 
 
 def test_no_program_is_one_clear_line(tmp_path: Path) -> None:
     """Where the package has nothing for the platform, the text says what to set."""
     with pytest.raises(BackendUnavailable, match=r"^there is no embedded server .*ROOST_REDIS_URL"):
-        embedded.server_binary(tmp_path)
+        starting.server_binary(tmp_path)
 
 
 def test_a_program_without_its_mode_is_one_clear_line(tmp_path: Path) -> None:
     """An installation that lost the executable bit is told apart from none."""
     (tmp_path / "valkey-server").touch(mode=0o644)
     with pytest.raises(BackendUnavailable, match="make it executable"):
-        embedded.server_binary(tmp_path)
+        starting.server_binary(tmp_path)
 
 
 def test_a_home_that_is_a_file_is_refused(tmp_path: Path) -> None:

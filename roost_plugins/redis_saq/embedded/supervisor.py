@@ -61,14 +61,14 @@ from roost_plugins.redis_saq.embedded.folder import (
 )
 from roost_plugins.redis_saq.embedded.inspection import problem
 from roost_plugins.redis_saq.embedded.publishing import Publication, StartFailed
+from roost_plugins.redis_saq.embedded.server_process import ServerProcess
 from roost_plugins.redis_saq.embedded.start_failure import why_it_ended
 from roost_plugins.redis_saq.embedded.wire import Refused, Wire
 
 #: A log that is larger than this at start becomes ``<name>.1``. Bytes.
 MAX_LOG = 1 << 20
-#: The longest time to load the append-only file, and to shut down. Seconds.
+#: The longest time to load the append-only file. Seconds.
 START_LIMIT = 600.0
-STOP_LIMIT = 30.0
 
 
 class _Stopped(Exception):
@@ -79,20 +79,6 @@ def _log(text: str) -> None:
     stamp = time.strftime("%Y-%m-%d %H:%M:%S")
     with suppress(OSError):  # A full disk must not end the server, which can still be read.
         print(f"{stamp} [{os.getpid()}] {text}", file=sys.stderr, flush=True)  # noqa: T201 - the log
-
-
-def _die_with_parent() -> Callable[[], object] | None:
-    """Return a function that ties the calling process to its parent's life, where there is one."""
-    if sys.platform != "linux":
-        return None
-    try:
-        import ctypes
-
-        prctl = ctypes.CDLL(None).prctl
-    except (ImportError, OSError, AttributeError):
-        return None
-    set_parent_death_signal = 1  # PR_SET_PDEATHSIG in linux/prctl.h
-    return lambda: prctl(set_parent_death_signal, int(signal.SIGTERM), 0, 0, 0)
 
 
 def _open(path: str, flags: int) -> int:
@@ -126,12 +112,10 @@ class Supervisor:
         self.publication = Publication(folder, temp, _log)
         #: What the renamed commands are called, until the next start.
         self.names = {name: f"{name}-{os.urandom(16).hex()}" for name in RENAMED}
-        self.server: int | None = None
-        self.ended_by: int | None = None
+        self.server = ServerProcess(folder, binary, _log)
         self.stopping = False
         self.tick = min(1.0, max(0.05, idle_seconds / 4))
         self._wake, self._woken = socket.socketpair()
-        self._tie = _die_with_parent()
         self._place = self._identity(folder)
         self._complaint = ""
 
@@ -143,7 +127,8 @@ class Supervisor:
         self._own_signals()
         try:
             self.publication.clear()
-            self._spawn()
+            _rotate(SERVER_LOG)
+            self.server.begin(self._config())
             version = self._await_server()
             self._sync_folders()
             self._publish(version)
@@ -157,7 +142,7 @@ class Supervisor:
         finally:
             # First the record, so that nobody new is sent to a server that is on its way out.
             self.publication.withdraw()
-            self._stop_server()
+            self.server.end(self._sleep)
             self.publication.clear()
 
     # -- starting --------------------------------------------------------------------------
@@ -172,34 +157,6 @@ class Supervisor:
 
     def _on_stop(self, *_: object) -> None:
         self.stopping = True
-
-    def _spawn(self) -> None:
-        _rotate(SERVER_LOG)
-        config, writer = os.pipe()
-        # It is shorter than a pipe is deep.
-        os.write(writer, self._config().encode())
-        os.close(writer)
-        parent = os.getpid()
-        child = os.fork()
-        if child:
-            os.close(config)
-            self.server = child
-            return
-        try:
-            signal.set_wakeup_fd(-1)
-            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
-                signal.signal(number, signal.SIG_DFL)
-            if self._tie is not None:
-                self._tie()
-                if os.getppid() != parent:
-                    os._exit(1)  # the supervisor died before the tie was made
-            os.dup2(config, 0)
-            # A list of processes shows whose server it is.
-            os.execv(self.binary, [f"{self.folder}/valkey-server", "-"])  # noqa: S606 - no shell
-        except OSError as error:
-            _log(f"cannot run {self.binary}: {error.strerror}")
-        finally:
-            os._exit(127)
 
     def _config(self) -> str:
         lines = [CONFIG % ("always" if self.fsync == "always" else "no")]
@@ -217,8 +174,8 @@ class Supervisor:
         while time.monotonic() < deadline:
             if self.stopping:
                 raise _Stopped
-            if self._has_ended():
-                if self.ended_by in (signal.SIGKILL, signal.SIGTERM):
+            if self.server.has_ended():
+                if self.server.ended_by in (signal.SIGKILL, signal.SIGTERM):
                     raise _Stopped  # no fault of the server's: whoever asked asks again
                 raise StartFailed(why_it_ended(self.folder, self.binary))
             try:
@@ -258,7 +215,7 @@ class Supervisor:
             {
                 "schema": SCHEMA,
                 "supervisor_pid": os.getpid(),
-                "server_pid": self.server,
+                "server_pid": self.server.pid,
                 "server_version": version,
                 "fsync": self.fsync,
                 "idle_seconds": self.idle_seconds,
@@ -284,7 +241,7 @@ class Supervisor:
         used = time.monotonic()
         while not self.stopping:
             self._sleep(self.tick)
-            if self._has_ended():
+            if self.server.has_ended():
                 _log("the server has ended")
                 return
             if self._identity(self.folder) != self._place or self._identity(SOCKET) is None:
@@ -342,29 +299,6 @@ class Supervisor:
         """Wait, but not beyond a signal."""
         if select.select([self._wake], [], [], seconds)[0]:
             self._wake.recv(4096)
-
-    # -- ending ----------------------------------------------------------------------------
-
-    def _has_ended(self) -> bool:
-        if self.server is not None:
-            pid, status = os.waitpid(self.server, os.WNOHANG)
-            if pid:
-                self.server = None
-                self.ended_by = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
-        return self.server is None
-
-    def _stop_server(self) -> None:
-        """End the server in good order; after ``STOP_LIMIT`` seconds, by force."""
-        if self._has_ended() or self.server is None:
-            return
-        os.kill(self.server, signal.SIGTERM)
-        deadline = time.monotonic() + STOP_LIMIT
-        while not self._has_ended():
-            if self.server is not None and time.monotonic() > deadline:
-                _log("the server does not stop: killed")
-                os.kill(self.server, signal.SIGKILL)
-                deadline += STOP_LIMIT
-            self._sleep(0.05)
 
 
 def main(arguments: list[str]) -> int:

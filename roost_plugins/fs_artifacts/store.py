@@ -32,55 +32,26 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-import attrs
-
-from roost_core import codec
 from roost_core.backend import ArtifactStore, Finding
 from roost_core.errors import (
     ArtifactCorrupt,
     ArtifactDiskFull,
     ArtifactError,
     ArtifactNotFound,
-    CorruptRecord,
     InvalidInput,
 )
-from roost_core.models import ARTIFACT_ID, WORK_ID, Artifact
+from roost_core.models import ARTIFACT_ID, Artifact
 from roost_plugins.fs_artifacts import files
 from roost_plugins.fs_artifacts.diagnosis import diagnose
+from roost_plugins.fs_artifacts.records import RECORDS, TMP, WORKS, Records, encoded, work_folder
 
 _log = logging.getLogger("roost.artifacts")
 
 BLOBS: Final = "blobs"
-RECORDS: Final = "records"
-WORKS: Final = "works"
 LOCKS: Final = "locks"
-TMP: Final = "tmp"
 
 #: Seconds to wait for a lock. Only a stopped process, or a very large blob, takes so long.
 LOCK_TIMEOUT: Final = 60.0
-#: The largest record, in bytes of JSON.
-MAX_RECORD_BYTES: Final = 64 << 10
-#: How often ``put`` makes a work's folder again that ``forget`` takes away under it.
-_TRIES: Final = 100
-
-_SUFFIX: Final = ".json"
-#: In a record: which life of the work item it belongs to. Without it, to every one.
-_LIFE: Final = "life"
-
-
-def work_folder(work_id: str) -> str:
-    """Return the file name that stands for a work item.
-
-    It is the id itself; an id with upper-case letters is followed by a digest,
-    so that ``A`` and ``a`` stay apart where file names ignore case.
-
-    :raises InvalidInput: not a work id.
-    """
-    if not isinstance(work_id, str) or WORK_ID.fullmatch(work_id) is None:
-        raise InvalidInput(f"{work_id!r:.200} is not a valid work id")
-    if work_id == work_id.lower():
-        return work_id
-    return f"{work_id}+{hashlib.sha256(work_id.encode()).hexdigest()[:16]}"
 
 
 def _check_id(artifact_id: str) -> str:
@@ -102,6 +73,7 @@ class FilesystemStore(ArtifactStore):
     def __init__(self, root: Path) -> None:
         # Absolute, because a process may change its folder later.
         self._tree = files.Tree(Path(os.path.abspath(root)))
+        self._records = Records(self._tree)
         self._is_swept = False
 
     @property
@@ -134,17 +106,14 @@ class FilesystemStore(ArtifactStore):
         work = work_folder(work_id)
         artifact_id = hashlib.sha256(data).hexdigest()
         artifact = Artifact(artifact_id=artifact_id, size_bytes=len(data), ext=ext, name=name)
-        plain = {"schema": codec.SCHEMA, **codec.converter().unstructure(artifact)}
-        if life is not None:
-            plain[_LIFE] = life
-        record = codec.dumps(plain, "the artifact's record", MAX_RECORD_BYTES)
+        record = encoded(artifact, life)
         try:
             if not self._is_swept:
                 self._sweep()
             with self._locked(artifact_id, exclusive=False):
-                self._note(work, artifact_id)
+                self._records.note(work, artifact_id)
                 self._put_blob(artifact_id, data)
-                self._put_record(artifact_id, work, record)
+                self._records.put(artifact_id, work, record)
         except OSError as error:
             self._tidy(artifact_id, work)
             text = f"cannot store artifact {artifact_id} in {self.description}: {_reason(error)}"
@@ -163,18 +132,6 @@ class FilesystemStore(ArtifactStore):
         ):
             yield
 
-    def _note(self, work: str, artifact_id: str) -> None:
-        with self._tree.folder(WORKS, create=True) as works:
-            for _ in range(_TRIES):
-                # A forget of this work's last artifact may remove the folder at any moment.
-                with (
-                    contextlib.suppress(FileNotFoundError),
-                    files.inner_folder(works, work, create=True) as mine,
-                ):
-                    files.touch(mine, artifact_id)
-                    return
-        raise OSError(errno.EAGAIN, "the work item is being forgotten at the same time")
-
     def _put_blob(self, artifact_id: str, data: bytes) -> None:
         with self._tree.folder(BLOBS, artifact_id[:2], create=True) as blobs:
             if _holds(blobs, artifact_id, data):
@@ -186,15 +143,6 @@ class FilesystemStore(ArtifactStore):
                 files.temporary(tmp, data) as temp,
             ):
                 files.publish(tmp, temp, blobs, artifact_id)
-
-    def _put_record(self, artifact_id: str, work: str, record: bytes) -> None:
-        with (
-            self._tree.folder(RECORDS, artifact_id[:2], create=True) as shard,
-            files.inner_folder(shard, artifact_id, create=True) as records,
-            self._tree.folder(TMP, create=True) as tmp,
-            files.temporary(tmp, record) as temp,
-        ):
-            files.publish(tmp, temp, records, work + _SUFFIX)
 
     def _tidy(self, artifact_id: str, work: str) -> None:
         """After a failed put: leave no blob that nobody refers to, if that is easy."""
@@ -222,54 +170,33 @@ class FilesystemStore(ArtifactStore):
         for artifact_id in self._noted(work):
             try:
                 with self._locked(artifact_id, exclusive=True):
-                    if self._is_of(artifact_id, work, life):
-                        self._drop_record(artifact_id, work)
+                    if self._records.is_of(artifact_id, work, life):
+                        self._records.drop(artifact_id, work)
                         self._collect(artifact_id, work)
             except OSError as error:
                 failed = error
-        with contextlib.suppress(OSError), self._tree.folder(WORKS) as works:
-            # Not empty any more if the work has put something new.
-            os.rmdir(work, dir_fd=works)
+        self._records.strike_work(work)
         self._sweep()
         if failed is not None:
             raise ArtifactError(
                 f"cannot drop all artifacts of {work_id} from {self.description}: {_reason(failed)}"
             ) from failed
 
-    def _is_of(self, artifact_id: str, work: str, life: int | None) -> bool:
-        """Whether a record, or what a put without one has left, belongs to this life."""
-        if life is None:
-            return True
-        try:
-            recorded = self._read_record(artifact_id, work).extra.get(_LIFE)
-        except (FileNotFoundError, CorruptRecord):
-            return True
-        return recorded is None or recorded == life
-
-    def _drop_record(self, artifact_id: str, work: str) -> None:
-        with (
-            contextlib.suppress(FileNotFoundError),
-            self._tree.folder(RECORDS, artifact_id[:2], artifact_id) as records,
-        ):
-            files.remove(records, work + _SUFFIX)
-
     def _collect(self, artifact_id: str, work: str) -> None:
         """Drop what has no record: the blob if nobody's, the note if not this work's.
 
         The lock is held exclusively: no put of the same bytes is under way.
         """
-        owners = self._record_names(artifact_id)
+        owners = self._records.owners(artifact_id)
         if not owners:
             with (
                 contextlib.suppress(FileNotFoundError),
                 self._tree.folder(BLOBS, artifact_id[:2]) as blobs,
             ):
                 files.remove(blobs, artifact_id)
-            with contextlib.suppress(OSError), self._tree.folder(RECORDS, artifact_id[:2]) as shard:
-                os.rmdir(artifact_id, dir_fd=shard)
-        if work + _SUFFIX not in owners:
-            with contextlib.suppress(FileNotFoundError), self._tree.folder(WORKS, work) as mine:
-                files.remove(mine, artifact_id)
+            self._records.drop_artifact(artifact_id)
+        if work not in owners:
+            self._records.strike(work, artifact_id)
 
     def _sweep(self) -> None:
         """Remove temporary files that a crash left behind a day ago or earlier."""
@@ -341,13 +268,12 @@ class FilesystemStore(ArtifactStore):
         """
         _check_id(artifact_id)
         try:
-            names = self._record_names(artifact_id)
+            works = self._records.owners(artifact_id)
         except OSError as error:
             raise self._unreadable(error) from error
         pairs = []
-        for name in names:
-            work = name.removesuffix(_SUFFIX)
-            artifact = self._record(artifact_id, work)
+        for work in works:
+            artifact = self._records.read(artifact_id, work)
             if artifact is not None:
                 pairs.append((work.partition("+")[0], artifact))
         return sorted(pairs, key=lambda pair: pair[0])
@@ -361,45 +287,14 @@ class FilesystemStore(ArtifactStore):
         :raises ArtifactError: the folder cannot be read.
         """
         work = work_folder(work_id)
-        found = [self._record(artifact_id, work) for artifact_id in self._noted(work)]
+        found = [self._records.read(artifact_id, work) for artifact_id in self._noted(work)]
         return [artifact for artifact in found if artifact is not None]
 
     def _noted(self, work: str) -> list[str]:
         try:
-            with self._tree.folder(WORKS, work) as mine:
-                names = os.listdir(mine)
-        except FileNotFoundError:
-            return []
+            return self._records.noted(work)
         except OSError as error:
             raise self._unreadable(error) from error
-        return sorted(name for name in names if ARTIFACT_ID.fullmatch(name))
-
-    def _record_names(self, artifact_id: str) -> list[str]:
-        try:
-            with self._tree.folder(RECORDS, artifact_id[:2], artifact_id) as records:
-                return [name for name in os.listdir(records) if name.endswith(_SUFFIX)]
-        except FileNotFoundError:
-            return []
-
-    def _record(self, artifact_id: str, work: str) -> Artifact | None:
-        name = work + _SUFFIX
-        try:
-            artifact = self._read_record(artifact_id, work)
-        except FileNotFoundError:
-            return None  # noted by a put that has not come so far, or forgotten meanwhile
-        except (OSError, CorruptRecord) as error:
-            path = self._tree.root / RECORDS / artifact_id[:2] / artifact_id / name
-            _log.warning("skipped the artifact record %s: %s", path, error)
-            return None
-        extra = {key: value for key, value in artifact.extra.items() if key != _LIFE}
-        return attrs.evolve(artifact, extra=extra)
-
-    def _read_record(self, artifact_id: str, work: str) -> Artifact:
-        with self._tree.folder(RECORDS, artifact_id[:2], artifact_id) as records:
-            artifact = codec.decode_model(Artifact, files.read(records, work + _SUFFIX))
-        if artifact.artifact_id != artifact_id:
-            raise CorruptRecord(f"it is about {artifact.artifact_id}")
-        return artifact
 
     def _unreadable(self, error: OSError) -> ArtifactError:
         return ArtifactError(f"cannot read {self.description}: {_reason(error)}")

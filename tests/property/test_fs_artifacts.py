@@ -13,7 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from roost_core.errors import ArtifactNotFound, InvalidInput
 from roost_core.models import ARTIFACT_ID, EXTENSION, WORK_ID, Artifact
-from roost_plugins.fs_artifacts.store import FilesystemStore, work_folder
+from roost_plugins.fs_artifacts.records import work_folder
+from roost_plugins.fs_artifacts.store import FilesystemStore
 
 DATA = b"bytes"
 AID = hashlib.sha256(DATA).hexdigest()

@@ -7,6 +7,7 @@ observers may be ``def`` or ``async def``; all others are ``def``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from roost_core.backend.server import Server
     from roost_core.context import StepContext
     from roost_core.models import DeadLetter, Lease, Snapshot, WorkerInfo, WorkItem
-    from roost_core.settings import Settings
+    from roost_core.settings.core import Settings
+    from roost_core.settings.declaring import Declaration
     from roost_core.workspaces import Workspaces
 
 
@@ -90,10 +92,10 @@ def on_worker_stop(worker: WorkerInfo) -> None:
 
 @hookspec(firstresult=True)
 def backend(settings: Settings) -> Server | None:
-    """Return the server of queues for ``settings.redis_url``, not yet opened, or None to pass.
+    """Return the server of queues that the settings choose, not yet opened, or None to pass.
 
-    The first plugin that returns one wins; the URL's scheme decides. An empty
-    URL asks for the embedded server.
+    The first plugin that returns one wins. A plugin with a setting for its server's URL
+    looks at the URL's scheme, and answers without one only if it has a server of its own.
     """
 
 
@@ -116,4 +118,17 @@ def workspace(settings: Settings) -> Workspaces | None:
 
 @hookspec
 def register_commands(cli: click.Group) -> None:
-    """Add commands to the ``roost`` command line."""
+    """Add commands to the ``roost`` command line; a name that is there already is refused.
+
+    Called for each command line that needs to know them all: a
+    :class:`~roost_core.cli.lazy.LazyCommand` imports its module when it is typed.
+    """
+
+
+@hookspec
+def register_settings() -> type[Declaration] | Sequence[type[Declaration]] | None:
+    """Return the class, or the classes, in which the plugin declares its settings; None for none.
+
+    Called when the plugin is loaded, before anybody asks for a setting. See
+    :func:`roost_core.settings.setting`.
+    """

@@ -17,7 +17,7 @@ SECONDS=0
 work=$(mktemp -d "${TMPDIR:-/tmp}/roost-e2e-XXXXXX")
 # Processes that carry this in their environment are ours.
 export ROOST_X_E2E_MARK="$work"
-export ROOST_ALLOW_PRIVATE_ADDRESSES=yes # the page is on this machine
+export ROOST_WATCHLIST_ALLOW_PRIVATE_ADDRESSES=yes # the page is on this machine
 export ROOST_LEASE_TTL=2                 # how long a dead worker's work waits, in seconds
 export ROOST_EMBEDDED_IDLE=1             # how long the server stays after its last user
 worker="" page="" servers=""

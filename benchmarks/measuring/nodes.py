@@ -14,6 +14,7 @@ import attrs
 from benchmarks.measuring.server import LOOPBACK, Server, running
 from roost_core import Settings
 from roost_plugins.redis_saq.keys import Keys
+from roost_plugins.redis_saq.settings import RedisSettings
 
 #: How many nodes there are; fewer than three primaries make no cluster.
 COUNT: Final = 3
@@ -32,7 +33,7 @@ class Node:
     def has(self, queue: str) -> bool:
         """Return whether this node has the queue of this name."""
         defaults = Settings()
-        tag = Keys(defaults.redis_prefix, defaults.namespace, queue).tag
+        tag = Keys(defaults.of(RedisSettings).prefix, defaults.namespace, queue).tag
         slot: Any = self.server.client.execute_command("CLUSTER KEYSLOT", tag)
         return slot in self.slots
 

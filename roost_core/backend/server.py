@@ -24,6 +24,11 @@ class Server(abc.ABC):
         :raises BackendUnavailable: one line that says where it tried and what to do.
         """
 
+    @property
+    def is_started_here(self) -> bool:
+        """Whether :meth:`open` starts the server, so that nobody has to wait for somebody else."""
+        return False
+
     def nothing_here(self) -> str | None:
         """Return why there cannot be any work yet, in one line, or None. Blocks briefly.
 

@@ -2,37 +2,34 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
-from importlib import import_module
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 import roost_core
 from roost_core.cli import plugin_output
-from roost_core.cli.options import format_example, format_options, shared_options
+from roost_core.cli.ahead import asks_for_help
+from roost_core.cli.lazy import LazyCommand
+from roost_core.cli.operate import plugin as operate
+from roost_core.cli.options import (
+    format_example,
+    format_options,
+    parse,
+    shared_options,
+    with_settings,
+)
 from roost_core.cli.output import note
 from roost_core.cli.session import Session
+from roost_core.cli.work import plugin as work
 from roost_core.errors import RoostError
 from roost_core.wording.suggestions import close_matches
 
-#: The built-in commands and the modules that hold them, each as ``command``.
-COMMANDS: Final = {
-    "engines": "operate.engines",
-    "plugins": "operate.plugins",
-    "enqueue": "work.enqueue",
-    "worker": "operate.worker",
-    "status": "work.status",
-    "list": "work.list",
-    "events": "work.events",
-    "watch": "work.watch",
-    "artifact-show": "work.artifact_show",
-    "workspace-path": "work.workspace_path",
-    "doctor": "operate.doctor",
-    "demo": "operate.demo",
-}
+if TYPE_CHECKING:
+    from roost_core.plugins.registry import Plugins
 
+#: The plugins that have the core's own commands, in the order of help.
+CORE: Final = {"work": work, "operate": operate}
 #: The exit code after Ctrl-C: 128 and the number of SIGINT.
 INTERRUPTED: Final = 130
 
@@ -57,26 +54,50 @@ _EXAMPLE: Final = (
 
 
 class RoostGroup(click.Group):
-    """A group that imports a command when it is typed and asks plugins only for other names."""
+    """A group whose commands all come from plugins: first the core's own, then everybody else's.
 
-    _extended = False
+    Those of others are asked for only if a name is not one of the core's.
+    """
+
+    _own: Sequence[str] = ()
+    _is_extended = False
+
+    def __init__(self, *args: Any, **fields: Any) -> None:
+        super().__init__(*args, **fields)
+        self._told: set[str] = set()
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return the options, those that plugins' settings add included."""
+        return with_settings(super().get_params(ctx), ctx)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the options before the command's name; all the rest is looked at ahead."""
+        session = ctx.ensure_object(Session)
+        session.read_ahead(args)
+        try:
+            if ctx.resilient_parsing or asks_for_help(args):
+                self._know_all(ctx)
+            return parse(super().parse_args, ctx, args)
+        except RoostError as error:
+            raise ToldError(error) from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the built-in commands in their order, then those of plugins."""
-        try:
-            self._extend(ctx)
-        except RoostError as error:
-            # Help has to appear above all when something is wrong.
-            note(f"plugins' commands are missing: {error}")
-        return [*COMMANDS, *(name for name in sorted(self.commands) if name not in COMMANDS)]
+        """Return the core's commands in their order, then those of plugins."""
+        plugins = self._know_all(ctx)
+        if plugins is not None:
+            self._extend(plugins)
+            self._tell(ctx, plugins)
+        return [*self._own, *(name for name in sorted(self.commands) if name not in self._own)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return a command; a plugin cannot replace a built-in one."""
-        if cmd_name in COMMANDS:
-            module = import_module(f"roost_core.cli.{COMMANDS[cmd_name]}")
-            found: click.Command = module.command
-            return found
-        self._extend(ctx)
+        """Return a command; it may be one that is imported when it runs."""
+        self._begin()
+        if cmd_name not in self._own and not self._is_extended:
+            session = ctx.ensure_object(Session)
+            plugins = session.all_plugins()
+            session.refuse_broken(plugins)
+            self._extend(plugins)
+            session.refuse_broken(plugins)
         return self.commands.get(cmd_name)
 
     def resolve_command(
@@ -87,23 +108,17 @@ class RoostGroup(click.Group):
         :raises click.UsageError: there is none; the text has the closest names.
         """
         name = args[0]
+        session = ctx.ensure_object(Session)
         if name == "worker" and not ctx.resilient_parsing:
             # Unless it listens already; so that a stop is obeyed before plugins are loaded.
-            signals = ctx.ensure_object(Session).signals
-            signals.install()
-            ctx.call_on_close(signals.close)
-        if name not in COMMANDS and not name.startswith("-"):
-            # The command may come from a plugin that is named after it.
-            named = _values_of("--plugin", args[1:])
-            session = ctx.ensure_object(Session)
-            before = list(session.explicit)
-            session.explicit.extend(named)
-            found = self.get_command(ctx, name)
-            session.explicit[:] = before
-            if found is None and not ctx.resilient_parsing:
-                close = close_matches(name, self.list_commands(ctx))
-                hint = f" Did you mean {' or '.join(close)}?" if close else ""
-                raise click.UsageError(f"No such command {name!r}.{hint}", ctx)
+            session.signals.install()
+            ctx.call_on_close(session.signals.close)
+        found = self.get_command(ctx, name)
+        if found is None and not name.startswith("-") and not ctx.resilient_parsing:
+            close = close_matches(name, self.list_commands(ctx))
+            hint = f" Did you mean {' or '.join(close)}?" if close else ""
+            raise click.UsageError(f"No such command {name!r}.{hint}", ctx)
+        session.is_short = isinstance(found, LazyCommand) and found.is_short
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -125,13 +140,47 @@ class RoostGroup(click.Group):
         super().format_epilog(ctx, formatter)
         format_example(_EXAMPLE, formatter)
 
-    def _extend(self, ctx: click.Context) -> None:
-        if not self._extended:
-            # Set first: whoever registers a command asks for the list of those that are there.
-            self._extended = True
-            plugins = ctx.ensure_object(Session).plugins()
+    def _begin(self) -> None:
+        """Let the core's own plugins register their commands."""
+        if self._own:
+            return
+        from roost_core.plugins.registry import Plugins
+
+        core = Plugins.empty()
+        for name, plugin in reversed(CORE.items()):  # the last one is asked first
+            core.register(plugin, name)
+        core.register_commands(self)
+        self._own = tuple(self.commands)
+
+    def _extend(self, plugins: Plugins) -> None:
+        """Let all other plugins register theirs."""
+        self._begin()
+        if not self._is_extended:
+            self._is_extended = True
             with plugin_output.to_stderr():
                 plugins.register_commands(self)
+
+    def _know_all(self, ctx: click.Context) -> Plugins | None:
+        """Load all plugins, for help and completion: these have to appear whatever is wrong."""
+        self._begin()
+        try:
+            plugins = ctx.ensure_object(Session).all_plugins()
+        except RoostError as error:
+            self._note(ctx, str(error))
+            return None
+        self._tell(ctx, plugins)
+        return plugins
+
+    def _tell(self, ctx: click.Context, plugins: Plugins) -> None:
+        for report in plugins.reports():
+            if report.status == "broken":
+                self._note(ctx, report.error or report.name)
+
+    def _note(self, ctx: click.Context, error: str) -> None:
+        """Say once what is missing; a shell that asks for completions has no room for it."""
+        if error not in self._told and not ctx.resilient_parsing:
+            self._told.add(error)
+            note(f"plugins' commands are missing: {error}")
 
 
 class ToldError(click.ClickException):
@@ -145,11 +194,6 @@ class ToldError(click.ClickException):
         """Print the line."""
         del file
         note(self.message)
-
-
-def _values_of(option: str, args: Sequence[str]) -> list[str]:
-    found = [arg.partition("=")[2] for arg in args if arg.startswith(f"{option}=")]
-    return found + [value for arg, value in itertools.pairwise(args) if arg == option]
 
 
 def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:

@@ -13,34 +13,38 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import click
 
-from roost_core import settings as settings_module
+from roost_core.cli.ahead import has_unknown
 from roost_core.cli.output import show_traceback
 from roost_core.cli.session import Session
 from roost_core.errors import PluginError
+from roost_core.settings.core import core_fields
+from roost_core.settings.declaring import CONFIG_VARIABLE, Declared, On, declared, rows
+from roost_core.settings.declaring import option as option_of
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-
-#: The settings that say where the data is: options of every command.
-PLACES: Final = (
-    "redis_url",
-    "queue",
-    "redis_prefix",
-    "namespace",
-    "home",
-    "artifact_root",
-)
 
 
 class SharedOption(click.Option):
     """An option that every command has; help lists these apart from the command's own."""
 
 
+class SettingOption(click.Option):
+    """An option that gives a setting."""
+
+
+class SharedSetting(SettingOption, SharedOption):
+    """An option of every command that gives a setting."""
+
+
 class RoostCommand(click.Command):
     """A command whose help lists its own options before the shared ones, then an example.
+
+    Those that give settings of plugins it takes over as the plugins declare them; a plugin that
+    somebody names with ``--plugin`` included.
 
     :param example: the example's lines, as they are typed.
     """
@@ -48,6 +52,14 @@ class RoostCommand(click.Command):
     def __init__(self, *args: Any, example: Sequence[str] = (), **fields: Any) -> None:
         super().__init__(*args, **fields)
         self.example = example
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return the command's own parameters, then those that plugins' settings add."""
+        return with_settings(super().get_params(ctx), ctx)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments; an option that is not known may be one of a plugin's."""
+        return parse(super().parse_args, ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; with ``--verbose`` a plugin's error shows its traceback first."""
@@ -94,8 +106,12 @@ def format_options(
                 formatter.write_dl(records)
 
 
-def roost_options(*names: str) -> Callable[[_F], _F]:
-    """Add ``--plugin``, ``--config`` and the options for places; ``names`` are further settings."""
+def roost_options(*names: str | On) -> Callable[[_F], _F]:
+    """Add ``--plugin``, ``--config`` and the options for settings that every command has.
+
+    :param names: further settings, or :attr:`On.WORKER` for those that a worker has. A setting of
+        a plugin's is there where the plugin is, if the command is a :class:`RoostCommand`.
+    """
 
     def decorate(function: _F) -> _F:
         for option in reversed([*setting_options(*names), *shared_options()]):
@@ -124,9 +140,9 @@ def shared_options() -> list[click.Option]:
         expose_value=False,
         is_eager=True,
         callback=_remember_config,
-        help=f"Read settings from this TOML file. [{settings_module.CONFIG_VARIABLE}]",
+        help=f"Read settings from this TOML file. [{CONFIG_VARIABLE}]",
     )
-    return [plugin_option(), config, *_options(SharedOption, PLACES)]
+    return [plugin_option(), config, *_options(SharedSetting, _of(On.EVERY_COMMAND))]
 
 
 def plugin_option() -> click.Option:
@@ -144,23 +160,95 @@ def plugin_option() -> click.Option:
     )
 
 
-def setting_options(*names: str) -> list[click.Option]:
+def setting_options(*names: str | On) -> list[click.Option]:
     """Make an option for each of these settings; its value goes to the session's settings."""
-    return _options(click.Option, names)
+    fields = core_fields()
+    found: list[click.Option] = []
+    for name in names:
+        if isinstance(name, On):
+            found += [*_options(SettingOption, _of(name)), _Later(name)]
+        else:
+            found += _options(SettingOption, [fields[name]]) if name in fields else [_Later(name)]
+    return found
 
 
-def _options(cls: type[click.Option], names: tuple[str, ...]) -> list[click.Option]:
-    rows = {row["name"]: row for row in settings_module.table()}
-    return [
-        cls(
-            ["--" + name.replace("_", "-"), name],
-            metavar=rows[name]["metavar"],
+class _Later(click.Option):
+    """Stands for the options of settings that are plugins': which there are is not known yet."""
+
+    def __init__(self, wanted: str | On) -> None:
+        self.wanted = wanted
+        name = wanted if isinstance(wanted, str) else "settings_of_plugins"
+        super().__init__(
+            [option_of(name), name],
+            hidden=True,
             expose_value=False,
             is_eager=True,
             callback=_remember_setting,
-            help=_help(rows[name]),
         )
-        for name in names
+
+
+def with_settings(params: Sequence[click.Parameter], ctx: click.Context) -> list[click.Parameter]:
+    """Return parameters with those for the settings of plugins that are loaded.
+
+    An option of the command's own that has the same name stays.
+    """
+    session = ctx.find_object(Session)
+    kinds = () if session is None else session.declarations
+    fields = [one for kind in kinds for one in declared(kind).values()]
+    found: list[click.Parameter] = []
+    for param in params:
+        if isinstance(param, _Later):
+            wanted = [one for one in fields if param.wanted in (one.name, one.on)]
+            found += _options(SettingOption, wanted)
+        else:
+            found.append(param)
+    if any(isinstance(param, SharedSetting) for param in params):
+        shared = [one for one in fields if one.on is On.EVERY_COMMAND]
+        # Before --help, which click has put at the end.
+        place = max(at for at, one in enumerate(found) if isinstance(one, SharedSetting)) + 1
+        found[place:place] = _options(SharedSetting, shared)
+    taken: set[str] = set()
+    return [one for one in found if not _is_taken(one, taken)]
+
+
+def _is_taken(param: click.Parameter, taken: set[str]) -> bool:
+    is_double = isinstance(param, SettingOption) and not taken.isdisjoint(param.opts)
+    taken.update(param.opts)
+    return is_double
+
+
+def parse(
+    parse_args: Callable[[click.Context, list[str]], list[str]],
+    ctx: click.Context,
+    args: list[str],
+) -> list[str]:
+    """Parse arguments, with more plugins as long as an option is not known.
+
+    :raises RoostError: the plugins cannot be loaded for that.
+    """
+    session, command = ctx.ensure_object(Session), ctx.command
+    is_group = isinstance(command, click.Group)
+    # Before click says so, which looks for options that are like it.
+    while has_unknown(args, command.get_params(ctx), is_group=is_group) and session.know_more():
+        pass
+    return parse_args(ctx, args)
+
+
+def _of(on: On) -> list[Declared]:
+    return [one for one in core_fields().values() if one.on is on]
+
+
+def _options(cls: type[click.Option], fields: Sequence[Declared]) -> list[click.Option]:
+    return [
+        cls(
+            [option_of(one.name), one.name],
+            metavar=one.metavar,
+            expose_value=False,
+            is_eager=True,
+            callback=_remember_setting,
+            help=_help(row),
+        )
+        for one, row in zip(fields, rows(fields), strict=True)
     ]
 
 
@@ -170,7 +258,8 @@ def _help(row: dict[str, str]) -> str:
 
 
 def _remember_plugins(ctx: click.Context, _: click.Parameter, value: tuple[str, ...]) -> None:
-    ctx.ensure_object(Session).explicit.extend(value)
+    explicit = ctx.ensure_object(Session).explicit
+    explicit.extend(text for text in value if text not in explicit)
 
 
 def _remember_config(ctx: click.Context, _: click.Parameter, value: Path | None) -> None:
@@ -180,4 +269,4 @@ def _remember_config(ctx: click.Context, _: click.Parameter, value: Path | None)
 
 def _remember_setting(ctx: click.Context, parameter: click.Parameter, value: str | None) -> None:
     if value is not None and parameter.name is not None:
-        ctx.ensure_object(Session).overrides[parameter.name] = value
+        ctx.ensure_object(Session).override(parameter.name, value)

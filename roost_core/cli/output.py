@@ -27,7 +27,7 @@ from roost_core.shown.views import clean, redacted
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from roost_core.plugins.registry import PluginReport
+    from roost_core.plugins.reports import PluginReport
 
 #: The exit code of who has stored work and cannot print its id: ``EX_IOERR`` of ``sysexits.h``.
 UNTOLD: Final = 74

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
-from roost_core import settings as settings_module
-from roost_core.cli import output, plugin_output
+from roost_core.cli import ahead, output, plugin_output
 from roost_core.cli.signals import StopSignals
-from roost_core.settings import Settings
+from roost_core.settings.core import Settings
+from roost_core.settings.declaring import Declaration
+from roost_core.settings.sources import load
 
 if TYPE_CHECKING:
     from roost_core.backend.artifacts import ArtifactStore
@@ -32,47 +33,126 @@ class Session:
     :ivar explicit: the values of ``--plugin``, in order.
     :ivar config: the settings file that ``--config`` names.
     :ivar signals: how a worker's process is stopped; installed for a worker only.
+    :ivar is_short: whether the command only needs the backend, and no other plugins; None
+        as long as nobody knows which command it is.
     """
 
     overrides: dict[str, Any] = attrs.field(factory=dict)
     explicit: list[str] = attrs.field(factory=list)
     config: Path | None = None
     signals: StopSignals = attrs.field(factory=StopSignals)
+    is_short: bool | None = None
+    #: Settings that may be given as options of plugins that are not loaded yet.
+    _mentioned: set[str] = attrs.field(factory=set)
+    _few: Plugins | None = None
     _plugins: Plugins | None = None
+    _is_warned: bool = False
     _settings: Settings | None = None
+
+    def read_ahead(self, args: Sequence[str]) -> None:
+        """Note what a command line says of plugins, before it is parsed."""
+        self.explicit[:] = ahead.values_of("--plugin", args)
+        for file in ahead.values_of("--config", args)[-1:]:
+            self.config = Path(file)
+        self._mentioned = ahead.named_settings(args)
+
+    def override(self, name: str, value: Any) -> None:
+        """Note a setting that was given as an option."""
+        self.overrides[name] = value
+        self._settings = None
 
     @property
     def settings(self) -> Settings:
         """This process's settings: options over environment over file over defaults.
 
-        :raises SettingsError: one is unknown or malformed.
+        :raises SettingsError: one of the core's own is malformed.
         """
         if self._settings is None:
-            self._settings = settings_module.load(self.overrides, config=self.config)
+            self._settings = load(self.overrides, config=self.config)
         return self._settings
 
     def plugins(self, *, strict: bool = False, keep_going: bool = False) -> Plugins:
-        """Load the plugins, once.
+        """Load the plugins, once; the settings are checked against what they declare.
 
         :param strict: a broken plugin is an error, whoever named it.
-        :param keep_going: a broken plugin is none, even one that somebody named.
+        :param keep_going: neither broken plugins nor settings are an error, even if somebody
+            named them.
+        :raises PluginError: a plugin that somebody named cannot be loaded.
+        :raises SettingsError: a setting is unknown or malformed.
+        """
+        found = (
+            self.few_plugins() if self.is_short and self._plugins is None else self.all_plugins()
+        )
+        if keep_going:  # who looks at plugins sees it anyway
+            return found
+        self.refuse_broken(found, strict=strict)
+        found.check_settings(self.settings)
+        return found
+
+    def refuse_broken(self, plugins: Plugins, *, strict: bool = False) -> None:
+        """Raise what is wrong with plugins; say once what is odd.
+
+        :param strict: as in :meth:`plugins`.
         :raises PluginError: a plugin that somebody named cannot be loaded.
         """
+        plugins.refuse_broken(strict=strict)
+        if not self._is_warned:
+            self._is_warned = True
+            for line in plugins.vain_blocks():
+                output.note(line)
+
+    def few_plugins(self) -> Plugins:
+        """Load what has the backend, and what somebody named; broken ones are noted there."""
+        if self._few is None:
+            from roost_core.plugins.registry import Plugins
+
+            settings = self._early_settings()
+            given = [name for name, one in settings.extra.items() if one.value not in ("", None)]
+            with plugin_output.to_stderr():
+                self._few = Plugins.for_backend(
+                    {*given, *self._mentioned},
+                    explicit=tuple(self.explicit),
+                    environment=settings.plugins,
+                    keep_going=True,
+                )
+        return self._few
+
+    def all_plugins(self) -> Plugins:
+        """Load all that is installed or named; broken ones are noted there."""
         if self._plugins is None:
             from roost_core.plugins.registry import Plugins
 
-            settings = self.settings
             with plugin_output.to_stderr():
-                self._plugins = Plugins.load(
-                    explicit=tuple(self.explicit),
-                    environment=settings.plugins,
-                    strict=strict,
-                    keep_going=keep_going,
-                )
-            if not keep_going:  # who looks at plugins sees it anyway
-                for line in self._plugins.vain_blocks():
-                    output.note(line)
+                if self._few is not None:
+                    self._plugins = self._few.complete()
+                else:
+                    self._plugins = Plugins.load(
+                        explicit=tuple(self.explicit),
+                        environment=self._early_settings().plugins,
+                        strict=False,
+                        keep_going=True,
+                    )
         return self._plugins
+
+    @property
+    def declarations(self) -> tuple[type[Declaration], ...]:
+        """The settings of the plugins that are loaded by now."""
+        found = self._plugins or self._few
+        return () if found is None else found.declarations()
+
+    def know_more(self) -> bool:
+        """Load more plugins, because an option is not known; tell whether there are more now."""
+        if self._plugins is not None:
+            return False
+        if self._few is None and self.is_short is not False:
+            self.few_plugins()
+        else:
+            self.all_plugins()
+        return True
+
+    def _early_settings(self) -> Settings:
+        """Return the settings as far as they are known: plugins have a say in the options."""
+        return load(config=self.config) if self._settings is None else self._settings
 
     def connect(self, *, create: bool = True) -> Roost:
         """Return a connection to the queue, to be entered with ``async with``.

@@ -19,7 +19,6 @@ from typing import Any, Final, Self, TypeVar
 
 import attrs
 
-from roost_core import settings as settings_module
 from roost_core.backend.artifacts import ArtifactStore
 from roost_core.backend.ledger import Ledger
 from roost_core.backend.messages import Enqueued, EnqueueOutcome, NewWork
@@ -46,7 +45,8 @@ from roost_core.models import (
     WorkStatus,
 )
 from roost_core.plugins.registry import Plugins
-from roost_core.settings import Settings
+from roost_core.settings.core import Settings
+from roost_core.settings.sources import load, with_overrides
 from roost_core.shown import views
 from roost_core.shown.views import WorkRow
 
@@ -102,12 +102,12 @@ class Roost:
         :raises SettingsError: a setting is unknown or malformed.
         """
         if settings is None:
-            settings = settings_module.load(overrides)
+            settings = load(overrides)
         elif overrides:
-            parsed = settings_module.load(overrides, environ={})
-            settings = attrs.evolve(settings, **{name: getattr(parsed, name) for name in overrides})
+            settings = with_overrides(settings, overrides)
         if plugins is None:
             plugins = Plugins.load(explicit=(), environment=settings.plugins, strict=False)
+        plugins.check_settings(settings)
         return cls(settings, plugins, create)
 
     async def __aenter__(self) -> Self:

@@ -6,7 +6,7 @@ Each implementation is called by itself, so that an error names its plugin.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from roost_core.backend.artifacts import ArtifactStore
@@ -21,32 +21,63 @@ from roost_core.errors import (
 from roost_core.plugins.calls import HookCall
 from roost_core.plugins.errors import place, telling_ctrl_c
 from roost_core.plugins.sources import Candidate, cause
-from roost_core.settings import SERVER_URLS, Settings
-from roost_core.wording.redaction import redact, without
+from roost_core.settings.core import Settings
+from roost_core.settings.declaring import Declaration, declared, variable
+from roost_core.wording.redaction import redact
 from roost_core.workspaces import NoWorkspaces, Workspaces
 
 if TYPE_CHECKING:
     import click
 
 
-def backend(calls: Sequence[HookCall], settings: Settings, absent: Sequence[str]) -> Server:
-    """Return the first backend that is offered for ``settings.redis_url``.
+def backend(
+    calls: Sequence[HookCall],
+    settings: Settings,
+    absent: Sequence[str],
+    kinds: Iterable[type[Declaration]],
+) -> Server:
+    """Return the first backend that is offered for these settings.
 
     :param absent: why other plugins are not asked, for the error's text.
-    :raises SettingsError: nobody takes the URL.
+    :param kinds: the settings that plugins declare, for the error's text.
+    :raises SettingsError: nobody takes them.
     :raises PluginError: nobody offers backends, or a plugin fails.
+    """
+    found = offered_backend(calls, settings)
+    if found is None:
+        asked = _asked(calls, "a backend", absent)
+        raise SettingsError(
+            f"no plugin (asked: {asked}) has a backend for {_servers(settings, kinds)}"
+        )
+    return found
+
+
+def offered_backend(calls: Sequence[HookCall], settings: Settings) -> Server | None:
+    """Return the first backend that is offered, None if nobody offers one.
+
+    :raises PluginError: a plugin fails.
     """
     found = _first(calls, settings)
     if found is None:
-        asked = _asked(calls, "a backend", absent)
-        url = redact(settings.redis_url)
-        where = f"the server {url}" if url else "a server of Roost's own"
-        known = f"; Roost itself takes {SERVER_URLS}" if url else ""
-        raise SettingsError(f"no plugin has a backend for {where} (asked: {asked}){known}")
+        return None
     call, made = found
     if not isinstance(made, Server):
         raise _wrong_type(call, made, "a Server")
     return made
+
+
+def _servers(settings: Settings, kinds: Iterable[type[Declaration]]) -> str:
+    """Return the servers that are asked for: whatever is given as a URL, or for a URL."""
+    known = {name: one for kind in kinds for name, one in declared(kind).items()}
+    urls = [name for name, one in known.items() if one.metavar == "URL"]
+    given = {
+        name: str(one.value)
+        for name, one in settings.extra.items()
+        if one.value and (name in urls or "://" in str(one.value))
+    }
+    servers = " or ".join(f"the server {redact(value)}" for value in given.values())
+    taken = "".join(f"; {variable(name)}: {known[name].help}" for name in given if name in known)
+    return (servers or "a server of Roost's own") + taken
 
 
 def artifact_store(
@@ -77,7 +108,7 @@ def workspaces(calls: Sequence[HookCall], settings: Settings, absent: Sequence[s
     """
     found = _first(calls, settings)
     if found is None:
-        if settings.workspace_source is None:
+        if not settings.has("workspace_source"):
             return NoWorkspaces()
         if calls:
             asked = _asked(calls, "workspaces", absent)
@@ -107,7 +138,7 @@ def _asked_for(call: HookCall, settings: Settings) -> object:
             if isinstance(error, KeyboardInterrupt) and was_pressed():
                 raise
             text = cause(error) + place(error, getattr(call.function, "__module__", None) or "")
-            text = without(settings.redis_url, text)
+            text = settings.without_secrets(text)
             raise PluginError(f"plugin {call.plugin_name}: {call.hook} raised {text}") from error
 
 
@@ -134,14 +165,11 @@ def add_commands(call: HookCall, cli: click.Group, candidate: Candidate) -> None
     :raises PluginLoadError: it raised.
     :raises PluginConflict: it replaced or removed a command that was there.
     """
-    import click  # lazily: only a command line needs it
-
     before = dict(cli.commands)
-    known = {*before, *cli.list_commands(click.Context(cli))}
     with telling_ctrl_c() as was_pressed:
         try:
             call.function(*(cli for _ in call.names))
-            changed = [name for name in known if cli.commands.get(name) is not before.get(name)]
+            changed = [name for name in before if cli.commands.get(name) is not before.get(name)]
             if changed:
                 raise PluginConflict(
                     f"plugin {candidate.described}: the command {min(changed)} is there already; "

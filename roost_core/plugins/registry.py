@@ -12,18 +12,16 @@ Each :class:`Plugins` has a pluggy manager of its own; this module keeps no stat
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
-
-import attrs
 
 from roost_core.backend.artifacts import ArtifactStore
 from roost_core.backend.server import Server
 from roost_core.errors import PluginConflict, PluginError, PluginLoadError
 from roost_core.models import ENGINE_ID
 from roost_core.plugins import checks as plugin_checks
+from roost_core.plugins import declared
 from roost_core.plugins import providers as plugin_providers
 from roost_core.plugins import sources as plugin_sources
 from roost_core.plugins.calls import (
@@ -37,63 +35,17 @@ from roost_core.plugins.calls import (
 )
 from roost_core.plugins.checks import Implementation
 from roost_core.plugins.errors import telling_ctrl_c
-from roost_core.plugins.sources import Candidate, Source
-from roost_core.settings import Settings
-from roost_core.values import Value
-from roost_core.wording.suggestions import did_you_mean
+from roost_core.plugins.reports import PluginReport, PluginStatus, Record
+from roost_core.plugins.selection import Request, Selection, select
+from roost_core.plugins.sources import Candidate, Installed, Source
+from roost_core.settings import judging
+from roost_core.settings.core import Settings
+from roost_core.settings.declaring import Declaration
 from roost_core.workspaces import Workspaces
 
 if TYPE_CHECKING:
     import click
     import pluggy
-
-
-class PluginStatus(enum.StrEnum):
-    """What became of a plugin."""
-
-    OK = "ok"
-    BLOCKED = "blocked"
-    BROKEN = "broken"
-    REPLACED = "replaced"
-
-
-@attrs.frozen(eq=False, repr=False)
-class PluginReport(Value):
-    """One plugin, as ``roost plugins`` shows it.
-
-    :ivar location: ``pkg.module[:attr]``, the path of a file, or an object's type.
-    :ivar hooks: the hooks that it implements, sorted.
-    :ivar error: why it is broken, or what blocks or replaces it.
-    :ivar exception: what a broken one raised, with its traceback.
-    """
-
-    name: str
-    status: PluginStatus
-    source: Source
-    location: str
-    distribution: str | None = None
-    version: str | None = None
-    hooks: tuple[str, ...] = ()
-    engine_id: str | None = None
-    error: str | None = None
-    exception: BaseException | None = attrs.field(default=None, eq=False, repr=False)
-
-
-@attrs.define(eq=False)
-class _Record:
-    candidate: Candidate
-    status: PluginStatus = PluginStatus.OK
-    plugin: object = None
-    hooks: tuple[str, ...] = ()
-    engine: Engine | None = None
-    error: str | None = None
-    exception: BaseException | None = None
-
-    def ends(
-        self, status: PluginStatus, error: str, exception: BaseException | None = None
-    ) -> None:
-        self.status, self.error, self.exception = status, error, exception
-        self.plugin, self.hooks, self.engine = None, (), None
 
 
 class Plugins:
@@ -103,7 +55,11 @@ class Plugins:
         self._manager = plugin_checks.Manager()
         self._strict = strict
         self._keep_going = keep_going
-        self._records: list[_Record] = []
+        self._records: list[Record] = []
+        #: Whether it has all that is installed, so that what no plugin here knows nobody does.
+        self.is_complete = False
+        self._more: Callable[[], Plugins] | None = None
+        self._completed: Plugins | None = None
 
     @classmethod
     def empty(cls) -> Plugins:
@@ -131,77 +87,95 @@ class Plugins:
         :raises PluginLoadError: a plugin fails; one line with its name and the cause.
         :raises PluginConflict: two plugins claim one name, or one engine id.
         """
+        request = Request(explicit, environment, installed)
+        there = plugin_sources.look() if request.looks else Installed()
         plugins = cls(strict=strict, keep_going=keep_going)
-        texts = [(text, Source.ENVIRONMENT) for text in environment]
-        texts += [(text, Source.OPTION) for text in explicit]
-        entries = plugin_sources.installed() if installed or texts else []
-        candidates = list(entries) if installed else []
-        blocks: dict[str, Source] = {}
-        for text, source in texts:
-            blocked = plugin_sources.blocked_name(text)
-            if blocked is None:
-                candidates.append(plugin_sources.named(text, source, entries))
-            else:
-                blocks[blocked] = source
-        plugins._block(candidates, blocks)
-        left = [one for one in candidates if not {one.name, one.text} & blocks.keys()]
-        for candidate in plugins._winners(left):
-            plugins._load_one(candidate)
+        plugins.is_complete = installed
+        plugins._fill(select(request, there))
         return plugins
 
-    def _block(self, candidates: Sequence[Candidate], blocks: Mapping[str, Source]) -> None:
-        missing = dict(blocks)
-        for candidate in candidates:
-            for name in {candidate.name, candidate.text} & blocks.keys():
-                missing.pop(name, None)
-                self._note(candidate, PluginStatus.BLOCKED, f"by no:{name}")
-        for name, source in missing.items():
-            nobody = Candidate(name, source, f"no:{name}", "")
-            hint = did_you_mean(name, [candidate.name for candidate in candidates])
-            self._note(nobody, PluginStatus.BLOCKED, f"no plugin has this name{hint}")
+    @classmethod
+    def for_backend(
+        cls,
+        given: Collection[str],
+        *,
+        explicit: Sequence[str] = (),
+        environment: Sequence[str] = (),
+        keep_going: bool = False,
+    ) -> Plugins:
+        """Find and register the plugins that have the backend, and those that somebody named.
 
-    def _winners(self, candidates: Sequence[Candidate]) -> list[Candidate]:
-        # Names are known before anything is imported, so what is replaced is never imported.
-        last = {candidate.name: candidate for candidate in candidates}
-        winners: list[Candidate] = []
-        for candidate in candidates:
-            winner = last[candidate.name]
-            if winner is candidate:
-                winners.append(candidate)
-            elif winner.location == candidate.location:
-                continue  # the same plugin, named twice
-            elif winner.source is Source.INSTALLED:
-                self._fail(
-                    _Record(candidate),
-                    PluginConflict(
-                        f"two installed plugins are named {candidate.name}: {_place(candidate)} "
-                        f"and {_place(winner)}; uninstall one, or block both with "
-                        f"no:{candidate.name} and name one by its module"
-                    ),
-                )
+        All others are left alone, broken or slow as they may be, until :meth:`complete` is called:
+        by :meth:`make_server` if none of these has the backend, and for whatever else they lack.
+
+        :param given: names of the settings that are given; the entry points of group
+            ``roost.backends`` say whose backend they choose.
+        :param explicit: as in :meth:`load`.
+        :param environment: as in :meth:`load`.
+        :param keep_going: as in :meth:`load`.
+        """
+        request = Request(explicit, environment)
+        there = plugin_sources.look()
+        plugins = cls(strict=False, keep_going=keep_going)
+
+        def more() -> Plugins:
+            everything = cls(strict=False, keep_going=keep_going)
+            everything.is_complete = True
+            # A file would be run a second time, and a class be made into a second object.
+            known = {record.candidate.location: record.plugin for record in plugins._live()}
+            everything._fill(select(request, there), known)
+            return everything
+
+        plugins._more = more
+        plugins._fill(select(request, there, there.for_backend(given)))
+        return plugins
+
+    def complete(self) -> Plugins:
+        """Return the set that has all installed plugins; itself unless :meth:`for_backend` made it.
+
+        :raises PluginError: as :meth:`load` does.
+        """
+        if self._more is None:
+            return self
+        if self._completed is None:
+            self._completed = self._more()
+        return self._completed
+
+    def _fill(self, selection: Selection, known: Mapping[str, object] | None = None) -> None:
+        for record, conflict in selection.others:
+            if conflict is None:
+                self._records.append(record)
             else:
-                self._note(candidate, PluginStatus.REPLACED, f"by {winner.described}")
-        return winners
+                self._fail(record, conflict)
+        for candidate in selection.winners:
+            self._load_one(candidate, known or {})
 
-    def _load_one(self, candidate: Candidate) -> None:
-        record = _Record(candidate)
+    def _load_one(self, candidate: Candidate, known: Mapping[str, object]) -> None:
+        record = Record(candidate)
         try:
-            plugin = plugin_sources.load(candidate)
-            self._admit(record, plugin)
+            plugin = known.get(candidate.location)
+            self._admit(record, plugin_sources.load(candidate) if plugin is None else plugin)
         except PluginError as error:
             self._fail(record, error)
 
-    def _fail(self, record: _Record, error: PluginError) -> None:
+    def _fail(self, record: Record, error: PluginError) -> None:
         """Raise, or note what is only installed as broken."""
-        is_named = record.candidate.source is not Source.INSTALLED
-        if not self._keep_going and (self._strict or is_named):
+        if not self._keep_going and (self._strict or record.is_named):
             raise error
         record.ends(PluginStatus.BROKEN, str(error), error.__cause__)
+        record.failure = error
         if record not in self._records:
             self._records.append(record)
 
-    def _note(self, candidate: Candidate, status: PluginStatus, error: str) -> None:
-        self._records.append(_Record(candidate, status, error=error))
+    def refuse_broken(self, *, strict: bool) -> None:
+        """Raise what a set that kept going has noted.
+
+        :param strict: as in :meth:`load`.
+        :raises PluginError: the first broken plugin's.
+        """
+        for record in self._records:
+            if record.failure is not None and (strict or record.is_named):
+                raise record.failure
 
     # -- registration --------------------------------------------------------------------------
 
@@ -218,9 +192,9 @@ class Plugins:
                 raise PluginConflict(
                     f"plugin {candidate.described} is there already: {record.candidate.described}"
                 )
-        self._admit(_Record(candidate), plugin_sources.load(candidate))
+        self._admit(Record(candidate), plugin_sources.load(candidate))
 
-    def _admit(self, record: _Record, plugin: object) -> None:
+    def _admit(self, record: Record, plugin: object) -> None:
         """Register all of a plugin or nothing of it.
 
         pluggy may fail half-way, and leaves what it has registered to fire.
@@ -233,6 +207,8 @@ class Plugins:
                 found = plugin_checks.check(self._manager, plugin)
                 engine = self._engine(candidate, plugin, found)
                 self._check_distinct(candidate, plugin)
+                record.settings = _declared(candidate, found)
+                declared.check_distinct(record, self._live())
                 self._manager.register(plugin, candidate.name)
                 self._manager.check_pending()
             except BaseException as error:
@@ -250,7 +226,7 @@ class Plugins:
         if self._manager.get_plugin(name) is plugin:
             self._manager.unregister(name=name)
 
-    def _live(self) -> list[_Record]:
+    def _live(self) -> list[Record]:
         return [record for record in self._records if record.status is PluginStatus.OK]
 
     def _check_distinct(self, candidate: Candidate, plugin: object) -> None:
@@ -329,21 +305,7 @@ class Plugins:
 
     def reports(self) -> tuple[PluginReport, ...]:
         """Return what became of every plugin: blocked, broken and replaced ones too."""
-        return tuple(
-            PluginReport(
-                name=record.candidate.name,
-                status=record.status,
-                source=record.candidate.source,
-                location=record.candidate.location,
-                distribution=record.candidate.distribution,
-                version=record.candidate.version,
-                hooks=record.hooks,
-                engine_id=None if record.engine is None else record.engine.engine_id,
-                error=record.error,
-                exception=record.exception,
-            )
-            for record in self._records
-        )
+        return tuple(record.report() for record in self._records)
 
     def vain_blocks(self) -> tuple[str, ...]:
         """Return a line for each ``no:NAME`` that blocks nothing: somebody may have misspelt it."""
@@ -358,21 +320,48 @@ class Plugins:
         # pluggy lists them in the order of registration and calls from the end.
         return [_hook_call(hook, one.plugin_name, one.function) for one in found][::-1]
 
+    # -- settings ------------------------------------------------------------------------------
+
+    def declarations(self) -> tuple[type[Declaration], ...]:
+        """Return the classes in which these plugins declare their settings."""
+        return tuple(kind for record in self._live() for kind in record.settings)
+
+    def check_settings(self, settings: Settings) -> None:
+        """Read all settings that these plugins declare, and judge the names that nobody does.
+
+        A set that has not all plugins leaves names that may be others' alone, or asks all.
+
+        :raises SettingsError: a value cannot be read, or a program, an option or a file has a name
+            that nobody declares. A variable that nobody declares is warned of.
+        """
+        kinds = self.declarations()
+        unknown, known = judging.check(settings, kinds), judging.names(kinds)
+        if self.is_complete:
+            judging.judge(unknown, known, self._absent())
+        elif self._more is not None and judging.may_be_typos(unknown, known):
+            self.complete().check_settings(settings)
+
     # -- providers -----------------------------------------------------------------------------
 
     def make_server(self, settings: Settings) -> Server:
-        """Ask for the server of ``settings.redis_url``; it is not opened yet.
+        """Ask for the server that the settings choose; it is not opened yet.
 
-        :raises SettingsError: no plugin takes the URL.
+        :raises SettingsError: no plugin takes them.
         :raises PluginError: no plugin offers backends, or one of them fails.
         """
-        return plugin_providers.backend(self._calls("backend"), settings, self._absent())
+        calls = self._calls("backend")
+        if self._more is not None:
+            server = plugin_providers.offered_backend(calls, settings)
+            return self.complete().make_server(settings) if server is None else server
+        return plugin_providers.backend(calls, settings, self._absent(), self.declarations())
 
     def make_artifact_store(self, settings: Settings) -> ArtifactStore:
         """Ask for the artifact store.
 
         :raises PluginError: no plugin offers one, or one of them fails.
         """
+        if self._more is not None:
+            return self.complete().make_artifact_store(settings)
         calls = self._calls("artifact_store")
         return plugin_providers.artifact_store(calls, settings, self._absent())
 
@@ -383,6 +372,8 @@ class Plugins:
 
         :raises PluginError: a plugin fails.
         """
+        if self._more is not None:
+            return self.complete().make_workspaces(settings)
         calls = self._calls("workspace")
         return plugin_providers.workspaces(calls, settings, self._absent())
 
@@ -415,5 +406,12 @@ def _hook_call(hook: str, plugin_name: str, function: Callable[..., Any]) -> Hoo
     return HookCall(hook, plugin_name, function, plugin_checks.argument_names(function))
 
 
-def _place(candidate: Candidate) -> str:
-    return f"{candidate.location} of {candidate.distribution} {candidate.version}"
+def _declared(
+    candidate: Candidate, found: Sequence[Implementation]
+) -> tuple[type[Declaration], ...]:
+    calls = [one for one in found if one.hook == "register_settings"]
+    return tuple(
+        kind
+        for one in calls
+        for kind in declared.ask(_hook_call(one.hook, candidate.name, one.function))
+    )

@@ -31,7 +31,7 @@ import inspect
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
@@ -50,7 +50,13 @@ if TYPE_CHECKING:
 PLUGIN_GROUP: Final = "roost"
 #: Entry points that are factories of engines: ``build_engine(**kwargs)``.
 ENGINE_GROUP: Final = "roost.engines"
+#: Entry points that say which plugin has the backend for which setting: the name is the setting
+#: that chooses it when it is given, or :data:`DEFAULT`; the value is that of the plugin's entry.
+BACKEND_GROUP: Final = "roost.backends"
+#: Names the plugin whose backend it is where no setting chooses one.
+DEFAULT: Final = "default"
 BLOCK_PREFIX: Final = "no:"
+_GROUPS: Final = (PLUGIN_GROUP, ENGINE_GROUP, BACKEND_GROUP)
 
 #: Causes are shown on one line of at most so many characters.
 MAX_CAUSE: Final = 300
@@ -123,8 +129,25 @@ def cause(error: BaseException) -> str:
 # -- what is installed -------------------------------------------------------------------------
 
 
-def installed() -> list[Candidate]:
-    """Return the entry points of both groups, plugins first, each group sorted by name.
+@attrs.frozen(eq=False)
+class Installed:
+    """What is installed; nothing of it is imported.
+
+    :ivar plugins: the plugins, then the factories of engines, each sorted by name.
+    :ivar backends: the locations of plugins by the settings that choose their backends.
+    """
+
+    plugins: Sequence[Candidate] = ()
+    backends: Mapping[str, Collection[str]] = attrs.field(factory=dict)
+
+    def for_backend(self, given: Collection[str]) -> Collection[str]:
+        """Return the locations of the plugins that have the backend for the given settings."""
+        chosen = [one for name in given if name != DEFAULT for one in self.backends.get(name, ())]
+        return chosen or self.backends.get(DEFAULT, ())
+
+
+def look() -> Installed:
+    """Look up what is installed.
 
     A distribution whose entry points cannot be read becomes a candidate that
     fails to load; it does not hide the others.
@@ -133,13 +156,22 @@ def installed() -> list[Candidate]:
 
     try:
         everything = metadata.entry_points()
-        points = [*everything.select(group=PLUGIN_GROUP), *everything.select(group=ENGINE_GROUP)]
+        points = [point for group in _GROUPS for point in everything.select(group=group)]
         unreadable: list[Candidate] = []
     except Exception:  # noqa: BLE001 - one malformed file anywhere; found out below, one by one
         points, unreadable = _one_by_one(metadata.distributions())
-    candidates = [_from_entry_point(point) for point in points]
+    backends: dict[str, list[str]] = {}
+    for point in points:
+        if point.group == BACKEND_GROUP:
+            backends.setdefault(point.name, []).append(point.value)
+    candidates = [_from_entry_point(point) for point in points if point.group != BACKEND_GROUP]
     candidates.sort(key=lambda one: (one.is_factory, one.name, one.location))
-    return candidates + unreadable
+    return Installed(candidates + unreadable, backends)
+
+
+def installed() -> Sequence[Candidate]:
+    """Return the installed plugins, see :class:`Installed`."""
+    return look().plugins
 
 
 def _one_by_one(
@@ -155,7 +187,7 @@ def _one_by_one(
         seen.add(name)
         try:
             found = distribution.entry_points
-            points.extend(one for one in found if one.group in (PLUGIN_GROUP, ENGINE_GROUP))
+            points.extend(one for one in found if one.group in _GROUPS)
         except Exception as error:  # noqa: BLE001 - attributed to its distribution
             if _may_be_ours(distribution):
                 unreadable.append(_unreadable(name, error))

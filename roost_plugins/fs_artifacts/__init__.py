@@ -8,16 +8,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from roost_core.markers import hookimpl
+from roost_plugins.fs_artifacts.settings import ArtifactSettings, folder
 
 if TYPE_CHECKING:
     from roost_core.backend import ArtifactStore
     from roost_core.settings import Settings
 
 
+@hookimpl
+def register_settings() -> type[ArtifactSettings]:
+    """Declare where the artifacts are."""
+    return ArtifactSettings
+
+
 @hookimpl(trylast=True)
 def artifact_store(settings: Settings) -> ArtifactStore:
-    """Return the store in ``settings.resolved_artifact_root()``; nothing is made yet."""
+    """Return the store in the folder that the settings name; nothing is made yet."""
     # Imported here: most commands never touch an artifact.
     from roost_plugins.fs_artifacts.store import FilesystemStore
 
-    return FilesystemStore(settings.resolved_artifact_root())
+    return FilesystemStore(folder(settings))

@@ -8,10 +8,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from roost_core.markers import hookimpl
+from roost_plugins.git_workspaces.settings import WorkspaceSettings
 
 if TYPE_CHECKING:
     from roost_core.settings import Settings
     from roost_core.workspaces import Workspaces
+
+
+@hookimpl
+def register_settings() -> type[WorkspaceSettings]:
+    """Declare where workspaces come from."""
+    return WorkspaceSettings
 
 
 @hookimpl(trylast=True)
@@ -20,4 +27,4 @@ def workspace(settings: Settings) -> Workspaces:
     # Imported here: most commands never touch a workspace.
     from roost_plugins.git_workspaces.worktrees import GitWorkspaces
 
-    return GitWorkspaces(settings.workspace_source, settings.home / "workspaces")
+    return GitWorkspaces(settings.of(WorkspaceSettings).source, settings.home / "workspaces")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from roost_core.markers import hookimpl
 from roost_plugins.redis_saq.connection import urls
+from roost_plugins.redis_saq.settings import EmbeddedSettings, RedisSettings
 
 if TYPE_CHECKING:
     from roost_core.backend import Server
@@ -13,9 +14,16 @@ if TYPE_CHECKING:
 
 
 @hookimpl
+def register_settings() -> tuple[type[RedisSettings], type[EmbeddedSettings]]:
+    """Declare where the server is, and how Roost's own runs."""
+    return RedisSettings, EmbeddedSettings
+
+
+@hookimpl
 def backend(settings: Settings) -> Server | None:
     """Take Redis URLs, and an empty one: that is the embedded server."""
-    if settings.redis_url and not urls.is_ours(settings.redis_url):
+    url = settings.of(RedisSettings).url
+    if url and not urls.is_ours(url):
         return None
     from roost_plugins.redis_saq.server import RedisServer
 

@@ -56,6 +56,11 @@ class RedisServer(Server):
             await self.close()
             raise
 
+    @property
+    def is_started_here(self) -> bool:
+        """The embedded server is started by whoever needs it."""
+        return self.endpoint.is_embedded
+
     def nothing_here(self) -> str | None:
         """Tell whether the embedded server was never started in this home."""
         return self.endpoint.nothing_here()

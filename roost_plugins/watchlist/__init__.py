@@ -12,12 +12,32 @@ from typing import TYPE_CHECKING
 
 from roost_core.markers import hookimpl
 from roost_core.models import Snapshot
+from roost_plugins.watchlist.settings import WatchlistSettings
 
 if TYPE_CHECKING:
+    import click
+
     from roost_core.context import StepContext
     from roost_core.models import WorkItem
 
 engine_id = "watchlist"
+
+
+@hookimpl
+def register_settings() -> type[WatchlistSettings]:
+    """Declare which pages may be watched."""
+    return WatchlistSettings
+
+
+@hookimpl
+def register_commands(cli: click.Group) -> None:
+    """Add the demo."""
+    # Only a command line has click.
+    from roost_core.cli.lazy import LazyCommand
+
+    target = "roost_plugins.watchlist.demo:command"
+    cli.add_command(LazyCommand("demo", target, "See a worker die and its work go on."))
+
 
 # Every command loads this plugin, and only workers watch: what they need is imported then.
 

@@ -6,6 +6,7 @@ from roost_core.context import StepContext
 from roost_core.errors import PermanentError
 from roost_core.models import Snapshot, WorkItem
 from roost_plugins.watchlist import addresses, fetch, rules
+from roost_plugins.watchlist.settings import WatchlistSettings
 
 
 async def look(snapshot: Snapshot, item: WorkItem, context: StepContext) -> Snapshot:
@@ -17,14 +18,15 @@ async def look(snapshot: Snapshot, item: WorkItem, context: StepContext) -> Snap
     watch = rules.Watch.from_payload(item.payload)
     done = snapshot.data["checks_completed"]
     context.heartbeat(done / watch.checks_required, "fetching the page")
-    allow_private = context.settings.allow_private_addresses
+    allow_private = context.settings.of(WatchlistSettings).allow_private_addresses
     policy = addresses.allow_all if allow_private else addresses.refuse_non_public
     try:
         page = await fetch.fetch(watch.url, policy=policy)
     except fetch.AddressRefused as error:
         raise PermanentError(
             f"the payload's url leads to {error}; the operator can allow such addresses "
-            "with the setting allow_private_addresses (ROOST_ALLOW_PRIVATE_ADDRESSES)"
+            "with the setting watchlist_allow_private_addresses "
+            "(ROOST_WATCHLIST_ALLOW_PRIVATE_ADDRESSES)"
         ) from error
     except ValueError as error:
         raise PermanentError(f"the payload's url cannot be used: {error}") from error

@@ -16,6 +16,7 @@ from pathlib import Path
 from roost_core import Roost, Settings
 from roost_core.errors import BackendUnavailable
 from roost_core.models import Event, State
+from roost_core.settings import variable
 
 ENGINE = Path(__file__).with_name("ledger_engine.py")
 #: A wait that lasts so long has failed; nothing that works comes near it. Seconds.
@@ -41,16 +42,15 @@ class Crew:
             key: value for key, value in os.environ.items() if not key.startswith("ROOST_")
         } | {
             "ROOST_HOME": str(settings.home),
-            "ROOST_REDIS_URL": settings.redis_url,
             "ROOST_NAMESPACE": settings.namespace,
             "ROOST_LEASE_TTL": str(settings.lease_ttl),
             "ROOST_STUCK_AFTER": str(settings.stuck_after),
-            "ROOST_EMBEDDED_IDLE": str(settings.embedded_idle),
             "ROOST_EVENTS_KEPT": str(settings.events_kept),
             "ROOST_EVENTS_BYTES": str(settings.events_bytes),
             "ROOST_X_LEDGER": str(self.ledger),
             "ROOST_X_STEPS": str(steps),
             "ROOST_X_PAUSE": str(pause),
+            **{variable(name): str(one.value) for name, one in settings.extra.items()},
         }
 
     def __enter__(self) -> Crew:

@@ -21,6 +21,7 @@ import hiredis
 from roost_core import Settings
 from roost_plugins.redis_saq import scripts
 from roost_plugins.redis_saq.keys import Keys
+from roost_plugins.redis_saq.settings import RedisSettings
 
 #: After one of these a connection talks without being asked.
 _TALKATIVE = {b"SUBSCRIBE", b"PSUBSCRIBE", b"SSUBSCRIBE", b"MONITOR"}
@@ -222,7 +223,7 @@ def proxied(target: Path, path: Path, settings: Settings) -> Iterator[Proxy]:
 
 def _script_names(settings: Settings) -> dict[bytes, str]:
     """Return the scripts' names by SHA-1 and by source."""
-    keys = Keys(settings.redis_prefix, settings.namespace, settings.queue)
+    keys = Keys(settings.of(RedisSettings).prefix, settings.namespace, settings.queue)
     found = scripts.Scripts(keys, settings.events_kept, settings.events_bytes)
     loaded = [found[name] for name in scripts.NAMES]
     return {one.sha.encode(): one.name for one in loaded} | {

@@ -55,7 +55,7 @@ def test_payloads_that_are_none(
     redis_server: Server, tmp_path: Path, tally: Callable[[int, str, int], None]
 ) -> None:
     """Fault 10: on the command line; what is just within the bounds runs to its end."""
-    settings = Settings(home=tmp_path, redis_url=redis_server.url, namespace="bad-data")
+    settings = Settings(home=tmp_path, extra={"redis_url": redis_server.url}, namespace="bad-data")
     with Crew(tmp_path, settings, steps=1, pause=0.0) as crew:
         said = {}
         for name, raw in ({name: raw for name, (raw, _) in BAD.items()} | GOOD).items():

@@ -32,7 +32,7 @@ def test_poison_is_buried_alone(
     """B1: work that ran beside it, and whose workers died each time, is done in the end."""
     settings = Settings(
         home=tmp_path,
-        redis_url=redis_server.url,
+        extra={"redis_url": redis_server.url},
         namespace=f"poison-{poisons}",
         lease_ttl=1.0,
     )
@@ -64,7 +64,9 @@ def test_outages_are_no_deaths(server_root: Path, tmp_path: Path) -> None:
     """B2: the server stops again and again for longer than the lease; one worker lives on."""
     binary = need(redis_binary(), "redis-server")
     with server_in(binary, server_root / "outages") as server:
-        settings = Settings(home=tmp_path, redis_url=server.url, namespace="outages", lease_ttl=0.6)
+        settings = Settings(
+            home=tmp_path, extra={"redis_url": server.url}, namespace="outages", lease_ttl=0.6
+        )
         work_ids = enqueue(settings, 4, max_recoveries=1)
         with Crew(tmp_path, settings, steps=3, pause=2.0) as crew:
             crew.start()

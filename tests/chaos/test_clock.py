@@ -30,7 +30,10 @@ def test_wall_clock_shifted(
 ) -> None:
     """Fault 7: leases, delays and the order of the line are as ever."""
     settings = Settings(
-        home=tmp_path, redis_url=redis_server.url, namespace=f"clock{hours}", lease_ttl=1.0
+        home=tmp_path,
+        extra={"redis_url": redis_server.url},
+        namespace=f"clock{hours}",
+        lease_ttl=1.0,
     )
     [late] = enqueue(settings, 1, delay_seconds=4.0)
     in_line = enqueue(settings, 4)

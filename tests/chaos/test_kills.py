@@ -58,7 +58,7 @@ def test_workers_killed_again_and_again(
     seed = workers
     dice = random.Random(seed)
     with server_in(need(redis_binary(), "redis-server"), server_root / "kills") as server:
-        settings = Settings(home=tmp_path, redis_url=server.url, lease_ttl=1.0)
+        settings = Settings(home=tmp_path, extra={"redis_url": server.url}, lease_ttl=1.0)
         work_ids = enqueue(settings, items, max_recoveries=10)
         with Crew(tmp_path, settings, steps=10, pause=pause) as crew:
             for _ in range(workers):
@@ -122,7 +122,7 @@ def test_zombies(server_root: Path, tmp_path: Path, tally: Tally) -> None:
     """Workers stopped past their leases find, on waking, that their commits are refused."""
     rounds, zombies = 3, 4
     with server_in(need(redis_binary(), "redis-server"), server_root / "zombies") as server:
-        settings = Settings(home=tmp_path, redis_url=server.url, lease_ttl=1.0)
+        settings = Settings(home=tmp_path, extra={"redis_url": server.url}, lease_ttl=1.0)
         with Crew(tmp_path, settings, steps=2, pause=0.7) as crew:
             for _ in range(zombies):
                 crew.start(ROOST_CONCURRENCY="1")
@@ -161,7 +161,7 @@ def test_zombies(server_root: Path, tmp_path: Path, tally: Tally) -> None:
 def test_rolling_restarts(redis_server: Server, tmp_path: Path, tally: Tally) -> None:
     """Workers replaced by SIGTERM give their work back: no attempt, no recovery, no lost step."""
     settings = Settings(
-        home=tmp_path, redis_url=redis_server.url, namespace="rolling", lease_ttl=5.0
+        home=tmp_path, extra={"redis_url": redis_server.url}, namespace="rolling", lease_ttl=5.0
     )
     work_ids = enqueue(settings, 30)
     with Crew(tmp_path, settings, steps=10, pause=0.05) as crew:

@@ -16,7 +16,7 @@ def test_steps_that_outlast_a_lease(
 ) -> None:
     """Fault 8: leases are renewed meanwhile, beside the event loop that may stand still."""
     settings = Settings(
-        home=tmp_path, redis_url=redis_server.url, namespace="long-steps", lease_ttl=1.0
+        home=tmp_path, extra={"redis_url": redis_server.url}, namespace="long-steps", lease_ttl=1.0
     )
     waiting = enqueue(settings, 5)
     blocking = enqueue(settings, 2, payload={"once": {"2": "block"}})

@@ -63,7 +63,7 @@ def test_mixed(
     with server_in(binary, server_root / "mixed", *ON_DISK) as server:
         settings = Settings(
             home=tmp_path,
-            redis_url=server.url,
+            extra={"redis_url": server.url},
             namespace="mixed",
             lease_ttl=1.0,
             stuck_after=2.0,

@@ -52,7 +52,9 @@ def test_imports_that_break(
     redis_server: Server, tmp_path: Path, tally: Callable[[int, str, int], None]
 ) -> None:
     """Fault 13: raised, exited, hung, or named twice, it ends that worker alone, and says why."""
-    settings = Settings(home=tmp_path, redis_url=redis_server.url, namespace="bad-plugins")
+    settings = Settings(
+        home=tmp_path, extra={"redis_url": redis_server.url}, namespace="bad-plugins"
+    )
     work_ids = enqueue(settings, 5)
     with Crew(tmp_path, settings, steps=2, pause=0.1) as crew:
         for number, (name, (text, code, words)) in enumerate(BROKEN.items()):

@@ -34,7 +34,7 @@ def test_every_kind_of_poison(
     """Fault 9: raised, exited, killed or hung, each is buried for what it did, and alone."""
     settings = Settings(
         home=tmp_path,
-        redis_url=redis_server.url,
+        extra={"redis_url": redis_server.url},
         namespace="poison-kinds",
         lease_ttl=1.0,
         stuck_after=2.0,

@@ -37,7 +37,7 @@ def settings_of(server: Server, home: Path, name: str, lease_ttl: float) -> Sett
     """Make the settings of a queue of a test's own."""
     return Settings(
         home=home,
-        redis_url=server.url,
+        extra={"redis_url": server.url},
         namespace=name,
         lease_ttl=lease_ttl,
         events_kept=100_000,

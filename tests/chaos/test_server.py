@@ -28,7 +28,7 @@ STEPS = 8
 
 def settings_of(server: Server, home: Path) -> Settings:
     """Make the settings of a queue."""
-    return Settings(home=home, redis_url=server.url, lease_ttl=1.0)
+    return Settings(home=home, extra={"redis_url": server.url}, lease_ttl=1.0)
 
 
 def versions(settings: Settings) -> dict[str, int]:

@@ -10,10 +10,20 @@ import click
 import pytest
 
 from roost_core import errors, hookspecs, models, settings
-from roost_core.cli.app import COMMANDS, build
+from roost_core.cli.app import build
 from roost_core.cli.options import SharedOption
+from roost_core.cli.session import Session
 from roost_core.models import Event
+from roost_core.plugins.registry import Plugins
 from tests.docs.pages import ROOT, page, rows, sections
+
+
+def context() -> click.Context:
+    """Return the context of a command line that has all plugins that ship."""
+    return click.Context(build(), obj=Session(plugins=Plugins.load(strict=True)))
+
+
+COMMANDS = build().list_commands(context())
 
 
 def hooks(module: ModuleType) -> dict[str, tuple[str, ...]]:
@@ -42,8 +52,10 @@ def test_commands_stand_with_their_options(name):
     assert command is not None
     own = [
         one
-        for one in command.params
-        if isinstance(one, click.Option) and not isinstance(one, SharedOption)
+        for one in command.get_params(context())
+        if isinstance(one, click.Option)
+        and not isinstance(one, SharedOption)
+        and "--help" not in one.opts
     ]
     text = sections(page("commands"))[f"`roost {name}`"]
     documented = [re.findall(r"`(-[\w-]+)`", cells[0]) for cells in rows(text)]
@@ -58,7 +70,7 @@ def test_no_other_command_is_documented():
 
 def test_shared_options_stand():
     """The options of every command are in a table of their own."""
-    shared = [one for one in build().params if isinstance(one, SharedOption)]
+    shared = [one for one in build().get_params(context()) if isinstance(one, SharedOption)]
     text = sections(page("commands"))["Options of every command"]
     documented = [cells[0] for cells in rows(text)][1:]
     assert [one.opts[0] for one in shared] == [
@@ -70,7 +82,7 @@ def test_settings_stand_as_they_are_declared():
     """The table of settings is the declaration table: variable, default and help."""
     declared = [
         [f"`{row['variable']}`", f"`{row['default']}`" if row["default"] else "none", row["help"]]
-        for row in settings.table()
+        for row in settings.table(*Plugins.load(strict=True).declarations())
     ]
     documented = [row for row in rows(page("settings")) if row[0].startswith("`ROOST_")]
     assert declared == documented

@@ -106,12 +106,11 @@ def test_each_example_is_run():
 
 
 def public_names() -> set[str]:
-    """Return the names that the reference and the page on hooks call public, with their modules."""
+    """Return the names that the reference calls public, with their modules."""
     text = page("reference")
     found = set(re.findall(r"auto(?:class|function|method):: (roost_core[\w.]+)", text))
     found |= {f"roost_core.{name}" for name in roost_core.__all__}
-    commands = re.findall(r"`(roost_core\.cli\.\w+)` has `(\w+)` and `(\w+)`", page("hooks"))
-    return found | {f"{home}.{name}" for home, *names in commands for name in names}
+    return found
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.rglob("*.py")), ids=lambda one: one.stem)

@@ -19,7 +19,7 @@ PATIENCE = 60.0
 
 def settings_for(server, **fields):
     """Make the settings of a queue of its own."""
-    return Settings(redis_url=server.url, namespace=f"t-{uuid.uuid4().hex}", **fields)
+    return Settings(extra={"redis_url": server.url}, namespace=f"t-{uuid.uuid4().hex}", **fields)
 
 
 class Counting:

@@ -15,7 +15,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from roost_core.cli.operate.demo_page import CLAIM, DemoPage
+from roost_plugins.watchlist.demo_page import CLAIM, DemoPage
 from tests.integration.cli_bench import ENGINES, LIMIT, Shell, ending
 
 
@@ -28,7 +28,7 @@ def shell(redis_server, tmp_path):
             "ROOST_REDIS_URL": redis_server.url,
             "ROOST_NAMESPACE": f"cli-{secrets.token_hex(6)}",
             "ROOST_HOME": str(tmp_path / "home"),
-            "ROOST_ALLOW_PRIVATE_ADDRESSES": "yes",
+            "ROOST_WATCHLIST_ALLOW_PRIVATE_ADDRESSES": "yes",
         },
     )
 

@@ -26,7 +26,7 @@ def shell(redis_server, tmp_path):
             "ROOST_REDIS_URL": redis_server.url,
             "ROOST_NAMESPACE": f"cli-{secrets.token_hex(6)}",
             "ROOST_HOME": str(tmp_path / "home"),
-            "ROOST_ALLOW_PRIVATE_ADDRESSES": "yes",
+            "ROOST_WATCHLIST_ALLOW_PRIVATE_ADDRESSES": "yes",
         },
     )
 

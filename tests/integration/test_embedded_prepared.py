@@ -150,7 +150,7 @@ def test_a_prepared_folder_is_not_started(home: Path, tmp_path: Path) -> None:
         (folder / name).symlink_to(tmp_path / "elsewhere")
     before = sorted(path.name for path in folder.rglob("*"))
     for _ in range(2):
-        with pytest.raises(SettingsError, match="set ROOST_TRUST_HOME=yes once"):
+        with pytest.raises(SettingsError, match="set ROOST_EMBEDDED_TRUST_HOME=yes once"):
             ensure(home)
     assert before == sorted(path.name for path in folder.rglob("*"))
     assert [] == processes(home)
@@ -203,8 +203,8 @@ def test_a_backup_is_restored_with_a_word(home: Path, tmp_path: Path) -> None:
     shutil.copytree(tmp_path / "backup", home)
     refused = listed(home)
     assert (2, "", 1) == (refused.returncode, refused.stdout, refused.stderr.count("\n"))
-    assert "ROOST_TRUST_HOME=yes" in refused.stderr
-    assert 0 == listed(home, ROOST_TRUST_HOME="yes").returncode
+    assert "ROOST_EMBEDDED_TRUST_HOME=yes" in refused.stderr
+    assert 0 == listed(home, ROOST_EMBEDDED_TRUST_HOME="yes").returncode
     embedded.stop(home)
     assert 0 == listed(home).returncode
     with Wire(ensure(home), PATIENCE) as wire:

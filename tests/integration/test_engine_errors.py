@@ -10,6 +10,7 @@ import sys
 
 import pytest
 
+from roost_plugins.redis_saq.settings import RedisSettings
 from tests.integration.redis_bench import PATIENCE, settings_for
 
 ENGINES = '''
@@ -220,7 +221,7 @@ class Terminal:
         self.environment = {
             key: value for key, value in os.environ.items() if not key.startswith("ROOST_")
         } | {
-            "ROOST_REDIS_URL": settings.redis_url,
+            "ROOST_REDIS_URL": settings.of(RedisSettings).url,
             "ROOST_NAMESPACE": settings.namespace,
             "ROOST_HOME": str(folder / "home"),
             "ROOST_LEASE_TTL": "3",

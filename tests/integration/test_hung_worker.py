@@ -15,6 +15,7 @@ from roost_core import Roost, Settings
 from roost_core.cli.operate.doctor import _of_workers
 from roost_core.models import RetryPolicy, State
 from roost_core.stepping.stuck import EXIT_STUCK
+from roost_plugins.redis_saq.settings import RedisSettings
 from tests.integration.redis_bench import PATIENCE, eventually, settings_for
 from tests.servers import need, redis_binary, server_in
 
@@ -64,7 +65,7 @@ class Workers:
         """Start one."""
         settings = self.settings
         environment = {k: v for k, v in os.environ.items() if not k.startswith("ROOST_")} | {
-            "ROOST_REDIS_URL": settings.redis_url,
+            "ROOST_REDIS_URL": settings.of(RedisSettings).url,
             "ROOST_NAMESPACE": settings.namespace,
             "ROOST_HOME": str(settings.home),
             "ROOST_LEASE_TTL": str(settings.lease_ttl),

@@ -162,7 +162,7 @@ def test_the_kit_uses_what_is_installed(tmp_path):
     git = ["git", "-C", str(source), "-c", "user.name=t", "-c", "user.email=t@example.com"]
     subprocess.run(["git", "init", "-q", str(source)], check=True)
     subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "first"], check=True)
-    settings = Settings(home=tmp_path / "home", workspace_source=source)
+    settings = Settings(home=tmp_path / "home", extra={"workspace_source": source})
     run = run_to_end(Asker(), settings=settings)
     assert run.status.snapshot is not None, run.status.meta.error
     assert (Path(run.status.snapshot.data["path"]) / ".git").is_file()

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import re
 
-import attrs
 import pytest
 
 from roost_core.backend import ClaimRequest
@@ -313,7 +312,7 @@ async def test_with_the_permissions_that_the_docs_name(server):
     line = re.search(r"^ACL SETUSER roost (.+)$", page("operations"), re.MULTILINE)
     login = server.url.replace("unix://", "unix://roost:password@")
     root = settings_for(server)
-    own = attrs.evolve(root, redis_url=login)
+    own = root.evolve(redis_url=login)
     async with queue(root, Counting()) as roost:
         await roost.ledger.client.execute_command("ACL", "SETUSER", "roost", *line[1].split())
         ids = await in_all_states(roost)

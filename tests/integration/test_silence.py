@@ -8,7 +8,6 @@ import logging
 import subprocess
 import sys
 
-import attrs
 import pytest
 
 from roost_core.errors import BackendUnavailable, RoostError
@@ -16,6 +15,7 @@ from roost_core.models import State
 from roost_plugins.redis_saq.connection import pipe, subscription
 from roost_plugins.redis_saq.lanes import lanes
 from roost_plugins.redis_saq.ledger import waiting
+from roost_plugins.redis_saq.settings import RedisSettings
 from tests.integration.redis_bench import (
     PATIENCE,
     Counting,
@@ -72,7 +72,7 @@ async def test_a_worker_whose_listener_hears_nothing(server, server_root, sharp,
     engine = Counting()
     caplog.set_level(logging.INFO, "roost.worker")
     async with Swallowing(server.socket, server_root / "p1") as proxy:
-        through = attrs.evolve(settings, redis_url=proxy.url)
+        through = settings.evolve(redis_url=proxy.url)
         async with queue(settings, engine) as roost, Crew(through, engine) as crew:
             await crew.start()
             await idle(roost)
@@ -91,7 +91,7 @@ async def test_a_wait_that_hears_nothing(server, server_root, sharp):
     async with (
         Swallowing(server.socket, server_root / "p2") as proxy,
         queue(settings, engine) as roost,
-        queue(attrs.evolve(settings, redis_url=proxy.url), engine) as far,
+        queue(settings.evolve(redis_url=proxy.url), engine) as far,
         Crew(settings, engine) as crew,
     ):
         item = await roost.enqueue("counting", {"steps": 2})
@@ -109,7 +109,7 @@ async def test_a_follower_that_hears_nothing(server, server_root, sharp):
     async with (
         Swallowing(server.socket, server_root / "p3") as proxy,
         queue(settings, Counting()) as roost,
-        queue(attrs.evolve(settings, redis_url=proxy.url), Counting()) as far,
+        queue(settings.evolve(redis_url=proxy.url), Counting()) as far,
     ):
         first = await roost.enqueue("counting", {"steps": 2})
         follower = far.follow(after="0")
@@ -208,7 +208,7 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
 from roost_core import Roost, Settings
 
 async def main():
-    settings = Settings(redis_url=sys.argv[1], namespace=sys.argv[2])
+    settings = Settings(extra={"redis_url": sys.argv[1]}, namespace=sys.argv[2])
     async with Roost.connect(settings) as roost:
         items = [await roost.enqueue("none", any_engine=True) for _ in range(1500)]
         found = await asyncio.gather(*(roost.wait(one, timeout=2) for one in items))
@@ -223,7 +223,7 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
 from roost_core import Roost, RoostError, Settings
 
 async def main():
-    settings = Settings(redis_url=sys.argv[1], namespace=sys.argv[2])
+    settings = Settings(extra={"redis_url": sys.argv[1]}, namespace=sys.argv[2])
     async with Roost.connect(settings) as roost:
         item = await roost.enqueue("none", any_engine=True)
         await roost.status(item)
@@ -250,7 +250,7 @@ def in_child(text, server):
     """Run a program; return what it prints."""
     settings = settings_for(server)
     done = subprocess.run(
-        [sys.executable, "-c", text, settings.redis_url, settings.namespace],
+        [sys.executable, "-c", text, settings.of(RedisSettings).url, settings.namespace],
         capture_output=True,
         text=True,
         timeout=PATIENCE,

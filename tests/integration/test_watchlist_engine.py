@@ -88,7 +88,7 @@ async def run_watch(payload: dict[str, Any], *, allow: bool = True) -> tuple[lis
         lease=Lease("w1", "worker", "token", 1, datetime(2030, 1, 1, tzinfo=UTC)),
         version=1,
         attempt=1,
-        settings=Settings(allow_private_addresses=allow),
+        settings=Settings(extra={"watchlist_allow_private_addresses": allow}),
         artifacts=Artifacts(shelf, "w1"),
         step=InFlight(),
     )
@@ -146,6 +146,6 @@ async def test_only_the_operator_lets_a_watch_inside(site: Site):
     """By default this machine's addresses are refused for good, with the setting's name."""
     with pytest.raises(PermanentError) as caught:
         await run_watch({"url": site.url}, allow=False)
-    assert "ROOST_ALLOW_PRIVATE_ADDRESSES" in str(caught.value)
+    assert "ROOST_WATCHLIST_ALLOW_PRIVATE_ADDRESSES" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert site.seen == []

@@ -125,8 +125,8 @@ async def test_a_login_that_is_refused_for_now(server_root, what):
     with server_in(need(redis_binary(), "redis-server"), server_root / "rotating") as server:
         rights = ("on", "~*", "&*", "+@all")
         admin = redis.asyncio.Redis(unix_socket_path=str(server.socket))
-        settings = attrs.evolve(
-            settings_for(server, lease_ttl=30.0), redis_url=f"unix://me:old@{server.socket}"
+        settings = settings_for(server, lease_ttl=30.0).evolve(
+            redis_url=f"unix://me:old@{server.socket}"
         )
         engine = Counting()
 

@@ -25,20 +25,21 @@ DOORS = {
     ("roost_core.cli", "main", "roost_core.cli.session"): "so that Ctrl-C is quiet from the start",
     ("roost_core.cli", "main", "roost_core.cli.output"): "loaded by then; as above",
     ("roost_core.cli", "_listen", "roost_core.cli.signals"): START,
-    ("roost_core.cli.app", "get_command", "import_module"): NAMED,
+    ("roost_core.cli.app", "_begin", "roost_core.plugins.registry"): START,
+    ("roost_core.cli.lazy", "loaded", "import_module"): NAMED,
     ("roost_core.cli.output", "console", "rich.console"): START,
     ("roost_core.cli.output", "table", "rich"): START,
     ("roost_core.cli.output", "table", "rich.table"): START,
     ("roost_core.cli.output", "table", "rich.text"): START,
     ("roost_core.cli.session", "connect", "roost_core.client.roost"): START,
-    ("roost_core.cli.session", "plugins", "roost_core.plugins.registry"): START,
+    ("roost_core.cli.session", "all_plugins", "roost_core.plugins.registry"): START,
+    ("roost_core.cli.session", "few_plugins", "roost_core.plugins.registry"): START,
     ("roost_core.cli.work.watch", "_view", "roost_core.cli.work.live"): START,
     ("roost_core.cli.operate.worker", "_run", "roost_core.stepping.loops"): START,
     ("roost_core.cli.operate.worker", "_run", "roost_core.worker"): START,
-    ("roost_core.plugins.providers", "add_commands", "click"): "programs have no command line",
     ("roost_core.plugins.sources", "_import_name", "importlib.import_module"): NAMED,
-    ("roost_core.plugins.sources", "installed", "importlib"): START,
-    ("roost_core.settings", "_from_file", "tomllib"): START,
+    ("roost_core.plugins.sources", "look", "importlib"): START,
+    ("roost_core.settings.sources", "_from_file", "tomllib"): START,
     ("roost_core.wording.suggestions", "close_matches", "difflib"): START,
     ("roost_plugins.fs_artifacts", "artifact_store", "roost_plugins.fs_artifacts.store"): CHOSEN,
     ("roost_plugins.git_workspaces", "workspace", "roost_plugins.git_workspaces.worktrees"): CHOSEN,
@@ -118,6 +119,11 @@ DOORS = {
         "ctypes",
     ): "a process of one thread",
     ("roost_plugins.watchlist", "init_snapshot", "roost_plugins.watchlist.rules"): START,
+    (
+        "roost_plugins.watchlist",
+        "register_commands",
+        "roost_core.cli.lazy",
+    ): "programs have no command line",
     ("roost_plugins.watchlist", "step", "roost_plugins.watchlist.looking"): CHOSEN,
 }
 
@@ -185,7 +191,7 @@ async def main():
     plugins = Plugins.empty()
     plugins.register(redis_saq, "redis_saq")
     plugins.register(Engine(), "demo")
-    settings = Settings(redis_url=sys.argv[1], lease_ttl=0.3)
+    settings = Settings(extra={"redis_url": sys.argv[1]}, lease_ttl=0.3)
     async with Roost.connect(settings, plugins=plugins) as roost:
         item = await roost.enqueue("demo", 1)
         worker = Worker(settings, plugins, roost.server, MemoryArtifactStore())

@@ -130,7 +130,7 @@ class BesideServer(Sides):
         # Late: the model's machine runs without a driver.
         from roost_plugins.redis_saq.server import RedisServer
 
-        own = Settings(redis_url=self.url, namespace=f"t-{uuid.uuid4().hex}")
+        own = Settings(extra={"redis_url": self.url}, namespace=f"t-{uuid.uuid4().hex}")
         self.server = RedisServer(own)
         self.run(self.server.open())
         self.real = self.server.ledger(own.queue)

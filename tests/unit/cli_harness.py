@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import attrs
+import click
 from click.testing import CliRunner, Result
 
 from roost_core.backend import ClaimRequest, Commit, Failure, Then
@@ -54,6 +55,12 @@ class EchoEngine:
         return snapshot.finish()
 
 
+def command_names() -> list[str]:
+    """Return the commands of what is installed, in the order of help."""
+    group = build()
+    return group.list_commands(click.Context(group))
+
+
 class Bench:
     """A queue in memory, and the command line that talks to it."""
 
@@ -64,6 +71,8 @@ class Bench:
         self.plugins = Plugins.empty()
         self.plugins.register(self.provider, "memory")
         self.plugins.register(EchoEngine(), "echo")
+        # Nothing else is installed.
+        self.plugins.is_complete = True
 
     def invoke(self, *args: str, stdin: str | bytes | None = None) -> Result:
         """Run one command line; an unexpected exception is the test's own failure."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 
-from roost_core.cli.operate.demo import Story, _tell
 from roost_core.models import Event, State
+from roost_plugins.watchlist.demo import Story, _tell
 
 
 def event(kind: str) -> Event:

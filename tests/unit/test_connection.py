@@ -15,7 +15,7 @@ from roost_plugins.redis_saq.connection.refusals import refused, translated
 
 def endpoint(url):
     """Make the endpoint of a URL."""
-    return Endpoint(Settings(redis_url=url))
+    return Endpoint(Settings(extra={"redis_url": url}))
 
 
 def arguments(url, **how):

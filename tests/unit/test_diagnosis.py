@@ -55,7 +55,7 @@ class FakeClient:
 
 async def look(client):
     """Return the findings as (level, subject) pairs, and by subject."""
-    found = await findings(client, Endpoint(Settings(redis_url="redis://:pw@h")))
+    found = await findings(client, Endpoint(Settings(extra={"redis_url": "redis://:pw@h"})))
     assert all("pw" not in one.message for one in found)
     return {(one.level, one.subject) for one in found}, {one.subject: one.message for one in found}
 

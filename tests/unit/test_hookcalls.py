@@ -37,7 +37,14 @@ async def run_step(step: Callable[..., Any]) -> object:
 def test_every_hook_has_its_kind() -> None:
     """The three kinds of hooks are all the hooks there are."""
     specs = {name for name in vars(hookspecs) if hasattr(getattr(hookspecs, name), "roost_spec")}
-    others = {"around_step", "backend", "artifact_store", "workspace", "register_commands"}
+    others = {
+        "around_step",
+        "backend",
+        "artifact_store",
+        "workspace",
+        "register_commands",
+        "register_settings",
+    }
     assert specs == {*ENGINE_HOOKS, *OBSERVER_HOOKS} | others
     assert ASYNC_HOOKS == specs - others
 

@@ -36,7 +36,7 @@ def is_refused(folder: str | Path, state: str | None) -> bool:
         told = str(error)
     else:
         return False
-    assert ("ROOST_TRUST_HOME=yes" in told, "\n" in told) == (True, False)
+    assert ("ROOST_EMBEDDED_TRUST_HOME=yes" in told, "\n" in told) == (True, False)
     assert before == sorted(os.listdir(folder))
     return True
 

@@ -54,7 +54,8 @@ PROVIDERS = [
     ("workspace", "make_workspaces", SampleWorkspaces),
 ]
 each_provider = pytest.mark.parametrize(("hook", "method", "made"), PROVIDERS)
-SETTINGS = Settings(redis_url="redis://me:secret@example.com/0")
+URL = "redis://me:secret@example.com/0"
+SETTINGS = Settings(extra={"redis_url": URL})
 
 
 def provider(hook: str, result: object, **options: Any) -> Any:
@@ -110,7 +111,7 @@ def test_a_failing_provider_is_named_without_the_password(
     hook: str, method: str, made: Any, error: type[BaseException]
 ) -> None:
     """Plugin, type and text of the cause; the URL in it is redacted."""
-    plugins = registered(provider(hook, error(f"cannot use {SETTINGS.redis_url} today")))
+    plugins = registered(provider(hook, error(f"cannot use {URL} today")))
     with pytest.raises(PluginError) as raised:
         getattr(plugins, method)(SETTINGS)
     expected = (
@@ -133,16 +134,15 @@ def test_a_url_that_nobody_takes() -> None:
     plugins = registered(provider("backend", None), "first")
     plugins.register(provider("backend", None), "second")
     for url, shown in (
-        (SETTINGS.redis_url, "the server redis://me:***@example.com/0"),
+        (URL, "the server redis://me:***@example.com/0"),
         ("redis://:secret@[::1", "the server redis://***"),
         ("http://example.com", "the server http://example.com"),
         ("", "a server of Roost's own"),
     ):
         with pytest.raises(SettingsError) as raised:
-            plugins.make_server(Settings(redis_url=url))
-        known = "; Roost itself takes redis://, rediss://, unix:// or redis+sentinel://"
-        expected = f"no plugin has a backend for {shown} (asked: second, first)"
-        assert expected + (known if url else "") == str(raised.value)
+            plugins.make_server(Settings(extra={"redis_url": url}))
+        expected = f"no plugin (asked: second, first) has a backend for {shown}"
+        assert expected == str(raised.value)
 
 
 @pytest.mark.parametrize("method", ["make_server", "make_artifact_store"])
@@ -162,7 +162,7 @@ def test_without_workspaces_who_asks_for_one_is_told(
     install_distribution: Install, write_module: Write
 ) -> None:
     """Nothing fails before; the line says which setting is missing, or who was asked."""
-    sourced = Settings(workspace_source="/srv/project")
+    sourced = Settings(extra={"workspace_source": "/srv/project"})
     passing = registered(provider("workspace", None), "first")
     passing.register(provider("workspace", None), "second")
     install_distribution("acme", "[roost]\nfolders = acme_folders\n")

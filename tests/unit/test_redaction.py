@@ -113,7 +113,7 @@ def test_no_spelling_of_a_url_shows_its_password(url: str) -> None:
     """Whatever is in a password, and whatever is broken about its URL."""
     assert WORD not in redact(url)
     assert WORD not in without(url, f"cannot use {url} today")
-    assert WORD not in repr(Settings(redis_url=url))
+    assert WORD not in repr(Settings(extra={"redis_url": url}))
 
 
 @given(URLS)
@@ -127,7 +127,7 @@ def test_a_url_is_taken_or_refused_in_one_line(url: str) -> None:
 def _told_of(url: str) -> str:
     """Return an endpoint's description, or what is wrong with it and why."""
     try:
-        endpoint = Endpoint(Settings(redis_url=url))
+        endpoint = Endpoint(Settings(extra={"redis_url": url}))
         endpoint.client()
     except SettingsError as error:
         # A traceback shows the causes as well.

@@ -62,7 +62,7 @@ def test_equal_fields_make_equals(one: object, other: object, are_equal: bool) -
 def test_fields_are_shown_as_they_ask_for() -> None:
     """By name, hidden, or by a function of their own."""
     assert "Point(x=1, y=2, note='n', url=<u>)" == repr(Point(1, 2, "n", "s"))
-    assert "***" in repr(Settings(redis_url="redis://:hunter2@h"))
+    assert "***" in repr(Settings(extra={"redis_url": "redis://:hunter2@h"}))
 
 
 def test_what_cannot_be_hashed_says_so() -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from roost_core.errors import PermanentError
 from roost_core.models import WorkItem
+from roost_core.settings import Settings
 from roost_plugins import watchlist
 from roost_plugins.watchlist import addresses, rules
 from roost_plugins.watchlist.rules import Page, Watch
@@ -351,13 +352,12 @@ async def test_a_bad_payload_fails_at_the_first_snapshot():
 async def test_a_refused_address_names_the_operators_setting():
     """The payload has no say in it, and a literal needs no lookup."""
     item = WorkItem(work_id="w1", engine="watchlist", payload={"url": "http://[::ffff:7f00:1]/"})
-    context: Any = SimpleNamespace(
-        settings=SimpleNamespace(allow_private_addresses=False), heartbeat=lambda *_: None
-    )
+    context: Any = SimpleNamespace(settings=Settings(), heartbeat=lambda *_: None)
     first = await watchlist.init_snapshot(item)
     with pytest.raises(PermanentError) as caught:
         await watchlist.step(first, item, context)
-    assert "allow_private_addresses (ROOST_ALLOW_PRIVATE_ADDRESSES)" in str(caught.value)
+    named = "watchlist_allow_private_addresses (ROOST_WATCHLIST_ALLOW_PRIVATE_ADDRESSES)"
+    assert named in str(caught.value)
 
 
 def test_importing_the_engine_does_not_import_aiohttp():

@@ -17,12 +17,13 @@ from roost_core.cli import output, plugin_output
 from roost_core.cli.options import RoostCommand, roost_options
 from roost_core.cli.session import Session
 from roost_core.client.roost import Roost
-from roost_core.errors import NoWorkHere, PluginError, RoostError
+from roost_core.errors import NoWorkHere, PluginError, RoostError, SettingsError
 from roost_core.models import State, WorkerInfo
-from roost_core.plugins.registry import Plugins, PluginStatus
-from roost_core.settings import Settings
+from roost_core.plugins.registry import Plugins
+from roost_core.plugins.reports import PluginStatus
+from roost_core.settings.core import Settings
+from roost_core.settings.declaring import declared
 from roost_core.shown.views import WorkRow
-from roost_core.wording.redaction import redact
 
 #: A person at a terminal hears of a repair each time that so many work items were looked at.
 _TELL_EVERY: Final = 10_000
@@ -31,7 +32,6 @@ _TELL_EVERY: Final = 10_000
 @click.command(
     "doctor",
     cls=RoostCommand,
-    short_help="Find what would lose data or stop work.",
     example=(
         "roost doctor --redis-url redis://db.example.com:6379/0",
         "roost doctor --repair --dry-run",
@@ -139,34 +139,42 @@ def examine(session: Session) -> list[Finding]:
         settings = session.settings
     except RoostError as error:
         return [Finding("problem", "settings", str(error))]
-    findings = _of_settings(settings)
     try:
         plugins = session.plugins(keep_going=True)
     except PluginError as error:
         # A name that names nothing; the installed ones may still tell something.
-        findings.append(Finding("problem", "plugins", str(error)))
+        findings = [Finding("problem", "plugins", str(error))]
         try:
             with plugin_output.to_stderr():
                 plugins = Plugins.load(explicit=(), environment=(), strict=False)
         except PluginError as second:
             return [*findings, Finding("problem", "plugins", str(second))]
+    else:
+        findings = []
+    findings += _of_settings(settings, plugins)
     findings += _of_plugins(plugins)
+    if any((one.level, one.subject) == ("problem", "settings") for one in findings):
+        return findings
     findings += asyncio.run(_of_server(Roost.connect(settings, plugins=plugins, create=False)))
     findings += _of_artifacts(plugins, settings)
     findings += _of_workspaces(plugins, settings)
     return findings
 
 
-def _of_settings(settings: Settings) -> list[Finding]:
-    server = redact(settings.redis_url) if settings.redis_url else "Roost's own"
-    found = [
-        Finding(
-            "info",
-            "settings",
-            f"server {server}, queue {settings.queue}, namespace {settings.namespace}, "
-            f"home {settings.home.absolute()}",
-        )
-    ]
+def _of_settings(settings: Settings, plugins: Plugins) -> list[Finding]:
+    try:
+        plugins.check_settings(settings)
+    except SettingsError as error:
+        return [Finding("problem", "settings", str(error))]
+    text = (
+        f"queue {settings.queue}, namespace {settings.namespace}, home {settings.home.absolute()}"
+    )
+    for kind in plugins.declarations():
+        for name, one in declared(kind).items():
+            value = getattr(settings.of(kind), one.field.name)
+            if value != one.field.default:
+                text += f", {name} {one.shown(value)}"
+    found = [Finding("info", "settings", text)]
     if settings.lease_ttl < 1:
         message = f"a lease TTL of {settings.lease_ttl} s leaves no room for a slow network"
         found.append(Finding("warning", "settings", message))

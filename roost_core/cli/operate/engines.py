@@ -12,7 +12,6 @@ from roost_core.cli.session import Session
 @click.command(
     "engines",
     cls=RoostCommand,
-    short_help="What engines are installed.",
     example=("roost engines --plugin ./my_engine.py",),
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")

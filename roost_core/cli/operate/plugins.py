@@ -9,14 +9,13 @@ import click
 from roost_core.cli import output
 from roost_core.cli.options import RoostCommand, roost_options
 from roost_core.cli.session import Session
-from roost_core.plugins.registry import PluginReport, PluginStatus
+from roost_core.plugins.reports import PluginReport, PluginStatus
 from roost_core.shown.views import redacted
 
 
 @click.command(
     "plugins",
     cls=RoostCommand,
-    short_help="What plugins are loaded, blocked or broken.",
     example=(
         "roost plugins",
         "roost plugins --plugin no:watchlist",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from typing import Final
 
 import click
 
@@ -17,28 +16,13 @@ from roost_core.cli.work.waiting import connected
 from roost_core.client.requests import unknown_engine
 from roost_core.client.roost import Roost
 from roost_core.errors import UnknownEngine
+from roost_core.settings.declaring import On
 from roost_core.shown.views import clean
-
-#: A worker's own settings, beside those that say where the data is.
-_SETTINGS: Final = (
-    "concurrency",
-    "lease_ttl",
-    "drain_timeout",
-    "wait_for_server",
-    "stuck_after",
-    "slice_steps",
-    "slice_seconds",
-    "retention",
-    "dead_letter_retention",
-    "workspace_source",
-    "allow_private_addresses",
-)
 
 
 @click.command(
     "worker",
     cls=RoostCommand,
-    short_help="Run a worker.",
     example=(
         "roost worker --engines watchlist --concurrency 20",
         "roost worker --plugin ./my_engine.py --burst",
@@ -54,7 +38,7 @@ _SETTINGS: Final = (
 @click.option("--burst", is_flag=True, help="Stop once nothing is ready.")
 @click.option("--verbose", "-v", is_flag=True, help="Tell more about what happens.")
 @click.option("--quiet", "-q", is_flag=True, help="Tell warnings and errors only.")
-@roost_options(*_SETTINGS)
+@roost_options(On.WORKER)
 @click.pass_obj
 def command(session: Session, engines: str, burst: bool, verbose: bool, quiet: bool) -> None:
     """Run a worker until it is told to stop.

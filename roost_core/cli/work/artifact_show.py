@@ -19,7 +19,6 @@ from roost_core.errors import ArtifactError, ArtifactNotFound, InvalidInput
 @click.command(
     "artifact-show",
     cls=RoostCommand,
-    short_help="Print an artifact's bytes.",
     example=(
         "roost status $ID | jq -r '.snapshot.artifacts[].artifact_id'",
         "roost artifact-show $AID --ext json | jq .verdict",

@@ -50,7 +50,6 @@ _SINGLE: Final = (
 @click.command(
     "enqueue",
     cls=RoostCommand,
-    short_help="Enqueue work and print its id.",
     example=(
         "ID=$(roost enqueue --engine watchlist --payload @check.json --deadline 2h)",
         "roost enqueue --batch many.jsonl",

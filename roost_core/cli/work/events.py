@@ -19,7 +19,6 @@ from roost_core.models import Event
 @click.command(
     "events",
     cls=RoostCommand,
-    short_help="What happened, and what happens next.",
     example=("roost events --work w-0123456789abcdef --follow",),
 )
 @click.option("--work", "work_id", type=WORK_ID_TYPE, metavar="ID", help="Only this work item's.")

@@ -18,7 +18,6 @@ from roost_core.shown.views import WorkRow, row_json
 @click.command(
     "list",
     cls=RoostCommand,
-    short_help="List work items.",
     example=(
         "roost list --state failed",
         "roost list --json | jq -r '.[].work_id'",

@@ -14,7 +14,6 @@ from roost_core.shown.views import status_json
 @click.command(
     "status",
     cls=RoostCommand,
-    short_help="All about one work item, as JSON.",
     example=("roost status w-0123456789abcdef | jq .meta.state",),
 )
 @click.argument("work_id", type=WORK_ID_TYPE)

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from typing import Final
 
+from roost_core.cli import plugin_output
 from roost_core.cli.session import Session
 from roost_core.client.roost import Roost
 from roost_core.errors import BackendUnavailable
@@ -32,7 +33,9 @@ async def connected(session: Session) -> AbstractAsyncContextManager[Roost]:
     :raises BackendUnavailable: it was away for longer than ``wait_for_server`` allows.
     :raises BackendError: it is there, and refuses for good.
     """
-    patience = session.settings.wait_for_server if session.settings.redis_url else 0.0
+    with plugin_output.to_stderr():  # the plugin's hook makes the backend
+        is_own = session.plugins().make_server(session.settings).is_started_here
+    patience = 0.0 if is_own else session.settings.wait_for_server
     began = said_at = time.monotonic()
     pause, tries = _PAUSES[0], 0
     while True:

@@ -17,7 +17,6 @@ from roost_core.shown.views import WorkRow
 @click.command(
     "watch",
     cls=RoostCommand,
-    short_help="Follow a work item until it is done.",
     example=("roost watch $(roost enqueue --engine watchlist --payload @check.json)",),
 )
 @click.argument("work_id", type=WORK_ID_TYPE)

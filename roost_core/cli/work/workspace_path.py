@@ -17,7 +17,6 @@ from roost_core.client.roost import Roost
 @click.command(
     "workspace-path",
     cls=RoostCommand,
-    short_help="Where a work item's workspace is.",
     example=('cd "$(roost workspace-path $ID --workspace-source ~/src/project)"',),
 )
 @click.argument("work_id", type=WORK_ID_TYPE)

@@ -20,6 +20,7 @@ from roost_core.threads import run_in_thread
 from roost_core.wording.redaction import redact, without
 from roost_plugins.redis_saq.connection.refusals import EMBEDDED
 from roost_plugins.redis_saq.connection.urls import CONNECT_TIMEOUT, check_url, sentinel_parts
+from roost_plugins.redis_saq.settings import EmbeddedSettings, RedisSettings
 
 if TYPE_CHECKING:
     import redis
@@ -36,30 +37,32 @@ class Endpoint:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+        self._home = settings.home
+        self._url_given = settings.of(RedisSettings).url
+        self._embedded = settings.of(EmbeddedSettings)
         self._socket: str | None = None
         self.description = f"{EMBEDDED}{settings.home}"
-        if settings.redis_url:
-            check_url(settings.redis_url)
-            self.description = redact(settings.redis_url)
+        if self._url_given:
+            check_url(self._url_given)
+            self.description = redact(self._url_given)
 
     @property
     def is_embedded(self) -> bool:
         """Whether the server is Roost's own."""
-        return not self._settings.redis_url
+        return not self._url_given
 
     @property
     def advice(self) -> str:
         """What a person may do if the server does not answer."""
         if self.is_embedded:
-            return f"look into {self._settings.home / 'server'}"
+            return f"look into {self._home / 'server'}"
         return "start it, or correct ROOST_REDIS_URL"
 
     def nothing_here(self) -> str | None:
         """Return which folder of the embedded server's is missing, or None if none is."""
         if not self.is_embedded:
             return None
-        for folder in (self._settings.home, self._settings.home / "server"):
+        for folder in (self._home, self._home / "server"):
             try:
                 os.lstat(folder)
             except FileNotFoundError:
@@ -84,10 +87,10 @@ class Endpoint:
 
             self._socket = str(
                 embedded.ensure(
-                    self._settings.home,
-                    fsync=self._settings.embedded_fsync,
-                    idle_seconds=self._settings.embedded_idle,
-                    trusted=self._settings.trust_home,
+                    self._home,
+                    fsync=self._embedded.fsync,
+                    idle_seconds=self._embedded.idle,
+                    trusted=self._embedded.trust_home,
                 )
             )
 
@@ -112,7 +115,7 @@ class Endpoint:
             return "CONFIG"
         from roost_plugins.redis_saq.embedded import server as embedded
 
-        return embedded.config_command(self._settings.home)
+        return embedded.config_command(self._home)
 
     @property
     def plain_socket(self) -> str | None:
@@ -179,8 +182,8 @@ class Endpoint:
         return options
 
     def _url(self) -> str:
-        if self._settings.redis_url:
-            return self._settings.redis_url
+        if self._url_given:
+            return self._url_given
         if self._socket is None:
             raise BackendUnavailable("the embedded server was not started: call open() first")
         return f"unix://{self._socket}"

@@ -41,7 +41,8 @@ def claim(folder: str, state: str | None, *, trusted: bool) -> None:
     if has_data and not trusted:
         raise SettingsError(
             f"{os.path.dirname(folder)} was not made here by your Roost ({why or 'no signature'}): "
-            "if its data is yours (a backup, say), set ROOST_TRUST_HOME=yes once; else remove it"
+            "if its data is yours (a backup, say), set ROOST_EMBEDDED_TRUST_HOME=yes once; "
+            "else remove it"
         )
     if key is not None:
         _sign(folder, key)

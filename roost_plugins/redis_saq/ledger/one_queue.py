@@ -11,6 +11,7 @@ from roost_plugins.redis_saq.connection.endpoint import Endpoint
 from roost_plugins.redis_saq.connection.subscription import Heard, Subscription, subscribe
 from roost_plugins.redis_saq.keys import Keys
 from roost_plugins.redis_saq.scripts import Script, Scripts
+from roost_plugins.redis_saq.settings import RedisSettings
 
 
 class OneQueue:
@@ -18,7 +19,7 @@ class OneQueue:
 
     def __init__(self, settings: Settings, queue: str, endpoint: Endpoint, calls: Calls) -> None:
         #: The names of this queue's keys.
-        self.keys = Keys(settings.redis_prefix, settings.namespace, queue)
+        self.keys = Keys(settings.of(RedisSettings).prefix, settings.namespace, queue)
         #: Where the server is.
         self.endpoint = endpoint
         self._calls = calls

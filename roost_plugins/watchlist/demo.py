@@ -17,15 +17,15 @@ import attrs
 import click
 
 from roost_core.cli import output
-from roost_core.cli.operate.demo_page import CLAIM, DemoPage
 from roost_core.cli.options import RoostCommand, plugin_option
 from roost_core.cli.session import Session
 from roost_core.client.roost import Roost
 from roost_core.errors import RoostError
 from roost_core.models import Event, State, WorkItem, WorkStatus
 from roost_core.plugins.registry import Plugins
-from roost_core.settings import Settings
+from roost_core.settings import Settings, without_settings
 from roost_core.shown.views import clean
+from roost_plugins.watchlist.demo_page import CLAIM, DemoPage
 
 #: The lease TTL of the demo's workers, in seconds: so long until a dead one's work is taken over.
 LEASE_TTL: Final = 2.0
@@ -34,6 +34,8 @@ LEASE_TTL: Final = 2.0
 RECOVERY_LIMIT: Final = LEASE_TTL + 4.0
 #: The whole demo gives up after this many seconds.
 TIME_LIMIT: Final = 120.0
+#: Roost's own server goes soon after the demo.
+_IDLE: Final = {"embedded_idle": 1.0}
 _CHECKS: Final = 3
 _DELAY_SECONDS: Final = 1.0
 #: The version that stands when the first worker is killed: init is 1, the first check 2.
@@ -69,7 +71,6 @@ class Story:
     "demo",
     cls=RoostCommand,
     params=[plugin_option()],
-    short_help="See a worker die and its work go on.",
     example=("roost demo",),
 )
 @click.option("--keep", is_flag=True, help="Leave the demo's folder behind, to look around.")
@@ -104,8 +105,8 @@ async def _interruptible(stage: Stage) -> None:
 
 
 async def _play(stage: Stage) -> None:
-    settings = Settings(home=stage.home, lease_ttl=LEASE_TTL, embedded_idle=1.0)
     plugins = Plugins.load(explicit=stage.plugins, strict=False)
+    settings = Settings(home=stage.home, lease_ttl=LEASE_TTL, extra=_IDLE)
     story = Story()
     with DemoPage(hold=2) as page:
         async with Roost.connect(settings, plugins=plugins) as roost:
@@ -146,21 +147,18 @@ async def _until_held(page: DemoPage, worker: asyncio.subprocess.Process) -> Non
 async def _worker(stage: Stage, name: str) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run a worker process, as a person would; it is gone when this is left."""
     options = {
-        "redis-url": "",
         "home": str(stage.home),
-        "queue": "default",
-        "namespace": "default",
-        "redis-prefix": "roost",
-        "artifact-root": "",
         "lease-ttl": str(LEASE_TTL),
         "drain-timeout": "5",
-        "allow-private-addresses": "yes",
+        "watchlist-allow-private-addresses": "yes",
     }
     words = [f"--{key}={value}" for key, value in options.items()]
     words += [f"--plugin={text}" for text in stage.plugins]
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "roost_core.cli", "worker", "--engines", "watchlist", "--quiet"),
         *words,
+        # Whatever else is set is for other work than the demo's.
+        env=without_settings(),
         stdin=asyncio.subprocess.DEVNULL,
         # Ctrl-C is for the demo, which stops its workers itself.
         start_new_session=True,

@@ -1,0 +1,26 @@
+"""The commands about workers, plugins and servers."""
+
+from __future__ import annotations
+
+import click
+
+from roost_core.cli.lazy import LazyCommand
+from roost_core.markers import hookimpl
+
+_HERE = "roost_core.cli.operate"
+
+
+@hookimpl
+def register_commands(cli: click.Group) -> None:
+    """Add them, to be imported when they are typed."""
+    for command in (
+        LazyCommand("worker", f"{_HERE}.worker:command", "Run a worker."),
+        LazyCommand("engines", f"{_HERE}.engines:command", "What engines are installed."),
+        LazyCommand(
+            "plugins",
+            f"{_HERE}.plugins:command",
+            "What plugins are loaded, blocked or broken.",
+        ),
+        LazyCommand("doctor", f"{_HERE}.doctor:command", "Find what would lose data or stop work."),
+    ):
+        cli.add_command(command)

@@ -1,0 +1,46 @@
+"""The commands about work."""
+
+from __future__ import annotations
+
+import click
+
+from roost_core.cli.lazy import LazyCommand
+from roost_core.markers import hookimpl
+
+_HERE = "roost_core.cli.work"
+
+
+@hookimpl
+def register_commands(cli: click.Group) -> None:
+    """Add them, to be imported when they are typed."""
+    for command in (
+        LazyCommand("enqueue", f"{_HERE}.enqueue:command", "Enqueue work and print its id."),
+        LazyCommand(
+            "status",
+            f"{_HERE}.status:command",
+            "All about one work item, as JSON.",
+            is_short=True,
+        ),
+        LazyCommand("list", f"{_HERE}.list:command", "List work items.", is_short=True),
+        LazyCommand(
+            "events",
+            f"{_HERE}.events:command",
+            "What happened, and what happens next.",
+            is_short=True,
+        ),
+        LazyCommand(
+            "watch",
+            f"{_HERE}.watch:command",
+            "Follow a work item until it is done.",
+            is_short=True,
+        ),
+        LazyCommand(
+            "artifact-show", f"{_HERE}.artifact_show:command", "Print an artifact's bytes."
+        ),
+        LazyCommand(
+            "workspace-path",
+            f"{_HERE}.workspace_path:command",
+            "Where a work item's git worktree is.",
+        ),
+    ):
+        cli.add_command(command)

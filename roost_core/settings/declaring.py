@@ -1,0 +1,221 @@
+"""What a declaration of settings is, and the table of all that is declared."""
+
+from __future__ import annotations
+
+import enum
+import functools
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar, Final, Protocol, TypeVar, cast
+
+import attrs
+
+from roost_core.errors import SettingsError
+from roost_core.settings.given import Given
+from roost_core.wording.redaction import HIDDEN, without
+
+_T = TypeVar("_T")
+
+#: Environment variables with this prefix are ours, and an unknown one is likely a typo.
+ENV_PREFIX: Final = "ROOST_"
+#: Except these, which are left to plugins and scripts.
+FOREIGN_PREFIX: Final = "ROOST_X_"
+#: Names the settings file; not a setting itself.
+CONFIG_VARIABLE: Final = "ROOST_CONFIG"
+
+#: The namespaces of these would not be read, or are the core's own business.
+_RESERVED: Final = ("x", "config", "roost")
+_NAMESPACE: Final = r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*"
+_FIELD: Final = r"[a-z0-9]+(?:_[a-z0-9]+)*"
+_DECLARED: Final = "roost_setting"
+
+
+class On(enum.Enum):
+    """Which commands have an option for a setting. A variable and a key in a file it always has."""
+
+    EVERY_COMMAND = "every command"
+    WORKER = "worker"
+    NOWHERE = "nowhere"
+
+
+class Declaration(Protocol):
+    """A class that declares a plugin's settings: an attrs class with defaults for all fields."""
+
+    namespace: ClassVar[str]
+
+
+@attrs.frozen(eq=False)
+class Declared:
+    """One field of a declaration.
+
+    :ivar name: the setting's own name, namespace included.
+    :ivar shown: what people see of a value.
+    """
+
+    name: str
+    field: attrs.Attribute[Any]
+    parse: Callable[[Any], Any]
+    help: str
+    metavar: str
+    on: On
+    shown: Callable[[Any], str]
+    is_secret: bool
+
+    def read(self, given: Given) -> Any:
+        """Return what was given as the setting's value.
+
+        :raises SettingsError: it cannot be read; the text has where it stands, and no secret.
+        """
+        try:
+            return self.parse(given.value)
+        except (ValueError, TypeError) as error:
+            if self.is_secret:
+                # The cause is left out: its text may have the value in it.
+                text = f"expected {self.metavar}; what was found is not shown"
+                raise SettingsError(f"{given.where}: {text}") from None
+            raise SettingsError(f"{given.where}: {error}") from error
+
+
+def setting(
+    default: Any,
+    parse: Callable[[Any], Any],
+    help: str,
+    metavar: str,
+    *,
+    on: On = On.NOWHERE,
+    shown: Callable[[Any], str] | None = None,
+    secret: bool = False,
+) -> Any:
+    """Declare a setting: a field of an attrs class.
+
+    :param default: the value where nothing is given; it is not parsed.
+    :param parse: what makes the value of a text, a TOML value or a program's; it raises
+        ``ValueError`` with what it expected. :mod:`roost_core.settings` has the usual ones.
+    :param help: a sentence for people, for help and documentation.
+    :param metavar: what stands for the value in help, such as ``URL``.
+    :param on: which commands have an option for it.
+    :param shown: what people see of a value, such as a URL without its password;
+        :func:`roost_core.wording.redaction.redact` does that.
+    :param secret: the value is never shown.
+    """
+    if secret:
+        shown = _hidden
+    metadata = {
+        _DECLARED: {
+            "parse": parse,
+            "help": help,
+            "metavar": metavar,
+            "on": on,
+            "shown": shown or as_text,
+            "is_secret": secret,
+        }
+    }
+    # Settings appear in logs and tracebacks as a whole.
+    how: Any = True if shown is None else lambda value: repr(shown(value))
+    return attrs.field(default=default, metadata=metadata, repr=how)
+
+
+@functools.cache
+def fields_of(kind: type, namespace: str = "") -> dict[str, Declared]:
+    """Return what a class declares, by the settings' names, in order."""
+    prefix = f"{namespace}_" if namespace else ""
+    return {
+        prefix + field.name: Declared(prefix + field.name, field, **field.metadata[_DECLARED])
+        for field in attrs.fields(kind)
+        if _DECLARED in field.metadata
+    }
+
+
+def declared(kind: type[Declaration]) -> dict[str, Declared]:
+    """Return what a plugin's class declares, by the settings' names."""
+    return fields_of(kind, kind.namespace)
+
+
+def parsed(kind: type[_T], extra: Mapping[str, Given]) -> _T:
+    """Return a plugin's settings out of what was given.
+
+    :raises SettingsError: a value cannot be read.
+    """
+    fields = declared(cast("type[Declaration]", kind))
+    values = {
+        one.field.name: one.read(extra[name]) for name, one in fields.items() if name in extra
+    }
+    return kind(**values)
+
+
+def refusal(kind: object) -> str | None:
+    """Return why this is no declaration of settings, or None if it is one."""
+    if not isinstance(kind, type) or not attrs.has(kind):
+        return f"{kind!r:.80} is no attrs class"
+    label = f"{kind.__module__}.{kind.__qualname__}"
+    namespace = getattr(kind, "namespace", None)
+    if not isinstance(namespace, str) or re.fullmatch(_NAMESPACE, namespace) is None:
+        return (
+            f"{label} needs a class attribute namespace, a text of lower-case letters, digits and "
+            f"_, not {namespace!r:.80}"
+        )
+    if namespace.partition("_")[0] in _RESERVED:
+        return f"{label}: the namespace {namespace} is not for plugins; take another one"
+    fields = attrs.fields(kind)
+    if not fields:
+        return f"{label} declares no setting"
+    for field in fields:
+        if _DECLARED not in field.metadata:
+            return f"{label}.{field.name} is not made by roost_core.settings.setting()"
+        if re.fullmatch(_FIELD, field.name) is None or not field.init:
+            return f"{label}.{field.name}: a setting's name has lower-case letters, digits and _"
+    return None
+
+
+def as_text(value: Any) -> str:
+    """Return a value as people write it."""
+    if value is None or value == ():
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
+
+
+def variable(name: str) -> str:
+    """Return the environment variable of a setting."""
+    return ENV_PREFIX + name.upper()
+
+
+def option(name: str) -> str:
+    """Return the option of a setting, on commands that have it."""
+    return "--" + name.replace("_", "-")
+
+
+def rows(fields: Iterable[Declared]) -> list[dict[str, str]]:
+    """Return the rows of a table for help and documentation, one a setting."""
+    return [
+        {
+            "name": one.name,
+            "variable": variable(one.name),
+            "default": as_text(one.field.default),
+            "help": one.help,
+            "metavar": one.metavar,
+            "on": one.on.value,
+        }
+        for one in fields
+    ]
+
+
+def secrets_out(extra: Mapping[str, Given], secrets: Iterable[str], text: str) -> str:
+    """Return a text that somebody wrote about settings, without the secrets in their values.
+
+    :param secrets: names of settings whose values are secret as a whole.
+    """
+    for name, given in extra.items():
+        value = given.value
+        if not isinstance(value, str) or not value:
+            continue
+        if "://" in value:
+            text = without(value, text)
+        elif name in secrets:
+            text = text.replace(value, HIDDEN)
+    return text
+
+
+def _hidden(value: Any) -> str:
+    return HIDDEN if value else ""

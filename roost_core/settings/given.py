@@ -1,0 +1,72 @@
+"""What somebody gave for settings that are not the core's own: kept as it is, with its origin."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeAlias
+
+import attrs
+
+from roost_core.values import Value
+from roost_core.wording.redaction import redact
+
+
+class Origin(enum.Enum):
+    """Where a value was given."""
+
+    PROGRAM = "program"
+    OPTION = "option"
+    VARIABLE = "variable"
+    FILE = "file"
+
+
+@attrs.frozen(eq=False, repr=False)
+class Given(Value):
+    """One value, not yet read.
+
+    :ivar where: what an error calls the place: a variable's name, a file and its key, an option.
+    """
+
+    value: Any = attrs.field(repr=False)
+    where: str = attrs.field(eq=False)
+    origin: Origin = attrs.field(default=Origin.PROGRAM, eq=False)
+
+
+class Extra(Mapping[str, Given]):
+    """Values by the settings' names.
+
+    It shows URLs, without their passwords, and of all else the names alone: what is secret, only
+    the plugin knows.
+    """
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = {
+            name: value if isinstance(value, Given) else Given(value, f"setting {name}")
+            for name, value in values.items()
+        }
+
+    def __getitem__(self, name: str) -> Given:
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._values))
+
+    def __repr__(self) -> str:
+        return f"<{', '.join(f'{name}{_shown(one.value)}' for name, one in self._values.items())}>"
+
+
+def _shown(value: Any) -> str:
+    return f"={redact(value)!r}" if isinstance(value, str) and "://" in value else ""
+
+
+#: What :class:`~roost_core.settings.core.Settings` takes.
+Extras: TypeAlias = Mapping[str, Any]

@@ -1,0 +1,31 @@
+"""What can be set: where the artifacts are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+import attrs
+
+from roost_core.settings import On, Settings, path, setting
+from roost_core.values import Value
+
+
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class ArtifactSettings(Value):
+    """Where the artifacts are."""
+
+    namespace: ClassVar[str] = "artifact"
+
+    root: Path | None = setting(
+        None,
+        path,
+        "Folder for artifacts. Empty: artifacts/ in the home folder.",
+        "DIR",
+        on=On.EVERY_COMMAND,
+    )
+
+
+def folder(settings: Settings) -> Path:
+    """Return the folder for artifacts."""
+    return settings.of(ArtifactSettings).root or settings.home / "artifacts"

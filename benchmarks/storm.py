@@ -22,9 +22,10 @@ from benchmarks.measuring.figures import middle, percentile
 from benchmarks.measuring.harness import child
 from benchmarks.probes.storming import LEASE_TTL, SETTINGS, VICTIM_VERSIONS, Bystander, Victim
 from benchmarks.showing.table import explain, show_surroundings, wide_console
-from roost_core import Roost, State, codec
+from roost_core import Roost, State
 from roost_core.backend import Beat, ClaimRequest
 from roost_core.client.roost import EnqueueRequest
+from roost_core.codec.records import encode_model
 from roost_core.models import Event, WorkerInfo
 
 #: Work items that step on beside the storm.
@@ -193,7 +194,7 @@ def _renew(roost: Roost, dead: Sequence[Dead], ttl_ms: int) -> None:
                 roost_version=roost_core.__version__,
                 started_at=datetime.now(UTC),
             )
-            lost = renewer.renew(codec.encode_model(info), one.beats, ttl_ms)
+            lost = renewer.renew(encode_model(info), one.beats, ttl_ms)
             if lost:
                 raise RuntimeError(f"{len(lost)} leases were lost before the storm")
     finally:

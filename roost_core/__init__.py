@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from roost_core.context import StepContext
     from roost_core.errors import PermanentError, RetryLater, RoostError
     from roost_core.markers import hookimpl
-    from roost_core.models import Artifact, RetryPolicy, Snapshot, State, WorkItem, WorkStatus
+    from roost_core.models.snapshot import Artifact, Snapshot
+    from roost_core.models.standing import WorkStatus
+    from roost_core.models.work import RetryPolicy, State, WorkItem
     from roost_core.settings import Settings
 
 __all__ = [

@@ -11,12 +11,15 @@ from typing import Any, Protocol
 
 import attrs
 
-from roost_core import codec
 from roost_core.backend.artifacts import ArtifactStore
+from roost_core.codec.strict_json import MAX_EVENT_BYTES, dumps, pretty
 from roost_core.errors import InvalidInput
-from roost_core.models import Artifact, Heartbeat, Json, Lease, WorkItem
+from roost_core.models.snapshot import Artifact
+from roost_core.models.work import WorkItem
+from roost_core.models.worker import Heartbeat, Lease
 from roost_core.settings import Settings
 from roost_core.threads import run_in_thread
+from roost_core.values import Json
 
 _log = logging.getLogger("roost.engine")
 
@@ -54,8 +57,8 @@ class Artifacts:
 
         :raises CodecError: the value is not JSON, or over 64 MiB.
         """
-        codec.dumps(value, "the artifact", MAX_JSON_ARTIFACT_BYTES)
-        return self.put_bytes(codec.pretty(value), ext="json", name=name)
+        dumps(value, "the artifact", MAX_JSON_ARTIFACT_BYTES)
+        return self.put_bytes(pretty(value), ext="json", name=name)
 
     def get_bytes(self, artifact_id: str) -> bytes:
         """Return an artifact's bytes, verified.
@@ -202,4 +205,4 @@ class StepContext:
 
         :raises CodecError: it is not JSON or over 16 KiB.
         """
-        self.events.append(codec.dumps(dict(event), "the event", codec.MAX_EVENT_BYTES))
+        self.events.append(dumps(dict(event), "the event", MAX_EVENT_BYTES))

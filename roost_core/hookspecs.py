@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from roost_core.backend.artifacts import ArtifactStore
     from roost_core.backend.server import Server
     from roost_core.context import StepContext
-    from roost_core.models import DeadLetter, Lease, Snapshot, WorkerInfo, WorkItem
+    from roost_core.models.snapshot import Snapshot
+    from roost_core.models.standing import DeadLetter
+    from roost_core.models.work import WorkItem
+    from roost_core.models.worker import Lease, WorkerInfo
     from roost_core.settings.core import Settings
     from roost_core.settings.declaring import Declaration
     from roost_core.workspaces import Workspaces

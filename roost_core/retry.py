@@ -16,7 +16,9 @@ from roost_core.errors import (
     RetryLater,
     StepTimeout,
 )
-from roost_core.models import ErrorRecord, RetryPolicy, check_seconds
+from roost_core.models.checks import check_seconds
+from roost_core.models.standing import ErrorRecord
+from roost_core.models.work import RetryPolicy
 
 #: The longest traceback that is kept, in characters; its end says the most.
 _TRACEBACK: Final = 8_000

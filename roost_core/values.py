@@ -11,6 +11,9 @@ import attrs
 
 _T = TypeVar("_T")
 
+#: Anything that JSON can hold. Engines see what a JSON round trip leaves.
+Json = Any
+
 
 class Value:
     """What equals another of its class with equal fields, and shows them.

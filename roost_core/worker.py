@@ -22,7 +22,7 @@ from roost_core.backend.reports import Purged
 from roost_core.backend.server import Server
 from roost_core.backend.serving import ServePlan
 from roost_core.errors import BackendError, PluginError, RoostError, UnknownEngine
-from roost_core.models import WorkerInfo
+from roost_core.models.worker import WorkerInfo
 from roost_core.settings import Settings
 from roost_core.stepping.leases import LeaseKeeper
 from roost_core.stepping.lost import LostSteps

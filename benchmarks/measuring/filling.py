@@ -10,9 +10,10 @@ import attrs
 
 from benchmarks.measuring.server import Server
 from benchmarks.measuring.working import Engine
-from roost_core import Roost, Snapshot, codec
+from roost_core import Roost, Snapshot
 from roost_core.backend import Claim, ClaimRequest, Commit, Then
 from roost_core.client.roost import EnqueueRequest
+from roost_core.codec.snapshots import encode_snapshot
 
 #: Sleepers sleep so long, and a little longer each. Seconds.
 _LONG = 86_400.0
@@ -71,7 +72,7 @@ async def _commit(roost: Roost, claim: Claim, then: Then, size: int) -> None:
     commit = Commit(
         commit_id=f"c{claim.version}",
         expected_version=claim.version,
-        snapshot=codec.encode_snapshot(snapshot),
+        snapshot=encode_snapshot(snapshot),
         step="step",
         then=then,
         delay_ms=round(_LONG * 1000) if then is Then.SLEEP else 0,

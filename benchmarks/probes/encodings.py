@@ -21,7 +21,8 @@ import attrs
 
 from benchmarks.measuring.figures import middle
 from benchmarks.probes.states import State
-from roost_core import Snapshot, codec
+from roost_core import Snapshot
+from roost_core.codec.snapshots import decode_snapshot, encode_snapshot
 
 #: Passes that a cost is the median of, and the least CPU seconds of one.
 _PASSES: Final = 3
@@ -179,7 +180,7 @@ def candidates() -> Sequence[Candidate]:
 def snapshots(state: State, count: int) -> list[bytes]:
     """Return consecutive snapshots as they are stored."""
     return [
-        codec.encode_snapshot(
+        encode_snapshot(
             Snapshot("w-0123456789abcdef", "bench", version=n, step="step", data=state.at(n))
         )
         for n in range(1, count + 1)
@@ -188,12 +189,12 @@ def snapshots(state: State, count: int) -> list[bytes]:
 
 def json_cost(stored: Sequence[bytes]) -> Cost:
     """Return what the product does now: JSON and nothing else."""
-    models = [codec.decode_snapshot(raw) for raw in stored]
+    models = [decode_snapshot(raw) for raw in stored]
     return Cost(
         "JSON, as it is",
         middle([len(raw) for raw in stored]),
-        _microseconds(lambda: [codec.encode_snapshot(model) for model in models], len(models)),
-        _microseconds(lambda: [codec.decode_snapshot(raw) for raw in stored], len(stored)),
+        _microseconds(lambda: [encode_snapshot(model) for model in models], len(models)),
+        _microseconds(lambda: [decode_snapshot(raw) for raw in stored], len(stored)),
     )
 
 

@@ -6,7 +6,7 @@ import abc
 from collections.abc import Sequence
 
 from roost_core.backend.reports import Finding
-from roost_core.models import Artifact
+from roost_core.models.snapshot import Artifact
 
 
 class ArtifactStore(abc.ABC):

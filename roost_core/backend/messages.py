@@ -13,7 +13,9 @@ from typing import Final
 
 import attrs
 
-from roost_core.models import WORD, Lease, State, matching
+from roost_core.models.checks import WORD, matching
+from roost_core.models.work import State
+from roost_core.models.worker import Lease
 from roost_core.values import Value
 
 #: So many workers that died over a step, or are silent, make work suspected: from then on it

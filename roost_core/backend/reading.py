@@ -7,7 +7,8 @@ import json
 from collections.abc import Mapping, Sequence
 
 from roost_core.backend.reports import ListQuery, StoredWork
-from roost_core.models import Event, State
+from roost_core.models.events import Event
+from roost_core.models.work import State
 
 
 class Reading(abc.ABC):

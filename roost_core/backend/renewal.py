@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from roost_core.backend.messages import Ack, Beat, Failure
 from roost_core.errors import BackendError
-from roost_core.models import Lease
+from roost_core.models.worker import Lease
 
 
 class Renewer(abc.ABC):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from roost_core.models import State
+from roost_core.models.work import State
 from roost_core.values import Value
 
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from roost_core.backend.reports import StoredWork
-from roost_core.codec import from_milliseconds
-from roost_core.models import Event, State
+from roost_core.codec.times import from_milliseconds
+from roost_core.models.events import Event
+from roost_core.models.work import State
 
 
 def lease_event(

@@ -15,7 +15,7 @@ from roost_core.backend.messages import (
     NewWork,
 )
 from roost_core.backend.reports import Purged
-from roost_core.models import Lease
+from roost_core.models.worker import Lease
 
 
 class Transitions(abc.ABC):

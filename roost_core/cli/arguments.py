@@ -9,9 +9,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from roost_core import models
 from roost_core.errors import InvalidInput
-from roost_core.models import ARTIFACT_ID, ENGINE_ID, EXTENSION, RESOURCE, WORK_ID
+from roost_core.models.checks import (
+    ARTIFACT_ID,
+    ENGINE_ID,
+    EXTENSION,
+    RESOURCE,
+    WORK_ID,
+    check_seconds,
+    in_words,
+)
 
 if TYPE_CHECKING:
     _Type = click.ParamType[Any]
@@ -33,7 +40,7 @@ class PatternType(_Type):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the value as it is, or fail with what is asked for."""
         if self.pattern.fullmatch(value) is None:
-            wanted = models.in_words(self.pattern)
+            wanted = in_words(self.pattern)
             self.fail(f"{value!r} is not a valid {self.name}: {wanted}", param, ctx)
         return value
 
@@ -58,7 +65,7 @@ class SecondsType(_Type):
         except ValueError:
             self.fail(f"{value!r} is neither seconds nor like 90s, 10m, 2h or 3d", param, ctx)
         try:
-            return models.check_seconds(number, "the time")
+            return check_seconds(number, "the time")
         except InvalidInput as error:
             # A usage error names the option.
             self.fail(str(error), param, ctx)
@@ -74,7 +81,7 @@ class DeadlineType(_Type):
         seconds = relative_seconds(value)
         if seconds is not None:
             try:
-                return models.check_seconds(seconds, "the deadline")
+                return check_seconds(seconds, "the deadline")
             except InvalidInput as error:
                 self.fail(str(error), param, ctx)
         try:

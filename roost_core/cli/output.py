@@ -20,9 +20,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from roost_core.codec import to_plain
-from roost_core.models import Event, Json, WorkMeta
-from roost_core.shown.views import clean, redacted
+from roost_core.models.events import Event
+from roost_core.models.standing import WorkMeta
+from roost_core.shown.plain import to_plain
+from roost_core.shown.redaction import clean, redacted
+from roost_core.values import Json
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -15,7 +15,7 @@ import sys
 import threading
 from typing import Any, Final
 
-from roost_core.shown.views import clean
+from roost_core.shown.redaction import clean
 
 #: So many lines may wait to be written; what comes then is counted and dropped.
 _MOST_WAITING: Final = 10_000

@@ -12,8 +12,10 @@ from typing import Final, TypeVar
 
 import attrs
 
-from roost_core import codec
 from roost_core.backend.messages import Enqueued, EnqueueOutcome, NewWork
+from roost_core.codec.records import encode_item
+from roost_core.codec.strict_json import digest
+from roost_core.codec.times import from_milliseconds, to_milliseconds
 from roost_core.errors import (
     BackendUnavailable,
     DiskFull,
@@ -23,18 +25,15 @@ from roost_core.errors import (
     UnknownEngine,
     WorkIdTaken,
 )
-from roost_core.models import (
+from roost_core.models.checks import check_count, check_seconds, milliseconds
+from roost_core.models.work import (
     DEFAULT_MAX_RECOVERIES,
     DEFAULT_MAX_STEPS,
     DEFAULT_STEP_TIMEOUT_SECONDS,
-    Json,
     RetryPolicy,
     WorkItem,
-    check_count,
-    check_seconds,
-    milliseconds,
 )
-from roost_core.values import Value
+from roost_core.values import Json, Value
 from roost_core.wording.suggestions import close_matches
 
 _T = TypeVar("_T")
@@ -94,9 +93,9 @@ class EnqueueRequest(Value):
         new = NewWork(
             work_id=item.work_id,
             engine=item.engine,
-            item=codec.encode_item(item),
+            item=encode_item(item),
             nonce=secrets.token_hex(8),
-            digest=codec.digest(item.engine, item.payload),
+            digest=digest(item.engine, item.payload),
             priority=item.priority,
             resources=item.resources,
             idempotency_key=item.idempotency_key,
@@ -116,7 +115,7 @@ class EnqueueRequest(Value):
         seconds = check_seconds(self.deadline_seconds, "deadline_seconds")
         if seconds == 0:
             raise InvalidInput("deadline_seconds must be above 0: no work is done at once")
-        return codec.from_milliseconds((now_ms or 0) + milliseconds(seconds))
+        return from_milliseconds((now_ms or 0) + milliseconds(seconds))
 
 
 def new_work_id() -> str:
@@ -131,7 +130,7 @@ def _or(value: _T | None, default: _T) -> _T:
 def _to_ms(value: datetime | None) -> int | None:
     if value is None:
         return None
-    at_ms = codec.to_milliseconds(value)
+    at_ms = to_milliseconds(value)
     # A zone's offset may push a time out of what UTC can say; and 0 stands for no deadline.
     if not 0 < at_ms < _LATEST_MS:
         raise InvalidInput(f"deadline_at must lie between 1970 and 9999, not at {value}")

@@ -34,21 +34,15 @@ from roost_core.errors import (
     UnknownEngine,
     WorkNotFound,
 )
-from roost_core.models import (
-    DeadLetter,
-    Event,
-    Json,
-    RetryPolicy,
-    State,
-    WorkerInfo,
-    WorkItem,
-    WorkStatus,
-)
+from roost_core.models.events import Event
+from roost_core.models.standing import DeadLetter, WorkRow, WorkStatus
+from roost_core.models.work import RetryPolicy, State, WorkItem
+from roost_core.models.worker import WorkerInfo
 from roost_core.plugins.registry import Plugins
 from roost_core.settings.core import Settings
 from roost_core.settings.sources import load, with_overrides
 from roost_core.shown import views
-from roost_core.shown.views import WorkRow
+from roost_core.values import Json
 
 __all__ = ["EnqueueRequest", "Roost", "WorkRow"]
 

@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from roost_core.errors import PluginError
-from roost_core.models import Snapshot, WorkItem
+from roost_core.models.snapshot import Snapshot
+from roost_core.models.work import WorkItem
 from roost_core.retry import name_of
 from roost_core.threads import end_if_forked, engine_error, run_in_thread
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from roost_core.backend.artifacts import ArtifactStore
 from roost_core.backend.server import Server
 from roost_core.errors import PluginConflict, PluginError, PluginLoadError
-from roost_core.models import ENGINE_ID
+from roost_core.models.checks import ENGINE_ID
 from roost_core.plugins import checks as plugin_checks
 from roost_core.plugins import declared
 from roost_core.plugins import providers as plugin_providers

@@ -8,14 +8,9 @@ from typing import Final
 import attrs
 
 from roost_core.errors import InvalidInput, InvalidStepResult
-from roost_core.models import (
-    Artifact,
-    Snapshot,
-    WorkItem,
-    check_label,
-    check_seconds,
-    unchecked_snapshot,
-)
+from roost_core.models.checks import check_label, check_seconds
+from roost_core.models.snapshot import Artifact, Snapshot, unchecked_snapshot
+from roost_core.models.work import WorkItem
 
 #: What stands in a stored snapshot under its own name, so nothing else may.
 _RESERVED: Final = frozenset({"schema", *(field.name for field in attrs.fields(Snapshot))})

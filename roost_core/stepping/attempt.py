@@ -20,9 +20,9 @@ from typing import Any, Final
 
 import attrs
 
-from roost_core import codec
 from roost_core.backend.artifacts import ArtifactStore
 from roost_core.backend.messages import Ack, Claim
+from roost_core.codec.snapshots import EncodedSnapshot
 from roost_core.context import Artifacts, StepContext
 from roost_core.errors import (
     CodecError,
@@ -31,14 +31,11 @@ from roost_core.errors import (
     RetryLater,
     StepTimeout,
 )
-from roost_core.models import (
-    ErrorRecord,
-    Heartbeat,
-    Snapshot,
-    WorkItem,
-    check_seconds,
-    milliseconds,
-)
+from roost_core.models.checks import check_seconds, milliseconds
+from roost_core.models.snapshot import Snapshot
+from roost_core.models.standing import ErrorRecord
+from roost_core.models.work import WorkItem
+from roost_core.models.worker import Heartbeat
 from roost_core.plugins.calls import AroundStep, Engine, is_own
 from roost_core.retry import decisive, error_record, name_of, text_of
 from roost_core.settings import Settings
@@ -101,7 +98,7 @@ class Accepted:
     """A snapshot to commit, and the events that go with it."""
 
     snapshot: Snapshot
-    encoded: codec.EncodedSnapshot
+    encoded: EncodedSnapshot
     events: tuple[bytes, ...]
 
 
@@ -329,9 +326,9 @@ def _failed(error: BaseException, run: Run) -> Failed:
     return Failed(error_record(error, run.claim.lease.worker_id))
 
 
-def _encoded(snapshot: Snapshot) -> codec.EncodedSnapshot:
+def _encoded(snapshot: Snapshot) -> EncodedSnapshot:
     try:
-        return codec.EncodedSnapshot.of(snapshot)
+        return EncodedSnapshot.of(snapshot)
     except Exception as error:
         known = isinstance(error, CodecError)
         said = error if known else f"the snapshot is not JSON: {name_of(error)}"

@@ -15,7 +15,8 @@ from contextvars import ContextVar
 from typing import Final, Protocol
 
 from roost_core.backend.messages import Failure
-from roost_core.models import ErrorRecord, Lease
+from roost_core.models.standing import ErrorRecord
+from roost_core.models.worker import Lease
 
 #: Between two steps an event loop that has not moved for so long hangs. Seconds.
 BETWEEN_STEPS: Final = 60.0

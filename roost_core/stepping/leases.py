@@ -22,11 +22,11 @@ from typing import Final
 
 import attrs
 
-from roost_core import codec
 from roost_core.backend.messages import Beat
 from roost_core.backend.renewal import Renewer
+from roost_core.codec.records import encode_model
 from roost_core.errors import BackendError
-from roost_core.models import Heartbeat, Lease, WorkerInfo
+from roost_core.models.worker import Heartbeat, Lease, WorkerInfo
 from roost_core.stepping.hanging import TICK
 from roost_core.stepping.holds import Hold, Watch
 from roost_core.stepping.lost import LostSteps
@@ -60,7 +60,7 @@ class LeaseKeeper:
         """
         self._renewer = renewer
         self._info = info
-        self._word = codec.encode_model(info)
+        self._word = encode_model(info)
         self._ttl = info.lease_ttl_seconds
         self._loop = asyncio.get_running_loop()
         self._lost = lost
@@ -104,7 +104,7 @@ class LeaseKeeper:
     def beat(self, hold: Hold, heartbeat: Heartbeat) -> None:
         """Send an engine's heartbeat soon. Safe from any thread."""
         with self._changed:
-            hold.heartbeat = codec.encode_model(heartbeat)
+            hold.heartbeat = encode_model(heartbeat)
             self._beat_waits = True
             self._changed.notify()
 
@@ -159,7 +159,7 @@ class LeaseKeeper:
         if has_changed or lost != self._lost_count:
             self._lost_count = lost
             word = attrs.evolve(self._info, stuck=self._stall.stuck, lost=lost)
-            self._word = codec.encode_model(word)
+            self._word = encode_model(word)
             with self._changed:
                 self._beat_waits = True
 

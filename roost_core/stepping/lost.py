@@ -17,7 +17,7 @@ from roost_core import threads
 from roost_core.backend.ledger import Ledger
 from roost_core.backend.serving import LostLanes
 from roost_core.errors import RoostError
-from roost_core.models import ErrorRecord
+from roost_core.models.standing import ErrorRecord
 from roost_core.stepping.hanging import sight
 from roost_core.stepping.holds import DEAF_AFTER, Hold, current_hold
 

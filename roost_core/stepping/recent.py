@@ -17,8 +17,10 @@ from typing import Final
 
 import attrs
 
-from roost_core import codec
-from roost_core.models import RetryPolicy, Snapshot, WorkItem
+from roost_core.codec.records import decode_item
+from roost_core.codec.snapshots import EncodedSnapshot, decode_snapshot
+from roost_core.models.snapshot import Snapshot
+from roost_core.models.work import RetryPolicy, WorkItem
 from roost_core.stepping.standstill import Standstill
 from roost_core.values import unchecked
 
@@ -55,16 +57,16 @@ class StoredItem:
 
         :raises CorruptRecord: they do not decode.
         """
-        item = codec.decode_item(raw, created_ms)
+        item = decode_item(raw, created_ms)
         self.item = item
         self.standstill = Standstill()
         #: What tells it from all others. A work id may live again, with the same bytes, after its
         #: first life was purged.
         self.key = raw, created_ms
         self._payload: bytes | None = None
-        self._accepted: codec.EncodedSnapshot | None = None
+        self._accepted: EncodedSnapshot | None = None
 
-    def accepted(self, snapshot: codec.EncodedSnapshot) -> None:
+    def accepted(self, snapshot: EncodedSnapshot) -> None:
         """Remember the last snapshot that was accepted here, if it is small."""
         self._accepted = snapshot if len(snapshot.raw) <= _LARGEST else None
 
@@ -79,12 +81,12 @@ class StoredItem:
         if mine is not None and mine.raw == raw:
             # Nobody has had the work since, so it need not be checked anew.
             return mine.decoded(self.key[1], committed_ms, None)
-        return codec.decode_snapshot(raw, created_ms=self.key[1], updated_ms=committed_ms)
+        return decode_snapshot(raw, created_ms=self.key[1], updated_ms=committed_ms)
 
     def fresh(self) -> WorkItem:
         """Return the work item as a new object that shares nothing that can be changed."""
         if self.item.extra or self.item.retry.extra:
-            return codec.decode_item(*self.key)
+            return decode_item(*self.key)
         if self._payload is None:
             # Twice as fast as JSON in both ways. Version 2 writes equal values alike.
             self._payload = marshal.dumps(self.item.payload, 2)

@@ -13,10 +13,12 @@ from typing import Final
 
 import attrs
 
-from roost_core import codec
 from roost_core.backend.artifacts import ArtifactStore
 from roost_core.backend.ledger import Ledger
 from roost_core.backend.messages import Ack, Claim, Commit, Failure, Then
+from roost_core.codec.records import encode_model
+from roost_core.codec.strict_json import MAX_EVENT_BYTES, dumps
+from roost_core.codec.times import from_milliseconds
 from roost_core.context import Artifacts
 from roost_core.errors import (
     BackendUnavailable,
@@ -26,14 +28,11 @@ from roost_core.errors import (
     VersionConflict,
     WrittenByNewer,
 )
-from roost_core.models import (
-    DeadLetter,
-    ErrorRecord,
-    Lease,
-    Snapshot,
-    State,
-    milliseconds,
-)
+from roost_core.models.checks import milliseconds
+from roost_core.models.snapshot import Snapshot
+from roost_core.models.standing import DeadLetter, ErrorRecord
+from roost_core.models.work import State
+from roost_core.models.worker import Lease
 from roost_core.plugins.calls import AroundStep, Engine, Fresh, Observers
 from roost_core.retry import backoff_seconds
 from roost_core.settings import Settings
@@ -148,7 +147,7 @@ class Stepper:
         except CorruptRecord as error:
             _log.error("%s: %s", lease.work_id, error)
             record = ErrorRecord("corrupt", str(error), worker_id=lease.worker_id)
-            failure = Failure("f0", codec.encode_model(record), permanent=True, delay_ms=0)
+            failure = Failure("f0", encode_model(record), permanent=True, delay_ms=0)
             await self._deliver(hold, lambda: self.ledger.fail(lease, failure))
             return None
         engine = self.engines[claim.engine]
@@ -276,7 +275,7 @@ class Stepper:
             extra={"action": "standstill", "work_id": run.item.work_id},
         )
         word = {"warning": "steps in a row have changed no data", "steps": steps}
-        return codec.dumps(word, "the event", codec.MAX_EVENT_BYTES)
+        return dumps(word, "the event", MAX_EVENT_BYTES)
 
     async def _failed(self, run: Run, record: ErrorRecord) -> None:
         """Give up the attempt, and tell the observers if it was the last."""
@@ -296,7 +295,7 @@ class Stepper:
             extra={"action": "attempt_failed", "work_id": run.item.work_id},
         )
         if is_dead and self.observers.has("on_dead_letter"):
-            failed_at = codec.from_milliseconds(ack.at_ms)
+            failed_at = from_milliseconds(ack.at_ms)
 
             def letter() -> DeadLetter:
                 own = attrs.evolve(record, extra={})
@@ -311,7 +310,7 @@ class Stepper:
         delay = backoff_seconds(run.item.retry, attempt, random.random())  # noqa: S311 - jitter
         return Failure(
             commit_id=f"f{run.version}",
-            error=codec.encode_model(record),
+            error=encode_model(record),
             permanent=record.kind == "permanent",
             delay_ms=milliseconds(delay),
         )

@@ -19,7 +19,8 @@ from typing import Final
 
 from roost_core.backend.renewal import Renewer
 from roost_core.errors import BackendError, LeaseLost
-from roost_core.models import ErrorRecord, Stuck, WorkerInfo
+from roost_core.models.standing import ErrorRecord
+from roost_core.models.worker import Stuck, WorkerInfo
 from roost_core.stepping.hanging import Pulse, Sight, shortened
 from roost_core.stepping.holds import Hold
 

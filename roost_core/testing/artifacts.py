@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from roost_core.backend.artifacts import ArtifactStore
 from roost_core.backend.reports import Finding
 from roost_core.errors import ArtifactNotFound, InvalidInput
-from roost_core.models import ARTIFACT_ID, WORK_ID, Artifact
+from roost_core.models.checks import ARTIFACT_ID, WORK_ID
+from roost_core.models.snapshot import Artifact
 
 
 class MemoryArtifactStore(ArtifactStore):

@@ -13,7 +13,9 @@ import attrs
 import roost_core
 from roost_core.backend.messages import ClaimRequest
 from roost_core.client.requests import EnqueueRequest
-from roost_core.models import Event, Json, WorkerInfo, WorkStatus
+from roost_core.models.events import Event
+from roost_core.models.standing import WorkStatus
+from roost_core.models.worker import WorkerInfo
 from roost_core.plugins import checks as plugin_checks
 from roost_core.plugins.registry import Plugins
 from roost_core.settings import Settings
@@ -25,6 +27,7 @@ from roost_core.testing.artifacts import MemoryArtifactStore
 from roost_core.testing.clock import ManualClock
 from roost_core.testing.model.ledger import MemoryLedger
 from roost_core.testing.workspaces import TestedWorkspaces
+from roost_core.values import Json
 
 #: The lease of a run, in seconds: a person who debugs a step must not lose it.
 _LEASE_SECONDS = 86_400.0

@@ -15,7 +15,10 @@ from typing import Final
 
 import attrs
 
-from roost_core import codec
+from roost_core.codec.converter import converter
+from roost_core.codec.envelope import SCHEMA
+from roost_core.codec.records import decode_model
+from roost_core.codec.strict_json import dumps
 from roost_core.errors import CorruptRecord, InvalidInput
 from roost_core.models import ARTIFACT_ID, WORK_ID, Artifact
 from roost_plugins.fs_artifacts import files
@@ -56,10 +59,10 @@ def encoded(artifact: Artifact, life: int | None) -> bytes:
 
     :raises InvalidInput: it is too large.
     """
-    plain = {"schema": codec.SCHEMA, **codec.converter().unstructure(artifact)}
+    plain = {"schema": SCHEMA, **converter().unstructure(artifact)}
     if life is not None:
         plain[_LIFE] = life
-    return codec.dumps(plain, "the artifact's record", MAX_RECORD_BYTES)
+    return dumps(plain, "the artifact's record", MAX_RECORD_BYTES)
 
 
 class Records:
@@ -165,7 +168,7 @@ class Records:
 
     def _read(self, artifact_id: str, work: str) -> Artifact:
         with self._tree.folder(RECORDS, artifact_id[:2], artifact_id) as records:
-            artifact = codec.decode_model(Artifact, files.read(records, work + _SUFFIX))
+            artifact = decode_model(Artifact, files.read(records, work + _SUFFIX))
         if artifact.artifact_id != artifact_id:
             raise CorruptRecord(f"it is about {artifact.artifact_id}")
         return artifact

@@ -10,9 +10,9 @@ from typing import Any, Final
 
 import attrs
 
-from roost_core import codec
 from roost_core.backend import Ack, Claim, Purged, StoredWork
-from roost_core.codec import from_milliseconds
+from roost_core.codec.strict_json import loads
+from roost_core.codec.times import from_milliseconds
 from roost_core.errors import (
     BackendError,
     CodecError,
@@ -240,7 +240,7 @@ def event(entry: tuple[bytes, Mapping[bytes, bytes]]) -> Event:
         )
     kind, work_id, engine, version, _, data_raw = found.groups()
     try:
-        data = codec.loads(data_raw, "an event's data", _MOST_EVENT_BYTES, envelope=2)
+        data = loads(data_raw, "an event's data", _MOST_EVENT_BYTES, envelope=2)
     except CodecError:
         data = {"undecodable": data_raw[:_SHOWN].decode(errors="replace")}
     return Event(

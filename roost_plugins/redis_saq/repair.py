@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from roost_core import codec
 from roost_core.backend import Repaired
+from roost_core.codec.records import decode_item
+from roost_core.codec.strict_json import digest
 from roost_core.errors import CodecError, CorruptRecord
 from roost_plugins.redis_saq import records, scripts
 from roost_plugins.redis_saq.connection.refusals import translated
@@ -170,8 +171,8 @@ class Repair:
         for work_id, key in missing:
             raw = await self._client.hget(self._keys.key("work"), work_id + b" item")
             try:
-                item = codec.decode_item(raw or b"")
-                args += (work_id, key, codec.digest(item.engine, item.payload))
+                item = decode_item(raw or b"")
+                args += (work_id, key, digest(item.engine, item.payload))
             except (CorruptRecord, CodecError):
                 self._add("no digest", "key", records.text(work_id))
         if args:

@@ -24,7 +24,7 @@ from roost_core.errors import RoostError
 from roost_core.models import Event, State, WorkItem, WorkStatus
 from roost_core.plugins.registry import Plugins
 from roost_core.settings import Settings, without_settings
-from roost_core.shown.views import clean
+from roost_core.shown.redaction import clean
 from roost_plugins.watchlist.demo_page import CLAIM, DemoPage
 
 #: The lease TTL of the demo's workers, in seconds: so long until a dead one's work is taken over.

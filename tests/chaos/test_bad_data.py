@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from roost_core import Settings
-from roost_core.codec import MAX_PAYLOAD_BYTES
+from roost_core.codec.strict_json import MAX_PAYLOAD_BYTES
 from roost_core.models import State
 from tests.chaos.crew import ENGINE, PATIENCE, Crew, ask, counts, eventually
 from tests.servers import Server

@@ -11,7 +11,8 @@ import pytest
 from roost_core import RetryLater, hookimpl
 from roost_core.cli import output
 from roost_core.models import State
-from roost_core.shown.views import clean, status_json
+from roost_core.shown.plain import status_json
+from roost_core.shown.redaction import clean
 from roost_core.testing import MemoryArtifactStore
 from roost_core.worker import Worker
 from tests.integration.redis_bench import PATIENCE, queue, settings_for

@@ -14,7 +14,7 @@ import pytest
 
 from roost_core.errors import RoostError
 from roost_core.models import State
-from roost_core.shown.views import row_json
+from roost_core.shown.plain import row_json
 from roost_plugins.redis_saq.keys import PLACES, TYPES
 from tests.integration.redis_bench import Counting, Crew, all_done, queue, settings_for
 from tests.integration.test_repair_redis import in_all_states

@@ -9,7 +9,7 @@ import pytest
 from roost_core import State
 from roost_core.backend import ClaimRequest
 from roost_core.errors import WrittenByNewer
-from roost_core.shown.views import row_json
+from roost_core.shown.plain import row_json
 from roost_core.testing import MemoryArtifactStore
 from roost_core.worker import Worker
 from tests.integration.redis_bench import (

@@ -13,7 +13,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from roost_core import codec
+from roost_core.codec.converter import converter
+from roost_core.codec.records import decode_item, decode_model, encode_item, encode_model
+from roost_core.codec.snapshots import EncodedSnapshot, decode_snapshot, encode_snapshot
+from roost_core.codec.strict_json import digest, dumps, loads
+from roost_core.codec.times import from_milliseconds, to_milliseconds
 from roost_core.errors import CodecError, CorruptRecord
 from roost_core.models import (
     MAX_DELAY_SECONDS,
@@ -125,12 +129,12 @@ SMALL = st.one_of(
     ),
 )
 DECODERS: dict[str, Any] = {
-    "item": codec.decode_item,
-    "snapshot": codec.decode_snapshot,
-    "artifact": lambda raw: codec.decode_model(Artifact, raw),
-    "error": lambda raw: codec.decode_model(ErrorRecord, raw),
-    "heartbeat": lambda raw: codec.decode_model(Heartbeat, raw),
-    "worker": lambda raw: codec.decode_model(WorkerInfo, raw),
+    "item": decode_item,
+    "snapshot": decode_snapshot,
+    "artifact": lambda raw: decode_model(Artifact, raw),
+    "error": lambda raw: decode_model(ErrorRecord, raw),
+    "heartbeat": lambda raw: decode_model(Heartbeat, raw),
+    "worker": lambda raw: decode_model(WorkerInfo, raw),
 }
 
 
@@ -143,20 +147,20 @@ def decodes_or_is_corrupt(decode: Any, raw: bytes) -> None:
 @given(JSON)
 def test_json_round_trips(value: Any) -> None:
     """What goes in comes out, from bytes and from text."""
-    raw = codec.dumps(value, "it", 1 << 20)
-    assert value == codec.loads(raw, "it", 1 << 20)
-    assert value == codec.loads(raw.decode(), "it", len(raw))
+    raw = dumps(value, "it", 1 << 20)
+    assert value == loads(raw, "it", 1 << 20)
+    assert value == loads(raw.decode(), "it", len(raw))
 
 
 @given(JSON)
 def test_caps_are_exact(value: Any) -> None:
     """At its own size a value passes; with one byte less it is refused, both ways."""
-    raw = codec.dumps(value, "it", 1 << 20)
-    assert raw == codec.dumps(value, "it", len(raw))
+    raw = dumps(value, "it", 1 << 20)
+    assert raw == dumps(value, "it", len(raw))
     with pytest.raises(CodecError):
-        codec.dumps(value, "it", len(raw) - 1)
+        dumps(value, "it", len(raw) - 1)
     with pytest.raises(CodecError):
-        codec.loads(raw, "it", len(raw) - 1)
+        loads(raw, "it", len(raw) - 1)
 
 
 @given(JSON, st.integers(1, 90), st.booleans())
@@ -169,12 +173,12 @@ def test_depth_is_exact(value: Any, depth: int, in_lists: bool) -> None:
         value = [value] if in_lists else {"x": value}
     raw = json.dumps(value).encode()
     if inner + depth <= 64:
-        assert value == codec.loads(codec.dumps(value, "it", 1 << 20), "it", 1 << 20)
+        assert value == loads(dumps(value, "it", 1 << 20), "it", 1 << 20)
     else:
         with pytest.raises(CodecError, match="deeper than 64"):
-            codec.dumps(value, "it", 1 << 20)
+            dumps(value, "it", 1 << 20)
         with pytest.raises(CodecError, match="deeper than 64"):
-            codec.loads(raw, "it", 1 << 20)
+            loads(raw, "it", 1 << 20)
 
 
 def levels(value: Any) -> int:
@@ -189,10 +193,10 @@ def levels(value: Any) -> int:
 def test_any_bytes_are_json_or_refused(raw: bytes) -> None:
     """Whatever comes in is either JSON that can be written again, or a ``CodecError``."""
     try:
-        value = codec.loads(raw, "it", 150)
+        value = loads(raw, "it", 150)
     except CodecError:
         return
-    assert value == codec.loads(codec.dumps(value, "it", 1 << 20), "it", 1 << 20)
+    assert value == loads(dumps(value, "it", 1 << 20), "it", 1 << 20)
 
 
 @given(JSON, st.sampled_from([math.nan, math.inf, -math.inf, "\ud800", "x\udfff", b"", object()]))
@@ -200,22 +204,22 @@ def test_one_bad_value_spoils_it(value: Any, bad: Any) -> None:
     """However it is wrapped, what is not JSON is refused."""
     for spoiled in ([value, bad], {"a": value, "b": [bad]}, {"deep": [[{"x": bad}]]}):
         with pytest.raises(CodecError):
-            codec.dumps(spoiled, "it", 1 << 20)
+            dumps(spoiled, "it", 1 << 20)
 
 
 @given(ITEMS)
 def test_items_round_trip(item: WorkItem) -> None:
     """An item comes back as it was, fields that nobody knows included."""
-    raw = codec.encode_item(item)
-    assert item == codec.decode_item(raw)
-    assert item == codec.decode_item(codec.encode_item(codec.decode_item(raw)))
+    raw = encode_item(item)
+    assert item == decode_item(raw)
+    assert item == decode_item(encode_item(decode_item(raw)))
     assert 1 == json.loads(raw)["schema"]
 
 
 @given(SNAPSHOTS)
 def test_snapshots_round_trip(snapshot: Snapshot) -> None:
     """A snapshot comes back as it was, fields that nobody knows included."""
-    assert snapshot == codec.decode_snapshot(codec.encode_snapshot(snapshot))
+    assert snapshot == decode_snapshot(encode_snapshot(snapshot))
 
 
 MILLISECONDS = st.none() | st.integers(0, 253_402_300_799_999)
@@ -226,10 +230,10 @@ def test_encoded_snapshots(
     snapshot: Snapshot, created: int | None, updated: int | None, finished: int | None
 ) -> None:
     """What it says of its bytes is what decoding them brings, for whoever holds the bytes only."""
-    encoded = codec.EncodedSnapshot.of(snapshot)
-    assert codec.encode_snapshot(snapshot) == encoded.raw
+    encoded = EncodedSnapshot.of(snapshot)
+    assert encode_snapshot(snapshot) == encoded.raw
     times = {"created_ms": created, "updated_ms": updated, "finished_ms": finished}
-    assert codec.decode_snapshot(encoded.raw, **times) == encoded.decoded(**times)
+    assert decode_snapshot(encoded.raw, **times) == encoded.decoded(**times)
 
 
 @given(SNAPSHOTS)
@@ -240,7 +244,7 @@ def test_encoded_snapshots_share_no_data(snapshot: Snapshot) -> None:
     snapshot = snapshot.evolve(
         data={**snapshot.data, **mine}, extra={**snapshot.extra, **mine}, artifacts=(artifact,)
     )
-    encoded = codec.EncodedSnapshot.of(snapshot)
+    encoded = EncodedSnapshot.of(snapshot)
     times: dict[str, Any] = {"created_ms": 1, "updated_ms": 2, "finished_ms": None}
     changed: Any = encoded.decoded(**times)
     for place in (changed.data, changed.extra, changed.artifacts[0].extra):
@@ -248,7 +252,7 @@ def test_encoded_snapshots_share_no_data(snapshot: Snapshot) -> None:
         place["other"] = True
     mine["mine"]["list"] = [3]
     found = encoded.decoded(**times)
-    assert codec.decode_snapshot(encoded.raw, **times) == found
+    assert decode_snapshot(encoded.raw, **times) == found
     for place in (found.data, found.extra, found.artifacts[0].extra):
         assert {"list": [1], "tuple": [1, 2]} == place["mine"]
         assert "other" not in place
@@ -258,20 +262,20 @@ def test_encoded_snapshots_share_no_data(snapshot: Snapshot) -> None:
 def test_what_cannot_be_encoded_is_refused(snapshot: Snapshot, bad: Any) -> None:
     """Wherever in the data it stands."""
     with pytest.raises(CodecError):
-        codec.EncodedSnapshot.of(snapshot.evolve(data={**snapshot.data, "x": [bad]}))
+        EncodedSnapshot.of(snapshot.evolve(data={**snapshot.data, "x": [bad]}))
 
 
 @given(SMALL)
 def test_small_models_round_trip(model: Any) -> None:
     """Errors, heartbeats and workers come back as they were."""
-    assert model == codec.decode_model(type(model), codec.encode_model(model))
+    assert model == decode_model(type(model), encode_model(model))
 
 
 @given(ARTIFACTS)
 def test_artifacts_round_trip(artifact: Artifact) -> None:
     """An artifact comes back as it was, in the plain form that stores keep."""
-    converter = codec.converter()
-    assert artifact == converter.structure(converter.unstructure(artifact), Artifact)
+    plain = converter()
+    assert artifact == plain.structure(plain.unstructure(artifact), Artifact)
 
 
 @given(st.sampled_from(sorted(DECODERS)), st.binary(max_size=100) | JSON.map(json.dumps))
@@ -281,11 +285,11 @@ def test_garbage_is_corrupt(name: str, raw: bytes | str) -> None:
 
 
 SOUND: dict[str, st.SearchStrategy[bytes]] = {
-    "item": ITEMS.map(codec.encode_item),
-    "snapshot": SNAPSHOTS.map(codec.encode_snapshot),
-    "error": SMALL.filter(lambda m: isinstance(m, ErrorRecord)).map(codec.encode_model),
-    "heartbeat": SMALL.filter(lambda m: isinstance(m, Heartbeat)).map(codec.encode_model),
-    "worker": SMALL.filter(lambda m: isinstance(m, WorkerInfo)).map(codec.encode_model),
+    "item": ITEMS.map(encode_item),
+    "snapshot": SNAPSHOTS.map(encode_snapshot),
+    "error": SMALL.filter(lambda m: isinstance(m, ErrorRecord)).map(encode_model),
+    "heartbeat": SMALL.filter(lambda m: isinstance(m, Heartbeat)).map(encode_model),
+    "worker": SMALL.filter(lambda m: isinstance(m, WorkerInfo)).map(encode_model),
 }
 
 
@@ -315,7 +319,7 @@ def test_cut_and_flipped_bytes_are_corrupt(name: str, data: st.DataObject) -> No
 @given(TIMES)
 def test_times_round_trip_in_milliseconds(time: datetime) -> None:
     """A time survives to the millisecond, in UTC."""
-    there_and_back = codec.from_milliseconds(codec.to_milliseconds(time))
+    there_and_back = from_milliseconds(to_milliseconds(time))
     assert abs(there_and_back - time) <= timedelta(microseconds=501)
     assert UTC == there_and_back.tzinfo
 
@@ -323,7 +327,7 @@ def test_times_round_trip_in_milliseconds(time: datetime) -> None:
 @given(IDS, JSON)
 def test_a_digest_does_not_depend_on_key_order(engine: str, payload: Any) -> None:
     """The same payload with its keys in another order is the same payload."""
-    assert codec.digest(engine, payload) == codec.digest(engine, turned(payload))
+    assert digest(engine, payload) == digest(engine, turned(payload))
 
 
 def turned(value: Any) -> Any:

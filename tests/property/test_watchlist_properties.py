@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roost_core import codec
+from roost_core.codec.strict_json import MAX_SNAPSHOT_BYTES, dumps, loads
 from roost_core.errors import PermanentError
 from roost_plugins.watchlist import addresses, rules
 from roost_plugins.watchlist.rules import Page, Watch
@@ -89,7 +89,7 @@ def test_the_verdict_follows_from_the_observations(watch: Watch, pages: list[Pag
 def test_an_observation_is_small_clean_json(page: Page, watch: Watch):
     """It survives the codec, prints on one line and has a bounded size."""
     seen = rules.observe(page, watch)
-    assert seen == codec.loads(codec.dumps(seen, "it", 20_000), "it", 20_000)
+    assert seen == loads(dumps(seen, "it", 20_000), "it", 20_000)
     assert all(value.isprintable() for value in seen.values() if isinstance(value, str))
     assert seen["ok"] == (seen["error"] is None)
 
@@ -117,7 +117,7 @@ def test_the_largest_snapshot_fits_the_codec():
     page = Page(url=wide, at=at, elapsed_ms=1, status=200, content_type=wide, error=wide)
     watch = Watch("https://example.com/", "x", rules.OBSERVATIONS_KEPT)
     data = run(watch, [page] * rules.OBSERVATIONS_KEPT)[-1]
-    assert codec.MAX_SNAPSHOT_BYTES / 4 > len(json.dumps(data, ensure_ascii=False).encode())
+    assert MAX_SNAPSHOT_BYTES / 4 > len(json.dumps(data, ensure_ascii=False).encode())
 
 
 @given(JSON | st.dictionaries(FIELDS, JSON | st.just("https://example.com/")))

@@ -14,7 +14,8 @@ from roost_core.backend import ClaimRequest, Commit, Failure, Then
 from roost_core.cli.app import build
 from roost_core.cli.session import Session
 from roost_core.client.roost import Roost
-from roost_core.codec import encode_model, encode_snapshot
+from roost_core.codec.records import encode_model
+from roost_core.codec.snapshots import encode_snapshot
 from roost_core.markers import hookimpl
 from roost_core.models import ErrorRecord, Snapshot
 from roost_core.plugins.registry import Plugins

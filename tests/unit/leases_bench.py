@@ -6,8 +6,8 @@ import asyncio
 import threading
 from datetime import UTC, datetime
 
-from roost_core import codec
 from roost_core.backend import Renewer
+from roost_core.codec.records import decode_model
 from roost_core.models import Heartbeat, Lease, WorkerInfo
 from roost_core.stepping.leases import LeaseKeeper
 
@@ -42,7 +42,7 @@ class FakeRenewer(Renewer):
 
     def renew(self, info, beats, lease_ttl_ms):
         """Note, fail if told to, and answer."""
-        self.rounds.append((codec.decode_model(WorkerInfo, info), list(beats), lease_ttl_ms))
+        self.rounds.append((decode_model(WorkerInfo, info), list(beats), lease_ttl_ms))
         self.asked.set()
         if self.errors:
             raise self.errors.pop(0)
@@ -62,9 +62,7 @@ class FakeRenewer(Renewer):
         """The heartbeats' messages of each round."""
         return [
             [
-                None
-                if beat.heartbeat is None
-                else codec.decode_model(Heartbeat, beat.heartbeat).message
+                None if beat.heartbeat is None else decode_model(Heartbeat, beat.heartbeat).message
                 for beat in beats
             ]
             for _, beats, _ in self.rounds

@@ -6,9 +6,10 @@ import asyncio
 
 import pytest
 
-from roost_core import codec
 from roost_core.backend import ClaimRequest
 from roost_core.client.requests import EnqueueRequest
+from roost_core.codec.records import decode_model
+from roost_core.codec.snapshots import decode_snapshot
 from roost_core.errors import BackendUnavailable
 from roost_core.markers import hookimpl
 from roost_core.models import ErrorRecord
@@ -171,7 +172,7 @@ def counting(total, **fields):
 
 async def error_of(bench, work_id):
     """Return the stored error of a work item."""
-    return codec.decode_model(ErrorRecord, (await bench.ledger.read(work_id)).error)
+    return decode_model(ErrorRecord, (await bench.ledger.read(work_id)).error)
 
 
 def noting_losses(found):
@@ -240,4 +241,4 @@ async def cancel_when(bench, true):
 
 async def snapshot_of(bench, work_id):
     """Return the stored snapshot."""
-    return codec.decode_snapshot((await bench.ledger.read(work_id)).snapshot)
+    return decode_snapshot((await bench.ledger.read(work_id)).snapshot)

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roost_core import codec
-from roost_core.errors import InvalidStepResult
+from roost_core.codec.snapshots import decode_snapshot, encode_snapshot
+from roost_core.errors import CodecError, InvalidStepResult
 from roost_core.models import MAX_DELAY_SECONDS, Artifact, Snapshot, WorkItem
 from roost_core.stepping.acceptance import accept, is_empty
 
@@ -272,7 +272,7 @@ def test_garbage_in_fields(fields):
         return
     assert (3, "w-1", "demo") == (accepted.version, accepted.work_id, accepted.engine)
     try:
-        raw = codec.encode_snapshot(accepted)
-    except codec.CodecError:
+        raw = encode_snapshot(accepted)
+    except CodecError:
         return
-    assert 3 == codec.decode_snapshot(raw).version
+    assert 3 == decode_snapshot(raw).version

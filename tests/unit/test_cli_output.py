@@ -17,7 +17,7 @@ from roost_core.cli import output
 from roost_core.cli.arguments import iso_time, relative_seconds
 from roost_core.cli.work.live import LiveView
 from roost_core.models import Heartbeat
-from roost_core.shown.views import clean, redacted
+from roost_core.shown.redaction import clean, redacted
 from tests.unit.cli_harness import Bench
 
 

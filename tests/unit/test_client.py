@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 import attrs
 import pytest
 
-from roost_core import codec
 from roost_core.backend import ClaimRequest, Commit, Then
 from roost_core.client import requests
 from roost_core.client.roost import EnqueueRequest, Roost
-from roost_core.codec import encode_model, encode_snapshot
+from roost_core.codec.records import encode_model
+from roost_core.codec.snapshots import encode_snapshot
+from roost_core.codec.times import from_milliseconds
 from roost_core.errors import (
     BackendUnavailable,
     CodecError,
@@ -28,7 +29,7 @@ from roost_core.errors import (
 )
 from roost_core.models import RetryPolicy, Snapshot, State, WorkerInfo
 from roost_core.settings import Settings
-from roost_core.shown.views import status_json
+from roost_core.shown.plain import status_json
 from tests.unit.cli_harness import Bench
 
 
@@ -185,7 +186,7 @@ def test_deadline_counts_from_the_servers_clock(bench):
 @pytest.mark.parametrize("late_ms", [0, 1, 86_400_000])
 def test_a_deadline_that_has_passed(bench, late_ms):
     """By the server's clock it is over: such work would only be dead-lettered."""
-    past = codec.from_milliseconds(bench.provider.clock.now_ms() - late_ms)
+    past = from_milliseconds(bench.provider.clock.now_ms() - late_ms)
     with pytest.raises(InvalidInput, match="has passed"):
         run(bench, lambda roost: roost.enqueue("echo", deadline_at=past))
     with pytest.raises(InvalidInput, match="deadline_seconds must be above 0"):

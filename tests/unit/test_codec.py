@@ -9,7 +9,23 @@ from typing import Any
 
 import pytest
 
-from roost_core import codec
+from roost_core.codec.records import (
+    decode_item,
+    decode_model,
+    encode_item,
+    encode_model,
+    encode_payload,
+)
+from roost_core.codec.snapshots import decode_snapshot, encode_snapshot
+from roost_core.codec.strict_json import (
+    MAX_PAYLOAD_BYTES,
+    MAX_SNAPSHOT_BYTES,
+    digest,
+    dumps,
+    loads,
+    pretty,
+)
+from roost_core.codec.times import from_milliseconds, to_milliseconds
 from roost_core.errors import CodecError, CorruptRecord, InvalidInput
 from roost_core.models import (
     Artifact,
@@ -21,6 +37,7 @@ from roost_core.models import (
     State,
     WorkItem,
 )
+from roost_core.shown.plain import to_plain
 
 SHA = "0" * 64
 
@@ -46,8 +63,8 @@ def stored(model: str, **fields: Any) -> bytes:
 @pytest.mark.parametrize("value", [None, True, 0, -1.5, "ü🦉", [], {}, {"a": [1, {"b": None}]}])
 def test_sound_json_passes(value: Json) -> None:
     """JSON is compact UTF-8, and comes back as it was."""
-    raw = codec.dumps(value, "it", 100)
-    assert value == codec.loads(raw, "it", 100)
+    raw = dumps(value, "it", 100)
+    assert value == loads(raw, "it", 100)
     assert b" " not in raw
 
 
@@ -57,7 +74,7 @@ def test_sound_json_passes(value: Json) -> None:
 def test_what_is_not_json_is_refused(value: Any) -> None:
     """Nothing is written that another reader could not read."""
     with pytest.raises(CodecError, match="it is not JSON"):
-        codec.dumps([value], "it", 100)
+        dumps([value], "it", 100)
 
 
 @pytest.mark.parametrize(
@@ -85,24 +102,24 @@ def test_what_is_not_json_is_refused(value: Any) -> None:
 def test_broken_json_is_refused(raw: bytes | str) -> None:
     """Malformed texts, numbers without end and lone surrogates do not come in."""
     with pytest.raises(CodecError, match="it is not JSON"):
-        codec.loads(raw, "it", 10_000)
+        loads(raw, "it", 10_000)
 
 
 def test_paired_surrogates_are_letters() -> None:
     """An escaped pair spells one character, and is none of the lone ones."""
-    assert "🦉" == codec.loads(b'"\\ud83e\\udd89"', "it", 100)
+    assert "🦉" == loads(b'"\\ud83e\\udd89"', "it", 100)
 
 
 @pytest.mark.parametrize("value", ["x" * 8, "üüüü", [1, 2, 3, 41]])
 def test_the_cap_is_in_bytes(value: Json) -> None:
     """Exactly at the cap is fine; one byte over is not, in either direction."""
-    raw = codec.dumps(value, "it", 10)
+    raw = dumps(value, "it", 10)
     assert 10 == len(raw)
-    assert value == codec.loads(raw, "it", 10) == codec.loads(raw.decode(), "it", 10)
+    assert value == loads(raw, "it", 10) == loads(raw.decode(), "it", 10)
     for refused in (
-        lambda: codec.dumps(value, "it", 9),
-        lambda: codec.loads(raw, "it", 9),
-        lambda: codec.loads(raw.decode(), "it", 9),
+        lambda: dumps(value, "it", 9),
+        lambda: loads(raw, "it", 9),
+        lambda: loads(raw.decode(), "it", 9),
     ):
         with pytest.raises(CodecError, match="it has 10 bytes; the most is 9"):
             refused()
@@ -112,19 +129,19 @@ def test_the_cap_is_in_bytes(value: Json) -> None:
 def test_the_depth_is_64(wrap: Any) -> None:
     """64 levels are fine, 65 are not, and no depth reaches the stack's end."""
     value = wrap(nested(64))
-    raw = codec.dumps(value, "it", 1000)
-    assert nested(64) == codec.loads(raw, "it", 1000)
+    raw = dumps(value, "it", 1000)
+    assert nested(64) == loads(raw, "it", 1000)
     with pytest.raises(CodecError, match="nests deeper than 64"):
-        codec.dumps(wrap(nested(65)), "it", 1000)
+        dumps(wrap(nested(65)), "it", 1000)
     for depth in (65, 66, 100_000):
         with pytest.raises(CodecError, match="nests deeper than 64"):
-            codec.loads(b"[" * depth + b"]" * depth, "it", 1_000_000)
+            loads(b"[" * depth + b"]" * depth, "it", 1_000_000)
 
 
 def test_breadth_is_not_depth() -> None:
     """Many brackets side by side are fine, in lists and in objects."""
     for value in ([[]] * 500, {str(number): {} for number in range(500)}, "[" * 500):
-        assert value == codec.loads(codec.dumps(value, "it", 10_000), "it", 10_000)
+        assert value == loads(dumps(value, "it", 10_000), "it", 10_000)
 
 
 class Counted(dict[str, Any]):
@@ -144,11 +161,11 @@ def test_a_circle_is_refused(wrap: Any) -> None:
     value = Counted(text="x")
     value["back"] = wrap(value)
     refusing: list[Any] = [
-        lambda: codec.dumps(value, "it", 100),
-        lambda: codec.encode_payload(value),
-        lambda: codec.encode_snapshot(Snapshot("a", "e", data=value)),
-        lambda: codec.digest("e", value),
-        lambda: codec.encode_model(Heartbeat(extra={"it": value})),
+        lambda: dumps(value, "it", 100),
+        lambda: encode_payload(value),
+        lambda: encode_snapshot(Snapshot("a", "e", data=value)),
+        lambda: digest("e", value),
+        lambda: encode_model(Heartbeat(extra={"it": value})),
     ]
     for number, refused in enumerate(refusing, 1):
         with pytest.raises(CodecError, match="is not JSON: Circular reference detected"):
@@ -158,10 +175,10 @@ def test_a_circle_is_refused(wrap: Any) -> None:
 
 def test_digests_name_engine_and_payload() -> None:
     """Key order does not count; engine, values and their types do."""
-    same = codec.digest("e", {"a": 1, "b": [True]})
-    assert same == codec.digest("e", {"b": [True], "a": 1})
+    same = digest("e", {"a": 1, "b": [True]})
+    assert same == digest("e", {"b": [True], "a": 1})
     others = [("f", {"a": 1, "b": [True]}), ("e", {"a": 1, "b": [1]}), ("e", None)]
-    assert 4 == len({same, *(codec.digest(engine, payload) for engine, payload in others)})
+    assert 4 == len({same, *(digest(engine, payload) for engine, payload in others)})
     assert 32 == len(same)
 
 
@@ -169,7 +186,7 @@ def test_digests_name_engine_and_payload() -> None:
 def test_a_digest_of_no_json_is_refused(payload: Any) -> None:
     """What cannot be a payload has no digest, either."""
     with pytest.raises(CodecError, match="payload is not JSON"):
-        codec.digest("e", payload)
+        digest("e", payload)
 
 
 # -- models ---------------------------------------------------------------------------------------
@@ -192,9 +209,9 @@ def test_an_item_round_trips() -> None:
         parent="p",
         extra={"later": {"x": 1}},
     )
-    raw = codec.encode_item(item)
-    assert item == codec.decode_item(raw)
-    created = codec.decode_item(raw, created_ms=1_700_000_000_123).created_at
+    raw = encode_item(item)
+    assert item == decode_item(raw)
+    created = decode_item(raw, created_ms=1_700_000_000_123).created_at
     assert datetime(2023, 11, 14, 22, 13, 20, 123000, tzinfo=UTC) == created
 
 
@@ -211,7 +228,7 @@ def test_a_snapshot_round_trips() -> None:
         created_at=datetime(1999, 1, 1, tzinfo=UTC),
         extra={"later": 1},
     )
-    decoded = codec.decode_snapshot(codec.encode_snapshot(snapshot), created_ms=0, updated_ms=1)
+    decoded = decode_snapshot(encode_snapshot(snapshot), created_ms=0, updated_ms=1)
     assert datetime(1970, 1, 1, tzinfo=UTC) == decoded.created_at
     assert (1_000, None) == (decoded.updated_at.microsecond, decoded.finished_at)  # type: ignore[union-attr]  # it is set
     assert ("three", {"n": 1}, snapshot.artifacts, 0.25, {"later": 1}) == (
@@ -226,10 +243,10 @@ def test_a_snapshot_round_trips() -> None:
 def test_unknown_fields_survive() -> None:
     """What a newer Roost wrote is still there after an older one has written."""
     raw = stored("item", color="red", retry={"max_attempts": 2, "shape": "round"}, extra=5)
-    item = codec.decode_item(codec.encode_item(codec.decode_item(raw)))
+    item = decode_item(encode_item(decode_item(raw)))
     assert {"color": "red", "extra": 5} == item.extra
     assert {"shape": "round"} == item.retry.extra
-    snapshot = codec.decode_snapshot(
+    snapshot = decode_snapshot(
         stored("snapshot", artifacts=[{"artifact_id": SHA, "size_bytes": 1, "hue": 3}])
     )
     assert {"hue": 3} == snapshot.artifacts[0].extra
@@ -238,26 +255,26 @@ def test_unknown_fields_survive() -> None:
 def test_payload_and_data_may_nest_64_deep() -> None:
     """The envelope around them does not count, on the way in or out; nor does data itself."""
     item = WorkItem("a", "e", payload=nested(64))
-    assert item == codec.decode_item(codec.encode_item(item))
+    assert item == decode_item(encode_item(item))
     snapshot = Snapshot("a", "e", data={"n": nested(64)})
-    assert snapshot == codec.decode_snapshot(codec.encode_snapshot(snapshot))
+    assert snapshot == decode_snapshot(encode_snapshot(snapshot))
     with pytest.raises(CodecError, match="the payload nests deeper than 64"):
-        codec.encode_item(WorkItem("a", "e", payload=nested(65)))
+        encode_item(WorkItem("a", "e", payload=nested(65)))
     with pytest.raises(CodecError, match="the snapshot nests deeper than 64"):
-        codec.encode_snapshot(Snapshot("a", "e", data={"n": nested(65)}))
+        encode_snapshot(Snapshot("a", "e", data={"n": nested(65)}))
 
 
 def test_payload_and_snapshot_have_caps() -> None:
     """A payload may have 1 MiB, a snapshot 8 MiB; one byte over is refused."""
-    most = codec.MAX_PAYLOAD_BYTES - 2
+    most = MAX_PAYLOAD_BYTES - 2
     item = WorkItem("a", "e", payload="x" * most)
-    assert item == codec.decode_item(codec.encode_item(item))
+    assert item == decode_item(encode_item(item))
     with pytest.raises(CodecError, match=r"the payload has 1048577 bytes; the most is 1048576"):
-        codec.encode_item(WorkItem("a", "e", payload="x" * (most + 1)))
-    room = codec.MAX_SNAPSHOT_BYTES - len(codec.encode_snapshot(Snapshot("a", "e", data={"": ""})))
-    codec.encode_snapshot(Snapshot("a", "e", data={"": "x" * room}))
+        encode_item(WorkItem("a", "e", payload="x" * (most + 1)))
+    room = MAX_SNAPSHOT_BYTES - len(encode_snapshot(Snapshot("a", "e", data={"": ""})))
+    encode_snapshot(Snapshot("a", "e", data={"": "x" * room}))
     with pytest.raises(CodecError, match=r"the snapshot has 8388609 bytes"):
-        codec.encode_snapshot(Snapshot("a", "e", data={"": "x" * (room + 1)}))
+        encode_snapshot(Snapshot("a", "e", data={"": "x" * (room + 1)}))
 
 
 @pytest.mark.parametrize(
@@ -278,7 +295,7 @@ def test_payload_and_snapshot_have_caps() -> None:
 )
 def test_records_that_are_none(raw: bytes) -> None:
     """Bytes that are not the record of an item or snapshot are corrupt, and said to be so."""
-    for decode in (codec.decode_item, codec.decode_snapshot):
+    for decode in (decode_item, decode_snapshot):
         with pytest.raises(CorruptRecord, match="does not decode"):
             decode(raw)
 
@@ -318,7 +335,7 @@ def test_records_that_are_none(raw: bytes) -> None:
 def test_items_with_a_wrong_field(field: str, value: Json) -> None:
     """A wrong type is never bent into a right one."""
     with pytest.raises(CorruptRecord, match="the stored work item does not decode"):
-        codec.decode_item(stored("item", **{field: value}))
+        decode_item(stored("item", **{field: value}))
 
 
 @pytest.mark.parametrize(
@@ -348,22 +365,22 @@ def test_items_with_a_wrong_field(field: str, value: Json) -> None:
 def test_snapshots_with_a_wrong_field(field: str, value: Json) -> None:
     """A wrong type is never bent into a right one."""
     with pytest.raises(CorruptRecord, match="the stored snapshot does not decode"):
-        codec.decode_snapshot(stored("snapshot", **{field: value}))
+        decode_snapshot(stored("snapshot", **{field: value}))
 
 
 def test_texts_of_small_models_always_come_back() -> None:
     """What went wrong, or what an engine says, can be stored whatever its letters are."""
     heartbeat = Heartbeat(message="a\ud800b ü🦉\x00")
-    decoded = codec.decode_model(Heartbeat, codec.encode_model(heartbeat))
+    decoded = decode_model(Heartbeat, encode_model(heartbeat))
     assert "a?b ü🦉\x00" == decoded.message
 
 
 def test_small_models_that_are_no_json_are_refused() -> None:
     """A number without end, or a text without end, is found out before it is stored."""
     with pytest.raises(CodecError, match="the Heartbeat is not JSON"):
-        codec.encode_model(Heartbeat(progress=math.nan))
+        encode_model(Heartbeat(progress=math.nan))
     with pytest.raises(CodecError, match="the ErrorRecord has"):
-        codec.encode_model(ErrorRecord("exception", "x" * codec.MAX_PAYLOAD_BYTES))
+        encode_model(ErrorRecord("exception", "x" * MAX_PAYLOAD_BYTES))
 
 
 # -- times and people -----------------------------------------------------------------------------
@@ -372,10 +389,10 @@ def test_small_models_that_are_no_json_are_refused() -> None:
 def test_times_are_whole_milliseconds() -> None:
     """A time goes to milliseconds and back; its zone does not matter, but must be known."""
     east = timezone(timedelta(hours=2))
-    assert 1 == codec.to_milliseconds(datetime(1970, 1, 1, 2, 0, 0, 1000, tzinfo=east))
-    assert 1_700_000_000_123 == codec.to_milliseconds(codec.from_milliseconds(1_700_000_000_123))
+    assert 1 == to_milliseconds(datetime(1970, 1, 1, 2, 0, 0, 1000, tzinfo=east))
+    assert 1_700_000_000_123 == to_milliseconds(from_milliseconds(1_700_000_000_123))
     with pytest.raises(InvalidInput, match="no time zone"):
-        codec.to_milliseconds(datetime(2030, 1, 1))  # noqa: DTZ001 - that is the point
+        to_milliseconds(datetime(2030, 1, 1))  # noqa: DTZ001 - that is the point
 
 
 def test_people_see_every_field() -> None:
@@ -383,7 +400,7 @@ def test_people_see_every_field() -> None:
     item = WorkItem(
         "a", "e", deadline_at=datetime(2030, 1, 1, tzinfo=UTC), extra={"later": State.DONE}
     )
-    plain = codec.to_plain(item)
+    plain = to_plain(item)
     assert "2030-01-01T00:00:00.000Z" == plain["deadline_at"]
     assert "extra" not in plain
     assert 5 == plain["retry"]["max_attempts"]
@@ -392,6 +409,6 @@ def test_people_see_every_field() -> None:
 
 def test_pretty_json_has_one_form() -> None:
     """Equal values give equal bytes: keys sorted, a newline at the end."""
-    raw = codec.pretty({"b": 1, "a": "ü"})
-    assert raw == codec.pretty({"a": "ü", "b": 1})
+    raw = pretty({"b": 1, "a": "ü"})
+    assert raw == pretty({"a": "ü", "b": 1})
     assert '{\n  "a": "ü",\n  "b": 1\n}\n' == raw.decode()

@@ -8,8 +8,9 @@ import threading
 import time
 from datetime import UTC, datetime
 
-from roost_core import codec, threads
+from roost_core import threads
 from roost_core.backend import Failure
+from roost_core.codec.records import decode_model, encode_model
 from roost_core.errors import BackendUnavailable
 from roost_core.models import ErrorRecord, Lease
 from roost_core.stepping import holds, lost
@@ -38,7 +39,7 @@ class Bench:
     async def fail(self, lease, failure):
         """Note it, or refuse."""
         self.failed.append(
-            (lease.token, round(self.loop.time()), codec.decode_model(ErrorRecord, failure.error))
+            (lease.token, round(self.loop.time()), decode_model(ErrorRecord, failure.error))
         )
         if self.refusal is not None:
             raise self.refusal
@@ -46,7 +47,7 @@ class Bench:
     def hold(self, token="t1"):
         """Hold a lease for a long time."""
         found = Hold(lease(token), self.loop.time(), 10_000.0, self.watch)
-        found.blame = lambda record: Failure("f0", codec.encode_model(record), False, 0)
+        found.blame = lambda record: Failure("f0", encode_model(record), False, 0)
         return found
 
     async def step(self, hold, seconds, deaf_for):

@@ -6,7 +6,9 @@ import gc
 
 import pytest
 
-from roost_core import codec
+from roost_core.codec.records import decode_item, encode_item
+from roost_core.codec.snapshots import EncodedSnapshot, decode_snapshot
+from roost_core.codec.times import from_milliseconds
 from roost_core.errors import CorruptRecord
 from roost_core.models import RetryPolicy, Snapshot, WorkItem
 from roost_core.stepping import recent
@@ -15,7 +17,7 @@ from roost_core.stepping.recent import RecentItems, RecentReturns
 
 def item_bytes(work_id="w-1", payload=None, **fields):
     """Encode a work item."""
-    return codec.encode_item(WorkItem(work_id=work_id, engine="demo", payload=payload, **fields))
+    return encode_item(WorkItem(work_id=work_id, engine="demo", payload=payload, **fields))
 
 
 def test_the_same_again():
@@ -23,8 +25,8 @@ def test_the_same_again():
     items = RecentItems()
     raw = item_bytes(payload={"a": [1, 2.5, None, "ü"]})
     first = items.decode(raw, 1000)
-    assert codec.decode_item(raw, 1000) == first.item
-    assert codec.decode_item(raw, 1000) == first.fresh()
+    assert decode_item(raw, 1000) == first.item
+    assert decode_item(raw, 1000) == first.fresh()
     assert items.decode(bytes(bytearray(raw)), 1000) is first
 
 
@@ -33,7 +35,7 @@ def test_another_life_of_an_id():
     items = RecentItems()
     raw = item_bytes()
     created = [items.decode(raw, at).fresh().created_at for at in (1000, 2000)]
-    assert [codec.from_milliseconds(at) for at in (1000, 2000)] == created
+    assert [from_milliseconds(at) for at in (1000, 2000)] == created
 
 
 @pytest.mark.parametrize("size", [1, 50_000])
@@ -58,7 +60,7 @@ def test_all_that_can_be_changed_is_its_own():
     one = known.fresh()
     one.extra["x"] = 1
     one.retry.extra["y"] = 2
-    assert codec.decode_item(raw, 1000) == known.fresh()
+    assert decode_item(raw, 1000) == known.fresh()
 
 
 def test_what_a_newer_roost_wrote_is_kept():
@@ -120,8 +122,8 @@ def test_the_snapshot_that_was_accepted_here(text):
     """It is decoded as any other's bytes are, each time anew; a large one is not kept."""
     known = RecentItems().decode(item_bytes(), 1000)
     snapshot = Snapshot("w-1", "demo", version=3, step="a", data={"n": [1], "text": text})
-    encoded = codec.EncodedSnapshot.of(snapshot)
-    expected = codec.decode_snapshot(encoded.raw, created_ms=1000, updated_ms=2000)
+    encoded = EncodedSnapshot.of(snapshot)
+    expected = decode_snapshot(encoded.raw, created_ms=1000, updated_ms=2000)
     assert expected == known.decode_snapshot(encoded.raw, 2000)
     known.accepted(encoded)
     for _ in range(2):
@@ -136,7 +138,7 @@ def test_another_snapshot_than_the_one_accepted_here():
     """Others have stepped since, or what is stored is damaged."""
     known = RecentItems().decode(item_bytes(), 1000)
     mine, others = (
-        codec.EncodedSnapshot.of(Snapshot("w-1", "demo", version=version)) for version in (3, 4)
+        EncodedSnapshot.of(Snapshot("w-1", "demo", version=version)) for version in (3, 4)
     )
     known.accepted(mine)
     assert 4 == known.decode_snapshot(others.raw, 2000).version

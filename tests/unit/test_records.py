@@ -13,6 +13,7 @@ from roost_core.cli import output
 from roost_core.errors import BackendError, CorruptRecord, LeaseLost, VersionConflict
 from roost_core.models import State
 from roost_core.shown import views
+from roost_core.shown.plain import row_json
 from roost_plugins.redis_saq import records
 from tests import rows
 
@@ -266,7 +267,7 @@ def test_broken_records(broken):
         snapshot=b"snapshot",
     )
     assert expected == found
-    assert "failed" == views.row_json(views.row(found))["state"]
+    assert "failed" == row_json(views.row(found))["state"]
 
 
 WORDS = st.binary(max_size=20)
@@ -284,7 +285,7 @@ DIGITS = st.from_regex(rb"[0-9]{1,30}", fullmatch=True)
 def test_any_record_can_be_listed(values):
     """Whatever words and digits stand in a record, it makes a row."""
     found = records.stored_work(row(RECORD | values))
-    assert "w-1" == views.row_json(views.row(found))["work_id"]
+    assert "w-1" == row_json(views.row(found))["work_id"]
 
 
 def entry(raw):
@@ -363,7 +364,7 @@ def test_any_entry_is_an_event(raw):
 )
 def test_any_score_is_a_time(score, year):
     """A damaged time lies at one end of all times; it takes no listing along."""
-    found = views.row_json(views.row(records.stored_work(row(RECORD, score, score))))
+    found = row_json(views.row(records.stored_work(row(RECORD, score, score))))
     assert str(year) == found["due_at"][:4] == found["lease"]["expires_at"][:4]
 
 

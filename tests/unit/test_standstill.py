@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from roost_core import codec
+from roost_core.codec.snapshots import encode_snapshot
 from roost_core.models import Snapshot
 from roost_core.stepping.standstill import WARN_AFTER, Standstill
 from tests.unit.stepper_bench import Bench, engine, leaping
@@ -14,7 +14,7 @@ from tests.unit.stepper_bench import Bench, engine, leaping
 
 def encoded(version, data, step="look"):
     """Encode a snapshot as a commit has it."""
-    return codec.encode_snapshot(Snapshot("w", "demo", version=version, step=step, data=data))
+    return encode_snapshot(Snapshot("w", "demo", version=version, step=step, data=data))
 
 
 def words(snapshots, delays=False):

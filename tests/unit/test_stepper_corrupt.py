@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roost_core import codec
+from roost_core.codec.records import decode_item, encode_item
+from roost_core.codec.snapshots import decode_snapshot, encode_snapshot
+from roost_core.codec.strict_json import dumps, loads
 from roost_core.errors import CorruptRecord
 from roost_core.models import Snapshot, State, WorkItem
 from tests.unit.stepper_bench import Bench, counting, engine, error_of, leaping
@@ -22,8 +24,8 @@ def damaged(raw, change):
     """Return stored bytes with a change."""
     if isinstance(change, bytes):
         return change
-    plain = {**codec.loads(raw, "it", 1 << 20), **change}
-    return codec.dumps(plain, "it", 1 << 24)
+    plain = {**loads(raw, "it", 1 << 20), **change}
+    return dumps(plain, "it", 1 << 24)
 
 
 BAD_ITEMS = [
@@ -114,22 +116,22 @@ SNAPSHOT = Snapshot.start(ITEM, version=3, data={"a": 1})
 @given(st.dictionaries(st.sampled_from([f.name for f in attrs.fields(WorkItem)]), anything))
 def test_any_item_decodes_or_is_corrupt(fields):
     """Whatever stands in the fields of a stored item, the one error is CorruptRecord."""
-    plain = {**json.loads(codec.encode_item(ITEM)), **fields}
-    _decodes_or_is_corrupt(lambda: codec.decode_item(json.dumps(plain).encode(), 1))
+    plain = {**json.loads(encode_item(ITEM)), **fields}
+    _decodes_or_is_corrupt(lambda: decode_item(json.dumps(plain).encode(), 1))
 
 
 @given(st.dictionaries(st.sampled_from([f.name for f in attrs.fields(Snapshot)]), anything))
 def test_any_snapshot_decodes_or_is_corrupt(fields):
     """Whatever stands in the fields of a stored snapshot, the one error is CorruptRecord."""
-    plain = {**json.loads(codec.encode_snapshot(SNAPSHOT)), **fields}
-    _decodes_or_is_corrupt(lambda: codec.decode_snapshot(json.dumps(plain).encode()))
+    plain = {**json.loads(encode_snapshot(SNAPSHOT)), **fields}
+    _decodes_or_is_corrupt(lambda: decode_snapshot(json.dumps(plain).encode()))
 
 
 @given(st.binary(max_size=3), st.integers(0, 60), st.integers(0, 5))
 def test_any_bytes_decode_or_are_corrupt(put, at, drop):
     """Bytes cut out or put in give a model or CorruptRecord."""
-    raw = codec.encode_snapshot(SNAPSHOT)
-    _decodes_or_is_corrupt(lambda: codec.decode_snapshot(raw[:at] + put + raw[at + drop :]))
+    raw = encode_snapshot(SNAPSHOT)
+    _decodes_or_is_corrupt(lambda: decode_snapshot(raw[:at] + put + raw[at + drop :]))
 
 
 def _decodes_or_is_corrupt(decode):

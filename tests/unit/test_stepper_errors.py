@@ -7,7 +7,8 @@ import json
 
 import pytest
 
-from roost_core import codec
+from roost_core.codec.snapshots import encode_snapshot
+from roost_core.codec.strict_json import MAX_SNAPSHOT_BYTES
 from roost_core.errors import ArtifactDiskFull, PermanentError, RetryLater
 from roost_core.models import RetryPolicy, State
 from tests.unit.stepper_bench import (
@@ -119,7 +120,7 @@ async def test_recursion():
         (lambda s: s.evolve(data={(1, 2): 3}), "not JSON"),
         (lambda s: s.evolve(data=deep()), "not JSON"),
         (lambda s: s.evolve(data=Evil(a=1)), "not JSON"),
-        (lambda s: s.evolve(data={"x": "y" * codec.MAX_SNAPSHOT_BYTES}), "the most is"),
+        (lambda s: s.evolve(data={"x": "y" * MAX_SNAPSHOT_BYTES}), "the most is"),
         (lambda s: s.evolve(data=json.loads("[" * 70 + "]" * 70)), "data must be"),
         (lambda s: s.evolve(data={"x": json.loads("[" * 70 + "]" * 70)}), "nests deeper than"),
         (lambda s: s.evolve(artifacts=[{"artifact_id": "0" * 64}]), "artifacts must hold"),
@@ -147,8 +148,8 @@ async def test_one_byte_over_the_cap():
     for extra, expected in ((0, State.DONE), (1, State.RETRY_WAIT)):
 
         async def step(snapshot):
-            bare = codec.encode_snapshot(snapshot.finish(data={"x": ""}, version=2))
-            text = "y" * (codec.MAX_SNAPSHOT_BYTES - len(bare) + extra)  # noqa: B023 - runs at once
+            bare = encode_snapshot(snapshot.finish(data={"x": ""}, version=2))
+            text = "y" * (MAX_SNAPSHOT_BYTES - len(bare) + extra)  # noqa: B023 - runs at once
             return snapshot.finish(data={"x": text})
 
         bench = Bench(engine(step))

@@ -7,7 +7,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from roost_core import codec
+from roost_core.codec.records import decode_model
+from roost_core.codec.snapshots import decode_snapshot
+from roost_core.codec.times import from_milliseconds
 from roost_core.models import Artifact, ErrorRecord, RetryPolicy, Snapshot, State
 from tests.event_loops import real_time
 from tests.unit.stepper_bench import Bench, engine, leaping, observer
@@ -68,7 +70,7 @@ async def test_dead_letters_of_a_claim_are_observed():
         letters.append((letter.item.work_id, letter.error.kind))
 
     bench = Bench(engine(fail), observer(on_dead_letter=on_dead_letter))
-    deadline = codec.from_milliseconds(await bench.ledger.now_ms() + 1000)
+    deadline = from_milliseconds(await bench.ledger.now_ms() + 1000)
     await bench.enqueue(work_id="w", deadline_at=deadline)
     await asyncio.sleep(2)
     await bench.claim()
@@ -132,7 +134,7 @@ async def test_observers_cannot_change_the_snapshot():
     bench = Bench(engine(count_to_two), observer(on_step_committed=on_step_committed))
     work_id = await bench.enqueue()
     await bench.once()
-    stored = codec.decode_snapshot((await bench.ledger.read(work_id)).snapshot)
+    stored = decode_snapshot((await bench.ledger.read(work_id)).snapshot)
     assert {"n": 2} == stored.data
 
 
@@ -188,7 +190,7 @@ async def test_a_failing_manager_fails_the_step(when):
     work_id = await bench.enqueue()
     await bench.once()
     work = await bench.ledger.read(work_id)
-    error = codec.decode_model(ErrorRecord, work.error)
+    error = decode_model(ErrorRecord, work.error)
     assert (State.RETRY_WAIT, 0, 1, "budget") == (
         work.state,
         work.version,
@@ -215,7 +217,7 @@ async def test_artifacts_must_be_in_the_store():
     work_id = await bench.enqueue()
     await bench.once()
     work = await bench.ledger.read(work_id)
-    error = codec.decode_model(ErrorRecord, work.error)
+    error = decode_model(ErrorRecord, work.error)
     assert (State.RETRY_WAIT, "invalid_result") == (work.state, error.kind)
     assert "which is not in the store" in error.message
 
@@ -231,7 +233,7 @@ async def test_artifacts_are_kept_with_the_snapshot():
     bench = Bench(engine(artifact_step(make)))
     work_id = await bench.enqueue()
     await bench.once()
-    stored = codec.decode_snapshot((await bench.ledger.read(work_id)).snapshot)
+    stored = decode_snapshot((await bench.ledger.read(work_id)).snapshot)
     assert (2, "txt") == (len(stored.artifacts), stored.artifacts[0].ext)
     assert b"abc" == bench.store.get(stored.artifacts[0].artifact_id)
 
@@ -248,4 +250,4 @@ async def test_a_failing_store_is_an_attempt():
     work_id = await bench.enqueue()
     await bench.once()
     work = await bench.ledger.read(work_id)
-    assert "no such disk" in codec.decode_model(ErrorRecord, work.error).message
+    assert "no such disk" in decode_model(ErrorRecord, work.error).message

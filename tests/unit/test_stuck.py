@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from roost_core import codec
 from roost_core.backend import Failure
+from roost_core.codec.records import decode_model, encode_model
 from roost_core.errors import BackendError, LeaseLost
 from roost_core.models import ErrorRecord, Lease, WorkerInfo
 from roost_core.stepping import hanging, holds, leases, stuck
@@ -39,7 +39,7 @@ class Giving(FakeRenewer):
 
     def fail(self, lease, failure):
         """Note it."""
-        self._end(lease, ("failed", codec.decode_model(ErrorRecord, failure.error)))
+        self._end(lease, ("failed", decode_model(ErrorRecord, failure.error)))
 
     def interrupt(self, lease, commit_id, reason, delay_ms):
         """Note it."""
@@ -83,7 +83,7 @@ class Bench:
     def hold(self, token, *, seconds=3600.0, in_step=True):
         """Hold a lease whose step may take so long."""
         found = Hold(lease(token), self.clock.now, TTL)
-        found.blame = lambda record: Failure("f0", codec.encode_model(record), False, 1000)
+        found.blame = lambda record: Failure("f0", encode_model(record), False, 1000)
         found.step_deadline = self.clock.now + seconds
         if in_step:
             found._scope = asyncio.timeout(None)

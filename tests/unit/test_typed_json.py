@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from click.testing import CliRunner
 
-from roost_core import codec
 from roost_core.cli.work.batch import read_batch
 from roost_core.cli.work.enqueue import command
+from roost_core.codec.strict_json import loads_typed
 from roost_core.errors import CodecError, InvalidInput
 
 TWICE = '{"a": [{"k": 1, "b": 2, "k": 3}]}'
@@ -16,12 +16,12 @@ TWICE = '{"a": [{"k": 1, "b": 2, "k": 3}]}'
 def test_a_key_that_stands_twice() -> None:
     """The first value would be lost in silence: the text is refused, and the key named."""
     with pytest.raises(CodecError, match="the key 'k' stands twice"):
-        codec.loads_typed(TWICE, "it", 1000)
+        loads_typed(TWICE, "it", 1000)
 
 
 def test_equal_keys_of_different_objects() -> None:
     """Only keys of one object exclude each other."""
-    assert [{"k": 1}, {"k": {"k": 2}}] == codec.loads_typed('[{"k":1},{"k":{"k":2}}]', "it", 99)
+    assert [{"k": 1}, {"k": {"k": 2}}] == loads_typed('[{"k":1},{"k":{"k":2}}]', "it", 99)
 
 
 def test_a_batch_line_with_a_key_twice() -> None:

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roost_core import codec
 from roost_core.client.requests import EnqueueRequest
+from roost_core.codec.records import encode_model, encode_payload
+from roost_core.codec.snapshots import encode_snapshot
+from roost_core.codec.strict_json import digest, dumps
 from roost_core.errors import CodecError, InvalidInput, SettingsError
 from roost_core.models import MAX_COUNT, ErrorRecord, RetryPolicy, Snapshot, WorkItem
 from roost_core.settings import load
@@ -135,11 +137,11 @@ def test_keys_that_are_no_texts(key: Any) -> None:
     """JSON would make such a key a text, and two keys one: it is refused wherever JSON is made."""
     value = {"deep": [({key: 1, str(key): 2},)]}
     makers = [
-        lambda: codec.dumps(value, "it", 1000),
-        lambda: codec.encode_payload(value),
-        lambda: codec.digest("e", value),
-        lambda: codec.encode_snapshot(Snapshot(work_id="a", engine="e", data=value)),
-        lambda: codec.encode_model(ErrorRecord(kind="exception", message="", extra=value)),
+        lambda: dumps(value, "it", 1000),
+        lambda: encode_payload(value),
+        lambda: digest("e", value),
+        lambda: encode_snapshot(Snapshot(work_id="a", engine="e", data=value)),
+        lambda: encode_model(ErrorRecord(kind="exception", message="", extra=value)),
     ]
     for make in makers:
         with pytest.raises(CodecError, match="is not JSON"):
@@ -148,4 +150,4 @@ def test_keys_that_are_no_texts(key: Any) -> None:
 
 def test_texts_that_look_like_numbers_are_keys() -> None:
     """A text is a key, whatever it looks like."""
-    assert b'{"1":{"true":null}}' == codec.dumps({"1": {"true": None}}, "it", 1000)
+    assert b'{"1":{"true":null}}' == dumps({"1": {"true": None}}, "it", 1000)

@@ -10,7 +10,7 @@ import pytest
 from roost_core import hookimpl
 from roost_core import worker as worker_module
 from roost_core.client.requests import EnqueueRequest
-from roost_core.codec import decode_model
+from roost_core.codec.records import decode_model
 from roost_core.errors import BackendError, BackendUnavailable, PluginError, UnknownEngine
 from roost_core.models import State, WorkerInfo
 from roost_core.plugins.registry import Plugins

@@ -18,12 +18,13 @@ from roost_core.cli.options import RoostCommand, roost_options
 from roost_core.cli.session import Session
 from roost_core.client.roost import Roost
 from roost_core.errors import NoWorkHere, PluginError, RoostError, SettingsError
-from roost_core.models import State, WorkerInfo
+from roost_core.models.standing import WorkRow
+from roost_core.models.work import State
+from roost_core.models.worker import WorkerInfo
 from roost_core.plugins.registry import Plugins
 from roost_core.plugins.reports import PluginStatus
 from roost_core.settings.core import Settings
 from roost_core.settings.declaring import declared
-from roost_core.shown.views import WorkRow
 
 #: A person at a terminal hears of a repair each time that so many work items were looked at.
 _TELL_EVERY: Final = 10_000

@@ -10,7 +10,7 @@ from roost_core.cli import output
 from roost_core.cli.options import RoostCommand, roost_options
 from roost_core.cli.session import Session
 from roost_core.plugins.reports import PluginReport, PluginStatus
-from roost_core.shown.views import redacted
+from roost_core.shown.redaction import redacted
 
 
 @click.command(

@@ -17,7 +17,7 @@ from roost_core.client.requests import unknown_engine
 from roost_core.client.roost import Roost
 from roost_core.errors import UnknownEngine
 from roost_core.settings.declaring import On
-from roost_core.shown.views import clean
+from roost_core.shown.redaction import clean
 
 
 @click.command(

@@ -7,14 +7,15 @@ from typing import Any, Final
 
 import attrs
 
-from roost_core import codec
 from roost_core.cli.arguments import iso_time
 from roost_core.client.requests import EnqueueRequest
+from roost_core.codec.strict_json import MAX_PAYLOAD_BYTES, loads_typed
 from roost_core.errors import InvalidInput
-from roost_core.models import Json, RetryPolicy
+from roost_core.models.work import RetryPolicy
+from roost_core.values import Json
 
 #: A line may hold a full payload and its other fields, in bytes.
-MAX_LINE_BYTES: Final = codec.MAX_PAYLOAD_BYTES + (64 << 10)
+MAX_LINE_BYTES: Final = MAX_PAYLOAD_BYTES + (64 << 10)
 
 _KEYS: Final = tuple(field.name for field in attrs.fields(EnqueueRequest))
 _RETRY_KEYS: Final = tuple(
@@ -41,7 +42,7 @@ def read_batch(lines: Iterable[bytes], engine: str | None) -> list[BatchLine]:
         if not raw.strip():
             continue
         try:
-            request = _request(codec.loads_typed(raw, "the line", MAX_LINE_BYTES), engine)
+            request = _request(loads_typed(raw, "the line", MAX_LINE_BYTES), engine)
             # A deadline from now on needs the server's clock; any will do for the checks.
             request.build(now_ms=0)
         except InvalidInput as error:

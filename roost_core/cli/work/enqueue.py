@@ -11,7 +11,6 @@ from typing import Any, BinaryIO, Final
 
 import click
 
-from roost_core import codec
 from roost_core.cli import output
 from roost_core.cli.arguments import (
     DEADLINE_TYPE,
@@ -26,8 +25,11 @@ from roost_core.cli.work.batch import read_batch
 from roost_core.cli.work.sending import send, send_batch
 from roost_core.client.requests import EnqueueRequest
 from roost_core.client.roost import Roost
+from roost_core.codec.strict_json import MAX_PAYLOAD_BYTES, loads_typed
 from roost_core.errors import InvalidInput
-from roost_core.models import MAX_COUNT, MAX_PRIORITY, MIN_PRIORITY, Json, RetryPolicy, State
+from roost_core.models.checks import MAX_COUNT
+from roost_core.models.work import MAX_PRIORITY, MIN_PRIORITY, RetryPolicy, State
+from roost_core.values import Json
 
 #: Options that say something about one work item, and so do not go with ``--batch``.
 _SINGLE: Final = (
@@ -191,10 +193,10 @@ def _payload(text: str | None) -> Json:
     if text == "-" or text.startswith("@"):
         with _opened(text.removeprefix("@")) as file:
             # One byte over the cap is enough to refuse it: the rest is not read.
-            raw = file.read(codec.MAX_PAYLOAD_BYTES + 1)
-        if len(raw) > codec.MAX_PAYLOAD_BYTES:
-            raise InvalidInput(f"the payload has more than {codec.MAX_PAYLOAD_BYTES} bytes")
-    return codec.loads_typed(raw, "the payload", codec.MAX_PAYLOAD_BYTES)
+            raw = file.read(MAX_PAYLOAD_BYTES + 1)
+        if len(raw) > MAX_PAYLOAD_BYTES:
+            raise InvalidInput(f"the payload has more than {MAX_PAYLOAD_BYTES} bytes")
+    return loads_typed(raw, "the payload", MAX_PAYLOAD_BYTES)
 
 
 @contextmanager

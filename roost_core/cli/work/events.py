@@ -13,7 +13,7 @@ from roost_core.cli.options import RoostCommand, roost_options
 from roost_core.cli.session import Session
 from roost_core.client.roost import Roost
 from roost_core.errors import NoWorkHere
-from roost_core.models import Event
+from roost_core.models.events import Event
 
 
 @click.command(

@@ -11,8 +11,9 @@ from roost_core.cli.arguments import ENGINE_TYPE
 from roost_core.cli.options import RoostCommand, roost_options
 from roost_core.cli.session import Session
 from roost_core.errors import NoWorkHere
-from roost_core.models import State
-from roost_core.shown.views import WorkRow, row_json
+from roost_core.models.standing import WorkRow
+from roost_core.models.work import State
+from roost_core.shown.plain import row_json
 
 
 @click.command(

@@ -13,8 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 from roost_core.cli import output
-from roost_core.models import Event, State, WorkMeta
-from roost_core.shown.views import WorkRow, clean
+from roost_core.models.events import Event
+from roost_core.models.standing import WorkMeta, WorkRow
+from roost_core.models.work import State
+from roost_core.shown.redaction import clean
 
 #: The newest events stay in sight; older ones make room.
 SHOWN_EVENTS: Final = 12

@@ -15,7 +15,7 @@ from roost_core.cli.work.batch import BatchLine
 from roost_core.client.requests import EnqueueRequest, new_work_id
 from roost_core.client.roost import CHUNK, Roost
 from roost_core.errors import BackendError, BackendUnavailable, RoostError, WorkNotFound
-from roost_core.models import WorkItem
+from roost_core.models.work import WorkItem
 
 _FIELDS: Final = tuple(field.name for field in attrs.fields(EnqueueRequest))
 

@@ -8,7 +8,7 @@ from roost_core.cli import output
 from roost_core.cli.arguments import WORK_ID_TYPE
 from roost_core.cli.options import RoostCommand, roost_options
 from roost_core.cli.session import Session
-from roost_core.shown.views import status_json
+from roost_core.shown.plain import status_json
 
 
 @click.command(

@@ -10,8 +10,8 @@ from roost_core.cli.options import RoostCommand, roost_options
 from roost_core.cli.session import Session
 from roost_core.cli.work.watching import LinesView, View, watch
 from roost_core.client.roost import Roost
-from roost_core.models import State
-from roost_core.shown.views import WorkRow
+from roost_core.models.standing import WorkRow
+from roost_core.models.work import State
 
 
 @click.command(

@@ -11,8 +11,9 @@ from roost_core.backend.trail import go_on_from
 from roost_core.cli import output
 from roost_core.client.roost import Roost
 from roost_core.errors import BackendUnavailable
-from roost_core.models import Event, State
-from roost_core.shown.views import WorkRow
+from roost_core.models.events import Event
+from roost_core.models.standing import WorkRow
+from roost_core.models.work import State
 
 #: How often a live view looks for a new heartbeat while a step runs, in seconds.
 HEARTBEAT_SECONDS: Final = 1.0

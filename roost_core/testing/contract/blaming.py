@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from roost_core.backend.messages import Alone, Claim, ClaimRequest, Then
-from roost_core.models import State
+from roost_core.models.work import State
 from roost_core.testing.contract.kit import (
     ENGINE,
     ContractTests,

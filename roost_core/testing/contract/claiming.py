@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from roost_core import codec
 from roost_core.backend.messages import ClaimBatch, Then
-from roost_core.models import State
+from roost_core.codec.times import from_milliseconds
+from roost_core.models.work import State
 from roost_core.testing.contract.kit import (
     ENGINE,
     HOUR_MS,
@@ -36,7 +36,7 @@ class ClaimContract(ContractTests):
         assert (State.RUNNING, WORKER, 1) == (stored.state, stored.worker_id, stored.fence)
         assert stored.started_ms is not None
         assert stored.expires_ms == stored.started_ms + MINUTE_MS
-        assert codec.from_milliseconds(stored.expires_ms) == first.lease.expires_at
+        assert from_milliseconds(stored.expires_ms) == first.lease.expires_at
         ack = await kit.commit(first, Then.YIELD)
         second = await kit.claim_one("a")
         assert ((await kit.read("a")).snapshot, ack.at_ms) == (second.snapshot, second.committed_ms)

@@ -8,7 +8,7 @@ import pytest
 
 from roost_core.backend.messages import Then
 from roost_core.errors import LeaseLost, VersionConflict
-from roost_core.models import State
+from roost_core.models.work import State
 from roost_core.testing.contract.kit import (
     HOUR_MS,
     MINUTE_MS,

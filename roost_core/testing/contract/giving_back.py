@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from roost_core import codec
 from roost_core.backend.messages import Ack, Then
-from roost_core.models import State, WorkerInfo
+from roost_core.codec.records import decode_model
+from roost_core.models.work import State
+from roost_core.models.worker import WorkerInfo
 from roost_core.testing.contract.kit import (
     HOUR_MS,
     MINUTE_MS,
@@ -198,7 +199,7 @@ class RenewContract(ContractTests):
         before = await kit.server.now_ms()
         await kit.renew()
         ((info, seen_ms),) = await kit.ledger.workers()
-        assert WORKER == codec.decode_model(WorkerInfo, info).worker_id
+        assert WORKER == decode_model(WorkerInfo, info).worker_id
         assert before <= seen_ms <= await kit.server.now_ms()
         await kit.ledger.retire(WORKER)
         assert [] == list(await kit.ledger.workers())

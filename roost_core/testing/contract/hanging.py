@@ -9,7 +9,7 @@ import pytest
 from roost_core.backend.messages import Ack, Failure
 from roost_core.backend.renewal import Renewer
 from roost_core.errors import LeaseLost
-from roost_core.models import State
+from roost_core.models.work import State
 from roost_core.testing.contract.kit import (
     HOUR_MS,
     WORKER,

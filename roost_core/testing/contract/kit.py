@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 import pytest
 
-from roost_core import codec
 from roost_core.backend.ledger import Ledger
 from roost_core.backend.messages import (
     Ack,
@@ -28,8 +27,16 @@ from roost_core.backend.messages import (
 )
 from roost_core.backend.reports import StoredWork
 from roost_core.backend.server import Server
+from roost_core.codec.records import decode_model, encode_item, encode_model
+from roost_core.codec.snapshots import encode_snapshot
+from roost_core.codec.strict_json import digest
+from roost_core.codec.times import from_milliseconds
 from roost_core.errors import LeaseLost
-from roost_core.models import ErrorRecord, Heartbeat, Json, Snapshot, WorkerInfo, WorkItem
+from roost_core.models.snapshot import Snapshot
+from roost_core.models.standing import ErrorRecord
+from roost_core.models.work import WorkItem
+from roost_core.models.worker import Heartbeat, WorkerInfo
+from roost_core.values import Json
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
@@ -50,9 +57,9 @@ def unique(word: str) -> str:
 def new_work(work_id: str, *, payload: Json = None, engine: str = ENGINE, **fields: Any) -> NewWork:
     """Make a work item as a client does; ``fields`` are those of ``NewWork``."""
     fields.setdefault("nonce", unique("nonce"))
-    fields.setdefault("digest", codec.digest(engine, payload))
+    fields.setdefault("digest", digest(engine, payload))
     item = WorkItem(work_id=work_id, engine=engine, payload=payload)
-    return NewWork(work_id=work_id, engine=engine, item=codec.encode_item(item), **fields)
+    return NewWork(work_id=work_id, engine=engine, item=encode_item(item), **fields)
 
 
 def snapshot_bytes(claim: Claim, version: int, **data: Json) -> bytes:
@@ -60,23 +67,23 @@ def snapshot_bytes(claim: Claim, version: int, **data: Json) -> bytes:
     snapshot = Snapshot(
         work_id=claim.lease.work_id, engine=claim.engine, version=version, data=data
     )
-    return codec.encode_snapshot(snapshot)
+    return encode_snapshot(snapshot)
 
 
 def error_bytes(kind: str = "exception", message: str = "it broke") -> bytes:
     """Make the record of an error."""
-    return codec.encode_model(ErrorRecord(kind=kind, message=message))
+    return encode_model(ErrorRecord(kind=kind, message=message))
 
 
 def error_of(stored: StoredWork) -> ErrorRecord:
     """Decode the error that is stored with a work item."""
     assert stored.error is not None
-    return codec.decode_model(ErrorRecord, stored.error)
+    return decode_model(ErrorRecord, stored.error)
 
 
 def heartbeat_bytes(message: str) -> bytes:
     """Make an engine's word to people."""
-    return codec.encode_model(Heartbeat(progress=0.5, message=message))
+    return encode_model(Heartbeat(progress=0.5, message=message))
 
 
 def worker_bytes(worker_id: str = WORKER, engines: Sequence[str] = (ENGINE,)) -> bytes:
@@ -89,9 +96,9 @@ def worker_bytes(worker_id: str = WORKER, engines: Sequence[str] = (ENGINE,)) ->
         concurrency=1,
         lease_ttl_seconds=60.0,
         roost_version="0",
-        started_at=codec.from_milliseconds(0),
+        started_at=from_milliseconds(0),
     )
-    return codec.encode_model(info)
+    return encode_model(info)
 
 
 class Harness(abc.ABC):

@@ -6,7 +6,7 @@ import asyncio
 
 from roost_core.backend.messages import Then
 from roost_core.backend.reports import Finding, ListQuery
-from roost_core.models import State
+from roost_core.models.work import State
 from roost_core.testing.contract.kit import (
     HOUR_MS,
     ContractTests,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from roost_core.backend.messages import Claim, Then
 from roost_core.backend.reports import ListQuery
-from roost_core.models import State
+from roost_core.models.work import State
 from roost_core.testing.contract.kit import (
     HOUR_MS,
     ContractTests,

@@ -10,7 +10,7 @@ import attrs
 from roost_core.backend.ledger import Ledger
 from roost_core.backend.messages import Claim, Then
 from roost_core.backend.serving import ServePlan
-from roost_core.models import State
+from roost_core.models.work import State
 from roost_core.testing.contract.kit import (
     ENGINE,
     MINUTE_MS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from roost_core.backend.messages import Then
-from roost_core.models import Event
+from roost_core.models.events import Event
 from roost_core.testing.contract.kit import (
     HOUR_MS,
     WORKER,

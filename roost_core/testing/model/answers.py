@@ -9,7 +9,7 @@ from roost_core.backend.messages import (
     Ack,
 )
 from roost_core.errors import LeaseLost
-from roost_core.models import Lease
+from roost_core.models.worker import Lease
 from roost_core.testing.model.places import Places
 from roost_core.testing.model.work import Work
 

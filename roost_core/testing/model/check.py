@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from roost_core.backend.messages import Alone
-from roost_core.models import State
+from roost_core.models.work import State
 from roost_core.testing.model.state import MemoryState
 from roost_core.testing.model.work import DUE_STATES, Work
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from roost_core import codec
 from roost_core.backend.messages import (
     Alone,
     Claim,
     ClaimBatch,
     ClaimRequest,
 )
-from roost_core.models import Lease, State
+from roost_core.codec.times import from_milliseconds
+from roost_core.models.work import State
+from roost_core.models.worker import Lease
 from roost_core.testing.model.answers import Answers
 from roost_core.testing.model.work import DUE_STATES, Work, error_bytes
 
@@ -182,7 +183,7 @@ class Claiming(Answers):
                 worker_id=request.worker_id,
                 token=work.token,
                 fence=work.fence,
-                expires_at=codec.from_milliseconds(work.expires_ms),
+                expires_at=from_milliseconds(work.expires_ms),
             ),
             engine=work.new.engine,
             version=work.version,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-from roost_core import codec
 from roost_core.backend.messages import (
     Ack,
     Beat,
@@ -13,8 +12,10 @@ from roost_core.backend.messages import (
     Failure,
     Then,
 )
+from roost_core.codec.records import decode_model
 from roost_core.errors import VersionConflict
-from roost_core.models import Lease, State, WorkerInfo
+from roost_core.models.work import State
+from roost_core.models.worker import Lease, WorkerInfo
 from roost_core.testing.model.answers import Answers
 from roost_core.testing.model.blame import LEFT
 from roost_core.testing.model.trail import end_lease
@@ -120,7 +121,7 @@ class Holding(Answers):
 
     def renew(self, now: int, info: bytes, beats: Iterable[Beat], ttl_ms: int) -> list[str]:
         """Extend leases and register their worker; return the tokens that are not current."""
-        worker = codec.decode_model(WorkerInfo, info)
+        worker = decode_model(WorkerInfo, info)
         self.workers[worker.worker_id] = (info, now, ttl_ms)
         self._beat(worker.worker_id)
         self.offers.renewed(now, worker)

@@ -26,7 +26,9 @@ from roost_core.backend.messages import (
 )
 from roost_core.backend.renewal import Renewer
 from roost_core.backend.reports import ListQuery, Purged, StoredWork
-from roost_core.models import Event, Lease, State
+from roost_core.models.events import Event
+from roost_core.models.work import State
+from roost_core.models.worker import Lease
 from roost_core.testing.clock import Clock, RealClock
 from roost_core.testing.model.check import check_state
 from roost_core.testing.model.state import MemoryState

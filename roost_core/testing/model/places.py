@@ -6,15 +6,17 @@ import itertools
 import json
 from collections.abc import Mapping, Sequence
 
-from roost_core import codec
 from roost_core.backend.messages import (
     Alone,
 )
 from roost_core.backend.reports import Purged
-from roost_core.models import Event, Json, State
+from roost_core.codec.times import from_milliseconds
+from roost_core.models.events import Event
+from roost_core.models.work import State
 from roost_core.testing.model.resources import Lines, Offers
 from roost_core.testing.model.trail import add_to_trail
 from roost_core.testing.model.work import Work
+from roost_core.values import Json
 
 
 class Places:
@@ -71,7 +73,7 @@ class Places:
     ) -> Event:
         event = Event(
             event_id=f"{next(self._event_ids)}-0",
-            at=codec.from_milliseconds(now),
+            at=from_milliseconds(now),
             kind=kind,
             work_id=work.new.work_id,
             engine=work.new.engine,

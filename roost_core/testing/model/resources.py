@@ -7,7 +7,8 @@ from typing import Final
 
 import attrs
 
-from roost_core.models import State, WorkerInfo
+from roost_core.models.work import State
+from roost_core.models.worker import WorkerInfo
 from roost_core.testing.model.work import Work
 
 #: How long a worker counts as live that has claimed and not yet renewed, in milliseconds.

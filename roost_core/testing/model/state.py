@@ -15,7 +15,7 @@ from roost_core.backend.messages import (
     NewWork,
 )
 from roost_core.backend.reports import Purged
-from roost_core.models import State
+from roost_core.models.work import State
 from roost_core.testing.model.claiming import Claiming
 from roost_core.testing.model.holding import Holding
 from roost_core.testing.model.work import Work

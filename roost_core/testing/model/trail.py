@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from roost_core.backend.trail import current_lease, lease_event
-from roost_core.models import Event
+from roost_core.models.events import Event
 from roost_core.testing.model.work import Work
 
 #: So many entries are kept.

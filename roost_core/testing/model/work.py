@@ -6,10 +6,12 @@ from typing import Final
 
 import attrs
 
-from roost_core import codec
 from roost_core.backend.messages import Ack, NewWork
 from roost_core.backend.reports import ListQuery, StoredWork
-from roost_core.models import ErrorRecord, Event, State
+from roost_core.codec.records import encode_model
+from roost_core.models.events import Event
+from roost_core.models.standing import ErrorRecord
+from roost_core.models.work import State
 from roost_core.testing.model.blame import Blame
 
 #: The states that have a due time.
@@ -148,4 +150,4 @@ def listed(works: list[Work], query: ListQuery) -> list[Work]:
 
 def error_bytes(kind: str, message: str) -> bytes:
     """Encode the error of a dead letter that the ledger itself makes."""
-    return codec.encode_model(ErrorRecord(kind=kind, message=message))
+    return encode_model(ErrorRecord(kind=kind, message=message))

@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from roost_core import codec
 from roost_core.backend import (
     ListQuery,
     Reading,
     StoredWork,
 )
+from roost_core.codec.strict_json import MAX_PAYLOAD_BYTES, loads
 from roost_core.errors import CodecError
 from roost_core.models import TERMINAL_STATES, State
 from roost_core.settings import Settings
@@ -111,7 +111,7 @@ class RedisReading(RedisEvents, Reading):
 
 def _silence_allowed_ms(info: bytes) -> float:
     try:
-        plain: Any = codec.loads(info, "the words of a worker", codec.MAX_PAYLOAD_BYTES)
+        plain: Any = loads(info, "the words of a worker", MAX_PAYLOAD_BYTES)
         return max(5.0, _SILENT_TTLS * float(plain["lease_ttl_seconds"])) * 1000
     except (CodecError, KeyError, TypeError, ValueError, OverflowError):
         return 60_000.0

@@ -9,7 +9,6 @@ import time
 from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
-from roost_core import codec
 from roost_core.backend import (
     Ack,
     Alone,
@@ -24,6 +23,7 @@ from roost_core.backend import (
     Then,
     Transitions,
 )
+from roost_core.codec.records import encode_model
 from roost_core.errors import BackendUnavailable
 from roost_core.models import ErrorRecord, Lease, State
 from roost_plugins.redis_saq import records
@@ -147,7 +147,7 @@ class RedisTransitions(OneQueue, Transitions):
 
     async def _bury(self, one: records.BrokenClaim, worker_id: str) -> None:
         """Dead-letter a claim that no worker can be given, for itself alone."""
-        error = codec.encode_model(ErrorRecord("corrupt", one.reason, worker_id=worker_id))
+        error = encode_model(ErrorRecord("corrupt", one.reason, worker_id=worker_id))
         await self._call("fail", one.work_id, one.token, "f0", error, 1, 0, worker_id, _NO_LOOKING)
 
     async def commit(self, lease: Lease, commit: Commit) -> Ack:

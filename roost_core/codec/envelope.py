@@ -1,0 +1,69 @@
+"""What stands around each persisted model: the schema's number, and the server's times."""
+
+from __future__ import annotations
+
+from typing import Final, TypeVar
+
+import cattrs
+
+from roost_core.codec.converter import converter
+from roost_core.codec.strict_json import loads
+from roost_core.codec.times import from_milliseconds
+from roost_core.errors import CodecError, CorruptRecord, InvalidInput, WrittenByNewer
+
+_T = TypeVar("_T")
+
+#: The number that persisted models carry. What has a higher one is left to a newer Roost.
+SCHEMA: Final = 1
+
+#: What decoding sound JSON of the wrong shape raises: cattrs takes shapes for granted.
+_UNDECODABLE: Final = (
+    InvalidInput,
+    cattrs.BaseValidationError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+)
+
+
+def decode(
+    cls: type[_T],
+    raw: bytes,
+    what: str,
+    max_bytes: int,
+    *,
+    takes_newer: bool = False,
+    envelope: int = 1,
+    **server_times: int | None,
+) -> _T:
+    """Decode a persisted model.
+
+    :param what: its name in error messages.
+    :param takes_newer: take what this Roost knows of one that a newer Roost wrote.
+    :param envelope: levels around a payload or data of the greatest depth.
+    :param server_times: fields that stand beside the bytes, in milliseconds since the epoch.
+    :raises CorruptRecord: the bytes do not decode.
+    :raises WrittenByNewer: a newer Roost wrote them.
+    """
+    try:
+        plain = loads(raw, what, max_bytes, envelope=envelope)
+        if not isinstance(plain, dict):
+            raise CodecError(f"{what} is not an object")
+        schema = plain.pop("schema", None)
+        if isinstance(schema, bool) or not isinstance(schema, int) or schema < 1:
+            raise CodecError(f"{what} has schema {schema!r:.80}; this Roost reads {SCHEMA}")
+        if schema > SCHEMA and not takes_newer:
+            raise WrittenByNewer(
+                f"{what} has schema {schema}, this Roost reads {SCHEMA}: a newer one wrote it",
+                schema,
+            )
+        for name, at_ms in server_times.items():
+            if at_ms is not None:
+                plain[name] = from_milliseconds(at_ms)
+            else:
+                plain.pop(name, None)
+        return converter().structure(plain, cls)
+    except _UNDECODABLE as error:
+        raise CorruptRecord(f"{what} does not decode: {error}") from error

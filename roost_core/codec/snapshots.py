@@ -1,0 +1,111 @@
+"""Snapshots as bytes, and back: what each step has to pay for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any, Final
+
+import attrs
+
+from roost_core.codec.converter import converter
+from roost_core.codec.envelope import SCHEMA, decode
+from roost_core.codec.strict_json import DECODER, MAX_SNAPSHOT_BYTES, dumps
+from roost_core.codec.times import from_milliseconds
+from roost_core.models.snapshot import Snapshot, unchecked_snapshot
+from roost_core.values import Value
+
+#: Levels around the values in a snapshot's data: the envelope, and data itself. Each value may nest
+#: as deep as a payload, because a payload that is no object starts as such a value.
+_AROUND_DATA: Final = 2
+
+
+@cache
+def _snapshot_writer() -> Callable[[Snapshot], dict[str, Any]]:
+    """Return what writes snapshots, without a look at the class: each step comes through here."""
+    writer: Callable[[Snapshot], dict[str, Any]] = converter().get_unstructure_hook(Snapshot)
+    return writer
+
+
+@attrs.frozen(eq=False, repr=False)
+class EncodedSnapshot(Value):
+    """A snapshot as bytes, and what decoding these bytes would bring, for less.
+
+    Engines must see what another worker would see, so their data has to make the round
+    trip through JSON in each step; the envelope around it holds only what has been checked.
+    What a newer Roost has added, ``extra``, may hold anything, but is rare.
+    """
+
+    raw: bytes = attrs.field(repr=False)
+    _snapshot: Snapshot
+
+    @classmethod
+    def of(cls, snapshot: Snapshot) -> EncodedSnapshot:
+        """Encode a snapshot for the backend.
+
+        :raises CodecError: ``data`` is not JSON, a value in it is too deep, or the whole
+            has over 8 MiB.
+        """
+        plain = {"schema": SCHEMA, **_snapshot_writer()(snapshot)}
+        return cls(
+            dumps(plain, "the snapshot", MAX_SNAPSHOT_BYTES, envelope=_AROUND_DATA), snapshot
+        )
+
+    def decoded(
+        self, created_ms: int | None, updated_ms: int | None, finished_ms: int | None
+    ) -> Snapshot:
+        """Return what :func:`decode_snapshot` makes of the bytes, a new one each time."""
+        mine = self._snapshot
+        if mine.extra or any(one.extra for one in mine.artifacts):
+            return decode_snapshot(
+                self.raw, created_ms=created_ms, updated_ms=updated_ms, finished_ms=finished_ms
+            )
+        # Not checked again: these bytes have been made here, with no space around them.
+        plain, _ = DECODER.raw_decode(self.raw.decode())
+        return unchecked_snapshot(
+            work_id=mine.work_id,
+            engine=mine.engine,
+            version=mine.version,
+            step=mine.step,
+            data=plain.get("data", {}),
+            artifacts=mine.artifacts,
+            is_finished=mine.is_finished,
+            next_step_delay_seconds=mine.next_step_delay_seconds,
+            created_at=None if created_ms is None else from_milliseconds(created_ms),
+            updated_at=None if updated_ms is None else from_milliseconds(updated_ms),
+            finished_at=None if finished_ms is None else from_milliseconds(finished_ms),
+            extra={},
+        )
+
+
+def encode_snapshot(snapshot: Snapshot) -> bytes:
+    """Encode a snapshot for the backend.
+
+    :raises CodecError: ``data`` is not JSON, a value in it is too deep, or the whole
+        has over 8 MiB.
+    """
+    return EncodedSnapshot.of(snapshot).raw
+
+
+def decode_snapshot(
+    raw: bytes,
+    *,
+    created_ms: int | None = None,
+    updated_ms: int | None = None,
+    finished_ms: int | None = None,
+) -> Snapshot:
+    """Decode a stored snapshot and fill in the server's times, in milliseconds.
+
+    :raises CorruptRecord: the bytes do not decode.
+    :raises WrittenByNewer: a newer Roost wrote them.
+    """
+    return decode(
+        Snapshot,
+        raw,
+        "the stored snapshot",
+        MAX_SNAPSHOT_BYTES,
+        envelope=_AROUND_DATA,
+        created_at=created_ms,
+        updated_at=updated_ms,
+        finished_at=finished_ms,
+    )

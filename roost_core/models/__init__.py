@@ -1,0 +1,78 @@
+"""The words of Roost as frozen classes.
+
+Nothing here does I/O or reads a clock. Times are aware ``datetime`` values in
+UTC, taken from the server; delays and durations are ``float`` seconds. What is
+persisted of a model, and how, is :mod:`roost_core.codec`'s business.
+
+Programs and plugins import the names below from here.
+"""
+
+from __future__ import annotations
+
+from roost_core.models.checks import (
+    ARTIFACT_ID,
+    ENGINE_ID,
+    EXTENSION,
+    MAX_COUNT,
+    MAX_DELAY_SECONDS,
+    MAX_LABEL,
+    RESOURCE,
+    WORD,
+    WORK_ID,
+    check_seconds,
+    milliseconds,
+)
+from roost_core.models.events import Event
+from roost_core.models.snapshot import Artifact, Snapshot
+from roost_core.models.standing import DeadLetter, ErrorRecord, WorkMeta, WorkRow, WorkStatus
+from roost_core.models.work import (
+    DEFAULT_MAX_RECOVERIES,
+    DEFAULT_MAX_STEPS,
+    DEFAULT_STEP_TIMEOUT_SECONDS,
+    MAX_PRIORITY,
+    MAX_RESOURCES,
+    MIN_PRIORITY,
+    TERMINAL_STATES,
+    RetryPolicy,
+    State,
+    WorkItem,
+)
+from roost_core.models.worker import Heartbeat, Lease, Stuck, WorkerInfo
+from roost_core.values import Json
+
+__all__ = [
+    "ARTIFACT_ID",
+    "DEFAULT_MAX_RECOVERIES",
+    "DEFAULT_MAX_STEPS",
+    "DEFAULT_STEP_TIMEOUT_SECONDS",
+    "ENGINE_ID",
+    "EXTENSION",
+    "MAX_COUNT",
+    "MAX_DELAY_SECONDS",
+    "MAX_LABEL",
+    "MAX_PRIORITY",
+    "MAX_RESOURCES",
+    "MIN_PRIORITY",
+    "RESOURCE",
+    "TERMINAL_STATES",
+    "WORD",
+    "WORK_ID",
+    "Artifact",
+    "DeadLetter",
+    "ErrorRecord",
+    "Event",
+    "Heartbeat",
+    "Json",
+    "Lease",
+    "RetryPolicy",
+    "Snapshot",
+    "State",
+    "Stuck",
+    "WorkItem",
+    "WorkMeta",
+    "WorkRow",
+    "WorkStatus",
+    "WorkerInfo",
+    "check_seconds",
+    "milliseconds",
+]

@@ -1,0 +1,33 @@
+"""What happened to work items, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import attrs
+
+from roost_core.models.work import State
+from roost_core.values import Json, Value
+
+
+@attrs.frozen(eq=False, repr=False)
+class Event(Value):
+    """One accepted transition, or one event that was emitted with a commit.
+
+    ``kind`` is one of ``enqueued``, ``claimed``, ``blocked``, ``unblocked``,
+    ``committed``, ``attempt_failed``, ``interrupted``, ``recovered``,
+    ``dead_lettered``, ``purged`` and ``emitted``; in what a work item itself keeps of its
+    past a ``leased`` stands for a whole lease. ``state`` is the state after it.
+    A stored event that is damaged is shown as one of the kind ``unreadable``, of work and
+    engine ``?``.
+    """
+
+    event_id: str
+    at: datetime
+    kind: str
+    work_id: str
+    engine: str
+    version: int
+    state: State
+    data: Mapping[str, Json] = attrs.field(factory=dict)

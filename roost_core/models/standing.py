@@ -1,0 +1,108 @@
+"""How a work item stands: what the backend knows of it, and what went wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import attrs
+
+from roost_core.models.snapshot import Snapshot
+from roost_core.models.work import State, WorkItem
+from roost_core.models.worker import Heartbeat, Lease, Stuck
+from roost_core.values import Json, Value
+
+
+@attrs.frozen(eq=False, repr=False)
+class ErrorRecord(Value):
+    """What went wrong, as it is kept with the work item and shown to people.
+
+    ``kind`` is one of ``exception``, ``permanent``, ``timeout``,
+    ``invalid_result``, ``hung`` (it blocked its worker), ``corrupt``, ``recoveries``
+    (its worker died too often), ``steps`` (too many in a row without a delay) and
+    ``deadline``.
+    """
+
+    kind: str
+    message: str
+    error_type: str | None = None
+    traceback: str | None = None
+    worker_id: str | None = None
+    extra: Mapping[str, Json] = attrs.field(factory=dict, repr=False)
+
+
+@attrs.frozen(eq=False, repr=False)
+class WorkMeta(Value):
+    """What the backend knows about a work item beside the item and its snapshot.
+
+    ``attempts`` counts failed attempts of the current step, ``recoveries`` the workers
+    that died over it while they ran nothing else, ``suspicions`` those that died, or are
+    silent, over it and other work; an accepted step sets all to 0. ``steps_in_row`` counts
+    steps since the last delay. ``leased_at`` and ``leased_version`` are when, and at which
+    version, the newest lease began. ``reason`` is what ``RetryLater`` said, while the work
+    sleeps for it; a long one is cut. Only :meth:`roost_core.Roost.status` looks it up.
+    """
+
+    work_id: str
+    engine: str
+    state: State
+    priority: int
+    version: int
+    step: str | None
+    attempts: int
+    max_attempts: int
+    recoveries: int
+    max_recoveries: int
+    suspicions: int
+    steps_in_row: int
+    max_steps: int
+    fence: int
+    lease: Lease | None
+    leased_at: datetime | None
+    leased_version: int
+    due_at: datetime | None
+    deadline_at: datetime | None
+    blocked_on: str | None
+    created_at: datetime
+    updated_at: datetime
+    finished_at: datetime | None
+    error: ErrorRecord | None = None
+    heartbeat: Heartbeat | None = None
+    reason: str | None = None
+
+
+@attrs.frozen(eq=False, repr=False)
+class WorkStatus(Value):
+    """All that is known of one work item: what ``roost status`` prints.
+
+    ``stuck`` is what the worker hangs in that holds its lease, if it does.
+    """
+
+    meta: WorkMeta
+    item: WorkItem
+    snapshot: Snapshot | None
+    stuck: Stuck | None = None
+
+
+@attrs.frozen(eq=False, repr=False)
+class WorkRow(Value):
+    """One line of a listing: what the backend knows, and the title.
+
+    ``is_readable`` is False if the stored item does not decode; the rest is
+    still true. ``is_newer`` tells that this is because a newer Roost wrote it.
+    """
+
+    meta: WorkMeta
+    title: str | None = None
+    is_readable: bool = True
+    is_newer: bool = False
+
+
+@attrs.frozen(eq=False, repr=False)
+class DeadLetter(Value):
+    """A work item that Roost has given up; ``error.kind`` says why."""
+
+    item: WorkItem
+    snapshot: Snapshot | None
+    error: ErrorRecord
+    failed_at: datetime

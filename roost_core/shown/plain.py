@@ -1,0 +1,76 @@
+"""Models as plain JSON values, for people and programs.
+
+What goes to a terminal, or into an error text, goes through :mod:`roost_core.shown.redaction`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import attrs
+
+from roost_core.models.standing import WorkMeta, WorkRow, WorkStatus
+from roost_core.models.work import State
+from roost_core.shown.redaction import redacted
+from roost_core.values import Json
+
+
+def to_plain(value: Any) -> Json:
+    """Turn a model into plain JSON values for people: every field, times in ISO 8601."""
+    if attrs.has(type(value)):
+        plain = {
+            field.name: to_plain(getattr(value, field.name))
+            for field in attrs.fields(type(value))
+            if field.name != "extra"
+        }
+        return {**getattr(value, "extra", {}), **plain}
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    if isinstance(value, State):
+        return value.value
+    if isinstance(value, Mapping):
+        return {str(key): to_plain(child) for key, child in value.items()}
+    if isinstance(value, tuple | list):
+        return [to_plain(child) for child in value]
+    return value
+
+
+def status_json(value: WorkStatus) -> dict[str, Json]:
+    """Return ``{"meta", "item", "snapshot"}`` as plain JSON, and ``"stuck"`` if its worker is.
+
+    Item and snapshot are the person's own data and stay whole. The error, the
+    heartbeat and the reason are texts of code that failed or talked: what looks like a
+    secret in them is hidden. The lease's token is never part of it.
+    """
+    plain = {
+        "meta": meta_json(value.meta),
+        "item": to_plain(value.item),
+        "snapshot": to_plain(value.snapshot),
+    }
+    if value.stuck is not None:
+        plain["stuck"] = to_plain(value.stuck)
+    return plain
+
+
+def meta_json(value: WorkMeta) -> dict[str, Json]:
+    """Return a work item's standing as plain JSON, without the lease's token."""
+    plain: dict[str, Json] = to_plain(value)
+    if plain["lease"] is not None:
+        del plain["lease"]["token"]
+    for name in ("error", "heartbeat", "reason"):
+        plain[name] = redacted(plain[name])
+    return plain
+
+
+def row_json(value: WorkRow) -> dict[str, Json]:
+    """Return a listing's line as plain JSON: the standing, title, and whether it can be read."""
+    plain = meta_json(value.meta)
+    del plain["reason"]  # a listing does not look it up
+    return {
+        **plain,
+        "title": value.title,
+        "is_readable": value.is_readable,
+        "is_newer": value.is_newer,
+    }

@@ -14,120 +14,27 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import attrs
 
 from roost_core.backend.artifacts import ArtifactStore
-from roost_core.backend.messages import Ack, Claim
-from roost_core.codec.snapshots import EncodedSnapshot
-from roost_core.context import Artifacts, StepContext
-from roost_core.errors import (
-    CodecError,
-    EngineError,
-    InvalidStepResult,
-    RetryLater,
-    StepTimeout,
-)
-from roost_core.models.checks import check_seconds, milliseconds
+from roost_core.context import StepContext
+from roost_core.errors import InvalidStepResult
 from roost_core.models.snapshot import Snapshot
-from roost_core.models.standing import ErrorRecord
 from roost_core.models.work import WorkItem
 from roost_core.models.worker import Heartbeat
-from roost_core.plugins.calls import AroundStep, Engine, is_own
-from roost_core.retry import decisive, error_record, name_of, text_of
+from roost_core.plugins.calls import AroundStep, is_own
 from roost_core.settings import Settings
 from roost_core.stepping.acceptance import accept, is_empty
 from roost_core.stepping.eager import Ended, Starter
-from roost_core.stepping.holds import Hold, current_hold
 from roost_core.stepping.leases import LeaseKeeper
-from roost_core.stepping.recent import StoredItem
+from roost_core.stepping.outcome import Accepted, GivenBack, Outcome, accepted, judged, of_attempt
+from roost_core.stepping.run import Run
 from roost_core.threads import run_in_thread
 from roost_core.workspaces import Workspaces
-
-#: The shortest wait that an engine can ask for with ``RetryLater``. Milliseconds.
-_LEAST_PAUSE_MS: Final = 100
-
-
-@attrs.define(eq=False)
-class Run:
-    """One claim on its way: what is known, and what would have to be sent again.
-
-    :ivar snapshot: the one that the next step is given, for that step alone.
-    :ivar make_snapshot: makes the same anew, for everybody else.
-    :ivar steps: how many steps have begun.
-    """
-
-    claim: Claim
-    hold: Hold
-    stored: StoredItem
-    engine: Engine
-    snapshot: Snapshot | None
-    make_snapshot: Callable[[], Snapshot | None]
-    artifacts: Artifacts
-    version: int
-    attempts: int
-    in_flight: Callable[[], Awaitable[Ack]] | None = None
-    steps: int = 0
-    _context: contextvars.Context | None = attrs.field(default=None, init=False, repr=False)
-
-    @property
-    def item(self) -> WorkItem:
-        """The work item, for the runtime alone."""
-        return self.stored.item
-
-    def fresh_context(self, base: contextvars.Context) -> contextvars.Context:
-        """Return the context of the next step: ``base``, and whose step it is.
-
-        What hangs is known by that, also in the tasks and callbacks that a step begins.
-        """
-        if self._context is not None:
-            return self._context.copy()
-        fresh = base.copy()
-        fresh.run(current_hold.set, self.hold)
-        if self.steps > 1:
-            # There may be many more.
-            self._context = fresh.copy()
-        return fresh
-
-
-@attrs.frozen(eq=False)
-class Accepted:
-    """A snapshot to commit, and the events that go with it."""
-
-    snapshot: Snapshot
-    encoded: EncodedSnapshot
-    events: tuple[bytes, ...]
-
-
-@attrs.frozen(eq=False)
-class Failed:
-    """A failed attempt. Not the error itself: with its frames it would hold all that it knew."""
-
-    record: ErrorRecord
-
-
-@attrs.frozen(eq=False)
-class Later:
-    """The engine asks to be run again in so many milliseconds."""
-
-    reason: str
-    delay_ms: int
-
-
-@attrs.frozen
-class GivenBack:
-    """The engine ended early, with nothing, because it was asked to."""
-
-
-@attrs.frozen
-class Lost:
-    """The lease was lost: whatever the engine returned is dropped."""
-
-
-Outcome = Accepted | Failed | Later | GivenBack | Lost
 
 
 class StepInFlight:
@@ -243,16 +150,12 @@ class Attempts:
         if not isinstance(outcome, Accepted) and step.is_lane_cancelled:
             # What an engine makes of being cancelled is no failure of its own.
             raise asyncio.CancelledError
-        if run.hold.lost is not None:
-            return Lost()
-        if step.is_ended:
-            seconds = run.item.step_timeout_seconds
-            return _failed(StepTimeout(f"the step took longer than {seconds:g} s"), run)
-        return outcome or _failed(
-            EngineError(
-                "the step's own task was cancelled, by the engine or a library that it uses"
-            ),
-            run,
+        return of_attempt(
+            outcome,
+            is_lost=run.hold.lost is not None,
+            is_ended=step.is_ended,
+            item=run.stored.item,
+            lease=run.claim.lease,
         )
 
     async def _outcome(self, run: Run, step: StepInFlight) -> Outcome:
@@ -273,15 +176,14 @@ class Attempts:
                 result = await hook(given, item, context)
             if is_empty(result, given) and (step.is_stopping() or step.is_cancelled()):
                 return GivenBack()
-            accepted = accept(result, run.item, run.version, given)
-            if accepted.artifacts:
-                await self._check_artifacts(run, accepted)
-            events = () if context is None else tuple(context.events)
-            return Accepted(accepted, _encoded(accepted), events)
+            snapshot = accept(result, run.item, run.version, given)
+            if snapshot.artifacts:
+                await self._check_artifacts(run, snapshot)
+            return accepted(snapshot, () if context is None else tuple(context.events))
         except BaseException as error:
             if not isinstance(error, Exception) and not is_own(error, host):
                 raise
-            return _judged(error, run)
+            return judged(error, run.claim.lease.worker_id)
         finally:
             # An error that somebody keeps holds this frame, and the task may be his: no circle.
             del host
@@ -296,40 +198,14 @@ class Attempts:
             step=step,
         )
 
-    async def _check_artifacts(self, run: Run, accepted: Snapshot) -> None:
+    async def _check_artifacts(self, run: Run, snapshot: Snapshot) -> None:
         """See to it that every artifact which the snapshot newly names is in the store."""
         known = (
             set() if run.snapshot is None else {one.artifact_id for one in run.snapshot.artifacts}
         )
-        for artifact_id in {one.artifact_id for one in accepted.artifacts} - known:
+        for artifact_id in {one.artifact_id for one in snapshot.artifacts} - known:
             if not await run_in_thread(self.store.exists, artifact_id):
                 raise InvalidStepResult(
                     f"engine {run.item.engine} names artifact {artifact_id}, "
                     "which is not in the store"
                 )
-
-
-def _judged(error: BaseException, run: Run) -> Failed | Later:
-    # Apart, so that no frame in the error's own traceback holds the error.
-    deciding = decisive(error)
-    if not issubclass(type(deciding), RetryLater):
-        return _failed(error, run)
-    try:
-        seconds = check_seconds(deciding.seconds, "RetryLater(seconds)")  # type: ignore[attr-defined] # mypy does not follow issubclass
-    except BaseException as invalid:  # noqa: BLE001 - reading it may run the engine's code
-        return _failed(invalid, run)
-    # Without a pause, a step that never has its way would keep worker and server busy.
-    return Later(text_of(deciding), max(_LEAST_PAUSE_MS, milliseconds(seconds)))
-
-
-def _failed(error: BaseException, run: Run) -> Failed:
-    return Failed(error_record(error, run.claim.lease.worker_id))
-
-
-def _encoded(snapshot: Snapshot) -> EncodedSnapshot:
-    try:
-        return EncodedSnapshot.of(snapshot)
-    except Exception as error:
-        known = isinstance(error, CodecError)
-        said = error if known else f"the snapshot is not JSON: {name_of(error)}"
-        raise InvalidStepResult(f"engine {snapshot.engine}: {said}") from error

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -15,32 +15,24 @@ import attrs
 
 from roost_core.backend.artifacts import ArtifactStore
 from roost_core.backend.ledger import Ledger
-from roost_core.backend.messages import Ack, Claim, Commit, Failure, Then
-from roost_core.codec.records import encode_model
-from roost_core.codec.strict_json import MAX_EVENT_BYTES, dumps
+from roost_core.backend.messages import Ack, Claim, Failure
 from roost_core.codec.times import from_milliseconds
 from roost_core.context import Artifacts
-from roost_core.errors import (
-    BackendUnavailable,
-    CorruptRecord,
-    LeaseLost,
-    RoostError,
-    VersionConflict,
-    WrittenByNewer,
-)
-from roost_core.models.checks import milliseconds
+from roost_core.errors import CorruptRecord, LeaseLost, RoostError, VersionConflict, WrittenByNewer
 from roost_core.models.snapshot import Snapshot
 from roost_core.models.standing import DeadLetter, ErrorRecord
 from roost_core.models.work import State
-from roost_core.models.worker import Lease
 from roost_core.plugins.calls import AroundStep, Engine, Fresh, Observers
-from roost_core.retry import backoff_seconds
 from roost_core.settings import Settings
 from roost_core.shown import views
-from roost_core.stepping.attempt import Accepted, Attempts, Failed, GivenBack, Later, Lost, Run
+from roost_core.stepping import outcome as outcomes
+from roost_core.stepping.attempt import Attempts
+from roost_core.stepping.delivery import deliver, put_in_order, settle
 from roost_core.stepping.holds import Hold
 from roost_core.stepping.leases import LeaseKeeper
+from roost_core.stepping.outcome import Accepted, Failed, GivenBack, Later, Lost
 from roost_core.stepping.recent import RecentItems, RecentReturns, StoredItem
+from roost_core.stepping.run import Run
 from roost_core.workspaces import Workspaces
 
 _log = logging.getLogger("roost.stepper")
@@ -50,7 +42,6 @@ _GIVE_BACK_SECONDS: Final = 3.0
 #: In each step's way, and a member of an enumeration takes long to look up before Python 3.12.
 _RUNNING: Final = State.RUNNING
 _DONE: Final = State.DONE
-_CONTINUE: Final = Then.CONTINUE
 #: The reason of work that is given back because of the worker, not of the engine.
 _STOPPED: Final = "the worker stopped"
 
@@ -142,13 +133,12 @@ class Stepper:
         except WrittenByNewer as error:
             _log.warning("%s: left for a newer worker: %s", lease.work_id, error)
             layout = error.layout
-            await self._deliver(hold, lambda: self.ledger.leave(lease, "l0", layout))
+            await deliver(hold, lambda: self.ledger.leave(lease, "l0", layout))
             return None
         except CorruptRecord as error:
             _log.error("%s: %s", lease.work_id, error)
-            record = ErrorRecord("corrupt", str(error), worker_id=lease.worker_id)
-            failure = Failure("f0", encode_model(record), permanent=True, delay_ms=0)
-            await self._deliver(hold, lambda: self.ledger.fail(lease, failure))
+            failure = outcomes.corrupt(error, lease.worker_id)
+            await deliver(hold, lambda: self.ledger.fail(lease, failure))
             return None
         engine = self.engines[claim.engine]
         run = Run(
@@ -195,73 +185,61 @@ class Stepper:
             await self._failed(run, outcome.record)
         elif isinstance(outcome, Later):
             reason, delay_ms = outcome.reason, outcome.delay_ms
-            await self._settle(run, lambda: self._interrupt(run, reason, delay_ms))
+            await settle(run, lambda: self._interrupt(run, reason, delay_ms))
         elif isinstance(outcome, GivenBack):
-            await self._settle(run, lambda: self._interrupt(run, _STOPPED, None))
+            await settle(run, lambda: self._interrupt(run, _STOPPED, None))
         else:
             await self._lease_lost(run)
 
-    async def _commit(self, run: Run, accepted: Accepted, is_last: bool) -> bool:
+    async def _commit(self, run: Run, step: Accepted, is_last: bool) -> bool:
         """Commit a step; return whether the next one follows under the same lease."""
-        snapshot, encoded = accepted.snapshot, accepted.encoded
-        delay = snapshot.next_step_delay_seconds
-        if snapshot.is_finished:
-            then = Then.FINISH
-        elif delay is not None:
-            then = Then.SLEEP
-        else:
-            then = Then.YIELD if is_last else _CONTINUE
-        events = accepted.events
-        if run.stored.standstill.note(
-            encoded.raw, delays=delay is not None or snapshot.is_finished
-        ):
-            events += (self._warning(run),)
+        snapshot = step.snapshot
+        is_over = snapshot.is_finished or snapshot.next_step_delay_seconds is not None
+        warning = None
+        if run.stored.standstill.note(step.encoded.raw, delays=is_over):
+            warning = self._warning(run)
         extends = run.hold.is_worth_extending(time.monotonic())
-        commit = Commit(
-            commit_id=f"c{run.version}",
-            expected_version=run.version,
-            snapshot=encoded.raw,
-            step=snapshot.step,
-            then=then,
-            delay_ms=0 if delay is None else milliseconds(delay),
+        commit = outcomes.commit_of(
+            step,
+            run.version,
+            is_last=is_last,
             lease_ttl_ms=round(self.settings.lease_ttl * 1000) if extends else 0,
-            events=events,
+            warning=warning,
         )
-        ack = await self._settle(
-            run, lambda: self.ledger.commit(run.claim.lease, commit), extends=extends
-        )
+        lease = run.claim.lease
+        ack = await settle(run, lambda: self.ledger.commit(lease, commit), extends=extends)
+        goes_on = self._note(run, step, ack)
+        if self.observers.has("on_step_committed"):
+            await self.observers.notify(
+                "on_step_committed", item=Fresh(run.stored.fresh), snapshot=Fresh(run.make_snapshot)
+            )
+        if not goes_on and ack.state is State.FAILED:
+            await self.dead_lettered([run.item.work_id])
+        return goes_on
+
+    def _note(self, run: Run, step: Accepted, ack: Ack) -> bool:
+        """Take note of a commit; return whether the next step follows under the same lease."""
         goes_on = ack.state is _RUNNING
         is_done = ack.state is _DONE
-        is_failed = not goes_on and ack.state is State.FAILED
-        run.attempts = 0
-        if is_done:
-            self.recent.forget(run.stored)
-        elif not goes_on:
-            run.stored.accepted(encoded)
-        if is_failed:
-            _log.warning(
-                "%s: dead-lettered: it may take no more than %d steps in a row without a delay",
-                run.item.work_id,
-                run.item.max_steps,
-                extra={"action": "steps_used_up", "work_id": run.item.work_id},
-            )
-        observed = self.observers.has("on_step_committed")
-        if not (goes_on or observed or is_failed):
-            return False
         # As decoded, so that the engine sees what another worker would see after a crash, and
         # what it or an observer changes in place stays its own.
-        decoded = partial(
-            encoded.decoded, run.claim.created_ms, ack.at_ms, ack.at_ms if is_done else None
+        make_snapshot = partial(
+            step.encoded.decoded, run.claim.created_ms, ack.at_ms, ack.at_ms if is_done else None
         )
-        run.version, run.make_snapshot = snapshot.version, decoded
+        run.version, run.attempts, run.make_snapshot = step.snapshot.version, 0, make_snapshot
         if goes_on:
-            run.snapshot = decoded()
-        if observed:
-            await self.observers.notify(
-                "on_step_committed", item=Fresh(run.stored.fresh), snapshot=Fresh(decoded)
-            )
-        if is_failed:
-            await self.dead_lettered([run.item.work_id])
+            run.snapshot = make_snapshot()
+        elif is_done:
+            self.recent.forget(run.stored)
+        else:
+            run.stored.accepted(step.encoded)
+            if ack.state is State.FAILED:
+                _log.warning(
+                    "%s: dead-lettered: it may take no more than %d steps in a row without a delay",
+                    run.item.work_id,
+                    run.item.max_steps,
+                    extra={"action": "steps_used_up", "work_id": run.item.work_id},
+                )
         return goes_on
 
     @staticmethod
@@ -274,14 +252,13 @@ class Stepper:
             steps,
             extra={"action": "standstill", "work_id": run.item.work_id},
         )
-        word = {"warning": "steps in a row have changed no data", "steps": steps}
-        return dumps(word, "the event", MAX_EVENT_BYTES)
+        return outcomes.standstill(steps)
 
     async def _failed(self, run: Run, record: ErrorRecord) -> None:
         """Give up the attempt, and tell the observers if it was the last."""
         attempt = run.attempts + 1
         failure = self._failure(run, record)
-        ack = await self._settle(run, lambda: self.ledger.fail(run.claim.lease, failure))
+        ack = await settle(run, lambda: self.ledger.fail(run.claim.lease, failure))
         is_dead = ack.state is State.FAILED
         _log.warning(
             "%s: attempt %d of %d of the step after version %d failed (%s): %s: %s",
@@ -306,20 +283,19 @@ class Stepper:
     @staticmethod
     def _failure(run: Run, record: ErrorRecord) -> Failure:
         """Make the failed attempt of an error; also for the keeper's thread."""
-        attempt = run.attempts + 1
-        delay = backoff_seconds(run.item.retry, attempt, random.random())  # noqa: S311 - jitter
-        return Failure(
-            commit_id=f"f{run.version}",
-            error=encode_model(record),
-            permanent=record.kind == "permanent",
-            delay_ms=milliseconds(delay),
+        return outcomes.failure_of(
+            record,
+            run.item.retry,
+            version=run.version,
+            attempt=run.attempts + 1,
+            dice=random.random(),  # noqa: S311 - jitter
         )
 
     async def _interrupt(self, run: Run, reason: str, delay_ms: int | None) -> Ack:
         return await self.ledger.interrupt(run.claim.lease, f"i{run.version}", reason, delay_ms)
 
     async def _lease_lost(self, run: Run) -> None:
-        lease: Lease = run.claim.lease
+        lease = run.claim.lease
         _log.warning(
             "%s: the lease is lost (%s); the step after version %d is dropped",
             lease.work_id,
@@ -334,56 +310,6 @@ class Stepper:
             snapshot=Fresh(run.make_snapshot),
         )
 
-    async def _settle(
-        self, run: Run, send: Callable[[], Awaitable[Ack]], *, extends: bool = False
-    ) -> Ack:
-        """Deliver what becomes of a step; if cancelled, ``in_flight`` is what to repeat.
-
-        :param extends: whether the request extends the lease if that goes on.
-        """
-        # From before the first request: a repeat is recognized, and extends the lease no further.
-        asked_at = time.monotonic()
-        run.in_flight = send
-        try:
-            try:
-                ack = await send()
-            except BackendUnavailable as error:
-                ack = await self._repeat(run.hold, send, error)
-        except RoostError:
-            run.in_flight = None
-            raise
-        run.in_flight = None
-        if extends and ack.state is _RUNNING:
-            run.hold.extend(asked_at)
-        return ack
-
-    async def _deliver(self, hold: Hold, send: Callable[[], Awaitable[Ack]]) -> Ack:
-        """Send until there is an answer, for as long as the lease is trusted."""
-        try:
-            return await send()
-        except BackendUnavailable as error:
-            return await self._repeat(hold, send, error)
-
-    async def _repeat(
-        self, hold: Hold, send: Callable[[], Awaitable[Ack]], error: BackendUnavailable
-    ) -> Ack:
-        """Send again what got no answer, until there is one or the lease is not trusted.
-
-        Every request carries its own id, so one whose reply was lost is recognized.
-        """
-        pause = 0.02
-        while True:
-            if hold.lost is not None:
-                raise LeaseLost(
-                    f"the server was away for longer than the lease: {error}"
-                ) from error
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, 1.0)
-            try:
-                return await send()
-            except BackendUnavailable as again:
-                error = again
-
     async def _give_back(self, run: Run) -> None:
         """Put a cancelled lane's work in order: settle what was under way, return the rest."""
         delay_ms = None
@@ -393,11 +319,7 @@ class Stepper:
         with contextlib.suppress(RoostError, TimeoutError):
             async with asyncio.timeout(_GIVE_BACK_SECONDS):
                 try:
-                    if run.in_flight is not None:
-                        ack = await self._deliver(run.hold, run.in_flight)
-                        if ack.state is not State.RUNNING:
-                            return
-                    await self._deliver(run.hold, lambda: self._interrupt(run, _STOPPED, delay_ms))
+                    await put_in_order(run, lambda: self._interrupt(run, _STOPPED, delay_ms))
                 except (LeaseLost, VersionConflict):
                     await self._lease_lost(run)
 

@@ -38,6 +38,10 @@ ORDER = [
     "testing",
 ]
 
+#: Rules without I/O, a clock, dice or an event loop, and what they may therefore not import.
+PURE = ("retry", "stepping.acceptance", "stepping.outcome", "stepping.standstill", "shown")
+IMPURE = ("asyncio", "logging", "os", "random", "socket", "subprocess", "threading", "time")
+
 #: Modules beside settings that read the environment, and why.
 READS_ENVIRONMENT: dict[str, str] = {}
 
@@ -91,6 +95,19 @@ def test_core_knows_no_choice(module):
         f"line {one.line}: {one.module}"
         for one in imports(module)
         if any(is_in(one.module, name) for name in barred)
+    ]
+    assert [] == found
+
+
+@pytest.mark.parametrize(
+    "module", [one for one in CORE if any(is_in(one, f"roost_core.{name}") for name in PURE)]
+)
+def test_rules_are_pure(module):
+    """What is decided by rules alone needs nothing to try it with."""
+    found = [
+        f"line {one.line}: {one.module}"
+        for one in imports(module)
+        if any(is_in(one.module, name) for name in IMPURE)
     ]
     assert [] == found
 

@@ -15,7 +15,7 @@ from roost_core.markers import hookimpl
 from roost_core.models import ErrorRecord
 from roost_core.plugins.registry import Plugins
 from roost_core.settings import Settings
-from roost_core.stepping import holds, leases, stepper
+from roost_core.stepping import delivery, holds, leases, stepper
 from roost_core.stepping.holds import Hold
 from roost_core.stepping.stepper import Stepper
 from roost_core.testing import Clock, MemoryArtifactStore, MemoryLedger
@@ -27,7 +27,7 @@ from tests import event_loops
 TTL = 15.0
 
 #: The mark of tests whose time leaps, and with it the core's.
-leaping = event_loops.leaping(stepper, holds, leases, memory)
+leaping = event_loops.leaping(stepper, delivery, holds, leases, memory)
 
 
 class LoopClock(Clock):

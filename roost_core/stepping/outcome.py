@@ -1,0 +1,191 @@
+"""What a step comes to, and what is asked for it then: pure rules.
+
+Nothing here does I/O, reads a clock, rolls dice or needs an event loop.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import attrs
+
+from roost_core.backend.messages import Commit, Failure, Then
+from roost_core.codec.records import encode_model
+from roost_core.codec.snapshots import EncodedSnapshot
+from roost_core.codec.strict_json import MAX_EVENT_BYTES, dumps
+from roost_core.errors import (
+    CodecError,
+    EngineError,
+    InvalidStepResult,
+    RetryLater,
+    StepTimeout,
+)
+from roost_core.models.checks import check_seconds, milliseconds
+from roost_core.models.snapshot import Snapshot
+from roost_core.models.standing import ErrorRecord
+from roost_core.models.work import RetryPolicy, WorkItem
+from roost_core.models.worker import Lease
+from roost_core.retry import backoff_seconds, decisive, error_record, name_of, text_of
+
+#: The shortest wait that an engine can ask for with ``RetryLater``. Milliseconds.
+LEAST_PAUSE_MS: Final = 100
+#: In each step's way, and a member of an enumeration takes long to look up before Python 3.12.
+_CONTINUE: Final = Then.CONTINUE
+
+
+@attrs.frozen(eq=False)
+class Accepted:
+    """A snapshot to commit, and the events that go with it."""
+
+    snapshot: Snapshot
+    encoded: EncodedSnapshot
+    events: tuple[bytes, ...]
+
+
+@attrs.frozen(eq=False)
+class Failed:
+    """A failed attempt. Not the error itself: with its frames it would hold all that it knew."""
+
+    record: ErrorRecord
+
+
+@attrs.frozen(eq=False)
+class Later:
+    """The engine asks to be run again in so many milliseconds."""
+
+    reason: str
+    delay_ms: int
+
+
+@attrs.frozen
+class GivenBack:
+    """The engine ended early, with nothing, because it was asked to."""
+
+
+@attrs.frozen
+class Lost:
+    """The lease was lost: whatever the engine returned is dropped."""
+
+
+Outcome = Accepted | Failed | Later | GivenBack | Lost
+
+
+# -- what it means -----------------------------------------------------------------------------
+
+
+def accepted(snapshot: Snapshot, events: tuple[bytes, ...]) -> Accepted:
+    """Return what becomes of a snapshot that keeps to the rules.
+
+    :raises InvalidStepResult: its data is not JSON, too deep or too large.
+    """
+    try:
+        return Accepted(snapshot, EncodedSnapshot.of(snapshot), events)
+    except Exception as error:
+        known = isinstance(error, CodecError)
+        said = error if known else f"the snapshot is not JSON: {name_of(error)}"
+        raise InvalidStepResult(f"engine {snapshot.engine}: {said}") from error
+
+
+def judged(error: BaseException, worker_id: str) -> Failed | Later:
+    """Return what an engine's error means."""
+    # Apart from where it is caught, so that no frame in the error's own traceback holds the error.
+    deciding = decisive(error)
+    if not issubclass(type(deciding), RetryLater):
+        return failed(error, worker_id)
+    try:
+        seconds = check_seconds(deciding.seconds, "RetryLater(seconds)")  # type: ignore[attr-defined] # mypy does not follow issubclass
+    except BaseException as invalid:  # noqa: BLE001 - reading it may run the engine's code
+        return failed(invalid, worker_id)
+    # Without a pause, a step that never has its way would keep worker and server busy.
+    return Later(text_of(deciding), max(LEAST_PAUSE_MS, milliseconds(seconds)))
+
+
+def failed(error: BaseException, worker_id: str) -> Failed:
+    """Return the failed attempt of an error, with what is recorded of it."""
+    return Failed(error_record(error, worker_id))
+
+
+def of_attempt(
+    brought: Outcome | None, *, is_lost: bool, is_ended: bool, item: WorkItem, lease: Lease
+) -> Outcome:
+    """Return what an attempt comes to whose task has ended.
+
+    :param brought: what the task came to, or None if it was cancelled.
+    :param is_lost: whether the lease is lost: then nothing else counts.
+    :param is_ended: whether the step was ended because its time was over.
+    """
+    if is_lost:
+        return Lost()
+    if is_ended:
+        error = f"the step took longer than {item.step_timeout_seconds:g} s"
+        return failed(StepTimeout(error), lease.worker_id)
+    if brought is None:
+        error = "the step's own task was cancelled, by the engine or a library that it uses"
+        return failed(EngineError(error), lease.worker_id)
+    return brought
+
+
+# -- what is asked for it ----------------------------------------------------------------------
+
+
+def commit_of(
+    step: Accepted,
+    version: int,
+    *,
+    is_last: bool,
+    lease_ttl_ms: int,
+    warning: bytes | None = None,
+) -> Commit:
+    """Return the commit of an accepted step.
+
+    :param version: the one that the step started from.
+    :param is_last: whether the slice is over.
+    :param lease_ttl_ms: by how much a lease that goes on is extended; 0 for not at all.
+    :param warning: an event of the runtime's own.
+    """
+    snapshot = step.snapshot
+    delay = snapshot.next_step_delay_seconds
+    if snapshot.is_finished:
+        then = Then.FINISH
+    elif delay is not None:
+        then = Then.SLEEP
+    else:
+        then = Then.YIELD if is_last else _CONTINUE
+    return Commit(
+        commit_id=f"c{version}",
+        expected_version=version,
+        snapshot=step.encoded.raw,
+        step=snapshot.step,
+        then=then,
+        delay_ms=0 if delay is None else milliseconds(delay),
+        lease_ttl_ms=lease_ttl_ms,
+        events=step.events if warning is None else (*step.events, warning),
+    )
+
+
+def failure_of(
+    record: ErrorRecord, retry: RetryPolicy, *, version: int, attempt: int, dice: float
+) -> Failure:
+    """Return the failed attempt that an error record stands for.
+
+    :param attempt: its number, from 1.
+    :param dice: in 0 to 1, for the jitter of the wait.
+    """
+    return Failure(
+        commit_id=f"f{version}",
+        error=encode_model(record),
+        permanent=record.kind == "permanent",
+        delay_ms=milliseconds(backoff_seconds(retry, attempt, dice)),
+    )
+
+
+def corrupt(error: Exception, worker_id: str) -> Failure:
+    """Return the failure that ends work whose stored bytes do not decode."""
+    record = ErrorRecord("corrupt", str(error), worker_id=worker_id)
+    return Failure("f0", encode_model(record), permanent=True, delay_ms=0)
+
+
+def standstill(steps: int) -> bytes:
+    """Return the event that says that an engine goes on without getting anywhere."""
+    word = {"warning": "steps in a row have changed no data", "steps": steps}
+    return dumps(word, "the event", MAX_EVENT_BYTES)

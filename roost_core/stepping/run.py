@@ -1,0 +1,59 @@
+"""One claim on its way through a worker."""
+
+from __future__ import annotations
+
+import contextvars
+from collections.abc import Awaitable, Callable
+
+import attrs
+
+from roost_core.backend.messages import Ack, Claim
+from roost_core.context import Artifacts
+from roost_core.models.snapshot import Snapshot
+from roost_core.models.work import WorkItem
+from roost_core.plugins.calls import Engine
+from roost_core.stepping.holds import Hold, current_hold
+from roost_core.stepping.recent import StoredItem
+
+
+@attrs.define(eq=False)
+class Run:
+    """What is known of a claim, and what would have to be sent again.
+
+    :ivar snapshot: the one that the next step is given, for that step alone.
+    :ivar make_snapshot: makes the same anew, for everybody else.
+    :ivar in_flight: the request under way that has no answer yet.
+    :ivar steps: how many steps have begun.
+    """
+
+    claim: Claim
+    hold: Hold
+    stored: StoredItem
+    engine: Engine
+    snapshot: Snapshot | None
+    make_snapshot: Callable[[], Snapshot | None]
+    artifacts: Artifacts
+    version: int
+    attempts: int
+    in_flight: Callable[[], Awaitable[Ack]] | None = None
+    steps: int = 0
+    _context: contextvars.Context | None = attrs.field(default=None, init=False, repr=False)
+
+    @property
+    def item(self) -> WorkItem:
+        """The work item, for the runtime alone."""
+        return self.stored.item
+
+    def fresh_context(self, base: contextvars.Context) -> contextvars.Context:
+        """Return the context of the next step: ``base``, and whose step it is.
+
+        What hangs is known by that, also in the tasks and callbacks that a step begins.
+        """
+        if self._context is not None:
+            return self._context.copy()
+        fresh = base.copy()
+        fresh.run(current_hold.set, self.hold)
+        if self.steps > 1:
+            # There may be many more.
+            self._context = fresh.copy()
+        return fresh

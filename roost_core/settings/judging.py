@@ -15,13 +15,11 @@ from roost_core.settings.declaring import (
     variable,
 )
 from roost_core.settings.given import Given, Origin
-from roost_core.wording.suggestions import close_matches, did_you_mean
+from roost_core.wording.suggestions import did_you_mean, is_slip
 
 _log: Final = logging.getLogger(__name__)
 #: Unknown variables that this process has warned of.
 _warned: Final[set[str]] = set()
-#: So like a known name is what is a typo rather than another plugin's setting.
-_NEAR: Final = 0.8
 
 
 def check(settings: Settings, kinds: Iterable[type[Declaration]]) -> dict[str, Given]:
@@ -43,10 +41,11 @@ def names(kinds: Iterable[type[Declaration]]) -> list[str]:
 def may_be_typos(unknown: Mapping[str, Given], known: Iterable[str]) -> bool:
     """Return whether anything unknown has to be judged by who knows all plugins.
 
-    A variable may be a setting of a plugin that is not loaded, unless it is very like a known one.
+    A variable may be a setting of a plugin that is not loaded, unless one slip makes it of a known
+    name.
     """
     return any(
-        given.origin is not Origin.VARIABLE or close_matches(name, known, cutoff=_NEAR)
+        given.origin is not Origin.VARIABLE or is_slip(name, known)
         for name, given in unknown.items()
     )
 
@@ -55,18 +54,21 @@ def judge(unknown: Mapping[str, Given], known: Iterable[str], absent: Sequence[s
     """Refuse names that nobody declares; warn once of each variable.
 
     :param known: all names that there are.
-    :param absent: plugins that are blocked or broken: what stands in a file may be theirs, and is
-        warned of as well.
+    :param absent: plugins that are blocked or broken: what stands in a file or in a variable may
+        be theirs, and is warned of only if one slip makes it of a known name.
     :raises SettingsError: a program, an option or a file has one.
     """
     for name, given in unknown.items():
         is_variable = given.origin is Origin.VARIABLE
+        may_be_theirs = absent and given.origin in (Origin.VARIABLE, Origin.FILE)
+        if may_be_theirs and not is_slip(name, known):
+            continue
         names = [variable(one) for one in known] if is_variable else known
         hint = did_you_mean(given.where if is_variable else name, names)
         text = f"{given.where}: unknown setting{hint}"
         if absent:
             text += f" ({'; '.join(absent)})"
-        if not is_variable and not (absent and given.origin is Origin.FILE):
+        if not is_variable and not may_be_theirs:
             raise SettingsError(text)
         if is_variable:
             text += f"; variables of your own may start with {FOREIGN_PREFIX}"

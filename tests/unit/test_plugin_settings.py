@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -203,17 +202,28 @@ def test_names_of_plugins_that_are_not_loaded(caplog: pytest.LogCaptureFixture) 
     assert [] == caplog.records
 
 
-def test_a_file_may_have_settings_of_a_plugin_that_is_away(
+def test_settings_of_a_plugin_that_is_away(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Blocking a plugin, or its being broken, does not make the file wrong; it is warned of."""
+    """Blocking a plugin, or its being broken, makes neither the file nor variables wrong.
+
+    Only what is very like a known name is told, and stops nothing: it may be the plugin's.
+    """
     monkeypatch.setattr("roost_core.settings.judging._warned", set())
     file = tmp_path / "roost.toml"
-    file.write_text("watchlist_allow_private_addresses = true\n")
+    file.write_text("watchlist_allow_private_addresses = true\nquue = 'x'\n")
     plugins = Plugins.load(explicit=["no:watchlist"], strict=False)
-    with caplog.at_level(logging.WARNING):
-        plugins.check_settings(load(environ={}, config=file))
-    assert ["watchlist is blocked" in record.getMessage() for record in caplog.records] == [True]
+    environ = {"ROOST_WATCHLIST_ALLOW_PRIVATE_ADDRESSES": "yes", "ROOST_CONCURENCY": "2"}
+    plugins.check_settings(load(environ=environ, config=file))
+    said = [record.getMessage() for record in caplog.records]
+    text = "unknown setting; did you mean"
+    assert [
+        f"{file}, quue: {text} queue? (watchlist is blocked)",
+        f"ROOST_CONCURENCY: {text} ROOST_CONCURRENCY? (watchlist is blocked); "
+        "variables of your own may start with ROOST_X_",
+    ] == said
+    with pytest.raises(SettingsError, match="option quue: unknown setting"):
+        plugins.check_settings(load({"quue": "x"}, environ={}))
 
 
 # -- declarations ------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ import attrs
 import pytest
 
 import roost_core
-from roost_core import RetryLater
+from roost_core import RetryLater, Settings
 from roost_core.testing import run_to_end
 from tests.docs.pages import ROOT, blocks, page
 from tests.docs.shell import LIMIT, environment, wait_for_the_server
@@ -110,7 +110,9 @@ def public_names() -> set[str]:
     text = page("reference")
     found = set(re.findall(r"auto(?:class|function|method):: (roost_core[\w.]+)", text))
     found |= {f"roost_core.{name}" for name in roost_core.__all__}
-    return found
+    parsers = re.search(r"`roost_core.settings` has (.+?)\.\s", page("settings"), re.DOTALL)
+    assert parsers is not None
+    return found | {f"roost_core.settings.{name}" for name in re.findall(r"`(\w+)", parsers[1])}
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.rglob("*.py")), ids=lambda one: one.stem)
@@ -149,7 +151,7 @@ def test_agent_is_not_blamed_for_the_rate_limit(folder, monkeypatch):
     run = run_to_end(module("agent"), {"task": "Is 3 or 4 prime?"})
     assert "done" == run.status.meta.state
     assert 0.2 == pytest.approx(run.elapsed_seconds)
-    assert "failed_attempt" not in {event.kind for event in run.events}
+    assert "attempt_failed" not in {event.kind for event in run.events}
     snapshot = run.status.snapshot
     (artifact,) = snapshot.artifacts
     assert snapshot.data["transcript"] == json.loads(run.store.get(artifact.artifact_id))
@@ -229,6 +231,18 @@ def test_dead_letters_reach_a_function():
 def test_rate_limit(folder):
     """Ten steps at ten a second get through."""
     run_example("rate_limit", folder)
+
+
+def test_rate_limit_has_a_setting():
+    """Each step goes through the limit that the setting gives."""
+    settings = Settings(extra={"rate_per_second": 50})
+    plugin = module("rate_limit")
+    limit = plugin.limit_of(settings.of(plugin.RateSettings))
+    taken = []
+    limit.take = lambda: taken.append(True) or 0.0
+    run = run_to_end(module("countdown"), {"from": 2}, plugins=[plugin], settings=settings)
+    assert ("done", 3) == (run.status.meta.state, run.status.meta.version)
+    assert [True] * 3 == taken
 
 
 def test_rate_limit_spaces_steps():

@@ -113,7 +113,7 @@ class WorkNotFound(RoostError):
 
 
 class NoWorkHere(RoostError):
-    """Nothing was ever enqueued here, and looking does not make a place for work."""
+    """Nothing was ever enqueued here, and commands that only read create nothing."""
 
 
 class WorkIdTaken(RoostError):

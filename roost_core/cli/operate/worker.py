@@ -36,8 +36,8 @@ from roost_core.shown.redaction import clean
     help="Take the work of these engines only.",
 )
 @click.option("--burst", is_flag=True, help="Stop once nothing is ready.")
-@click.option("--verbose", "-v", is_flag=True, help="Tell more about what happens.")
-@click.option("--quiet", "-q", is_flag=True, help="Tell warnings and errors only.")
+@click.option("--verbose", "-v", is_flag=True, help="Log more about what happens.")
+@click.option("--quiet", "-q", is_flag=True, help="Log only warnings and errors.")
 @roost_options(On.WORKER)
 @click.pass_obj
 def command(session: Session, engines: str, burst: bool, verbose: bool, quiet: bool) -> None:

@@ -35,7 +35,7 @@ def command(
 ) -> None:
     """Print an artifact's exact bytes, verified against its id. No server is needed.
 
-    What a terminal might obey is not printed to one: give --output or a pipe.
+    Bytes that a terminal might obey are not printed to one: use --output or a pipe.
     """
     store = session.artifact_store()
     data = store.get(artifact_id)

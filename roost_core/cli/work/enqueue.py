@@ -85,7 +85,7 @@ _SINGLE: Final = (
     "delay",
     type=SECONDS_TYPE,
     metavar="S",
-    help="Start so much later: in seconds, or 90s, 10m, 2h, 3d.",
+    help="Start this much later: in seconds, or 90s, 10m, 2h, 3d.",
 )
 @click.option(
     "--deadline",
@@ -104,7 +104,7 @@ _SINGLE: Final = (
     "--max-recoveries",
     type=click.IntRange(1, MAX_COUNT),
     metavar="N",
-    help="Deaths of workers that ran nothing else; so many dead-letter it. [default: 3]",
+    help="How many deaths of a worker that ran nothing else make it a dead letter. [default: 3]",
 )
 @click.option(
     "--max-steps",

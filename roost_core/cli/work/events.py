@@ -29,7 +29,7 @@ from roost_core.models.events import Event
     metavar="N",
     default=100,
     show_default=True,
-    help="Begin with so many of the newest.",
+    help="Start with this many of the newest.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 @roost_options()

@@ -37,10 +37,10 @@ from roost_core.shown.plain import row_json
     metavar="N",
     default=50,
     show_default=True,
-    help="At most so many.",
+    help="List at most this many.",
 )
 @click.option(
-    "--offset", type=click.IntRange(0), metavar="N", default=0, help="Leave out so many first."
+    "--offset", type=click.IntRange(0), metavar="N", default=0, help="Skip this many first."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
 @roost_options()

@@ -26,7 +26,7 @@ from roost_core.models.work import State
     metavar="N",
     default=20,
     show_default=True,
-    help="Begin with so many of its newest events.",
+    help="Start with this many of its newest events.",
 )
 @roost_options()
 @click.pass_context

@@ -55,18 +55,19 @@ def command(
 ) -> None:
     """Look for what would lose data or stop work: settings, plugins, server, artifacts, workspaces.
 
-    Columns: level (ok, info, warning, problem), subject, finding. Exits with 1
-    if there is a problem. An unreachable server and broken plugins are findings
-    as well: the rest is still looked at.
+    Columns: level (ok, info, warning, problem), subject, finding. Exits with 1 if
+    there is a problem. An unreachable server and broken plugins are findings too:
+    everything else is still checked.
 
-    A file of the embedded server that is damaged, by a loss of power say, is a
-    finding that says how much of it is whole. --repair-log cuts off the rest.
+    If a file of the embedded server is damaged, by a loss of power say, the finding
+    says how much of it is intact. --repair-log cuts off the rest.
 
-    With --repair it looks at all work instead, and puts right whatever disagrees with it: what
-    is missing in an index or too much there, resources that nobody holds any more, idempotency
-    keys. Workers may run meanwhile. Columns: outcome (mended, found, left), subject,
-    how many, finding, examples; nothing is printed if all is well. Exits with 1 if something is
-    left: what a dry run would mend, or what only a person can.
+    With --repair it looks at all work instead, and puts right whatever disagrees
+    with it: missing or surplus entries in an index, resources that nobody holds any
+    more, idempotency keys. Workers may run meanwhile. Columns: outcome (mended,
+    found, left), subject, how many, finding, examples; nothing is printed if all is
+    well. Exits with 1 if something is left: what a dry run would mend, or what only
+    a person can.
     """
     if dry_run and not repairs:
         raise click.UsageError("--dry-run is for --repair")

@@ -43,15 +43,15 @@ from roost_core.shown.redaction import clean
 def command(session: Session, engines: str, burst: bool, verbose: bool, quiet: bool) -> None:
     """Run a worker until it is told to stop.
 
-    Ctrl-C, SIGTERM, SIGHUP or SIGQUIT: it takes no new work and lets its steps
-    end, for as long as the drain timeout. A second one cancels the steps now and
-    gives their work back; neither counts as an attempt. A third ends the process
-    at once.
+    After Ctrl-C, SIGTERM, SIGHUP or SIGQUIT it takes no new work and lets its steps
+    end, for as long as the drain timeout. A second signal cancels the steps now and
+    gives their work back; neither counts as an attempt. A third ends the process at
+    once.
 
-    A worker whose server is away waits for it. It does not wait for what waiting does
-    not mend: a login that is refused, or TLS that does not fit.
+    A worker whose server cannot be reached waits for it. It does not wait where
+    waiting cannot help: for a refused login, or a TLS mismatch.
 
-    A worker does not start if a plugin is broken, and leaves work of engines that
+    A worker does not start if a plugin is broken, and leaves work for engines that
     it lacks to others.
     """
     if verbose and quiet:

@@ -133,14 +133,14 @@ def command(
 ) -> None:
     """Enqueue work and print its id, alone.
 
-    With --batch every line is checked before the first is enqueued; the ids come
-    in the lines' order. A line that is refused then (its id is taken, say) is named on
-    standard error, does not stop the rest, and makes the exit code 1. Lines with
-    a work_id or an idempotency_key can be sent again safely. If the server goes, the
-    ids of what is stored have been printed, and the error names the line to go on at.
-    Work whose answer was lost may be stored: the error says under which id. Where
-    standard output cannot be written, standard error names what is stored, and the
-    exit code is 74.
+    With --batch every line is checked before the first is enqueued; the ids come in
+    the order of the lines. A line that is refused after that (its id is taken, say)
+    is named on standard error, does not stop the rest, and makes the exit code 1.
+    Lines with a work_id or an idempotency_key can safely be sent again. If the
+    server goes away, the ids of what is stored have been printed, and the error
+    names the line to continue at. If a reply was lost, the work may be stored: the
+    error says under which id. If standard output cannot be written, standard error
+    names what is stored, and the exit code is 74.
     """
     session: Session = ctx.obj
     if batch is not None:

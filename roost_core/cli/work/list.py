@@ -50,9 +50,10 @@ def command(
 ) -> None:
     """List work items: newest first; of one state that waits for its turn or time, next first.
 
-    Columns: work id, state, engine, version, step, attempts, due, updated, title.
-    A work item whose stored bytes do not decode is listed too, and marked. Where
-    no work ever was, the list is empty, and a line on standard error says so.
+    Columns: work id, state, engine, version, step, attempts, due, updated, title. A
+    work item whose stored bytes do not decode is listed too, and marked. Where
+    there never was any work, the list is empty, and a line on standard error says
+    so.
     """
     rows: Sequence[WorkRow] = ()
     try:

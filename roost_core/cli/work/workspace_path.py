@@ -23,7 +23,7 @@ from roost_core.client.roost import Roost
 @roost_options("workspace_source")
 @click.pass_obj
 def command(session: Session, work_id: str) -> None:
-    """Print the path of a work item's own folder; make it if it is not there.
+    """Print the path of a work item's own folder; create it if necessary.
 
     It is a git worktree of the workspace source, unless a plugin makes others.
     """

@@ -18,7 +18,7 @@ from roost_core.settings import Settings
 from roost_core.testing import ManualClock, MemoryArtifactStore, MemoryLedger, MemoryServer
 from roost_core.worker import Worker, new_worker_id
 from roost_core.workspaces import Workspaces
-from tests.unit.stepper_bench import engine, observer
+from tests.unit.stepping.stepper_bench import engine, observer
 
 
 async def one_step(snapshot):

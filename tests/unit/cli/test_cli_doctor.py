@@ -1,0 +1,107 @@
+"""``roost doctor`` and its repair, over a backend in memory."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from roost_core import hookimpl
+from roost_core.backend import Repaired
+from roost_plugins import git_workspaces
+from tests.unit.cli.cli_harness import Bench
+
+
+@pytest.fixture
+def bench():
+    """Give a queue in memory with a command line."""
+    return Bench()
+
+
+def test_doctor_tells_of_workers_that_it_cannot_read(bench):
+    """A live worker whose words do not decode is counted, and hides no other."""
+
+    async def workers():
+        return [(b"\xff", 1000)]
+
+    bench.ledger.workers = workers
+    found = bench.invoke("doctor").stdout
+    assert "warning\tworkers\tthe words of 1 live workers do not decode" in found
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "code"), [([], 0), (["mended"], 0), (["mended", "left"], 1), (["found"], 1)]
+)
+def test_doctor_repairs(bench, outcomes, code):
+    """One line for each finding; 1 as long as something is left wrong."""
+    asked = []
+
+    async def repair(*, dry_run, progress):
+        asked.append((dry_run, progress))
+        return [Repaired(one, "ready", "was missing", 2, ("w-1", "w-2")) for one in outcomes]
+
+    bench.ledger.repair = repair
+    result = bench.invoke("doctor", "--repair")
+    assert (code, "") == (result.exit_code, result.stderr)
+    line = "\tready\t2\twas missing\tw-1, w-2\n"
+    assert "".join(one + line for one in outcomes) == result.stdout
+    result = bench.invoke("doctor", "--repair", "--dry-run", "--json")
+    assert outcomes == [one["outcome"] for one in json.loads(result.stdout)]
+    assert [(False, None), (True, None)] == asked
+
+
+def test_doctor_repairs_only_what_can_be(bench):
+    """A backend without a repair says so; a dry run of nothing is a wrong question."""
+    result = bench.invoke("doctor", "--repair")
+    assert 1 == result.exit_code
+    assert "there is no repair for this backend" in result.stderr
+    assert 1 == result.stderr.count("\n")
+    assert 2 == bench.invoke("doctor", "--dry-run").exit_code
+
+
+def test_doctor_tells_of_suspected_work_that_waits(bench):
+    """Whoever sees work queued beside idle lanes learns why; one death among others is nothing."""
+    first, second, _ = (bench.ok("enqueue", "--engine", "echo").strip() for _ in range(3))
+
+    def blame(work_id, **counts):
+        def change(state, _now):
+            for name, count in counts.items():
+                setattr(state.works[work_id].blame, name, count)
+
+        bench.ledger.run(change)
+
+    blame(first, shared=1)
+    assert "only apart" not in bench.invoke("doctor").stdout
+    blame(first, shared=2)
+    blame(second, deaths=2)
+    found = bench.invoke("doctor").stdout
+    assert "info\twork\t2 of what is queued may run only apart from other work" in found
+
+
+def test_doctor_tells_of_workspaces(bench, tmp_path):
+    """Where they are, what keeps them from being made, and a plugin that fails to offer any."""
+    assert "info\tworkspaces\tno workspace source is set: " in bench.invoke("doctor").stdout
+    bench.plugins.register(git_workspaces, "git_workspaces")
+    words = ("--home", str(tmp_path))
+    said = f"info\tworkspaces\tgit worktrees in {tmp_path}/workspaces, "
+    assert f"{said}no source is set\n" in bench.invoke("doctor", *words).stdout
+    (tmp_path / "file").write_text("x")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ROOST_WORKSPACE_SOURCE", str(tmp_path))
+        found = bench.invoke("doctor", *words).stdout
+        assert f"{said}source {tmp_path}\n" in found
+        assert "problem\tworkspaces" not in found
+        patch.setenv("ROOST_WORKSPACE_SOURCE", str(tmp_path / "file"))
+        found = bench.invoke("doctor", *words).stdout
+        assert f"problem\tworkspaces\tthe workspace source {tmp_path}/file is not a folder" in found
+        patch.setenv("PATH", str(tmp_path))
+        assert "problem\tworkspaces\tgit is not installed" in bench.invoke("doctor", *words).stdout
+
+    class Failing:
+        @hookimpl
+        def workspace(self, settings):
+            raise ValueError("no folder today")
+
+    bench.plugins.register(Failing(), "failing")
+    said = "problem\tworkspaces\tplugin failing: workspace raised ValueError: no folder today"
+    assert said in bench.invoke("doctor").stdout

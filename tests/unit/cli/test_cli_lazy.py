@@ -1,0 +1,155 @@
+"""Commands that are imported when they are typed, and the core's, which all are."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from roost_core import hookimpl
+from roost_core.cli.app import CORE, build
+from roost_core.cli.lazy import LazyCommand
+from roost_core.errors import PluginError, PluginLoadError
+from roost_core.plugins.registry import Plugins
+from tests.unit.cli.cli_harness import Bench, command_names
+
+if TYPE_CHECKING:  # pytest imports it first, to explain its assertions
+    from tests.unit.plugins.plugin_samples.fixtures import Write
+
+pytest_plugins = ["tests.unit.plugin_samples.fixtures"]
+
+MINE = """
+import click
+from roost_core.cli.options import RoostCommand, roost_options
+
+@click.command("mine", cls=RoostCommand, example=("roost mine x",))
+@click.argument("word")
+@roost_options("lease_ttl")
+@click.pass_obj
+def command(session, word):
+    "Say a word."
+    click.echo(f"{word} {session.settings.queue} {session.settings.lease_ttl}")
+"""
+
+
+def adding(*commands: click.Command) -> object:
+    """Return a plugin that adds commands."""
+
+    class Adding:
+        @hookimpl
+        def register_commands(self, cli):
+            for command in commands:
+                cli.add_command(command)
+
+    return Adding()
+
+
+def test_it_runs_what_it_stands_for(write_module: Write) -> None:
+    """Arguments, options before and after the name, help and completion are the command's own."""
+    write_module("acme_mine.py", MINE)
+    bench = Bench()
+    bench.plugins.register(adding(LazyCommand("mine", "acme_mine:command", "Say it.")), "mine")
+    assert "hello q 2.0\n" == bench.ok("--queue", "q", "mine", "hello", "--lease-ttl", "2")
+    assert "  mine  " in bench.ok("--help")
+    assert "Say it." in bench.ok("--help")
+    out = bench.ok("mine", "--help")
+    assert ("Say a word." in out, "roost mine x" in out, "--queue NAME" in out) == (True,) * 3
+
+
+def test_it_imports_nothing_before(write_module: Write) -> None:
+    """The list of commands and another command's run leave it alone."""
+    write_module("acme_mine.py", "raise RuntimeError('imported')\n")
+    bench = Bench()
+    bench.plugins.register(adding(LazyCommand("mine", "acme_mine:command", "Say it.")), "mine")
+    assert "Say it." in bench.ok("--help")
+    bench.ok("engines")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("raise RuntimeError('broken')\n", r"RuntimeError: broken \(.*acme_mine.py:1\)$"),
+        ("", "AttributeError: .*no attribute 'command'$"),
+        ("import no_such_module_x\n", "ModuleNotFoundError: .*no_such_module_x"),
+    ],
+)
+def test_one_that_cannot_be_imported(write_module: Write, text: str, message: str) -> None:
+    """One line with the command's name, the cause and its place."""
+    write_module("acme_mine.py", text)
+    command = LazyCommand("mine", "acme_mine:command", "Say it.")
+    with pytest.raises(PluginLoadError, match=rf"^cannot load the command mine: .*{message}"):
+        command.loaded()
+    bench = Bench()
+    bench.plugins.register(adding(command), "mine")
+    done = bench.invoke("mine", "hello")
+    assert (2, "", 1) == (done.exit_code, done.stdout, done.stderr.count("\n"))
+    assert "roost: cannot load the command mine" in done.stderr
+
+
+def test_it_works_in_any_group(write_module: Write) -> None:
+    """A plugin's group of its own has lazy commands as well."""
+    write_module(
+        "acme_sub.py", "import click\n@click.command()\ndef command():\n  click.echo('x')\n"
+    )
+    group = click.Group("group", commands=[LazyCommand("sub", "acme_sub:command", "Say x.")])
+    assert "x\n" == CliRunner().invoke(group, ["sub"]).stdout
+    assert "Say x." in CliRunner().invoke(group, ["--help"]).stdout
+
+
+def test_the_cores_commands_come_through_the_hook() -> None:
+    """Plugins like any other have them, and each stands for a command of its name."""
+    plugins = Plugins.empty()
+    for name, plugin in CORE.items():
+        plugins.register(plugin, name)
+    assert {("register_commands",)} == {report.hooks for report in plugins.reports()}
+    group = click.Group("roost")
+    plugins.register_commands(group)
+    lazies = list(group.commands.values())
+    assert [one.name for one in lazies] == [one.loaded().name for one in lazies]
+    own = [name for name in command_names() if name in group.commands]
+    assert own == command_names()[: len(own)]
+    shorts = {one.name for one in lazies if one.is_short}
+    assert {"status", "list", "events", "watch"} == shorts
+
+
+def test_a_later_plugin_cannot_replace_a_command() -> None:
+    """Neither with a lazy one: the error names the plugin, and the command stays."""
+    plugins = Plugins.empty()
+    plugins.register(adding(LazyCommand("status", "acme_mine:command", "Steal.")), "thief")
+    group = build()
+    group.get_command(click.Context(group), "status")
+    with pytest.raises(PluginError, match=r"thief .*the command status is there already"):
+        plugins.register_commands(group)
+    assert "roost_core.cli.work.status:command" == group.commands["status"].target
+
+
+def test_the_demo_comes_from_the_watchlist() -> None:
+    """Where its plugin is blocked there is no demo."""
+    run = CliRunner().invoke
+    assert 0 == run(build(), ["demo", "--help"], prog_name="roost").exit_code
+    done = run(build(), ["--plugin", "no:watchlist", "demo"], prog_name="roost")
+    assert (2, True) == (done.exit_code, "No such command 'demo'" in done.stderr)
+
+
+def test_registering_imports_no_framework() -> None:
+    """All shipped plugins register commands and settings without what only some commands need."""
+    program = """
+import sys
+import click
+from roost_core.cli.app import build
+from roost_core.cli.session import Session
+group = build()
+context = click.Context(group, obj=Session())
+assert "demo" in group.list_commands(context)
+assert context.obj.all_plugins().declarations()
+heavy = ("flask", "aiohttp", "rich", "saq", "redis", "roost_core.worker")
+print([name for name in heavy if name in sys.modules])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert ("[]\n", "") == (done.stdout, done.stderr)

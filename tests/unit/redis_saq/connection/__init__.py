@@ -1,0 +1,1 @@
+"""How calls reach a server, and what its refusals mean."""

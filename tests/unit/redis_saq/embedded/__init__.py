@@ -1,0 +1,1 @@
+"""Roost's own server, without one."""

@@ -1,0 +1,175 @@
+"""The keeper's renewals, without waiting for them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+import pytest
+
+from roost_core.errors import BackendUnavailable
+from roost_core.models import Heartbeat
+from roost_core.stepping import hanging, holds, leases
+from roost_core.stepping.leases import LeaseKeeper
+from tests.event_loops import leaping, real_time
+from tests.unit.stepping.leases_bench import INFO, TTL, Bench, FakeRenewer, lease
+
+pytestmark = leaping(hanging, holds, leases)
+
+
+async def test_a_report_of_loss_ends_the_step():
+    """The step in flight is cancelled at once, and the reason is known; others go on."""
+    bench = Bench()
+    hold, other = bench.hold("t1"), bench.hold("t2")
+    bench.renewer.lost = ["t1"]
+    began = bench.loop.time()
+
+    async def step():
+        async with asyncio.timeout(1000) as scope:
+            hold.begin_step(scope, 1000)
+            await bench.renew()
+            await asyncio.sleep(500)
+
+    with pytest.raises(TimeoutError):
+        await step()
+    assert began == bench.loop.time()
+    assert "somebody else owns the work now" == hold.lost
+    assert other.lost is None
+    assert 15 == other.trusted_until
+
+
+async def test_a_lost_lease_is_not_renewed():
+    """What is lost stays lost: to renew it would take it back from nobody."""
+    bench = Bench()
+    hold = bench.hold()
+    hold.mark_lost("gone")
+    await bench.renew()
+    assert [[]] == bench.renewer.tokens
+
+
+async def test_a_report_after_letting_go_is_ignored():
+    """A commit that ended the lease while a renewal was under way is no loss."""
+    bench = Bench()
+    hold = bench.hold()
+    bench.renewer.lost = ["t1"]
+    bench.keeper._renew(bench.loop.time())
+    bench.keeper.let_go(hold)
+    await asyncio.sleep(0)
+    assert hold.lost is None
+    bench.keeper.let_go(hold)  # twice is once
+    await asyncio.sleep(10 * TTL)
+    assert hold.lost is None
+
+
+async def test_one_command_for_all():
+    """However many leases there are, one request renews them, with the worker's word."""
+    bench = Bench()
+    for number in range(50):
+        bench.hold(f"t{number}")
+    await bench.renew()
+    assert [[f"t{number}" for number in range(50)]] == bench.renewer.tokens
+    assert INFO == bench.renewer.rounds[0][0]
+
+
+@pytest.mark.parametrize("in_step", [True, False])
+async def test_a_hung_loop_is_found(in_step):
+    """Far beyond its deadline nothing is renewed, in a step or between: others take the work."""
+    bench = Bench()
+    hold = bench.hold()
+    seconds = 10.0 if in_step else holds.BETWEEN_STEPS
+    if in_step:
+        hold.begin_step(asyncio.timeout(None), seconds)
+    # The loop does not move meanwhile: the thread's clock alone goes on.
+    bench.keeper._renew(seconds + TTL - 0.1)
+    bench.keeper._renew(seconds + TTL + 0.1)
+    assert [["t1"], []] == bench.renewer.tokens
+
+
+async def test_heartbeats():
+    """The newest is sent once, with the next renewal; one that did not arrive is sent again."""
+    bench = Bench()
+    hold = bench.hold()
+    bench.keeper.beat(hold, Heartbeat(message="one"))
+    bench.keeper.beat(hold, Heartbeat(message="two"))
+    bench.renewer.errors = [BackendUnavailable("away")]
+    with pytest.raises(BackendUnavailable):
+        await bench.renew()
+    await bench.renew()
+    await bench.renew()
+    assert [["two"], ["two"], [None]] == bench.renewer.messages
+    bench.renewer.errors = [BackendUnavailable("away")]
+    bench.keeper.beat(hold, Heartbeat(message="three"))
+    with pytest.raises(BackendUnavailable):
+        await bench.renew()
+    bench.keeper.beat(hold, Heartbeat(message="four"))
+    await bench.renew()
+    assert [["four"]] == bench.renewer.messages[-1:]
+
+
+class Rounds(LeaseKeeper):
+    """A keeper whose waits are noted and take no time; it ends after some rounds."""
+
+    def start_rounds(self, rounds, clock, on_wait=lambda: None):
+        """Run so many rounds in this thread; return the waits asked for, in seconds."""
+        self.left, self.clock, self.waits, self.on_wait = rounds, clock, [], on_wait
+        self._run()
+        return self.waits
+
+    def _wait(self, renew_at, beat_at):
+        now = self.clock()
+        self.waits.append((round(renew_at - now, 3), round(beat_at - now, 3)))
+        self.on_wait()
+        self.left -= 1
+        return self.left == 0
+
+
+async def test_rounds_come_every_third_of_the_ttl():
+    """A heartbeat comes sooner, but not at once after the last round."""
+    bench = Bench()
+    keeper = Rounds(bench.renewer, INFO)
+    assert [(5.0, 1.0)] * 4 == keeper.start_rounds(4, bench.loop.time)
+    assert bench.renewer.closed
+
+
+async def test_errors_of_the_renewer(caplog):
+    """Any error is survived and tried again soon; a row of them is told once, and its end too."""
+    bench = Bench()
+    caplog.set_level(logging.INFO, "roost.leases")
+    keeper = Rounds(bench.renewer, INFO)
+    bench.renewer.errors = [BackendUnavailable("away")] * 5
+    waits = keeper.start_rounds(7, bench.loop.time)
+    assert [(1.0, 1.0)] * 5 + [(5.0, 1.0)] * 2 == waits
+    bench.renewer.errors = [RuntimeError("a bug"), MemoryError(), BackendUnavailable("x")]
+    assert 3 == [renew for renew, _ in keeper.start_rounds(5, bench.loop.time)].count(1.0)
+    told = [one.getMessage() for one in caplog.records if "away" in one.getMessage()]
+    assert ["leases cannot be renewed, trying again: away"] == told
+    ends = [one for one in caplog.records if one.getMessage() == "leases are renewed again"]
+    assert 2 == len(ends)
+
+
+@real_time
+async def test_the_threads_life():
+    """It announces the worker at once, renews early for a heartbeat, and ends when closed."""
+    renewer = FakeRenewer()
+    keeper = LeaseKeeper(renewer, INFO)
+    keeper.start()
+    assert renewer.asked.wait(60)
+    await keeper.close()
+    assert not keeper._thread.is_alive()
+    assert [[]] == renewer.tokens
+    assert renewer.closed
+
+
+def test_a_report_to_a_loop_that_has_ended():
+    """The keeper may outlive its loop for a moment."""
+    renewer = FakeRenewer()
+
+    async def main():
+        keeper = LeaseKeeper(renewer, INFO)
+        keeper.hold(lease(), time.monotonic())
+        return keeper
+
+    keeper = asyncio.run(main())
+    keeper._renew(time.monotonic())
+    assert [["t1"]] == renewer.tokens

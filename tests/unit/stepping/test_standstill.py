@@ -1,0 +1,72 @@
+"""Steps that change nothing are noticed."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from roost_core.codec.snapshots import encode_snapshot
+from roost_core.models import Snapshot
+from roost_core.stepping.standstill import WARN_AFTER, Standstill
+from tests.unit.stepping.stepper_bench import Bench, engine, leaping
+
+
+def encoded(version, data, step="look"):
+    """Encode a snapshot as a commit has it."""
+    return encode_snapshot(Snapshot("w", "demo", version=version, step=step, data=data))
+
+
+def words(snapshots, delays=False):
+    """Return after which snapshots, counted from 0, there was a word."""
+    standstill = Standstill()
+    return [n for n, raw in enumerate(snapshots) if standstill.note(raw, delays=delays)]
+
+
+def test_what_changes_is_no_standstill():
+    """Neither is a change of nothing but a digit."""
+    assert [] == words(encoded(n, {"n": n % 2}) for n in range(10, 99))
+    assert [] == words(encoded(n, {"text": "a" * n}) for n in range(10, 99))
+
+
+def test_what_stays_the_same_is_told_now_and_then():
+    """The first time after 25, then after twice as many; a change begins anew."""
+    same = [encoded(n, {"text": 'his "data": x', "n": [1, 2]}) for n in range(100, 300)]
+    assert [WARN_AFTER, 2 * WARN_AFTER, 4 * WARN_AFTER] == words(same)[:3]
+    assert [] == words([*same[:20], encoded(120, {"n": 1}), *same[21:40]])
+
+
+@pytest.mark.parametrize("size", [10, 5000])
+def test_large_data_is_not_kept(size):
+    """A worker knows a thousand work items of late, and their data may have megabytes."""
+    snapshots = [encoded(n, {"text": "x" * size}) for n in range(100, 127)]
+    before = [sys.getrefcount(raw) for raw in snapshots]
+    standstill = Standstill()
+    told = [n for n, raw in enumerate(snapshots) if standstill.note(raw, delays=False)]
+    assert [WARN_AFTER] == told
+    kept = [sys.getrefcount(raw) for raw in snapshots] != before
+    assert (size == 10) == kept
+    assert not standstill.note(encoded(127, {"text": "y" * size}), delays=False)
+    assert 0 == standstill.unchanged
+
+
+def test_a_delay_is_no_standstill():
+    """Who looks now and then, and finds nothing new, does what it should."""
+    assert [] == words((encoded(n, {}) for n in range(100, 300)), delays=True)
+
+
+@leaping
+async def test_people_are_told():
+    """The event comes with the commit; over many leases less and less often."""
+
+    async def again(snapshot):
+        return snapshot.evolve()
+
+    bench = Bench(engine(again), slice_steps=10)
+    await bench.enqueue(work_id="w")
+    for _ in range(15):
+        await bench.once()
+    events = await bench.ledger.events(work_id="w", limit=1000)
+    emitted = [one.data for one in events if one.kind == "emitted"]
+    assert [25, 50, 100] == [one["steps"] for one in emitted]
+    assert {"steps in a row have changed no data"} == {one["warning"] for one in emitted}

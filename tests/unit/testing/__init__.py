@@ -1,0 +1,1 @@
+"""What the kit for tests of plugins does."""

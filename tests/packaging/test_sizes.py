@@ -28,8 +28,6 @@ TOO_LONG = {
     "roost_core/cli/work/enqueue.py::command",
     "roost_core/client/roost.py",
     "roost_core/client/roost.py::enqueue",
-    "roost_core/codec.py",
-    "roost_core/models.py",
     "roost_core/stepping/acceptance.py::accept",
     "roost_core/stepping/stepper.py::_commit",
     "roost_plugins/redis_saq/lanes/lanes.py",

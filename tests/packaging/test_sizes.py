@@ -29,7 +29,6 @@ TOO_LONG = {
     "roost_core/client/roost.py",
     "roost_core/client/roost.py::enqueue",
     "roost_core/stepping/acceptance.py::accept",
-    "roost_core/stepping/stepper.py::_commit",
     "roost_plugins/redis_saq/lanes/lanes.py",
     "roost_plugins/redis_saq/lanes/queue.py::run_lanes",
 }

@@ -20,7 +20,7 @@ from tests.unit.cli.cli_harness import Bench, command_names
 if TYPE_CHECKING:  # pytest imports it first, to explain its assertions
     from tests.unit.plugins.plugin_samples.fixtures import Write
 
-pytest_plugins = ["tests.unit.plugin_samples.fixtures"]
+pytest_plugins = ["tests.unit.plugins.plugin_samples.fixtures"]
 
 MINE = """
 import click

@@ -21,6 +21,7 @@ from typing import Any, Final
 
 import attrs
 
+from roost_core.plugins import calls
 from roost_core.stepping import eager
 from roost_core.stepping.holds import Hold, current_hold
 
@@ -32,9 +33,9 @@ _LATE: Final = 2 * TICK
 _OWN: Final = (
     str(Path(__file__).parents[1]) + os.sep,
     str(Path(asyncio.__file__).parent) + os.sep,
-    os.sep + os.path.join("roost_plugins", "redis_saq") + os.sep,
-    os.sep + "saq" + os.sep,
 )
+#: Whatever led to a frame of this one, the backend's lanes for example, led to a plugin's hook.
+_DOOR: Final = calls.__file__
 _HANDLE_RUN: Final = asyncio.Handle._run.__code__
 #: Frames of these have a ``self`` that has the context in which all within runs.
 _IN_CONTEXT: Final = (_HANDLE_RUN, *eager.IN_CONTEXT)
@@ -111,7 +112,8 @@ def _theirs(frames: traceback.StackSummary) -> list[traceback.FrameSummary]:
     """Leave out what is Roost's own way to a plugin's code."""
     first = 0
     for number, one in enumerate(frames):
-        if one.name == _HANDLE_RUN.co_name and one.filename == _HANDLE_RUN.co_filename:
+        is_run = one.name == _HANDLE_RUN.co_name and one.filename == _HANDLE_RUN.co_filename
+        if is_run or one.filename == _DOOR:
             first = number + 1
     for number in range(first, len(frames)):
         if not any(own in frames[number].filename for own in _OWN):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-import attrs
 import pytest
 import redis.asyncio
 
@@ -164,7 +163,7 @@ async def test_a_login_that_is_refused_for_now(server_root, what):
 
 async def test_a_first_login_that_is_refused_is_told_at_once(server):
     """A wrong password is one line, and nothing is repeated."""
-    settings = attrs.evolve(settings_for(server), redis_url=f"unix://me:wrong@{server.socket}")
+    settings = settings_for(server).evolve(redis_url=f"unix://me:wrong@{server.socket}")
     with pytest.raises(BackendError, match="refused the login") as told:
         async with queue(settings):
             pass

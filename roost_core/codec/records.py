@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TypeVar
 
 import attrs
@@ -9,6 +10,7 @@ import attrs
 from roost_core.codec.converter import converter
 from roost_core.codec.envelope import SCHEMA, decode
 from roost_core.codec.strict_json import MAX_PAYLOAD_BYTES, dumps
+from roost_core.models.snapshot import Artifact
 from roost_core.models.standing import ErrorRecord
 from roost_core.models.work import WorkItem
 from roost_core.models.worker import Heartbeat, WorkerInfo
@@ -60,6 +62,16 @@ def encode_model(model: ErrorRecord | Heartbeat | WorkerInfo) -> bytes:
     what = f"the {type(model).__name__}"
     plain = {"schema": SCHEMA, **converter().unstructure(model)}
     return dumps(plain, what, MAX_PAYLOAD_BYTES, envelope=1, errors="replace")
+
+
+def encode_artifact(artifact: Artifact, beside: Mapping[str, Json], max_bytes: int) -> bytes:
+    """Encode what a store keeps of an artifact; :func:`decode_model` reads it.
+
+    :param beside: fields of the store's own; decoded, they are in the artifact's ``extra``.
+    :raises CodecError: it holds what is not JSON, or is larger than ``max_bytes``.
+    """
+    plain = {"schema": SCHEMA, **converter().unstructure(artifact), **beside}
+    return dumps(plain, "the artifact's record", max_bytes)
 
 
 def decode_model(cls: type[_T], raw: bytes) -> _T:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from roost_core.markers import hookimpl
+from roost_core import hookimpl
 from roost_plugins.fs_artifacts.settings import ArtifactSettings, folder
 
 if TYPE_CHECKING:

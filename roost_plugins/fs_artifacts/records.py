@@ -15,10 +15,7 @@ from typing import Final
 
 import attrs
 
-from roost_core.codec.converter import converter
-from roost_core.codec.envelope import SCHEMA
-from roost_core.codec.records import decode_model
-from roost_core.codec.strict_json import dumps
+from roost_core.codec.records import decode_model, encode_artifact
 from roost_core.errors import CorruptRecord, InvalidInput
 from roost_core.models import ARTIFACT_ID, WORK_ID, Artifact
 from roost_plugins.fs_artifacts import files
@@ -59,10 +56,7 @@ def encoded(artifact: Artifact, life: int | None) -> bytes:
 
     :raises InvalidInput: it is too large.
     """
-    plain = {"schema": SCHEMA, **converter().unstructure(artifact)}
-    if life is not None:
-        plain[_LIFE] = life
-    return dumps(plain, "the artifact's record", MAX_RECORD_BYTES)
+    return encode_artifact(artifact, {} if life is None else {_LIFE: life}, MAX_RECORD_BYTES)
 
 
 class Records:

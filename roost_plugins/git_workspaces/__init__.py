@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from roost_core.markers import hookimpl
+from roost_core import hookimpl
 from roost_plugins.git_workspaces.settings import WorkspaceSettings
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from roost_core.markers import hookimpl
+from roost_core import hookimpl
 from roost_plugins.redis_saq.connection import urls
 from roost_plugins.redis_saq.settings import EmbeddedSettings, RedisSettings
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from roost_core.markers import hookimpl
+from roost_core import hookimpl
 from roost_core.models import Snapshot
 from roost_plugins.watchlist.settings import WatchlistSettings
 

@@ -17,10 +17,10 @@ from pathlib import Path
 import attrs
 import pytest
 
-import roost_core
 from roost_core import RetryLater, Settings
 from roost_core.testing import run_to_end
 from tests.docs.pages import ROOT, blocks, page
+from tests.docs.public import public_names
 from tests.docs.shell import LIMIT, environment, wait_for_the_server
 
 EXAMPLES = ROOT / "examples"
@@ -103,16 +103,6 @@ def test_each_example_is_run():
     tests = Path(__file__).read_text("utf-8")
     run = {f"{name}.py" for name in re.findall(r'run_example\("(\w+)"', tests)}
     assert examples() == run | {PACKAGE.name}
-
-
-def public_names() -> set[str]:
-    """Return the names that the reference calls public, with their modules."""
-    text = page("reference")
-    found = set(re.findall(r"auto(?:class|function|method):: (roost_core[\w.]+)", text))
-    found |= {f"roost_core.{name}" for name in roost_core.__all__}
-    parsers = re.search(r"`roost_core.settings` has (.+?)\.\s", page("settings"), re.DOTALL)
-    assert parsers is not None
-    return found | {f"roost_core.settings.{name}" for name in re.findall(r"`(\w+)", parsers[1])}
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.rglob("*.py")), ids=lambda one: one.stem)

@@ -75,7 +75,9 @@ def _fields(kind: type) -> tuple[attrs.Attribute[Any], ...]:
 
 @cache
 def _getter(kind: type) -> Callable[[Any], Any]:
-    return operator.attrgetter(*(field.name for field in _fields(kind) if field.eq))
+    names = [field.name for field in _fields(kind) if field.eq]
+    # One value comes as it is, several as a tuple; of none there is no getter.
+    return operator.attrgetter(*names) if names else lambda _: ()
 
 
 def _shown(how: bool | Callable[[Any], str], value: Any) -> str:

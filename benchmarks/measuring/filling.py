@@ -11,12 +11,13 @@ import attrs
 from benchmarks.measuring.server import Server
 from benchmarks.measuring.working import Engine
 from roost_core import Roost, Snapshot
-from roost_core.backend import Claim, ClaimRequest, Commit, Then
+from roost_core.backend import Claim, ClaimRequest, Commit, Finish, GoOn, Next, Sleep
 from roost_core.client.roost import EnqueueRequest
 from roost_core.codec.snapshots import encode_snapshot
 
 #: Sleepers sleep so long, and a little longer each. Seconds.
 _LONG = 86_400.0
+_A_DAY = Sleep(round(_LONG * 1000))
 #: Calls of each script that a cost is the mean of, if not said otherwise.
 _CALLS = 400
 #: When a backlog comes back, and the claims that are timed then. Seconds, number.
@@ -50,7 +51,7 @@ async def add_stepped_sleepers(roost: Roost, count: int) -> None:
     left = count
     while left:
         claims = await _claim(roost, min(left, 100))
-        await asyncio.gather(*(_commit(roost, claim, Then.SLEEP, 150) for claim in claims))
+        await asyncio.gather(*(_commit(roost, claim, _A_DAY, 150) for claim in claims))
         left -= len(claims)
 
 
@@ -61,7 +62,7 @@ async def _claim(roost: Roost, limit: int, ttl_ms: float = 60_000) -> tuple[Clai
     return (await roost.ledger.claim(request)).claims
 
 
-async def _commit(roost: Roost, claim: Claim, then: Then, size: int) -> None:
+async def _commit(roost: Roost, claim: Claim, what_follows: Next, size: int) -> None:
     snapshot = Snapshot(
         work_id=claim.lease.work_id,
         engine=claim.engine,
@@ -74,9 +75,7 @@ async def _commit(roost: Roost, claim: Claim, then: Then, size: int) -> None:
         expected_version=claim.version,
         snapshot=encode_snapshot(snapshot),
         step="step",
-        then=then,
-        delay_ms=round(_LONG * 1000) if then is Then.SLEEP else 0,
-        lease_ttl_ms=60_000,
+        next=what_follows,
     )
     await roost.ledger.commit(claim.lease, commit)
 
@@ -107,17 +106,17 @@ async def script_costs(roost: Roost, server: Server, calls: int = _CALLS) -> Cos
     async def claims() -> list[Claim]:
         return [claim for _ in range(calls) for claim in await _claim(roost, 1)]
 
-    async def commits(found: list[Claim], then: Then) -> None:
+    async def commits(found: list[Claim], what_follows: Next) -> None:
         for claim in found:
-            await _commit(roost, claim, then, 250)
+            await _commit(roost, claim, what_follows, 250)
 
     enqueue, _ = await cost_of(add_ready(roost, calls))
     claim, found = await cost_of(claims())
-    going_on, _ = await cost_of(commits(found, Then.CONTINUE))
+    going_on, _ = await cost_of(commits(found, GoOn(60_000)))
     found = [attrs.evolve(one, version=one.version + 1) for one in found]
-    finish, _ = await cost_of(commits(found, Then.FINISH))
+    finish, _ = await cost_of(commits(found, Finish()))
     await add_ready(roost, calls)
-    sleep, _ = await cost_of(commits(await claims(), Then.SLEEP))
+    sleep, _ = await cost_of(commits(await claims(), _A_DAY))
     return Costs(enqueue, claim, going_on, sleep, finish)
 
 

@@ -25,8 +25,12 @@ from roost_core.backend.messages import (
     Enqueued,
     EnqueueOutcome,
     Failure,
+    Finish,
+    GoOn,
     NewWork,
-    Then,
+    Next,
+    Sleep,
+    Yield,
 )
 from roost_core.backend.reading import Reading
 from roost_core.backend.renewal import Renewal, Renewer
@@ -49,10 +53,13 @@ __all__ = [
     "Enqueued",
     "Failure",
     "Finding",
+    "Finish",
+    "GoOn",
     "Ledger",
     "ListQuery",
     "LostLanes",
     "NewWork",
+    "Next",
     "Purged",
     "Reading",
     "Renewal",
@@ -60,7 +67,8 @@ __all__ = [
     "Repaired",
     "ServePlan",
     "Server",
+    "Sleep",
     "StoredWork",
-    "Then",
     "Transitions",
+    "Yield",
 ]

@@ -9,7 +9,7 @@ epoch by the server's clock, and durations are whole milliseconds.
 from __future__ import annotations
 
 import enum
-from typing import Final
+from typing import Final, TypeAlias
 
 import attrs
 
@@ -145,33 +145,53 @@ class ClaimBatch(Value):
     drain: bool = False
 
 
-class Then(enum.StrEnum):
-    """What a commit asks for next."""
+@attrs.frozen(eq=False, repr=False)
+class GoOn(Value):
+    """Keep the lease: the next step follows at once.
 
-    CONTINUE = "continue"  #: keep the lease, the next step follows at once
-    YIELD = "yield"  #: give the lease back, stand in the ready queue again
-    SLEEP = "sleep"  #: give the lease back, come back after ``delay_ms``
-    FINISH = "finish"  #: give the lease back, the work is done
+    With ``lease_ttl_ms`` the lease is extended by so much from now; 0 leaves its expiry alone.
+    """
+
+    lease_ttl_ms: int = 0
+
+
+@attrs.frozen(eq=False, repr=False)
+class Yield(Value):
+    """Give the lease back, and stand in the ready queue again."""
+
+
+@attrs.frozen(eq=False, repr=False)
+class Sleep(Value):
+    """Give the lease back, and come back after ``delay_ms``."""
+
+    delay_ms: int
+
+
+@attrs.frozen(eq=False, repr=False)
+class Finish(Value):
+    """Give the lease back: the work is done."""
+
+
+#: What follows a step.
+Next: TypeAlias = GoOn | Yield | Sleep | Finish
 
 
 @attrs.frozen(eq=False, repr=False)
 class Commit(Value):
-    """A step's outcome to be made durable.
+    """A step's outcome to be made durable, in one piece: all of it is accepted, or nothing.
 
     ``commit_id`` names this commit, in one word without a semicolon: repeating it gives the
     recorded answer.
     ``expected_version`` is the version that the step started from; the stored
-    one becomes ``expected_version + 1``. With ``lease_ttl_ms`` a lease that goes on is
-    extended by so much from now; 0 leaves its expiry alone. ``events`` are the engine's own.
+    one becomes ``expected_version + 1``. ``next`` is what follows. The rest are parts that
+    most commits lack, and that cost those nothing: ``events`` are the engine's own.
     """
 
     commit_id: str
     expected_version: int
     snapshot: bytes = attrs.field(repr=False)
     step: str
-    then: Then
-    delay_ms: int = 0
-    lease_ttl_ms: int = 0
+    next: Next
     events: tuple[bytes, ...] = ()
 
 

@@ -9,7 +9,15 @@ from typing import Final
 
 import attrs
 
-from roost_core.backend.messages import Commit, Failure, Then
+from roost_core.backend.messages import (
+    Commit,
+    Failure,
+    Finish,
+    GoOn,
+    Next,
+    Sleep,
+    Yield,
+)
 from roost_core.codec.records import encode_model
 from roost_core.codec.snapshots import EncodedSnapshot
 from roost_core.codec.strict_json import MAX_EVENT_BYTES, dumps
@@ -29,8 +37,10 @@ from roost_core.retry import backoff_seconds, decisive, error_record, name_of, t
 
 #: The shortest wait that an engine can ask for with ``RetryLater``. Milliseconds.
 LEAST_PAUSE_MS: Final = 100
-#: In each step's way, and a member of an enumeration takes long to look up before Python 3.12.
-_CONTINUE: Final = Then.CONTINUE
+#: What follows most steps, made once.
+_GO_ON: Final = GoOn()
+_YIELD: Final = Yield()
+_FINISH: Final = Finish()
 
 
 @attrs.frozen(eq=False)
@@ -145,20 +155,21 @@ def commit_of(
     """
     snapshot = step.snapshot
     delay = snapshot.next_step_delay_seconds
+    following: Next
     if snapshot.is_finished:
-        then = Then.FINISH
+        following = _FINISH
     elif delay is not None:
-        then = Then.SLEEP
+        following = Sleep(milliseconds(delay))
+    elif is_last:
+        following = _YIELD
     else:
-        then = Then.YIELD if is_last else _CONTINUE
+        following = GoOn(lease_ttl_ms) if lease_ttl_ms else _GO_ON
     return Commit(
         commit_id=f"c{version}",
         expected_version=version,
         snapshot=step.encoded.raw,
         step=snapshot.step,
-        then=then,
-        delay_ms=0 if delay is None else milliseconds(delay),
-        lease_ttl_ms=lease_ttl_ms,
+        next=following,
         events=step.events if warning is None else (*step.events, warning),
     )
 

@@ -52,6 +52,7 @@ _SHARED: Final = (
     "resources",
     "reservations",
     "settle",
+    "parts",
     "holder",
     "giveback",
     "claiming",

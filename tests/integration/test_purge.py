@@ -6,7 +6,7 @@ import contextlib
 
 import pytest
 
-from roost_core.backend import Then
+from roost_core.backend import Finish
 from tests.contract.harnesses import RedisHarness
 
 
@@ -64,7 +64,7 @@ async def test_many_are_forgotten_in_one_call(redis_server):
     """The record of what is to be forgotten ends empty, however many there were."""
     async with driven(redis_server) as kit:
         for number in range(250):
-            await kit.commit(await kit.leased(f"{number}"), Then.FINISH)
+            await kit.commit(await kit.leased(f"{number}"), Finish())
         gone = await kit.ledger.purge(0, None, 1000)
         assert 250 == len(gone)
         assert [] == list(await kit.ledger.purge(0, None, 1000, gone))

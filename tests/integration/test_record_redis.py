@@ -13,13 +13,17 @@ from roost_core.backend import (
     Commit,
     EnqueueOutcome,
     Failure,
+    GoOn,
     ListQuery,
     NewWork,
+    Sleep,
     StoredWork,
-    Then,
+    Yield,
 )
+from roost_core.errors import BackendError
 from roost_core.models import State
 from roost_plugins.redis_saq import records
+from roost_plugins.redis_saq.ledger import envelope
 from roost_plugins.redis_saq.record import fields, kinds
 from roost_plugins.redis_saq.server import RedisServer
 from tests.integration.redis_bench import settings_for
@@ -91,9 +95,10 @@ async def claim_one(ledger):
     return batch.claims[0]
 
 
-def step(number, then=Then.CONTINUE, *, events=()):
+def step(number, what_follows=None, *, events=()):
     """Make a commit, the first of which is number 1."""
-    return Commit(f"c{number}", number - 1, b'{"schema":1}', "look", then, events=events)
+    following = what_follows or GoOn()
+    return Commit(f"c{number}", number - 1, b'{"schema":1}', "look", following, events)
 
 
 async def test_stored_bytes(ledger):
@@ -193,10 +198,10 @@ async def test_a_new_field(ledger, wider):
         )
         assert ("look", 1, "worker") == (found.step, found.version, found.worker_id)
 
-        ack = await ledger.commit(claim.lease, step(2, Then.YIELD))
+        ack = await ledger.commit(claim.lease, step(2, Yield()))
         assert (State.QUEUED, ack) == (
             ack.state,
-            await ledger.commit(claim.lease, step(2, Then.YIELD)),
+            await ledger.commit(claim.lease, step(2, Yield())),
         )
         assert ["blue"] == [one.tag for one in await ledger.list(ListQuery())]
 
@@ -214,7 +219,7 @@ async def test_a_new_field_beside_an_older_roost(redis_server, wider):
             assert ["w"] == [one.work_id for one in await newer.list(ListQuery())]
             await newer.commit(claim.lease, step(1))
             assert 7 == (await newer.read("w")).ticks
-        ack = await older.commit(claim.lease, step(2, Then.SLEEP))
+        ack = await older.commit(claim.lease, step(2, Sleep(0)))
         assert State.SLEEPING is ack.state
         assert ("look", 2) == ((await older.read("w")).step, ack.version)
         with wider():
@@ -225,3 +230,20 @@ async def test_a_new_field_beside_an_older_roost(redis_server, wider):
                 found.tag,
                 found.version,
             )
+
+
+# -- what a commit brings -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["advance", "commit"])
+async def test_a_part_that_the_scripts_do_not_know(ledger, name):
+    """A caller of another version's arguments is refused by name, and never half obeyed."""
+    await ledger.enqueue([NEW])
+    claim = await claim_one(ledger)
+    tail = (0,) if name == "advance" else ("yield", 0, "worker", "")
+    begin, before = envelope.step(claim.lease, step(1)), await stored(ledger)
+    with pytest.raises(BackendError, match="no such part of a commit: wishes"):
+        await ledger.call(ledger.scripts[name], *begin, *tail, "events", 1, "{}", "wishes", 0)
+    assert before == await stored(ledger)
+    assert ["enqueued", "claimed"] == [one.kind for one in await ledger.events()]
+    assert (await ledger.read("w")).expires_ms is not None

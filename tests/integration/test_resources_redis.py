@@ -9,7 +9,7 @@ import itertools
 import pytest
 
 from roost_core import State
-from roost_core.backend import Then
+from roost_core.backend import Finish
 from roost_core.testing.contract.kit import HOUR_MS, new_work, worker_bytes
 from tests.contract.harnesses import RedisHarness
 from tests.integration.redis_bench import Counting, Crew, all_done, queue, settings_for
@@ -71,13 +71,13 @@ async def test_damaged_lines(server, many):
             members = [f"{one}{'' if many == 1 else next(NUMBERS)}" for one in NOBODIES]
             await client.zadd(key("lines"), dict.fromkeys(members, 0))
         await kit.renew(holder)
-        await kit.commit(holder, Then.FINISH)
+        await kit.commit(holder, Finish())
         for _ in range(40):
             if State.BLOCKED is not (await kit.read("b")).state:
                 break
             await kit.renew()
         claim = await kit.claim_one("b")
-        await kit.commit(claim, Then.FINISH)
+        await kit.commit(claim, Finish())
         assert "c" == (await kit.leased("c", resources=("r",))).lease.work_id
 
 
@@ -91,7 +91,7 @@ async def test_a_broken_one_in_line(server):
         await kit.created("b", "c", resources=("r",))
         assert [] == await kit.claimed_ids(limit=5)
         await client.hset(key("work"), "b", b"{")
-        await kit.commit(holder, Then.FINISH)
+        await kit.commit(holder, Finish())
         assert ["c"] == await kit.claimed_ids(limit=5)
         counts = await kit.ledger.counts()
         assert (1, 0) == (counts[State.FAILED], counts[State.BLOCKED])
@@ -106,7 +106,7 @@ async def test_a_newer_one_in_line(server):
         assert [] == await kit.claimed_ids(limit=5)
         known = await client.hget(key("work"), "b")
         await client.hset(key("work"), "b", made_newer(known))
-        await kit.commit(holder, Then.FINISH)
+        await kit.commit(holder, Finish())
         claim = await kit.claim_one("c", limit=5)
         assert made_newer(known) == await client.hget(key("work"), "b")
         # A worker that knows the layout: for it, it is not newer.
@@ -116,7 +116,7 @@ async def test_a_newer_one_in_line(server):
         assert [] == await kit.claimed_ids(limit=5)
         assert [] == await kit.claimed_ids(limit=5)
         assert "r" == (await kit.read("b")).blocked_on
-        await kit.commit(claim, Then.FINISH)
+        await kit.commit(claim, Finish())
         assert ["b"] == await kit.claimed_ids(limit=5)
 
 
@@ -133,7 +133,7 @@ async def test_what_an_earlier_roost_has_parked(server):
         await kit.renew(holder)
         assert [] == await kit.claimed_ids(limit=5)
         assert before == await client.zrange(key("blocked"), 0, -1)
-        await kit.commit(holder, Then.FINISH)
+        await kit.commit(holder, Finish())
         assert ["b"] == await kit.claimed_ids(limit=5)
 
 
@@ -205,7 +205,7 @@ async def test_nothing_is_left(server):
         ended = 0
         while ended < len(works):
             for claim in (await kit.claim(limit=7)).claims:
-                await kit.commit(claim, Then.FINISH)
+                await kit.commit(claim, Finish())
                 ended += 1
         await kit.ledger.retire("worker-1")
         assert 0 == await client.exists(*map(key, ("lines", "held", "blocked", "ready", "offers")))
@@ -227,7 +227,7 @@ async def test_the_number_of_events_does_not_grow_with_who_waits(server):
         held = []
         for _ in range(number):
             held += (await kit.claim(limit=10)).claims
-            await kit.commit(held.pop(0), Then.FINISH)
+            await kit.commit(held.pop(0), Finish())
         assert 0 == await client.hlen(key("held"))
         assert await client.xlen(key("events")) <= 5 * number
 

@@ -6,7 +6,7 @@ import contextlib
 
 import pytest
 
-from roost_core.backend import Then
+from roost_core.backend import Finish
 from roost_core.testing.contract.kit import error_bytes
 from tests.contract.harnesses import RedisHarness
 
@@ -65,7 +65,7 @@ async def test_a_trail_is_bounded_in_bytes(redis_server, size):
         data = b'{"text":"%s"}' % (b"x " * (size // 2))
         for version in range(100):
             await kit.commit(claim, version=version, events=(data,) * 3)
-        await kit.commit(claim, Then.FINISH, version=100)
+        await kit.commit(claim, Finish(), version=100)
         stored = await trail_of(kit, "a")
         assert sum(map(len, stored.values())) <= MOST_BYTES
         assert len(stored) <= 160
@@ -91,7 +91,7 @@ async def test_errors_are_kept_in_brief(redis_server):
 async def test_purge_leaves_nothing_of_it(redis_server):
     """Not a field of the hash is left, also of a record that does not decode."""
     async with driven(redis_server) as kit:
-        await kit.commit(await kit.leased("a"), Then.FINISH)
+        await kit.commit(await kit.leased("a"), Finish())
         await kit.fail(await kit.leased("b"), permanent=True)
         key = kit.ledger.keys.key("work")
         await kit.ledger.client.hset(key, "b", "broken")
@@ -130,7 +130,7 @@ async def test_claims_keep_the_stream_in_bounds(redis_server):
     async with bounded(redis_server) as kit:
         event = b'{"text":"%s"}' % (b"x" * 4000)
         for number in range(400):
-            await kit.commit(await kit.leased(f"{number}"), Then.FINISH, events=(event,))
+            await kit.commit(await kit.leased(f"{number}"), Finish(), events=(event,))
         assert await _stream_bytes(kit) <= 2 * BOUND
 
 

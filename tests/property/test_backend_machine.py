@@ -27,9 +27,13 @@ from roost_core.backend import (
     Commit,
     EnqueueOutcome,
     Failure,
+    Finish,
+    GoOn,
     Ledger,
     NewWork,
-    Then,
+    Next,
+    Sleep,
+    Yield,
 )
 from roost_core.models import State
 from roost_core.testing.contract.kit import (
@@ -177,7 +181,7 @@ class LedgerMachine(Sides):
     @precondition(lambda self: self.held)
     @rule(
         data=st.data(),
-        then=st.sampled_from(list(Then)),
+        what_follows=st.sampled_from([None, Yield(), Sleep(HOUR_MS), Finish()]),
         off=st.sampled_from([0, 0, 0, 0, -1, 1]),
         commit_id=COMMIT_IDS,
         events=st.integers(0, 2),
@@ -186,7 +190,7 @@ class LedgerMachine(Sides):
     def commit(
         self,
         data: st.DataObject,
-        then: Then,
+        what_follows: Next | None,
         off: int,
         commit_id: str | None,
         events: int,
@@ -201,9 +205,7 @@ class LedgerMachine(Sides):
             expected_version=version,
             snapshot=snapshot_bytes(held.claims[0], version + 1, by=unique("step")),
             step=f"step-{version}",
-            then=then,
-            delay_ms=HOUR_MS,
-            lease_ttl_ms=HOUR_MS if extends else 0,
+            next=what_follows or GoOn(HOUR_MS if extends else 0),
             events=tuple(b'{"n":%d}' % number for number in range(events)),
         )
         answer = self.answer_to_holder(

@@ -20,7 +20,18 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from roost_core.backend import Alone, Claim, ClaimRequest, Commit, Failure, Ledger, Then
+from roost_core.backend import (
+    Alone,
+    Claim,
+    ClaimRequest,
+    Commit,
+    Failure,
+    GoOn,
+    Ledger,
+    Next,
+    Sleep,
+    Yield,
+)
 from roost_core.models import State
 from roost_core.testing.contract.kit import (
     HOUR_MS,
@@ -154,8 +165,8 @@ class BlameMachine(Sides):
         self.silence(batch)
 
     @precondition(lambda self: self.batches)
-    @rule(data=st.data(), then=st.sampled_from([Then.CONTINUE, Then.YIELD, Then.YIELD, Then.SLEEP]))
-    def commit(self, data: st.DataObject, then: Then) -> None:
+    @rule(data=st.data(), what_follows=st.sampled_from([GoOn(), Yield(), Yield(), Sleep(0)]))
+    def commit(self, data: st.DataObject, what_follows: Next) -> None:
         """Have a step accepted, which clears everything."""
         batch = self.batches[data.draw(st.integers(0, len(self.batches) - 1))]
         claims = batch.claims[data.draw(st.integers(0, len(batch.claims) - 1))]
@@ -167,7 +178,7 @@ class BlameMachine(Sides):
             expected_version=stored.version,
             snapshot=snapshot_bytes(claims[0], stored.version + 1),
             step="step",
-            then=then,
+            next=what_follows,
         )
         was_held = self.holds(claims)
         self.agreed(lambda index, side: side.commit(claims[index].lease, commit))

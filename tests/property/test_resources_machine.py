@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule, run_state_machine_as_test
 
-from roost_core.backend import Alone, Claim, ClaimRequest, Commit, Failure, Ledger, Then
+from roost_core.backend import Alone, Claim, ClaimRequest, Commit, Failure, Finish, Ledger, Yield
 from roost_core.models import State
 from roost_core.testing.contract.kit import (
     HOUR_MS,
@@ -94,8 +94,8 @@ class ResourceMachine(Sides):
                 return await side.interrupt(claim.lease, name, "stop", None)
             version = 0 if stored is None else stored.version
             snapshot = snapshot_bytes(claim, version + 1)
-            then = Then.YIELD if way == "yield" else Then.FINISH
-            commit = Commit(name, version, snapshot, "step", then, 0, 0, ())
+            what_follows = Yield() if way == "yield" else Finish()
+            commit = Commit(name, version, snapshot, "step", what_follows)
             return await side.commit(claim.lease, commit)
 
         stored = self.standing(claims[0].lease.work_id)[0]

@@ -34,6 +34,11 @@ class Other(Value):
 
 
 @attrs.frozen(eq=False, repr=False)
+class Nothing(Value):
+    """No field at all."""
+
+
+@attrs.frozen(eq=False, repr=False)
 class One(Value):
     """A single field."""
 
@@ -51,6 +56,8 @@ class One(Value):
         (Other(1), (1, 0), False),
         (One((1, 2)), One((1, 2)), True),
         (One(1), One(2), False),
+        (Nothing(), Nothing(), True),
+        (Nothing(), One(1), False),
     ],
 )
 def test_equal_fields_make_equals(one: object, other: object, are_equal: bool) -> None:

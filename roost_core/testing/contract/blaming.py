@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from roost_core.backend.messages import Alone, Claim, ClaimRequest, Then
+from roost_core.backend.messages import Alone, Claim, ClaimRequest, Finish, Sleep, Yield
 from roost_core.models.work import State
 from roost_core.testing.contract.kit import (
     ENGINE,
@@ -151,7 +151,7 @@ class BlameContract(ContractTests):
         """B1: what has made a step while it was alone was not what killed the others."""
         await _suspected(kit, "a")
         claim = await kit.claim_one("a", alone=Alone.MAY)
-        await kit.commit(claim, Then.YIELD)
+        await kit.commit(claim, Yield())
         stored = await kit.read("a")
         assert (0, 0) == (stored.suspicions, stored.recoveries)
         assert ["a"] == await kit.claimed_ids(limit=5)
@@ -258,7 +258,7 @@ class BlameContract(ContractTests):
         async def takes(request: ClaimRequest) -> bool:
             batch = await kit.ledger.claim(request)
             for claim in batch.claims:
-                await kit.commit(claim, Then.FINISH)
+                await kit.commit(claim, Finish())
             return batch.drain
 
         for _ in range(2):
@@ -304,10 +304,10 @@ class RowContract(ContractTests):
         """Who only wakes now and then may do so for ever; a yield is no delay."""
         await kit.created("a", max_steps=2)
         for version in range(6):
-            then = Then.YIELD if version % 2 == 0 else Then.SLEEP
+            sleeps = version % 2 == 1
             claim = await kit.claim_one("a")
-            await kit.commit(claim, then, delay_ms=1000)
-            if then is Then.SLEEP:
+            await kit.commit(claim, Sleep(1000) if sleeps else Yield())
+            if sleeps:
                 await kit.age_due("a")
         assert 6 == (await kit.claim_one("a")).version
 
@@ -315,13 +315,13 @@ class RowContract(ContractTests):
     async def test_the_last_of_a_row_may_finish(self, kit: Harness) -> None:
         """The bound is on going on."""
         claim = await kit.leased("a", max_steps=1)
-        assert State.DONE == (await kit.commit(claim, Then.FINISH)).state
+        assert State.DONE == (await kit.commit(claim, Finish())).state
 
     @driven
     async def test_a_yield_at_the_bound_is_the_end(self, kit: Harness) -> None:
         """Whatever way a step goes on."""
         claim = await kit.leased("a", max_steps=1)
-        assert State.FAILED == (await kit.commit(claim, Then.YIELD)).state
+        assert State.FAILED == (await kit.commit(claim, Yield())).state
 
     @driven
     async def test_no_bound(self, kit: Harness) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from roost_core.backend.messages import ClaimBatch, Then
+from roost_core.backend.messages import ClaimBatch, Yield
 from roost_core.codec.times import from_milliseconds
 from roost_core.models.work import State
 from roost_core.testing.contract.kit import (
@@ -37,7 +37,7 @@ class ClaimContract(ContractTests):
         assert stored.started_ms is not None
         assert stored.expires_ms == stored.started_ms + MINUTE_MS
         assert from_milliseconds(stored.expires_ms) == first.lease.expires_at
-        ack = await kit.commit(first, Then.YIELD)
+        ack = await kit.commit(first, Yield())
         second = await kit.claim_one("a")
         assert ((await kit.read("a")).snapshot, ack.at_ms) == (second.snapshot, second.committed_ms)
         assert (1, 2) == (second.version, second.lease.fence)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from roost_core.backend.messages import Then
+from roost_core.backend.messages import Finish, GoOn, Next, Sleep, Yield
 from roost_core.errors import LeaseLost, VersionConflict
 from roost_core.models.work import State
 from roost_core.testing.contract.kit import (
@@ -29,7 +29,7 @@ class CommitContract(ContractTests):
         """The step is stored, the lease goes on under the same fence and token."""
         claim = await kit.leased("a")
         snapshot = snapshot_bytes(claim, 1, n=1)
-        ack = await kit.commit(claim, snapshot=snapshot, step="one", lease_ttl_ms=HOUR_MS)
+        ack = await kit.commit(claim, GoOn(HOUR_MS), snapshot=snapshot, step="one")
         stored = await kit.read("a")
         assert (State.RUNNING, 1, 0, None) == (ack.state, ack.version, ack.attempts, ack.due_ms)
         assert (State.RUNNING, 1, WORKER, 1) == (
@@ -48,18 +48,18 @@ class CommitContract(ContractTests):
         claim = await kit.leased("a")
         before = await kit.read("a")
         await kit.pass_time(5)
-        ack = await kit.commit(claim, lease_ttl_ms=0)
+        ack = await kit.commit(claim, GoOn())
         stored = await kit.read("a")
         assert (State.RUNNING, 1) == (ack.state, stored.version)
         assert before.expires_ms == stored.expires_ms
-        await kit.commit(claim, version=1, lease_ttl_ms=HOUR_MS)
-        await kit.commit(claim, version=2, lease_ttl_ms=0)
+        await kit.commit(claim, GoOn(HOUR_MS), version=1)
+        await kit.commit(claim, GoOn(), version=2)
         extended = await kit.read("a")
         assert 3 == extended.version
         assert extended.expires_ms is not None
         assert extended.expires_ms > ack.at_ms + MINUTE_MS
         await kit.age_lease("a")
-        await kit.commit(claim, version=3, lease_ttl_ms=0)
+        await kit.commit(claim, GoOn(), version=3)
         assert ["a"] == await kit.claimed_ids(worker_id="worker-2")
         await kit.see_refused(claim)
 
@@ -68,7 +68,7 @@ class CommitContract(ContractTests):
         """The lease ends and the work is ready again, behind those that waited."""
         claim = await kit.leased("a")
         await kit.created("b")
-        ack = await kit.commit(claim, Then.YIELD)
+        ack = await kit.commit(claim, Yield())
         stored = await kit.read("a")
         assert (State.QUEUED, 1) == (ack.state, ack.version)
         assert (None, None) == (stored.worker_id, stored.expires_ms)
@@ -77,7 +77,7 @@ class CommitContract(ContractTests):
     @driven
     async def test_sleep_comes_back_later(self, kit: Harness) -> None:
         """The lease ends and the work is due after the delay, to the millisecond."""
-        ack = await kit.commit(await kit.leased("a"), Then.SLEEP, delay_ms=1_234)
+        ack = await kit.commit(await kit.leased("a"), Sleep(1_234))
         stored = await kit.read("a")
         assert (State.SLEEPING, ack.at_ms + 1_234) == (ack.state, ack.due_ms)
         assert (State.SLEEPING, ack.due_ms) == (stored.state, stored.due_ms)
@@ -88,14 +88,14 @@ class CommitContract(ContractTests):
         """Work with a deadline wakes at the deadline at the latest."""
         deadline_ms = await kit.server.now_ms() + MINUTE_MS
         claim = await kit.leased("a", deadline_ms=deadline_ms)
-        ack = await kit.commit(claim, Then.SLEEP, delay_ms=HOUR_MS)
+        ack = await kit.commit(claim, Sleep(HOUR_MS))
         assert (State.SLEEPING, deadline_ms) == (ack.state, ack.due_ms)
 
     @driven
     async def test_finish_is_the_end(self, kit: Harness) -> None:
         """C6: the work is done, and its last holder can change nothing any more."""
         claim = await kit.leased("a")
-        ack = await kit.commit(claim, Then.FINISH, step="done")
+        ack = await kit.commit(claim, Finish(), step="done")
         stored = await kit.read("a")
         assert (State.DONE, 1) == (ack.state, ack.version)
         assert (State.DONE, ack.at_ms, "done") == (stored.state, stored.finished_ms, stored.step)
@@ -107,12 +107,12 @@ class CommitContract(ContractTests):
         """C1: each accepted step adds one, whatever it asks for next."""
         claim = await kit.leased("a")
         await kit.commit(claim)
-        await kit.commit(claim, Then.YIELD, version=1)
+        await kit.commit(claim, Yield(), version=1)
         claim = await kit.claim_one("a")
-        await kit.commit(claim, Then.SLEEP, delay_ms=HOUR_MS)
+        await kit.commit(claim, Sleep(HOUR_MS))
         await kit.age_due("a")
         claim = await kit.claim_one("a")
-        await kit.commit(claim, Then.FINISH)
+        await kit.commit(claim, Finish())
         events = await kit.ledger.events(work_id="a")
         committed = [event.version for event in events if event.kind == "committed"]
         assert [1, 2, 3, 4] == committed
@@ -157,7 +157,7 @@ class CommitContract(ContractTests):
     async def test_unknown_work_has_no_lease(self, kit: Harness) -> None:
         """A work item that is gone refuses everything."""
         claim = await kit.leased("a")
-        await kit.commit(claim, Then.FINISH)
+        await kit.commit(claim, Finish())
         assert ["a"] == await kit.purge(0, None, 10)
         await kit.see_refused(claim)
 
@@ -172,29 +172,29 @@ class CommitContract(ContractTests):
     @driven
     async def test_a_repeat_gets_the_recorded_answer(self, kit: Harness) -> None:
         """C4: the same commit id gives the same answer and has no second effect."""
-        for then in Then:
-            claim = await kit.leased(f"a-{then}")
-            fields: dict[str, Any] = {"commit_id": f"c-{then}", "delay_ms": HOUR_MS}
-            fields["events"] = (b'{"n":1}',)
-            ack = await kit.commit(claim, then, **fields)
+        ways: tuple[Next, ...] = (GoOn(), Yield(), Sleep(HOUR_MS), Finish())
+        for number, what_follows in enumerate(ways):
+            claim = await kit.leased(f"a-{number}")
+            fields: dict[str, Any] = {"commit_id": f"c-{number}", "events": (b'{"n":1}',)}
+            ack = await kit.commit(claim, what_follows, **fields)
             before = await kit.read(claim.lease.work_id)
-            assert ack == await kit.commit(claim, then, **fields)
+            assert ack == await kit.commit(claim, what_follows, **fields)
             assert before == await kit.read(claim.lease.work_id)
             kinds = await kit.kinds(claim.lease.work_id)
             assert ["enqueued", "claimed", "committed", "emitted"] == kinds
-            if then is Then.YIELD:
+            if isinstance(what_follows, Yield):
                 await kit.interrupt(await kit.claim_one(), HOUR_MS)
 
     @driven
     async def test_answers_are_kept_for_three_leases(self, kit: Harness) -> None:
         """C4: a reply that comes back late is found after two others held the work."""
         first = await kit.leased("a")
-        ack = await kit.commit(first, Then.YIELD, commit_id="first")
+        ack = await kit.commit(first, Yield(), commit_id="first")
         for version in (1, 2):
             later = await kit.claim_one("a", worker_id="worker-2")
-            await kit.commit(later, Then.YIELD, version=version)
+            await kit.commit(later, Yield(), version=version)
         before = await kit.read("a")
-        assert ack == await kit.commit(first, Then.YIELD, commit_id="first")
+        assert ack == await kit.commit(first, Yield(), commit_id="first")
         assert before == await kit.read("a")
 
     @driven
@@ -221,8 +221,8 @@ class CommitContract(ContractTests):
     @driven
     async def test_a_commit_id_counts_for_its_own_lease(self, kit: Harness) -> None:
         """The same commit id under another lease is another commit."""
-        await kit.commit(await kit.leased("a"), Then.YIELD, commit_id="same")
-        ack = await kit.commit(await kit.claim_one("a"), Then.FINISH, commit_id="same")
+        await kit.commit(await kit.leased("a"), Yield(), commit_id="same")
+        ack = await kit.commit(await kit.claim_one("a"), Finish(), commit_id="same")
         assert (State.DONE, 2) == (ack.state, ack.version)
 
     @driven
@@ -230,7 +230,7 @@ class CommitContract(ContractTests):
         """E1: ``committed`` first, then what the engine emitted, in its order."""
         claim = await kit.leased("a")
         raw = (b'{"n":1}', b'{"n":[2,{}],"kind":"x"}', '{"ü":"🦉"}'.encode())
-        await kit.commit(claim, Then.FINISH, step="done", events=raw)
+        await kit.commit(claim, Finish(), step="done", events=raw)
         events = (await kit.ledger.events(work_id="a"))[2:]
         assert ["committed", "emitted", "emitted", "emitted"] == [one.kind for one in events]
         expected = [{"step": "done"}, {"n": 1}, {"n": [2, {}], "kind": "x"}, {"ü": "🦉"}]
@@ -255,7 +255,7 @@ class CommitContract(ContractTests):
         claim = await kit.leased("a", deadline_ms=deadline_ms)
         await kit.pass_time(220)
         snapshot = snapshot_bytes(claim, 1, n=1)
-        ack = await kit.commit(claim, Then.FINISH, snapshot=snapshot)
+        ack = await kit.commit(claim, Finish(), snapshot=snapshot)
         assert (State.DONE, 1) == (ack.state, ack.version)
         assert () == tuple((await kit.claim()).dead_letters)
         stored = await kit.read("a")

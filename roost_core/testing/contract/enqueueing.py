@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from roost_core.backend.messages import Enqueued, EnqueueOutcome, Then
+from roost_core.backend.messages import Enqueued, EnqueueOutcome, Finish
 from roost_core.models.work import State
 from roost_core.testing.contract.kit import (
     ENGINE,
@@ -83,7 +83,7 @@ class EnqueueContract(ContractTests):
         answer = await kit.enqueue("a", payload=2, priority=9, delay_ms=HOUR_MS)
         assert Enqueued(EnqueueOutcome.TAKEN, "a") == answer
         assert before == await kit.read("a")
-        await kit.commit(await kit.claim_one("a"), Then.FINISH)
+        await kit.commit(await kit.claim_one("a"), Finish())
         assert Enqueued(EnqueueOutcome.TAKEN, "a") == await kit.enqueue("a", payload=1)
 
     @driven
@@ -125,7 +125,7 @@ class EnqueueContract(ContractTests):
     async def test_a_key_stands_as_long_as_its_work(self, kit: Harness) -> None:
         """A finished work item still answers for its key."""
         claim = await kit.leased("a", payload=1, idempotency_key="key")
-        await kit.commit(claim, Then.FINISH)
+        await kit.commit(claim, Finish())
         answer = await kit.enqueue("b", payload=1, idempotency_key="key")
         assert Enqueued(EnqueueOutcome.EXISTING, "a") == answer
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from roost_core.backend.messages import Ack, Then
+from roost_core.backend.messages import Ack, Finish
 from roost_core.codec.records import decode_model
 from roost_core.models.work import State
 from roost_core.models.worker import WorkerInfo
@@ -133,7 +133,7 @@ class InterruptContract(ContractTests):
         ack = await kit.interrupt(claim, commit_id="one")
         again = await kit.claim_one("a")
         assert ack == await kit.interrupt(claim, commit_id="one")
-        await kit.commit(again, Then.FINISH)
+        await kit.commit(again, Finish())
 
 
 class RenewContract(ContractTests):
@@ -160,7 +160,7 @@ class RenewContract(ContractTests):
         await kit.claim_one("lost", worker_id="worker-2")
         kept = await kit.leased("kept")
         done = await kit.leased("done")
-        await kit.commit(done, Then.FINISH)
+        await kit.commit(done, Finish())
         await kit.age_lease("kept")
         assert [lost.lease.token, done.lease.token] == await kit.renew(lost, kept, done)
         assert [] == await kit.claimed_ids(limit=5)

@@ -22,8 +22,9 @@ from roost_core.backend.messages import (
     Enqueued,
     EnqueueOutcome,
     Failure,
+    GoOn,
     NewWork,
-    Then,
+    Next,
 )
 from roost_core.backend.reports import StoredWork
 from roost_core.backend.server import Server
@@ -40,6 +41,8 @@ from roost_core.values import Json
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
+#: What follows most steps.
+_GO_ON = GoOn(MINUTE_MS)
 ENGINE = "counter"
 WORKER = "worker-1"
 QUEUE = "default"
@@ -180,15 +183,19 @@ class Harness(abc.ABC):
         return await self.claim_one(work_id, engines=[fields.get("engine", ENGINE)])
 
     async def commit(
-        self, claim: Claim, then: Then = Then.CONTINUE, *, version: int | None = None, **fields: Any
+        self,
+        claim: Claim,
+        then: Next = _GO_ON,
+        *,
+        version: int | None = None,
+        **fields: Any,
     ) -> Ack:
         """Commit a step of a claim; ``version`` is the expected one, else the claim's."""
         expected = claim.version if version is None else version
         fields.setdefault("commit_id", unique("commit"))
         fields.setdefault("step", "count")
         fields.setdefault("snapshot", snapshot_bytes(claim, expected + 1))
-        fields.setdefault("lease_ttl_ms", MINUTE_MS)
-        commit = Commit(expected_version=expected, then=then, **fields)
+        commit = Commit(expected_version=expected, next=then, **fields)
         return await self.ledger.commit(claim.lease, commit)
 
     async def fail(self, claim: Claim, **fields: Any) -> Ack:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from roost_core.backend.messages import Then
+from roost_core.backend.messages import Finish, Sleep
 from roost_core.backend.reports import Finding, ListQuery
 from roost_core.models.work import State
 from roost_core.testing.contract.kit import (
@@ -37,7 +37,7 @@ class ReadContract(ContractTests):
         for work_id in ("b", "a", "c"):
             await kit.created(work_id)
             await kit.pass_time(3)
-        await kit.commit(await kit.claim_one("b"), Then.FINISH)
+        await kit.commit(await kit.claim_one("b"), Finish())
         assert ["c", "a", "b"] == await _listed(kit, ListQuery())
         assert ["c", "a"] == await _listed(kit, ListQuery(limit=2))
         assert ["b"] == await _listed(kit, ListQuery(limit=2, offset=2))
@@ -79,7 +79,7 @@ class ReadContract(ContractTests):
         await kit.created("a", "b", "c")
         claims = {one.lease.work_id: one for one in (await kit.claim(limit=3)).claims}
         for work_id in ("b", "c", "a"):
-            await kit.commit(claims[work_id], Then.FINISH)
+            await kit.commit(claims[work_id], Finish())
             await kit.pass_time(3)
         assert ["a", "c", "b"] == await _listed(kit, ListQuery(state=State.DONE))
         assert ["b"] == await _listed(kit, ListQuery(state=State.DONE, offset=2))
@@ -87,7 +87,7 @@ class ReadContract(ContractTests):
     @driven
     async def test_a_list_leaves_snapshots_out(self, kit: Harness) -> None:
         """A listed work item is what reading it gives, but for the snapshot."""
-        await kit.commit(await kit.leased("a"), Then.FINISH)
+        await kit.commit(await kit.leased("a"), Finish())
         (listed,) = await kit.ledger.list(ListQuery())
         stored = await kit.read("a")
         assert stored.snapshot is not None
@@ -103,7 +103,7 @@ class ReadContract(ContractTests):
     async def test_every_state_is_counted(self, kit: Harness) -> None:
         """Q1: each work item is counted in one state; the empty ones are there as 0."""
         assert dict.fromkeys(State, 0) == dict(await kit.ledger.counts())
-        await kit.commit(await kit.leased("done"), Then.FINISH)
+        await kit.commit(await kit.leased("done"), Finish())
         await kit.fail(await kit.leased("failed"), permanent=True)
         await kit.fail(await kit.leased("retrying"))
         await kit.leased("running", resources=("r",))
@@ -134,7 +134,7 @@ class ReadContract(ContractTests):
             if permanent:
                 await kit.fail(claim, permanent=True)
             else:
-                await kit.commit(claim, Then.FINISH)
+                await kit.commit(claim, Finish())
             assert await kit.read(work_id) == await waiter
             assert await kit.read(work_id) == await kit.ledger.wait_terminal(work_id, None)
 
@@ -176,7 +176,7 @@ class EventContract(ContractTests):
     @driven
     async def test_a_life_in_events(self, kit: Harness) -> None:
         """E1: every transition leaves one event, with the version and state after it."""
-        await kit.commit(await kit.leased("a"), Then.SLEEP, delay_ms=HOUR_MS)
+        await kit.commit(await kit.leased("a"), Sleep(HOUR_MS))
         await kit.age_due("a")
         await kit.fail(await kit.claim_one("a"))
         await kit.age_due("a")
@@ -185,7 +185,7 @@ class EventContract(ContractTests):
         await kit.age_lease("a")
         claim = await kit.claim_one("a")
         await kit.commit(claim)
-        await kit.commit(claim, Then.FINISH, version=2)
+        await kit.commit(claim, Finish(), version=2)
         await kit.purge(0, None, 10)
         expected = [
             ("enqueued", 0, State.QUEUED),
@@ -250,7 +250,7 @@ class PurgeContract(ContractTests):
     @driven
     async def test_the_retention_is_kept(self, kit: Harness) -> None:
         """Finished work stays for its retention."""
-        await kit.commit(await kit.leased("a"), Then.FINISH)
+        await kit.commit(await kit.leased("a"), Finish())
         assert [] == await kit.purge(HOUR_MS, 0, 100)
         assert ["a"] == await kit.purge(0, None, 100)
 
@@ -258,7 +258,7 @@ class PurgeContract(ContractTests):
     async def test_purged_work_is_gone(self, kit: Harness) -> None:
         """Nothing of it is left but events; its id and its key are free again."""
         claim = await kit.leased("a", payload=1, idempotency_key="key")
-        await kit.commit(claim, Then.FINISH)
+        await kit.commit(claim, Finish())
         assert ["a"] == await kit.purge(0, None, 100)
         assert await kit.ledger.read("a") is None
         assert [] == list(await kit.ledger.list(ListQuery()))
@@ -285,7 +285,7 @@ class PurgeContract(ContractTests):
         await kit.created("a", "b", "c")
         claims = {one.lease.work_id: one for one in (await kit.claim(limit=3)).claims}
         for work_id in ("c", "a", "b"):
-            await kit.commit(claims[work_id], Then.FINISH)
+            await kit.commit(claims[work_id], Finish())
             await kit.pass_time(3)
         assert ["a", "c"] == sorted(await kit.purge(0, None, 2))
         assert ["b"] == await kit.purge(0, None, 2)
@@ -293,7 +293,7 @@ class PurgeContract(ContractTests):
     @driven
     async def test_what_is_gone_stays_on_record_until_it_is_forgotten(self, kit: Harness) -> None:
         """A lost answer, or a worker that dies, leaves nothing behind for ever."""
-        await kit.commit(await kit.leased("a"), Then.FINISH)
+        await kit.commit(await kit.leased("a"), Finish())
         created = (await kit.read("a")).created_ms
         (lost,) = await kit.ledger.purge(0, None, 100)
         assert ("a", created) == (lost.work_id, lost.life)
@@ -306,7 +306,7 @@ class PurgeContract(ContractTests):
     async def test_what_cannot_be_forgotten_holds_nothing_up(self, kit: Harness) -> None:
         """What was told goes to the end of the line."""
         for work_id in ("a", "b", "c"):
-            await kit.commit(await kit.leased(work_id), Then.FINISH)
+            await kit.commit(await kit.leased(work_id), Finish())
         await kit.ledger.purge(0, None, 3)
         told = []
         for _ in range(6):
@@ -317,12 +317,12 @@ class PurgeContract(ContractTests):
     @driven
     async def test_the_next_life_of_an_id_has_another_name(self, kit: Harness) -> None:
         """A clean-up that comes late cannot mean the successor."""
-        await kit.commit(await kit.leased("a"), Then.FINISH)
+        await kit.commit(await kit.leased("a"), Finish())
         (first,) = await kit.ledger.purge(0, None, 100)
         await kit.pass_time(3)
         claim = await kit.leased("a")
         assert first.life is not None
         assert first.life < claim.created_ms
-        await kit.commit(claim, Then.FINISH)
+        await kit.commit(claim, Finish())
         both = await kit.ledger.purge(0, None, 100)
         assert [first.life, claim.created_ms] == sorted(one.life or 0 for one in both)

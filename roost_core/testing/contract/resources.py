@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from roost_core.backend.messages import Claim, Then
+from roost_core.backend.messages import Claim, Finish, Sleep, Yield
 from roost_core.backend.reports import ListQuery
 from roost_core.models.work import State
 from roost_core.testing.contract.kit import (
@@ -17,9 +17,9 @@ async def _end(kit: Harness, way: str, claim: Claim) -> None:
     """End a lease in one of the ways there are; the work does not come back by itself."""
     work_id = claim.lease.work_id
     if way == "finish":
-        await kit.commit(claim, Then.FINISH)
+        await kit.commit(claim, Finish())
     elif way == "sleep":
-        await kit.commit(claim, Then.SLEEP, delay_ms=HOUR_MS)
+        await kit.commit(claim, Sleep(HOUR_MS))
     elif way == "fail":
         await kit.fail(claim)
     elif way == "dead letter":
@@ -86,7 +86,7 @@ class ResourceContract(ContractTests):
         claim = await kit.leased("a", resources=("r",))
         await kit.created("b", resources=("r",))
         assert [] == await kit.claimed_ids()
-        await kit.commit(claim, Then.YIELD)
+        await kit.commit(claim, Yield())
         assert ["b"] == await kit.claimed_ids(limit=2)
         assert State.BLOCKED == (await kit.read("a")).state
 
@@ -115,7 +115,7 @@ class ResourceContract(ContractTests):
         assert [] == await kit.claimed_ids(limit=5)
         await kit.created("later")
         for expected in ("high", "b-1", "b-2"):
-            await kit.commit(claim, Then.FINISH)
+            await kit.commit(claim, Finish())
             claim = await kit.claim_one(expected)
         await kit.claim_one("later")
 
@@ -126,7 +126,7 @@ class ResourceContract(ContractTests):
         await kit.created("b-1", "b-2", engine="b", resources=("r",))
         await kit.created("c-1", engine="c", resources=("r",))
         assert [] == await kit.claimed_ids(engines=["b", "c"], limit=5)
-        await kit.commit(claim, Then.FINISH)
+        await kit.commit(claim, Finish())
         assert [] == await kit.claimed_ids(engines=["c"], limit=5)
         assert ["b-1"] == await kit.claimed_ids(engines=["b"], limit=5)
         states = {one: (await kit.read(one)).state for one in ("b-2", "c-1")}
@@ -141,7 +141,7 @@ class ResourceContract(ContractTests):
         await kit.created("c", resources=("r",))
         assert [] == await kit.claimed_ids(limit=5)
         await kit.pass_time(220)
-        await kit.commit(claim, Then.FINISH)
+        await kit.commit(claim, Finish())
         batch = await kit.claim(limit=5)
         assert ("b",) == batch.dead_letters
         assert ["c"] == [one.lease.work_id for one in batch.claims]
@@ -157,11 +157,11 @@ class ResourceContract(ContractTests):
             for name in ("r", "s"):
                 await kit.created(f"{name}-{number}", resources=(name,))
         assert [] == await kit.claimed_ids(limit=100)
-        await kit.commit(holders["r"], Then.FINISH)
+        await kit.commit(holders["r"], Finish())
         assert [] == await kit.claimed_ids(limit=100)
-        await kit.commit(holders["s"], Then.FINISH)
+        await kit.commit(holders["s"], Finish())
         both = await kit.claim_one("both", limit=100)
-        await kit.commit(both, Then.FINISH)
+        await kit.commit(both, Finish())
         assert ["r-1", "s-1"] == await kit.claimed_ids(limit=100)
         assert ["enqueued", "blocked", "unblocked", "claimed"] == await kit.kinds("s-1")
 
@@ -173,9 +173,9 @@ class ResourceContract(ContractTests):
         await kit.created("later", resources=("r",))
         assert [] == await kit.claimed_ids(limit=5)
         high = await kit.leased("high", resources=("r",), priority=1)
-        await kit.commit(holder, Then.FINISH)
+        await kit.commit(holder, Finish())
         assert [] == await kit.claimed_ids(limit=5)
-        await kit.commit(high, Then.FINISH)
+        await kit.commit(high, Finish())
         assert ["both"] == await kit.claimed_ids(limit=5)
 
     @driven
@@ -184,13 +184,13 @@ class ResourceContract(ContractTests):
         holder = await kit.leased("a", resources=("r",))
         await kit.created("b", engine="b", resources=("r", "s"))
         assert [] == await kit.claimed_ids(engines=["b"])
-        await kit.commit(holder, Then.FINISH)
+        await kit.commit(holder, Finish())
         assert State.QUEUED == (await kit.read("b")).state
         await kit.created("c", resources=("s",))
         assert [] == await kit.claimed_ids(limit=5)
         assert "s" == (await kit.read("c")).blocked_on
         claim = await kit.claim_one("b", engines=["b"])
-        await kit.commit(claim, Then.FINISH)
+        await kit.commit(claim, Finish())
         assert ["c"] == await kit.claimed_ids(limit=5)
 
     @driven
@@ -202,11 +202,11 @@ class ResourceContract(ContractTests):
         for number, name in enumerate(names):
             await kit.created(name, resources=pairs[number % 3])
         assert [] == await kit.claimed_ids(limit=60)
-        await kit.commit(first, Then.FINISH)
+        await kit.commit(first, Finish())
         for name in names:
             (claim,) = (await kit.claim(limit=60)).claims
             assert name == claim.lease.work_id
-            await kit.commit(claim, Then.FINISH)
+            await kit.commit(claim, Finish())
             expected = ["enqueued", "blocked", "unblocked", "claimed", "committed"]
             assert expected == await kit.kinds(name)
 
@@ -215,7 +215,7 @@ class ResourceContract(ContractTests):
         """Work that no worker could ever take keeps no other from a resource."""
         await kit.created("b", engine="b", resources=("r",))
         claim = await kit.leased("a", resources=("r",))
-        await kit.commit(claim, Then.FINISH)
+        await kit.commit(claim, Finish())
         await kit.leased("c", resources=("r",))
 
     @driven
@@ -232,8 +232,8 @@ class ResourceContract(ContractTests):
         for name in ("b-1", "b-2"):
             stored = await kit.read(name)
             assert (State.QUEUED, None) == (stored.state, stored.blocked_on)
-        await kit.commit(claim, Then.FINISH)
-        await kit.commit(holder, Then.FINISH)
+        await kit.commit(claim, Finish())
+        await kit.commit(holder, Finish())
         assert ["b-1"] == await kit.claimed_ids(engines=["b"], limit=5)
 
     @driven
@@ -248,7 +248,7 @@ class ResourceContract(ContractTests):
         await kit.ledger.retire("worker-2")
         await kit.created("c", engine="c", resources=("r",))
         assert [] == await kit.claimed_ids(engines=["c"], worker_id="worker-c")
-        await kit.commit(holder, Then.FINISH)
+        await kit.commit(holder, Finish())
         assert ["b"] == await kit.claimed_ids()
 
     @driven

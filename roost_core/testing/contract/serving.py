@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import attrs
 
 from roost_core.backend.ledger import Ledger
-from roost_core.backend.messages import Claim, Then
+from roost_core.backend.messages import Claim, Finish
 from roost_core.backend.serving import ServePlan
 from roost_core.models.work import State
 from roost_core.testing.contract.kit import (
@@ -36,7 +36,7 @@ class Lanes:
 
     async def work(self, claim: Claim) -> None:
         """Do one step; engines with their own behaviour override it."""
-        await self.kit.commit(claim, Then.FINISH)
+        await self.kit.commit(claim, Finish())
 
     async def handle(self, _ledger: Ledger, claim: Claim) -> None:
         """Run a claim as a worker does."""

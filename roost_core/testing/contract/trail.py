@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from roost_core.backend.messages import Then
+from roost_core.backend.messages import Finish
 from roost_core.models.events import Event
 from roost_core.testing.contract.kit import (
     HOUR_MS,
@@ -50,12 +50,12 @@ class TrailContract(ContractTests):
         """However many steps were accepted under it; the current one is told of, too."""
         claim = await kit.leased("a")
         for version in range(3):
-            await kit.commit(claim, Then.CONTINUE, version=version)
+            await kit.commit(claim, version=version)
         assert ["enqueued", "leased"] == await _kinds(kit, "a")
         current = (await _trail(kit, "a"))[-1]
         assert (WORKER, 0, 3, None) == _lease(current)
         assert current.data["to"] is None
-        await kit.commit(claim, Then.FINISH, version=3)
+        await kit.commit(claim, Finish(), version=3)
         (_, ended) = await _trail(kit, "a")
         assert (WORKER, 0, 4, "committed") == _lease(ended)
         assert current.data["from"] == ended.data["from"]
@@ -96,7 +96,7 @@ class TrailContract(ContractTests):
         first = await kit.leased("a", resources=("r",))
         await kit.created("b", resources=("r",))
         assert [] == await kit.claimed_ids()
-        await kit.commit(first, Then.FINISH)
+        await kit.commit(first, Finish())
         trail = await _trail(kit, "b")
         assert ["enqueued", "blocked", "unblocked"] == [event.kind for event in trail]
         assert {"resource": "r"} == trail[1].data
@@ -105,8 +105,8 @@ class TrailContract(ContractTests):
     async def test_emitted_events_are_told(self, kit: Harness) -> None:
         """Those of a step whose lease goes on, and those of one that ends it."""
         claim = await kit.leased("a")
-        await kit.commit(claim, Then.CONTINUE, events=(b'{"n":1}',))
-        await kit.commit(claim, Then.FINISH, version=1, events=(b'{"n":2}', b'{"n":3}'))
+        await kit.commit(claim, events=(b'{"n":1}',))
+        await kit.commit(claim, Finish(), version=1, events=(b'{"n":2}', b'{"n":3}'))
         trail = await _trail(kit, "a")
         assert ["enqueued", *["emitted"] * 3, "leased"] == [event.kind for event in trail]
         assert [{"n": 1}, {"n": 2}, {"n": 3}] == [event.data for event in trail[1:4]]
@@ -117,7 +117,7 @@ class TrailContract(ContractTests):
         claim = await kit.leased("a")
         for number in range(100):
             events = tuple(b'{"n":%d}' % (3 * number + one) for one in range(3))
-            await kit.commit(claim, Then.CONTINUE, version=number, events=events)
+            await kit.commit(claim, version=number, events=events)
         trail = await _trail(kit, "a")
         assert len(trail) <= MOST
         assert "enqueued" == trail[0].kind
@@ -127,7 +127,7 @@ class TrailContract(ContractTests):
     @driven
     async def test_the_next_life_begins_anew(self, kit: Harness) -> None:
         """What was purged leaves nothing to whoever has its id next."""
-        await kit.commit(await kit.leased("a"), Then.FINISH, events=(b'{"n":1}',))
+        await kit.commit(await kit.leased("a"), Finish(), events=(b'{"n":1}',))
         await kit.purge(0, None, 100)
         assert await kit.ledger.trail("a") is None
         await kit.created("a", delay_ms=HOUR_MS)

@@ -10,7 +10,9 @@ from roost_core.backend.messages import (
     Beat,
     Commit,
     Failure,
-    Then,
+    Finish,
+    GoOn,
+    Sleep,
 )
 from roost_core.codec.records import decode_model
 from roost_core.errors import VersionConflict
@@ -65,16 +67,17 @@ class Holding(Answers):
         return self._answered(lease, commit.commit_id, transition)
 
     def _place_after_commit(self, work: Work, now: int, commit: Commit, is_last: bool) -> None:
-        if commit.then is Then.FINISH:
+        what_follows = commit.next
+        if isinstance(what_follows, Finish):
             self._place(work, now, State.DONE)
-        elif commit.then is Then.SLEEP:
-            due_ms = work.not_past_deadline(now + commit.delay_ms)
+        elif isinstance(what_follows, Sleep):
+            due_ms = work.not_past_deadline(now + what_follows.delay_ms)
             self._place(work, now, State.SLEEPING, due_ms=due_ms)
             work.steps_in_row = 0
-        elif commit.then is Then.CONTINUE and not work.is_late(now) and not is_last:
+        elif isinstance(what_follows, GoOn) and not work.is_late(now) and not is_last:
             self._place(work, now, State.RUNNING)
-            if commit.lease_ttl_ms:
-                work.expires_ms = now + commit.lease_ttl_ms
+            if what_follows.lease_ttl_ms:
+                work.expires_ms = now + what_follows.lease_ttl_ms
         else:
             work.seq = next(self._seq)
             self._place(work, now, State.QUEUED)

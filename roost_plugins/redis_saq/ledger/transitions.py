@@ -18,16 +18,16 @@ from roost_core.backend import (
     Enqueued,
     EnqueueOutcome,
     Failure,
+    GoOn,
     NewWork,
     Purged,
-    Then,
     Transitions,
 )
 from roost_core.codec.records import encode_model
 from roost_core.errors import BackendUnavailable
 from roost_core.models import ErrorRecord, Lease, State
 from roost_plugins.redis_saq import records
-from roost_plugins.redis_saq.ledger import giving_up
+from roost_plugins.redis_saq.ledger import envelope, giving_up
 from roost_plugins.redis_saq.ledger.one_queue import OneQueue
 from roost_plugins.redis_saq.ledger.tickets import Ticket
 from roost_plugins.redis_saq.record import fields
@@ -36,7 +36,6 @@ from roost_plugins.redis_saq.record import fields
 _FORGET_WORKERS_MS: Final = 86_400_000
 #: As in the stepper: a look-up in each step's way.
 _RUNNING: Final = State.RUNNING
-_CONTINUE: Final = Then.CONTINUE
 #: A lease's token has so many random bytes.
 _TOKEN_BYTES: Final = 8
 #: What stands for the engines of a lane for which nothing need be looked for.
@@ -152,31 +151,18 @@ class RedisTransitions(OneQueue, Transitions):
 
     async def commit(self, lease: Lease, commit: Commit) -> Ack:
         """Accept a step."""
-        step = (
-            lease.work_id,
-            lease.token,
-            commit.commit_id,
-            commit.expected_version,
-            commit.snapshot,
-            commit.step,
-        )
-        then = commit.then
-        if then is _CONTINUE:
-            answer = await self._calls(
-                self.scripts["advance"], *step, commit.lease_ttl_ms, *commit.events
-            )
+        step, parts, next_ = envelope.step(lease, commit), envelope.parts(commit), commit.next
+        if isinstance(next_, GoOn):
+            answer = await self._calls(self.scripts["advance"], *step, next_.lease_ttl_ms, *parts)
             if answer != b"late":
                 return self._acknowledged(lease, answer)
-            # Its deadline has passed: the next claim is to find that out.
-            then = Then.YIELD
         answer = await self._calls(
             self.scripts["commit"],
             *step,
-            then.value,
-            commit.delay_ms,
+            *envelope.what_follows(next_),
             lease.worker_id,
             self._engines_to_ask_for(lease),
-            *commit.events,
+            *parts,
         )
         return self._acknowledged(lease, answer)
 

@@ -1,6 +1,6 @@
 -- Accept a step whose lease goes on: the most frequent call, so it touches nothing else.
 -- KEYS: work running events
--- ARGV: id token commit-id expected-version snapshot step ttl-ms|0 event...
+-- ARGV: id token commit-id expected-version snapshot step ttl-ms|0 part... (lib/parts.lua)
 -- Result: 'ok running version 0 at -1 -1' | 'late' | 'lost' | 'newer' | 'version' | 'corrupt'
 --   ttl 0: the lease is not extended, because it was renewed lately
 --   'late': the deadline has passed or the steps in a row are used up, so the lease cannot go on;
@@ -27,6 +27,7 @@ if last == commit_id then return 'ok ' .. running_answer(version, committed) .. 
 if version ~= ARGV[4] then return 'version' end
 row = row + 1
 if (deadline ~= '0' and is_past(deadline)) or (max_steps ~= '0' and row - max_steps >= 0) then return 'late' end
+if ARGV[8] then check_parts(8) end
 
 if has_error == '1' or has_beat == '1' then redis.call('HDEL', K.work, id .. ' error', id .. ' beat') end
 version = string.format('%d', version + 1)
@@ -38,7 +39,7 @@ redis.pcall('XADD', K.events, '*', 'event', 'committed ' .. id .. ' ' .. engine 
 local entries
 if ARGV[8] then
   local r = { state = state, engine = engine, version = version, rest = rest }
-  emit(id, r, 8)
+  take_parts(id, r, 8)
   rest, entries = r.rest, r.trail
 end
 local record = F.accepted_text .. rest

@@ -1,13 +1,14 @@
 -- Accept a step that ends its lease, and schedule what is next.
 -- KEYS: work ready sleeping retry_wait running blocked held lines failed newer done seq events idle
 -- ARGV: id token commit-id expected-version snapshot step yield|sleep|finish delay-ms
---       worker "engine engine ..."|'-'|'' event...
+--       worker "engine engine ..."|'-'|'' part... (lib/parts.lua)
 -- Result: 'ok state version attempts at due|-1 claim-in-ms|-1' | 'lost' | 'newer' | 'version' | 'corrupt'
 
 local id, token, commit_id, next = ARGV[1], ARGV[2], ARGV[3], ARGV[7]
 local r, answer = held_by(id, token, commit_id)
 if answer then return answer end
 if r.version ~= ARGV[4] then return 'version' end
+if ARGV[11] then check_parts(11) end
 
 -- Whether it is the last that may follow others without a delay.
 local row = r.row + 1
@@ -37,7 +38,7 @@ else
   ended(id)
 end
 r.ended_at, r.ended_by = event('committed', id, r, '{"step":' .. quoted(r.step) .. '}'), 'committed'
-if ARGV[11] then emit(id, r, 11) end
+if ARGV[11] then take_parts(id, r, 11) end
 if is_used_up then
   bury(id, r, '{"schema":1,"kind":"steps","message":"it took ' .. r.row
     .. ' steps in a row without a delay, and may not take more"}')

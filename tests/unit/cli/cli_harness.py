@@ -10,7 +10,7 @@ import attrs
 import click
 from click.testing import CliRunner, Result
 
-from roost_core.backend import ClaimRequest, Commit, Failure, Then
+from roost_core.backend import ClaimRequest, Commit, Failure, Finish
 from roost_core.cli.app import build
 from roost_core.cli.session import Session
 from roost_core.client.roost import Roost
@@ -115,7 +115,7 @@ class Bench:
         """Accept one step of a ready work item, its last."""
         claim = self.claim()
         snapshot = Snapshot(work_id, "echo", version=1, is_finished=True, step="done", **fields)
-        commit = Commit("c1", claim.version, encode_snapshot(snapshot), "done", Then.FINISH)
+        commit = Commit("c1", claim.version, encode_snapshot(snapshot), "done", Finish())
         asyncio.run(self.ledger.commit(claim.lease, commit))
 
     def fail(self, message: str, **fields: Any) -> None:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import attrs
 import pytest
 
-from roost_core.backend import ClaimRequest, Commit, Then
+from roost_core.backend import ClaimRequest, Commit, Sleep
 from roost_core.client import requests
 from roost_core.client.roost import EnqueueRequest, Roost
 from roost_core.codec.records import encode_model
@@ -379,7 +379,7 @@ def test_status_tells_why_work_sleeps(bench):
     claim = bench.claim()
     assert run(bench, lambda roost: roost.status("w1")).meta.reason is None
     data = encode_snapshot(Snapshot("w1", "echo", version=1, step="on"))
-    commit = Commit("c1", claim.version, data, "on", Then.SLEEP, delay_ms=60_000)
+    commit = Commit("c1", claim.version, data, "on", Sleep(60_000))
     asyncio.run(bench.ledger.commit(claim.lease, commit))
     delayed = run(bench, lambda roost: roost.status("w1"))
     assert (State.SLEEPING, None) == (delayed.meta.state, delayed.meta.reason)

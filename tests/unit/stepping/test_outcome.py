@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from roost_core.backend import Then
+from roost_core.backend import Finish, GoOn, Sleep, Yield
 from roost_core.codec.records import decode_model
 from roost_core.codec.snapshots import decode_snapshot
 from roost_core.errors import CorruptRecord, InvalidStepResult, PermanentError, RetryLater
@@ -127,34 +127,33 @@ def commit_of(step, *, is_last=False, lease_ttl_ms=0, warning=None):
 
 @pytest.mark.parametrize("is_last", [False, True])
 @pytest.mark.parametrize(
-    ("fields", "then", "delay_ms"),
+    ("fields", "expected"),
     [
-        ({"is_finished": True}, Then.FINISH, 0),
-        ({"next_step_delay_seconds": 0.0001}, Then.SLEEP, 1),
-        ({"next_step_delay_seconds": 1.5}, Then.SLEEP, 1500),
+        ({"is_finished": True}, Finish()),
+        ({"next_step_delay_seconds": 0.0001}, Sleep(1)),
+        ({"next_step_delay_seconds": 1.5}, Sleep(1500)),
     ],
 )
-def test_a_snapshot_says_what_follows(fields, then, delay_ms, is_last):
+def test_a_snapshot_says_what_follows(fields, expected, is_last):
     """The end, or a wait: whether the slice is over changes nothing."""
-    found = commit_of(accepted(**fields), is_last=is_last)
-    assert (then, delay_ms) == (found.then, found.delay_ms)
+    assert expected == commit_of(accepted(**fields), is_last=is_last).next
 
 
-@pytest.mark.parametrize(("is_last", "then"), [(False, Then.CONTINUE), (True, Then.YIELD)])
-def test_the_slice_decides_about_a_step_without_a_delay(is_last, then):
+@pytest.mark.parametrize(("is_last", "expected"), [(False, GoOn()), (True, Yield())])
+def test_the_slice_decides_about_a_step_without_a_delay(is_last, expected):
     """The next step follows under the same lease until the slice is over."""
-    assert then is commit_of(accepted(), is_last=is_last).then
+    assert expected == commit_of(accepted(), is_last=is_last).next
 
 
 def test_a_commit_carries_the_snapshot_and_where_it_started_from():
     """Its id is the version's, so that a repeat is known; a warning is one more event."""
     step = accepted(step="looking", data={"n": 1})
     found = commit_of(step, lease_ttl_ms=500, warning=b"[]")
-    assert ("c2", 2, "looking", 500) == (
+    assert ("c2", 2, "looking", GoOn(500)) == (
         found.commit_id,
         found.expected_version,
         found.step,
-        found.lease_ttl_ms,
+        found.next,
     )
     assert step.snapshot == decode_snapshot(found.snapshot)
     assert (b"{}", b"[]") == found.events

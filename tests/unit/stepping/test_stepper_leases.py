@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from roost_core.backend import GoOn
 from roost_core.errors import RetryLater
 from roost_core.models import State
 from roost_core.testing import MemoryLedger
@@ -241,7 +242,8 @@ class Noting(MemoryLedger):
 
     async def commit(self, lease, commit):
         """Note, and commit."""
-        self.extensions.append(commit.lease_ttl_ms)
+        goes_on = isinstance(commit.next, GoOn)
+        self.extensions.append(commit.next.lease_ttl_ms if goes_on else 0)
         return await super().commit(lease, commit)
 
 

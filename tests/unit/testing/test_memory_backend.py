@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from roost_core.backend import Alone, Claim, ClaimRequest, Ledger, ServePlan, StoredWork, Then
+from roost_core.backend import Alone, Claim, ClaimRequest, Finish, Ledger, ServePlan, StoredWork
 from roost_core.errors import ArtifactNotFound, InvalidInput
 from roost_core.models import State
 from roost_core.testing import ManualClock, MemoryArtifactStore, MemoryLedger, RealClock
@@ -199,7 +199,7 @@ async def test_cancelling_serve_cancels_the_lanes(kit: MemoryHarness) -> None:
 async def soundly_full(kit: MemoryHarness) -> MemoryState:
     """Fill a model with work in every state, and return its state to be broken."""
     await kit.created("keyed", payload=1, idempotency_key="k")
-    await kit.commit(await kit.claim_one("keyed"), Then.FINISH)
+    await kit.commit(await kit.claim_one("keyed"), Finish())
     await kit.fail(await kit.leased("failed"), permanent=True)
     await kit.leased("running", resources=("r",))
     await kit.created("blocked", resources=("r",))

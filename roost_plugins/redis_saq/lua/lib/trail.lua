@@ -55,10 +55,10 @@ local function noted(kind, id, r, data, brief)
 end
 
 -- Seldom.
--- The events of the engine: ARGV from `first` on.
-local function emit(id, r, first)
+-- The events of the engine: ARGV from `first` to `last`.
+local function emit(id, r, first, last)
   local bytes = 0
-  for i = first, #ARGV do
+  for i = first, last do
     bytes = bytes + #ARGV[i]
     r.ended_at = event('emitted', id, r, ARGV[i])
     add_entry(id, r, r.ended_at, 'emitted', ARGV[i])

@@ -1,0 +1,53 @@
+"""A commit as the arguments of the scripts ``advance`` and ``commit``.
+
+First come the step's own, then what the one or the other script needs, and then any number of
+*parts*: each is a name, how many values follow, and these. A part that a commit lacks is not there,
+so it costs nothing on the way or in the script; ``lua/lib/parts.lua`` takes them apart, and
+tells how one is added.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from roost_core.backend import Commit, Finish, GoOn, Next, Sleep, Yield
+from roost_core.errors import BackendError
+from roost_core.models import Lease
+
+_Argument: TypeAlias = str | int | bytes
+
+
+def step(lease: Lease, commit: Commit) -> tuple[_Argument, ...]:
+    """Return what both scripts begin with."""
+    return (
+        lease.work_id,
+        lease.token,
+        commit.commit_id,
+        commit.expected_version,
+        commit.snapshot,
+        commit.step,
+    )
+
+
+def parts(commit: Commit) -> tuple[_Argument, ...]:
+    """Return the parts that are there."""
+    events = commit.events
+    return ("events", len(events), *events) if events else ()
+
+
+def what_follows(next_: Next) -> tuple[_Argument, ...]:
+    """Return what a step that ends its lease asks for, with its delay in milliseconds.
+
+    A step that cannot go on, because the deadline has passed, is one that yields: the next claim
+    finds that out.
+
+    :raises BackendError: this backend does not offer it.
+    """
+    match next_:
+        case Sleep(delay_ms=delay_ms):
+            return ("sleep", delay_ms)
+        case Finish():
+            return ("finish", 0)
+        case Yield() | GoOn():
+            return ("yield", 0)
+    raise BackendError(f"this backend does not offer what follows: {type(next_).__name__}")

@@ -1,0 +1,54 @@
+"""A commit as the arguments of scripts: what is there, and nothing for what is not."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import attrs
+import pytest
+
+from roost_core.backend import Commit, Finish, GoOn, Sleep, Yield
+from roost_core.errors import BackendError
+from roost_core.models import Lease
+from roost_plugins.redis_saq.ledger import envelope
+
+LEASE = Lease("w", "worker", "token", 3, datetime(2026, 1, 1, tzinfo=UTC))
+COMMIT = Commit("c7", 7, b"snapshot", "look", GoOn())
+
+
+def test_what_both_scripts_begin_with():
+    """Whose lease it is, which commit, on top of what, and the step's own."""
+    expected = ("w", "token", "c7", 7, b"snapshot", "look")
+    assert expected == envelope.step(LEASE, COMMIT)
+
+
+def test_parts():
+    """Each is its name, a count, and so many values; one that is not there is nothing at all."""
+    assert () == envelope.parts(COMMIT)
+    with_events = attrs.evolve(COMMIT, events=(b"1", b"2"))
+    assert ("events", 2, b"1", b"2") == envelope.parts(with_events)
+
+
+@pytest.mark.parametrize(
+    ("what_follows", "expected"),
+    [
+        (Sleep(1500), ("sleep", 1500)),
+        (Finish(), ("finish", 0)),
+        (Yield(), ("yield", 0)),
+        # It cannot go on: the next claim is to find that out.
+        (GoOn(5000), ("yield", 0)),
+    ],
+)
+def test_what_follows(what_follows, expected):
+    """The script's word, and a delay."""
+    assert expected == envelope.what_follows(what_follows)
+
+
+def test_what_this_backend_does_not_know():
+    """A core that asks for more than this backend offers is told so."""
+
+    class Dream:
+        """Something else to do."""
+
+    with pytest.raises(BackendError, match="does not offer what follows: Dream"):
+        envelope.what_follows(Dream())

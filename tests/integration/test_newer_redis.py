@@ -7,7 +7,7 @@ import json
 import pytest
 
 from roost_core import State
-from roost_core.backend import ClaimRequest
+from roost_core.backend import ClaimRequest, ListQuery
 from roost_core.errors import WrittenByNewer
 from roost_core.shown.plain import row_json
 from roost_core.testing import MemoryArtifactStore
@@ -205,3 +205,15 @@ async def test_words_and_lines_that_are_not_known(server):
         assert stored[0].endswith(b" a-word 17")
         assert stored[2].endswith(b" another")
         assert [b"a line", b"and another"] == stored[6:]
+
+
+async def test_newer_work_is_listed_by_its_engine(server):
+    """Every layout says its engine: whoever asks for one engine's work is shown that, too."""
+    settings = settings_for(server)
+    async with queue(settings, Counting(), Counting("other")) as roost:
+        mine = await roost.enqueue("counting", {"steps": 1})
+        await roost.enqueue("other", {"steps": 1})
+        await make_newer(roost, [mine.work_id])
+        for engine, expected in (("counting", [mine.work_id]), ("none", [])):
+            found = await roost.ledger.list(ListQuery(engine=engine))
+            assert expected == [one.work_id for one in found]

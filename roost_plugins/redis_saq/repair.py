@@ -15,10 +15,11 @@ from roost_core.backend import Repaired
 from roost_core.codec.records import decode_item
 from roost_core.codec.strict_json import digest
 from roost_core.errors import CodecError, CorruptRecord
-from roost_plugins.redis_saq import records, scripts
+from roost_plugins.redis_saq import scripts
 from roost_plugins.redis_saq.connection.refusals import translated
 from roost_plugins.redis_saq.keys import PLACES, TYPES
 from roost_plugins.redis_saq.ledger.one_queue import OneQueue
+from roost_plugins.redis_saq.record.answers import text
 
 #: How many members one call looks at, about: a few milliseconds of the server's time.
 _STEP: Final = 200
@@ -174,7 +175,7 @@ class Repair:
                 item = decode_item(raw or b"")
                 args += (work_id, key, digest(item.engine, item.payload))
             except (CorruptRecord, CodecError):
-                self._add("no digest", "key", records.text(work_id))
+                self._add("no digest", "key", text(work_id))
         if args:
             _, found = await self._call("repair_keys", "", 0, *args)
             self._note(found)
@@ -183,7 +184,7 @@ class Repair:
 
     def _note(self, found: Sequence[Sequence[bytes]]) -> None:
         for what, where, example in found:
-            self._add(what.decode(), where.decode(), records.text(example))
+            self._add(what.decode(), where.decode(), text(example))
 
     def _add(self, what: str, where: str, example: str) -> None:
         kind = (what, where)

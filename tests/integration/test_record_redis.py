@@ -22,9 +22,8 @@ from roost_core.backend import (
 )
 from roost_core.errors import BackendError
 from roost_core.models import State
-from roost_plugins.redis_saq import records
 from roost_plugins.redis_saq.ledger import envelope
-from roost_plugins.redis_saq.record import fields, kinds
+from roost_plugins.redis_saq.record import claims, fields, kinds, standing
 from roost_plugins.redis_saq.server import RedisServer
 from tests.integration.redis_bench import settings_for
 
@@ -168,8 +167,8 @@ def wider(monkeypatch):
         )
         with monkeypatch.context() as patch:
             patch.setattr(fields, "RECORD", table)
-            patch.setattr(records, "Claim", TaggedClaim)
-            patch.setattr(records, "StoredWork", TaggedStored)
+            patch.setattr(claims, "Claim", TaggedClaim)
+            patch.setattr(standing, "StoredWork", TaggedStored)
             yield
 
     return made

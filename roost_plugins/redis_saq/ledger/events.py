@@ -8,13 +8,13 @@ from typing import Any, Final
 
 from roost_core.models import Event
 from roost_core.settings import Settings
-from roost_plugins.redis_saq import records
 from roost_plugins.redis_saq.connection.calls import Calls
 from roost_plugins.redis_saq.connection.endpoint import Endpoint
 from roost_plugins.redis_saq.connection.refusals import translated
 from roost_plugins.redis_saq.ledger import trail
 from roost_plugins.redis_saq.ledger.one_queue import OneQueue
 from roost_plugins.redis_saq.ledger.waiting import Tail
+from roost_plugins.redis_saq.record.events import event
 
 #: No entry of a stream can come after this one.
 _LAST_EVENT: Final = f"{2**64 - 1}-{2**64 - 1}"
@@ -65,7 +65,7 @@ class RedisEvents(OneQueue):
         # Over the one connection for calls: there may be any number of followers.
         page = ("XRANGE", self.keys.key("events"), f"({after}", "+", "COUNT", str(max(limit, 100)))
         return [
-            records.event((event_id, dict(zip(fields[::2], fields[1::2], strict=True))))
+            event((event_id, dict(zip(fields[::2], fields[1::2], strict=True))))
             for event_id, fields in await self._calls.plain(*page)
         ]
 
@@ -80,7 +80,7 @@ class RedisEvents(OneQueue):
         before: Any = "+"
         while before and len(found) < limit:
             before, page = await self._call("story", work_id, before, _LOOK_AT)
-            found.extend(records.event((at, {b"event": text})) for at, text in page)
+            found.extend(event((at, {b"event": text})) for at, text in page)
         return found[:limit][::-1]
 
     async def _newest_events(self, work_id: str | None, limit: int) -> Sequence[Event]:
@@ -95,5 +95,5 @@ class RedisEvents(OneQueue):
             if not entries:
                 break
             before = f"({entries[-1][0].decode()}"
-            found.extend(records.event(entry) for entry in entries)
+            found.extend(event(entry) for entry in entries)
         return found[limit - 1 :: -1] if len(found) > limit else found[::-1]

@@ -15,13 +15,14 @@ from roost_core.codec.strict_json import MAX_PAYLOAD_BYTES, loads
 from roost_core.errors import CodecError
 from roost_core.models import TERMINAL_STATES, State
 from roost_core.settings import Settings
-from roost_plugins.redis_saq import records
 from roost_plugins.redis_saq.connection.calls import Calls
 from roost_plugins.redis_saq.connection.endpoint import Endpoint
 from roost_plugins.redis_saq.connection.refusals import translated
 from roost_plugins.redis_saq.keys import PLACES
 from roost_plugins.redis_saq.ledger.events import RedisEvents
 from roost_plugins.redis_saq.ledger.waiting import Endings
+from roost_plugins.redis_saq.record.answers import time_of
+from roost_plugins.redis_saq.record.standing import stored_work
 from roost_plugins.redis_saq.scripts import with_index
 
 #: A worker that has been silent for so many of its own lease times does not count as live.
@@ -47,7 +48,7 @@ class RedisReading(RedisEvents, Reading):
     async def read(self, work_id: str) -> StoredWork | None:
         """Return one work item, read at one moment, or None."""
         row = await self._call("read", work_id)
-        return None if row is None else records.stored_work(row)
+        return None if row is None else stored_work(row)
 
     async def counts(self) -> Mapping[State, int]:
         """Return how many work items are in each state."""
@@ -87,7 +88,7 @@ class RedisReading(RedisEvents, Reading):
             info = infos.get(worker_id)
             # What lies in the future is damaged: a worker that lives puts it right.
             if info is not None and abs(now - at) <= _silence_allowed_ms(info):
-                live.append((info, records.time_of(at)))
+                live.append((info, time_of(at)))
         return live
 
     async def worker(self, worker_id: str) -> bytes | None:
@@ -105,7 +106,7 @@ class RedisReading(RedisEvents, Reading):
         while rank >= 0 and len(found) < skip + query.limit:
             wanted = skip + query.limit - len(found)
             rank, rows = await self._calls(script, rank, wanted, reverse, query.engine or "", _SCAN)
-            found.extend(records.stored_work(row) for row in rows)
+            found.extend(stored_work(row) for row in rows)
         return found[skip:]
 
 

@@ -9,10 +9,10 @@ from typing import Any
 from roost_core.backend import Ack, Beat, Failure, Renewer
 from roost_core.errors import BackendError, BackendUnavailable
 from roost_core.models import Lease
-from roost_plugins.redis_saq import records
 from roost_plugins.redis_saq.connection.endpoint import COMMAND_TIMEOUT, Endpoint
 from roost_plugins.redis_saq.connection.refusals import translated
 from roost_plugins.redis_saq.ledger import giving_up
+from roost_plugins.redis_saq.record.answers import ack
 from roost_plugins.redis_saq.scripts import Script
 
 #: The scripts that a renewer calls.
@@ -42,14 +42,14 @@ class RedisRenewer(Renewer):
     def fail(self, lease: Lease, failure: Failure) -> Ack:
         """Give up an attempt; the worker takes nothing in its place."""
         answer = self._call("fail", *giving_up.fail(lease, failure, ""))
-        return records.ack(answer, lease.work_id)[0]
+        return ack(answer, lease.work_id)[0]
 
     def interrupt(self, lease: Lease, commit_id: str, reason: str, delay_ms: int | None) -> Ack:
         """Give the work back without blame; the worker takes nothing in its place."""
         answer = self._call(
             "interrupt", *giving_up.interrupt(lease, commit_id, reason, delay_ms, "")
         )
-        return records.ack(answer, lease.work_id)[0]
+        return ack(answer, lease.work_id)[0]
 
     def _call(self, name: str, *args: Any) -> Any:
         try:

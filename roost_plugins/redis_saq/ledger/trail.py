@@ -10,7 +10,7 @@ from typing import Any, Final
 from roost_core.backend import StoredWork
 from roost_core.backend.trail import current_lease, lease_event
 from roost_core.models import Event, Json, State
-from roost_plugins.redis_saq import records
+from roost_plugins.redis_saq.record.standing import stored_work
 
 _DECODER: Final = json.JSONDecoder()
 
@@ -20,7 +20,7 @@ def events(row: Sequence[Any], entries: Sequence[bytes]) -> Sequence[Event]:
 
     The beginning and the lease that is current stand in the record itself.
     """
-    work = records.stored_work(row)
+    work = stored_work(row)
     told = [found for raw in entries if (found := _event(work, raw)) is not None]
     if work.created_ms:
         told.insert(0, _enqueued(work))

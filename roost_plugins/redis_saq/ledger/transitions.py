@@ -26,10 +26,11 @@ from roost_core.backend import (
 from roost_core.codec.records import encode_model
 from roost_core.errors import BackendUnavailable
 from roost_core.models import ErrorRecord, Lease, State
-from roost_plugins.redis_saq import records
 from roost_plugins.redis_saq.ledger import envelope, giving_up
 from roost_plugins.redis_saq.ledger.one_queue import OneQueue
 from roost_plugins.redis_saq.ledger.tickets import Ticket
+from roost_plugins.redis_saq.record import answers as answering
+from roost_plugins.redis_saq.record import claims as claiming
 from roost_plugins.redis_saq.record import fields
 
 #: Workers that have been silent for a day are forgotten. Milliseconds.
@@ -83,7 +84,7 @@ class RedisTransitions(OneQueue, Transitions):
         """Store work items, pipelined."""
         answers = await asyncio.gather(*(self._enqueue(work) for work in works))
         return [
-            Enqueued(EnqueueOutcome(outcome.decode()), records.text(work_id))
+            Enqueued(EnqueueOutcome(outcome.decode()), answering.text(work_id))
             for outcome, work_id in answers
         ]
 
@@ -130,12 +131,12 @@ class RedisTransitions(OneQueue, Transitions):
             # Lanes wait for it, and those that run now would hold up its way out.
             at_once=True,
         )
-        claims, broken = records.claims(rows, request.worker_id, asked_at)
-        dead_letters = [records.text(work_id) for work_id in dead]
+        claims, broken = claiming.claims(rows, request.worker_id, asked_at)
+        dead_letters = [answering.text(work_id) for work_id in dead]
         for one in broken:
             with contextlib.suppress(BackendUnavailable):  # Its lease runs out, and it comes again.
                 await self._bury(one, request.worker_id)
-                dead_letters.append(records.text(one.work_id))
+                dead_letters.append(answering.text(one.work_id))
         return ClaimBatch(
             claims=claims,
             dead_letters=tuple(dead_letters),
@@ -144,7 +145,7 @@ class RedisTransitions(OneQueue, Transitions):
             drain=drain == 1,
         )
 
-    async def _bury(self, one: records.BrokenClaim, worker_id: str) -> None:
+    async def _bury(self, one: claiming.BrokenClaim, worker_id: str) -> None:
         """Dead-letter a claim that no worker can be given, for itself alone."""
         error = encode_model(ErrorRecord("corrupt", one.reason, worker_id=worker_id))
         await self._call("fail", one.work_id, one.token, "f0", error, 1, 0, worker_id, _NO_LOOKING)
@@ -198,7 +199,7 @@ class RedisTransitions(OneQueue, Transitions):
         return self.lanes.lease_ends(lease.token) if self.lanes is not None else ""
 
     def _acknowledged(self, lease: Lease, answer: Any) -> Ack:
-        ack, claim_in = records.ack(answer, lease.work_id)
+        ack, claim_in = answering.ack(answer, lease.work_id)
         if self.lanes is not None:
             if ack.state is _RUNNING:
                 self.lanes.step_accepted(lease.token)
@@ -228,4 +229,4 @@ class RedisTransitions(OneQueue, Transitions):
             _FORGET_WORKERS_MS,
             *(f"{one.life or 0} {one.work_id}" for one in forgotten),
         )
-        return [records.purged(member) for member in gone]
+        return [answering.purged(member) for member in gone]

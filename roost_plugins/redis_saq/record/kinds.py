@@ -21,15 +21,18 @@ _DIGITS: Final = 15
 #: Numbers that a person chose: earlier releases accepted such beyond all sense.
 _ASKED_DIGITS: Final = 19
 
-_STATES: Mapping[bytes, State] = {state.value.encode(): state for state in State}
+#: Stands for an engine or an id that cannot be told.
+UNKNOWN: Final = "?"
+
+STATES: Final[Mapping[bytes, State]] = {state.value.encode(): state for state in State}
 
 
-def state_of(word: bytes) -> State:
+def _state(word: bytes) -> State:
     """Read a state.
 
     :raises ValueError: there is no such state.
     """
-    state = _STATES.get(word)
+    state = STATES.get(word)
     if state is None:
         raise ValueError(f"no state: {word!r:.50}")
     return state
@@ -83,7 +86,7 @@ def _digits(most: int, pattern: str = "%d+") -> Kind:
 
 #: Where the work stands. The two that are met most often need no look at the others.
 STATE: Final = Kind(
-    "%l[%l_]*", "queued", "({0} == 'running' or {0} == 'queued' or is_state({0}))", state_of
+    "%l[%l_]*", "queued", "({0} == 'running' or {0} == 'queued' or is_state({0}))", _state
 )
 #: Visible ASCII characters without spaces, or "-": an id, a name.
 WORD: Final = Kind("[!-~]+", "-", write=lambda value: "-" if value is None else str(value))

@@ -17,8 +17,8 @@ from roost_core.codec.strict_json import digest, dumps
 from roost_core.errors import CodecError, InvalidInput, SettingsError
 from roost_core.models import MAX_COUNT, ErrorRecord, RetryPolicy, Snapshot, WorkItem
 from roost_core.settings import load
-from roost_plugins.redis_saq import records
 from roost_plugins.redis_saq.record import fields
+from roost_plugins.redis_saq.record.standing import stored_work
 from tests import rows
 
 
@@ -128,7 +128,7 @@ def test_a_sound_record_with_huge_numbers_is_shown() -> None:
     record |= dict.fromkeys(("worker", "step", "blocked_on"), b"-")
     huge = {"max_attempts": str(sys.maxsize).encode(), "max_recoveries": str(10**15).encode()}
     row = [b"a", rows.shown(record | huge), None, None, b"{}", None]
-    shown = records.stored_work(row)
+    shown = stored_work(row)
     assert ("e", "queued") == (shown.engine, shown.state)
 
 

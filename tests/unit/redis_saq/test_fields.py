@@ -10,13 +10,13 @@ import pytest
 
 from roost_core.backend import Claim, NewWork, StoredWork
 from roost_core.models import State
-from roost_plugins.redis_saq import records
-from roost_plugins.redis_saq.record import kinds
+from roost_plugins.redis_saq import scripts
+from roost_plugins.redis_saq.record import claims, kinds
 from roost_plugins.redis_saq.record.fields import RECORD, Field, Table
 from roost_plugins.redis_saq.record.lua import expanded
 from tests import rows
 
-LUA = Path(records.__file__).parent / "lua"
+LUA = Path(scripts.__file__).parent / "lua"
 
 SMALL = Table(
     layout=7,
@@ -193,6 +193,6 @@ def test_a_claim_with_an_attribute_that_nobody_brings(monkeypatch):
     class Wider(Claim):
         more: int = 0
 
-    monkeypatch.setattr(records, "Claim", Wider)
+    monkeypatch.setattr(claims, "Claim", Wider)
     with pytest.raises(TypeError, match="claimed as more"):
-        records.claims([[b"w", rows.claimed(b"t"), b"", None]], "worker", 0.0)
+        claims.claims([[b"w", rows.claimed(b"t"), b"", None]], "worker", 0.0)

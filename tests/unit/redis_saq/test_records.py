@@ -14,7 +14,7 @@ from roost_core.errors import BackendError, CorruptRecord, LeaseLost, VersionCon
 from roost_core.models import State
 from roost_core.shown import views
 from roost_core.shown.plain import row_json
-from roost_plugins.redis_saq import records
+from roost_plugins.redis_saq.record import answers, claims, events, standing
 from tests import rows
 
 #: A record as the scripts show it: what is not text stands in digits.
@@ -67,11 +67,11 @@ def row(record, due=None, expires=None, item=b"{}", error=None, *rest):
 
 def test_acks():
     """An answer tells the state, and when the free lane should claim."""
-    found = records.ack(b"ok sleeping 3 0 1000 1500 40", "w")
+    found = answers.ack(b"ok sleeping 3 0 1000 1500 40", "w")
     assert (Ack(State.SLEEPING, 3, 0, 1000, 1500), 40) == found
-    found = records.ack(b"ok done 3 0 1000 -1 -1", "w")
+    found = answers.ack(b"ok done 3 0 1000 -1 -1", "w")
     assert (Ack(State.DONE, 3, 0, 1000, None), None) == found
-    found = records.ack(b"ok retry_wait 3 2 1000 1500 0", "w")
+    found = answers.ack(b"ok retry_wait 3 2 1000 1500 0", "w")
     assert (Ack(State.RETRY_WAIT, 3, 2, 1000, 1500), 0) == found
 
 
@@ -97,7 +97,7 @@ def test_acks():
 def test_refusals(answer, error):
     """Each refusal is its own error and names the work item, in few words."""
     with pytest.raises(error, match="w-9") as caught:
-        records.ack(answer, "w-9")
+        answers.ack(answer, "w-9")
     assert type(caught.value) is error
     assert len(str(caught.value)) < 300
 
@@ -105,7 +105,7 @@ def test_refusals(answer, error):
 def test_a_claim():
     """Token, engine and numbers come as one text, the bytes as they are."""
     standing = rows.claimed(b"token", blame=b"2,0,1,0,0,-")
-    found = records.claim([b"w-1", standing, b"item", b"snapshot"], "worker-1", 1.5)
+    found = claims.claim([b"w-1", standing, b"item", b"snapshot"], "worker-1", 1.5)
     assert ("w-1", "worker-1", "token", 4, 16.0) == (
         found.lease.work_id,
         found.lease.worker_id,
@@ -139,14 +139,14 @@ def test_a_claim():
 def test_the_claim_of_something_suspected(blame, is_solo):
     """Alone or among others such, it has the worker for itself; not where all run alone."""
     standing = rows.claimed(b"token", blame=blame)
-    found = records.claim([b"w-1", standing, b"item", None], "worker-1", 1.5)
+    found = claims.claim([b"w-1", standing, b"item", None], "worker-1", 1.5)
     assert is_solo == found.is_solo
 
 
 def test_the_claim_of_a_new_item():
     """Numbers that are not there come as None, and so does a snapshot; a lost item as no bytes."""
     standing = rows.claimed(b"t", version=b"0", committed=b"0", deadline=b"0")
-    found = records.claim([b"w", standing, None, None], "worker-1", 0.0)
+    found = claims.claim([b"w", standing, None, None], "worker-1", 0.0)
     assert (None, None) == (found.committed_ms, found.deadline_ms)
     assert (b"", None) == (found.item, found.snapshot)
     assert (0, False) == (found.recoveries, found.is_solo)
@@ -154,7 +154,7 @@ def test_the_claim_of_a_new_item():
 
 def test_a_record():
     """Every value is read from its own place."""
-    found = records.stored_work(row(RECORD, None, b"1.7e12", b"item", b"error", b"snap", b"beat"))
+    found = standing.stored_work(row(RECORD, None, b"1.7e12", b"item", b"error", b"snap", b"beat"))
     expected = StoredWork(
         work_id="w-1",
         engine="demo",
@@ -192,7 +192,7 @@ def test_a_record():
 
 def test_a_new_record():
     """What has not been yet is None, not a word or number that stands for it."""
-    found = records.stored_work(row(NEW, b"1700000000500"))
+    found = standing.stored_work(row(NEW, b"1700000000500"))
     assert (State.QUEUED, 0, 1_700_000_000_500) == (found.state, found.version, found.due_ms)
     assert [None] * 9 == [
         found.step,
@@ -210,20 +210,20 @@ def test_a_new_record():
 @pytest.mark.parametrize("state", State)
 def test_the_end_of_a_record(state):
     """What is terminal ended when it was last changed; the rest has not ended."""
-    found = records.stored_work(row(RECORD | {"state": state.value.encode()}))
+    found = standing.stored_work(row(RECORD | {"state": state.value.encode()}))
     assert state is found.state
     assert (1_700_000_000_001 if state.is_terminal else None) == found.finished_ms
 
 
 def test_a_label_in_any_script():
     """A step's label is text; one that is not comes with marks in it."""
-    assert "schön 🦉" == records.stored_work(row(RECORD | {"step": "schön 🦉".encode()})).step
-    assert "�a" == records.stored_work(row(RECORD | {"step": b"\xffa"})).step
+    assert "schön 🦉" == standing.stored_work(row(RECORD | {"step": "schön 🦉".encode()})).step
+    assert "�a" == standing.stored_work(row(RECORD | {"step": b"\xffa"})).step
 
 
 def test_far_deadlines():
     """The year 9999 is still a time."""
-    work = records.stored_work(row(RECORD | {"deadline": b"253402300799000"}))
+    work = standing.stored_work(row(RECORD | {"deadline": b"253402300799000"}))
     assert 9999 == views.meta(work).deadline_at.year
 
 
@@ -235,7 +235,7 @@ ASKED = ("deadline", "max_attempts", "max_recoveries", "max_steps")
 @pytest.mark.parametrize("number", [b"253402300800000", b"1000000000000000", b"9" * 19])
 def test_numbers_beyond_all_sense(name, number):
     """A sound work item that was enqueued with a huge number is shown as what it is."""
-    work = records.stored_work(row(RECORD | {name: number}))
+    work = standing.stored_work(row(RECORD | {name: number}))
     assert ("demo", State(RECORD["state"].decode())) == (work.engine, work.state)
     assert views.meta(work) is not None
 
@@ -257,7 +257,7 @@ BROKEN = [
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda value: str(value)[:40])
 def test_broken_records(broken):
     """One that does not decode is shown as failed, of no engine; its bytes are there to look at."""
-    found = records.stored_work(row(broken, None, None, b"item", b"error", b"snapshot", None))
+    found = standing.stored_work(row(broken, None, None, b"item", b"error", b"snapshot", None))
     expected = StoredWork(
         work_id="w-1",
         engine="?",
@@ -284,7 +284,7 @@ DIGITS = st.from_regex(rb"[0-9]{1,30}", fullmatch=True)
 )
 def test_any_record_can_be_listed(values):
     """Whatever words and digits stand in a record, it makes a row."""
-    found = records.stored_work(row(RECORD | values))
+    found = standing.stored_work(row(RECORD | values))
     assert "w-1" == row_json(views.row(found))["work_id"]
 
 
@@ -308,7 +308,7 @@ def entry(raw):
 )
 def test_events(data, expected):
     """An event's data is an object, whatever was stored; its time is the stream's."""
-    found = records.event(entry(b"claimed w ? 2 failed " + data))
+    found = events.event(entry(b"claimed w ? 2 failed " + data))
     assert expected == found.data
     assert ("1700000000123-4", 1_700_000_000.123) == (found.event_id, found.at.timestamp())
     assert ("claimed", "w", "?", 2, State.FAILED) == (
@@ -336,7 +336,7 @@ UNREADABLE = [
 @pytest.mark.parametrize("raw", UNREADABLE, ids=lambda value: str(value)[:40])
 def test_unreadable_events(raw):
     """A damaged entry is shown as one, with its id and time: the others can be read."""
-    found = records.event(entry(raw))
+    found = events.event(entry(raw))
     assert ("unreadable", "?", "?", 0) == (found.kind, found.work_id, found.engine, found.version)
     assert ("1700000000123-4", 1_700_000_000.123) == (found.event_id, found.at.timestamp())
     assert 1 == len(found.data)
@@ -344,8 +344,8 @@ def test_unreadable_events(raw):
 
 def test_entries_of_the_stream_that_are_not_ours():
     """One without the field, or with an id far beyond all times, is an event all the same."""
-    assert "unreadable" == records.event((b"1-0", {b"\xff": b"\xfe"})).kind
-    far = records.event((b"%d-%d" % (2**64 - 1, 2**64 - 1), {b"event": b"claimed w e 1 done {}"}))
+    assert "unreadable" == events.event((b"1-0", {b"\xff": b"\xfe"})).kind
+    far = events.event((b"%d-%d" % (2**64 - 1, 2**64 - 1), {b"event": b"claimed w e 1 done {}"}))
     assert (9999, f"{2**64 - 1}-{2**64 - 1}") == (far.at.year, far.event_id)
 
 
@@ -353,7 +353,7 @@ def test_entries_of_the_stream_that_are_not_ours():
 def test_any_entry_is_an_event(raw):
     """Whatever stands in an entry, it can be printed."""
     for text in (raw, b"claimed w demo 1 failed " + raw, raw.replace(b"\0", b" ")):
-        found = records.event(entry(text))
+        found = events.event(entry(text))
         assert isinstance(output.event_text(found), str)
         json.dumps(output.event_json(found), allow_nan=False)
 
@@ -364,14 +364,14 @@ def test_any_entry_is_an_event(raw):
 )
 def test_any_score_is_a_time(score, year):
     """A damaged time lies at one end of all times; it takes no listing along."""
-    found = row_json(views.row(records.stored_work(row(RECORD, score, score))))
+    found = row_json(views.row(standing.stored_work(row(RECORD, score, score))))
     assert str(year) == found["due_at"][:4] == found["lease"]["expires_at"][:4]
 
 
 def test_an_id_that_is_no_text():
     """It is shown with escapes for what cannot be read."""
     broken = [b"a\xffb", *row(RECORD)[1:]]
-    assert r"a\xffb" == records.stored_work(broken).work_id
+    assert r"a\xffb" == standing.stored_work(broken).work_id
 
 
 SOUND = rows.claimed(b"token-%d")
@@ -391,7 +391,7 @@ SOUND = rows.claimed(b"token-%d")
 def test_a_broken_claim_spoils_no_other(bad):
     """The others of a batch are claims; the broken one tells what gives it back."""
     rows = [[b"w-0", SOUND % 0, b"", None], bad, [b"w-2", SOUND % 2, b"", None]]
-    claims, broken = records.claims(rows, "worker-1", 1.5)
-    assert ["w-0", "w-2"] == [one.lease.work_id for one in claims]
+    found, broken = claims.claims(rows, "worker-1", 1.5)
+    assert ["w-0", "w-2"] == [one.lease.work_id for one in found]
     assert [(bad[0], b"token-1")] == [(one.work_id, one.token) for one in broken]
     assert broken[0].reason.startswith("the stored record does not decode: ")

@@ -1,0 +1,99 @@
+"""The claims that the script ``claim`` answers with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from operator import itemgetter
+from typing import Any, Final
+
+import attrs
+
+from roost_core.backend import Claim
+from roost_core.codec.times import from_milliseconds
+from roost_core.models import Lease
+from roost_core.values import Value, unchecked
+from roost_plugins.redis_saq.record import fields
+from roost_plugins.redis_saq.record.blame import Blame
+from roost_plugins.redis_saq.record.kinds import FAR
+
+
+@attrs.frozen(eq=False, repr=False)
+class BrokenClaim(Value):
+    """A claim that cannot be handed to a worker: what gives its lease back, and what is wrong."""
+
+    work_id: bytes
+    token: bytes
+    reason: str
+
+
+def claims(
+    rows: Sequence[Sequence[Any]], worker_id: str, asked_at: float
+) -> tuple[tuple[Claim, ...], list[BrokenClaim]]:
+    """Read the claims of the ``claim`` script's answer; one that is broken spoils no other."""
+    sound, broken = [], []
+    for row in rows:
+        try:
+            sound.append(claim(row, worker_id, asked_at))
+        except (ValueError, OverflowError, OSError) as error:
+            # The token is this worker's own, and always in front.
+            token = row[1].split(b" ", 1)[0]
+            broken.append(BrokenClaim(row[0], token, f"the stored record does not decode: {error}"))
+    return tuple(sound), broken
+
+
+def claim(row: Sequence[Any], worker_id: str, asked_at: float) -> Claim:
+    """Read one claim of the ``claim`` script's answer.
+
+    :raises ValueError: something in it is no text, or no number that a record may hold.
+    """
+    work_id, standing, item, snapshot = row
+    reader = _reader(fields.RECORD, Claim)
+    token, *words = standing.split(b" ")
+    numbers: list[Any] = list(map(int, words[reader.texts :]))
+    if max(numbers) > FAR:
+        raise ValueError("a number in it is too large")
+    blame = Blame.of(words[reader.blame])
+    lease = reader.new_lease(
+        work_id.decode(),
+        worker_id,
+        token.decode(),
+        numbers[reader.fence],
+        # When it expires: no field of the record.
+        from_milliseconds(numbers[-1]),
+    )
+    for place in reader.times:
+        numbers[place] = numbers[place] or None
+    texts = [None if word == b"-" else word.decode() for word in words[: reader.texts]]
+    # A lost item is found out when it does not decode, with its id known.
+    own = (lease, blame.deaths, item or b"", snapshot, asked_at, blame.is_apart)
+    return reader.new_claim(*reader.in_order((*own, *texts, *numbers)))
+
+
+class _ClaimReader:
+    """Where the values of a claim stand, and what makes objects of them.
+
+    Each step through the queue makes a claim and a lease, so it is without defaults and
+    validators, and without a look-up by name.
+    """
+
+    #: The attributes of a claim that are no fields, or made from several values.
+    _OWN = ("lease", "recoveries", "item", "snapshot", "asked_at", "is_solo")
+
+    def __init__(self, table: fields.Table, kind: type[Claim]) -> None:
+        claimed = table.claimed
+        self.texts = len(claimed.texts)
+        self.blame = claimed.texts.index("blame")
+        self.fence = claimed.numbers.index("fence")
+        self.times = [claimed.numbers.index(name) for name in claimed.times]
+        self.new_claim = unchecked(kind)
+        self.new_lease = unchecked(Lease)
+        names = [*self._OWN, *claimed.texts, *claimed.numbers]
+        missing = [one.name for one in attrs.fields(kind) if one.name not in names]
+        if missing:
+            raise TypeError(f"no field of the record is claimed as {', '.join(missing)}")
+        self.in_order = itemgetter(*(names.index(one.name) for one in attrs.fields(kind)))
+
+
+#: Made when it is first asked for: most commands claim nothing.
+_reader: Final = cache(_ClaimReader)

@@ -1,0 +1,59 @@
+"""A work item as the scripts ``read``, ``list`` and ``trail`` show it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from roost_core.backend import StoredWork
+from roost_core.models import State
+from roost_plugins.redis_saq.record import fields
+from roost_plugins.redis_saq.record.answers import text, time_of
+from roost_plugins.redis_saq.record.kinds import STATES, UNKNOWN
+
+#: So many words are shown of a record that a newer Roost has written.
+_NEWER_WORDS: Final = 3
+
+
+def stored_work(row: Sequence[Any]) -> StoredWork:
+    """Read one row of ``read`` or ``list``; a record that does not decode still has a row."""
+    work_id, record, due, expires, item, error, *rest = row
+    snapshot, heartbeat = rest or (None, None)
+    return StoredWork(
+        work_id=text(work_id),
+        due_ms=_score(due),
+        expires_ms=_score(expires),
+        item=item,
+        snapshot=snapshot,
+        error=error,
+        heartbeat=heartbeat,
+        **(_standing(record) or {"engine": UNKNOWN, "state": State.FAILED}),
+    )
+
+
+def _standing(record: Sequence[Any] | None) -> dict[str, Any] | None:
+    """Name a record's values, which come in the table's order; None if it is broken."""
+    if record is None:
+        return None
+    if len(record) == _NEWER_WORDS:
+        layout, state_text, engine = record
+        # A state that is not known here is not an end that anybody waits for.
+        known = STATES.get(state_text, State.WAITING)
+        return {"state": known, "engine": engine.decode(), "newer_layout": int(layout)}
+    found: dict[str, Any] = {}
+    try:
+        for field, raw in zip(fields.RECORD.shown, record, strict=True):
+            value = field.kind.read(raw)
+            # A word that holds several values fills an attribute with each.
+            values = (value,) if len(field.shown) == 1 else value
+            found.update(zip(field.shown, values, strict=False))
+    except ValueError:
+        return None
+    found["engine"] = found["engine"] or UNKNOWN
+    # Nothing changes a work item that is terminal.
+    found["finished_ms"] = found["updated_ms"] if found["state"].is_terminal else None
+    return found
+
+
+def _score(value: bytes | None) -> int | None:
+    return None if value is None else time_of(float(value))

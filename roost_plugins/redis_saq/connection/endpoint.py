@@ -100,8 +100,14 @@ class Endpoint:
         A thread that imports a part of a library while the event loop imports another can
         wait for it for ever.
         """
+        from importlib import metadata
+
         from roost_plugins.redis_saq.connection import redis_py  # noqa: F401 - so that it is there
 
+        # redis-py asks for it at its first connection, and from Python 3.13 on parts of
+        # ``importlib.metadata`` are imported when something is asked.
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            metadata.version("redis")
         if self.is_embedded:
             import subprocess  # noqa: F401 - so that it is there
             import tempfile  # noqa: F401 - so that it is there

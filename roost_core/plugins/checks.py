@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping
+from types import ModuleType
 from typing import Any, Final
 
 import attrs
@@ -38,9 +39,14 @@ class Manager(pluggy.PluginManager):
 
         pluggy does so itself since 1.7; with older releases, looking would run them.
         """
-        static = inspect.getattr_static(plugin, name, None)
-        if static is None or isinstance(static, property | functools.cached_property):
-            return None
+        if isinstance(plugin, ModuleType):
+            # Most names in a module are no functions, and looking at them takes its time.
+            if not inspect.isroutine(vars(plugin).get(name)):
+                return None
+        else:
+            static = inspect.getattr_static(plugin, name, None)
+            if static is None or isinstance(static, property | functools.cached_property):
+                return None
         return super().parse_hookimpl_opts(plugin, name)
 
     def arguments(self) -> Mapping[str, tuple[str, ...]]:

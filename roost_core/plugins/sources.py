@@ -31,7 +31,7 @@ import inspect
 import os
 import re
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
@@ -154,12 +154,23 @@ def look() -> Installed:
     """
     from importlib import metadata  # lazily: its own imports take some 40 ms
 
-    try:
-        everything = metadata.entry_points()
-        points = [point for group in _GROUPS for point in everything.select(group=group)]
-        unreadable: list[Candidate] = []
-    except Exception:  # noqa: BLE001 - one malformed file anywhere; found out below, one by one
-        points, unreadable = _one_by_one(metadata.distributions())
+    points: list[EntryPoint] = []
+    unreadable: list[Candidate] = []
+    seen: set[str] = set()
+    for distribution in metadata.distributions():
+        try:
+            # Most have none of ours: taking the text of all of them apart would take as long as
+            # all of Roost's own part of a short command.
+            text = distribution.read_text("entry_points.txt") or ""
+            if f"[{PLUGIN_GROUP}" not in text:
+                continue
+            name = _name_of(distribution)
+            if name in seen or _is_older(name, text):
+                continue
+            seen.add(name)
+            points.extend(one for one in distribution.entry_points if one.group in _GROUPS)
+        except Exception as error:  # noqa: BLE001 - one malformed file anywhere; attributed to it
+            unreadable.append(_unreadable(_name_of(distribution), error))
     backends: dict[str, list[str]] = {}
     for point in points:
         if point.group == BACKEND_GROUP:
@@ -174,38 +185,26 @@ def installed() -> Sequence[Candidate]:
     return look().plugins
 
 
-def _one_by_one(
-    distributions: Iterable[Distribution],
-) -> tuple[list[EntryPoint], list[Candidate]]:
-    points: list[EntryPoint] = []
-    unreadable: list[Candidate] = []
-    seen: set[str] = set()
-    for distribution in distributions:
-        name = _distribution_name(distribution)
-        if name in seen:  # an older copy further down the import path
-            continue
-        seen.add(name)
-        try:
-            found = distribution.entry_points
-            points.extend(one for one in found if one.group in _GROUPS)
-        except Exception as error:  # noqa: BLE001 - attributed to its distribution
-            if _may_be_ours(distribution):
-                unreadable.append(_unreadable(name, error))
-    return points, unreadable
+def _is_older(name: str, text: str) -> bool:
+    """Return whether a distribution with other entry points stands before it on the path."""
+    from importlib import metadata  # loaded by then
 
-
-def _distribution_name(distribution: Distribution) -> str:
     try:
-        return re.sub(r"[-_.]+", "-", distribution.metadata["Name"]).lower()
+        return metadata.distribution(name).read_text("entry_points.txt") != text
+    except metadata.PackageNotFoundError:
+        return False
+
+
+def _name_of(distribution: Distribution) -> str:
+    # As a text: what parses it takes longer to import than the rest of this module.
+    try:
+        about = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
+        found = re.search(r"^Name:[ \t]*(\S+)", about, re.MULTILINE)
     except Exception:  # noqa: BLE001 - damaged metadata is what this is about
+        found = None
+    if found is None:
         return f"unnamed distribution {id(distribution):x}"
-
-
-def _may_be_ours(distribution: Distribution) -> bool:
-    try:
-        return f"[{PLUGIN_GROUP}" in (distribution.read_text("entry_points.txt") or "")
-    except Exception:  # noqa: BLE001 - not even a text: nobody can tell
-        return True
+    return re.sub(r"[-_.]+", "-", found[1]).lower()
 
 
 def _unreadable(name: str, error: Exception) -> Candidate:

@@ -39,6 +39,7 @@ DOORS = {
     ("roost_core.cli.operate.worker", "_run", "roost_core.worker"): START,
     ("roost_core.plugins.sources", "_import_name", "importlib.import_module"): NAMED,
     ("roost_core.plugins.sources", "look", "importlib"): START,
+    ("roost_core.plugins.sources", "_is_older", "importlib"): START,
     ("roost_core.settings.sources", "_from_file", "tomllib"): START,
     ("roost_core.wording.suggestions", "close_matches", "difflib"): START,
     ("roost_plugins.fs_artifacts", "artifact_store", "roost_plugins.fs_artifacts.store"): CHOSEN,

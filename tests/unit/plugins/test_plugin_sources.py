@@ -384,6 +384,29 @@ def test_an_older_copy_down_the_path_is_not_seen(
     assert ["newer"] == [one.name for one in plugin_sources.installed()]
 
 
+def test_a_newer_copy_without_plugins_hides_the_older_ones(
+    install_distribution: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the older copy offered is gone, though nothing of the newer one is ours."""
+    install_distribution("acme-copy", "[console_scripts]\nacme = acme:main\n", version="2.0")
+    older = tmp_path / "older" / "acme_copy-1.0.dist-info"
+    older.mkdir(parents=True)
+    (older / "METADATA").write_text("Name: acme_copy\nVersion: 1.0\n")
+    (older / "entry_points.txt").write_text("[roost]\nolder = o\n")
+    monkeypatch.setattr(sys, "path", [*sys.path, str(older.parent)])
+    assert [] == list(plugin_sources.installed())
+
+
+def test_metadata_without_a_name(install_distribution: Install, write_module: Write) -> None:
+    """Whoever damaged it, what stands beside it is loaded."""
+    install_distribution("acme-good", "[roost]\ngood = g\n")
+    for name in ("acme_odd", "acme_none"):
+        write_module(f"{name}-1.0.dist-info/entry_points.txt", f"[roost]\n{name} = o\n")
+    write_module("acme_odd-1.0.dist-info/METADATA", "nonsense\n")
+    found = plugin_sources.installed()
+    assert ["acme_none", "acme_odd", "good"] == [one.name for one in found]
+
+
 def test_an_entry_point_is_named_and_loaded(
     install_distribution: Install, write_module: Write
 ) -> None:

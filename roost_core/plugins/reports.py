@@ -44,7 +44,7 @@ class PluginReport(Value):
     exception: BaseException | None = attrs.field(default=None, eq=False, repr=False)
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Record:
     """One plugin of a set, and what became of it.
 

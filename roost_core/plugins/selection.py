@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-
-import attrs
+from typing import NamedTuple
 
 from roost_core.errors import PluginConflict
 from roost_core.plugins import sources
@@ -13,8 +12,7 @@ from roost_core.plugins.sources import Candidate, Installed, Source
 from roost_core.wording.suggestions import did_you_mean
 
 
-@attrs.frozen(eq=False)
-class Request:
+class Request(NamedTuple):
     """What somebody asks for.
 
     :ivar explicit: names from ``--plugin``.
@@ -32,7 +30,6 @@ class Request:
         return bool(self.installed or self.explicit or self.environment)
 
 
-@attrs.frozen(eq=False)
 class Selection:
     """What follows from a request.
 
@@ -40,8 +37,9 @@ class Selection:
     :ivar others: what is not loaded, and why: blocked, replaced, or in conflict.
     """
 
-    winners: list[Candidate] = attrs.field(factory=list)
-    others: list[tuple[Record, PluginConflict | None]] = attrs.field(factory=list)
+    def __init__(self) -> None:
+        self.winners: list[Candidate] = []
+        self.others: list[tuple[Record, PluginConflict | None]] = []
 
     def note(self, candidate: Candidate, status: PluginStatus, error: str) -> None:
         """Say why a plugin is not loaded."""

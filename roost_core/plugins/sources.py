@@ -129,7 +129,7 @@ def cause(error: BaseException) -> str:
 # -- what is installed -------------------------------------------------------------------------
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Installed:
     """What is installed; nothing of it is imported.
 

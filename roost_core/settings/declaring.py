@@ -44,7 +44,7 @@ class Declaration(Protocol):
     namespace: ClassVar[str]
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Declared:
     """One field of a declaration.
 

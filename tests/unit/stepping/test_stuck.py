@@ -6,7 +6,9 @@ import asyncio
 import contextlib
 import logging
 import threading
+import traceback
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -14,8 +16,9 @@ from roost_core.backend import Failure
 from roost_core.codec.records import decode_model, encode_model
 from roost_core.errors import BackendError, LeaseLost
 from roost_core.models import ErrorRecord, Lease, WorkerInfo
+from roost_core.plugins import calls
 from roost_core.stepping import hanging, holds, leases, stuck
-from roost_core.stepping.hanging import TICK, Pulse
+from roost_core.stepping.hanging import TICK, Pulse, _theirs
 from roost_core.stepping.holds import Hold
 from roost_core.stepping.leases import LeaseKeeper
 from roost_core.stepping.stuck import EXIT_STUCK, Stall
@@ -311,3 +314,18 @@ async def test_between_two_steps(bench):
     hold.close()
     bench.hang(TTL + 2)
     assert bench.stall.stuck.work_id is None
+
+
+def test_what_led_to_a_plugin_is_left_out():
+    """Whoever's backend runs the lanes: their frames tell nothing of the step that hangs."""
+    way = [
+        ("/site-packages/somebody_elses/lanes.py", 1, "run", "run()"),
+        (calls.__file__, 2, "call", "call()"),
+        (str(Path(calls.__file__).with_name("errors.py")), 3, "inner", "inner()"),
+    ]
+    engine = [
+        ("/srv/engine.py", 4, "step", "library()"),
+        ("/site-packages/library.py", 5, "library", "sleep()"),
+    ]
+    frames = traceback.StackSummary.from_list([*way, *engine])
+    assert [4, 5] == [one.lineno for one in _theirs(frames)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import attrs
@@ -32,33 +34,28 @@ def meta(stored: StoredWork) -> WorkMeta:
             fence=stored.fence,
             expires_at=from_milliseconds(stored.expires_ms),
         )
+    same, times = _known_names()
+    known = {name: getattr(stored, name) for name in same}
+    known.update((at, _time(getattr(stored, ms))) for at, ms in times)
     return WorkMeta(
-        work_id=stored.work_id,
-        engine=stored.engine,
-        state=stored.state,
-        priority=stored.priority,
-        version=stored.version,
-        step=stored.step,
-        attempts=stored.attempts,
-        max_attempts=stored.max_attempts,
-        recoveries=stored.recoveries,
-        max_recoveries=stored.max_recoveries,
-        suspicions=stored.suspicions,
-        steps_in_row=stored.steps_in_row,
-        max_steps=stored.max_steps,
-        fence=stored.fence,
         lease=lease,
-        leased_at=_time(stored.leased_ms),
-        leased_version=stored.leased_version,
-        due_at=_time(stored.due_ms),
-        deadline_at=_time(stored.deadline_ms),
-        blocked_on=stored.blocked_on,
-        created_at=from_milliseconds(stored.created_ms),
-        updated_at=from_milliseconds(stored.updated_ms),
-        finished_at=_time(stored.finished_ms),
         error=_error(stored.error),
         heartbeat=_heartbeat(stored.heartbeat),
+        **known,
     )
+
+
+@cache
+def _known_names() -> tuple[Sequence[str], Sequence[tuple[str, str]]]:
+    """Return which attributes are taken as they are, and which times become those of people.
+
+    Of a time that is stored as ``leased_ms`` people see ``leased_at``.
+    """
+    stored = {field.name for field in attrs.fields(StoredWork)}
+    shown = [field.name for field in attrs.fields(WorkMeta)]
+    times = {at: f"{at.removesuffix('_at')}_ms" for at in shown if at.endswith("_at")}
+    same = stored.intersection(shown) - {"error", "heartbeat"}
+    return sorted(same), [(at, ms) for at, ms in times.items() if ms in stored]
 
 
 def item(stored: StoredWork) -> WorkItem:

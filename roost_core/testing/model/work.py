@@ -88,38 +88,19 @@ class Work:
 
     def to_stored(self, *, with_snapshot: bool) -> StoredWork:
         """Return it as a backend reports it."""
-        return StoredWork(
-            work_id=self.new.work_id,
-            engine=self.new.engine,
-            state=self.state,
-            priority=self.new.priority,
-            version=self.version,
-            step=self.step,
-            attempts=self.attempts,
-            max_attempts=self.new.max_attempts,
-            recoveries=self.blame.deaths,
-            max_recoveries=self.new.max_recoveries,
-            suspicions=self.blame.suspicions,
-            steps_in_row=self.steps_in_row,
-            max_steps=self.new.max_steps,
-            leased_ms=self.leased_ms,
-            leased_version=self.leased_version,
-            fence=self.fence,
-            worker_id=self.worker_id,
-            expires_ms=self.expires_ms,
-            due_ms=self.due_ms,
-            deadline_ms=self.new.deadline_ms,
-            blocked_on=self.blocked_on,
-            created_ms=self.created_ms,
-            updated_ms=self.updated_ms,
-            finished_ms=self.finished_ms,
-            started_ms=self.started_ms,
-            committed_ms=self.committed_ms,
-            item=self.new.item,
-            snapshot=self.snapshot if with_snapshot else None,
-            error=self.error,
-            heartbeat=self.heartbeat,
-        )
+        known = {name: getattr(self, name) for name in _OWN}
+        known.update((name, getattr(self.new, name)) for name in _ENQUEUED)
+        if not with_snapshot:
+            known["snapshot"] = None
+        return StoredWork(recoveries=self.blame.deaths, suspicions=self.blame.suspicions, **known)
+
+
+_STORED: Final = {field.name for field in attrs.fields(StoredWork)}
+#: What a work item's standing has of what a backend reports, and what came with its enqueue.
+_OWN: Final = sorted(_STORED.intersection(field.name for field in attrs.fields(Work)))
+_ENQUEUED: Final = sorted(
+    _STORED.intersection(field.name for field in attrs.fields(NewWork)).difference(_OWN)
+)
 
 
 def listed(works: list[Work], query: ListQuery) -> list[Work]:

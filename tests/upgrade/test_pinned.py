@@ -10,6 +10,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,15 @@ def step(snapshot, item):
 """
 
 
+def blocked(tree: Path) -> list[str]:
+    """Block the plugins of today's that are installed here and that a tree does not have."""
+    installed = metadata.entry_points(group="roost")
+    return sorted(
+        {f"no:{one.name}" for one in installed if one.module.startswith("roost_plugins.")}
+        - {f"no:{path.stem}" for path in (tree / "roost_plugins").iterdir()}
+    )
+
+
 class Side:
     """One Roost's command line, on a queue that others share."""
 
@@ -53,7 +63,7 @@ class Side:
             "ROOST_REDIS_URL": url,
             "ROOST_NAMESPACE": namespace,
             "ROOST_LEASE_TTL": "2",
-            "ROOST_PLUGINS": str(folder / "slow.py"),
+            "ROOST_PLUGINS": ",".join((str(folder / "slow.py"), *blocked(tree))),
         }
 
     def run(self, *words: str, check: bool = True) -> str:

@@ -21,7 +21,7 @@ from benchmarks.measuring.processes import Processes
 from benchmarks.probes.plugin import SmallEngine
 from benchmarks.showing.table import show_surroundings, wide_console
 from roost_core import State
-from roost_core.client.roost import EnqueueRequest
+from roost_core.client.requests import EnqueueRequest
 
 #: Modules whose import is timed: what a person's program imports, and what the commands do.
 _MODULES: Final = (

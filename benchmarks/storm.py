@@ -24,7 +24,7 @@ from benchmarks.probes.storming import LEASE_TTL, SETTINGS, VICTIM_VERSIONS, Bys
 from benchmarks.showing.table import explain, show_surroundings, wide_console
 from roost_core import Roost, State
 from roost_core.backend import Beat, ClaimRequest
-from roost_core.client.roost import EnqueueRequest
+from roost_core.client.requests import EnqueueRequest
 from roost_core.codec.records import encode_model
 from roost_core.models import Event, WorkerInfo
 

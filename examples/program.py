@@ -66,7 +66,7 @@ async def count_words(roost):
         if isinstance(result, RoostError):  # one that is refused does not stop the rest
             print(f"refused: {result}")
             continue
-        status = await roost.wait(result)
+        status = await roost.work(result).wait()
         (artifact,) = status.snapshot.artifacts
         counts = await roost.artifact(artifact.artifact_id)
         print(result.title, status.meta.state, status.snapshot.data["words"], len(counts), "bytes")

@@ -12,7 +12,7 @@ from benchmarks.measuring.server import Server
 from benchmarks.measuring.working import Engine
 from roost_core import Roost, Snapshot
 from roost_core.backend import Claim, ClaimRequest, Commit, Finish, GoOn, Next, Sleep
-from roost_core.client.roost import EnqueueRequest
+from roost_core.client.requests import EnqueueRequest
 from roost_core.codec.snapshots import encode_snapshot
 
 #: Sleepers sleep so long, and a little longer each. Seconds.

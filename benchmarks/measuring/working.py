@@ -14,7 +14,7 @@ from typing import Any
 
 from benchmarks.measuring.harness import Clock, Job
 from roost_core import Roost, Settings, Snapshot, WorkItem, hookimpl
-from roost_core.client.roost import EnqueueRequest
+from roost_core.client.requests import EnqueueRequest
 from roost_core.plugins.registry import Plugins
 from roost_core.worker import Worker
 

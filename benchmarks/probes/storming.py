@@ -12,7 +12,7 @@ from benchmarks.measuring.harness import Clock, Job
 from benchmarks.measuring.row import Row
 from benchmarks.measuring.working import settings_of, working
 from roost_core import Snapshot, WorkItem, hookimpl
-from roost_core.client.roost import EnqueueRequest
+from roost_core.client.requests import EnqueueRequest
 
 #: Versions that each victim ends with.
 VICTIM_VERSIONS: Final = (1, 2)

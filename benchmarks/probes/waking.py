@@ -11,7 +11,7 @@ from benchmarks.measuring.harness import Clock, Job
 from benchmarks.measuring.row import Row
 from benchmarks.measuring.working import settings_of, until_idle, working
 from roost_core import Snapshot, WorkItem, hookimpl
-from roost_core.client.roost import EnqueueRequest
+from roost_core.client.requests import EnqueueRequest
 
 #: From the first enqueue to the first wake-up. Seconds.
 _LEAD = 4.0

@@ -1,12 +1,9 @@
-"""A request to enqueue, the checks it passes, what a refusal says, and how often one asks."""
+"""A request to enqueue, the checks that it passes, and what a refusal says."""
 
 from __future__ import annotations
 
-import asyncio
-import random
 import secrets
-import time
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Final, TypeVar
 
@@ -17,8 +14,6 @@ from roost_core.codec.records import encode_item
 from roost_core.codec.strict_json import digest
 from roost_core.codec.times import from_milliseconds, to_milliseconds
 from roost_core.errors import (
-    BackendUnavailable,
-    DiskFull,
     IdempotencyConflict,
     InvalidInput,
     RoostError,
@@ -44,7 +39,27 @@ _LATEST_MS: Final = 253_370_764_800_000
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class EnqueueRequest(Value):
-    """One work item to enqueue; the fields are :meth:`Roost.enqueue`'s arguments."""
+    """One work item to enqueue.
+
+    :ivar engine: its id.
+    :ivar payload: JSON, at most 1 MiB.
+    :ivar work_id: a random one if not given.
+    :ivar idempotency_key: the same key with the same engine and payload
+        returns the work item that is stored already.
+    :ivar priority: from -1000 to 1000; higher runs first.
+    :ivar resources: at most 32 names; one work item at a time has each.
+    :ivar delay_seconds: start so much later, ten years at most.
+    :ivar deadline_at: an aware time; no step begins after it, and work that is not done then
+        is dead-lettered.
+    :ivar deadline_seconds: the same from now on, by the server's clock.
+    :ivar title: for people; at most 200 characters.
+    :ivar retry: how often a failing step is tried, and when.
+    :ivar max_recoveries: so many deaths of workers that ran nothing else, over one step,
+        dead-letter it; 3 if not given.
+    :ivar max_steps: how many steps may follow each other without a delay, 0 for any number;
+        if not given, the engine's own bound if it is installed here, else 10,000.
+    :ivar step_timeout_seconds: a step's longest time; an hour if not given.
+    """
 
     engine: str
     payload: Json = attrs.field(default=None, repr=False)
@@ -165,36 +180,3 @@ def unknown_engine(
     else:
         hint = "none is installed"
     return UnknownEngine(f"{by} the engine {engine!r}; {hint}")
-
-
-async def repeated(
-    call: Callable[[], Awaitable[_T]], patience: float, *, waits: bool = False
-) -> _T:
-    """Repeat what got no answer, with growing pauses, for up to ``patience`` seconds.
-
-    A full disk is told at once. The error says that it took no effect only if that is so
-    of every time it was asked.
-
-    :param waits: the call itself may wait for long: patience counts from the
-        first failure in a row, not from the start.
-    """
-    ends = time.monotonic() + patience
-    pause = 0.1
-    failed_before = False
-    is_unsure = False
-    while True:
-        began = time.monotonic()
-        try:
-            return await call()
-        except BackendUnavailable as error:
-            now = time.monotonic()
-            is_unsure |= not error.took_no_effect
-            if waits and (not failed_before or now - began > patience):
-                ends, pause, failed_before = now + patience, 0.1, True
-            if now + pause > ends or isinstance(error, DiskFull):
-                if is_unsure and error.took_no_effect:
-                    raise BackendUnavailable(str(error)) from error
-                raise
-        # Not at the same moment as all the others who met the same break.
-        await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - jitter
-        pause = min(2 * pause, 2.0)

@@ -4,38 +4,31 @@
 
     async with Roost.connect() as roost:
         item = await roost.enqueue("watchlist", {"url": "https://example.com", ...})
-        status = await roost.wait(item)
+        status = await roost.work(item).wait()
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, Self
 
 import attrs
 
 from roost_core.backend.artifacts import ArtifactStore
 from roost_core.backend.ledger import Ledger
-from roost_core.backend.messages import Enqueued, EnqueueOutcome, NewWork
-from roost_core.backend.reports import Finding, ListQuery, Repaired, StoredWork
+from roost_core.backend.reports import Finding, ListQuery, Repaired
 from roost_core.backend.server import Server
-from roost_core.backend.trail import completed, is_complete, reason_of_sleep
-from roost_core.client.requests import EnqueueRequest, refusal, repeated, unknown_engine
-from roost_core.errors import (
-    CorruptRecord,
-    InvalidInput,
-    NoWorkHere,
-    RoostError,
-    UnknownEngine,
-    WorkNotFound,
-)
+from roost_core.client import enqueueing, events
+from roost_core.client.enqueueing import Enqueueing
+from roost_core.client.requests import EnqueueRequest
+from roost_core.client.work import Work
+from roost_core.errors import CorruptRecord, InvalidInput, NoWorkHere, RoostError, UnknownEngine
 from roost_core.models.events import Event
-from roost_core.models.standing import DeadLetter, WorkRow, WorkStatus
+from roost_core.models.standing import DeadLetter, WorkRow
 from roost_core.models.work import RetryPolicy, State, WorkItem
 from roost_core.models.worker import WorkerInfo
 from roost_core.plugins.registry import Plugins
@@ -44,26 +37,17 @@ from roost_core.settings.sources import load, with_overrides
 from roost_core.shown import views
 from roost_core.values import Json
 
-__all__ = ["EnqueueRequest", "Roost", "WorkRow"]
-
-_T = TypeVar("_T")
-
-#: Work items of one pipelined request of :meth:`Roost.enqueue_many`.
-CHUNK: Final = 500
-#: Requests that got no answer are repeated, but not begun later than this, in seconds.
-PATIENCE_SECONDS: Final = 3.0
-#: The same for what waits and follows: long enough for a server to restart.
-FOLLOW_PATIENCE_SECONDS: Final = 30.0
-#: How long one request for the next event may wait at the server, in milliseconds.
-_BLOCK_MS: Final = 5_000
-#: Events that one request brings at most.
-_PAGE: Final = 500
 _NOT_CONNECTED: Final = "not connected: use `async with Roost.connect() as roost`"
 
 
 @attrs.define(eq=False)
 class Roost:
     """A connection to one queue. Make it with :meth:`connect`; enter it with ``async with``.
+
+    Entering it raises :class:`~roost_core.errors.NoWorkHere` (see ``create``),
+    :class:`~roost_core.errors.BackendUnavailable` if the server cannot be reached, and
+    :class:`~roost_core.errors.PluginError` if no plugin provides a backend. Without
+    ``async with`` each method raises :class:`~roost_core.errors.RoostError`.
 
     :ivar settings: what it was made with.
     :ivar plugins: the plugins that provide backend and artifact store.
@@ -171,30 +155,18 @@ class Roost:
     ) -> WorkItem:
         """Store one work item durably and return it; one round trip in the usual case.
 
-        A request that got no answer is repeated for a few seconds under the
-        same id, so that it counts once.
+        The arguments are the fields of :class:`EnqueueRequest`. A request that got no answer is
+        repeated for a few seconds under the same id, so that it counts once.
 
-        :param payload: JSON, at most 1 MiB.
-        :param work_id: a random one if not given.
-        :param idempotency_key: the same key with the same engine and payload
-            returns the work item that is stored already.
-        :param priority: from -1000 to 1000; higher runs first.
-        :param resources: at most 32 names; one work item at a time has each.
-        :param delay_seconds: start so much later, ten years at most.
-        :param deadline_at: an aware time; no step begins after it, and work that is not done then
-            is dead-lettered.
-        :param deadline_seconds: the same from now on, by the server's clock.
-        :param retry: how often a failing step is tried, and when.
-        :param max_recoveries: so many deaths of workers that ran nothing else, over one step,
-            dead-letter it; 3 if not given.
-        :param max_steps: how many steps may follow each other without a delay, 0 for any number;
-            if not given, the engine's own bound if it is installed here, else 10,000.
-        :param step_timeout_seconds: a step's longest time; an hour if not given.
         :param any_engine: accept an engine that nobody offers yet.
-        :raises InvalidInput: a value cannot be accepted.
+        :raises InvalidInput: a value cannot be accepted; the text says which.
+        :raises CodecError: the payload is not JSON, too deep, or over 1 MiB.
         :raises UnknownEngine: neither an installed plugin nor a live worker offers it.
         :raises WorkIdTaken: the id belongs to another work item.
         :raises IdempotencyConflict: the key was used for another engine or payload.
+        :raises CorruptRecord: the key's work item is stored already, and does not decode.
+        :raises WorkNotFound: it was purged meanwhile.
+        :raises DiskFull: the server can store nothing more.
         :raises BackendUnavailable: no answer; whether it was stored is not known.
         """
         request = EnqueueRequest(
@@ -213,7 +185,7 @@ class Roost:
             max_steps=max_steps,
             step_timeout_seconds=step_timeout_seconds,
         )
-        (result,) = await self._enqueue([request], any_engine=any_engine)
+        (result,) = await self.enqueue_many([request], any_engine=any_engine)
         if isinstance(result, RoostError):
             raise result
         return result
@@ -225,121 +197,35 @@ class Roost:
 
         :returns: per request, in order, the work item or the error that
             :meth:`enqueue` would have raised. A refused one does not stop the rest.
+        :raises DiskFull: the server can store nothing more.
         :raises BackendUnavailable: no answer for a chunk. Ids and keys of your
             own make it safe to send all again.
         """
-        results: list[WorkItem | RoostError] = []
-        chunk: list[EnqueueRequest] = []
-        for request in requests:
-            chunk.append(request)
-            if len(chunk) == CHUNK:
-                results += await self._enqueue(chunk, any_engine=any_engine)
-                chunk = []
-        if chunk:
-            results += await self._enqueue(chunk, any_engine=any_engine)
-        return results
-
-    async def _enqueue(
-        self, requests: Sequence[EnqueueRequest], *, any_engine: bool
-    ) -> list[WorkItem | RoostError]:
-        now_ms = None
-        if any(r.deadline_seconds is not None or r.deadline_at is not None for r in requests):
-            now_ms = await repeated(self.server.now_ms, PATIENCE_SECONDS)
-        refused = {} if any_engine else await self.unknown_engines(r.engine for r in requests)
-        results: list[WorkItem | RoostError] = []
-        accepted: list[tuple[int, NewWork]] = []
-        for request in requests:
-            try:
-                offered = self.plugins.engines().get(request.engine)
-                item, new = request.build(now_ms, offered.max_steps if offered else None)
-                if request.engine in refused:
-                    raise refused[request.engine]
-            except RoostError as error:
-                results.append(error)
-            else:
-                accepted.append((len(results), new))
-                results.append(item)
-        if accepted:
-            works = [new for _, new in accepted]
-            answers = await repeated(lambda: self.ledger.enqueue(works), PATIENCE_SECONDS)
-            for (index, new), answer in zip(accepted, answers, strict=True):
-                results[index] = await self._result(results[index], new, answer)
-        return results
-
-    async def _result(
-        self, result: WorkItem | RoostError, new: NewWork, answer: Enqueued
-    ) -> WorkItem | RoostError:
-        refused = refusal(new, answer)
-        if refused is not None:
-            return refused
-        if answer.outcome is EnqueueOutcome.EXISTING:
-            try:
-                return views.item(await self._stored(answer.work_id))
-            except (CorruptRecord, WorkNotFound) as error:
-                return error
-        return result
+        return await self._enqueueing().send(requests, any_engine=any_engine)
 
     async def unknown_engines(self, engines: Iterable[str]) -> dict[str, UnknownEngine]:
         """Return those of the engines that nobody offers, each with the error that says so.
 
         Live workers are asked only if an installed plugin does not settle it.
+
+        :raises BackendUnavailable: no answer.
         """
-        offered = set(self.plugins.engines())
-        missing = dict.fromkeys(engine for engine in engines if engine not in offered)
-        if not missing:
-            return {}
-        for worker in await self.workers():
-            offered.update(worker.engines)
-        return {
-            engine: unknown_engine(engine, offered) for engine in missing if engine not in offered
-        }
+        return await self._enqueueing().unknown_engines(engines)
 
-    # -- reading ---------------------------------------------------------------------------
+    def _enqueueing(self) -> Enqueueing:
+        return Enqueueing(self.plugins, self.server, self.ledger)
 
-    async def status(self, work: WorkItem | str) -> WorkStatus:
-        """Return all that is known of one work item, read at one moment.
+    # -- one work item ---------------------------------------------------------------------
 
-        What its worker hangs in, or why it sleeps, is looked up after that.
+    def work(self, work: WorkItem | str) -> Work:
+        """Return a handle on one work item, for all that is asked of it. Asks nobody.
 
-        :raises WorkNotFound: no work item has this id.
-        :raises CorruptRecord: its stored bytes do not decode.
+        :param work: a work item, or its id.
+        :raises InvalidInput: the text cannot be a work id.
         """
-        found = views.status(await self._stored(_id_of(work)))
-        if found.meta.state is State.SLEEPING:
-            trail = await self.ledger.trail(found.meta.work_id)
-            reason = reason_of_sleep(trail or (), found.meta.version)
-            return attrs.evolve(found, meta=attrs.evolve(found.meta, reason=reason))
-        if found.meta.lease is None:
-            return found
-        # Whether anybody still works on it is more than its own record can tell.
-        raw = await self.ledger.worker(found.meta.lease.worker_id)
-        return attrs.evolve(found, stuck=None if raw is None else views.stuck(raw))
+        return Work(self, work.work_id if isinstance(work, WorkItem) else work)
 
-    async def row(self, work: WorkItem | str) -> WorkRow:
-        """Return how a work item stands, as in a listing: its bytes need not be readable.
-
-        :raises WorkNotFound: no work item has this id.
-        """
-        return views.row(await self._stored(_id_of(work)))
-
-    async def wait(self, work: WorkItem | str, timeout: float | None = None) -> WorkStatus:
-        """Wait until a work item is terminal, without polling.
-
-        :param timeout: seconds; None waits for ever.
-        :returns: how it stands then: look at ``meta.state.is_terminal`` if you set a timeout.
-        :raises WorkNotFound: no work item has this id.
-        """
-        work_id = _id_of(work)
-        ends = None if timeout is None else time.monotonic() + timeout
-
-        async def once() -> StoredWork | None:
-            left = None if ends is None else max(0.0, ends - time.monotonic())
-            return await self.ledger.wait_terminal(work_id, left)
-
-        stored = await repeated(once, FOLLOW_PATIENCE_SECONDS, waits=True)
-        if stored is None:
-            raise _not_found(work_id)
-        return views.status(stored)
+    # -- the queue -------------------------------------------------------------------------
 
     async def list(
         self,
@@ -353,6 +239,7 @@ class Roost:
         A work item whose bytes do not decode is in it, marked.
 
         :raises InvalidInput: an unknown state, or a negative limit or offset.
+        :raises BackendUnavailable: no answer.
         """
         if limit < 0 or offset < 0:
             raise InvalidInput("limit and offset must not be negative")
@@ -360,70 +247,52 @@ class Roost:
         return [views.row(stored) for stored in await self.ledger.list(query)]
 
     async def counts(self) -> Mapping[State, int]:
-        """Return how many work items are in each state."""
+        """Return how many work items are in each state.
+
+        :raises BackendUnavailable: no answer.
+        """
         return await self.ledger.counts()
 
-    async def events(
-        self, work: WorkItem | str | None = None, *, after: str | None = None, limit: int = 100
-    ) -> Sequence[Event]:
-        """Return events in order: the newest ``limit``, or those after an event id.
+    async def events(self, *, after: str | None = None, limit: int = 100) -> Sequence[Event]:
+        """Return the queue's events in order: the newest ``limit``, or those after an event id.
 
-        Of one work item there are always some: what the queue's stream does not have any more
-        comes from what the item keeps of its past, with one ``leased`` for each lease.
+        :meth:`Work.events` has those of one work item.
 
-        :raises WorkNotFound: no work item has this id, and no event tells of it.
+        :raises BackendUnavailable: no answer.
         """
-        work_id = None if work is None else _id_of(work)
-        found = await self.ledger.events(after=after, work_id=work_id, limit=limit)
-        if work_id is None or after is not None or len(found) >= limit or is_complete(found):
-            return found
-        trail = await self.ledger.trail(work_id)
-        if trail is None and not found:
-            raise _not_found(work_id)
-        return completed(found, trail or ())[-limit:]
+        return await self.ledger.events(after=after, limit=limit)
 
-    async def follow(
-        self, work: WorkItem | str | None = None, *, after: str | None = None
-    ) -> AsyncGenerator[Event, None]:
-        """Yield events as they happen, for ever; close it with ``aclose`` or by cancelling.
+    def follow(self, *, after: str | None = None) -> AsyncGenerator[Event, None]:
+        """Yield the queue's events as they happen, for ever.
 
-        A server that is away is waited for, up to 30 s.
+        Close it with ``aclose`` or by cancelling. A server that is away is waited for, up to 30 s.
 
         :param after: an event id to go on from; None starts with what comes next.
+        :raises BackendUnavailable: the server is away for longer.
         """
-        work_id = None if work is None else _id_of(work)
-        if after is None:
-            newest = await self.ledger.events(limit=1)
-            after = newest[-1].event_id if newest else None
-
-        async def once() -> Sequence[Event]:
-            return await self.ledger.events(
-                after=after, work_id=work_id, limit=_PAGE, block_ms=_BLOCK_MS
-            )
-
-        while True:
-            for event in await repeated(once, FOLLOW_PATIENCE_SECONDS, waits=True):
-                after = event.event_id
-                yield event
+        return events.follow(self.ledger, None, after)
 
     async def dead_letters(self, limit: int = 50, offset: int = 0) -> Sequence[DeadLetter]:
         """Return a page of dead letters, complete; those that do not decode are left out.
 
         Their standing is still in :meth:`list` with the state ``failed``.
+
+        :raises InvalidInput: a negative limit or offset.
+        :raises BackendUnavailable: no answer.
         """
         letters = []
         for row in await self.list(State.FAILED, limit=limit, offset=offset):
-            with contextlib.suppress(CorruptRecord, WorkNotFound):
-                letters.append(views.dead_letter(await self._stored(row.meta.work_id)))
+            stored = await self.ledger.read(row.meta.work_id)
+            with contextlib.suppress(CorruptRecord):
+                letters += [] if stored is None else [views.dead_letter(stored)]
         return letters
 
     async def workers(self) -> Sequence[WorkerInfo]:
-        """Return the live workers; one whose record does not decode is left out."""
-        found = []
-        for raw, seen_ms in await self.ledger.workers():
-            with contextlib.suppress(CorruptRecord):
-                found.append(views.worker(raw, seen_ms))
-        return found
+        """Return the live workers; one whose record does not decode is left out.
+
+        :raises BackendUnavailable: no answer.
+        """
+        return await enqueueing.workers(self.ledger)
 
     async def artifact(self, artifact_id: str) -> bytes:
         """Return an artifact's bytes, verified.
@@ -431,11 +300,17 @@ class Roost:
         :raises InvalidInput: not an artifact id.
         :raises ArtifactNotFound: no such artifact.
         :raises ArtifactCorrupt: the stored bytes do not hash to the id.
+        :raises ArtifactError: the store cannot be read.
+        :raises PluginError: no plugin offers a store, or it fails.
         """
         return await asyncio.to_thread(self.store.get, artifact_id)
 
     async def diagnose(self) -> Sequence[Finding]:
-        """Look for what would lose data, in the server, the queue and the artifact store."""
+        """Look for what would lose data, in the server, the queue and the artifact store.
+
+        :raises BackendUnavailable: no answer.
+        :raises PluginError: no plugin offers a store, or it fails.
+        """
         found = [*await self.server.diagnose(), *await self.ledger.diagnose()]
         return [*found, *await asyncio.to_thread(self.store.diagnose)]
 
@@ -450,22 +325,9 @@ class Roost:
         :param progress: called now and then with how many work items were looked at so far.
         :returns: what was found, by kind; empty if all is well.
         :raises BackendError: the backend does not offer it.
+        :raises BackendUnavailable: no answer; what was put right so far stays so.
         """
         return await self.ledger.repair(dry_run=dry_run, progress=progress)
-
-    async def _stored(self, work_id: str) -> StoredWork:
-        stored = await self.ledger.read(work_id)
-        if stored is None:
-            raise _not_found(work_id)
-        return stored
-
-
-def _id_of(work: WorkItem | str) -> str:
-    return work.work_id if isinstance(work, WorkItem) else work
-
-
-def _not_found(work_id: str) -> WorkNotFound:
-    return WorkNotFound(f"no work item {work_id!r} in this queue: `roost list` shows what is there")
 
 
 def _state(value: State | str | None) -> State | None:

@@ -40,7 +40,7 @@ class WorkMeta(Value):
     silent, over it and other work; an accepted step sets all to 0. ``steps_in_row`` counts
     steps since the last delay. ``leased_at`` and ``leased_version`` are when, and at which
     version, the newest lease began. ``reason`` is what ``RetryLater`` said, while the work
-    sleeps for it; a long one is cut. Only :meth:`roost_core.Roost.status` looks it up.
+    sleeps for it; a long one is cut. Only ``status`` of a handle looks it up.
     """
 
     work_id: str

@@ -131,7 +131,7 @@ async def _play(stage: Stage) -> None:
                     await first.wait()
                 page.release()
                 async with _worker(stage, "second"):
-                    status = await roost.wait(item, timeout=60)
+                    status = await roost.work(item).wait(timeout=60)
             await _conclude(roost, status, story)
 
 
@@ -191,10 +191,10 @@ async def _told(roost: Roost, item: WorkItem, story: Story) -> AsyncIterator[Non
 
     async def tell() -> None:
         # From its first event on: the newest one before this must not be missed.
-        for event in await roost.events(item):
+        for event in await roost.work(item).events():
             _tell(story, event)
         last = story.events[-1].event_id if story.events else None
-        async with contextlib.aclosing(roost.follow(item, after=last)) as events:
+        async with contextlib.aclosing(roost.work(item).follow(after=last)) as events:
             async for event in events:
                 _tell(story, event)
                 if event.state.is_terminal:

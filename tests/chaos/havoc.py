@@ -144,9 +144,9 @@ class Havoc:
         async def look(roost: Roost) -> list[tuple[WorkMeta, int]]:
             wrong = []
             for work_id in suspects:
-                before = (await roost.status(work_id)).meta
-                found = await roost.events(work_id, limit=1000)
-                after = (await roost.status(work_id)).meta
+                before = (await roost.work(work_id).status()).meta
+                found = await roost.work(work_id).events(limit=1000)
+                after = (await roost.work(work_id).status()).meta
                 if before.suspicions:
                     # One is none yet: whether the worker that was lost last is gone is open.
                     lost = [one.event_id for one in found if one.kind == "recovered"]

@@ -51,10 +51,10 @@ def test_poison_is_buried_alone(
 
         eventually(is_over, "all have come to an end")
     for work_id in good:
-        status = ask(settings, lambda roost, one=work_id: roost.status(one))
+        status = ask(settings, lambda roost, one=work_id: roost.work(one).status())
         assert State.DONE is status.meta.state  # type: ignore[attr-defined]
     for work_id in bad:
-        status = ask(settings, lambda roost, one=work_id: roost.status(one))
+        status = ask(settings, lambda roost, one=work_id: roost.work(one).status())
         meta = status.meta  # type: ignore[attr-defined]
         assert (State.FAILED, "recoveries", 2) == (meta.state, meta.error.kind, meta.recoveries)
     tally(9, "poison that kills, beside healthy work", poisons)
@@ -137,5 +137,5 @@ async def test_a_worker_that_leaves_gives_back_what_it_never_heard_of(redis_serv
         worker.stop()
         with contextlib.suppress(asyncio.CancelledError):
             await running
-        meta = (await roost.status(item)).meta
+        meta = (await roost.work(item).status()).meta
         assert (State.QUEUED, 0) == (meta.state, meta.suspicions)

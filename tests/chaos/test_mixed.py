@@ -117,7 +117,7 @@ def check_dead_letters(havoc: Havoc, bad: dict[str, str]) -> None:
         work_id = letter.item.work_id
         assert letter.error.kind in KINDS[bad[work_id]], (bad[work_id], letter.error)
         if letter.error.kind == "recoveries":
-            past: Any = ask(settings, lambda roost, one=work_id: roost.events(one, limit=1000))
+            past: Any = ask(settings, lambda roost, one=work_id: roost.work(one).events(limit=1000))
             assert LIMITS["max_recoveries"] <= havoc.losses(past, 1)
 
 

@@ -60,7 +60,7 @@ def check_all(settings: Settings, work_ids: list[str]) -> list[str]:
     assert expected == accepted_versions(found)
     assert [] == [one for one in found if one.kind == "dead_lettered"]
     for work_id in work_ids:
-        meta = ask(settings, lambda roost, one=work_id: roost.status(one)).meta  # type: ignore[attr-defined]
+        meta = ask(settings, lambda roost, one=work_id: roost.work(one).status()).meta  # type: ignore[attr-defined]
         assert (State.DONE, 0, 0) == (meta.state, meta.recoveries, meta.suspicions)
     return [one.work_id for one in found if one.kind == "attempt_failed"]
 

@@ -121,7 +121,7 @@ class Crew:
 async def all_done(roost, items):
     """Wait until all items are terminal; return their states."""
     async with asyncio.timeout(PATIENCE):
-        return [(await roost.wait(item)).meta.state for item in items]
+        return [(await roost.work(item).wait()).meta.state for item in items]
 
 
 async def eventually(true):
@@ -143,7 +143,7 @@ async def versions(roost):
 
 async def kinds(roost, work_id):
     """Return the kinds of a work item's events."""
-    return [one.kind for one in await roost.events(work_id, limit=10_000)]
+    return [one.kind for one in await roost.work(work_id).events(limit=10_000)]
 
 
 async def idle(roost):

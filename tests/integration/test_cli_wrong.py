@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from roost_core.client.roost import CHUNK
+from roost_core.client.enqueueing import CHUNK
 from roost_plugins.fs_artifacts.store import FilesystemStore
 from tests.integration.cli_bench import LIMIT, Shell, ending
 

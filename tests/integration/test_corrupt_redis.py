@@ -191,7 +191,7 @@ async def test_readers_and_scores(server, score):
         assert set(ids) == {one.meta.work_id for one in await queue.roost.list()}
         assert set(ids) == {one.meta.work_id for one in await queue.roost.list("sleeping")}
         assert ids[:1] == [one.meta.work_id for one in await queue.roost.list("running")]
-        assert ids[0] == (await queue.roost.status(ids[0])).item.work_id
+        assert ids[0] == (await queue.roost.work(ids[0]).status()).item.work_id
 
 
 @pytest.mark.parametrize(
@@ -306,5 +306,5 @@ async def test_an_index_of_another_type_is_waited_for(server, key):
             await queue.client.rename(aside, name)
         assert [State.DONE] * 2 == await all_done(queue.roost, items)
         for one in items:
-            meta = (await queue.roost.status(one)).meta
+            meta = (await queue.roost.work(one).status()).meta
             assert (0, None) == (meta.attempts, meta.error)

@@ -56,11 +56,11 @@ async def test_a_payload_that_nests_64_deep_runs_to_its_end(redis_server):
     async with queue(settings, Deep()) as roost:
         item = await roost.enqueue("deep", payload)
         await burst(settings, roost)
-        found = await roost.status(item)
+        found = await roost.work(item).status()
         assert (State.DONE, None) == (found.meta.state, found.meta.error)
         assert payload == found.item.payload
         assert {"deep": payload} == found.snapshot.data
-        emitted = [one.data for one in await roost.events(item) if one.kind == "emitted"]
+        emitted = [one.data for one in await roost.work(item).events() if one.kind == "emitted"]
         assert [{"deep": nested(63)}] == emitted
 
 
@@ -89,7 +89,7 @@ async def test_odd_text_is_read_back_as_it_was(redis_server, capsys):
         assert item.work_id == again.work_id
         await burst(settings, roost)
 
-        found = await roost.status(item)
+        found = await roost.work(item).status()
         assert (State.SLEEPING, ODD) == (found.meta.state, found.meta.reason)
         assert (LABEL, {ODD: ODD}) == (found.item.title, found.item.payload)
         assert (LABEL, {ODD: ODD}) == (found.meta.step, found.snapshot.data)
@@ -99,7 +99,7 @@ async def test_odd_text_is_read_back_as_it_was(redis_server, capsys):
         assert plain == json.loads(printed)
         assert not set("\u202e\u202c\u2028") & set(printed)
 
-        events = {one.kind: one.data for one in await roost.events(item)}
+        events = {one.kind: one.data for one in await roost.work(item).events()}
         assert {"step": LABEL} == events["committed"]
         assert {"kind": ODD, ODD: [ODD]} == events["emitted"]
         assert {"reason": ODD} == events["interrupted"]

@@ -141,8 +141,8 @@ async def read_all(roost, victims):
             row_json(row)
     for work_id in victims:
         with contextlib.suppress(RoostError):
-            await roost.status(work_id)
-        await roost.events(work_id)
+            await roost.work(work_id).status()
+        await roost.work(work_id).events()
     await roost.events(limit=1000)
     async with contextlib.aclosing(roost.follow(after="0-0")) as events:
         for _ in range(10):
@@ -187,7 +187,7 @@ async def test_damage_hurts_nobody_else(server, seed):
             await asyncio.sleep(0.002)
         assert [State.DONE] * INNOCENT == await all_done(roost, items)
         for item in items:
-            meta = (await roost.status(item)).meta
+            meta = (await roost.work(item).status()).meta
             assert (0, 0, None) == (meta.attempts, meta.recoveries, meta.error)
         await read_all(roost, victims)
         for one in range(2):

@@ -96,7 +96,7 @@ async def test_one_item_that_hangs_worker_after_worker(server, tmp_path):
             workers.start()
 
             async def is_shown():
-                return (await roost.status(bad)).stuck
+                return (await roost.work(bad).status()).stuck
 
             shown = await eventually(is_shown)
             assert bad.work_id == shown.work_id
@@ -110,7 +110,7 @@ async def test_one_item_that_hangs_worker_after_worker(server, tmp_path):
                 while len(exits) < 2:
                     exits.append(await asyncio.to_thread(workers.started[-1].wait))
                     workers.start()
-                found = [(await roost.wait(one)).meta for one in (*good, bad)]
+                found = [(await roost.work(one).wait()).meta for one in (*good, bad)]
             assert [EXIT_STUCK] * 2 == exits
             assert [State.DONE] * 5 + [State.FAILED] == [one.state for one in found]
             assert {0} == {one.recoveries for one in found}
@@ -118,7 +118,7 @@ async def test_one_item_that_hangs_worker_after_worker(server, tmp_path):
             assert ("hung", 2) == (buried.error.kind, buried.attempts)
             assert "time.sleep(1e6)" in buried.error.traceback
             for one in good:
-                kinds = [event.kind for event in await roost.events(one)]
+                kinds = [event.kind for event in await roost.work(one).events()]
                 assert "attempt_failed" not in kinds
                 assert "recovered" not in kinds
 
@@ -140,7 +140,7 @@ async def test_a_hung_worker_whose_server_is_away_ends_all_the_same(server_root,
                 bad = await item_of(roost, hangs=True)
 
                 async def hangs():
-                    return (await roost.status(bad)).stuck
+                    return (await roost.work(bad).status()).stuck
 
                 await eventually(hangs)
             server.process.send_signal(signal.SIGSTOP)
@@ -161,14 +161,14 @@ async def test_a_worker_that_was_stopped_goes_on(server, tmp_path):
             items = [await item_of(roost, hangs=False) for _ in range(3)]
 
             async def begun():
-                return (await roost.status(items[0])).meta.version >= 1
+                return (await roost.work(items[0]).status()).meta.version >= 1
 
             await eventually(begun)
             worker.send_signal(signal.SIGSTOP)
             await asyncio.to_thread(time.sleep, 4.5)
             worker.send_signal(signal.SIGCONT)
             async with asyncio.timeout(PATIENCE):
-                found = [(await roost.wait(one)).meta.state for one in items]
+                found = [(await roost.work(one).wait()).meta.state for one in items]
             assert [State.DONE] * 3 == found
             assert worker.poll() is None
 

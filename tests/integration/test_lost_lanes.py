@@ -99,8 +99,8 @@ async def test_deaf_steps_cost_no_lanes(server):
         bad = [await roost.enqueue("deaf", **wish) for _ in range(2)]
         found = await all_done(roost, bad)
         assert [State.FAILED] * 2 == found
-        assert {"timeout"} == {(await roost.status(one)).meta.error.kind for one in bad}
-        assert {0} == {(await roost.status(one)).meta.recoveries for one in bad}
+        assert {"timeout"} == {(await roost.work(one).status()).meta.error.kind for one in bad}
+        assert {0} == {(await roost.work(one).status()).meta.recoveries for one in bad}
         await lost_by(roost, 2)
         assert "2 of its steps go on" in _of_workers(await roost.workers())[1].message
         good = [await roost.enqueue("counting", {"steps": 5}) for _ in range(20)]
@@ -136,7 +136,7 @@ async def test_there_is_a_bound(server, kind):
         await asyncio.sleep(2.0)  # several times as long as it takes to lose one more
         assert 3 <= bad.begun <= 4
         item = await roost.enqueue("counting", {"steps": 1}, priority=10)
-        assert State.QUEUED is (await roost.wait(item, timeout=0.5)).meta.state
+        assert State.QUEUED is (await roost.work(item).wait(timeout=0.5)).meta.state
         messages = [one.message for one in _of_workers(await roost.workers())]
         assert any("it takes no more work: start it anew" in one for one in messages)
         bad.release.set()

@@ -139,7 +139,7 @@ async def test_people_are_told(server):
         seen = [plain[name] for name in ("work_id", "engine", "state", "is_readable", "is_newer")]
         assert [newer, "counting", "queued", False, True] == seen
         with pytest.raises(WrittenByNewer, match=f"newer Roost wrote {newer}"):
-            await roost.status(newer)
+            await roost.work(newer).status()
 
 
 async def test_an_upgrade_under_a_lease(server):
@@ -155,7 +155,7 @@ async def test_an_upgrade_under_a_lease(server):
         other = await roost.enqueue("counting", {"steps": 2})
         assert [State.DONE] == await all_done(roost, [other])
         assert after == await records_of(roost, [item.work_id])
-        kinds = [one.kind for one in await roost.events(item.work_id)]
+        kinds = [one.kind for one in await roost.work(item.work_id).events()]
         assert ["enqueued", "claimed", "committed"] == kinds
 
 
@@ -181,7 +181,7 @@ async def test_bytes_with_a_newer_schema(server, what):
         stored = await roost.ledger.read(item.work_id)
         assert (0, 0, None) == (stored.attempts, stored.recoveries, stored.error)
         assert newer.encode() == getattr(stored, what)
-        kinds = [one.kind for one in await roost.events(item.work_id)]
+        kinds = [one.kind for one in await roost.work(item.work_id).events()]
         assert 1 == kinds.count("interrupted")
         assert 7 == await client.zscore(key("newer"), (await client.zrange(key("newer"), 0, 0))[0])
 

@@ -144,7 +144,7 @@ async def test_a_blocked_item_that_stands_in_no_line(server):
             await client.delete(*map(key, names))
             await roost.repair()
             await client.zrem(key("ready"), *(await client.zrange(key("ready"), 1, -1)))
-            assert State.QUEUED is (await roost.status(ids["blocked"])).meta.state
+            assert State.QUEUED is (await roost.work(ids["blocked"]).status()).meta.state
             await claim_nothing(roost)
             assert before["lines"] == (await stored(roost))["lines"]
             await roost.repair()
@@ -168,7 +168,7 @@ async def test_holds_are_made_again(server):
         raw = await client.hget(key("work"), ids["running"])
         await client.hset(key("work"), ids["running"], raw.replace(b"\nprinter\n", b"\nx\n"))
         await roost.repair()
-        assert State.QUEUED is (await roost.status(ids["blocked"])).meta.state
+        assert State.QUEUED is (await roost.work(ids["blocked"]).status()).meta.state
 
 
 async def test_what_is_too_much_goes(server):

@@ -95,7 +95,7 @@ async def test_a_wait_that_hears_nothing(server, server_root, sharp):
         Crew(settings, engine) as crew,
     ):
         item = await roost.enqueue("counting", {"steps": 2})
-        waiting_for = asyncio.create_task(far.wait(item))
+        waiting_for = asyncio.create_task(far.work(item).wait())
         await listening(roost)
         assert 1 == proxy.swallow(b"SUBSCRIBE")
         await crew.start()
@@ -138,10 +138,10 @@ async def test_one_connection_for_all_who_wait_and_follow(server):
     ):
         items = [await other.enqueue("counting", {"steps": 1}) for _ in range(number)]
         before = (await other.ledger.client.info("clients"))["connected_clients"]
-        waits = [asyncio.create_task(roost.wait(one)) for one in items]
+        waits = [asyncio.create_task(roost.work(one).wait()) for one in items]
 
         async def last(item):
-            async for event in roost.follow(item, after="0"):
+            async for event in roost.work(item).follow(after="0"):
                 if event.state is State.DONE:
                     return event.work_id
             raise AssertionError("events have no end")
@@ -169,7 +169,7 @@ async def test_waits_after_their_connection_was_cut(server):
         Crew(settings, engine) as crew,
     ):
         items = [await other.enqueue("counting", {"steps": 1}) for _ in range(50)]
-        waits = [asyncio.create_task(roost.wait(one)) for one in items]
+        waits = [asyncio.create_task(roost.work(one).wait()) for one in items]
         await listening(other, 50)
         for _ in range(3):
             await other.ledger.client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
@@ -186,7 +186,7 @@ async def test_a_lost_message_is_made_up_for(server, monkeypatch):
     settings = settings_for(server)
     async with queue(settings, Counting()) as roost, queue(settings, Counting()) as other:
         items = [await other.enqueue("counting", {"steps": 1}) for _ in range(1100)]
-        waits = [asyncio.create_task(roost.wait(one)) for one in items]
+        waits = [asyncio.create_task(roost.work(one).wait()) for one in items]
         await listening(other, 1100)
         keys, client = other.ledger.keys, other.ledger.client
         # Purged, as it seems: whoever waits for it learns that it is gone.
@@ -211,7 +211,7 @@ async def main():
     settings = Settings(extra={"redis_url": sys.argv[1]}, namespace=sys.argv[2])
     async with Roost.connect(settings) as roost:
         items = [await roost.enqueue("none", any_engine=True) for _ in range(1500)]
-        found = await asyncio.gather(*(roost.wait(one, timeout=2) for one in items))
+        found = await asyncio.gather(*(roost.work(one).wait(timeout=2) for one in items))
         print(len(found), {str(one.meta.state) for one in found})
 
 asyncio.run(main())
@@ -226,7 +226,7 @@ async def main():
     settings = Settings(extra={"redis_url": sys.argv[1]}, namespace=sys.argv[2])
     async with Roost.connect(settings) as roost:
         item = await roost.enqueue("none", any_engine=True)
-        await roost.status(item)
+        await roost.work(item).status()
         kept = []
         try:
             while True:

@@ -28,7 +28,7 @@ def server(server_root):
 async def given_back(roost, items, version):
     """Check that the items stand in the line again, without blame."""
     for item in items:
-        meta = (await roost.status(item)).meta
+        meta = (await roost.work(item).status()).meta
         assert (State.QUEUED, version, 0, 0) == (
             meta.state,
             meta.version,
@@ -57,7 +57,7 @@ async def test_a_stop_ends_with_the_last_step(server, lanes, count, burst):
         worker.stop()
         asyncio.get_running_loop().call_later(0.1, engine.gate.set)
         await crew.stop()
-        done = [one for one in items if (await roost.status(one)).meta.version]
+        done = [one for one in items if (await roost.work(one).status()).meta.version]
         assert running == len(done)
         await given_back(roost, done, 2)
         await given_back(roost, [one for one in items if one not in done], 0)
@@ -87,7 +87,7 @@ async def test_a_drain_of_no_time_strands_nothing(server):
         await crew.stop()
         assert 0 == (await roost.counts())[State.RUNNING]
         for item in items:
-            meta = (await roost.status(item)).meta
+            meta = (await roost.work(item).status()).meta
             assert (State.QUEUED, 0, 0) == (meta.state, meta.attempts, meta.recoveries)
 
 

@@ -113,7 +113,7 @@ async def test_a_server_that_refuses_for_now(server_root, what):
                 await asyncio.sleep(0.05)
             assert [State.DONE] * 5 == await all_done(roost, items)
             assert {one.work_id: list(range(1, 22)) for one in items} == await versions(roost)
-            metas = [(await roost.status(one)).meta for one in items]
+            metas = [(await roost.work(one).status()).meta for one in items]
             assert {(0, 0)} == {(one.attempts, one.recoveries) for one in metas}
             assert 100 == len(engine.begun)
 
@@ -155,7 +155,7 @@ async def test_a_login_that_is_refused_for_now(server_root, what):
                 await asyncio.sleep(0.1)
             assert [State.DONE] * 5 == await all_done(roost, items)
             assert {one.work_id: list(range(1, 14)) for one in items} == await versions(roost)
-            metas = [(await roost.status(one)).meta for one in items]
+            metas = [(await roost.work(one).status()).meta for one in items]
             assert {(0, 0)} == {(one.attempts, one.recoveries) for one in metas}
             assert 60 == len(engine.begun)
         await admin.aclose()

@@ -48,7 +48,7 @@ async def test_a_burst_ends_when_nothing_is_in_flight(server, concurrency):
     async with queue(settings, engine) as roost:
         items = [await roost.enqueue("counting", {"steps": 40}) for _ in range(5)]
         await burst(settings, roost, concurrency=concurrency)
-        assert [State.DONE] * 5 == [(await roost.status(one)).meta.state for one in items]
+        assert [State.DONE] * 5 == [(await roost.work(one).status()).meta.state for one in items]
         assert {one.work_id: list(range(1, 42)) for one in items} == await versions(roost)
         assert engine.most <= concurrency
 
@@ -62,7 +62,7 @@ async def test_a_burst_leaves_what_is_due_later(server):
         assert [] == engine.begun
         item = await roost.enqueue("counting", {"steps": 2, "delay": 3600})
         await burst(settings, roost)
-        assert State.SLEEPING is (await roost.status(item)).meta.state
+        assert State.SLEEPING is (await roost.work(item).status()).meta.state
         assert [] == await roost.workers()
 
 
@@ -83,8 +83,8 @@ async def test_due_work_wakes_a_worker_whose_lanes_were_busy(server):
         before = await calls(roost)
         await all_done(roost, [later])
         found = await calls(roost) - before
-        status = (await roost.status(later)).meta
-        claimed = next(one for one in await roost.events(work=later) if one.kind == "claimed")
+        status = (await roost.work(later).status()).meta
+        claimed = next(one for one in await roost.work(later).events() if one.kind == "claimed")
         late = (claimed.at - status.created_at).total_seconds() - 1.0
         assert late >= 0
         # By one claim, or a few: it was not asked for again and again, nor by chance.
@@ -129,7 +129,7 @@ async def test_work_of_another_engine_is_left(server):
         foreign = await roost.enqueue("other", {"steps": 2})
         own = [await roost.enqueue("mine", {"steps": 2}) for _ in range(5)]
         assert [State.DONE] * 5 == await all_done(roost, own)
-        meta = (await roost.status(foreign)).meta
+        meta = (await roost.work(foreign).status()).meta
         assert (State.QUEUED, 0, 0, 0) == (
             meta.state,
             meta.fence,
@@ -174,14 +174,14 @@ async def test_stop_drains(server):
         later = await roost.enqueue("counting", {"steps": 1})
         engine.gate.set()
         await crew.stop()
-        meta = (await roost.status(item)).meta
+        meta = (await roost.work(item).status()).meta
         assert (State.QUEUED, 2, 0, 0) == (
             meta.state,
             meta.version,
             meta.attempts,
             meta.recoveries,
         )
-        assert State.QUEUED is (await roost.status(later)).meta.state
+        assert State.QUEUED is (await roost.work(later).status()).meta.state
         assert [] == await roost.workers()
 
 
@@ -197,7 +197,7 @@ async def test_abort_gives_back(server):
         worker.abort()
         await crew.stop()
         for item in items:
-            meta = (await roost.status(item)).meta
+            meta = (await roost.work(item).status()).meta
             assert (State.QUEUED, 1, 0, 0) == (
                 meta.state,
                 meta.version,
@@ -216,7 +216,7 @@ async def test_the_drain_has_an_end(server):
         item = await roost.enqueue("counting", {"steps": 3, "gated": True})
         await engine.began.wait()
         await crew.stop()
-        meta = (await roost.status(item)).meta
+        meta = (await roost.work(item).status()).meta
         assert (State.QUEUED, 0, 0) == (meta.state, meta.attempts, meta.recoveries)
 
 
@@ -230,7 +230,7 @@ async def test_a_worker_that_is_cancelled(server):
         await engine.began.wait()
         crew.tasks[0].cancel()
         await asyncio.wait(crew.tasks)
-        assert State.QUEUED is (await roost.status(item)).meta.state
+        assert State.QUEUED is (await roost.work(item).status()).meta.state
         assert "interrupted" == (await kinds(roost, item))[-1]
 
 
@@ -251,7 +251,7 @@ async def test_workers_that_come_and_go(server):
             await crew.stop()
             counts = await roost.counts()
             assert 0 == counts[State.RUNNING], f"worker {number}, seed {seed}"
-        metas = [(await roost.status(one)).meta for one in items]
+        metas = [(await roost.work(one).status()).meta for one in items]
         assert {(0, 0)} == {(one.attempts, one.recoveries) for one in metas}
         found = await versions(roost)
         for one in metas:

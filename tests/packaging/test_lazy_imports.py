@@ -198,7 +198,7 @@ async def main():
         item = await roost.enqueue("demo", 1)
         worker = Worker(settings, plugins, roost.server, MemoryArtifactStore())
         task = asyncio.create_task(worker.run())
-        await roost.wait(item)
+        await roost.work(item).wait()
         # Renewals fail as well: their errors need the library, too.
         await roost.ledger.client.execute_command("CLIENT", "PAUSE", "500", "ALL")
         await asyncio.sleep(0.8)

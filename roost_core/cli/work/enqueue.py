@@ -217,7 +217,7 @@ async def _send(roost: Roost, request: EnqueueRequest, any_engine: bool, *, wait
     output.stored([item.work_id])
     if not wait:
         return True
-    meta = (await roost.wait(item)).meta
+    meta = (await roost.work(item).wait()).meta
     if meta.state is not State.DONE:
         output.note(output.failure(meta))
     return meta.state is State.DONE

@@ -47,13 +47,14 @@ def command(session: Session, work_id: str | None, follow: bool, limit: int, as_
     async def show(roost: Roost) -> None:
         # The place to go on from is taken first: nothing falls in between.
         newest = await roost.events(limit=1) if follow else ()
-        found = await roost.events(work_id, limit=limit) if limit else ()
+        source = roost if work_id is None else roost.work(work_id)
+        found = await source.events(limit=limit) if limit else ()
         for event in found:
             _print(event, as_json)
         if not follow:
             return
         last = go_on_from(*found, *newest)
-        async with contextlib.aclosing(roost.follow(work_id, after=last)) as events:
+        async with contextlib.aclosing(source.follow(after=last)) as events:
             async for event in events:
                 _print(event, as_json)
 

@@ -12,9 +12,16 @@ import click
 
 from roost_core.cli import output
 from roost_core.cli.work.batch import BatchLine
+from roost_core.client.enqueueing import CHUNK
 from roost_core.client.requests import EnqueueRequest, new_work_id
-from roost_core.client.roost import CHUNK, Roost
-from roost_core.errors import BackendError, BackendUnavailable, RoostError, WorkNotFound
+from roost_core.client.roost import Roost
+from roost_core.errors import (
+    BackendError,
+    BackendUnavailable,
+    InvalidInput,
+    RoostError,
+    WorkNotFound,
+)
 from roost_core.models.work import WorkItem
 
 _FIELDS: Final = tuple(field.name for field in attrs.fields(EnqueueRequest))
@@ -113,8 +120,8 @@ async def _stopped(roost: Roost, chunk: Sequence[BatchLine], error: BackendError
 async def _is_stored(roost: Roost, line: BatchLine) -> bool | None:
     """Tell whether a line's id is there; None if nobody answers."""
     try:
-        await roost.row(str(line.request.work_id))
-    except WorkNotFound:
+        await roost.work(str(line.request.work_id)).row()
+    except (InvalidInput, WorkNotFound):
         return False
     except RoostError:
         return None

@@ -31,7 +31,7 @@ def command(session: Session, work_id: str) -> None:
     This is how it stands now. How it came there, lease by lease, is what
     `roost events --work ID` prints, however long ago that was.
     """
-    found = session.read(lambda roost: roost.status(work_id))
+    found = session.read(lambda roost: roost.work(work_id).status())
     output.json_line(status_json(found), indent=2)
     if output.on_terminal():
         output.note(f"how it came there: roost events --work {work_id}")

@@ -10,6 +10,7 @@ from typing import Final, Protocol, Self
 from roost_core.backend.trail import go_on_from
 from roost_core.cli import output
 from roost_core.client.roost import Roost
+from roost_core.client.work import Work
 from roost_core.errors import BackendUnavailable
 from roost_core.models.events import Event
 from roost_core.models.standing import WorkRow
@@ -61,31 +62,32 @@ async def watch(roost: Roost, work_id: str, view: View, history: int) -> WorkRow
     :param history: begin with so many of its newest events.
     :raises WorkNotFound: no work item has this id.
     """
-    row = await roost.row(work_id)
+    work = roost.work(work_id)
+    row = await work.row()
     with view:
         view.standing(row)
         # The place to go on from is taken before anything is shown: nothing falls in between.
         newest = await roost.events(limit=1)
-        shown = await roost.events(work_id, limit=history) if history else ()
+        shown = await work.events(limit=history) if history else ()
         for event in shown:
             view.event(event)
         last = go_on_from(*shown, *newest)
-        row = await roost.row(work_id)
+        row = await work.row()
         view.standing(row)
         if not row.meta.state.is_terminal:
-            async with _heartbeats(roost, work_id, view):
-                return await _follow(roost, work_id, view, last)
-        for event in await roost.events(work_id, after=last) if last else ():
+            async with _heartbeats(work, view):
+                return await _follow(work, view, last)
+        for event in await work.events(after=last) if last else ():
             view.event(event)
     return row
 
 
-async def _follow(roost: Roost, work_id: str, view: View, last: str | None) -> WorkRow:
-    async with contextlib.aclosing(roost.follow(work_id, after=last)) as events:
+async def _follow(work: Work, view: View, last: str | None) -> WorkRow:
+    async with contextlib.aclosing(work.follow(after=last)) as events:
         async for event in events:
             view.event(event)
             if view.is_live or event.state.is_terminal:
-                row = await roost.row(work_id)
+                row = await work.row()
                 view.standing(row)
                 if row.meta.state.is_terminal:
                     return row
@@ -93,12 +95,12 @@ async def _follow(roost: Roost, work_id: str, view: View, last: str | None) -> W
 
 
 @contextlib.asynccontextmanager
-async def _heartbeats(roost: Roost, work_id: str, view: View) -> AsyncIterator[None]:
+async def _heartbeats(work: Work, view: View) -> AsyncIterator[None]:
     """Look for heartbeats while a step runs: they make no events."""
     if not view.is_live:
         yield
         return
-    task = asyncio.create_task(_look(roost, work_id, view))
+    task = asyncio.create_task(_look(work, view))
     try:
         yield
     finally:
@@ -106,11 +108,11 @@ async def _heartbeats(roost: Roost, work_id: str, view: View) -> AsyncIterator[N
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def _look(roost: Roost, work_id: str, view: View) -> None:
+async def _look(work: Work, view: View) -> None:
     while True:
         await asyncio.sleep(HEARTBEAT_SECONDS)
         try:
-            row = await roost.row(work_id)
+            row = await work.row()
         except BackendUnavailable:
             continue  # The events are followed with patience, and end the view if that ends.
         if row.meta.state is State.RUNNING:

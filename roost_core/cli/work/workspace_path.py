@@ -30,7 +30,7 @@ def command(session: Session, work_id: str) -> None:
 
     async def ensure(roost: Roost) -> Path:
         # Only for work that exists: a typo must not leave a folder and a branch.
-        await roost.row(work_id)
+        await roost.work(work_id).row()
         workspaces = session.workspaces()
         with plugin_output.to_stderr():  # only the path is printed
             return await asyncio.to_thread(workspaces.ensure, work_id)

@@ -307,8 +307,8 @@ def test_follow_goes_on_from_what_was_shown(bench):
 
     async def main():
         async with bench.roost() as roost:
-            first = await roost.events("w1")
-            async for event in roost.follow("w1", after=first[-1].event_id):
+            first = await roost.work("w1").events()
+            async for event in roost.work("w1").follow(after=first[-1].event_id):
                 seen.append(event.kind)
                 return
 

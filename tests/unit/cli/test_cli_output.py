@@ -154,7 +154,7 @@ def test_live_view_shows_standing_and_events():
 
     async def look():
         async with bench.roost() as roost:
-            return await roost.row("w1"), await roost.events("w1")
+            return await roost.work("w1").row(), await roost.work("w1").events()
 
     row, events = asyncio.run(look())
     console = Console(file=io.StringIO(), width=100, force_terminal=False)
@@ -178,7 +178,7 @@ def test_live_view_shows_when_a_heartbeat_was_made():
 
     async def look():
         async with bench.roost() as roost:
-            return await roost.row("w1")
+            return await roost.work("w1").row()
 
     row = asyncio.run(look())
     for at, expected in (

@@ -7,8 +7,7 @@ import re
 import pytest
 
 from roost_core.cli.work import sending
-from roost_core.client import requests
-from roost_core.client import roost as client
+from roost_core.client import enqueueing, waiting
 from roost_core.errors import BackendError, BackendUnavailable, DiskFull
 from tests.unit.cli.cli_harness import Bench
 
@@ -19,7 +18,7 @@ LINES = "".join(f'{{"work_id": "w{number}"}}\n' for number in range(1, 7))
 @pytest.fixture
 def bench(monkeypatch):
     """Return a queue in memory whose clients have no patience."""
-    monkeypatch.setattr(client, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(enqueueing, "PATIENCE_SECONDS", 0.0)
     monkeypatch.setattr(sending, "CHUNK", 3)
     return Bench()
 
@@ -131,9 +130,9 @@ async def test_a_full_disk_is_not_waited_for():
 
     full = DiskFull("full")
     with pytest.raises(DiskFull):
-        await requests.repeated(lambda: call([full]), 60.0)
+        await waiting.repeated(lambda: call([full]), 60.0)
     assert [full] == asked
     errors = [BackendUnavailable("went"), full]
     with pytest.raises(BackendUnavailable, match="full") as told:
-        await requests.repeated(lambda: call(errors), 60.0)
+        await waiting.repeated(lambda: call(errors), 60.0)
     assert not told.value.took_no_effect

@@ -18,13 +18,13 @@ async def test_a_break_does_not_end_the_heartbeats():
     answers = [row, BackendUnavailable("away"), row, row]
     shown = []
 
-    async def look(_work_id):
+    async def look():
         answer = answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
         return answer
 
     view = SimpleNamespace(is_live=True, standing=shown.append)
-    async with watching._heartbeats(SimpleNamespace(row=look), "w1", view):
+    async with watching._heartbeats(SimpleNamespace(row=look), view):
         await asyncio.sleep(4.5 * watching.HEARTBEAT_SECONDS)
     assert [row] * 3 == shown

@@ -10,8 +10,10 @@ import attrs
 import pytest
 
 from roost_core.backend import ClaimRequest, Commit, Sleep
-from roost_core.client import requests
-from roost_core.client.roost import EnqueueRequest, Roost
+from roost_core.client import waiting
+from roost_core.client.requests import EnqueueRequest
+from roost_core.client.roost import Roost
+from roost_core.client.work import Work
 from roost_core.codec.records import encode_model
 from roost_core.codec.snapshots import encode_snapshot
 from roost_core.codec.times import from_milliseconds
@@ -90,8 +92,8 @@ def no_pauses(monkeypatch):
     async def sleep(seconds):
         now[0] += seconds
 
-    monkeypatch.setattr(requests.asyncio, "sleep", sleep)
-    monkeypatch.setattr(requests.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(waiting.asyncio, "sleep", sleep)
+    monkeypatch.setattr(waiting.time, "monotonic", lambda: now[0])
     return now
 
 
@@ -177,7 +179,7 @@ def test_enqueue_checks_before_it_asks(bench, monkeypatch, fields, error):
 def test_deadline_counts_from_the_servers_clock(bench):
     """deadline_seconds is relative to the server's now, not to this machine's."""
     item = run(bench, lambda roost: roost.enqueue("echo", deadline_seconds=0.5))
-    status = run(bench, lambda roost: roost.status(item))
+    status = run(bench, lambda roost: roost.work(item).status())
 
     assert bench.provider.clock.now_ms() + 500 == round(item.deadline_at.timestamp() * 1000)
     assert item.deadline_at == status.meta.deadline_at
@@ -238,7 +240,7 @@ def test_status_list_counts_and_dead_letters_agree(bench):
 
     async def work(roost):
         return (
-            await roost.status("w1"),
+            await roost.work("w1").status(),
             await roost.list("failed"),
             await roost.counts(),
             await roost.dead_letters(),
@@ -254,9 +256,9 @@ def test_status_list_counts_and_dead_letters_agree(bench):
 
 def test_unknown_work_is_an_error(bench):
     """status, wait and row say so; list of an unknown state too."""
-    for call in (Roost.status, Roost.wait, Roost.row):
+    for call in (Work.status, Work.wait, Work.row):
         with pytest.raises(WorkNotFound):
-            run(bench, lambda roost, call=call: call(roost, "w-none"))
+            run(bench, lambda roost, call=call: call(roost.work("w-none")))
     with pytest.raises(InvalidInput, match="unknown state 'lost'"):
         run(bench, lambda roost: roost.list("lost"))
 
@@ -265,9 +267,9 @@ def test_wait_returns_terminal_or_last_known(bench):
     """With a timeout wait returns how the work stands; without one it waits for the end."""
     item = run(bench, lambda roost: roost.enqueue("echo"))
 
-    assert State.QUEUED is run(bench, lambda roost: roost.wait(item, timeout=0)).meta.state
+    assert State.QUEUED is run(bench, lambda roost: roost.work(item).wait(timeout=0)).meta.state
     bench.finish(item.work_id)
-    status = run(bench, lambda roost: roost.wait(item))
+    status = run(bench, lambda roost: roost.work(item).wait())
     assert State.DONE is status.meta.state
     assert status.snapshot.is_finished
 
@@ -286,7 +288,7 @@ def test_wait_outlives_a_short_outage(bench, monkeypatch, no_pauses):
         return await method(*args)
 
     monkeypatch.setattr(bench.ledger, "wait_terminal", flaky)
-    assert State.DONE is run(bench, lambda roost: roost.wait(item)).meta.state
+    assert State.DONE is run(bench, lambda roost: roost.work(item).wait()).meta.state
 
 
 def test_corrupt_bytes_are_told_and_kept(bench):
@@ -299,7 +301,7 @@ def test_corrupt_bytes_are_told_and_kept(bench):
 
     bench.ledger.run(corrupt)
     with pytest.raises(CorruptRecord, match=item.work_id):
-        run(bench, lambda roost: roost.status(item))
+        run(bench, lambda roost: roost.work(item).status())
     (row,) = run(bench, lambda roost: roost.list())
     assert (False, State.QUEUED) == (row.is_readable, row.meta.state)
 
@@ -309,7 +311,7 @@ def test_follow_yields_what_happens_next(bench):
     bench.enqueue(work_id="old")
 
     async def work(roost):
-        events = roost.follow("w1")
+        events = roost.work("w1").follow()
         first = asyncio.ensure_future(anext(events))
         await asyncio.sleep(0)
         await roost.enqueue("echo", work_id="other")
@@ -343,7 +345,7 @@ def test_connect_overrides_settings_by_name(bench):
 def test_a_connection_has_to_be_entered(bench):
     """Without async with the error says what to do."""
     with pytest.raises(RoostError, match="async with"):
-        asyncio.run(bench.roost().status("w1"))
+        asyncio.run(bench.roost().counts())
 
 
 def test_workers_with_broken_records_are_left_out(bench):
@@ -361,7 +363,7 @@ def test_claims_show_in_the_status(bench):
     """A leased work item shows its worker, and no token."""
     bench.enqueue(work_id="w1")
     asyncio.run(bench.ledger.claim(ClaimRequest("worker-9", ("echo",), 1, 15_000)))
-    lease = run(bench, lambda roost: roost.status("w1")).meta.lease
+    lease = run(bench, lambda roost: roost.work("w1").status()).meta.lease
 
     assert ("worker-9", "") == (lease.worker_id, lease.token)
 
@@ -371,23 +373,23 @@ def test_status_tells_why_work_sleeps(bench):
     bench.enqueue(work_id="w1")
     reason = "the quota at https://me:pass@host is used up"
     asyncio.run(bench.ledger.interrupt(bench.claim().lease, "i0", reason, 60_000))
-    asleep = run(bench, lambda roost: roost.status("w1"))
+    asleep = run(bench, lambda roost: roost.work("w1").status())
     assert (State.SLEEPING, reason) == (asleep.meta.state, asleep.meta.reason)
     assert reason.replace("pass", "***") == status_json(asleep)["meta"]["reason"]
 
     bench.provider.clock.advance(60_000)
     claim = bench.claim()
-    assert run(bench, lambda roost: roost.status("w1")).meta.reason is None
+    assert run(bench, lambda roost: roost.work("w1").status()).meta.reason is None
     data = encode_snapshot(Snapshot("w1", "echo", version=1, step="on"))
     commit = Commit("c1", claim.version, data, "on", Sleep(60_000))
     asyncio.run(bench.ledger.commit(claim.lease, commit))
-    delayed = run(bench, lambda roost: roost.status("w1"))
+    delayed = run(bench, lambda roost: roost.work("w1").status())
     assert (State.SLEEPING, None) == (delayed.meta.state, delayed.meta.reason)
 
 
 def test_status_of_work_that_never_ran_has_no_reason(bench):
     """Work that sleeps because it was enqueued so gives no reason."""
     bench.enqueue(work_id="w1", delay_seconds=60)
-    found = run(bench, lambda roost: roost.status("w1"))
+    found = run(bench, lambda roost: roost.work("w1").status())
 
     assert (State.SLEEPING, None) == (found.meta.state, found.meta.reason)

@@ -33,55 +33,71 @@ def accept(result: object, item: WorkItem, version: int, given: Snapshot | None 
 
     :raises InvalidStepResult: in one line, what the engine returned instead.
     """
+    snapshot = _of_the_item(result, item)
+    if given is not None:
+        _check_descent(snapshot, given, item.engine)
+    delay = _check_fields(snapshot, item.engine)
+    if given is None or snapshot.step is not given.step:
+        check_label(snapshot.step, "step")
+    # All else has been checked above, or is the server's to fill in.
+    return unchecked_snapshot(
+        work_id=snapshot.work_id,
+        engine=snapshot.engine,
+        version=version + 1,
+        step=snapshot.step,
+        data=snapshot.data,
+        artifacts=tuple(snapshot.artifacts),
+        is_finished=snapshot.is_finished,
+        next_step_delay_seconds=None if snapshot.is_finished or not delay else delay,
+        created_at=None,
+        updated_at=None,
+        finished_at=None,
+        extra=snapshot.extra,
+    )
+
+
+def _of_the_item(result: object, item: WorkItem) -> Snapshot:
     if not isinstance(result, Snapshot):
         hint = "; did a branch forget its return?" if result is None else ""
         raise InvalidStepResult(
             f"engine {item.engine} returned {_shown(result)}, not a Snapshot{hint}"
         )
-    if not _is_text(result.work_id, item.work_id) or not _is_text(result.engine, item.engine):
+    work_id, engine = result.work_id, result.engine
+    if not (
+        isinstance(work_id, str)
+        and work_id == item.work_id
+        and isinstance(engine, str)
+        and engine == item.engine
+    ):
         raise InvalidStepResult(
             f"engine {item.engine} returned a snapshot of "
-            f"{_shown_id(result.work_id)} ({_shown_id(result.engine)}), "
+            f"{_shown_id(work_id)} ({_shown_id(engine)}), "
             f"not of {item.work_id}: make it with snapshot.evolve(...)"
         )
-    if given is not None:
-        _check_descent(result, given, item.engine)
+    return result
+
+
+def _check_fields(result: Snapshot, engine: str) -> float:
+    """Check what an engine writes; return the delay that it asks for, in seconds."""
     if not _is_mapping(result.data):
-        raise InvalidStepResult(f"engine {item.engine}: data must be an object")
+        raise InvalidStepResult(f"engine {engine}: data must be an object")
     # A generator would be empty after the look.
     if not isinstance(result.artifacts, list | tuple) or not all(
         isinstance(one, Artifact) for one in result.artifacts
     ):
         raise InvalidStepResult(
-            f"engine {item.engine}: artifacts must hold what context.artifacts.put_… returned"
+            f"engine {engine}: artifacts must hold what context.artifacts.put_… returned"
         )
     if not isinstance(result.is_finished, bool) or not isinstance(result.step, str):
-        raise InvalidStepResult(f"engine {item.engine}: is_finished or step has another type")
+        raise InvalidStepResult(f"engine {engine}: is_finished or step has another type")
     if not _is_mapping(result.extra) or not _RESERVED.isdisjoint(result.extra):
-        raise InvalidStepResult(f"engine {item.engine}: extra is not the engine's to write")
-    delay = 0.0
+        raise InvalidStepResult(f"engine {engine}: extra is not the engine's to write")
+    if result.next_step_delay_seconds is None:
+        return 0.0
     try:
-        if result.next_step_delay_seconds is not None:
-            delay = check_seconds(result.next_step_delay_seconds, "next_step_delay_seconds")
+        return check_seconds(result.next_step_delay_seconds, "next_step_delay_seconds")
     except InvalidInput as error:
-        raise InvalidStepResult(f"engine {item.engine}: {error}") from error
-    if given is None or result.step is not given.step:
-        check_label(result.step, "step")
-    # All else has been checked above, or is the server's to fill in.
-    return unchecked_snapshot(
-        work_id=result.work_id,
-        engine=result.engine,
-        version=version + 1,
-        step=result.step,
-        data=result.data,
-        artifacts=tuple(result.artifacts),
-        is_finished=result.is_finished,
-        next_step_delay_seconds=None if result.is_finished or not delay else delay,
-        created_at=None,
-        updated_at=None,
-        finished_at=None,
-        extra=result.extra,
-    )
+        raise InvalidStepResult(f"engine {engine}: {error}") from error
 
 
 def _check_descent(result: Snapshot, given: Snapshot, engine: str) -> None:
@@ -107,10 +123,6 @@ def _shown(result: object) -> str:
     if result is None:
         return "None"
     return f"a {type(result).__name__}"
-
-
-def _is_text(value: object, expected: str) -> bool:
-    return isinstance(value, str) and value == expected
 
 
 def _shown_id(value: object) -> str:

@@ -44,18 +44,27 @@ class Artifacts:
     def put_bytes(self, data: bytes, *, ext: str = "bin", name: str | None = None) -> Artifact:
         """Store bytes; ``ext`` is 1 to 8 lower-case letters or digits.
 
+        :raises InvalidInput: ``data`` is not bytes, or ``ext`` or ``name`` is malformed.
         :raises ArtifactDiskFull: there is no room; a step that lets it pass runs again later.
+        :raises ArtifactError: they could not be made durable; nothing half-written is visible.
         """
         return self._store.put(data, work_id=self._work_id, life=self._life, ext=ext, name=name)
 
     def put_text(self, text: str, *, ext: str = "txt", name: str | None = None) -> Artifact:
-        """Store a text as UTF-8."""
+        """Store a text as UTF-8.
+
+        :raises UnicodeEncodeError: it holds a lone surrogate.
+        :raises ArtifactError: as :meth:`put_bytes` does.
+        :raises InvalidInput: as :meth:`put_bytes` does.
+        """
         return self.put_bytes(text.encode(), ext=ext, name=name)
 
     def put_json(self, value: Json, *, name: str | None = None) -> Artifact:
         """Store a value as indented JSON with sorted keys: equal values are equal bytes.
 
         :raises CodecError: the value is not JSON, or over 64 MiB.
+        :raises ArtifactError: as :meth:`put_bytes` does.
+        :raises InvalidInput: ``name`` is malformed.
         """
         dumps(value, "the artifact", MAX_JSON_ARTIFACT_BYTES)
         return self.put_bytes(pretty(value), ext="json", name=name)
@@ -63,27 +72,29 @@ class Artifacts:
     def get_bytes(self, artifact_id: str) -> bytes:
         """Return an artifact's bytes, verified.
 
+        :raises InvalidInput: not an artifact id.
         :raises ArtifactNotFound: no artifact has this id.
         :raises ArtifactCorrupt: the stored bytes do not hash to the id.
+        :raises ArtifactError: they cannot be read.
         """
         return self._store.get(artifact_id)
 
     async def aput_bytes(
         self, data: bytes, *, ext: str = "bin", name: str | None = None
     ) -> Artifact:
-        """Store bytes without blocking the event loop."""
+        """Store bytes without blocking the event loop; errors are :meth:`put_bytes`'s."""
         return await run_in_thread(partial(self.put_bytes, data, ext=ext, name=name))
 
     async def aput_text(self, text: str, *, ext: str = "txt", name: str | None = None) -> Artifact:
-        """Store a text without blocking the event loop."""
+        """Store a text without blocking the event loop; errors are :meth:`put_text`'s."""
         return await run_in_thread(partial(self.put_text, text, ext=ext, name=name))
 
     async def aput_json(self, value: Json, *, name: str | None = None) -> Artifact:
-        """Store a value as JSON without blocking the event loop."""
+        """Store a value as JSON without blocking the event loop; errors are :meth:`put_json`'s."""
         return await run_in_thread(partial(self.put_json, value, name=name))
 
     async def aget_bytes(self, artifact_id: str) -> bytes:
-        """Return an artifact's bytes without blocking the event loop."""
+        """Return an artifact's bytes without blocking; errors are :meth:`get_bytes`'s."""
         return await run_in_thread(self.get_bytes, artifact_id)
 
 
@@ -184,7 +195,7 @@ class StepContext:
         return self._step.workspace()
 
     async def aworkspace(self) -> Path:
-        """Return the workspace without blocking the event loop."""
+        """Return the workspace without blocking the event loop; errors are :meth:`workspace`'s."""
         return await run_in_thread(self.workspace)
 
     def heartbeat(self, progress: float | None = None, message: str = "") -> None:

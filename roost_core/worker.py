@@ -126,7 +126,12 @@ class Worker:
             task.cancel()
 
     async def run(self) -> None:
-        """Work until stopped; on return the worker is retired and has given back what let go."""
+        """Work until stopped; on return the worker is retired and has given back what let go.
+
+        A server that is away is waited for.
+
+        :raises BackendError: the server refuses what a worker needs.
+        """
         lost = LostSteps(self._ledger, self.info.concurrency, self._settings.lease_ttl)
         keeper = LeaseKeeper(
             self._ledger.renewer(),

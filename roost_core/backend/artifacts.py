@@ -28,6 +28,8 @@ class ArtifactStore(abc.ABC):
 
         Storing the same bytes again, from any number of processes, is one blob.
 
+        :raises InvalidInput: the work id, ``ext`` or ``name`` is malformed, or ``data`` not bytes.
+        :raises ArtifactDiskFull: there is no room.
         :raises ArtifactError: they could not be made durable; nothing half-written is visible.
         """
 
@@ -38,11 +40,16 @@ class ArtifactStore(abc.ABC):
         :raises InvalidInput: not an artifact id.
         :raises ArtifactNotFound: no such artifact.
         :raises ArtifactCorrupt: the bytes do not hash to their name.
+        :raises ArtifactError: they cannot be read.
         """
 
     @abc.abstractmethod
     def exists(self, artifact_id: str) -> bool:
-        """Return whether the artifact is there; its content is not read."""
+        """Return whether the artifact is there; its content is not read.
+
+        :raises InvalidInput: not an artifact id.
+        :raises ArtifactError: the store cannot be read.
+        """
 
     @abc.abstractmethod
     def describe(self, artifact_id: str) -> Sequence[tuple[str, Artifact]]:

@@ -12,7 +12,11 @@ from roost_core.models.work import State
 
 
 class Reading(abc.ABC):
-    """What tells of the work of one queue, and of its workers. Nothing changes by it."""
+    """What tells of the work of one queue, and of its workers. Nothing changes by it.
+
+    Each raises :class:`~roost_core.errors.BackendUnavailable` if there is no answer, and
+    :class:`~roost_core.errors.BackendError` if the server refuses.
+    """
 
     @abc.abstractmethod
     async def read(self, work_id: str) -> StoredWork | None:

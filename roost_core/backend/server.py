@@ -14,7 +14,8 @@ from roost_core.backend.serving import ServePlan
 class Server(abc.ABC):
     """A place that keeps the ledgers of queues.
 
-    A method that raises :class:`~roost_core.errors.BackendUnavailable` can be repeated.
+    A method that raises :class:`~roost_core.errors.BackendUnavailable` can be repeated; one that
+    raises another :class:`~roost_core.errors.BackendError` was refused for good.
     """
 
     @abc.abstractmethod
@@ -22,6 +23,7 @@ class Server(abc.ABC):
         """Connect, start a server if that is this backend's way, check its version.
 
         :raises BackendUnavailable: one line that says where it tried and what to do.
+        :raises BackendError: the server refuses for good: its version, the login.
         """
 
     @property
@@ -84,4 +86,6 @@ class Server(abc.ABC):
         handle that is still running at the end of the drain is cancelled and
         must give its work back. ``upkeep`` is called about once a minute. A
         server that is away is waited for; only a bug ends the lanes early.
+
+        :raises BackendError: the server would lose work, or refuses what lanes need.
         """

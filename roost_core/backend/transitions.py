@@ -19,7 +19,11 @@ from roost_core.models.worker import Lease
 
 
 class Transitions(abc.ABC):
-    """What moves the work of one queue. Each call is atomic, and durable when it returns."""
+    """What moves the work of one queue. Each call is atomic, and durable when it returns.
+
+    Each raises :class:`~roost_core.errors.BackendUnavailable` if there is no answer, and
+    :class:`~roost_core.errors.BackendError` if the server refuses.
+    """
 
     @abc.abstractmethod
     async def enqueue(self, works: Sequence[NewWork]) -> list[Enqueued]:

@@ -102,7 +102,10 @@ class Session:
                 output.note(line)
 
     def few_plugins(self) -> Plugins:
-        """Load what has the backend, and what somebody named; broken ones are noted there."""
+        """Load what has the backend, and what somebody named; broken ones are noted there.
+
+        :raises SettingsError: one of the core's own is malformed.
+        """
         if self._few is None:
             from roost_core.plugins.registry import Plugins
 
@@ -118,7 +121,10 @@ class Session:
         return self._few
 
     def all_plugins(self) -> Plugins:
-        """Load all that is installed or named; broken ones are noted there."""
+        """Load all that is installed or named; broken ones are noted there.
+
+        :raises SettingsError: one of the core's own is malformed.
+        """
         if self._plugins is None:
             from roost_core.plugins.registry import Plugins
 
@@ -141,7 +147,10 @@ class Session:
         return () if found is None else found.declarations()
 
     def know_more(self) -> bool:
-        """Load more plugins, because an option is not known; tell whether there are more now."""
+        """Load more plugins, because an option is not known; tell whether there are more now.
+
+        :raises SettingsError: one of the core's own is malformed.
+        """
         if self._plugins is not None:
             return False
         if self._few is None and self.is_short is not False:
@@ -158,31 +167,51 @@ class Session:
         """Return a connection to the queue, to be entered with ``async with``.
 
         :param create: false for who only reads, as in :meth:`Roost.connect`.
+        :raises SettingsError: a setting is unknown or malformed.
+        :raises PluginError: a plugin that somebody named cannot be loaded, or one fails.
         """
         from roost_core.client.roost import Roost
 
         return Roost.connect(self.settings, plugins=self.plugins(), create=create)
 
     def artifact_store(self) -> ArtifactStore:
-        """Return the artifact store; no server is needed."""
+        """Return the artifact store; no server is needed.
+
+        :raises SettingsError: a setting is unknown or malformed.
+        :raises PluginError: a plugin that somebody named cannot be loaded, or one fails.
+        """
         plugins = self.plugins()
         with plugin_output.to_stderr():
             return plugins.make_artifact_store(self.settings)
 
     def workspaces(self) -> Workspaces:
-        """Return what makes workspaces; no server is needed."""
+        """Return what makes workspaces; no server is needed.
+
+        :raises SettingsError: a setting is unknown or malformed.
+        :raises PluginError: a plugin that somebody named cannot be loaded, or one fails.
+        """
         plugins = self.plugins()
         with plugin_output.to_stderr():
             return plugins.make_workspaces(self.settings)
 
     def run(self, work: Callable[[Roost], Awaitable[_T]]) -> _T:
-        """Run ``work`` with an open connection in an event loop of its own."""
+        """Run ``work`` with an open connection in an event loop of its own.
+
+        :raises SettingsError: a setting is unknown or malformed.
+        :raises PluginError: a plugin that somebody named cannot be loaded, or one fails.
+        :raises BackendUnavailable: the server cannot be reached.
+        :raises RoostError: what ``work`` raises.
+        """
         return self._run(work, create=True)
 
     def read(self, work: Callable[[Roost], Awaitable[_T]]) -> _T:
         """Do as :meth:`run` does for who only reads: nothing is made for that.
 
         :raises NoWorkHere: nothing was ever enqueued here.
+        :raises SettingsError: a setting is unknown or malformed.
+        :raises PluginError: a plugin that somebody named cannot be loaded, or one fails.
+        :raises BackendUnavailable: the server cannot be reached.
+        :raises RoostError: what ``work`` raises.
         """
         return self._run(work, create=False)
 

@@ -45,9 +45,11 @@ class Roost:
     """A connection to one queue. Make it with :meth:`connect`; enter it with ``async with``.
 
     Entering it raises :class:`~roost_core.errors.NoWorkHere` (see ``create``),
-    :class:`~roost_core.errors.BackendUnavailable` if the server cannot be reached, and
-    :class:`~roost_core.errors.PluginError` if no plugin provides a backend. Without
-    ``async with`` each method raises :class:`~roost_core.errors.RoostError`.
+    :class:`~roost_core.errors.BackendUnavailable` if the server cannot be reached,
+    :class:`~roost_core.errors.PluginError` if no plugin provides a backend, and
+    :class:`~roost_core.errors.SettingsError` if none takes the settings. Without
+    ``async with`` each method raises :class:`~roost_core.errors.RoostError`; if the server
+    refuses for good, a login say, each raises :class:`~roost_core.errors.BackendError`.
 
     :ivar settings: what it was made with.
     :ivar plugins: the plugins that provide backend and artifact store.
@@ -78,6 +80,7 @@ class Roost:
             :class:`~roost_core.errors.NoWorkHere`, and makes no folder and no server.
         :param overrides: settings by name; they win over ``settings``.
         :raises SettingsError: a setting is unknown or malformed.
+        :raises PluginError: a plugin that the settings name cannot be loaded.
         """
         if settings is None:
             settings = load(overrides)
@@ -113,21 +116,30 @@ class Roost:
 
     @property
     def server(self) -> Server:
-        """The server of the queue, open."""
+        """The server of the queue, open.
+
+        :raises RoostError: not connected.
+        """
         if self._server is None:
             raise RoostError(_NOT_CONNECTED)
         return self._server
 
     @property
     def ledger(self) -> Ledger:
-        """The record of the queue."""
+        """The record of the queue.
+
+        :raises RoostError: not connected.
+        """
         if self._ledger is None:
             raise RoostError(_NOT_CONNECTED)
         return self._ledger
 
     @property
     def store(self) -> ArtifactStore:
-        """The artifact store, made at first use."""
+        """The artifact store, made at first use.
+
+        :raises PluginError: no plugin offers one, or it fails.
+        """
         if self._store is None:
             self._store = self.plugins.make_artifact_store(self.settings)
         return self._store

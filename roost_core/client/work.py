@@ -37,9 +37,9 @@ class Work:
     """A handle on one work item of a queue: :meth:`roost_core.client.roost.Roost.work` makes it.
 
     Making one asks nobody: whether there is such a work item is told by what is asked of it. It
-    is good for as long as the connection is open; each method raises
+    is good for as long as the connection is open: each method raises
     :class:`~roost_core.errors.RoostError` if it is not, and
-    :class:`~roost_core.errors.BackendUnavailable` if there is no answer.
+    :class:`~roost_core.errors.BackendError` if the server refuses for good.
 
     :ivar id: the work item's id.
     """

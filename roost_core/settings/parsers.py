@@ -18,21 +18,30 @@ _MAX_SECONDS: Final = 10 * 365 * 86400
 
 
 def text(value: Any) -> str:
-    """Read a text; blanks around it are left out."""
+    """Read a text; blanks around it are left out.
+
+    :raises ValueError: it is no text.
+    """
     if not isinstance(value, str):
         raise ValueError("expected a text")
     return value.strip()
 
 
 def name(value: Any) -> str:
-    """Read a name that can be part of a key: 1 to 64 letters, digits, ``_``, ``.`` or ``-``."""
+    """Read a name that can be part of a key: 1 to 64 letters, digits, ``_``, ``.`` or ``-``.
+
+    :raises ValueError: it is none.
+    """
     if not isinstance(value, str) or _NAME.fullmatch(value) is None:
         raise ValueError(f"expected 1 to 64 letters, digits, '_', '.' or '-', found {value!r}")
     return value
 
 
 def path(value: Any) -> Path | None:
-    """Read a path, ``~`` expanded; None for an empty text."""
+    """Read a path, ``~`` expanded; None for an empty text.
+
+    :raises ValueError: it is no path, or names nobody's home folder.
+    """
     if value in ("", None):
         return None
     if not isinstance(value, str | os.PathLike):
@@ -44,7 +53,10 @@ def path(value: Any) -> Path | None:
 
 
 def words(value: Any) -> tuple[str, ...]:
-    """Read texts separated by commas, or a list of texts."""
+    """Read texts separated by commas, or a list of texts.
+
+    :raises ValueError: it is neither.
+    """
     if isinstance(value, str):
         value = value.split(",")
     if not isinstance(value, Sequence) or not all(isinstance(one, str) for one in value):
@@ -53,7 +65,10 @@ def words(value: Any) -> tuple[str, ...]:
 
 
 def yes_no(value: Any) -> bool:
-    """Read ``yes`` or ``no``, and what else people write for them."""
+    """Read ``yes`` or ``no``, and what else people write for them.
+
+    :raises ValueError: it is neither.
+    """
     if isinstance(value, bool):
         return value
     word = str(value).strip().lower()

@@ -61,7 +61,10 @@ class ManualClock(Clock):
         return self._now_ms
 
     def advance(self, ms: int) -> None:
-        """Let ``ms`` milliseconds pass and wake whoever slept until then."""
+        """Let ``ms`` milliseconds pass and wake whoever slept until then.
+
+        :raises ValueError: ``ms`` is below 0.
+        """
         if ms < 0:
             raise ValueError("time does not run backwards")
         self._now_ms += ms

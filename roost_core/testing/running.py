@@ -70,6 +70,8 @@ def run_to_end(
     :param settings: what the engine sees as ``context.settings``.
     :param fields: more about the work item, as for :meth:`roost_core.Roost.enqueue`.
     :raises PluginError: the engine or a plugin is not sound.
+    :raises InvalidInput: a field of the work item cannot be accepted.
+    :raises CodecError: the payload is not JSON, too deep, or over 1 MiB.
     :raises RuntimeError: the work is not terminal after ``max_claims`` claims, or an event loop
         runs in this thread.
     """
@@ -97,7 +99,12 @@ async def arun_to_end(
 ) -> Run:
     """Do what :func:`run_to_end` does, in the event loop that runs: for async tests.
 
-    Arguments, result and errors are the same.
+    Arguments and result are the same.
+
+    :raises PluginError: as there.
+    :raises InvalidInput: as there.
+    :raises CodecError: as there.
+    :raises RuntimeError: the work is not terminal after ``max_claims`` claims.
     """
     registered = Plugins.empty()
     registered.register(plugin_checks.adapted(plugin_checks.Manager(), engine), "engine")

@@ -21,12 +21,13 @@ _CLAIM: Mapping[str, bytes] = {
 
 
 def shown(record: Mapping[str, bytes]) -> list[bytes]:
-    """Return a record as the scripts show it."""
-    return [record[field.name] for field in fields.RECORD.shown]
+    """Return a record as the scripts show it; what it does not name is as in a new one."""
+    return [record.get(field.name, field.kind.default.encode()) for field in fields.RECORD.shown]
 
 
 def claimed(token: bytes, **values: bytes) -> bytes:
     """Return what a claim tells of a work item, beside its bytes."""
-    found = {**_CLAIM, **values}
+    new = {field.name: field.kind.default.encode() for field in fields.RECORD}
+    found = {**new, **_CLAIM, **values}
     names = (*(field.name for field in fields.RECORD.claimed.fields), "expires")
     return b" ".join((token, *(found[name] for name in names)))

@@ -6,27 +6,21 @@
 local id, digest, delay = ARGV[1], ARGV[2], ARGV[3]
 local r = { F.new, answers = '', tail = '' }
 
--- Whether what is stored under an id was stored by this very request, whose answer was lost then. A nonce
--- stands nowhere else in a record, of whatever layout that is by now.
-local function is_mine(known_id)
-  local raw = redis.call('HGET', K.work, known_id)
-  return raw and string.find(raw, ' ' .. r.nonce, 1, true)
-end
-
-if r.key ~= '' then
-  local known_id, known_digest = string.match(redis.call('HGET', K.key, r.key) or '', '^([^ ]+) ([^ ]+)$')
+local key = r.key
+if key ~= '' then
+  local known_id, known_digest = string.match(redis.call('HGET', K.key, key) or '', '^([^ ]+) ([^ ]+)$')
   -- A key whose work is gone, or that is damaged, stands for nothing.
   if known_id and redis.call('HEXISTS', K.work, known_id) == 1 then
     if known_digest ~= digest then return { 'conflict', known_id } end
-    return { is_mine(known_id) and 'created' or 'existing', known_id }
+    return { is_stored_by(r.nonce, known_id) and 'created' or 'existing', known_id }
   end
 end
 
-if redis.call('HEXISTS', K.work, id) == 1 then return { is_mine(id) and 'created' or 'taken', id } end
+if redis.call('HEXISTS', K.work, id) == 1 then return { is_stored_by(r.nonce, id) and 'created' or 'taken', id } end
 
 local seq = sound_seq(redis.pcall('INCR', K.seq), 1)
-r.seq, r.created, r.updated = whole(seq), now, now
-if r.key ~= '' then redis.call('HSET', K.key, r.key, id .. ' ' .. digest) end
+r.seq, r.created, r.updated = string.format('%d', seq), now, now
+if key ~= '' then redis.call('HSET', K.key, key, id .. ' ' .. digest) end
 redis.call('ZADD', K.created, now, id)
 local is_delayed = delay ~= '0'
 if is_delayed then

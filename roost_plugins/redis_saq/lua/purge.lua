@@ -53,7 +53,7 @@ end
 -- The idempotency key of what does not decode, if it can be told, and stands for nothing else.
 local function key_of_broken(id)
   local found = redis.call('HMGET', K.work, id, id .. ' item')
-  local of_record = string.match(found[1] or '', '^[^\n]*\n[^\n]*\n[^\n]*\n[^\n]*\n([^\n]+)')
+  local of_record = key_line(found[1] or '')
   local of_item = string.match(found[2] or '', '"idempotency_key":"([^"\\]+)"')
   for _, key in ipairs({ of_record or '', of_item or '' }) do
     local stands_for = key ~= '' and redis.pcall('HGET', K.key, key)

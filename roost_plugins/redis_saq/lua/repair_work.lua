@@ -9,8 +9,7 @@ local found = finder(findings)
 local ttl = tonumber(ARGV[2])
 -- No delay is longer than ten years; a lease of more than a month is none.
 local FAR = { sleeping = 316224000000, retry_wait = 316224000000, running = math.max(2 * ttl, 2592000000) }
-local BY_ID = { sleeping = K.sleeping, retry_wait = K.retry_wait, running = K.running, waiting = K.waiting,
-  paused = K.paused, done = K.done, failed = K.failed, cancelled = K.cancelled }
+local BY_ID = places_by_id()
 
 local looked, greatest, keyless = 0, 0, {}
 

@@ -133,6 +133,20 @@ local function load(id, parser)
   return nil, layout and 'newer' or 'broken', layout
 end
 
+-- Seldom.
+-- Whether what is stored under an id was stored by the very request that has this nonce, whose answer was lost
+-- then. A nonce stands nowhere else in a record, of whatever layout that is by now.
+local function is_stored_by(nonce, id)
+  local raw = redis.call('HGET', K.work, id)
+  return raw and string.find(raw, ' ' .. nonce, 1, true)
+end
+
+-- Seldom.
+-- The idempotency key of a record that does not decode, if its lines are there, and it is not empty.
+local function key_line(raw)
+  return string.match(raw, '^[^\n]*\n[^\n]*\n[^\n]*\n[^\n]*\n([^\n]+)')
+end
+
 -- The text of a whole number.
 local function whole(number)
   return string.format('%d', number)

@@ -1,10 +1,10 @@
 -- Shared by the scripts that meet an index and a record which disagree: the record is right.
 
 -- Seldom.
--- Where work of a state stands by its id, and not by its place in a line.
-local function place_by_id(state)
-  return ({ sleeping = K.sleeping, retry_wait = K.retry_wait, running = K.running, waiting = K.waiting,
-    paused = K.paused, done = K.done, failed = K.failed, cancelled = K.cancelled })[state]
+-- Where work stands by its id, and not by its place in a line: the sets by state.
+local function places_by_id()
+  return { sleeping = K.sleeping, retry_wait = K.retry_wait, running = K.running, waiting = K.waiting,
+    paused = K.paused, done = K.done, failed = K.failed, cancelled = K.cancelled }
 end
 
 -- Seldom.
@@ -19,7 +19,7 @@ end
 -- Seldom.
 -- Put a work item where its record says that it belongs, unless it stands there.
 local function settle(id, r, ttl)
-  local place = place_by_id(r.state)
+  local place = places_by_id()[r.state]
   if place then
     redis.call('ZADD', place, 'NX', score_for(r, ttl), id)
   elseif r.state == 'blocked' then

@@ -39,7 +39,7 @@ def register_commands(cli: click.Group) -> None:
     cli.add_command(LazyCommand("demo", target, "See a worker die and its work go on."))
 
 
-# Every command loads this plugin, and only workers watch: what they need is imported then.
+# Most commands load this plugin, and only workers watch: what they need is imported then.
 
 
 @hookimpl

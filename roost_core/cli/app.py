@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 #: The plugins that have the core's own commands, in the order of help.
 CORE: Final = {"work": work, "operate": operate}
+#: The command that takes over the process's signals.
+WORKER: Final = "worker"
 #: The exit code after Ctrl-C: 128 and the number of SIGINT.
 INTERRUPTED: Final = 130
 
@@ -74,6 +76,10 @@ class RoostGroup(click.Group):
         """Parse the options before the command's name; all the rest is looked at ahead."""
         session = ctx.ensure_object(Session)
         session.read_ahead(args)
+        if WORKER in args and not ctx.resilient_parsing:
+            # Unless it listens already; so that a stop is obeyed before plugins are loaded.
+            session.signals.install()
+            ctx.call_on_close(session.signals.close)
         try:
             if ctx.resilient_parsing or asks_for_help(args):
                 self._know_all(ctx)
@@ -109,10 +115,8 @@ class RoostGroup(click.Group):
         """
         name = args[0]
         session = ctx.ensure_object(Session)
-        if name == "worker" and not ctx.resilient_parsing:
-            # Unless it listens already; so that a stop is obeyed before plugins are loaded.
-            session.signals.install()
-            ctx.call_on_close(session.signals.close)
+        if name != WORKER:
+            session.signals.close()  # the word stood for something else
         found = self.get_command(ctx, name)
         if found is None and not name.startswith("-") and not ctx.resilient_parsing:
             close = close_matches(name, self.list_commands(ctx))

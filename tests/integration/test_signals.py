@@ -291,6 +291,21 @@ def test_a_stop_while_libraries_are_imported(shell, number):
     assert (0, "") == (worker.returncode, err)
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_while_plugins_are_imported(shell, number):
+    """Options of plugins before the command's name load these; it listens by then."""
+    mark = shell.folder / "mark"
+    (shell.folder / "heavy.py").write_text(
+        f"import pathlib, time\npathlib.Path({str(mark)!r}).touch()\ntime.sleep(600)\n"
+    )
+    words = ("--redis-prefix", "roost", "worker", "--plugin", "./heavy.py")
+    with ending(shell.start(*words)) as worker:
+        until(mark.exists, "the import")
+        worker.send_signal(number)
+        _, err = worker.communicate(timeout=LIMIT)
+    assert (0, "") == (worker.returncode, err)
+
+
 @pytest.mark.fault(13, "a plugin that hangs as it is imported, in process 1")
 def test_the_first_process_of_a_container(shell):
     """As process 1, which the kernel ends for nothing by itself, it obeys while it imports."""

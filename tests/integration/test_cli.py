@@ -7,7 +7,6 @@ import json
 import os
 import pty
 import re
-import secrets
 import select
 import signal
 from pathlib import Path
@@ -16,28 +15,7 @@ import attrs
 import pytest
 
 from roost_plugins.watchlist.demo_page import CLAIM, DemoPage
-from tests.integration.cli_bench import ENGINES, LIMIT, Shell, ending
-
-
-@pytest.fixture
-def shell(redis_server, tmp_path):
-    """Give a shell on the shared server."""
-    return Shell(
-        tmp_path,
-        {
-            "ROOST_REDIS_URL": redis_server.url,
-            "ROOST_NAMESPACE": f"cli-{secrets.token_hex(6)}",
-            "ROOST_HOME": str(tmp_path / "home"),
-            "ROOST_WATCHLIST_ALLOW_PRIVATE_ADDRESSES": "yes",
-        },
-    )
-
-
-@pytest.fixture
-def slow(shell):
-    """Write an engine whose steps take as long as the payload says; return its option."""
-    (shell.folder / "slow.py").write_text(ENGINES)
-    return ("--plugin", "./slow.py")
+from tests.integration.cli_bench import LIMIT, ending
 
 
 @pytest.fixture

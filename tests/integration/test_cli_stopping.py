@@ -4,33 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import re
-import secrets
 import signal
 
-import pytest
-
-from tests.integration.cli_bench import DEAF, ENGINES, LIMIT, Shell, ending, until
-
-
-@pytest.fixture
-def shell(redis_server, tmp_path):
-    """Give a shell on the shared server."""
-    return Shell(
-        tmp_path,
-        {
-            "ROOST_REDIS_URL": redis_server.url,
-            "ROOST_NAMESPACE": f"cli-{secrets.token_hex(6)}",
-            "ROOST_HOME": str(tmp_path / "home"),
-            "ROOST_WATCHLIST_ALLOW_PRIVATE_ADDRESSES": "yes",
-        },
-    )
-
-
-@pytest.fixture
-def slow(shell):
-    """Write an engine whose steps take as long as the payload says; return its option."""
-    (shell.folder / "slow.py").write_text(ENGINES)
-    return ("--plugin", "./slow.py")
+from tests.integration.cli_bench import DEAF, LIMIT, ending, until
 
 
 def test_first_signal_drains(shell, slow):

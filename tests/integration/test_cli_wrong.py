@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import secrets
 import subprocess
 import sys
 from pathlib import Path
@@ -14,21 +13,7 @@ import pytest
 
 from roost_core.client.enqueueing import CHUNK
 from roost_plugins.fs_artifacts.store import FilesystemStore
-from tests.integration.cli_bench import LIMIT, Shell, ending
-
-
-@pytest.fixture
-def shell(redis_server, tmp_path):
-    """Give a shell on the shared server."""
-    return Shell(
-        tmp_path,
-        {
-            "ROOST_REDIS_URL": redis_server.url,
-            "ROOST_NAMESPACE": f"cli-{secrets.token_hex(6)}",
-            "ROOST_HOME": str(tmp_path / "home"),
-            "ROOST_WATCHLIST_ALLOW_PRIVATE_ADDRESSES": "yes",
-        },
-    )
+from tests.integration.cli_bench import LIMIT, ending
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import socket
 import ssl
 import subprocess
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -17,22 +17,6 @@ import pytest
 from roost_plugins.watchlist import addresses
 from roost_plugins.watchlist.fetch import AddressRefused
 from tests.integration.site_bench import Site, get, names, only_the_site
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    """Return a running site; all its threads are gone afterwards."""
-    server = Site()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.stopping.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
 
 # -- redirects -------------------------------------------------------------------------------
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,21 +18,6 @@ from roost_core.models import Artifact, Heartbeat, Lease, Snapshot, WorkItem
 from roost_core.settings import Settings
 from roost_plugins import watchlist
 from tests.integration.site_bench import Handler, Site
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    """Return a running site; all its threads are gone afterwards."""
-    server = Site()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.stopping.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 class Shelf:

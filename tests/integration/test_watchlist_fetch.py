@@ -5,31 +5,14 @@ from __future__ import annotations
 import asyncio
 import gzip
 import socket
-import threading
 import tracemalloc
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from roost_plugins.watchlist.fetch import Limits
 from tests.integration.site_bench import CAP, HASTY, Handler, Site, get, names
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    """Return a running site; all its threads are gone afterwards."""
-    server = Site()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.stopping.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
 
 # -- what is seen ----------------------------------------------------------------------------
 

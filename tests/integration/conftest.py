@@ -1,0 +1,48 @@
+"""Fixtures of several files: a shell on the shared server, and a web site on this machine."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from tests.integration.cli_bench import ENGINES, Shell
+from tests.integration.site_bench import Site
+
+
+@pytest.fixture
+def shell(redis_server, tmp_path):
+    """Give a shell on the shared server."""
+    return Shell(
+        tmp_path,
+        {
+            "ROOST_REDIS_URL": redis_server.url,
+            "ROOST_NAMESPACE": f"cli-{secrets.token_hex(6)}",
+            "ROOST_HOME": str(tmp_path / "home"),
+            "ROOST_WATCHLIST_ALLOW_PRIVATE_ADDRESSES": "yes",
+        },
+    )
+
+
+@pytest.fixture
+def slow(shell):
+    """Write an engine whose steps take as long as the payload says; return its option."""
+    (shell.folder / "slow.py").write_text(ENGINES)
+    return ("--plugin", "./slow.py")
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    """Return a running site; all its threads are gone afterwards."""
+    server = Site()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.stopping.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()

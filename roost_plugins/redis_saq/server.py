@@ -110,21 +110,15 @@ class RedisServer(Server):
         upkeep: Callable[[], Awaitable[None]],
     ) -> None:
         """Run a worker's lanes with SAQ's worker."""
-        from roost_plugins.redis_saq.lanes import queue
         from roost_plugins.redis_saq.lanes.lanes import Lanes
+        from roost_plugins.redis_saq.lanes.running import run_lanes
 
-        (ledger,) = (self.ledger(one.queue) for one in plan.ledgers)
         await self._check_eviction(plan.stopping)
-
-        async def one(claim: Claim) -> None:
-            await handle(ledger, claim)
-
-        async def tell(work_ids: Sequence[str]) -> None:
-            await on_dead_letters(ledger, work_ids)
-
-        lanes = ledger.lanes = Lanes(ledger, plan, tell)
+        lanes = Lanes([self.ledger(one.queue) for one in plan.ledgers], plan, on_dead_letters)
+        for served in lanes.served:
+            served.ledger.lanes = served
         try:
-            await queue.run_lanes(ledger, lanes, plan, one, upkeep)
+            await run_lanes(lanes, plan, handle, upkeep)
         finally:
             await lanes.close()
             # The lanes stay known until the worker has retired: they name its engines.

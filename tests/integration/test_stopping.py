@@ -98,11 +98,13 @@ async def _at_hand_out(worker, act):
         return worker._ledger.lanes
 
     lanes = await eventually(lanes_of)
-    hand_out = lanes._hand_out
+    claim = lanes.claim
 
-    async def hand_out_and_act(batch):
-        await hand_out(batch)
+    async def claim_and_act(request, **how):
+        batch = await claim(request, **how)
         if batch.claims:
-            act()
+            # What it has brought is handed out before the loop does anything else.
+            asyncio.get_running_loop().call_soon(act)
+        return batch
 
-    lanes._hand_out = hand_out_and_act
+    lanes.claim = claim_and_act

@@ -51,7 +51,7 @@ DOORS = {
         "roost_plugins.redis_saq.connection.redis_py",
     ): READY,
     ("roost_plugins.redis_saq.server", "serve", "roost_plugins.redis_saq.lanes.lanes"): CHOSEN,
-    ("roost_plugins.redis_saq.server", "serve", "roost_plugins.redis_saq.lanes.queue"): CHOSEN,
+    ("roost_plugins.redis_saq.server", "serve", "roost_plugins.redis_saq.lanes.running"): CHOSEN,
     (
         "roost_plugins.redis_saq.connection.endpoint",
         "client",

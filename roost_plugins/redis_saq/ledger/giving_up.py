@@ -8,6 +8,10 @@ from typing import Any, Final
 from roost_core.backend import Failure
 from roost_core.models import Lease
 
+#: In the place of the engines: the lane leaves, so what is ready is for others.
+NOTHING: Final = ""
+#: In the place of the engines: a claim follows, so nothing need be looked for.
+NO_LOOKING: Final = "-"
 #: The longest reason that is stored, in characters.
 _REASON: Final = 500
 
@@ -15,7 +19,7 @@ _REASON: Final = 500
 def fail(lease: Lease, failure: Failure, engines: str) -> tuple[Any, ...]:
     """Return the arguments of ``lua/fail.lua``.
 
-    :param engines: those for whose next work it is to look; empty takes nothing in its place.
+    :param engines: those for whose next work it is to look, or one of the words above.
     """
     return (
         lease.work_id,

@@ -41,13 +41,14 @@ class RedisRenewer(Renewer):
 
     def fail(self, lease: Lease, failure: Failure) -> Ack:
         """Give up an attempt; the worker takes nothing in its place."""
-        answer = self._call("fail", *giving_up.fail(lease, failure, ""))
+        answer = self._call("fail", *giving_up.fail(lease, failure, giving_up.NOTHING))
         return ack(answer, lease.work_id)[0]
 
     def interrupt(self, lease: Lease, commit_id: str, reason: str, delay_ms: int | None) -> Ack:
         """Give the work back without blame; the worker takes nothing in its place."""
         answer = self._call(
-            "interrupt", *giving_up.interrupt(lease, commit_id, reason, delay_ms, "")
+            "interrupt",
+            *giving_up.interrupt(lease, commit_id, reason, delay_ms, giving_up.NOTHING),
         )
         return ack(answer, lease.work_id)[0]
 

@@ -7,7 +7,7 @@ import contextlib
 import secrets
 import time
 from collections.abc import Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from roost_core.backend import (
     Ack,
@@ -27,6 +27,7 @@ from roost_core.codec.records import encode_model
 from roost_core.errors import BackendUnavailable
 from roost_core.models import ErrorRecord, Lease, State
 from roost_plugins.redis_saq.ledger import envelope, giving_up
+from roost_plugins.redis_saq.ledger.lane_watch import After, LaneWatch
 from roost_plugins.redis_saq.ledger.one_queue import OneQueue
 from roost_plugins.redis_saq.ledger.tickets import Ticket
 from roost_plugins.redis_saq.record import answers as answering
@@ -37,10 +38,10 @@ from roost_plugins.redis_saq.record import fields
 _FORGET_WORKERS_MS: Final = 86_400_000
 #: As in the stepper: a look-up in each step's way.
 _RUNNING: Final = State.RUNNING
+_CLAIMS: Final = After.CLAIMS
+_STANDS_BY: Final = After.STANDS_BY
 #: A lease's token has so many random bytes.
 _TOKEN_BYTES: Final = 8
-#: What stands for the engines of a lane for which nothing need be looked for.
-_NO_LOOKING: Final = "-"
 
 
 def _mode(request: ClaimRequest) -> str:
@@ -48,37 +49,11 @@ def _mode(request: ClaimRequest) -> str:
     return "unable" if is_unable else request.alone.value
 
 
-class LeaseWatch(Protocol):
-    """Lanes that are to know what becomes of their leases."""
-
-    @property
-    def engines(self) -> tuple[str, ...]:
-        """The engines that this worker runs."""
-
-    @property
-    def unanswered(self) -> tuple[Ticket, ...]:
-        """Claims that may have leased work which this worker does not know of."""
-
-    def lease_ends(self, token: str) -> str:
-        """Take note that a call which ends a lease is about to go out.
-
-        :returns: the engines of which it is to look for work on behalf of the lane, separated
-            by spaces; ``-`` if it need not, because a claim follows; empty if the lane leaves,
-            or takes nothing for now: what is ready is others' then.
-        """
-
-    def step_accepted(self, token: str) -> None:
-        """Take note that a step was accepted whose lease goes on."""
-
-    def lease_ended(self, token: str, claim_in_ms: int | None) -> None:
-        """Take note that a lease was given back by a script that told when to claim next."""
-
-
 class RedisTransitions(OneQueue, Transitions):
     """Moves the work of one queue, each time by one script."""
 
     #: The lanes that this process serves, if it is a worker.
-    lanes: LeaseWatch | None = None
+    lanes: LaneWatch | None = None
 
     async def enqueue(self, works: Sequence[NewWork]) -> list[Enqueued]:
         """Store work items, pipelined."""
@@ -148,7 +123,9 @@ class RedisTransitions(OneQueue, Transitions):
     async def _bury(self, one: claiming.BrokenClaim, worker_id: str) -> None:
         """Dead-letter a claim that no worker can be given, for itself alone."""
         error = encode_model(ErrorRecord("corrupt", one.reason, worker_id=worker_id))
-        await self._call("fail", one.work_id, one.token, "f0", error, 1, 0, worker_id, _NO_LOOKING)
+        await self._call(
+            "fail", one.work_id, one.token, "f0", error, 1, 0, worker_id, giving_up.NO_LOOKING
+        )
 
     async def commit(self, lease: Lease, commit: Commit) -> Ack:
         """Accept a step."""
@@ -196,7 +173,12 @@ class RedisTransitions(OneQueue, Transitions):
 
     def _engines_to_ask_for(self, lease: Lease) -> str:
         """Return the engines of which a script that ends the lease is to look for work."""
-        return self.lanes.lease_ends(lease.token) if self.lanes is not None else ""
+        if self.lanes is None:
+            return giving_up.NOTHING
+        after = self.lanes.lease_ends(lease.token)
+        if after is _CLAIMS:
+            return giving_up.NO_LOOKING
+        return self.lanes.engines if after is _STANDS_BY else giving_up.NOTHING
 
     def _acknowledged(self, lease: Lease, answer: Any) -> Ack:
         ack, claim_in = answering.ack(answer, lease.work_id)
@@ -209,9 +191,9 @@ class RedisTransitions(OneQueue, Transitions):
 
     async def retire(self, worker_id: str) -> None:
         """Strike a worker that has stopped from the register."""
-        engines = self.lanes.engines if self.lanes is not None else ()
+        engines = self.lanes.engines if self.lanes is not None else giving_up.NOTHING
         unanswered = self.lanes.unanswered if self.lanes is not None else ()
-        await self._call("retire", worker_id, " ".join(engines), " ".join(map(str, unanswered)))
+        await self._call("retire", worker_id, engines, " ".join(map(str, unanswered)))
 
     async def purge(
         self,

@@ -13,11 +13,12 @@ from roost_core.errors import LeaseLost
 from roost_core.models import Lease
 from roost_plugins.redis_saq.keys import Keys
 from roost_plugins.redis_saq.lanes import lanes as lanes_module
+from roost_plugins.redis_saq.lanes import served as served_module
 from roost_plugins.redis_saq.lanes.lanes import Lanes
 from tests import event_loops
 
 #: The mark of tests whose time leaps, and with it that of the lanes.
-leaping = event_loops.leaping(lanes_module)
+leaping = event_loops.leaping(lanes_module, served_module)
 
 
 def claim_of(number):
@@ -32,17 +33,18 @@ class FakeSubscription:
     def __init__(self, ledger, channels, heard):
         self.ledger = ledger
         self.heard = heard
+        self.channels = channels
         ledger.listeners += 1
         ledger.channels.extend(channels)
 
     async def until_end(self):
         """Hear what comes."""
-        self.heard("subscribe", "")
+        self.heard("subscribe", self.channels[0])
         while True:
             message = await self.ledger.mailbox.get()
             if isinstance(message, Exception):
                 raise message
-            self.heard("message", "")
+            self.heard("message", self.channels[0])
 
     async def close(self):
         """Listen no more."""
@@ -79,7 +81,7 @@ class FakeLedger:
         """Listen."""
         return FakeSubscription(self, channels, heard)
 
-    async def claim(self, request, *, was_idle, ticket, unanswered):
+    async def claim(self, request, *, was_idle, ticket=None, unanswered=()):
         """Hand out what is ready."""
         self.alone.append(request.alone)
         self.can_drain.append(request.can_drain)
@@ -124,9 +126,10 @@ class Bench:
             self.stopping,
             self.lost,
         )
-        self.lanes = Lanes(self.ledger, plan, self.on_dead_letters)
+        self.lanes = Lanes([self.ledger], plan, self.on_dead_letters)
+        (self.served,) = self.lanes.served
 
-    async def on_dead_letters(self, ids):
+    async def on_dead_letters(self, _ledger, ids):
         """Note them, or fail."""
         if "explode" in ids:
             raise ValueError("a bug in what observes")

@@ -11,6 +11,7 @@ import pytest
 
 from roost_core.backend import Alone, ClaimBatch
 from roost_core.errors import BackendUnavailable
+from roost_plugins.redis_saq.ledger.lane_watch import After
 from tests.unit.redis_saq.lanes.lanes_bench import claim_of, leaping, over_lanes, times
 
 pytestmark = leaping
@@ -76,9 +77,9 @@ async def test_an_earlier_alarm_replaces_a_later_one(bench):
     bench.free()
     await asyncio.sleep(1)
     before = len(times(bench))
-    bench.lanes.lease_ended("x", 900)
-    bench.lanes.lease_ended("y", 300)
-    bench.lanes.lease_ended("z", 600)
+    bench.served.lease_ended("x", 900)
+    bench.served.lease_ended("y", 300)
+    bench.served.lease_ended("z", 600)
     await asyncio.sleep(0.5)
     assert [1.301] == times(bench)[before:]
 
@@ -88,7 +89,7 @@ async def test_an_alarm_wakes_a_lane_that_comes_later(bench):
     bench.ledger.ready = [claim_of(number) for number in range(1, 4)]
     free = [bench.free() for _ in range(3)]
     claims = [await one for one in free]
-    bench.lanes.lease_ended("t1", 700)
+    bench.served.lease_ended("t1", 700)
     bench.lanes.lane_done(claims[0])
     bench.free()
     await asyncio.sleep(1)
@@ -101,7 +102,7 @@ async def test_a_lane_that_learns_of_ready_work_claims_at_once(bench):
     claim = await bench.free()
     await asyncio.sleep(0.1)
     before = len(times(bench))
-    bench.lanes.lease_ended("t1", 0)
+    bench.served.lease_ended("t1", 0)
     bench.lanes.lane_done(claim)
     bench.free()
     await asyncio.sleep(0.1)
@@ -141,7 +142,7 @@ async def test_idle_or_not(bench):
     bench.ledger.ready = [claim_of(2)]
     bench.ledger.mailbox.put_nowait({})
     await asyncio.sleep(0.1)
-    assert bench.lanes.lease_ends("token")
+    assert After.STANDS_BY is bench.served.lease_ends("token")
     bench.free()
     bench.ledger.mailbox.put_nowait({})
     await asyncio.sleep(0.1)
@@ -214,7 +215,7 @@ async def test_a_lane_that_is_cancelled_with_its_claim(bench):
     await asyncio.sleep(0)
     place = bench.lanes._free[0] if bench.lanes._free else None
     assert place is not None
-    await bench.lanes._hand_out(ClaimBatch((claim_of(1),)))
+    await bench.lanes._hand_out(bench.served, ClaimBatch((claim_of(1),)))
     lane.cancel()
     with pytest.raises(asyncio.CancelledError):
         await lane
@@ -256,10 +257,10 @@ async def test_a_burst_is_over_when_nothing_is_in_flight():
         claims = [await one for one in free[:2]]
         await asyncio.sleep(30)
         assert not bench.lanes.is_over.is_set()
-        assert "" == bench.lanes.lease_ends("token")
+        assert After.LEAVES is bench.served.lease_ends("token")
         began = bench.ledger.loop.time()
         for claim in claims:
-            bench.lanes.lease_ended(claim.lease.token, None)
+            bench.served.lease_ended(claim.lease.token, None)
             await asyncio.sleep(0.001)
             bench.lanes.lane_done(claim)
             bench.free()
@@ -269,9 +270,9 @@ async def test_a_burst_is_over_when_nothing_is_in_flight():
 
 async def test_standing_by(bench):
     """A worker is registered for all its engines, unless it stops."""
-    assert "a demo" == bench.lanes.lease_ends("token")
+    assert After.STANDS_BY is bench.served.lease_ends("token")
     bench.stopping.set()
-    assert "" == bench.lanes.lease_ends("token")
+    assert After.LEAVES is bench.served.lease_ends("token")
 
 
 async def test_a_claim_without_an_answer_is_named_by_the_next(bench):
@@ -283,7 +284,7 @@ async def test_a_claim_without_an_answer_is_named_by_the_next(bench):
     named = [unanswered for _, unanswered in bench.ledger.tickets[:3]]
     assert [(), (tickets[0],), (tickets[0], tickets[1])] == named
     assert 3 == len({ticket.slot for ticket in tickets})
-    assert () == bench.lanes.unanswered
+    assert () == bench.served.unanswered
 
 
 async def test_a_solo_claim_has_the_worker_for_itself(bench):
@@ -293,10 +294,10 @@ async def test_a_solo_claim_has_the_worker_for_itself(bench):
     assert solo is await bench.free()
     bench.ledger.ready = [claim_of(2)]
     other = bench.free()
-    bench.lanes.lease_ended("t-other", 0)
+    bench.served.lease_ended("t-other", 0)
     await asyncio.sleep(100)
     assert 1 == len(bench.ledger.claims)
-    bench.lanes.step_accepted(solo.lease.token)
+    bench.served.step_accepted(solo.lease.token)
     await other
     assert [Alone.MAY, Alone.NEVER] == bench.ledger.alone[:2]
 
@@ -306,15 +307,15 @@ async def test_who_is_held_back_takes_nothing_of_others(bench):
     bench.ledger.leaves_more = True
     bench.ledger.ready = [attrs.evolve(claim_of(number), is_solo=True) for number in (1, 2)]
     one, two = await asyncio.gather(bench.free(), bench.free())
-    assert "" == bench.lanes.lease_ends(one.lease.token)
+    assert After.LEAVES is bench.served.lease_ends(one.lease.token)
     bench.lanes.lane_done(one)
-    assert "-" == bench.lanes.lease_ends(two.lease.token)
+    assert After.CLAIMS is bench.served.lease_ends(two.lease.token)
     bench.lanes.lane_done(two)
     bench.ledger.ready, bench.ledger.drain = [claim_of(3), claim_of(4)], True
     one, two = await asyncio.gather(bench.free(), bench.free())
-    assert "" == bench.lanes.lease_ends(one.lease.token)
+    assert After.LEAVES is bench.served.lease_ends(one.lease.token)
     bench.lanes.lane_done(one)
-    assert "-" == bench.lanes.lease_ends(two.lease.token)
+    assert After.CLAIMS is bench.served.lease_ends(two.lease.token)
 
 
 async def test_who_has_lost_steps_is_not_asked_to_drain(bench):
@@ -344,9 +345,26 @@ async def test_closing_waits_for_no_backoff(bench):
     bench.ledger.errors = [BackendUnavailable("away") for _ in range(20)]
     bench.free()
     await asyncio.sleep(10)
-    while bench.lanes._under_way == 0:  # noqa: ASYNC110 - between two claims
+    while bench.served.view.under_way == 0:  # noqa: ASYNC110 - between two claims
         await asyncio.sleep(0.01)
     began = bench.ledger.loop.time()
     bench.stopping.set()
     await bench.lanes.close()
     assert began == pytest.approx(bench.ledger.loop.time(), abs=0.01)
+
+
+async def test_a_person_is_told_why_lanes_are_empty(bench, caplog):
+    """The log names what runs alone, and says once that work is let end for it."""
+    bench.ledger.ready = [claim_of(1)]
+    await bench.free()
+    bench.ledger.drain = True
+    bench.free()
+    await asyncio.sleep(30)
+    assert ["makes_room"] == [one.action for one in caplog.records]
+    bench.ledger.drain = False
+    bench.ledger.ready = [attrs.evolve(claim_of(2), is_solo=True)]
+    bench.lanes.lane_done(claim_of(1))
+    await asyncio.sleep(1)
+    last = caplog.records[-1]
+    assert ("runs_alone", "w2") == (last.action, last.work_id)
+    assert "w2: suspected" in last.getMessage()

@@ -9,6 +9,8 @@ import pytest
 from roost_core.backend import ClaimBatch
 from roost_core.errors import BackendUnavailable
 from roost_plugins.redis_saq.lanes import lanes as lanes_module
+from roost_plugins.redis_saq.lanes.policy import AHEAD_PAUSE
+from roost_plugins.redis_saq.ledger.lane_watch import After
 from tests.unit.redis_saq.lanes.lanes_bench import claim_of, leaping, over_lanes, times
 
 pytestmark = leaping
@@ -37,11 +39,11 @@ async def test_a_claim_follows_the_call_that_ends_a_lease(bench):
     claim = await backlog(bench)
     before = len(times(bench))
     bench.ledger.ready = [claim_of(2)]
-    assert "-" == bench.lanes.lease_ends("t1")
+    assert After.CLAIMS is bench.served.lease_ends("t1")
     await asyncio.sleep(0.01)
     assert before + 1 == len(times(bench))
     assert [] == bench.ledger.ready
-    bench.lanes.lease_ended("t1", None)
+    bench.served.lease_ended("t1", None)
     bench.lanes.lane_done(claim)
     assert "t2" == (await bench.free()).lease.token
     assert [] == bench.ledger.given_back
@@ -53,7 +55,7 @@ async def test_no_claim_ahead_without_more(bench):
     await bench.free()
     await asyncio.sleep(0.01)
     before = len(times(bench))
-    assert "a demo" == bench.lanes.lease_ends("t1")
+    assert After.STANDS_BY is bench.served.lease_ends("t1")
     await asyncio.sleep(0.01)
     assert before == len(times(bench))
 
@@ -62,7 +64,7 @@ async def test_no_claim_ahead_of_no_lane(bench):
     """A lease that no lane holds, such as one that is given back, makes room for nothing."""
     await backlog(bench)
     before = len(times(bench))
-    assert "a demo" == bench.lanes.lease_ends("t-other")
+    assert After.STANDS_BY is bench.served.lease_ends("t-other")
     await asyncio.sleep(0.01)
     assert before == len(times(bench))
 
@@ -71,7 +73,7 @@ async def test_a_lane_that_does_not_come(bench):
     """What was claimed for it is given back after a while, without blame."""
     await backlog(bench)
     bench.ledger.ready = [claim_of(2)]
-    bench.lanes.lease_ends("t1")
+    bench.served.lease_ends("t1")
     await asyncio.sleep(lanes_module._AHEAD_GRACE - 0.01)
     assert [] == bench.ledger.given_back
     await asyncio.sleep(0.02)
@@ -82,33 +84,33 @@ async def test_lanes_that_are_held_up_again_and_again(bench):
     """Nothing more is claimed ahead of lanes that do not come, for a while."""
     claim = await backlog(bench)
     bench.ledger.ready = [claim_of(number) for number in range(2, 9)]
-    bench.lanes.lease_ends("t1")
+    bench.served.lease_ends("t1")
     await asyncio.sleep(lanes_module._AHEAD_GRACE + 0.01)
     assert ["t2"] == bench.ledger.given_back
     # The call that gave it back has seen that there is more.
-    bench.lanes.lease_ended("t2", 0)
+    bench.served.lease_ended("t2", 0)
     before = len(times(bench))
     await asyncio.sleep(5)
     assert before == len(times(bench))
 
-    bench.lanes.lease_ended("t1", None)
+    bench.served.lease_ended("t1", None)
     bench.lanes.lane_done(claim)
     claim = await bench.free()
-    assert "a demo" == bench.lanes.lease_ends(claim.lease.token)
-    await asyncio.sleep(lanes_module._AHEAD_PAUSE)
-    assert "-" == bench.lanes.lease_ends(claim.lease.token)
+    assert After.STANDS_BY is bench.served.lease_ends(claim.lease.token)
+    await asyncio.sleep(AHEAD_PAUSE)
+    assert After.CLAIMS is bench.served.lease_ends(claim.lease.token)
 
 
 async def test_stopping_with_claims_ahead(bench):
     """They are given back before the lanes are closed."""
     await backlog(bench)
     bench.ledger.ready = [claim_of(2)]
-    bench.lanes.lease_ends("t1")
+    bench.served.lease_ends("t1")
     await asyncio.sleep(0.01)
     bench.stopping.set()
     await bench.lanes.close()
     assert ["t2"] == bench.ledger.given_back
-    assert "" == bench.lanes.lease_ends("t1")
+    assert After.LEAVES is bench.served.lease_ends("t1")
 
 
 # -- two claims under way ---------------------------------------------------------------------
@@ -127,14 +129,14 @@ async def busy_with_more(bench):
 
 async def end(bench, claim):
     """End a lease."""
-    assert "-" == bench.lanes.lease_ends(claim.lease.token)
+    assert After.CLAIMS is bench.served.lease_ends(claim.lease.token)
     await asyncio.sleep(0.01)
 
 
 async def test_two_claims_while_more_is_ready(bench):
     """A second claim does not wait for the answer to the first, if half of the lanes need it."""
     one, other, last = await busy_with_more(bench)
-    bench.lanes.lease_ends(one.lease.token)
+    bench.served.lease_ends(one.lease.token)
     await end(bench, other)
     assert [2] == [limit for _, limit in bench.ledger.claims]
     await end(bench, last)
@@ -143,7 +145,7 @@ async def test_two_claims_while_more_is_ready(bench):
 
     bench.ledger.answering.set()
     for claim in (one, other, last):
-        bench.lanes.lease_ended(claim.lease.token, None)
+        bench.served.lease_ended(claim.lease.token, None)
         bench.lanes.lane_done(claim)
     found = [await one for one in [bench.free() for _ in range(3)]]
     assert ["t4", "t5", "t6"] == sorted(one.lease.token for one in found)
@@ -153,7 +155,7 @@ async def test_two_claims_while_more_is_ready(bench):
 async def test_each_takes_half_of_the_lanes(bench):
     """So that worker and server take turns at halves; and no third is under way."""
     for claim in await busy_with_more(bench):
-        bench.lanes.lease_ends(claim.lease.token)
+        bench.served.lease_ends(claim.lease.token)
     for _ in range(3):
         bench.free()
     await asyncio.sleep(0.01)
@@ -183,7 +185,7 @@ async def test_no_second_claim_after_an_error(bench):
     bench.ledger.errors = [BackendUnavailable("away")]
     bench.ledger.answering.set()
     for claim in claims[:2]:
-        bench.lanes.lease_ends(claim.lease.token)
+        bench.served.lease_ends(claim.lease.token)
     await asyncio.sleep(0.01)
     for _ in range(3):
         bench.free()
@@ -202,14 +204,14 @@ async def test_a_burst_is_not_over_while_a_claim_is_under_way():
         bench.ledger.ready = [claim_of(1), claim_of(2)]
         claim, other = await bench.free(), await bench.free()
         bench.ledger.answering.clear()
-        bench.lanes.lease_ended(claim.lease.token, None)
+        bench.served.lease_ended(claim.lease.token, None)
         bench.lanes.lane_done(claim)
         for _ in range(4):
             bench.free()
         await asyncio.sleep(0.01)
-        assert 2 == bench.lanes._under_way
+        assert 2 == bench.served.view.under_way
         bench.ledger.leaves_more = False
-        await bench.lanes._hand_out(ClaimBatch(()))
+        await bench.lanes._hand_out(bench.served, ClaimBatch(()))
         assert not bench.lanes.is_over.is_set()
         bench.lanes.lane_done(other)
         bench.ledger.answering.set()

@@ -50,7 +50,8 @@ async def test_a_worker_with_lost_steps_does_not_wait_for_them(bench, lost):
     await asyncio.sleep(30)
     before = len(times(bench))
     bench.ledger.ready = [claim_of(2)]
-    bench.lanes._note_news()
+    bench.lanes.policy.look_at_all()
+    bench.lanes.look()
     await asyncio.sleep(100)
     assert (len(times(bench)) > before) is (lost == 1)
     assert {Alone.NEVER} == set(bench.ledger.alone[1:])
@@ -66,7 +67,7 @@ async def test_a_suspect_that_is_lost_holds_up_nobody(bench):
     await asyncio.sleep(30)
     before = len(times(bench))
     bench.lost.lanes = 1
-    bench.lanes.lease_ended(claim.lease.token, None)
+    bench.served.lease_ended(claim.lease.token, None)
     await asyncio.sleep(0.1)
     assert before < len(times(bench))
 
@@ -100,13 +101,14 @@ async def test_a_suspect_that_no_lane_took_holds_up_nobody(bench):
     solo = attrs.evolve(claim_of(1), is_solo=True)
     object.__setattr__(solo.lease, "token", "t-lost")
     bench.ledger.ready = [solo]
-    bench.lanes._note_news()
+    bench.lanes.policy.look_at_all()
+    bench.lanes.look()
     found = await lane
     assert solo is found
     bench.ledger.ready = [claim_of(2)]
     await asyncio.sleep(30)
     before = len(times(bench))
-    await bench.lanes._give_back(found)
+    await bench.lanes._give_back(bench.served, found)
     bench.lanes._ends(found)
     await asyncio.sleep(0.1)
     assert before < len(times(bench))
@@ -127,7 +129,8 @@ async def test_extra_lanes_come_and_go(bench):
         assert expected == len(extra._waiting) == len(extra._tasks)
     for number in (1, 2):
         bench.ledger.ready = [claim_of(number)]
-        bench.lanes._note_news()
+        bench.lanes.policy.look_at_all()
+        bench.lanes.look()
         await asyncio.sleep(0.1)
     assert ["t1", "t2"] == handled
     await extra.close()

@@ -1,0 +1,60 @@
+"""Hearing that there is work: one connection for all queues of a worker.
+
+A server that refuses to let it listen to one of them must not make it deaf to the others:
+then each has a connection of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from roost_core.errors import BackendError, BackendUnavailable
+from roost_plugins.redis_saq.lanes.served import ServedQueue
+
+_log = logging.getLogger("roost.worker")
+
+
+class Heard(Protocol):
+    """Who is to know when there may be something in a queue."""
+
+    def __call__(self, served: ServedQueue, *, is_ready: bool) -> None:
+        """Take note of it; ``is_ready`` if a message says that there is."""
+
+
+async def listen(
+    served: Sequence[ServedQueue], heard: Heard, backoff: Callable[[int], float]
+) -> None:
+    """Hear the server's messages; after each break, look for what was missed. Does not return.
+
+    :param backoff: how many seconds to pause after so many failures in a row.
+    """
+    failures = 0
+    by_channel = {one.wake_channel: one for one in served}
+
+    def hear(kind: str, channel: str) -> None:
+        nonlocal failures
+        if kind == "subscribe" and failures:
+            _log.info("the server's messages are heard again")
+            failures = 0
+        heard(by_channel[channel], is_ready=kind == "message")
+
+    while True:
+        messages, is_refused = None, False
+        try:
+            messages = await served[0].ledger.subscribe(list(by_channel), hear)
+            await messages.until_end()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the worker must live on
+            failures += 1
+            served[0].report("cannot listen for work", error, failures)
+            await asyncio.sleep(backoff(failures))
+            is_refused = isinstance(error, BackendError) and not isinstance(
+                error, BackendUnavailable
+            )
+        finally:
+            if messages is not None:
+                await messages.close()
+        if is_refused and len(served) > 1:
+            await asyncio.gather(*(listen([one], heard, backoff) for one in served))

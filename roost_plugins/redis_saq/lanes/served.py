@@ -1,0 +1,92 @@
+"""One queue that a worker's lanes work for."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from roost_core.backend import ClaimBatch, ClaimRequest, ServePlan
+from roost_core.errors import BackendError
+from roost_plugins.redis_saq.lanes.policy import ClaimPolicy
+from roost_plugins.redis_saq.lanes.queue_view import QueueView
+from roost_plugins.redis_saq.ledger.lane_watch import After, LaneWatch
+from roost_plugins.redis_saq.ledger.ledger import RedisLedger
+from roost_plugins.redis_saq.ledger.tickets import Ticket, Tickets
+
+_log = logging.getLogger("roost.worker")
+
+
+class ServedQueue(LaneWatch):
+    """A ledger, what the policy knows of it, and the tickets of the claims of it.
+
+    :ivar ledger: the queue's record.
+    :ivar view: what the policy knows of the queue.
+    """
+
+    def __init__(
+        self,
+        ledger: RedisLedger,
+        view: QueueView,
+        policy: ClaimPolicy,
+        plan: ServePlan,
+        look: Callable[[], None],
+    ) -> None:
+        """Begin; ``look`` is called when there may be a reason to claim."""
+        self.ledger = ledger
+        self.view = view
+        self._policy = policy
+        self._plan = plan
+        self._look = look
+        self._suspects = policy.solo.tokens
+        self._tickets = Tickets()
+        self.engines = " ".join(plan.engines)
+
+    @property
+    def unanswered(self) -> tuple[Ticket, ...]:
+        """Claims that may have leased work which this worker does not know of."""
+        return self._tickets.unanswered
+
+    @property
+    def wake_channel(self) -> str:
+        """The channel on which this worker hears that there is work."""
+        return self.ledger.keys.wake_channel(self._plan.worker_id)
+
+    async def claim(self, request: ClaimRequest, *, was_idle: bool) -> ClaimBatch:
+        """Claim, under a ticket, naming those whose answers were lost."""
+        ticket, named = self._tickets.take(), self._tickets.unanswered
+        try:
+            batch = await self.ledger.claim(
+                request, was_idle=was_idle, ticket=ticket, unanswered=named
+            )
+        except BaseException:
+            self._tickets.lost(ticket)
+            raise
+        self._tickets.answered(ticket, named)
+        return batch
+
+    def lease_ends(self, token: str) -> After:
+        """Take note that a call which ends a lease is about to go out."""
+        is_stopping = self._plan.stopping.is_set()
+        after = self._policy.lease_ends(self.view, token, time.monotonic(), is_stopping=is_stopping)
+        if after is not After.STANDS_BY:
+            self._look()
+        return after
+
+    def step_accepted(self, token: str) -> None:
+        """Take note that a step was accepted whose lease goes on."""
+        # In each step's way.
+        if token in self._suspects and self._policy.step_accepted(token, time.monotonic()):
+            self._look()
+
+    def lease_ended(self, token: str, claim_in_ms: int | None) -> None:
+        """Take note that a lease was given back by a script that told when to claim next."""
+        if self._policy.lease_ended(self.view, token, claim_in_ms, time.monotonic()):
+            self._look()
+
+    def report(self, what: str, error: Exception, failures: int) -> None:
+        """Log the first failure of a row; one that is not the server's doing with its traceback."""
+        if not isinstance(error, BackendError):
+            _log.error("%s, trying again", what, exc_info=error)
+        elif failures == 1:
+            _log.warning("%s, trying again: %s", what, error)

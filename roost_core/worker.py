@@ -14,11 +14,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+import attrs
+
 import roost_core
 from roost_core.backend.artifacts import ArtifactStore
 from roost_core.backend.ledger import Ledger
 from roost_core.backend.messages import Claim
-from roost_core.backend.reports import Purged
 from roost_core.backend.server import Server
 from roost_core.backend.serving import ServePlan
 from roost_core.errors import BackendError, PluginError, RoostError, UnknownEngine
@@ -27,15 +28,13 @@ from roost_core.settings import Settings
 from roost_core.stepping.leases import LeaseKeeper
 from roost_core.stepping.lost import LostSteps
 from roost_core.stepping.stepper import Stepper
-from roost_core.threads import run_in_thread
+from roost_core.upkeep import Upkeep
 
 if TYPE_CHECKING:
     from roost_core.plugins.registry import Plugins
 
 _log = logging.getLogger("roost.worker")
 
-#: How many terminal work items one call of the purge removes: few, so that it holds nobody up.
-_PURGE_AT_ONCE: Final = 100
 #: How long a worker that ends tries to strike itself from the register. Seconds.
 _RETIRE_SECONDS: Final = 3.0
 #: How long it waits for a renewal under way. Seconds.
@@ -60,12 +59,15 @@ class Worker:
         server: Server,
         store: ArtifactStore,
         *,
+        queues: Sequence[str] | None = None,
         engines: Sequence[str] | None = None,
         concurrency: int | None = None,
         burst: bool = False,
     ) -> None:
-        """Choose the engines.
+        """Choose queues and engines.
 
+        :param queues: names of queues of the server, the setting if not given. Several get equal
+            shares of the lanes while each has a backlog.
         :param engines: ids, or None for all that the plugins offer.
         :param concurrency: how many work items at a time; the setting if not given.
         :param burst: end when nothing is ready.
@@ -84,7 +86,8 @@ class Worker:
         self._settings = settings
         self._plugins = plugins
         self._server = server
-        self._ledger = server.ledger(settings.queue)
+        self._queues = tuple(dict.fromkeys(queues or (settings.queue,)))
+        self._ledgers = tuple(server.ledger(name) for name in self._queues)
         self._store = store
         self._burst = burst
         self._stopping = asyncio.Event()
@@ -132,26 +135,64 @@ class Worker:
 
         :raises BackendError: the server refuses what a worker needs.
         """
-        lost = LostSteps(self._ledger, self.info.concurrency, self._settings.lease_ttl)
+        lost = LostSteps(self._ledgers, self.info.concurrency, self._settings.lease_ttl)
         keeper = LeaseKeeper(
-            self._ledger.renewer(),
+            [ledger.renewer() for ledger in self._ledgers],
             self.info,
             stuck_after=self._settings.stuck_after,
             lost=lost,
         )
-        stepper = Stepper(
-            settings=self._settings,
+        steppers = {
+            ledger: self._stepper(ledger, number, keeper)
+            for number, ledger in enumerate(self._ledgers)
+        }
+        upkeep = Upkeep(
+            self._settings, self._ledgers, self._store, self._workspaces, self._stopping.is_set
+        )
+
+        async def handle(ledger: Ledger, claim: Claim) -> None:
+            if self._is_aborted:
+                # It was on its way to its lane at the abort, which could not cancel it yet.
+                await self._give_back(ledger, claim)
+                return
+            task = asyncio.current_task()
+            assert task is not None
+            self._running[task] = claim.lease.work_id
+            try:
+                await steppers[ledger].run(claim)
+            finally:
+                del self._running[task]
+
+        async def dead_lettered(ledger: Ledger, work_ids: Sequence[str]) -> None:
+            await steppers[ledger].dead_lettered(work_ids)
+
+        keeper.start()
+        try:
+            await self._observers.notify("on_worker_start", worker=self.info)
+            await self._server.serve(self._plan(lost), handle, dead_lettered, upkeep.run)
+        finally:
+            for stepper in steppers.values():
+                stepper.close()
+            await self._leave(keeper)
+
+    def _stepper(self, ledger: Ledger, number: int, keeper: LeaseKeeper) -> Stepper:
+        return Stepper(
+            # What a step does is in the name of its own queue.
+            settings=attrs.evolve(self._settings, queue=ledger.queue),
             engines=self._engines,
             observers=self._observers,
             around_step=self._plugins.around_step(),
-            ledger=self._ledger,
+            ledger=ledger,
             store=self._store,
             workspaces=self._workspaces,
             keeper=keeper,
             is_stopping=self._stopping.is_set,
+            source=number,
         )
-        plan = ServePlan(
-            ledgers=(self._ledger,),
+
+    def _plan(self, lost: LostSteps) -> ServePlan:
+        return ServePlan(
+            ledgers=self._ledgers,
             worker_id=self.info.worker_id,
             engines=self.info.engines,
             concurrency=self.info.concurrency,
@@ -161,30 +202,6 @@ class Worker:
             stopping=self._stopping,
             lost=lost.lanes,
         )
-
-        async def handle(_ledger: Ledger, claim: Claim) -> None:
-            if self._is_aborted:
-                # It was on its way to its lane at the abort, which could not cancel it yet.
-                await self._give_back(claim)
-                return
-            task = asyncio.current_task()
-            assert task is not None
-            self._running[task] = claim.lease.work_id
-            try:
-                await stepper.run(claim)
-            finally:
-                del self._running[task]
-
-        async def dead_lettered(_ledger: Ledger, work_ids: Sequence[str]) -> None:
-            await stepper.dead_lettered(work_ids)
-
-        keeper.start()
-        try:
-            await self._observers.notify("on_worker_start", worker=self.info)
-            await self._server.serve(plan, handle, dead_lettered, self._upkeep)
-        finally:
-            stepper.close()
-            await self._leave(keeper)
 
     async def _leave(self, keeper: LeaseKeeper) -> None:
         """Put this worker's affairs in order; whatever hangs is left behind after a while."""
@@ -200,62 +217,24 @@ class Worker:
                 await keeper.close()
         except TimeoutError:
             _log.warning("a renewal of leases still waits for the server; leaving without it")
-        try:
-            async with asyncio.timeout(_RETIRE_SECONDS):
-                await self._ledger.retire(self.info.worker_id)
-        except (BackendError, TimeoutError) as error:
-            _log.warning("cannot strike %s from the register: %s", self.info.worker_id, error)
+        await asyncio.gather(*(self._retire(ledger) for ledger in self._ledgers))
         try:
             async with asyncio.timeout(_OBSERVER_SECONDS):
                 await self._observers.notify("on_worker_stop", worker=self.info)
         except TimeoutError:
             _log.warning("an observer of on_worker_stop takes too long; leaving without it")
 
-    async def _give_back(self, claim: Claim) -> None:
+    async def _retire(self, ledger: Ledger) -> None:
+        try:
+            async with asyncio.timeout(_RETIRE_SECONDS):
+                await ledger.retire(self.info.worker_id)
+        except (BackendError, TimeoutError) as error:
+            _log.warning("cannot strike %s from the register: %s", self.info.worker_id, error)
+
+    async def _give_back(self, ledger: Ledger, claim: Claim) -> None:
         with contextlib.suppress(RoostError, TimeoutError):
             async with asyncio.timeout(_GIVE_BACK_SECONDS):
-                await self._ledger.interrupt(claim.lease, "i0", "the worker stopped", None)
-
-    async def _upkeep(self) -> None:
-        """Purge what is over its retention, with its artifacts and workspaces."""
-        seen: set[Purged] = set()
-        forgotten: list[Purged] = []
-        try:
-            while not self._stopping.is_set():
-                gone = await self._purge(_PURGE_AT_ONCE, forgotten)
-                forgotten = []
-                fresh = [one for one in gone if one not in seen]
-                for one in fresh:
-                    if await run_in_thread(self._forget, one):
-                        forgotten.append(one)
-                seen.update(fresh)
-                if len(gone) < _PURGE_AT_ONCE or not fresh:
-                    break
-            if forgotten:
-                await self._purge(0, forgotten)
-        except BackendError as error:
-            _log.warning("cannot purge old work, trying again later: %s", error)
-
-    async def _purge(self, limit: int, forgotten: Sequence[Purged]) -> Sequence[Purged]:
-        letters = self._settings.dead_letter_retention
-        return await self._ledger.purge(
-            round(self._settings.retention * 1000),
-            None if letters is None else round(letters * 1000),
-            limit,
-            forgotten,
-        )
-
-    def _forget(self, gone: Purged) -> bool:
-        """Return whether nothing is left of it; else it stays on record, and is tried again."""
-        is_done = True
-        for forget in (self._store.forget, self._workspaces.remove):
-            try:
-                forget(gone.work_id, gone.life)
-            except Exception as error:  # noqa: BLE001 - whatever a plugin raises, the rest goes
-                is_done = False
-                text = "%s is purged, but something of it is left, trying again later: %s"
-                _log.warning(text, gone.work_id, error)
-        return is_done
+                await ledger.interrupt(claim.lease, "i0", "the worker stopped", None)
 
 
 def new_worker_id() -> str:

@@ -82,6 +82,9 @@ class Alone(enum.StrEnum):
 class ClaimRequest(Value):
     """A worker's request for up to ``limit`` leases on work of its ``engines``.
 
+    With a limit of 0 it takes nothing: what is ready is for others, and if a backend wakes idle
+    workers it wakes one.
+
     A worker id is one word: visible ASCII characters without spaces. Work over which
     workers have died more than once is suspected: it is leased only where it is ``alone``.
     With ``Alone.MAY`` that goes before all else, and nothing else comes with it; up to

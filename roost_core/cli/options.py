@@ -11,7 +11,7 @@ too, and gets the :class:`~roost_core.cli.session.Session`::
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -106,15 +106,16 @@ def format_options(
                 formatter.write_dl(records)
 
 
-def roost_options(*names: str | On) -> Callable[[_F], _F]:
+def roost_options(*names: str | On, but: Collection[str] = ()) -> Callable[[_F], _F]:
     """Add ``--plugin``, ``--config`` and the options for settings that every command has.
 
     :param names: further settings, or :attr:`On.WORKER` for those that a worker has. A setting of
         a plugin's is there where the plugin is, if the command is a :class:`RoostCommand`.
+    :param but: settings for which the command has an option of its own.
     """
 
     def decorate(function: _F) -> _F:
-        for option in reversed([*setting_options(*names), *shared_options()]):
+        for option in reversed([*setting_options(*names), *shared_options(but)]):
             # As click's own decorators do it, for functions and finished commands alike.
             if isinstance(function, click.Command):
                 function.params.insert(0, option)
@@ -132,8 +133,8 @@ def _pending(function: Any) -> list[click.Parameter]:
     return found
 
 
-def shared_options() -> list[click.Option]:
-    """Make the options that every command has."""
+def shared_options(but: Collection[str] = ()) -> list[click.Option]:
+    """Make the options that every command has, without those for the settings ``but``."""
     config = SharedOption(
         ["--config", "config"],
         type=click.Path(dir_okay=False, path_type=Path),
@@ -142,7 +143,8 @@ def shared_options() -> list[click.Option]:
         callback=_remember_config,
         help=f"Read settings from this TOML file. [{CONFIG_VARIABLE}]",
     )
-    return [plugin_option(), config, *_options(SharedSetting, _of(On.EVERY_COMMAND))]
+    shared = [one for one in _of(On.EVERY_COMMAND) if one.name not in but]
+    return [plugin_option(), config, *_options(SharedSetting, shared)]
 
 
 def plugin_option() -> click.Option:

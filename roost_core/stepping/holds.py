@@ -35,6 +35,7 @@ class Hold:
     """A lease as its holder sees it. All but the attributes named for the thread is the loop's.
 
     :ivar lease: the lease.
+    :ivar source: which of the worker's ledgers it is of, by its number.
     :ivar lost: why it is not trusted any more, or None.
     :ivar trusted_until: by the monotonic clock, in seconds.
     :ivar step_deadline: when the step in flight must have ended, or the next one begun,
@@ -43,10 +44,16 @@ class Hold:
     """
 
     def __init__(
-        self, lease: Lease, asked_at: float, ttl: float, watch: Watch | None = None
+        self,
+        lease: Lease,
+        asked_at: float,
+        ttl: float,
+        watch: Watch | None = None,
+        source: int = 0,
     ) -> None:
         """Begin to hold a lease that was asked for at ``asked_at``; ``watch`` may be shared."""
         self.lease = lease
+        self.source = source
         self.lost: str | None = None
         self.trusted_until = asked_at + ttl
         self.step_deadline = time.monotonic() + BETWEEN_STEPS

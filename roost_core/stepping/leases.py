@@ -17,7 +17,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import attrs
@@ -41,12 +41,37 @@ _BEAT_SPACING: Final = 1.0
 _LONGEST_RENEWAL: Final = 10.0
 
 
+@attrs.define(eq=False)
+class _Turn:
+    """When a ledger's leases are renewed next, or its heartbeats sent, if there are any.
+
+    Times are monotonic seconds.
+    """
+
+    number: int
+    renewer: Renewer
+    failures: int = 0
+    renew_at: float = 0.0
+    beat_at: float = 0.0
+
+    def due_at(self, beat_waits: Collection[int]) -> float:
+        return self.beat_at if self.number in beat_waits else self.renew_at
+
+    def urgency(self, now: float, beat_waits: Collection[int]) -> tuple[bool, bool, float]:
+        """Return what sorts turns: due ones first, of these those that were answered last time."""
+        due_at = self.due_at(beat_waits)
+        return due_at > now, self.failures > 0, due_at
+
+
 class LeaseKeeper:
-    """Renews every hold of one worker from a thread of its own, and announces the worker."""
+    """Renews every hold of one worker from a thread of its own, and announces the worker.
+
+    Each ledger that the worker serves has its own renewals, one command for all its leases.
+    """
 
     def __init__(
         self,
-        renewer: Renewer,
+        renewers: Sequence[Renewer],
         info: WorkerInfo,
         *,
         stuck_after: float = 0,
@@ -54,11 +79,12 @@ class LeaseKeeper:
     ) -> None:
         """Prepare; call it on the event loop whose holds these are.
 
+        :param renewers: one for each of the worker's ledgers.
         :param stuck_after: seconds after which an event loop that does not move ends the
             process; 0 never.
         :param lost: counts the steps that go on although they were ended.
         """
-        self._renewer = renewer
+        self._turns = [_Turn(number, renewer) for number, renewer in enumerate(renewers)]
         self._info = info
         self._word = encode_model(info)
         self._ttl = info.lease_ttl_seconds
@@ -71,9 +97,10 @@ class LeaseKeeper:
         #: condition's own way in and out is Python, and each claim comes through twice.
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
-        self._beat_waits = False
+        #: The numbers of ledgers to which a heartbeat is to be sent.
+        self._beat_waits: set[int] = set()
         self._closed = False
-        self._stall = Stall(renewer, info, stuck_after, self._kept)
+        self._stall = Stall(renewers, info, stuck_after, self._kept)
         self._thread = threading.Thread(target=self._run, name="roost-leases", daemon=True)
 
     def start(self) -> None:
@@ -88,9 +115,12 @@ class LeaseKeeper:
         # In a daemon thread: one that waits for a dead server must not hold the process.
         await run_in_thread(self._thread.join, self._ttl)
 
-    def hold(self, lease: Lease, asked_at: float) -> Hold:
-        """Begin to keep a lease that was asked for at ``asked_at`` (monotonic seconds)."""
-        hold = Hold(lease, asked_at, self._ttl, self._watch)
+    def hold(self, lease: Lease, asked_at: float, source: int = 0) -> Hold:
+        """Begin to keep a lease that was asked for at ``asked_at`` (monotonic seconds).
+
+        :param source: which of the worker's ledgers it is of, by its number.
+        """
+        hold = Hold(lease, asked_at, self._ttl, self._watch, source)
         with self._lock:
             self._holds[lease.token] = hold
         return hold
@@ -105,7 +135,7 @@ class LeaseKeeper:
         """Send an engine's heartbeat soon. Safe from any thread."""
         with self._changed:
             hold.heartbeat = encode_model(heartbeat)
-            self._beat_waits = True
+            self._beat_waits.add(hold.source)
             self._changed.notify()
 
     def _kept(self) -> Sequence[Hold]:
@@ -115,33 +145,40 @@ class LeaseKeeper:
     # -- the thread ------------------------------------------------------------------------
 
     def _run(self) -> None:
-        failures = 0
         while True:
             began = time.monotonic()
-            try:
-                self._renew(began)
-                if failures:
-                    _log.info("leases are renewed again")
-                failures = 0
-            except BackendError as error:
-                failures += 1
-                if failures == 1:
-                    _log.warning("leases cannot be renewed, trying again: %s", error)
-            except Exception:  # noqa: BLE001 - a thread that ended would lose every lease
-                failures += 1
-                _log.exception("leases cannot be renewed, trying again")
+            # One at a time, and last those that failed: none is held up by more than one of these.
+            self._take(min(self._turns, key=lambda turn: turn.urgency(began, self._beat_waits)))
             self._look(held_up=min(time.monotonic() - began, _LONGEST_RENEWAL))
-            pause = self._ttl / 3 if not failures else min(self._ttl / 10, 1.0)
-            if self._wait(began + pause, began + min(_BEAT_SPACING, pause)):
+            if self._wait():
                 break
-        with contextlib.suppress(Exception):
-            self._renewer.close()
+        for turn in self._turns:
+            with contextlib.suppress(Exception):
+                turn.renewer.close()
 
-    def _wait(self, renew_at: float, beat_at: float) -> bool:
+    def _take(self, turn: _Turn) -> None:
+        began = time.monotonic()
+        try:
+            self._renew(turn, began)
+            if turn.failures:
+                _log.info("leases are renewed again")
+            turn.failures = 0
+        except BackendError as error:
+            turn.failures += 1
+            if turn.failures == 1:
+                _log.warning("leases cannot be renewed, trying again: %s", error)
+        except Exception:  # noqa: BLE001 - a thread that ended would lose every lease
+            turn.failures += 1
+            _log.exception("leases cannot be renewed, trying again")
+        pause = self._ttl / 3 if not turn.failures else min(self._ttl / 10, 1.0)
+        turn.renew_at = began + pause
+        turn.beat_at = began + min(_BEAT_SPACING, pause)
+
+    def _wait(self) -> bool:
         """Wait for the next renewal, or for a heartbeat to send; return whether it is over."""
         while True:
             with self._changed:
-                until = beat_at if self._beat_waits else renew_at
+                until = min(turn.due_at(self._beat_waits) for turn in self._turns)
                 left = until - time.monotonic()
                 if left <= 0 or self._closed:
                     return self._closed
@@ -161,17 +198,21 @@ class LeaseKeeper:
             word = attrs.evolve(self._info, stuck=self._stall.stuck, lost=lost)
             self._word = encode_model(word)
             with self._changed:
-                self._beat_waits = True
+                self._beat_waits.update(turn.number for turn in self._turns)
 
-    def _renew(self, now: float) -> None:
+    def _renew(self, turn: _Turn, now: float) -> None:
         with self._changed:
-            self._beat_waits = False
-            holds = [hold for hold in self._holds.values() if self._is_to_be_kept(hold, now)]
+            self._beat_waits.discard(turn.number)
+            holds = [
+                hold
+                for hold in self._holds.values()
+                if hold.source == turn.number and self._is_to_be_kept(hold, now)
+            ]
             beats = [Beat(h.lease.work_id, h.lease.token, h.heartbeat) for h in holds]
             for hold in holds:
                 hold.heartbeat = None
         try:
-            lost = set(self._renewer.renew(self._word, beats, round(self._ttl * 1000)))
+            lost = set(turn.renewer.renew(self._word, beats, round(self._ttl * 1000)))
         except BaseException:
             with self._changed:
                 for hold, beat in zip(holds, beats, strict=True):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Sequence
 from typing import Final
 
 from roost_core import threads
@@ -30,9 +31,9 @@ _FAIL_SECONDS: Final = 30.0
 class LostSteps:
     """Counts what one worker has lost. All but :meth:`look` belongs to the event loop."""
 
-    def __init__(self, ledger: Ledger, concurrency: int, ttl: float) -> None:
+    def __init__(self, ledgers: Sequence[Ledger], concurrency: int, ttl: float) -> None:
         """Begin with nothing lost; on the loop of the worker's steps."""
-        self._ledger = ledger
+        self._ledgers = ledgers
         self._ttl = ttl
         self._loop = asyncio.get_running_loop()
         self._threads = threads.pool_of(self._loop)
@@ -94,7 +95,7 @@ class LostSteps:
         hold.mark_lost("its step does not end")
         try:
             async with asyncio.timeout(_FAIL_SECONDS):
-                await self._ledger.fail(hold.lease, failure)
+                await self._ledgers[hold.source].fail(hold.lease, failure)
         except (RoostError, TimeoutError) as error:
             _log.warning("%s: its attempt cannot be given up: %s", hold.lease.work_id, error)
 

@@ -48,9 +48,10 @@ _STOPPED: Final = "the worker stopped"
 
 @attrs.frozen(eq=False)
 class Stepper:
-    """Runs claims for one worker; used by many lanes at once.
+    """Runs claims of one ledger for one worker; used by many lanes at once.
 
-    ``is_stopping`` says whether the worker drains, so that a slice ends early.
+    ``is_stopping`` says whether the worker drains, so that a slice ends early. ``source`` is the
+    ledger's number among those that the worker serves, as the keeper knows it.
     """
 
     settings: Settings
@@ -62,6 +63,7 @@ class Stepper:
     workspaces: Workspaces
     keeper: LeaseKeeper
     is_stopping: Callable[[], bool]
+    source: int = 0
     recent: RecentItems = attrs.field(factory=RecentItems, repr=False)
     returns: RecentReturns = attrs.field(factory=RecentReturns, repr=False)
     _attempts: Attempts = attrs.field(init=False, repr=False)
@@ -82,7 +84,7 @@ class Stepper:
 
         Cancelling gives the work back without blame.
         """
-        hold = self.keeper.hold(claim.lease, claim.asked_at)
+        hold = self.keeper.hold(claim.lease, claim.asked_at, self.source)
         try:
             run = await self._prepare(claim, hold)
             if run is not None:

@@ -13,7 +13,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -45,14 +45,19 @@ class Stall:
 
     def __init__(
         self,
-        renewer: Renewer,
+        renewers: Sequence[Renewer],
         info: WorkerInfo,
         stuck_after: float,
         kept: Callable[[], Sequence[Hold]],
         end: Callable[[int], object] = os._exit,
     ) -> None:
-        """Begin to look; ``kept`` tells what the worker holds, ``end`` ends the process."""
-        self._renewer = renewer
+        """Begin to look.
+
+        :param renewers: one for each of the worker's ledgers.
+        :param kept: tells what the worker holds.
+        :param end: ends the process.
+        """
+        self._renewers = renewers
         self._info = info
         self._ttl = info.lease_ttl_seconds
         self._stuck_after = stuck_after
@@ -130,10 +135,12 @@ class Stall:
     def _give_up_overdue(self, sight: Sight) -> None:
         """Let others have what is a whole TTL beyond its step's time, and say whose fault it is."""
         now = time.monotonic()
-        for hold in self._kept():
-            is_over = hold.is_in_step and now >= hold.step_deadline + self._ttl
-            if is_over and not self._give_up(hold, sight):
-                return
+        overdue = [
+            hold
+            for hold in self._kept()
+            if hold.is_in_step and now >= hold.step_deadline + self._ttl
+        ]
+        self._give_up_all(overdue, sight)
 
     def _end_process(self, still: float) -> None:
         # What hangs now may be something else than what hung at first.
@@ -157,9 +164,14 @@ class Stall:
 
     def _put_in_order(self, sight: Sight) -> None:
         # The one to blame first: if there is time for one, then for that.
-        for hold in sorted(self._kept(), key=lambda one: one is not sight.hold):
-            if not self._give_up(hold, sight):
-                return
+        self._give_up_all(sorted(self._kept(), key=lambda one: one is not sight.hold), sight)
+
+    def _give_up_all(self, holds: Iterable[Hold], sight: Sight) -> None:
+        """End leases on behalf of the loop; of a ledger that does not answer no more than one."""
+        silent: set[int] = set()
+        for hold in holds:
+            if hold.source not in silent and not self._give_up(hold, sight):
+                silent.add(hold.source)
 
     def _give_up(self, hold: Hold, sight: Sight) -> bool:
         """End a lease on behalf of the loop; return whether the server answered."""
@@ -169,11 +181,12 @@ class Stall:
         try:
             # Read once: should the loop move after all, it takes it away.
             blame = hold.blame
+            renewer = self._renewers[hold.source]
             if hold is sight.hold and blame is not None:
-                self._renewer.fail(lease, blame(self._error(sight)))
+                renewer.fail(lease, blame(self._error(sight)))
             else:
                 reason = f"its worker hung in {_work_id(sight) or sight.place}"
-                self._renewer.interrupt(lease, "hung", reason, None)
+                renewer.interrupt(lease, "hung", reason, None)
         except LeaseLost:
             pass
         except BackendError as error:

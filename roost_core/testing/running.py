@@ -118,7 +118,7 @@ async def arun_to_end(
     request = EnqueueRequest(engine=engine_id, payload=payload, **fields)
     item, new = request.build(began_ms)
     await ledger.enqueue([new])
-    keeper = LeaseKeeper(ledger.renewer(), _worker_info(engine_id))
+    keeper = LeaseKeeper([ledger.renewer()], _worker_info(engine_id))
     stepper = _stepper(registered, ledger, store, keeper, settings or Settings())
     keeper.start()
     try:

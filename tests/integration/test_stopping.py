@@ -95,7 +95,7 @@ async def _at_hand_out(worker, act):
     """Let ``act`` be called when the worker's first work items have just been handed to lanes."""
 
     async def lanes_of():
-        return worker._ledger.lanes
+        return worker._ledgers[0].lanes
 
     lanes = await eventually(lanes_of)
     claim = lanes.claim

@@ -32,6 +32,7 @@ ORDER = [
     "hookspecs",
     "plugins",
     "stepping",
+    "upkeep",
     "worker",
     "client",
     "cli",

@@ -8,6 +8,7 @@ import re
 import pytest
 
 from roost_core import hookimpl
+from roost_core import upkeep as upkeep_module
 from roost_core import worker as worker_module
 from roost_core.client.requests import EnqueueRequest
 from roost_core.codec.records import decode_model
@@ -308,7 +309,7 @@ async def test_upkeep_removes_workspaces_of_what_is_purged(caplog):
 
 async def test_upkeep_goes_on_while_pages_are_full(monkeypatch):
     """More than one page is purged in one go."""
-    monkeypatch.setattr(worker_module, "_PURGE_AT_ONCE", 2)
+    monkeypatch.setattr(upkeep_module, "PURGE_AT_ONCE", 2)
     ledger = Failing("nothing")
     settings = Settings(lease_ttl=30.0, retention=0.0)
     for _ in range(5):

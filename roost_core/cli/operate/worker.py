@@ -19,6 +19,15 @@ from roost_core.errors import UnknownEngine
 from roost_core.settings.declaring import On
 from roost_core.shown.redaction import clean
 
+_queue_option = click.option(
+    "--queue",
+    "queues",
+    multiple=True,
+    metavar="NAME",
+    help="Take the work of this queue. Repeatable: queues with a backlog get equal shares of the "
+    "lanes. [ROOST_QUEUE; default default]",
+)
+
 
 @click.command(
     "worker",
@@ -26,6 +35,7 @@ from roost_core.shown.redaction import clean
     example=(
         "roost worker --engines watchlist --concurrency 20",
         "roost worker --plugin ./my_engine.py --burst",
+        "roost worker --queue mail --queue reports",
     ),
 )
 @click.option(
@@ -35,12 +45,20 @@ from roost_core.shown.redaction import clean
     metavar="A,B|all",
     help="Take the work of these engines only.",
 )
+@_queue_option
 @click.option("--burst", is_flag=True, help="Stop once nothing is ready.")
 @click.option("--verbose", "-v", is_flag=True, help="Log more about what happens.")
 @click.option("--quiet", "-q", is_flag=True, help="Log only warnings and errors.")
-@roost_options(On.WORKER)
+@roost_options(On.WORKER, but=("queue",))
 @click.pass_obj
-def command(session: Session, engines: str, burst: bool, verbose: bool, quiet: bool) -> None:
+def command(
+    session: Session,
+    engines: str,
+    queues: tuple[str, ...],
+    burst: bool,
+    verbose: bool,
+    quiet: bool,
+) -> None:
     """Run a worker until it is told to stop.
 
     After Ctrl-C, SIGTERM, SIGHUP or SIGQUIT it takes no new work and lets its steps
@@ -53,25 +71,36 @@ def command(session: Session, engines: str, burst: bool, verbose: bool, quiet: b
 
     A worker does not start if a plugin is broken, and leaves work for engines that
     it lacks to others.
+
+    With several queues it serves each of them: those with a backlog get equal shares
+    of its lanes. All other commands are about one queue.
     """
     if verbose and quiet:
         raise click.UsageError("--verbose and --quiet: one or the other")
     stderr = Stderr()
     try:
-        _run(session, stderr, engines, burst=burst, verbose=verbose, quiet=quiet)
+        _run(session, stderr, engines, queues, burst=burst, verbose=verbose, quiet=quiet)
     finally:
         logging.captureWarnings(False)
         stderr.close()
 
 
 def _run(
-    session: Session, stderr: Stderr, engines: str, *, burst: bool, verbose: bool, quiet: bool
+    session: Session,
+    stderr: Stderr,
+    engines: str,
+    queues: Sequence[str],
+    *,
+    burst: bool,
+    verbose: bool,
+    quiet: bool,
 ) -> None:
     _log_to(stderr, verbose=verbose, quiet=quiet)
     signals = session.signals
     signals.say_with(stderr.note, is_quiet=quiet)
     offered = session.plugins(strict=True).engines()
     wanted = _wanted(engines, sorted(offered))
+    names = _queues(session, queues)
 
     from roost_core.stepping import loops
     from roost_core.worker import Worker
@@ -82,13 +111,14 @@ def _run(
             roost.plugins,
             roost.server,
             roost.store,
+            queues=names,
             engines=wanted,
             burst=burst,
         )
         if not quiet:
             stderr.line(
                 f"worker {worker.worker_id} runs {', '.join(wanted)}; "
-                f"data: {clean(roost.ledger.description)}"
+                f"data: {', '.join(clean(roost.server.ledger(one).description) for one in names)}"
             )
         signals.attach(worker, asyncio.get_running_loop(), session.settings.drain_timeout)
         exit_code = 1
@@ -105,6 +135,19 @@ def _run(
 
     if exit_code := loops.run(serve_when_there()):
         raise SystemExit(exit_code)
+
+
+def _queues(session: Session, given: Sequence[str]) -> list[str]:
+    """Return the names of the queues, each once; the setting if none is given.
+
+    :raises SettingsError: one cannot be a name.
+    """
+    names = list(dict.fromkeys(given))
+    for name in reversed(names):
+        # Read as the setting is; the first stays, for what asks for one queue.
+        session.override("queue", name)
+        assert session.settings.queue == name
+    return names or [session.settings.queue]
 
 
 def _wanted(text: str, offered: Sequence[str]) -> list[str]:

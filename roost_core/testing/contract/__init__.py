@@ -21,6 +21,7 @@ from roost_core.testing.contract.enqueueing import EnqueueContract
 from roost_core.testing.contract.giving_back import FailContract, InterruptContract, RenewContract
 from roost_core.testing.contract.hanging import RenewerEndsLeasesContract
 from roost_core.testing.contract.kit import Harness
+from roost_core.testing.contract.queues import QueuesContract
 from roost_core.testing.contract.reading import EventContract, PurgeContract, ReadContract
 from roost_core.testing.contract.resources import ResourceContract
 from roost_core.testing.contract.serving import ServeContract
@@ -45,5 +46,6 @@ class BackendContract(
     TrailContract,
     PurgeContract,
     ServeContract,
+    QueuesContract,
 ):
     """All parts of the contract together."""

@@ -23,7 +23,7 @@ async def _die(kit: Harness, work_id: str, alone: Alone = Alone.NEVER) -> Claim:
     return claim
 
 
-async def _suspected(kit: Harness, work_id: str) -> None:
+async def suspected(kit: Harness, work_id: str) -> None:
     """Make work over which two workers have died that ran other work as well."""
     await kit.created(work_id)
     for _ in range(2):
@@ -36,7 +36,7 @@ class BlameContract(ContractTests):
     @driven
     async def test_deaths_among_others_never_bury(self, kit: Harness) -> None:
         """B1: they raise a suspicion; suspected work is leased only to whom runs nothing else."""
-        await _suspected(kit, "a")
+        await suspected(kit, "a")
         await kit.created("b")
         assert ["b"] == await kit.claimed_ids(limit=5)
         assert () == (await kit.claim(limit=5)).claims
@@ -50,8 +50,8 @@ class BlameContract(ContractTests):
         """It goes before others to a worker that runs nothing, and nothing comes with it."""
         await kit.created("first")
         await kit.claimed_ids()
-        await _suspected(kit, "a")
-        await _suspected(kit, "b")
+        await suspected(kit, "a")
+        await suspected(kit, "b")
         await kit.created("later", priority=5)
         batch = await kit.claim(limit=3, alone=Alone.MAY)
         assert ["a"] == [one.lease.work_id for one in batch.claims]
@@ -61,7 +61,7 @@ class BlameContract(ContractTests):
     @driven
     async def test_suspects_hold_up_no_recovery(self, kit: Harness) -> None:
         """They are not in line with others, so a claim takes back as much as it can hand out."""
-        await _suspected(kit, "a")
+        await suspected(kit, "a")
         await kit.created("b", "c")
         assert ["b", "c"] == await kit.claimed_ids(worker_id=unique("dead"), limit=2)
         for work_id in "bc":
@@ -72,7 +72,7 @@ class BlameContract(ContractTests):
     async def test_suspects_come_in_halves(self, kit: Harness) -> None:
         """As many as half of what the worker could take; a step clears each of them by itself."""
         for work_id in "abcdef":
-            await _suspected(kit, work_id)
+            await suspected(kit, work_id)
         await kit.created("later", priority=5)
         batch = await kit.claim(limit=8, alone=Alone.MAY)
         assert list("abcd") == [one.lease.work_id for one in batch.claims]
@@ -86,7 +86,7 @@ class BlameContract(ContractTests):
     async def test_each_death_halves_them(self, kit: Harness) -> None:
         """B1: what dies together is suspected the more, and never buried; at last it is alone."""
         for work_id in "abcdef":
-            await _suspected(kit, work_id)
+            await suspected(kit, work_id)
         taken = []
         for _ in range(3):
             batch = await kit.claim(worker_id=unique("dead"), limit=8, alone=Alone.MAY)
@@ -107,10 +107,10 @@ class BlameContract(ContractTests):
         for _ in range(2):
             await _die(kit, "killer", Alone.ALWAYS)
         for work_id in "ab":
-            await _suspected(kit, work_id)
+            await suspected(kit, work_id)
         batch = await kit.claim(limit=8, alone=Alone.MAY)
         assert ["a", "b"] == [one.lease.work_id for one in batch.claims]
-        await _suspected(kit, "c")
+        await suspected(kit, "c")
         await _die(kit, "c", Alone.MAY)
         batch = await kit.claim(limit=8, alone=Alone.MAY)
         assert [("c", True)] == [(one.lease.work_id, one.is_solo) for one in batch.claims]
@@ -120,7 +120,7 @@ class BlameContract(ContractTests):
     @driven
     async def test_one_that_came_alone_is_alone(self, kit: Harness) -> None:
         """R2: a death under it counts, however many more the worker could have taken."""
-        await _suspected(kit, "a")
+        await suspected(kit, "a")
         for _ in range(2):
             batch = await kit.claim(worker_id=unique("dead"), limit=8, alone=Alone.MAY)
             assert ["a"] == [one.lease.work_id for one in batch.claims]
@@ -131,16 +131,16 @@ class BlameContract(ContractTests):
     @driven
     async def test_the_least_harmful_goes_first(self, kit: Harness) -> None:
         """However early in line it stands: what has killed a worker alone goes after others."""
-        await _suspected(kit, "killer")
+        await suspected(kit, "killer")
         for _ in range(2):
             await _die(kit, "killer", Alone.MAY)
-        await _suspected(kit, "other")
+        await suspected(kit, "other")
         assert ["other"] == await kit.claimed_ids(alone=Alone.MAY)
 
     @driven
     async def test_who_runs_one_at_a_time_takes_all_in_line(self, kit: Harness) -> None:
         """For it, suspected work is like any other, and each lease is all that it runs."""
-        await _suspected(kit, "a")
+        await suspected(kit, "a")
         await kit.created("b")
         claims = [await kit.claim_one(alone=Alone.ALWAYS) for _ in range(2)]
         assert ["a", "b"] == sorted(claim.lease.work_id for claim in claims)
@@ -149,7 +149,7 @@ class BlameContract(ContractTests):
     @driven
     async def test_an_accepted_step_clears_it(self, kit: Harness) -> None:
         """B1: what has made a step while it was alone was not what killed the others."""
-        await _suspected(kit, "a")
+        await suspected(kit, "a")
         claim = await kit.claim_one("a", alone=Alone.MAY)
         await kit.commit(claim, Yield())
         stored = await kit.read("a")
@@ -178,7 +178,7 @@ class BlameContract(ContractTests):
     @driven
     async def test_from_suspicion_to_the_grave(self, kit: Harness) -> None:
         """Two deaths among others, then as many alone as it may have."""
-        await _suspected(kit, "a")
+        await suspected(kit, "a")
         for _ in range(3):
             claim = await _die(kit, "a", Alone.MAY)
             assert claim.is_solo
@@ -231,7 +231,7 @@ class BlameContract(ContractTests):
     @driven
     async def test_busy_workers_are_asked_to_make_room(self, kit: Harness) -> None:
         """What is suspected does not wait for ever for a worker that happens to run nothing."""
-        await _suspected(kit, "a")
+        await suspected(kit, "a")
         await kit.created(*(f"w-{number:02}" for number in range(60)))
         await kit.pass_time(50)
         asked = [(await kit.claim(ttl_ms=20)).drain for _ in range(50)]
@@ -240,7 +240,7 @@ class BlameContract(ContractTests):
     @driven
     async def test_who_always_takes_many_is_asked_too(self, kit: Harness) -> None:
         """However many a claim takes, and wherever in the line they stand."""
-        await _suspected(kit, "a")
+        await suspected(kit, "a")
         await kit.created(*(f"w-{number:02}" for number in range(98)))
         await kit.claimed_ids(limit=2)
         await kit.pass_time(50)
@@ -250,7 +250,7 @@ class BlameContract(ContractTests):
     @driven
     async def test_who_takes_every_second_one_is_asked_too(self, kit: Harness) -> None:
         """One of two workers that take turns, whichever of them."""
-        await _suspected(kit, "a")
+        await suspected(kit, "a")
         await kit.created(*(f"w-{number:02}" for number in range(98)))
         await kit.pass_time(300)
         other = ClaimRequest("worker-9", (ENGINE,), 1, 200, can_drain=False)
@@ -273,7 +273,7 @@ class BlameContract(ContractTests):
     @driven
     async def test_who_cannot_drain_is_not_asked(self, kit: Harness) -> None:
         """And does not stand in the way of who can."""
-        await _suspected(kit, "a")
+        await suspected(kit, "a")
         await kit.created(*(f"w-{number:02}" for number in range(98)))
         await kit.pass_time(50)
         request = ClaimRequest("worker-9", (ENGINE,), 16, 20, can_drain=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Final
 
@@ -23,6 +24,9 @@ MAX_PROMOTED: Final = 100
 MAX_EXTRA_INSPECTED: Final = 100
 #: How long it waits at least whether a worker comes back that seems to have died. Milliseconds.
 MIN_DOUBT_MS: Final = 2000
+
+#: Of all ledgers: a worker may hold leases of several.
+_tokens = itertools.count(1)
 
 
 class Claiming(Answers):
@@ -171,7 +175,7 @@ class Claiming(Answers):
         if request.alone is Alone.ALWAYS or (together == 1 and is_suspected):
             work.blame.alone = request.alone
         work.fence += 1
-        work.token = f"token-{next(self._tokens)}"
+        work.token = f"token-{next(_tokens)}"
         work.worker_id = request.worker_id
         work.expires_ms = now + request.lease_ttl_ms
         if work.started_ms is None:

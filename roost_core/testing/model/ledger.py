@@ -94,9 +94,9 @@ class MemoryLedger(Ledger):
             loop.call_soon_threadsafe(changed.set)
 
     @contextmanager
-    def watch(self) -> Iterator[asyncio.Event]:
-        """Give an event that is set whenever the state has changed."""
-        watcher = (asyncio.get_running_loop(), asyncio.Event())
+    def watch(self, changed: asyncio.Event | None = None) -> Iterator[asyncio.Event]:
+        """Give an event that is set whenever the state has changed; a new one if none is given."""
+        watcher = (asyncio.get_running_loop(), changed or asyncio.Event())
         with self._lock:
             self._watchers.append(watcher)
         try:

@@ -37,7 +37,6 @@ class Places:
         self._to_forget: dict[Purged, None] = {}
         self._seq = itertools.count(1)
         self._turns = itertools.count(1)
-        self._tokens = itertools.count(1)
         self._event_ids = itertools.count(1)
 
     def _place(

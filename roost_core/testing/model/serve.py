@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import Any, Final
 
+import attrs
+
 from roost_core.backend.ledger import Ledger
-from roost_core.backend.messages import Alone, Claim, ClaimBatch, ClaimRequest
+from roost_core.backend.messages import Alone, Claim, ClaimRequest
 from roost_core.backend.serving import ServePlan
 from roost_core.testing.clock import Clock
 
@@ -16,7 +18,6 @@ UPKEEP_MS: Final = 60_000
 
 
 async def serve_lanes(
-    ledger: Ledger,
     clock: Clock,
     changed: asyncio.Event,
     plan: ServePlan,
@@ -26,11 +27,9 @@ async def serve_lanes(
 ) -> None:
     """Run lanes until the plan says stop, or, with burst, until nothing is ready or running.
 
-    :param changed: set whenever something happened in the ledger.
+    :param changed: set whenever something happened in one of the ledgers.
     """
-    lanes: set[asyncio.Task[None]] = set()
-    solo: set[asyncio.Task[None]] = set()
-    is_draining = False
+    lanes = _Lanes(plan, handle, on_dead_letters)
     upkeep_at = clock.now_ms() + UPKEEP_MS
     try:
         while not plan.stopping.is_set():
@@ -38,52 +37,88 @@ async def serve_lanes(
             if clock.now_ms() >= upkeep_at:
                 upkeep_at = clock.now_ms() + UPKEEP_MS
                 await upkeep()
-            # What is suspected has the worker for itself, here for all of its slice.
-            may_claim = not solo and not (is_draining and lanes)
-            room = plan.concurrency - len(lanes) if may_claim else 0
-            batch = await _claim(ledger, plan, room, _alone(plan, lanes))
-            is_draining = batch.drain or (is_draining and bool(lanes))
-            if batch.dead_letters:
-                await on_dead_letters(ledger, batch.dead_letters)
-            for claim in batch.claims:
-                lane = asyncio.create_task(_lane(handle, ledger, claim))
-                lanes.add(lane)
-                if claim.is_solo:
-                    solo.add(lane)
-            if plan.burst and not lanes and batch.next_wake_ms != 0:
+            wake_in = await lanes.claim_all()
+            if plan.burst and not lanes.running and wake_in != 0:
                 break
             wake_at = upkeep_at
-            if batch.next_wake_ms is not None:
-                wake_at = min(upkeep_at, clock.now_ms() + batch.next_wake_ms)
+            if wake_in is not None:
+                wake_at = min(upkeep_at, clock.now_ms() + wake_in)
             reasons = (plan.stopping.wait(), changed.wait(), clock.sleep_until(wake_at))
-            ended = await _first_of(lanes, reasons)
-            lanes -= ended
-            solo -= ended
-        await _drain(lanes, plan.drain_timeout)
+            lanes.drop(await _first_of({*lanes.running}, reasons))
+        await _drain({*lanes.running}, plan.drain_timeout)
     finally:
-        for lane in lanes:
+        for lane in lanes.running:
             lane.cancel()
-        await asyncio.gather(*lanes, return_exceptions=True)
+        await asyncio.gather(*lanes.running, return_exceptions=True)
 
 
-def _alone(plan: ServePlan, lanes: set[asyncio.Task[None]]) -> Alone:
-    if plan.concurrency == 1:
-        return Alone.ALWAYS
-    return Alone.NEVER if lanes else Alone.MAY
+@attrs.define(eq=False)
+class _Lanes:
+    """The lanes of one worker, and the queues that they work for."""
 
+    plan: ServePlan
+    handle: Callable[[Ledger, Claim], Awaitable[None]]
+    on_dead_letters: Callable[[Ledger, Sequence[str]], Awaitable[None]]
+    running: dict[asyncio.Task[None], Ledger] = attrs.field(factory=dict)
+    solo: set[asyncio.Task[None]] = attrs.field(factory=set)
+    is_draining: bool = False
 
-async def _claim(ledger: Ledger, plan: ServePlan, room: int, alone: Alone) -> ClaimBatch:
-    if room == 0:
-        return ClaimBatch(claims=())
-    return await ledger.claim(
-        ClaimRequest(
-            worker_id=plan.worker_id,
-            engines=plan.engines,
-            limit=room,
-            lease_ttl_ms=plan.lease_ttl_ms,
-            alone=alone,
+    def drop(self, ended: set[asyncio.Task[None]]) -> None:
+        """Forget lanes that have ended."""
+        for lane in ended:
+            del self.running[lane]
+        self.solo -= ended
+
+    async def claim_all(self) -> int | None:
+        """Claim for all free lanes; return in how many milliseconds to look again, or None.
+
+        Of several ledgers that with the fewest lanes is next, for one lane.
+        """
+        self.is_draining = self.is_draining and bool(self.running)
+        if len(self.plan.ledgers) == 1:
+            return await self._claim(self.plan.ledgers[0], self._room())
+        wakes: dict[Ledger, int | None] = {}
+        asking = [*self.plan.ledgers]
+        while asking and self._room():
+            held = [*self.running.values()]
+            ledger = min(asking, key=held.count)
+            wakes[ledger] = await self._claim(ledger, 1)
+            if wakes[ledger] != 0:
+                asking.remove(ledger)
+        return min((wake for wake in wakes.values() if wake is not None), default=None)
+
+    def _room(self) -> int:
+        # What is suspected has the worker for itself, here for all of its slice.
+        if self.solo or (self.is_draining and self.running):
+            return 0
+        return self.plan.concurrency - len(self.running)
+
+    async def _claim(self, ledger: Ledger, room: int) -> int | None:
+        if room == 0:
+            return None
+        batch = await ledger.claim(
+            ClaimRequest(
+                worker_id=self.plan.worker_id,
+                engines=self.plan.engines,
+                limit=room,
+                lease_ttl_ms=self.plan.lease_ttl_ms,
+                alone=self._alone(),
+            )
         )
-    )
+        self.is_draining = self.is_draining or batch.drain
+        if batch.dead_letters:
+            await self.on_dead_letters(ledger, batch.dead_letters)
+        for claim in batch.claims:
+            lane = asyncio.create_task(_lane(self.handle, ledger, claim))
+            self.running[lane] = ledger
+            if claim.is_solo:
+                self.solo.add(lane)
+        return batch.next_wake_ms
+
+    def _alone(self) -> Alone:
+        if self.plan.concurrency == 1:
+            return Alone.ALWAYS
+        return Alone.NEVER if self.running else Alone.MAY
 
 
 async def _lane(

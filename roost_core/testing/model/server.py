@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from roost_core.backend.ledger import Ledger
@@ -59,6 +61,8 @@ class MemoryServer(Server):
         upkeep: Callable[[], Awaitable[None]],
     ) -> None:
         """Run a worker's lanes; see the interface."""
-        (ledger,) = plan.ledgers
-        with self.ledger(ledger.queue).watch() as changed:
-            await serve_lanes(ledger, self.clock, changed, plan, handle, on_dead_letters, upkeep)
+        changed = asyncio.Event()
+        with contextlib.ExitStack() as stack:
+            for ledger in plan.ledgers:
+                stack.enter_context(self.ledger(ledger.queue).watch(changed))
+            await serve_lanes(self.clock, changed, plan, handle, on_dead_letters, upkeep)

@@ -102,7 +102,9 @@ class Lanes:
         if self._ahead and not self._is_stopping:
             served, claim = self._ahead.popleft()
             self.policy.stands_ahead(served.view, by=-1)
-            self._begins(served, claim)
+            self._in_flight[claim.lease.token] = served, claim
+            self._is_drained.clear()
+            self.policy.begins(served.view, claim.lease.token, time.monotonic())
             return claim
         place: asyncio.Future[Claim] = asyncio.get_running_loop().create_future()
         self._free.append(place)
@@ -157,11 +159,6 @@ class Lanes:
     def look(self) -> None:
         """Take note that there may be a reason to claim that was not there before."""
         self._changed.set()
-
-    def _begins(self, served: ServedQueue, claim: Claim) -> None:
-        self._in_flight[claim.lease.token] = served, claim
-        self.policy.begins(served.view, claim.lease.token, time.monotonic())
-        self._is_drained.clear()
 
     def _ends(self, claim: Claim) -> None:
         self._in_flight.pop(claim.lease.token, None)
@@ -244,13 +241,17 @@ class Lanes:
             await served.ledger.claim(request, was_idle=False)
 
     async def _hand_out(self, served: ServedQueue, batch: ClaimBatch) -> None:
+        now = time.monotonic()
         for claim in batch.claims:
-            self._drop_cancelled()
+            if self._free:
+                self._drop_cancelled()
             if self._is_stopping:
                 await self._give_back(served, claim)
             elif self._free:
+                self._in_flight[claim.lease.token] = served, claim
+                self._is_drained.clear()
                 self.policy.lane_gone()
-                self._begins(served, claim)
+                self.policy.begins(served.view, claim.lease.token, now)
                 self._free.popleft().set_result(claim)
             else:
                 self._ahead.append((served, claim))

@@ -104,6 +104,8 @@ class ClaimPolicy:
         If there is none: in how many seconds to ask this again, unless something changes before;
         None is for ever. What is due and not asked for waits for the answer to a claim.
         """
+        if self._only is None:
+            self._note_who_has_work(now)
         room = self._free + len(self._ending) - self._ahead - self._asked
         if room <= 0:
             return None
@@ -282,9 +284,11 @@ class ClaimPolicy:
         queue.failures = 0
         if self.solo.brought(batch, ask.alone, now, queue.number):
             self.look_at_all()
+        queue.is_backlog = batch.next_wake_ms == 0
         if len(batch.claims) < ask.limit:
             queue.was_idle = True
-        self._note_backlog(queue, now, is_backlog=batch.next_wake_ms == 0)
+            if self._only is None and not queue.is_backlog:
+                self._shares.wanted_no_more(queue.number, self._with_work(now), now)
         queue.alarm = asked_at + self._ask_again
         if batch.next_wake_ms == 0:
             queue.is_news = True
@@ -300,7 +304,7 @@ class ClaimPolicy:
         queue.is_news = True
         # It may have been carried out all the same, and others wait for the end of this pause.
         queue.was_idle = True
-        self._note_backlog(queue, now, is_backlog=False)
+        queue.is_backlog = False
 
     # -- the parts of a decision -----------------------------------------------------------
 
@@ -360,10 +364,16 @@ class ClaimPolicy:
         self._under_way -= 1
         self._asked -= ask.limit
 
-    def _note_backlog(self, queue: QueueView, now: float, *, is_backlog: bool) -> None:
-        queue.is_backlog = is_backlog
-        if self._only is None:
-            self._shares.has_backlog(queue.number, now, is_backlog=is_backlog)
+    def _with_work(self, now: float) -> list[int]:
+        return [one.number for one in self.queues if one.has_work(now)]
+
+    def _note_who_has_work(self, now: float) -> None:
+        """Let queues have no credit that had no work when this was last asked."""
+        with_work = self._with_work(now)
+        for queue in self.queues:
+            if not queue.had_work:
+                self._shares.wanted_no_more(queue.number, with_work, now)
+            queue.had_work = queue.number in with_work
 
     def _set_alarm(self, queue: QueueView, in_ms: int, now: float) -> bool:
         # One millisecond more: the server counts whole ones, and a moment early is a claim lost.

@@ -34,6 +34,7 @@ class QueueView:
     :ivar was_idle: whether the worker may stand in the register of idle ones.
     :ivar is_backlog: whether the last claim left something ready.
     :ivar lanes: how many lanes run its work, or will.
+    :ivar had_work: whether it had work, or might have, when that was last looked at.
     """
 
     number: int
@@ -47,10 +48,15 @@ class QueueView:
     was_idle: bool = False
     is_backlog: bool = False
     lanes: int = 0
+    had_work: bool = False
 
     def is_due(self, now: float) -> bool:
         """Whether there is a reason to claim now, and nothing against it."""
         return (self.is_news or now >= self.alarm) and now >= self.paused_until
+
+    def has_work(self, now: float) -> bool:
+        """Whether lanes run its work, or a claim might bring some."""
+        return bool(self.lanes or self.asked or self.is_backlog) or self.is_due(now)
 
     def due_at(self) -> float:
         """When there will be a reason, as far as is known."""

@@ -86,6 +86,8 @@ class ServedQueue(LaneWatch):
 
     def report(self, what: str, error: Exception, failures: int) -> None:
         """Log the first failure of a row; one that is not the server's doing with its traceback."""
+        if len(self._plan.ledgers) > 1:
+            what = f"queue {self.ledger.queue}: {what}"
         if not isinstance(error, BackendError):
             _log.error("%s, trying again", what, exc_info=error)
         elif failures == 1:

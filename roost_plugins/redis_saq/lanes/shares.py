@@ -1,11 +1,11 @@
 """Equal shares of a worker's lanes for the queues that have a backlog. No clock, no I/O.
 
-Two things are made equal: how many lanes each backlogged queue has now, and how much lane
-time it has had since it has a backlog. Lanes are given one at a time to who has the fewest;
-each second of lane time that a queue has had more than another counts as one lane.
+Two things are made equal: how many lanes each has now, and how much lane time it has had.
+Lanes are given one at a time to who has the fewest; each second of lane time that a queue
+has had more than another counts as one lane.
 
-An account is open only while its queue has a backlog, and begins level with the lowest one that
-is open. So a queue that was idle, or had all that it wanted, brings no credit from then.
+A queue that had nothing to do, or all that it wanted, brings no credit from then: it is put level
+with the lowest of the others.
 """
 
 from __future__ import annotations
@@ -24,12 +24,16 @@ class _Account:
     """The lane time of one queue: ``level`` at the time ``at``, growing by ``lanes`` a second."""
 
     lanes: int = 0
-    is_open: bool = False
     level: float = 0.0
     at: float = 0.0
+    #: When it was given a lane, counted in lanes given.
+    turn: int = 0
 
     def level_at(self, now: float) -> float:
         return self.level + self.lanes * max(0.0, now - self.at)
+
+    def is_set(self, level: float, now: float) -> None:
+        self.level, self.at = level, now
 
 
 class Shares:
@@ -37,21 +41,31 @@ class Shares:
 
     def __init__(self, queues: int) -> None:
         self._accounts = [_Account() for _ in range(queues)]
+        self._turns = 0
 
     def begins(self, queue: int, now: float) -> None:
         """Take note that a lane runs work of a queue."""
-        self._turned(queue, 1, now)
+        account = self._accounts[queue]
+        account.is_set(account.level_at(now), now)
+        account.lanes += 1
+        self._turns += 1
+        account.turn = self._turns
 
     def ends(self, queue: int, now: float) -> None:
         """Take note that a lane is through with work of a queue."""
-        self._turned(queue, -1, now)
-
-    def has_backlog(self, queue: int, now: float, *, is_backlog: bool) -> None:
-        """Take note whether a queue has more to do than it was given lanes for."""
         account = self._accounts[queue]
-        if is_backlog and not account.is_open:
-            account.level, account.at = self._lowest(now), now
-        account.is_open = is_backlog
+        account.is_set(account.level_at(now), now)
+        account.lanes -= 1
+
+    def wanted_no_more(self, queue: int, others: Iterable[int], now: float) -> None:
+        """Let a queue have no credit: up to now it had all that it wanted.
+
+        :param others: the queues that have work.
+        """
+        levels = [self._accounts[one].level_at(now) for one in others if one != queue]
+        account = self._accounts[queue]
+        own = account.level_at(now)
+        account.is_set(max(own, min(levels, default=own)), now)
 
     def split(self, room: int, wanting: Iterable[tuple[int, int]], now: float) -> dict[int, int]:
         """Share out free lanes.
@@ -60,25 +74,20 @@ class Shares:
             those that are asked for.
         :returns: how many each gets; who is the furthest behind comes first.
         """
-        lowest = self._lowest(now)
-        behind = {}
-        for queue, held in wanting:
-            account = self._accounts[queue]
-            level = account.level_at(now) - lowest if account.is_open else 0.0
-            behind[queue] = level / _WORTH_A_LANE + held
-        given = dict.fromkeys(sorted(behind, key=lambda queue: behind[queue]), 0)
+        held = dict(wanting)
+        levels = {queue: self._accounts[queue].level_at(now) for queue in held}
+        lowest = min(levels.values(), default=0.0)
+        ahead = {
+            # Of those that are level, who has waited for the longest time.
+            queue: ((level - lowest) / _WORTH_A_LANE + held[queue], self._accounts[queue].turn)
+            for queue, level in levels.items()
+        }
+        given = dict.fromkeys(sorted(ahead, key=lambda queue: ahead[queue]), 0)
         if len(given) < 2:
             return dict.fromkeys(given, room)
         for _ in range(room):
-            queue = min(given, key=lambda one: behind[one])
-            behind[queue] += 1
+            queue = min(given, key=lambda one: ahead[one])
+            lanes, turn = ahead[queue]
+            ahead[queue] = lanes + 1, turn
             given[queue] += 1
         return given
-
-    def _turned(self, queue: int, lanes: int, now: float) -> None:
-        account = self._accounts[queue]
-        account.level, account.at = account.level_at(now), now
-        account.lanes += lanes
-
-    def _lowest(self, now: float) -> float:
-        return min((one.level_at(now) for one in self._accounts if one.is_open), default=0.0)

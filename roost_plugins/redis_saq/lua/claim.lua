@@ -356,6 +356,11 @@ end
 if was_idle and (is_deaf or #claims == limit) then
   for engine in string.gmatch(engines, '[^ ]+') do redis.pcall('ZREM', K.idle, engine .. ' ' .. worker) end
 end
+-- Who has no lane lets those have it that are idle.
+if limit == 0 then
+  for engine in string.gmatch(engines, '[^ ]+') do more[engine] = is_any_ready(engine) or nil end
+  line_empty = false
+end
 -- More is ready than this worker takes now: let the idle ones share it.
 if not line_empty then
   for engine in pairs(more) do

@@ -74,7 +74,7 @@ class Bench:
 
     def __init__(self):
         self.renewer = FakeRenewer()
-        self.keeper = LeaseKeeper(self.renewer, INFO)
+        self.keeper = LeaseKeeper([self.renewer], INFO)
         self.loop = asyncio.get_running_loop()
 
     def hold(self, token="t1"):
@@ -83,5 +83,5 @@ class Bench:
 
     async def renew(self):
         """Let the keeper renew once, and its report arrive."""
-        self.keeper._renew(self.loop.time())
+        self.keeper._renew(self.keeper._turns[0], self.loop.time())
         await asyncio.sleep(0)

@@ -50,7 +50,7 @@ class FakeKeeper:
         self.kept = set()
         self.beats = []
 
-    def hold(self, lease, asked_at):
+    def hold(self, lease, asked_at, source=0):
         """Begin to keep a lease."""
         hold = Hold(lease, asked_at, TTL)
         self.holds.append(hold)

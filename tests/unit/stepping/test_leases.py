@@ -53,7 +53,7 @@ async def test_a_report_after_letting_go_is_ignored():
     bench = Bench()
     hold = bench.hold()
     bench.renewer.lost = ["t1"]
-    bench.keeper._renew(bench.loop.time())
+    bench.keeper._renew(bench.keeper._turns[0], bench.loop.time())
     bench.keeper.let_go(hold)
     await asyncio.sleep(0)
     assert hold.lost is None
@@ -81,8 +81,8 @@ async def test_a_hung_loop_is_found(in_step):
     if in_step:
         hold.begin_step(asyncio.timeout(None), seconds)
     # The loop does not move meanwhile: the thread's clock alone goes on.
-    bench.keeper._renew(seconds + TTL - 0.1)
-    bench.keeper._renew(seconds + TTL + 0.1)
+    bench.keeper._renew(bench.keeper._turns[0], seconds + TTL - 0.1)
+    bench.keeper._renew(bench.keeper._turns[0], seconds + TTL + 0.1)
     assert [["t1"], []] == bench.renewer.tokens
 
 
@@ -116,9 +116,10 @@ class Rounds(LeaseKeeper):
         self._run()
         return self.waits
 
-    def _wait(self, renew_at, beat_at):
+    def _wait(self):
         now = self.clock()
-        self.waits.append((round(renew_at - now, 3), round(beat_at - now, 3)))
+        (turn,) = self._turns
+        self.waits.append((round(turn.renew_at - now, 3), round(turn.beat_at - now, 3)))
         self.on_wait()
         self.left -= 1
         return self.left == 0
@@ -127,7 +128,7 @@ class Rounds(LeaseKeeper):
 async def test_rounds_come_every_third_of_the_ttl():
     """A heartbeat comes sooner, but not at once after the last round."""
     bench = Bench()
-    keeper = Rounds(bench.renewer, INFO)
+    keeper = Rounds([bench.renewer], INFO)
     assert [(5.0, 1.0)] * 4 == keeper.start_rounds(4, bench.loop.time)
     assert bench.renewer.closed
 
@@ -136,7 +137,7 @@ async def test_errors_of_the_renewer(caplog):
     """Any error is survived and tried again soon; a row of them is told once, and its end too."""
     bench = Bench()
     caplog.set_level(logging.INFO, "roost.leases")
-    keeper = Rounds(bench.renewer, INFO)
+    keeper = Rounds([bench.renewer], INFO)
     bench.renewer.errors = [BackendUnavailable("away")] * 5
     waits = keeper.start_rounds(7, bench.loop.time)
     assert [(1.0, 1.0)] * 5 + [(5.0, 1.0)] * 2 == waits
@@ -152,7 +153,7 @@ async def test_errors_of_the_renewer(caplog):
 async def test_the_threads_life():
     """It announces the worker at once, renews early for a heartbeat, and ends when closed."""
     renewer = FakeRenewer()
-    keeper = LeaseKeeper(renewer, INFO)
+    keeper = LeaseKeeper([renewer], INFO)
     keeper.start()
     assert renewer.asked.wait(60)
     await keeper.close()
@@ -166,10 +167,10 @@ def test_a_report_to_a_loop_that_has_ended():
     renewer = FakeRenewer()
 
     async def main():
-        keeper = LeaseKeeper(renewer, INFO)
+        keeper = LeaseKeeper([renewer], INFO)
         keeper.hold(lease(), time.monotonic())
         return keeper
 
     keeper = asyncio.run(main())
-    keeper._renew(time.monotonic())
+    keeper._renew(keeper._turns[0], time.monotonic())
     assert [["t1"]] == renewer.tokens

@@ -33,7 +33,7 @@ class Bench:
         self.loop = asyncio.get_running_loop()
         self.failed = []
         self.refusal = None
-        self.lost = LostSteps(self, 2, TTL)
+        self.lost = LostSteps([self], 2, TTL)
         self.watch = Watch(self.lost.deaf, self.lost.heard)
 
     async def fail(self, lease, failure):
@@ -166,7 +166,7 @@ async def test_threads_that_go_on(monkeypatch, caplog):
         entered.set()
         release.wait(60)
 
-    found = LostSteps(None, 1, TTL)
+    found = LostSteps([None], 1, TTL)
     hold = Hold(lease(), time.monotonic(), TTL)
     async with asyncio.timeout(None) as scope:
         hold.begin_step(scope, 100)

@@ -81,7 +81,7 @@ class Bench:
         self.renewer = Giving()
         self.holds = []
         self.exits = []
-        self.stall = Stall(self.renewer, INFO, stuck_after, lambda: self.holds, self.exits.append)
+        self.stall = Stall([self.renewer], INFO, stuck_after, lambda: self.holds, self.exits.append)
 
     def hold(self, token, *, seconds=3600.0, in_step=True):
         """Hold a lease whose step may take so long."""
@@ -248,20 +248,20 @@ async def test_a_step_a_ttl_beyond_its_time(bench):
 
 async def test_the_keeper_of_a_hung_loop(bench):
     """It renews what is held until the end, between steps too; not what it has given up."""
-    keeper = LeaseKeeper(bench.renewer, INFO, stuck_after=300)
+    keeper = LeaseKeeper([bench.renewer], INFO, stuck_after=300)
     between = keeper.hold(lease("t1"), bench.clock.now)
     holds.current_hold.set(between)
     keeper._look()
     for _ in range(200):
         bench.clock.now += TICK
         keeper._look()
-    keeper._renew(bench.clock.now)
+    keeper._renew(keeper._turns[0], bench.clock.now)
     assert ["t1"] == bench.renewer.tokens[-1]
     told = bench.renewer.rounds[-1][0]
     assert isinstance(told, WorkerInfo)
     assert "w-t1" == told.stuck.work_id
     keeper._stall.given_back.add("t1")
-    keeper._renew(bench.clock.now)
+    keeper._renew(keeper._turns[0], bench.clock.now)
     assert [] == bench.renewer.tokens[-1]
 
 

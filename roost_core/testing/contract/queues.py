@@ -10,7 +10,7 @@ import attrs
 import pytest
 
 from roost_core.backend.ledger import Ledger
-from roost_core.backend.messages import Claim, ClaimRequest, Commit, Then
+from roost_core.backend.messages import Claim, ClaimRequest, Commit, Finish
 from roost_core.backend.reports import ListQuery
 from roost_core.backend.serving import ServePlan
 from roost_core.errors import LeaseLost
@@ -36,7 +36,7 @@ OTHER = "other"
 async def finish(ledger: Ledger, claim: Claim) -> None:
     """Do the last step of a claim."""
     snapshot = snapshot_bytes(claim, claim.version + 1)
-    commit = Commit(unique("commit"), claim.version, snapshot, "count", Then.FINISH)
+    commit = Commit(unique("commit"), claim.version, snapshot, "count", Finish())
     await ledger.commit(claim.lease, commit)
 
 

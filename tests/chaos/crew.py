@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -30,11 +30,20 @@ class Crew:
     :ivar ended: those that were replaced, in order; each has its ``returncode``.
     """
 
-    def __init__(self, folder: Path, settings: Settings, *, steps: int, pause: float) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        settings: Settings,
+        *,
+        steps: int,
+        pause: float,
+        queues: Sequence[str] = (),
+    ) -> None:
         self.settings = settings
         self.ledger = folder / "ledger.txt"
         self.log = folder / "workers.log"
         self.steps = steps
+        self.queues = queues
         self.workers: list[subprocess.Popen[bytes]] = []
         self.ended: list[subprocess.Popen[bytes]] = []
         self._how: dict[int, Callable[[], subprocess.Popen[bytes]]] = {}
@@ -76,6 +85,7 @@ class Crew:
             environment["ROOST_X_PAUSE"] = str(pause)
         command = [sys.executable, "-m", "roost_core.cli", "worker"]
         command += ["--plugin", str(ENGINE), "--engines", "ledger"]
+        command += [word for name in self.queues for word in ("--queue", name)]
         with self.log.open("ab") as log:
             worker = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         self.workers.append(worker)

@@ -87,6 +87,44 @@ def test_workers_killed_again_and_again(
         tally(1, "kill -9 of workers", kills)
 
 
+def test_workers_of_two_queues_killed_at_random(
+    server_root: Path, tmp_path: Path, tally: Tally
+) -> None:
+    """Nothing of either queue is lost, and no more runs twice than there were leases lost."""
+    dice, queues = random.Random(7), ("mail", "reports")
+    with server_in(need(redis_binary(), "redis-server"), server_root / "pairs") as server:
+        both = [
+            Settings(home=tmp_path, queue=name, extra={"redis_url": server.url}, lease_ttl=1.0)
+            for name in queues
+        ]
+        work_ids = [enqueue(one, 60, max_recoveries=10) for one in both]
+        with Crew(tmp_path, both[0], steps=10, pause=0.1, queues=queues) as crew:
+            for _ in range(2):
+                crew.start()
+            kills = 0
+
+            def is_done() -> bool:
+                return all(counts(one)[State.DONE] == 60 for one in both)
+
+            while kills < 25 and not is_done():
+                index = dice.randrange(2)
+                pid = crew.workers[index].pid
+                eventually(
+                    lambda pid=pid: pid in crew.last_begun() or is_done(),
+                    f"a step after kill {kills}",
+                )
+                time.sleep(dice.uniform(0.0, 0.5))
+                crew.replace(index)
+                kills += 1
+            eventually(is_done, "all done")
+            for settings, ids in zip(both, work_ids, strict=True):
+                check_record(settings, ids, steps=10)
+            runs = crew.runs()
+        assert sum(runs.values()) - len(runs) <= kills * 10
+        assert {(w, v) for ids in work_ids for w in ids for v in range(1, 11)} == set(runs)
+        tally(1, "kill -9 of workers on two queues", kills)
+
+
 def test_server_and_workers_ended(home: Path, tally: Tally) -> None:
     """Three workers and the embedded server, ended in turn: what was acknowledged is there."""
     settings = Settings(home=home, lease_ttl=2.0)

@@ -25,28 +25,18 @@ async def test_equal_backlogs_have_equal_shares(redis_server, lanes):
         queue(settings, engine) as roost,
         queue(attrs.evolve(settings, queue="other"), engine) as other,
     ):
-
-        async def run_all(count):
-            request = EnqueueRequest(engine="counting", payload={"steps": 2, "seconds": 0.002})
-            mine, its = [
-                {found.work_id for found in await one.enqueue_many([request] * count)}
-                for one in (roost, other)
-            ]
-            await Worker(
-                settings,
-                roost.plugins,
-                roost.server,
-                MemoryArtifactStore(),
-                queues=BOTH,
-                concurrency=lanes,
-                burst=True,
-            ).run()
-            return mine, its
-
-        # What is made at first use would count as the first one's lane time.
-        await run_all(1)
-        engine.begun.clear()
-        mine, its = await run_all(150)
+        requests = [EnqueueRequest(engine="counting", payload={"steps": 2})] * 300
+        mine = {one.work_id for one in await roost.enqueue_many(requests)}
+        its = {one.work_id for one in await other.enqueue_many(requests)}
+        await Worker(
+            settings,
+            roost.plugins,
+            roost.server,
+            MemoryArtifactStore(),
+            queues=BOTH,
+            concurrency=lanes,
+            burst=True,
+        ).run()
         steps = [work_id for work_id, _ in engine.begun]
         assert {2} == set(Counter(steps).values())
         assert mine | its == set(steps)

@@ -178,3 +178,22 @@ def test_what_one_leaves_is_for_the_others(lanes, takes):
     world.enqueue(0, 10**6)
     world.run(30.0)
     assert world.used[0] >= 0.8 * lanes * (30.0 - takes[0]) * takes[0] / (takes[0] + 3 * CALL)
+
+
+@few
+@given(
+    take=st.floats(0.0005, 0.005),
+    stalls=st.lists(st.floats(0.01, 0.2), min_size=1, max_size=4),
+)
+def test_a_stall_is_made_up_for_by_nobody(take, stalls):
+    """With one lane and short work two queues take turns, wherever the process stalls."""
+    world = World(1, [take, take])
+    for queue in (0, 1):
+        world.enqueue(queue, 10**6)
+    for stall in stalls:
+        world.takes[0] = stall / len(stalls)
+        world.run(world.now + take)
+        world.takes[0] = take
+        world.run(world.now + 50 * take)
+    mine, its = map(len, world.begun)
+    assert abs(mine - its) <= 0.1 * its + 1

@@ -1,8 +1,10 @@
 """Equal shares of a worker's lanes for the queues that have a backlog. No clock, no I/O.
 
 Two things are made equal: how many lanes each has now, and how much lane time it has had.
-Lanes are given one at a time to who has the fewest; each second of lane time that a queue
-has had more than another counts as one lane.
+Lanes are given one at a time to the queue that has the fewest; each second of lane time that a
+queue has had more than another counts as one lane, in steps of a quarter of a second. Less counts
+as nothing, and queues that are level take turns: a stall of the process is charged to whichever
+queue it fell upon, and would be a hundred short work items' worth for the others.
 
 A queue that had nothing to do, or all that it wanted, brings no credit from then: it is put level
 with the lowest of the others.
@@ -15,8 +17,10 @@ from typing import Final
 
 import attrs
 
-#: So much more lane time counts as one more lane. Seconds.
+#: This much more lane time counts as one more lane. Seconds.
 _WORTH_A_LANE: Final = 1.0
+#: Lane time is compared in steps of this. Seconds.
+_STEP: Final = 0.25
 
 
 @attrs.define(eq=False)
@@ -72,14 +76,17 @@ class Shares:
 
         :param wanting: queues that could use some, with how many lanes each has already, also
             those that are asked for.
-        :returns: how many each gets; who is the furthest behind comes first.
+        :returns: how many each gets; the one that is furthest behind comes first.
         """
         held = dict(wanting)
         levels = {queue: self._accounts[queue].level_at(now) for queue in held}
         lowest = min(levels.values(), default=0.0)
         ahead = {
-            # Of those that are level, who has waited for the longest time.
-            queue: ((level - lowest) / _WORTH_A_LANE + held[queue], self._accounts[queue].turn)
+            # Of those that are level, the one that has waited longest comes first.
+            queue: (
+                (level - lowest) // _STEP * _STEP / _WORTH_A_LANE + held[queue],
+                self._accounts[queue].turn,
+            )
             for queue, level in levels.items()
         }
         given = dict.fromkeys(sorted(ahead, key=lambda queue: ahead[queue]), 0)

@@ -174,3 +174,25 @@ def test_a_report_to_a_loop_that_has_ended():
     keeper = asyncio.run(main())
     keeper._renew(keeper._turns[0], time.monotonic())
     assert [["t1"]] == renewer.tokens
+
+
+async def test_each_ledger_has_its_own_renewals():
+    """One command each, for its own leases; one that does not answer is tried last."""
+    bad, good = FakeRenewer(), FakeRenewer()
+    keeper = LeaseKeeper([bad, good], INFO)
+    first, second = keeper.hold(lease("t1"), 0.0, 0), keeper.hold(lease("t2"), 0.0, 1)
+    bad.errors = [BackendUnavailable("away")]
+    for turn in keeper._turns:
+        keeper._take(turn)
+    assert ([["t1"]], [["t2"]]) == (bad.tokens, good.tokens)
+    later = asyncio.get_running_loop().time() + 2 * TTL
+    turns = sorted(keeper._turns, key=lambda turn: turn.urgency(later, set()))
+    assert [good, bad] == [turn.renewer for turn in turns]
+    # A heartbeat is sent to the ledger of its lease alone.
+    keeper.beat(second, Heartbeat(message="two"))
+    assert {1} == keeper._beat_waits
+    for turn in turns:
+        keeper._take(turn)
+    assert ([["t1"]] * 2, [["t2"]] * 2) == (bad.tokens, good.tokens)
+    for hold in (first, second):
+        keeper.let_go(hold)

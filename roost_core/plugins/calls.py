@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
+from roost_core import hookspecs
 from roost_core.errors import PluginError
 from roost_core.models.snapshot import Snapshot
 from roost_core.models.work import WorkItem
@@ -34,13 +35,7 @@ if TYPE_CHECKING:
 #: Called on the one plugin that owns the engine.
 ENGINE_HOOKS: Final = ("init_snapshot", "step")
 #: Called on every plugin, each isolated from the others.
-OBSERVER_HOOKS: Final = (
-    "on_lease_lost",
-    "on_dead_letter",
-    "on_step_committed",
-    "on_worker_start",
-    "on_worker_stop",
-)
+OBSERVER_HOOKS: Final = tuple(name for name in vars(hookspecs) if name.startswith("on_"))
 #: These may be ``async def``; all others are ``def``.
 ASYNC_HOOKS: Final = frozenset({*ENGINE_HOOKS, *OBSERVER_HOOKS})
 

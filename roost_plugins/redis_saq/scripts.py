@@ -59,26 +59,12 @@ _SHARED: Final = (
     "show",
     "inspect",
 )
-NAMES: Final = (
-    "enqueue",
-    "claim",
-    "advance",
-    "commit",
-    "fail",
-    "interrupt",
-    "renew",
-    "retire",
-    "purge",
-    "read",
-    "trail",
-    "story",
-    "list",
-    "repair_work",
-    "repair_index",
-    "repair_keys",
-    "repair_held",
-    "repair_rest",
-)
+_FOLDER: Final = Path(__file__).parent / "lua"
+
+
+def names() -> list[str]:
+    """Return the names of all scripts."""
+    return sorted(path.stem for path in _FOLDER.glob("*.lua"))
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -117,7 +103,7 @@ class Script(Value):
 @cache
 def _text(name: str) -> str:
     # importlib.resources would bring archives and mail parsing into every short command.
-    path = Path(__file__).parent / "lua" / f"{name}.lua"
+    path = _FOLDER / f"{name}.lua"
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:

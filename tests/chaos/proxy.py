@@ -225,7 +225,7 @@ def _script_names(settings: Settings) -> dict[bytes, str]:
     """Return the scripts' names by SHA-1 and by source."""
     keys = Keys(settings.of(RedisSettings).prefix, settings.namespace, settings.queue)
     found = scripts.Scripts(keys, settings.events_kept, settings.events_bytes)
-    loaded = [found[name] for name in scripts.NAMES]
+    loaded = [found[name] for name in scripts.names()]
     return {one.sha.encode(): one.name for one in loaded} | {
         one.source.encode(): one.name for one in loaded
     }

@@ -72,7 +72,7 @@ def reachable_keys(source):
     return keys
 
 
-@pytest.mark.parametrize("name", scripts.NAMES)
+@pytest.mark.parametrize("name", scripts.names())
 def test_every_key_is_declared(name):
     """What a script can touch stands in its header, and the header names nothing else."""
     declared = scripts.load(name, KEYS, 1000).key_names
@@ -80,7 +80,7 @@ def test_every_key_is_declared(name):
     assert set(declared) == reachable_keys(flat(composed(name)))
 
 
-@pytest.mark.parametrize("name", scripts.NAMES)
+@pytest.mark.parametrize("name", scripts.names())
 def test_nothing_is_composed_in_vain(name):
     """Each function in front of a script is named in it: the server makes them in every call."""
     source = flat(composed(name))
@@ -89,7 +89,7 @@ def test_nothing_is_composed_in_vain(name):
     assert len(set(functions)) == len(functions)
 
 
-@pytest.mark.parametrize("name", scripts.NAMES)
+@pytest.mark.parametrize("name", scripts.names())
 def test_functions_stand_before_their_use(name):
     """Lua knows a local function from its definition on: later ones would be unknown globals."""
     # `seldom` is declared in front of all, and set behind those that it calls and that call it.
@@ -99,7 +99,7 @@ def test_functions_stand_before_their_use(name):
         assert re.search(rf"\b{function}\b", source).start() >= found.start(), function
 
 
-@pytest.mark.parametrize("name", scripts.NAMES)
+@pytest.mark.parametrize("name", scripts.names())
 def test_what_is_seldom_called(name):
     """It is made when it is first called: by its name as a text, never by a local of its name."""
     source = composed(name)
@@ -120,7 +120,7 @@ def test_the_most_frequent_script_is_short():
     assert set() == functions & {"parse", "text_of", "make_ready", "release", "bury", "wake"}
 
 
-@pytest.mark.parametrize("name", scripts.NAMES)
+@pytest.mark.parametrize("name", scripts.names())
 def test_ready_to_call(name):
     """Names are resolved, and keys share the queue's tag."""
     script = scripts.load(name, KEYS, 1234)
@@ -132,7 +132,7 @@ def test_ready_to_call(name):
     assert 1 == script.source.count("local EVENTS_KEPT = 1234\n")
 
 
-@pytest.mark.parametrize("name", scripts.NAMES)
+@pytest.mark.parametrize("name", scripts.names())
 def test_heads_of_calls(name):
     """What stands before a call's arguments: the script by name or by source, then its keys."""
     script = scripts.load(name, KEYS, 1000)
@@ -141,7 +141,7 @@ def test_heads_of_calls(name):
     assert ("EVAL", script.source, *keys) == script.by_source
 
 
-@pytest.mark.parametrize("name", scripts.NAMES)
+@pytest.mark.parametrize("name", scripts.names())
 def test_scripts_ask_for_nothing_that_servers_lack(name):
     """Plain commands only; no clock but the server's; no key made up on the way."""
     body = composed(name)
@@ -284,5 +284,5 @@ def test_places_are_distinct():
 
 def test_the_type_of_each_key_is_known():
     """What a diagnosis and a repair look at is every key that a script names, and no other."""
-    named = {name for one in scripts.NAMES for name in scripts.load(one, KEYS, 1000).key_names}
+    named = {name for one in scripts.names() for name in scripts.load(one, KEYS, 1000).key_names}
     assert named - {"index"} == set(TYPES)

@@ -80,7 +80,10 @@ class MemoryLedger(Ledger):
         self._watchers: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
 
     def run(self, operation: Callable[[MemoryState, int], _T]) -> _T:
-        """Run one operation on the state, alone, and wake watchers if it made an event."""
+        """Run one operation on the state, alone, and wake watchers if it made an event.
+
+        Nothing else touches the state: who keeps it elsewhere has a ``run`` of their own.
+        """
         with self._lock:
             events_before = len(self._state.events)
             try:
@@ -90,7 +93,7 @@ class MemoryLedger(Ledger):
                     self._wake_watchers()
 
     def _wake_watchers(self) -> None:
-        for loop, changed in self._watchers:
+        for loop, changed in tuple(self._watchers):
             loop.call_soon_threadsafe(changed.set)
 
     @contextmanager
@@ -121,29 +124,34 @@ class MemoryLedger(Ledger):
 
     def age_lease(self, work_id: str) -> None:
         """Make a work item's lease expire now."""
-        with self._lock:
-            work = self._state.works[work_id]
+
+        def age(state: MemoryState, now: int) -> None:
+            work = state.works[work_id]
             if work.state is not State.RUNNING:
                 raise ValueError(f"{work_id} is not leased")
-            work.expires_ms = self.clock.now_ms()
-            self._wake_watchers()
+            work.expires_ms = now
+
+        self.run(age)
+        self._wake_watchers()
 
     def age_due(self, work_id: str) -> None:
         """Make a sleeping work item due now, unless it is already."""
-        with self._lock:
-            work = self._state.works[work_id]
+
+        def age(state: MemoryState, now: int) -> None:
+            work = state.works[work_id]
             if work.due_ms is None:
                 raise ValueError(f"{work_id} has no due time")
-            work.due_ms = min(work.due_ms, self.clock.now_ms())
-            self._wake_watchers()
+            work.due_ms = min(work.due_ms, now)
+
+        self.run(age)
+        self._wake_watchers()
 
     def check(self) -> None:
         """Look for broken invariants.
 
         :raises AssertionError: one does not hold; the text names it.
         """
-        with self._lock:
-            check_state(self._state)
+        self.run(lambda state, _now: check_state(state))
 
     async def now_ms(self) -> int:
         """Return the server's clock."""
@@ -246,8 +254,7 @@ class MemoryLedger(Ledger):
         """Return events in order; see the interface."""
 
         def look() -> list[Event] | None:
-            with self._lock:
-                known = list(self._state.events)
+            known = self.run(lambda state, _now: list(state.events))
             if after is not None:
                 known = [event for event in known if _number(event.event_id) > _number(after)]
             if work_id is not None:
@@ -270,12 +277,14 @@ class MemoryLedger(Ledger):
     async def wait_terminal(self, work_id: str, timeout: float | None) -> StoredWork | None:
         """Wait until a work item is terminal; see the interface."""
 
+        def ended(state: MemoryState, _now: int) -> tuple[StoredWork | None] | None:
+            work = state.works.get(work_id)
+            if work is None:
+                return (None,)
+            return (work.to_stored(with_snapshot=True),) if work.state.is_terminal else None
+
         def look() -> tuple[StoredWork | None] | None:
-            with self._lock:
-                work = self._state.works.get(work_id)
-                if work is None:
-                    return (None,)
-                return (work.to_stored(with_snapshot=True),) if work.state.is_terminal else None
+            return self.run(ended)
 
         found = await self._wait_for(look, timeout)
         return await self.read(work_id) if found is None else found[0]

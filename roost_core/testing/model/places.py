@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Mapping, Sequence
 
@@ -17,6 +16,18 @@ from roost_core.testing.model.resources import Lines, Offers
 from roost_core.testing.model.trail import add_to_trail
 from roost_core.testing.model.work import Work
 from roost_core.values import Json
+
+
+class Numbers:
+    """1, 2, 3 and so on; unlike those of itertools it can be pickled in every Python."""
+
+    def __init__(self) -> None:
+        self._last = 0
+
+    def __next__(self) -> int:
+        """Return the next one."""
+        self._last += 1
+        return self._last
 
 
 class Places:
@@ -35,9 +46,9 @@ class Places:
         self.beats: dict[str, int] = {}
         #: What is purged and has yet to be forgotten, in the order in which it is to be.
         self._to_forget: dict[Purged, None] = {}
-        self._seq = itertools.count(1)
-        self._turns = itertools.count(1)
-        self._event_ids = itertools.count(1)
+        self._seq = Numbers()
+        self._turns = Numbers()
+        self._event_ids = Numbers()
 
     def _place(
         self,

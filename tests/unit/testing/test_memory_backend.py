@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import pickle
 from typing import Any
 
 import pytest
 
-from roost_core.backend import Alone, Claim, ClaimRequest, Finish, Ledger, ServePlan, StoredWork
+from roost_core.backend import (
+    Alone,
+    Claim,
+    ClaimRequest,
+    Failure,
+    Finish,
+    Ledger,
+    ServePlan,
+    StoredWork,
+)
 from roost_core.errors import ArtifactNotFound, InvalidInput
 from roost_core.models import State
 from roost_core.testing import ManualClock, MemoryArtifactStore, MemoryLedger, RealClock
-from roost_core.testing.contract.kit import HOUR_MS, MINUTE_MS, new_work
+from roost_core.testing.contract.kit import HOUR_MS, MINUTE_MS, error_bytes, new_work
 from roost_core.testing.model.blame import Blame
 from roost_core.testing.model.serve import UPKEEP_MS
 from roost_core.testing.model.state import MemoryState
@@ -328,3 +338,31 @@ def test_bad_names_are_refused() -> None:
     assert not store.exists(hashlib.sha256(b"").hexdigest())
     assert store.description
     assert "problem" == store.diagnose()[0].level
+
+
+async def test_a_state_can_be_kept_elsewhere():
+    """All goes through ``run``, and a state that was pickled in between goes on as it was."""
+
+    class Pickling(MemoryLedger):
+        raw = pickle.dumps(MemoryState())
+
+        def run(self, operation):
+            state = pickle.loads(self.raw)
+            result = operation(state, self.clock.now_ms())
+            self.raw = pickle.dumps(state)
+            return result
+
+    ledger = Pickling(ManualClock())
+    await ledger.enqueue([new_work("a"), new_work("b", delay_ms=1000)])
+    ledger.age_due("b")
+    request = ClaimRequest("worker-1", ("counter",), limit=2, lease_ttl_ms=60_000)
+    first, second = (await ledger.claim(request)).claims
+    assert ["a", "b"] == [first.lease.work_id, second.lease.work_id]
+    assert first.lease.token != second.lease.token
+    ledger.age_lease("a")
+    await ledger.fail(second.lease, Failure("c1", error_bytes(), permanent=True, delay_ms=0))
+    assert State.FAILED == (await ledger.wait_terminal("b", None)).state
+    assert ["enqueued", "claimed", "dead_lettered"] == [
+        event.kind for event in await ledger.events(work_id="b")
+    ]
+    ledger.check()

@@ -13,6 +13,7 @@ from roost_core.testing.artifacts import MemoryArtifactStore
 from roost_core.testing.clock import Clock, ManualClock, RealClock
 from roost_core.testing.model.ledger import MemoryLedger
 from roost_core.testing.model.server import MemoryServer
+from roost_core.testing.model.state import MemoryState
 from roost_core.testing.running import Run, arun_to_end, run_to_end
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "MemoryArtifactStore",
     "MemoryLedger",
     "MemoryServer",
+    "MemoryState",
     "RealClock",
     "Run",
     "arun_to_end",

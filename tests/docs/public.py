@@ -7,6 +7,7 @@ import importlib
 import inspect
 import re
 from functools import cache
+from pathlib import Path
 from types import ModuleType
 
 import attrs
@@ -52,6 +53,17 @@ def public_names() -> frozenset[str]:
     """Return all public names, each with its module."""
     own = {"__version__", *roost_core.__all__}
     return frozenset({*documented(), *(f"roost_core.{name}" for name in own)})
+
+
+def names_of_roost(path: Path) -> set[str]:
+    """Return the names of Roost's that a file imports, with their modules."""
+    imported = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            imported |= {one.name for one in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            imported |= {f"{node.module}.{one.name}" for one in node.names}
+    return {name for name in imported if name.startswith(("roost_core", "roost_plugins"))}
 
 
 def members(module: ModuleType) -> list[str]:

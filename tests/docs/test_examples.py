@@ -20,7 +20,7 @@ import pytest
 from roost_core import RetryLater, Settings
 from roost_core.testing import run_to_end
 from tests.docs.pages import ROOT, blocks, page
-from tests.docs.public import public_names
+from tests.docs.public import names_of_roost, public_names
 from tests.docs.shell import LIMIT, environment, wait_for_the_server
 
 EXAMPLES = ROOT / "examples"
@@ -108,14 +108,7 @@ def test_each_example_is_run():
 @pytest.mark.parametrize("path", sorted(EXAMPLES.rglob("*.py")), ids=lambda one: one.stem)
 def test_examples_use_public_names_only(path):
     """What people copy must not break when a module moves."""
-    imported = set()
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.Import):
-            imported |= {one.name for one in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            imported |= {f"{node.module}.{one.name}" for one in node.names}
-    roosts = {name for name in imported if name.startswith(("roost_core", "roost_plugins"))}
-    assert set() == roosts - public_names()
+    assert set() == names_of_roost(path) - public_names()
 
 
 # -- each, as its docstring says -------------------------------------------------------------------

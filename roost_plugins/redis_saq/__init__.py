@@ -19,9 +19,12 @@ def register_settings() -> tuple[type[RedisSettings], type[EmbeddedSettings]]:
     return RedisSettings, EmbeddedSettings
 
 
-@hookimpl
+@hookimpl(trylast=True)
 def backend(settings: Settings) -> Server | None:
-    """Take Redis URLs, and an empty one: that is the embedded server."""
+    """Take Redis URLs, and an empty one: that is the embedded server.
+
+    Last, because whoever chose another backend gave no URL either.
+    """
     url = settings.of(RedisSettings).url
     if url and not urls.is_ours(url):
         return None

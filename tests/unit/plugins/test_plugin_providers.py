@@ -18,6 +18,7 @@ from roost_core.errors import (
 from roost_core.plugins.registry import Plugins
 from roost_core.settings import Settings
 from roost_core.workspaces import NO_SOURCE, Workspaces
+from roost_plugins import redis_saq
 from tests.unit.plugins.plugin_samples.building import (
     an_engine,
     plugin,
@@ -82,6 +83,15 @@ def test_the_first_provider_that_takes_it_wins(hook: str, method: str, made: Any
     plugins.register(provider(hook, lambda s: seen.append(s)), "passes")
     assert wanted is getattr(plugins, method)(SETTINGS)
     assert [SETTINGS] == seen
+
+
+def test_a_backend_that_somebody_chose_goes_before_the_default() -> None:
+    """The one that ships has a server for whoever names none, so it is asked last."""
+    plugins = Plugins.empty()
+    chosen = SampleServer()
+    plugins.register(provider("backend", chosen), "chosen")
+    plugins.register(redis_saq, "redis_saq")
+    assert chosen is plugins.make_server(Settings())
 
 
 @each_provider

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.docs.pages import ROOT
@@ -46,3 +48,26 @@ def wait_for_the_server(folder: Path) -> None:
         text=True,
     )
     assert (0, "") == (done.returncode, done.stderr)
+
+
+def metadata_of(pyproject: Path, site: Path) -> None:
+    """Write what an installer would about a package: its name and its entry points."""
+    told = tomllib.loads(pyproject.read_text("utf-8"))["project"]
+    groups = {
+        group: "".join(f"{name} = {value}\n" for name, value in entries.items())
+        for group, entries in told["entry-points"].items()
+    }
+    write_metadata(site, told["name"], told["version"], groups)
+
+
+def write_metadata(site: Path, name: str, version: str, groups: Mapping[str, str]) -> None:
+    """Make a folder one in which a distribution is installed.
+
+    :param groups: the lines of each group of entry points.
+    """
+    info = site / f"{name.replace('-', '_')}-{version}.dist-info"
+    info.mkdir(parents=True)
+    head = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+    (info / "METADATA").write_text(head)
+    text = "".join(f"[{group}]\n{lines.strip()}\n" for group, lines in groups.items())
+    (info / "entry_points.txt").write_text(text)

@@ -11,7 +11,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import attrs
@@ -21,7 +20,7 @@ from roost_core import RetryLater, Settings
 from roost_core.testing import run_to_end
 from tests.docs.pages import ROOT, blocks, page
 from tests.docs.public import names_of_roost, public_names
-from tests.docs.shell import LIMIT, environment, wait_for_the_server
+from tests.docs.shell import LIMIT, environment, metadata_of, wait_for_the_server
 
 EXAMPLES = ROOT / "examples"
 PACKAGE = EXAMPLES / "roost-wordcount"
@@ -257,19 +256,6 @@ def test_program(folder):
 
 
 # -- the package ---------------------------------------------------------------------------------
-
-
-def metadata_of(pyproject: Path, site: Path) -> None:
-    """Write what an installer would about a package: its name and its entry points."""
-    told = tomllib.loads(pyproject.read_text("utf-8"))["project"]
-    info = site / f"{told['name'].replace('-', '_')}-{told['version']}.dist-info"
-    info.mkdir(parents=True)
-    head = f"Metadata-Version: 2.1\nName: {told['name']}\nVersion: {told['version']}\n"
-    (info / "METADATA").write_text(head)
-    lines = []
-    for group, entries in told["entry-points"].items():
-        lines += [f"[{group}]", *(f"{name} = {value}" for name, value in entries.items())]
-    (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import attrs
@@ -128,21 +129,23 @@ def _see_that_it_fits(hunk: str, path: Path, name: str) -> None:
 # -- commands there --------------------------------------------------------------------------------
 
 
-def _shell(folder: Path) -> dict[str, str]:
-    """Return a person's environment in which the copy is installed, and no other Roost."""
+def _run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run a command as a person who has the copy installed, and no other Roost."""
     packages = [one.parent for one in folder.glob("*/pyproject.toml")]
+    # What is only tried need not reach a disk: the syncs of a folder take most of the time there.
     memory = Path("/dev/shm")
-    # What is only tried need not reach a disk: a folder's own syncs take most of the time there.
-    quick = {"TMPDIR": str(memory)} if os.access(memory, os.W_OK) else {}
-    return (
-        environment(folder)
-        | quick
-        | {
+    with tempfile.TemporaryDirectory(
+        prefix="roost-", dir=memory if os.access(memory, os.W_OK) else None
+    ) as temporary:
+        around = environment(folder) | {
             "PYTHONPATH": os.pathsep.join(map(str, (folder, *packages))),
             "PYTHONWARNINGS": "error",
+            "TMPDIR": temporary,
             "XDG_STATE_HOME": str(folder / "state"),
         }
-    )
+        return subprocess.run(
+            words, cwd=folder, env=around, capture_output=True, text=True, timeout=4 * LIMIT
+        )
 
 
 def follow(check: str, folder: Path) -> None:
@@ -154,14 +157,7 @@ def follow(check: str, folder: Path) -> None:
     lines = check.splitlines()
     commands = [line[2:] for line in lines if line.startswith("$ ")]
     try:
-        done = subprocess.run(
-            ["sh", "-ec", "\n".join(commands)],
-            cwd=folder,
-            env=_shell(folder),
-            capture_output=True,
-            text=True,
-            timeout=4 * LIMIT,
-        )
+        done = _run(folder, "sh", "-ec", "\n".join(commands))
     finally:
         if (folder / ".roost").exists():
             wait_for_the_server(folder)
@@ -175,12 +171,5 @@ def follow(check: str, folder: Path) -> None:
 
 def run(folder: Path, *words: str) -> None:
     """Run a Python module in the copy; the test fails with what it said if it fails."""
-    done = subprocess.run(
-        [sys.executable, "-m", *words],
-        cwd=folder,
-        env=_shell(folder),
-        capture_output=True,
-        text=True,
-        timeout=4 * LIMIT,
-    )
+    done = _run(folder, sys.executable, "-m", *words)
     assert 0 == done.returncode, f"{' '.join(words)}\n{done.stdout}{done.stderr}"

@@ -82,7 +82,7 @@ class MemoryLedger(Ledger):
     def run(self, operation: Callable[[MemoryState, int], _T]) -> _T:
         """Run one operation on the state, alone, and wake watchers if it made an event.
 
-        Nothing else touches the state: who keeps it elsewhere has a ``run`` of their own.
+        Nothing else touches the state: a ledger that keeps it elsewhere has a ``run`` of its own.
         """
         with self._lock:
             events_before = len(self._state.events)
@@ -90,9 +90,10 @@ class MemoryLedger(Ledger):
                 return operation(self._state, self.clock.now_ms())
             finally:
                 if len(self._state.events) > events_before:
-                    self._wake_watchers()
+                    self.wake()
 
-    def _wake_watchers(self) -> None:
+    def wake(self) -> None:
+        """Have those who wait for something look again; from any thread."""
         for loop, changed in tuple(self._watchers):
             loop.call_soon_threadsafe(changed.set)
 
@@ -132,7 +133,7 @@ class MemoryLedger(Ledger):
             work.expires_ms = now
 
         self.run(age)
-        self._wake_watchers()
+        self.wake()
 
     def age_due(self, work_id: str) -> None:
         """Make a sleeping work item due now, unless it is already."""
@@ -144,7 +145,7 @@ class MemoryLedger(Ledger):
             work.due_ms = min(work.due_ms, now)
 
         self.run(age)
-        self._wake_watchers()
+        self.wake()
 
     def check(self) -> None:
         """Look for broken invariants.

@@ -1,7 +1,7 @@
 """Roost: a durable runtime for long-running agent workers.
 
-The names below are what engines, plugins and programs use. They are imported at
-first use, so that a command that needs few of them starts fast.
+The names below are what engines, plugins and programs use. They are imported at first use, so a
+command that needs few of them starts fast.
 """
 
 from __future__ import annotations

@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-#: Start-up makes many objects and no garbage; looking for some in between takes a tenth of the
-#: time. Cycles are still collected, after so many new objects (Python's own figure is 700).
+#: Start-up makes many objects and no garbage; collecting in between takes a tenth of the time.
+#: Cycles are still collected, after this many new objects (Python's default is 700).
 _GC_THRESHOLD: Final = 50_000
 
 
 def hold_collector_back() -> None:
-    """Let this process look for garbage seldom, and not when it ends."""
+    """Make this process collect garbage rarely, and not when it ends."""
     gc.set_threshold(_GC_THRESHOLD)
-    # The interpreter's last search for cycles looks at every object of every module, for nothing:
-    # the process ends. It is a twelfth of what `roost status` takes.
+    # The interpreter's last collection visits every object of every module for nothing: the process
+    # is ending. It is a twelfth of what `roost status` takes.
     atexit.register(gc.freeze)
 
 
@@ -34,8 +34,8 @@ def _ended(number: int, _frame: object) -> None:
 def _listen() -> StopSignals | None:
     """Take over the signals of a worker, if the command line begins as one; else None.
 
-    Before all that takes long: what is imported next is most of a start. A worker that is named
-    after options listens once these have been read.
+    This comes before anything slow: what is imported next is most of start-up. If options precede
+    ``worker``, it listens once these have been read.
     """
     if sys.argv[1:2] != ["worker"]:
         return None
@@ -54,12 +54,12 @@ def main() -> None:
         signal.signal(signal.SIGTERM, _ended)
     try:
         signals = _listen()
-        # Imported here, so that Ctrl-C is quiet from the first moment on.
+        # Imported here, so that Ctrl-C is quiet from the very start.
         from roost_core.cli.app import build
         from roost_core.cli.session import Session
 
         for stream in (sys.stdout, sys.stderr):
-            # A title that the terminal's encoding lacks must not end a listing.
+            # A title that the terminal's encoding cannot show must not end a listing.
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="backslashreplace")
         session = Session() if signals is None else Session(signals=signals)

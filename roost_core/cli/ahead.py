@@ -1,4 +1,4 @@
-"""What a command line says before it is parsed: which plugins have a say in how to parse it."""
+"""What a command line says before it is parsed: which plugins affect how to parse it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _HELP: Final = frozenset({"--help", "-h"})
 
 
 def values_of(option: str, args: Sequence[str]) -> list[str]:
-    """Return the values of an option, wherever it stands."""
+    """Return the values of an option, wherever it appears."""
     found = []
     for arg, following in itertools.zip_longest(args, args[1:]):
         if arg == option and following is not None:
@@ -36,9 +36,9 @@ def has_unknown(
 ) -> bool:
     """Return whether there is an option that none of the parameters has.
 
-    A value that looks like an option may be taken for one; the other way round it is not.
+    A value that looks like an option may be taken for one, but never the reverse.
 
-    :param is_group: only what stands before the first argument is the parameters' business.
+    :param is_group: only what precedes the first argument concerns the parameters.
     """
     takes_value = {
         name: not one.is_flag
@@ -61,5 +61,5 @@ def has_unknown(
 
 
 def asks_for_help(args: Sequence[str]) -> bool:
-    """Return whether the help of something is asked for."""
+    """Return whether help is requested."""
     return not _HELP.isdisjoint(args)

@@ -1,4 +1,4 @@
-"""The ``roost`` group: commands found lazily, errors told in one line."""
+"""The ``roost`` group: commands found lazily, errors printed in one line."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ _EXAMPLE: Final = (
 
 
 class RoostGroup(click.Group):
-    """A group whose commands all come from plugins: first the core's own, then everybody else's.
+    """A group whose commands all come from plugins: first the core's own, then all others.
 
-    Those of others are asked for only if a name is not one of the core's.
+    The others are loaded only if a name is not one of the core's.
     """
 
     _own: Sequence[str] = ()
@@ -69,15 +69,15 @@ class RoostGroup(click.Group):
         self._told: set[str] = set()
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        """Return the options, those that plugins' settings add included."""
+        """Return the options, including those that plugins' settings add."""
         return with_settings(super().get_params(ctx), ctx)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse the options before the command's name; all the rest is looked at ahead."""
+        """Parse the options before the command's name; the rest is only peeked at."""
         session = ctx.ensure_object(Session)
         session.read_ahead(args)
         if WORKER in args and not ctx.resilient_parsing:
-            # Unless it listens already; so that a stop is obeyed before plugins are loaded.
+            # Unless it listens already. This way a stop is obeyed before plugins are loaded.
             session.signals.install()
             ctx.call_on_close(session.signals.close)
         try:
@@ -96,7 +96,7 @@ class RoostGroup(click.Group):
         return [*self._own, *(name for name in sorted(self.commands) if name not in self._own)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return a command; it may be one that is imported when it runs."""
+        """Return a command, possibly one that is imported when it runs."""
         self._begin()
         if cmd_name not in self._own and not self._is_extended:
             session = ctx.ensure_object(Session)
@@ -111,7 +111,7 @@ class RoostGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command that the arguments begin with.
 
-        :raises click.UsageError: there is none; the text has the closest names.
+        :raises click.UsageError: there is none; the text suggests the closest names.
         """
         name = args[0]
         session = ctx.ensure_object(Session)
@@ -151,7 +151,7 @@ class RoostGroup(click.Group):
         from roost_core.plugins.registry import Plugins
 
         core = Plugins.empty()
-        for name, plugin in reversed(CORE.items()):  # the last one is asked first
+        for name, plugin in reversed(CORE.items()):  # the last one is called first
             core.register(plugin, name)
         core.register_commands(self)
         self._own = tuple(self.commands)
@@ -165,7 +165,7 @@ class RoostGroup(click.Group):
                 plugins.register_commands(self)
 
     def _know_all(self, ctx: click.Context) -> Plugins | None:
-        """Load all plugins, for help and completion: these have to appear whatever is wrong."""
+        """Load all plugins, for help and completion, which must work whatever is wrong."""
         self._begin()
         try:
             plugins = ctx.ensure_object(Session).all_plugins()
@@ -181,7 +181,7 @@ class RoostGroup(click.Group):
                 self._note(ctx, report.error or report.name)
 
     def _note(self, ctx: click.Context, error: str) -> None:
-        """Say once what is missing; a shell that asks for completions has no room for it."""
+        """Report once what is missing, but not to a shell that wants completions."""
         if error not in self._told and not ctx.resilient_parsing:
             self._told.add(error)
             note(f"plugins' commands are missing: {error}")
@@ -207,7 +207,7 @@ def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 
 
 def build() -> RoostGroup:
-    """Make the command line anew: plugins add their commands to this one only."""
+    """Make a new command line: plugins add their commands to this one only."""
     version = click.Option(
         ["--version"],
         is_flag=True,

@@ -1,4 +1,4 @@
-"""Types of arguments: checked before anything else happens, so that a typo exits with 2."""
+"""Types of arguments, checked before anything else happens, so that a typo exits with 2."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from roost_core.models.checks import (
 if TYPE_CHECKING:
     _Type = click.ParamType[Any]
 else:
-    # Older releases of click have no parameter here.
+    # Older releases of click take no parameter here.
     _Type = click.ParamType
 
 _RELATIVE: Final = r"([0-9]+(?:\.[0-9]+)?)([smhdw])"
@@ -31,14 +31,14 @@ _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
 class PatternType(_Type):
-    """A text that one of the model's patterns matches."""
+    """A string that one of the model's patterns matches."""
 
     def __init__(self, name: str, pattern: re.Pattern[str]) -> None:
         self.name = name
         self.pattern = pattern
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the value as it is, or fail with what is asked for."""
+        """Return the value as it is, or fail and say what is expected."""
         if self.pattern.fullmatch(value) is None:
             wanted = in_words(self.pattern)
             self.fail(f"{value!r} is not a valid {self.name}: {wanted}", param, ctx)
@@ -91,15 +91,15 @@ class DeadlineType(_Type):
 
 
 def relative_seconds(value: str) -> float | None:
-    """Return the seconds that a text like ``10m`` stands for, or None if it is not like that."""
+    """Return the seconds that a string like ``10m`` means, or None if it has another form."""
     found = re.fullmatch(_RELATIVE, value.strip())
     return None if found is None else float(found[1]) * _UNITS[found[2]]
 
 
 def iso_time(value: str) -> datetime:
-    """Return the aware time that an ISO 8601 text stands for.
+    """Return the aware time that an ISO 8601 string means.
 
-    :raises ValueError: it is none, or has no zone.
+    :raises ValueError: it is not one, or has no zone.
     """
     try:
         time = datetime.fromisoformat(value)

@@ -13,9 +13,9 @@ from roost_core.plugins.sources import cause
 
 
 class LazyCommand(click.Command):
-    """A command that stands for one in a module nobody has imported yet.
+    """A stand-in for a command in a module that is not imported yet.
 
-    A plugin's hook registers it, so that a command line imports the one that is typed::
+    A plugin's hook registers it, so that the command line imports only what is typed::
 
         @hookimpl
         def register_commands(cli):
@@ -24,8 +24,7 @@ class LazyCommand(click.Command):
     :param name: what is typed.
     :param target: ``pkg.module:attr`` of the command itself.
     :param short_help: its line in the list of commands.
-    :param is_short: the command only needs the backend: other plugins are not loaded for it,
-        however many are installed.
+    :param is_short: the command needs only the backend: other plugins are not loaded for it.
     """
 
     def __init__(self, name: str, target: str, short_help: str, *, is_short: bool = False) -> None:
@@ -53,7 +52,7 @@ class LazyCommand(click.Command):
         parent: click.Context | None = None,
         **extra: Any,
     ) -> click.Context:
-        """Make the context of the command itself: from here on that one runs."""
+        """Make the context of the command itself, which runs from here on."""
         return self.loaded().make_context(info_name, args, parent, **extra)
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:

@@ -1,8 +1,8 @@
 """How commands print: data to standard output, notes to standard error.
 
-On a terminal tables are drawn with rich; elsewhere a row is one line, its cells
-separated by tabs, without a heading, and ``-`` for what is not there. Whatever
-comes from data is cleaned of control characters on the way.
+On a terminal tables are drawn with rich; elsewhere a row is one line, its cells separated by tabs,
+without a heading, and ``-`` for what is missing. Whatever comes from data is stripped of control
+characters.
 """
 
 from __future__ import annotations
@@ -31,14 +31,15 @@ if TYPE_CHECKING:
 
     from roost_core.plugins.reports import PluginReport
 
-#: The exit code of who has stored work and cannot print its id: ``EX_IOERR`` of ``sysexits.h``.
+#: The exit code when work was stored and its id cannot be printed: ``EX_IOERR`` of ``sysexits.h``.
 UNTOLD: Final = 74
-#: Modules whose own calls into C do nothing but print: an unbuffered stream keeps nothing back,
-#: so that a failed write cannot be told by trying again.
+#: Modules whose own calls into C do nothing but print: an unbuffered stream keeps nothing back, so
+#: a failed write cannot be detected by trying again.
 _PRINTERS: Final = ("click.utils", "rich.console", "roost_core.cli.work.artifact_show")
 #: A time as a cell shows it.
 _TIME: Final = r"^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\dZ)$"
-#: Words of so many characters, such as a state or a date, are not broken in a table if that fits.
+#: Words up to this many characters, such as a state or a date, are not broken in a table if that
+#: fits.
 _WHOLE_WORD: Final = 10
 
 #: What JSON leaves as it is and a terminal might obey, or show in another order.
@@ -47,13 +48,13 @@ _UNSAFE_IN_JSON: Final = re.compile(r"[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\
 
 def on_terminal() -> bool:
     """Return whether standard output is a terminal."""
-    # There is none if it was closed before the start: `>&-`.
+    # It is missing if it was closed before the start: `>&-`.
     return sys.stdout is not None and sys.stdout.isatty()
 
 
 def note(text: object) -> None:
     """Print one line for people on standard error, with the program's name."""
-    # Where nobody can read it, the exit code still tells: printing decides nothing.
+    # Where nobody can read it, the exit code still counts: printing decides nothing.
     with contextlib.suppress(OSError):
         click.echo(f"roost: {clean(text)}", err=True)
 
@@ -66,11 +67,11 @@ def show_traceback(error: BaseException) -> None:
 
 
 def give_up_printing(error: OSError) -> bool:
-    """Say in one line that standard output cannot be written, if this is what the error is about.
+    """Report in one line that standard output cannot be written, if that is what the error means.
 
-    What is still to be written is dropped then, so that the process can end in order.
+    What is still to be written is dropped then, so that the process can end cleanly.
 
-    :returns: whether it was about standard output.
+    :returns: whether that is what it means.
     """
     frames = list(traceback.walk_tb(error.__traceback__))
     last = frames[-1][0].f_globals.get("__name__") if frames else None
@@ -109,11 +110,11 @@ def data(text: object) -> None:
 
 
 def stored(ids: Sequence[str], *, then: str = "") -> None:
-    """Print the ids of what was just stored, a line each: nobody else knows them.
+    """Print the ids of what was just stored, one per line: nothing else knows them.
 
-    :param then: what there is to say if they cannot be printed, beside the ids.
+    :param then: what to add to the ids if they cannot be printed.
     :raises click.exceptions.Exit: they cannot; they are named on standard error. The exit code is
-        not 1, which would let somebody store it all again.
+        not 1, which would invite storing it all again.
     """
     try:
         click.echo("\n".join(ids))
@@ -130,7 +131,7 @@ def json_line(value: Json, *, indent: int | None = None) -> None:
 
 
 def failure(meta: WorkMeta) -> str:
-    """Return how a work item ended that was not done: state, kind and type of error, message."""
+    """Describe how a work item ended without being done: state, kind and type of error, message."""
     error = meta.error
     if error is None:
         return f"{meta.work_id} is {meta.state}"
@@ -153,7 +154,7 @@ def cell(value: Any) -> str:
 
 
 def console() -> Console:
-    """Return a rich console on standard output; rich is imported here and not before."""
+    """Return a rich console on standard output; rich is imported here, not earlier."""
     from rich.console import Console
 
     return Console(file=sys.stdout, highlight=False)
@@ -162,7 +163,7 @@ def console() -> Console:
 def table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Print a table: drawn on a terminal, tab-separated lines elsewhere.
 
-    A terminal is narrow: what is empty in every row is left out there, and the first
+    A terminal is narrow: there, a column that is empty in every row is left out, and the first
     column, which people copy from, is never broken into two lines.
     """
     values = [list(row) for row in rows]
@@ -179,18 +180,18 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     ]
     columns = [one for one in columns if not values or set(one[1]) != {"-"}]
     if _width(columns) > (room := console().width):
-        # A time may stand in two lines: date, and time of day.
+        # A time may take two lines: date, and time of day.
         columns = [
             (heading, [re.sub(_TIME, "\\1\n\\2", one) for one in cells])
             for heading, cells in columns
         ]
     drawn = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     for place, column in enumerate(columns):
-        # Short words stay whole, if there is room for them all.
+        # Short words stay whole if there is room for them all.
         is_whole = place == 0 or (_width([column]) <= _WHOLE_WORD and _least(columns) <= room)
         drawn.add_column(column[0], overflow="fold", no_wrap=is_whole)
     for line in zip(*(cells for _, cells in columns), strict=True):
-        # As Text, because a cell with brackets is no markup.
+        # As Text, because brackets in a cell are not markup.
         drawn.add_row(*map(Text, line))
     console().print(drawn)
 
@@ -219,7 +220,7 @@ def distribution(report: PluginReport) -> str | None:
 
 
 def data_row(cells: Sequence[Any]) -> None:
-    """Print one line of cells separated by tabs: for what has no end and thus no columns."""
+    """Print one line of cells separated by tabs: for endless output, which has no columns."""
     click.echo("\t".join(cell(value) for value in cells))
 
 
@@ -244,7 +245,7 @@ def event_cells(event: Event) -> list[Any]:
 def event_text(event: Event) -> str:
     """Return an event's data for people, secrets hidden: ``key=value`` in order.
 
-    Of an error the type and the message are shown; JSON has the traceback.
+    An error is shown as type and message; JSON has the traceback.
     """
     plain = redacted(to_plain(event.data))
     return " ".join(f"{key}={_value(value)}" for key, value in plain.items())

@@ -1,4 +1,4 @@
-"""Standard output is for what Roost itself prints: what plugins print while they load is not.
+"""Standard output is for what Roost itself prints, not for what plugins print while they load.
 
 Otherwise a plugin that greets at import spoils ``ID=$(roost enqueue ...)`` and ``--json``.
 """
@@ -14,14 +14,14 @@ from typing import Any, Final, TextIO
 #: The file descriptor that C code and child processes know as standard output.
 _STDOUT: Final = 1
 
-#: What plugins have put in the place of ``sys.stdout``: were it dropped, it would close what it
-#: wraps, and that may be the stream that Roost itself prints to.
+#: What plugins have put in place of ``sys.stdout``: if dropped, it would close what it wraps, which
+#: may be the stream that Roost itself prints to.
 _replaced: list[Any] = []
 
 
 @contextlib.contextmanager
 def to_stderr() -> Iterator[None]:
-    """Send to standard error what anybody prints in here.
+    """Send whatever is printed in here to standard error.
 
     That is ``print``, what C code and child processes write to file descriptor 1, and
     ``sys.__stdout__``. Afterwards ``sys.stdout`` is what it was, even if a plugin has put
@@ -30,7 +30,7 @@ def to_stderr() -> Iterator[None]:
     """
     ours = sys.stdout
     _flush(ours, sys.__stdout__)
-    # A stream of its own: a plugin may wrap or close what it finds as sys.stdout.
+    # A separate stream: a plugin may wrap or close what it finds as sys.stdout.
     sys.stdout = theirs = _stream_to_stderr()
     saved = _redirect(ours)
     try:
@@ -61,10 +61,10 @@ def _stream_to_stderr() -> TextIO:
 
 
 def _redirect(stdout: Any) -> int | None:
-    """Let file descriptor 1 lead where standard error leads; return a copy of what it was.
+    """Point file descriptor 1 at standard error; return a copy of what it was.
 
-    Nothing is done, and None returned, where ``sys.stdout`` is not this descriptor: then
-    whoever put another stream there knows better.
+    Nothing is done, and None returned, where ``sys.stdout`` is not this descriptor: then whoever
+    put another stream there has a reason.
     """
     try:
         if stdout.fileno() != _STDOUT:
@@ -74,7 +74,7 @@ def _redirect(stdout: Any) -> int | None:
         return None
     try:
         os.dup2(sys.stderr.fileno(), _STDOUT)
-    except (AttributeError, OSError, ValueError):  # without standard error nobody hears them
+    except (AttributeError, OSError, ValueError):  # without standard error they go nowhere
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, _STDOUT)
         os.close(nowhere)
@@ -83,6 +83,6 @@ def _redirect(stdout: Any) -> int | None:
 
 def _flush(*streams: Any) -> None:
     for stream in streams:
-        # Whatever a plugin has put there; what cannot be flushed is not Roost's to tell.
+        # Whatever a plugin has put there; a failed flush is not Roost's to report.
         with contextlib.suppress(Exception):
             stream.flush()

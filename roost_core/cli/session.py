@@ -1,4 +1,4 @@
-"""What one command line said, and what follows from it: settings, plugins, a connection."""
+"""What one command line says, and what follows from it: settings, plugins, a connection."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class Session:
     :ivar explicit: the values of ``--plugin``, in order.
     :ivar config: the settings file that ``--config`` names.
     :ivar signals: how a worker's process is stopped; installed for a worker only.
-    :ivar is_short: whether the command only needs the backend, and no other plugins; None
-        as long as nobody knows which command it is.
+    :ivar is_short: whether the command needs only the backend and no other plugins; None until the
+        command is known.
     """
 
     overrides: dict[str, Any] = attrs.field(factory=dict)
@@ -42,7 +42,7 @@ class Session:
     config: Path | None = None
     signals: StopSignals = attrs.field(factory=StopSignals)
     is_short: bool | None = None
-    #: Settings that may be given as options of plugins that are not loaded yet.
+    #: Settings given as options that may belong to plugins not loaded yet.
     _mentioned: set[str] = attrs.field(factory=set)
     _few: Plugins | None = None
     _plugins: Plugins | None = None
@@ -74,26 +74,25 @@ class Session:
     def plugins(self, *, strict: bool = False, keep_going: bool = False) -> Plugins:
         """Load the plugins, once; the settings are checked against what they declare.
 
-        :param strict: a broken plugin is an error, whoever named it.
-        :param keep_going: neither broken plugins nor settings are an error, even if somebody
-            named them.
-        :raises PluginError: a plugin that somebody named cannot be loaded.
+        :param strict: a broken plugin is an error, named or not.
+        :param keep_going: neither broken plugins nor settings are an error, even if named.
+        :raises PluginError: a named plugin cannot be loaded.
         :raises SettingsError: a setting is unknown or malformed.
         """
         found = (
             self.few_plugins() if self.is_short and self._plugins is None else self.all_plugins()
         )
-        if keep_going:  # who looks at plugins sees it anyway
+        if keep_going:  # a command that shows plugins shows it anyway
             return found
         self.refuse_broken(found, strict=strict)
         found.check_settings(self.settings)
         return found
 
     def refuse_broken(self, plugins: Plugins, *, strict: bool = False) -> None:
-        """Raise what is wrong with plugins; say once what is odd.
+        """Raise what is wrong with plugins; warn once of what is odd.
 
         :param strict: as in :meth:`plugins`.
-        :raises PluginError: a plugin that somebody named cannot be loaded.
+        :raises PluginError: a named plugin cannot be loaded.
         """
         plugins.refuse_broken(strict=strict)
         if not self._is_warned:
@@ -102,7 +101,7 @@ class Session:
                 output.note(line)
 
     def few_plugins(self) -> Plugins:
-        """Load what has the backend, and what somebody named; broken ones are noted there.
+        """Load the plugins with the backend and the named ones; broken ones are recorded.
 
         :raises SettingsError: one of the core's own is malformed.
         """
@@ -121,7 +120,7 @@ class Session:
         return self._few
 
     def all_plugins(self) -> Plugins:
-        """Load all that is installed or named; broken ones are noted there.
+        """Load all installed or named plugins; broken ones are recorded.
 
         :raises SettingsError: one of the core's own is malformed.
         """
@@ -142,12 +141,12 @@ class Session:
 
     @property
     def declarations(self) -> tuple[type[Declaration], ...]:
-        """The settings of the plugins that are loaded by now."""
+        """The settings of the plugins loaded so far."""
         found = self._plugins or self._few
         return () if found is None else found.declarations()
 
     def know_more(self) -> bool:
-        """Load more plugins, because an option is not known; tell whether there are more now.
+        """Load more plugins, because an option is unknown; return whether that added any.
 
         :raises SettingsError: one of the core's own is malformed.
         """
@@ -160,15 +159,15 @@ class Session:
         return True
 
     def _early_settings(self) -> Settings:
-        """Return the settings as far as they are known: plugins have a say in the options."""
+        """Return the settings as far as they are known: plugins may add options."""
         return load(config=self.config) if self._settings is None else self._settings
 
     def connect(self, *, create: bool = True) -> Roost:
         """Return a connection to the queue, to be entered with ``async with``.
 
-        :param create: false for who only reads, as in :meth:`Roost.connect`.
+        :param create: false for callers that only read, as in :meth:`Roost.connect`.
         :raises SettingsError: a setting is unknown or malformed.
-        :raises PluginError: a plugin that somebody named cannot be loaded, or one fails.
+        :raises PluginError: a named plugin cannot be loaded, or one fails.
         """
         from roost_core.client.roost import Roost
 
@@ -178,17 +177,17 @@ class Session:
         """Return the artifact store; no server is needed.
 
         :raises SettingsError: a setting is unknown or malformed.
-        :raises PluginError: a plugin that somebody named cannot be loaded, or one fails.
+        :raises PluginError: a named plugin cannot be loaded, or one fails.
         """
         plugins = self.plugins()
         with plugin_output.to_stderr():
             return plugins.make_artifact_store(self.settings)
 
     def workspaces(self) -> Workspaces:
-        """Return what makes workspaces; no server is needed.
+        """Return the workspaces; no server is needed.
 
         :raises SettingsError: a setting is unknown or malformed.
-        :raises PluginError: a plugin that somebody named cannot be loaded, or one fails.
+        :raises PluginError: a named plugin cannot be loaded, or one fails.
         """
         plugins = self.plugins()
         with plugin_output.to_stderr():
@@ -198,18 +197,18 @@ class Session:
         """Run ``work`` with an open connection in an event loop of its own.
 
         :raises SettingsError: a setting is unknown or malformed.
-        :raises PluginError: a plugin that somebody named cannot be loaded, or one fails.
+        :raises PluginError: a named plugin cannot be loaded, or one fails.
         :raises BackendUnavailable: the server cannot be reached.
         :raises RoostError: what ``work`` raises.
         """
         return self._run(work, create=True)
 
     def read(self, work: Callable[[Roost], Awaitable[_T]]) -> _T:
-        """Do as :meth:`run` does for who only reads: nothing is made for that.
+        """Do as :meth:`run` does for a command that only reads: nothing is created.
 
         :raises NoWorkHere: nothing was ever enqueued here.
         :raises SettingsError: a setting is unknown or malformed.
-        :raises PluginError: a plugin that somebody named cannot be loaded, or one fails.
+        :raises PluginError: a named plugin cannot be loaded, or one fails.
         :raises BackendUnavailable: the server cannot be reached.
         :raises RoostError: what ``work`` raises.
         """

@@ -1,10 +1,9 @@
-"""The signals of a worker's process: stops in three grades, told to a thread of their own.
+"""The signals of a worker's process: three grades of stop, handled in a thread of their own.
 
-The kernel's handler writes each signal's number into a pipe, whatever the event loop
-does, and a thread reads it. So a third stop ends the process also while the loop is
-blocked, and so does the clock that a stop starts. Nothing here waits for the loop or
-for standard error. A forked child gets the system's own handlers back, so that what
-ends the child does not stop the worker.
+The kernel's handler writes each signal's number into a pipe, whatever the event loop does, and a
+thread reads it. So a third stop ends the process even while the loop is blocked, and so does the
+clock that a stop starts. Nothing here waits for the loop or for standard error. A forked child gets
+the system's own handlers back, so that what ends the child does not stop the worker.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ LAST_SECONDS: Final = 12.0
 _AFTERWARDS: Final = 3.0
 
 _STOPS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
-#: They would end the process; many a tool sends them to ask for a log or a new configuration.
+#: They would end the process; many tools send them to request a log or a configuration reload.
 _IGNORED: Final = (signal.SIGUSR1, signal.SIGUSR2)
 
 
@@ -64,7 +63,7 @@ class StopSignals:
         threading.Thread(target=self._run, name="roost-signals", daemon=True).start()
         for number in (*_STOPS, *_IGNORED):
             former = signal.getsignal(number)
-            # nohup has SIGHUP ignored; a handler for SIGUSR1 that is there has its reason.
+            # nohup ignores SIGHUP; an existing handler for SIGUSR1 has its reason.
             is_theirs = number in _IGNORED and former is not signal.SIG_DFL
             if is_theirs or (number == signal.SIGHUP and former is signal.SIG_IGN):
                 continue
@@ -86,9 +85,9 @@ class StopSignals:
         self._mouth = -1
 
     def say_with(self, say: Callable[[str], None], *, is_quiet: bool) -> None:
-        """Say with this function what happens; it never waits.
+        """Report what happens through this function; it must never wait.
 
-        :param is_quiet: whether only what is unusual is worth a word.
+        :param is_quiet: whether to report only what is unusual.
         """
         self._say, self._is_quiet = say, is_quiet
 
@@ -97,12 +96,12 @@ class StopSignals:
         self._loop, self._drain_timeout, self._worker = loop, drain_timeout, worker
 
     def leaving(self, exit_code: int) -> None:
-        """Take note that the worker has left: the process is to end soon, whatever hangs."""
+        """Note that the worker has left: the process must end soon, whatever hangs."""
         self._is_leaving, self._exit_code = True, exit_code
         self._end_within(_AFTERWARDS)
 
     def end_soon(self, exit_code: object) -> None:
-        """Let nothing hold this process any longer, a thread that hangs for example."""
+        """Let nothing keep this process any longer, such as a thread that hangs."""
         if self._worker is None:
             return
 
@@ -146,7 +145,7 @@ class StopSignals:
                     self._say(f"{signal.Signals(number).name} means nothing to a worker")
 
     def _stop(self) -> None:
-        """Act first; only then say what happens."""
+        """Act first; only then report what happens."""
         self._count += 1
         worker = self._worker
         if worker is None:
@@ -160,7 +159,9 @@ class StopSignals:
         elif self._count == 2:
             self._in_loop(worker.abort)
             self._end_within(LAST_SECONDS)
-            self._say("cancelling the steps; their work is given back. Once more leaves at once")
+            self._say(
+                "cancelling the steps; their work is given back. The next signal leaves at once"
+            )
         else:
             os._exit(LEFT_BEHIND)
 
@@ -170,7 +171,7 @@ class StopSignals:
         more = f" and {len(running) - 5} more" if len(running) > 5 else ""
         return (
             f"stopping; waiting up to {self._drain_timeout:g} s for the steps of "
-            f"{', '.join(running[:5])}{more}. Once more cancels them now"
+            f"{', '.join(running[:5])}{more}. The next signal cancels them now"
         )
 
     def _in_loop(self, act: Callable[[], None]) -> None:
@@ -187,14 +188,14 @@ class StopSignals:
     def _too_late(self) -> None:
         if not self._is_leaving:
             self._say("a step does not let go; leaving it behind, its lease will run out")
-        # What was just said has a moment to be written.
+        # Give what was just reported a moment to be written.
         time.sleep(0.1)
         os._exit(self._exit_code)
 
     # -- forks -----------------------------------------------------------------------------
 
     def forget(self) -> None:
-        """Give a forked child what a process has by itself; the pipe is the parent's."""
+        """Give a forked child the default handlers; the pipe is the parent's."""
         for number in self._former:
             is_interrupt = number == signal.SIGINT
             signal.signal(number, signal.default_int_handler if is_interrupt else signal.SIG_DFL)
@@ -205,7 +206,7 @@ class StopSignals:
 
 
 class _Forks:
-    """What to do around each fork of this process; the system knows no way to take that back."""
+    """What to do around each fork of this process; Python cannot unregister this."""
 
     signals: StopSignals | None = None
     is_registered = False
@@ -222,7 +223,7 @@ def _at_forks(signals: StopSignals | None) -> None:
 
 
 def _before_fork() -> None:
-    # A signal that comes to the child before its own handlers are there would go to the parent.
+    # A signal to the child before its own handlers are set would go to the parent.
     if _Forks.signals is not None:
         masked = signal.pthread_sigmask(signal.SIG_BLOCK, (*_STOPS, *_IGNORED))
         _Forks.masks[threading.get_ident()] = masked

@@ -1,8 +1,7 @@
 """Standard error for a process that must never wait for whoever reads it.
 
-A pipe that nobody reads holds up whoever writes to it, for ever, and one whose reader
-is gone is an error. What a worker says is written by a thread of its own, so that
-neither decides what becomes of its work.
+A pipe that nobody reads blocks its writer for ever, and one whose reader is gone is an error. A
+thread writes what a worker reports, so that neither affects its work.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from typing import Any, Final
 
 from roost_core.shown.redaction import clean
 
-#: So many lines may wait to be written; what comes then is counted and dropped.
+#: This many lines may wait to be written; more are counted and dropped.
 _MOST_WAITING: Final = 10_000
 
 
@@ -35,9 +34,9 @@ class Stderr:
         self._thread.start()
 
     def line(self, text: str) -> None:
-        """Write a line, soon; one too many is dropped, and how many were is said later."""
+        """Write a line soon; lines beyond the limit are dropped, and counted in a later line."""
         if self._is_closed or os.getpid() != self._pid:
-            self._write(text)  # There is no thread for it any more, or not in this forked child.
+            self._write(text)  # Its thread is gone, or does not exist in this forked child.
         elif self._lines.qsize() < _MOST_WAITING:
             self._lines.put(text)
         else:
@@ -48,7 +47,7 @@ class Stderr:
         self.line(f"roost: {clean(text)}")
 
     def flush(self, seconds: float = 1.0) -> None:
-        """Wait until what was said so far is written, but not for longer than so many seconds."""
+        """Wait until everything so far is written, or for this many seconds."""
         if self._is_closed or os.getpid() != self._pid or not self._thread.is_alive():
             return
         written = threading.Event()
@@ -56,10 +55,10 @@ class Stderr:
         written.wait(seconds)
 
     def close(self, seconds: float = 1.0) -> None:
-        """Write what waits, but not for longer than so many seconds."""
+        """Write what waits, or stop after this many seconds."""
         self._lines.put(None)
         self._thread.join(seconds)
-        # Not if it hangs: whoever wrote then would hang as well.
+        # Not if it hangs: another writer would hang as well.
         self._is_closed = not self._thread.is_alive()
 
     def _run(self) -> None:
@@ -80,7 +79,7 @@ class Stderr:
                 return
             left = f"{text}\n".encode("utf-8", "backslashreplace")
             while left:
-                # Not through the stream: it would keep what it cannot write, and fail at the end.
+                # Not through the stream: it would keep what it cannot write and fail at exit.
                 left = left[os.write(self._descriptor, left) :]
         except ValueError:
             return  # The stream is closed.
@@ -97,9 +96,9 @@ def _descriptor_of(stream: Any) -> int | None:
 
 
 def _give_up(descriptor: int) -> None:
-    """Let what goes to a pipe without a reader go nowhere, standard output as well.
+    """Discard what goes to a pipe without a reader, on standard output as well.
 
-    So that a step which prints does not fail for it, nor the process when it ends.
+    So neither a step that prints nor the process at its end fails for it.
     """
     gone = os.fstat(descriptor)
     nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -124,7 +123,7 @@ class _Formatter(logging.Formatter):
 
 
 class StderrHandler(logging.Handler):
-    """Logs to standard error without ever waiting for it."""
+    """Logs to standard error and never waits for it."""
 
     def __init__(self, stderr: Stderr) -> None:
         super().__init__()
@@ -132,13 +131,13 @@ class StderrHandler(logging.Handler):
         self.setFormatter(_Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
 
     def flush(self) -> None:
-        """Wait until it is written, if that is soon: who ends the process calls it before."""
+        """Wait briefly until it is written: called before the process ends."""
         self._stderr.flush()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Hand the line over."""
         try:
             text = self.format(record)
-        except Exception as error:  # noqa: BLE001 - as logging itself has it; arguments may be anything
+        except Exception as error:  # noqa: BLE001 - as logging itself does; arguments may be anything
             text = f"a log record of {record.name} cannot be shown: {type(error).__name__}"
         self._stderr.line(text)

@@ -1,1 +1,1 @@
-"""Commands about workers, plugins, and the server."""
+"""Commands about workers, plugins and the server."""

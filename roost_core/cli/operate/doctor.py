@@ -26,7 +26,7 @@ from roost_core.plugins.reports import PluginStatus
 from roost_core.settings.core import Settings
 from roost_core.settings.declaring import declared
 
-#: A person at a terminal hears of a repair each time that so many work items were looked at.
+#: A repair reports its progress on a terminal each time this many work items were checked.
 _TELL_EVERY: Final = 10_000
 
 
@@ -45,9 +45,12 @@ _TELL_EVERY: Final = 10_000
     help="First cut off what is damaged at the end of the embedded server's file; keep a copy.",
 )
 @click.option(
-    "--repair", "repairs", is_flag=True, help="Put indexes and holds right from the stored work."
+    "--repair",
+    "repairs",
+    is_flag=True,
+    help="Repair indexes and resource holds from the stored work.",
 )
-@click.option("--dry-run", is_flag=True, help="With --repair: only say what it would do.")
+@click.option("--dry-run", is_flag=True, help="With --repair: only report what it would do.")
 @roost_options()
 @click.pass_context
 def command(
@@ -59,20 +62,19 @@ def command(
     there is a problem. An unreachable server and broken plugins are findings too:
     everything else is still checked.
 
-    If a file of the embedded server is damaged, by a loss of power say, the finding
-    says how much of it is intact. --repair-log cuts off the rest.
+    If a file of the embedded server is damaged, by a power loss for example, the finding states how
+    much of it is intact. --repair-log cuts off the rest.
 
-    With --repair it looks at all work instead, and puts right whatever disagrees
-    with it: missing or surplus entries in an index, resources that nobody holds any
-    more, idempotency keys. Workers may run meanwhile. Columns: outcome (mended,
-    found, left), subject, how many, finding, examples; nothing is printed if all is
-    well. Exits with 1 if something is left: what a dry run would mend, or what only
-    a person can.
+    With --repair it checks all work instead, and fixes whatever disagrees with it: missing or
+    surplus entries in an index, resources that nothing holds any more, idempotency keys. Workers
+    may keep running. Columns: outcome (mended, found, left), subject, how many, finding, examples;
+    nothing is printed if all is well. Exits with 1 if something is left: what a dry run would mend,
+    or what only a person can fix.
     """
     if dry_run and not repairs:
         raise click.UsageError("--dry-run is for --repair")
     if repair_log and repairs:
-        raise click.UsageError("first --repair-log, then --repair: one at a time")
+        raise click.UsageError("run --repair-log first, then --repair")
     if repairs:
         _repair(ctx, as_json=as_json, dry_run=dry_run)
         return
@@ -121,7 +123,7 @@ def _repair(ctx: click.Context, *, as_json: bool, dry_run: bool) -> None:
 
 
 def _progress() -> Callable[[int], None] | None:
-    """Return what tells a person at a terminal how far it is, every 10,000 work items."""
+    """Return what reports progress on a terminal, every 10,000 work items."""
     if not sys.stderr.isatty():
         return None
     told = 0
@@ -130,13 +132,13 @@ def _progress() -> Callable[[int], None] | None:
         nonlocal told
         if looked - told >= _TELL_EVERY:
             told = looked
-            output.note(f"{looked} work items looked at")
+            output.note(f"{looked} work items checked")
 
     return tell
 
 
 def examine(session: Session) -> list[Finding]:
-    """Return everything there is to say, the parts independent of each other."""
+    """Return all findings; each part is independent of the others."""
     try:
         settings = session.settings
     except RoostError as error:
@@ -144,7 +146,7 @@ def examine(session: Session) -> list[Finding]:
     try:
         plugins = session.plugins(keep_going=True)
     except PluginError as error:
-        # A name that names nothing; the installed ones may still tell something.
+        # A name that names nothing; the installed plugins are still worth checking.
         findings = [Finding("problem", "plugins", str(error))]
         try:
             with plugin_output.to_stderr():
@@ -215,7 +217,7 @@ async def _of_server(roost: Roost) -> Sequence[Finding]:
         text = f"{nothing}; `roost enqueue` and `roost worker` make it"
         found.append(Finding("info", "server", text))
     except RoostError as error:
-        # What was found before may be the reason.
+        # Earlier findings may be the reason.
         found.append(Finding("problem", "server", str(error)))
     return found
 
@@ -227,7 +229,7 @@ async def _of_work(roost: Roost) -> list[Finding]:
     workers = await roost.workers()
     found += _of_workers(workers)
     if unreadable := len(await roost.ledger.workers()) - len(workers):
-        message = f"the words of {unreadable} live workers do not decode"
+        message = f"the records of {unreadable} live workers do not decode"
         found.append(Finding("warning", "workers", message))
     if counts.get(State.QUEUED):
         offered = {engine for worker in workers for engine in worker.engines}
@@ -235,7 +237,7 @@ async def _of_work(roost: Roost) -> list[Finding]:
         for engine in sorted({row.meta.engine for row in rows} - offered):
             message = f"work is queued for the engine {engine}, and no live worker offers it"
             found.append(Finding("warning", "work", message))
-        # Without a word, work that waits looks as if no worker cared for it.
+        # Otherwise work that waits would look as if no worker wanted it.
         if suspected := sum(map(_is_suspected, rows)):
             message = (
                 f"{suspected} of what is queued may run only apart from other work, in groups "
@@ -258,7 +260,7 @@ def _of_workers(workers: Sequence[WorkerInfo]) -> list[Finding]:
     stuck = [(worker.worker_id, worker.stuck) for worker in workers if worker.stuck is not None]
     text = f"{len(workers)} alive" + (f", {len(stuck)} stuck" if stuck else "")
     found = [Finding("info", "workers", text)]
-    # As long as another one moves, work goes on, if more slowly.
+    # As long as another one moves, work continues, if more slowly.
     level = "problem" if len(stuck) == len(workers) else "warning"
     for worker_id, one in stuck:
         message = (
@@ -269,8 +271,8 @@ def _of_workers(workers: Sequence[WorkerInfo]) -> list[Finding]:
     for worker in workers:
         if worker.lost:
             is_full = worker.lost > worker.concurrency
-            message = f"{worker.lost} of its steps go on although they were ended" + (
-                "; it takes no more work: start it anew" if is_full else ""
+            message = f"{worker.lost} of its steps still run although they were ended" + (
+                "; it takes no more work: restart it" if is_full else ""
             )
             found.append(Finding("warning", f"worker {worker.worker_id}", message))
     return found

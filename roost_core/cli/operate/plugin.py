@@ -15,11 +15,11 @@ def register_commands(cli: click.Group) -> None:
     """Add them, to be imported when they are typed."""
     for command in (
         LazyCommand("worker", f"{_HERE}.worker:command", "Run a worker."),
-        LazyCommand("engines", f"{_HERE}.engines:command", "What engines are installed."),
+        LazyCommand("engines", f"{_HERE}.engines:command", "List the installed engines."),
         LazyCommand(
             "plugins",
             f"{_HERE}.plugins:command",
-            "What plugins are loaded, blocked or broken.",
+            "List the plugins: loaded, blocked or broken.",
         ),
         LazyCommand("doctor", f"{_HERE}.doctor:command", "Find what would lose data or stop work."),
     ):

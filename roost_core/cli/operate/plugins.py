@@ -23,14 +23,14 @@ from roost_core.shown.redaction import redacted
     ),
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
-@click.option("--verbose", "-v", is_flag=True, help="Show the traceback of what is broken.")
+@click.option("--verbose", "-v", is_flag=True, help="Show the traceback of each broken plugin.")
 @roost_options()
 @click.pass_context
 def command(ctx: click.Context, as_json: bool, verbose: bool) -> None:
     """List the plugins: what is loaded, blocked or broken, and where each comes from.
 
-    Columns: plugin, status, source, distribution, hooks, location, error. A broken
-    plugin is listed with the rest, and makes the exit code 1. No server is needed.
+    Columns: plugin, status, source, distribution, hooks, location, error. A broken plugin is listed
+    with the rest and makes the exit code 1. No server is needed.
     """
     session: Session = ctx.obj
     reports = session.plugins(keep_going=True).reports()

@@ -25,7 +25,11 @@ from roost_core.errors import ArtifactError, ArtifactNotFound, InvalidInput
     ),
 )
 @click.argument("artifact_id", type=ARTIFACT_ID_TYPE)
-@click.option("--ext", type=EXTENSION_TYPE, help="Insist that it was stored as this, like json.")
+@click.option(
+    "--ext",
+    type=EXTENSION_TYPE,
+    help="Require that it was stored with this extension, such as json.",
+)
 @click.option("--output", "target", type=FILE_TYPE, metavar="FILE", help="Write it to a new file.")
 @click.option("--force", is_flag=True, help="Let --output replace a file.")
 @roost_options()
@@ -74,6 +78,6 @@ def _write(target: Path, data: bytes, force: bool) -> None:
                         target.unlink()
                 raise
     except FileExistsError as error:
-        raise InvalidInput(f"{target} is there already: --force replaces it") from error
+        raise InvalidInput(f"{target} already exists: --force replaces it") from error
     except OSError as error:
         raise ArtifactError(f"cannot write {target}: {os.strerror(error.errno or 0)}") from error

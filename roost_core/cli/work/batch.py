@@ -25,7 +25,7 @@ _RETRY_KEYS: Final = tuple(
 
 @attrs.frozen
 class BatchLine:
-    """A line of the file, by its number from 1, and what it asks for."""
+    """A line of the file: its number, from 1, and its request."""
 
     number: int
     request: EnqueueRequest
@@ -35,7 +35,7 @@ def read_batch(lines: Iterable[bytes], engine: str | None) -> list[BatchLine]:
     """Check every line.
 
     :param engine: for lines that name none.
-    :raises InvalidInput: a line is not sound; the text has its number, and how many more are bad.
+    :raises InvalidInput: a line is invalid; the text has its number, and how many more are bad.
     """
     found, errors = [], []
     for number, raw in enumerate(lines, 1):
@@ -43,7 +43,7 @@ def read_batch(lines: Iterable[bytes], engine: str | None) -> list[BatchLine]:
             continue
         try:
             request = _request(loads_typed(raw, "the line", MAX_LINE_BYTES), engine)
-            # A deadline from now on needs the server's clock; any will do for the checks.
+            # A relative deadline needs the server's clock; any clock will do for the checks.
             request.build(now_ms=0)
         except InvalidInput as error:
             errors.append(f"line {number}: {error}")
@@ -71,7 +71,7 @@ def _request(plain: Json, engine: str | None) -> EnqueueRequest:
 
 def _time(value: Json) -> Any:
     if not isinstance(value, str):
-        raise InvalidInput(f"deadline_at must be a text with an ISO 8601 time, not {value!r:.80}")
+        raise InvalidInput(f"deadline_at must be a string with an ISO 8601 time, not {value!r:.80}")
     try:
         return iso_time(value)
     except ValueError as error:

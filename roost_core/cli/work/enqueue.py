@@ -31,7 +31,7 @@ from roost_core.models.checks import MAX_COUNT
 from roost_core.models.work import MAX_PRIORITY, MIN_PRIORITY, RetryPolicy, State
 from roost_core.values import Json
 
-#: Options that say something about one work item, and so do not go with ``--batch``.
+#: Options about one work item, which do not go with ``--batch``.
 _SINGLE: Final = (
     "payload",
     "work_id",
@@ -60,11 +60,11 @@ _SINGLE: Final = (
 )
 @click.option("--engine", type=ENGINE_TYPE, metavar="E", help="The engine that runs the work.")
 @click.option("--payload", metavar="JSON|@FILE|-", help="What to work on; - is standard input.")
-@click.option("--work-id", type=WORK_ID_TYPE, metavar="ID", help="An id of your own.")
+@click.option("--work-id", type=WORK_ID_TYPE, metavar="ID", help="Your own id for the work item.")
 @click.option(
     "--idempotency-key",
     metavar="KEY",
-    help="The same key, engine and payload again give the work item that is there already.",
+    help="The same key, engine and payload again give the existing work item.",
 )
 @click.option(
     "--priority",
@@ -85,7 +85,7 @@ _SINGLE: Final = (
     "delay",
     type=SECONDS_TYPE,
     metavar="S",
-    help="Start this much later: in seconds, or 90s, 10m, 2h, 3d.",
+    help="Start after this delay: in seconds, or 90s, 10m, 2h, 3d.",
 )
 @click.option(
     "--deadline",
@@ -104,7 +104,7 @@ _SINGLE: Final = (
     "--max-recoveries",
     type=click.IntRange(1, MAX_COUNT),
     metavar="N",
-    help="How many deaths of a worker that ran nothing else make it a dead letter. [default: 3]",
+    help="Dead-letter it when this many workers died that ran nothing else. [default: 3]",
 )
 @click.option(
     "--max-steps",
@@ -122,25 +122,24 @@ _SINGLE: Final = (
 @click.option(
     "--batch",
     metavar="FILE.jsonl|-",
-    help="Many at once: a JSON object a line, with engine, payload, work_id, title, ...",
+    help="Many at once: one JSON object per line, with engine, payload, work_id, title, ...",
 )
 @click.option("--any-engine", is_flag=True, help="Accept an engine that nobody offers yet.")
-@click.option("--wait", is_flag=True, help="Wait until it is done; exit with 1 if it is not done.")
+@click.option("--wait", is_flag=True, help="Wait until it ends; exit with 1 if it is not done.")
 @roost_options()
 @click.pass_context
 def command(
     ctx: click.Context, /, engine: str | None, batch: str | None, any_engine: bool, **values: Any
 ) -> None:
-    """Enqueue work and print its id, alone.
+    """Enqueue work and print nothing but its id.
 
-    With --batch every line is checked before the first is enqueued; the ids come in
-    the order of the lines. A line that is refused after that (its id is taken, say)
-    is named on standard error, does not stop the rest, and makes the exit code 1.
-    Lines with a work_id or an idempotency_key can safely be sent again. If the
-    server goes away, the ids of what is stored have been printed, and the error
-    names the line to continue at. If a reply was lost, the work may be stored: the
-    error says under which id. If standard output cannot be written, standard error
-    names what is stored, and the exit code is 74.
+    With --batch every line is checked before the first is enqueued; the ids come in the order of
+    the lines. A line that is refused after that (its id is taken, for example) is named on standard
+    error, does not stop the rest, and makes the exit code 1. Lines with a work_id or an
+    idempotency_key can safely be sent again. If the server goes away, the ids of what is stored
+    have been printed, and the error names the line to continue at. If a reply was lost, the work
+    may be stored: the error says under which id. If standard output cannot be written, standard
+    error names what is stored, and the exit code is 74.
     """
     session: Session = ctx.obj
     if batch is not None:
@@ -192,7 +191,7 @@ def _payload(text: str | None) -> Json:
     raw: bytes | str = text
     if text == "-" or text.startswith("@"):
         with _opened(text.removeprefix("@")) as file:
-            # One byte over the cap is enough to refuse it: the rest is not read.
+            # One byte over the limit is enough to refuse it: the rest is not read.
             raw = file.read(MAX_PAYLOAD_BYTES + 1)
         if len(raw) > MAX_PAYLOAD_BYTES:
             raise InvalidInput(f"the payload has more than {MAX_PAYLOAD_BYTES} bytes")

@@ -21,8 +21,10 @@ from roost_core.models.events import Event
     cls=RoostCommand,
     example=("roost events --work w-0123456789abcdef --follow",),
 )
-@click.option("--work", "work_id", type=WORK_ID_TYPE, metavar="ID", help="Only this work item's.")
-@click.option("--follow", "-f", is_flag=True, help="Go on with what happens next, until Ctrl-C.")
+@click.option(
+    "--work", "work_id", type=WORK_ID_TYPE, metavar="ID", help="Only those of this work item."
+)
+@click.option("--follow", "-f", is_flag=True, help="Then follow new events until Ctrl-C.")
 @click.option(
     "--limit",
     type=click.IntRange(0, 100_000),
@@ -31,21 +33,21 @@ from roost_core.models.events import Event
     show_default=True,
     help="Start with this many of the newest.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 @roost_options()
 @click.pass_obj
 def command(session: Session, work_id: str | None, follow: bool, limit: int, as_json: bool) -> None:
     """Print what happened, oldest first: one line for each accepted transition.
 
-    Of one work item, what the queue's stream does not have any more comes from what the
-    item keeps of its own past: there a line of kind "leased" stands for a whole lease.
+    For one work item, what the queue's stream has already dropped comes from the item's own trail:
+    there, a line of kind "leased" stands for a whole lease.
 
     Columns: time, kind, work id, engine, version, state, data. Passwords in URLs
     and fields named like secrets are hidden.
     """
 
     async def show(roost: Roost) -> None:
-        # The place to go on from is taken first: nothing falls in between.
+        # The place to continue from is taken first, so nothing falls in between.
         newest = await roost.events(limit=1) if follow else ()
         source = roost if work_id is None else roost.work(work_id)
         found = await source.events(limit=limit) if limit else ()
@@ -61,7 +63,7 @@ def command(session: Session, work_id: str | None, follow: bool, limit: int, as_
     try:
         session.read(show)
     except NoWorkHere as nothing:
-        # A work item that is asked for is missing, and what is to be followed never comes.
+        # The requested work item is missing, and no event to follow will ever come.
         if work_id is not None or follow:
             raise
         output.note(nothing)

@@ -48,12 +48,11 @@ from roost_core.shown.plain import row_json
 def command(
     session: Session, state: str | None, engine: str | None, limit: int, offset: int, as_json: bool
 ) -> None:
-    """List work items: newest first; of one state that waits for its turn or time, next first.
+    """List work items: newest first, or next first for a state that waits for its turn or time.
 
-    Columns: work id, state, engine, version, step, attempts, due, updated, title. A
-    work item whose stored bytes do not decode is listed too, and marked. Where
-    there never was any work, the list is empty, and a line on standard error says
-    so.
+    Columns: work id, state, engine, version, step, attempts, due, updated, title. A work item whose
+    stored bytes do not decode is listed too, and marked. Where there never was any work, the list
+    is empty, and standard error says so.
     """
     rows: Sequence[WorkRow] = ()
     try:

@@ -1,4 +1,4 @@
-"""The live view of ``roost watch`` on a terminal. Only here are rich's parts imported at once."""
+"""The live view of ``roost watch`` on a terminal. Only here are rich's modules imported at once."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _STYLES: Final = {
 
 
 class LiveView:
-    """A picture of one work item that changes in place."""
+    """A display of one work item that is updated in place."""
 
     is_live = True
 
@@ -53,9 +53,9 @@ class LiveView:
         self._events.append(event)
 
     def standing(self, row: WorkRow) -> None:
-        """Show how the work item stands now."""
+        """Show the work item's current standing."""
         self._row = row
-        # At once: what is known a moment before the end is seen as well.
+        # At once, so that the last state before the end is seen as well.
         self._live.refresh()
 
     def picture(self) -> RenderableType:
@@ -92,9 +92,9 @@ def _facts(meta: WorkMeta) -> list[tuple[str, str]]:
     if meta.attempts:
         trouble.append(f"{meta.attempts} of {meta.max_attempts} attempts failed")
     if meta.recoveries:
-        trouble.append(f"{meta.recoveries} of {meta.max_recoveries} workers died that ran only it")
+        trouble.append(f"{meta.recoveries} of {meta.max_recoveries} workers that ran only it died")
     if meta.suspicions:
-        trouble.append(f"suspected: {meta.suspicions} workers died, or are silent, that ran it")
+        trouble.append(f"suspected: {meta.suspicions} workers that ran it died or are silent")
     if trouble:
         facts.append(("trouble", "; ".join(trouble)))
     if meta.lease is not None:

@@ -18,14 +18,14 @@ def register_commands(cli: click.Group) -> None:
         LazyCommand(
             "status",
             f"{_HERE}.status:command",
-            "All about one work item, as JSON.",
+            "Show everything about one work item, as JSON.",
             is_short=True,
         ),
         LazyCommand("list", f"{_HERE}.list:command", "List work items.", is_short=True),
         LazyCommand(
             "events",
             f"{_HERE}.events:command",
-            "What happened, and what happens next.",
+            "Show what happened, or follow what happens.",
             is_short=True,
         ),
         LazyCommand(
@@ -40,7 +40,7 @@ def register_commands(cli: click.Group) -> None:
         LazyCommand(
             "workspace-path",
             f"{_HERE}.workspace_path:command",
-            "Where a work item's git worktree is.",
+            "Print the path of a work item's git worktree.",
         ),
     ):
         cli.add_command(command)

@@ -1,4 +1,4 @@
-"""Sending work, and saying what may be stored when an answer is missing."""
+"""Sending work, and reporting what may be stored when an answer is missing."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _FIELDS: Final = tuple(field.name for field in attrs.fields(EnqueueRequest))
 async def send(roost: Roost, request: EnqueueRequest, *, any_engine: bool) -> WorkItem:
     """Enqueue one work item.
 
-    :raises BackendUnavailable: no answer; the text says under which id it may be stored.
+    :raises BackendUnavailable: no answer; the text has the id under which it may be stored.
     """
     request = _named(request)
     if not any_engine:
@@ -49,10 +49,10 @@ async def send(roost: Roost, request: EnqueueRequest, *, any_engine: bool) -> Wo
 
 
 async def send_batch(roost: Roost, lines: Sequence[BatchLine], *, any_engine: bool) -> bool:
-    """Enqueue all lines in their order and print their ids; return whether none was refused.
+    """Enqueue all lines in order and print their ids; return whether none was refused.
 
-    :raises BackendError: it could not be gone on with. What is stored has been printed, what
-        may be has been named, and the text says at which line to go on.
+    :raises BackendError: it could not continue. What is stored has been printed, what may be stored
+        has been named, and the text says at which line to continue.
     """
     if not any_engine:
         unknown = await roost.unknown_engines({line.request.engine for line in lines})
@@ -81,7 +81,7 @@ async def send_batch(roost: Roost, lines: Sequence[BatchLine], *, any_engine: bo
 
 
 def _named(request: EnqueueRequest) -> EnqueueRequest:
-    """Return the request under an id that is known before an answer comes."""
+    """Return the request with an id that is known before any answer comes."""
     return request if request.work_id is not None else attrs.evolve(request, work_id=new_work_id())
 
 
@@ -91,11 +91,11 @@ def _in_doubt(request: EnqueueRequest) -> str:
             f"it may be stored, as {request.work_id} if the key is new: the same again with "
             "its idempotency key stores it once"
         )
-    return f"it may be stored: roost status {request.work_id} tells"
+    return f"it may be stored: check with roost status {request.work_id}"
 
 
 async def _stopped(roost: Roost, chunk: Sequence[BatchLine], error: BackendError) -> None:
-    """Say what became of lines of which one at least got no good answer.
+    """Report what became of lines of which at least one got no good answer.
 
     :raises BackendError: unless all of them are stored.
     """
@@ -118,7 +118,7 @@ async def _stopped(roost: Roost, chunk: Sequence[BatchLine], error: BackendError
 
 
 async def _is_stored(roost: Roost, line: BatchLine) -> bool | None:
-    """Tell whether a line's id is there; None if nobody answers."""
+    """Return whether a line's id is stored; None if there is no answer."""
     try:
         await roost.work(str(line.request.work_id)).row()
     except (InvalidInput, WorkNotFound):
@@ -156,6 +156,6 @@ def _tell(
 
 
 def _progress(sent: int, total: int) -> None:
-    # Ids that go by on the same terminal are progress enough.
+    # Ids printed to the same terminal are progress enough.
     if total > CHUNK and sys.stderr.isatty() and not output.on_terminal():
         click.echo(f"\r{sent}/{total}", nl=sent == total, err=True)

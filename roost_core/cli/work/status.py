@@ -22,16 +22,16 @@ from roost_core.shown.plain import status_json
 def command(session: Session, work_id: str) -> None:
     """Print all that is known of one work item, as JSON.
 
-    The object has "meta" (state, step, version, attempts, lease, ...), "item" and
-    "snapshot"; and "stuck", what the worker hangs in that holds the lease, if it
-    does. While the work sleeps because its engine raised RetryLater, "reason" in
-    "meta" is what that said. Payload and data are yours and printed as they are; in
-    errors, heartbeats and reasons, passwords and fields named like secrets are hidden.
+    The object has "meta" (state, step, version, attempts, lease, ...), "item" and "snapshot"; and
+    "stuck", where the worker that holds the lease hangs, if it does. While the work sleeps because
+    its engine raised RetryLater, "reason" in "meta" is its reason. Payload and data are yours
+    and printed as they are; in errors, heartbeats and reasons, passwords and fields named like
+    secrets are hidden.
 
-    This is how it stands now. How it came there, lease by lease, is what
-    `roost events --work ID` prints, however long ago that was.
+    This is its current standing. `roost events --work ID` prints how it got there, lease by lease,
+    however long ago that was.
     """
     found = session.read(lambda roost: roost.work(work_id).status())
     output.json_line(status_json(found), indent=2)
     if output.on_terminal():
-        output.note(f"how it came there: roost events --work {work_id}")
+        output.note(f"how it got there: roost events --work {work_id}")

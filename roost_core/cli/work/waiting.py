@@ -18,20 +18,20 @@ from roost_core.errors import BackendUnavailable
 
 _log = logging.getLogger("roost.worker")
 
-#: Waits between two tries: from, to. Seconds.
+#: Shortest and longest wait between two tries. Seconds.
 _PAUSES: Final = (0.1, 2.0)
-#: How often somebody who waits says so. Seconds.
+#: How often a waiting worker reports it. Seconds.
 _SAY_AGAIN: Final = 60.0
 
 
 async def connected(session: Session) -> AbstractAsyncContextManager[Roost]:
-    """Return an open connection, to be left by its context; wait for the server until it is there.
+    """Return an open connection, closed by its context; wait until the server is there.
 
-    The embedded server is not waited for: whoever needs it starts it, and if that fails, it
-    fails for a reason.
+    The embedded server is not waited for: whoever needs it starts it, and a failure to start has
+    its own reason.
 
-    :raises BackendUnavailable: it was away for longer than ``wait_for_server`` allows.
-    :raises BackendError: it is there, and refuses for good.
+    :raises BackendUnavailable: it was unreachable for longer than ``wait_for_server`` allows.
+    :raises BackendError: it answers, but refuses for good.
     """
     with plugin_output.to_stderr():  # the plugin's hook makes the backend
         is_own = session.plugins().make_server(session.settings).is_started_here

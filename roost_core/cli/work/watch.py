@@ -31,10 +31,10 @@ from roost_core.models.work import State
 @roost_options()
 @click.pass_context
 def command(ctx: click.Context, work_id: str, limit: int) -> None:
-    """Follow a work item to its end; then exit with 0 if it is done, and with 1 if not.
+    """Follow a work item to its end; then exit with 0 if it is done, else with 1.
 
     A terminal shows a live view. Elsewhere each event is a line, as `roost events`
-    prints it. Leaving with Ctrl-C does not touch the work.
+    prints it. Leaving with Ctrl-C does not affect the work.
     """
     session: Session = ctx.obj
 

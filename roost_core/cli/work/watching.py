@@ -1,4 +1,4 @@
-"""Follow one work item to its end: by its events, shown by a view."""
+"""Follow one work item to its end, by its events, in a view."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from roost_core.models.events import Event
 from roost_core.models.standing import WorkRow
 from roost_core.models.work import State
 
-#: How often a live view looks for a new heartbeat while a step runs, in seconds.
+#: How often a live view checks for a new heartbeat while a step runs, in seconds.
 HEARTBEAT_SECONDS: Final = 1.0
 
 
 class View(Protocol):
-    """Shows a work item; entered and left around the whole."""
+    """Shows a work item; a context around the whole display."""
 
     #: Whether the view shows more than events, and so wants to see heartbeats.
     is_live: bool
@@ -34,7 +34,7 @@ class View(Protocol):
         """Show an event."""
 
     def standing(self, row: WorkRow) -> None:
-        """Show how the work item stands now."""
+        """Show the work item's current standing."""
 
 
 class LinesView:
@@ -53,20 +53,20 @@ class LinesView:
         output.data_row(output.event_cells(event))
 
     def standing(self, row: WorkRow) -> None:
-        """Print nothing: the events tell it."""
+        """Print nothing: the events show it."""
 
 
 async def watch(roost: Roost, work_id: str, view: View, history: int) -> WorkRow:
-    """Show a work item until it is terminal; return how it stands then.
+    """Show a work item until it is terminal; return its standing then.
 
-    :param history: begin with so many of its newest events.
+    :param history: begin with this many of its newest events.
     :raises WorkNotFound: no work item has this id.
     """
     work = roost.work(work_id)
     row = await work.row()
     with view:
         view.standing(row)
-        # The place to go on from is taken before anything is shown: nothing falls in between.
+        # The place to continue from is taken before anything is shown, so nothing falls in between.
         newest = await roost.events(limit=1)
         shown = await work.events(limit=history) if history else ()
         for event in shown:
@@ -96,7 +96,7 @@ async def _follow(work: Work, view: View, last: str | None) -> WorkRow:
 
 @contextlib.asynccontextmanager
 async def _heartbeats(work: Work, view: View) -> AsyncIterator[None]:
-    """Look for heartbeats while a step runs: they make no events."""
+    """Check for heartbeats while a step runs: they make no events."""
     if not view.is_live:
         yield
         return
@@ -114,6 +114,6 @@ async def _look(work: Work, view: View) -> None:
         try:
             row = await work.row()
         except BackendUnavailable:
-            continue  # The events are followed with patience, and end the view if that ends.
+            continue  # Following retries for a while; when it gives up, the view ends.
         if row.meta.state is State.RUNNING:
             view.standing(row)

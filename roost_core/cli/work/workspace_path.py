@@ -25,7 +25,7 @@ from roost_core.client.roost import Roost
 def command(session: Session, work_id: str) -> None:
     """Print the path of a work item's own folder; create it if necessary.
 
-    It is a git worktree of the workspace source, unless a plugin makes others.
+    It is a git worktree of the workspace source, unless a plugin provides another kind.
     """
 
     async def ensure(roost: Roost) -> Path:

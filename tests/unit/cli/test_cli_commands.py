@@ -48,7 +48,7 @@ def test_status_says_where_the_past_is(bench, monkeypatch):
     assert "roost events --work ID" in " ".join(bench.ok("status", "--help").split())
     monkeypatch.setattr(output, "on_terminal", lambda: True)
     result = bench.invoke("status", "w1")
-    assert "roost: how it came there: roost events --work w1\n" == result.stderr
+    assert "roost: how it got there: roost events --work w1\n" == result.stderr
     assert "queued" == json.loads(result.stdout)["meta"]["state"]
 
 

@@ -26,7 +26,7 @@ def test_doctor_tells_of_workers_that_it_cannot_read(bench):
 
     bench.ledger.workers = workers
     found = bench.invoke("doctor").stdout
-    assert "warning\tworkers\tthe words of 1 live workers do not decode" in found
+    assert "warning\tworkers\tthe records of 1 live workers do not decode" in found
 
 
 @pytest.mark.parametrize(

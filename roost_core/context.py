@@ -1,4 +1,4 @@
-"""What an engine is handed beside its snapshot."""
+"""What an engine gets besides its snapshot."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ class Artifacts:
 
     _store: ArtifactStore
     _work_id: str
-    #: Which life of the work id puts them; see :class:`~roost_core.backend.Purged`.
+    #: Which life of the work id they belong to; see :class:`~roost_core.backend.Purged`.
     _life: int | None = None
 
     def put_bytes(self, data: bytes, *, ext: str = "bin", name: str | None = None) -> Artifact:
         """Store bytes; ``ext`` is 1 to 8 lower-case letters or digits.
 
         :raises InvalidInput: ``data`` is not bytes, or ``ext`` or ``name`` is malformed.
-        :raises ArtifactDiskFull: there is no room; a step that lets it pass runs again later.
+        :raises ArtifactDiskFull: there is no room; a step that does not catch it runs again later.
         :raises ArtifactError: they could not be made durable; nothing half-written is visible.
         """
         return self._store.put(data, work_id=self._work_id, life=self._life, ext=ext, name=name)
 
     def put_text(self, text: str, *, ext: str = "txt", name: str | None = None) -> Artifact:
-        """Store a text as UTF-8.
+        """Store a string as UTF-8.
 
         :raises UnicodeEncodeError: it holds a lone surrogate.
         :raises ArtifactError: as :meth:`put_bytes` does.
@@ -99,7 +99,7 @@ class Artifacts:
 
 
 class Step(Protocol):
-    """The step in flight, as its context asks it; all safe from any thread."""
+    """The step in flight, as its context sees it; all safe from any thread."""
 
     def is_stopping(self) -> bool:
         """Whether the worker wants to stop."""
@@ -123,7 +123,7 @@ class StepContext:
 
     :ivar lease: the lease it runs under.
     :ivar version: the version it started from; 0 in ``init_snapshot``.
-    :ivar attempt: 1, and one more after each failed attempt of this step.
+    :ivar attempt: 1, plus one for each failed attempt of this step.
     :ivar settings: the worker's settings.
     :ivar artifacts: the artifact store, bound to this work item.
     """
@@ -139,14 +139,14 @@ class StepContext:
 
     @property
     def item(self) -> WorkItem:
-        """The work item: this step's own, so that what it changes in place no other step sees."""
-        if self._item is None:  # made when it is asked for, because many steps never do
+        """The work item: this step's own copy, so no other step sees what it changes in place."""
+        if self._item is None:  # made at first use, because many steps never need it
             self._item = self._step.fresh_item()
         return self._item
 
     @property
     def fence(self) -> int:
-        """A number that only grows, per work item, with each lease: hand it to outside systems."""
+        """A number that grows with each lease of the work item: pass it to outside systems."""
         return self.lease.fence
 
     @property
@@ -157,11 +157,11 @@ class StepContext:
 
     @property
     def stopping(self) -> bool:
-        """Whether the worker wants to stop: please end soon, as far as there is something to keep.
+        """Whether the worker wants to stop: please end soon, and return what is worth keeping.
 
-        What the step returns is accepted as ever, and the next step runs elsewhere. With
-        nothing to keep, return None, or the snapshot that was given: the work goes back
-        to the queue, and no attempt is counted.
+        What the step returns is accepted as usual, and the next step runs elsewhere. With nothing
+        to keep, return None or the given snapshot: the work goes back to the queue, and no attempt
+        is counted.
         """
         return self._step.is_stopping()
 
@@ -169,8 +169,8 @@ class StepContext:
     def cancelled(self) -> bool:
         """Whether this run is void: its lease is lost, it timed out, or it was cancelled.
 
-        What it returns is dropped, so there is no point in going on. An ``async def``
-        step is also cancelled; a plain ``def`` step has to look.
+        What it returns is dropped, so there is no point in continuing. An ``async def`` step is
+        also cancelled; a plain ``def`` step has to check.
         """
         return self._step.is_cancelled()
 
@@ -188,9 +188,10 @@ class StepContext:
     def workspace(self) -> Path:
         """Return the work item's own folder, made at first use. Blocks.
 
-        It is a git worktree or clone, unless a plugin makes others.
+        It is a git worktree or clone, unless a plugin provides another kind.
 
-        :raises WorkspaceError: no ``workspace_source`` is set, git failed, or no plugin offers any.
+        :raises WorkspaceError: no ``workspace_source`` is set, git failed, or no plugin offers
+            workspaces.
         """
         return self._step.workspace()
 
@@ -199,10 +200,10 @@ class StepContext:
         return await run_in_thread(self.workspace)
 
     def heartbeat(self, progress: float | None = None, message: str = "") -> None:
-        """Show people how far the step is. Cheap; the newest is sent once a second at most.
+        """Show people the step's progress. Cheap; the newest is sent once a second at most.
 
         :param progress: from 0 to 1.
-        :param message: a short text; what is beyond 500 characters is cut off.
+        :param message: a short text; cut off after 500 characters.
         :raises InvalidInput: the progress is not between 0 and 1.
         """
         if progress is not None and not 0 <= progress <= 1:

@@ -1,14 +1,14 @@
 """Every error that Roost raises on purpose.
 
-A command line prints an expected error as one line and leaves with the class's
-``exit_code``: 2 when the person has to change what they typed or configured,
-1 when the request was sound and could not be carried out::
+The command line prints an expected error as one line and exits with the class's
+``exit_code``: 2 when the person has to change what they typed or configured, 1 when the
+request was valid but could not be carried out::
 
     RoostError                      1
     ├── InvalidInput                2   a value that cannot be accepted
     │   ├── SettingsError           2   a setting is unknown or malformed
     │   ├── UnknownEngine           2   nobody offers this engine
-    │   └── CodecError              2   bytes or values that are not sound JSON
+    │   └── CodecError              2   bytes or values that are not valid JSON
     ├── PluginError                 2   plugins that cannot be used together
     │   ├── PluginLoadError         2   one plugin that cannot be loaded
     │   └── PluginConflict          2   two plugins that claim one name
@@ -17,22 +17,22 @@ A command line prints an expected error as one line and leaves with the class's
     ├── WorkIdTaken                 1
     ├── IdempotencyConflict         1
     ├── BackendError                1   the server answered, but refused
-    │   └── BackendUnavailable      1   the server did not answer, or not for now
+    │   └── BackendUnavailable      1   the server did not answer, or refuses for now
     │       └── DiskFull            1   the server cannot write to its disk
-    ├── LeaseLost                   1   somebody else owns the work now
+    ├── LeaseLost                   1   another worker owns the work now
     ├── VersionConflict             1   the step started from an older snapshot
     ├── CorruptRecord               1   stored bytes that do not decode
     │   └── WrittenByNewer          1   stored bytes of a newer Roost, which can read them
     ├── ArtifactError               1
     │   ├── ArtifactNotFound        1
     │   ├── ArtifactCorrupt         1
-    │   └── ArtifactDiskFull        1   also a RetryLater: nobody's failure
+    │   └── ArtifactDiskFull        1   also a RetryLater: not a failure
     ├── WorkspaceError              1
     └── EngineError                 1   what an engine raises or does wrong
         ├── PermanentError          1   raised by engines: do not retry
         ├── RetryLater              1   raised by engines: not a failure
         ├── StepTimeout             1
-        └── InvalidStepResult       1   the engine returned something else
+        └── InvalidStepResult       1   the engine returned something unusable
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ class NoWorkHere(RoostError):
 
 
 class WorkIdTaken(RoostError):
-    """A work item with this id exists already; it was left as it is."""
+    """A work item with this id already exists; it was left as it is."""
 
 
 class IdempotencyConflict(RoostError):
@@ -131,17 +131,17 @@ class BackendError(RoostError):
 class BackendUnavailable(BackendError):
     """The backend did not answer, or refuses for now.
 
-    :ivar took_no_effect: True if the server refused, so that nothing was changed. Else
-        nobody knows whether the request took effect.
+    :ivar took_no_effect: True if the server refused, so that nothing was changed. Otherwise it is
+        unknown whether the request took effect.
     """
 
     took_no_effect = False
 
 
 class DiskFull(BackendUnavailable):
-    """The server takes no writes because its disk does not; it can be read. Nothing was changed.
+    """The server refuses writes because it cannot write to disk; reads work. Nothing was changed.
 
-    Workers wait for room; commands do not, because a person has to make some.
+    Workers wait for room; commands do not, because a person has to make room.
     """
 
     took_no_effect = True
@@ -160,9 +160,9 @@ class CorruptRecord(RoostError):
 
 
 class WrittenByNewer(CorruptRecord):
-    """A newer Roost wrote the stored bytes. They are sound, and left to one that knows them.
+    """A newer Roost wrote the stored bytes. They are sound, and left to a Roost that knows them.
 
-    :ivar layout: the number of the layout that reading them takes.
+    :ivar layout: the number of the layout needed to read them.
     """
 
     def __init__(self, message: str, layout: int) -> None:
@@ -198,7 +198,7 @@ class RetryLater(EngineError):
     """Raised by an engine: run the step again later; this does not count as an attempt.
 
     :param seconds: the delay before the step runs again: 0.1 s at least, ten years at most.
-    :param reason: a short text for people: ``roost status`` shows it until then, events keep it.
+    :param reason: a short text for people: ``roost status`` shows it until then; events keep it.
     """
 
     def __init__(self, seconds: float, reason: str = "") -> None:
@@ -208,7 +208,7 @@ class RetryLater(EngineError):
 
 
 class ArtifactDiskFull(ArtifactError, RetryLater):
-    """The artifact store's disk is full. A step that lets it pass runs again later, unblamed."""
+    """The artifact store's disk is full. A step that does not catch it runs again, unblamed."""
 
     def __init__(self, text: str) -> None:
         super().__init__(30.0, text)

@@ -1,6 +1,6 @@
 """Every hook of Roost, and nothing else.
 
-pluggy hands an implementation only the arguments that it names, so
+pluggy passes an implementation only the arguments that it names, so
 ``def step(snapshot)`` is a complete engine. The two engine hooks and the
 observers may be ``def`` or ``async def``; all others are ``def``.
 """
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 def init_snapshot(item: WorkItem, context: StepContext) -> Snapshot:  # type: ignore[empty-body]
     """Make the first snapshot of a work item; it is stored as version 1.
 
-    Called once, under the first lease, on the plugin that owns the engine; again
-    only if its attempt fails, is given back, or its worker dies before the snapshot is
-    stored. An engine without it starts from the payload: ``data`` is the payload if that
-    is an object, else ``{"payload": payload}``.
+    Called once, under the first lease, on the plugin that owns the engine; again only if its
+    attempt fails or is given back, or its worker dies before the snapshot is stored. An engine
+    without it starts from the payload: ``data`` is the payload if that is an object, else
+    ``{"payload": payload}``.
     """
 
 
@@ -45,11 +45,10 @@ def step(  # type: ignore[empty-body]
 ) -> Snapshot:
     """Move the work on by one step and return the next snapshot.
 
-    Called on the plugin that owns the engine. It may run again from the same
-    snapshot after a crash or a failure, so hand ``context.idempotency_key`` to
-    systems outside. Raise ``PermanentError`` to give up, ``RetryLater`` to come
-    back later; anything else counts as an attempt. A plain ``def`` runs in a
-    thread.
+    Called on the plugin that owns the engine. It may run again from the same snapshot after a crash
+    or a failure, so pass ``context.idempotency_key`` to outside systems. Raise ``PermanentError``
+    to give up, or ``RetryLater`` to run again later; any other error counts as an attempt. A plain
+    ``def`` runs in a thread.
     """
 
 
@@ -67,9 +66,9 @@ def around_step(  # type: ignore[empty-body]
 
 @hookspec
 def on_lease_lost(lease: Lease, item: WorkItem, snapshot: Snapshot | None) -> None:
-    """Observe that a step was cancelled, or what it came to was refused: its lease was lost.
+    """Observe that a step was cancelled or its result was refused because its lease was lost.
 
-    ``snapshot`` is the one that the step had started from, None if it was the first.
+    ``snapshot`` is the one that the step started from, None if it was the first step.
     """
 
 
@@ -95,10 +94,10 @@ def on_worker_stop(worker: WorkerInfo) -> None:
 
 @hookspec(firstresult=True)
 def backend(settings: Settings) -> Server | None:
-    """Return the server of queues that the settings choose, not yet opened, or None to pass.
+    """Return the queue server that the settings choose, not yet opened, or None to pass.
 
-    The first plugin that returns one wins. A plugin with a setting for its server's URL
-    looks at the URL's scheme, and answers without one only if it has a server of its own.
+    The first plugin that returns one wins. A plugin with a setting for its server's URL checks the
+    URL's scheme, and answers without a URL only if it has a server of its own.
     """
 
 
@@ -112,16 +111,16 @@ def artifact_store(settings: Settings) -> ArtifactStore | None:
 
 @hookspec(firstresult=True)
 def workspace(settings: Settings) -> Workspaces | None:
-    """Return what makes and removes the workspaces of work items, or None to pass.
+    """Return the object that makes and removes workspaces, or None to pass.
 
     The first plugin that returns one wins; git worktrees are the default and come last.
-    Called at the start of every worker, so nothing may be made yet.
+    Called at the start of every worker, so it must not create anything yet.
     """
 
 
 @hookspec
 def register_commands(cli: click.Group) -> None:
-    """Add commands to the ``roost`` command line; a name that is there already is refused.
+    """Add commands to the ``roost`` command line; a name that already exists is refused.
 
     Called for each command line that needs to know them all: a
     :class:`~roost_core.cli.lazy.LazyCommand` imports its module when it is typed.
@@ -130,8 +129,8 @@ def register_commands(cli: click.Group) -> None:
 
 @hookspec
 def register_settings() -> type[Declaration] | Sequence[type[Declaration]] | None:
-    """Return the class, or the classes, in which the plugin declares its settings; None for none.
+    """Return the class or classes in which the plugin declares its settings; None for none.
 
-    Called when the plugin is loaded, before anybody asks for a setting. See
+    Called when the plugin is loaded, before any setting is read. See
     :func:`roost_core.settings.setting`.
     """

@@ -1,6 +1,6 @@
 """What a failed attempt leaves on record, and when the step runs again.
 
-Pure rules, with no clock and no dice of their own.
+Pure rules, without a clock or randomness of their own.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from roost_core.models.checks import check_seconds
 from roost_core.models.standing import ErrorRecord
 from roost_core.models.work import RetryPolicy
 
-#: The longest traceback that is kept, in characters; its end says the most.
+#: The longest traceback that is kept, in characters; its end is the most useful part.
 _TRACEBACK: Final = 8_000
 #: The longest error message that is kept, in characters.
 _MESSAGE: Final = 2_000
@@ -34,8 +34,8 @@ _KINDS: Final = {
 def backoff_seconds(policy: RetryPolicy, attempt: int, dice: float) -> float:
     """Return how long to wait after failed attempt number ``attempt`` (from 1), in seconds.
 
-    Exponential backoff with jitter: ``dice``, in 0 to 1, takes away up to the
-    policy's share, so that works that failed together do not come back together.
+    Exponential backoff with jitter: ``dice``, from 0 to 1, takes away up to the policy's share, so
+    that work that failed together does not retry together.
     """
     # Compared as logarithms, because a large attempt number would overflow a float.
     exponent = attempt - 1
@@ -48,12 +48,11 @@ def backoff_seconds(policy: RetryPolicy, attempt: int, dice: float) -> float:
 
 
 def decisive(error: BaseException) -> BaseException:
-    """Return the error that decides what becomes of the attempt: of a group, one that it holds.
+    """Return the error that decides the attempt's outcome; for a group, one of its members.
 
-    A ``PermanentError`` anywhere in a group, however deep, comes first; then, of the
-    ``RetryLater`` in it, the one that asks for the longest wait, whatever else the group
-    holds: what fails beside it mostly fails for the same reason. Any other group decides
-    for itself.
+    A ``PermanentError`` anywhere in a group, however deep, comes first; then the ``RetryLater``
+    with the longest wait, whatever else the group holds: what fails alongside it mostly fails for
+    the same reason. Any other group counts as itself.
     """
     later: list[RetryLater] = []
     seen: set[int] = set()
@@ -83,7 +82,7 @@ def _held(group: BaseException) -> tuple[BaseException, ...]:
 
 
 def _wait(error: RetryLater) -> float:
-    """Return how long it asks to wait; one that asks for nonsense comes first, to be told."""
+    """Return its requested wait; an invalid one sorts first, so that it is reported."""
     try:
         return check_seconds(error.seconds, "RetryLater(seconds)")
     except BaseException:  # noqa: BLE001 - reading it may run the engine's code
@@ -91,7 +90,7 @@ def _wait(error: RetryLater) -> float:
 
 
 def error_record(error: BaseException, worker_id: str) -> ErrorRecord:
-    """Describe what an engine raised: short and printable, whatever it is."""
+    """Describe what an engine raised, short and printable in any case."""
     deciding = decisive(error)
     kind = next(
         (word for cls, word in _KINDS.items() if issubclass(type(deciding), cls)), "exception"
@@ -107,7 +106,7 @@ def error_record(error: BaseException, worker_id: str) -> ErrorRecord:
 
 
 def text_of(error: BaseException) -> str:
-    """Return an error's text, also if the engine's own code for it fails in whatever way."""
+    """Return an error's text, even if the engine's own code for it fails."""
     try:
         return _clean(str(error))
     except BaseException as inner:  # noqa: BLE001 - str() runs the engine's code
@@ -115,7 +114,7 @@ def text_of(error: BaseException) -> str:
 
 
 def name_of(error: BaseException) -> str:
-    """Return the name of an error's class, also if that has code of its own."""
+    """Return the name of an error's class, even if the class has code of its own."""
     try:
         return _clean(str(type(error).__name__))[:_MESSAGE]
     except BaseException:  # noqa: BLE001 - a metaclass may be the engine's

@@ -26,7 +26,7 @@ CHUNK: Final = 500
 
 @attrs.frozen
 class Enqueueing:
-    """What it takes to enqueue: who offers engines, whose clock counts, and where work goes."""
+    """What it takes to enqueue: who offers engines, whose clock counts, where work goes."""
 
     plugins: Plugins
     server: Server
@@ -35,7 +35,7 @@ class Enqueueing:
     async def send(
         self, requests: Iterable[EnqueueRequest], *, any_engine: bool
     ) -> list[WorkItem | RoostError]:
-        """Store work items in chunks; return for each request, in order, what became of it.
+        """Store work items in chunks; return the outcome of each request, in order.
 
         :raises BackendUnavailable: no answer for a chunk.
         """
@@ -51,7 +51,7 @@ class Enqueueing:
         return results
 
     async def unknown_engines(self, engines: Iterable[str]) -> dict[str, UnknownEngine]:
-        """Return those of the engines that nobody offers, each with the error that says so."""
+        """Return those of the engines that nobody offers, each with its error."""
         offered = set(self.plugins.engines())
         missing = dict.fromkeys(engine for engine in engines if engine not in offered)
         if not missing:

@@ -12,7 +12,7 @@ from roost_core.models.events import Event
 
 #: How long one request for the next event may wait at the server, in milliseconds.
 _BLOCK_MS: Final = 5_000
-#: Events that one request brings at most.
+#: The most events that one request returns.
 _PAGE: Final = 500
 
 
@@ -21,9 +21,9 @@ async def of_work(
 ) -> Sequence[Event] | None:
     """Return a work item's newest events, or those after an event id, in order.
 
-    What the queue's stream does not have any more comes from what the item keeps of its past.
+    What the queue's stream has already dropped comes from the item's own trail.
 
-    :returns: None if there is no such work item, and no event tells of it.
+    :returns: None if there is no such work item, and no event about it.
     """
     found = await ledger.events(after=after, work_id=work_id, limit=limit)
     if after is not None or len(found) >= limit or is_complete(found):
@@ -39,8 +39,8 @@ async def follow(
 ) -> AsyncGenerator[Event, None]:
     """Yield events as they happen, of one work item or of all, for ever.
 
-    :param after: an event id to go on from; None starts with what comes next.
-    :raises BackendUnavailable: the server was away for 30 s.
+    :param after: an event id to continue from; None starts with the next event.
+    :raises BackendUnavailable: the server was unreachable for 30 s.
     """
     if after is None:
         newest = await ledger.events(limit=1)

@@ -1,4 +1,4 @@
-"""A request to enqueue, the checks that it passes, and what a refusal says."""
+"""A request to enqueue, its checks, and the errors for a refusal."""
 
 from __future__ import annotations
 
@@ -45,17 +45,17 @@ class EnqueueRequest(Value):
     :ivar payload: JSON, at most 1 MiB.
     :ivar work_id: a random one if not given.
     :ivar idempotency_key: the same key with the same engine and payload
-        returns the work item that is stored already.
+        returns the work item that is already stored.
     :ivar priority: from -1000 to 1000; higher runs first.
     :ivar resources: at most 32 names; one work item at a time has each.
-    :ivar delay_seconds: start so much later, ten years at most.
-    :ivar deadline_at: an aware time; no step begins after it, and work that is not done then
-        is dead-lettered.
+    :ivar delay_seconds: start after this delay, ten years at most.
+    :ivar deadline_at: an aware time; no step begins after it, and work not done by then is
+        dead-lettered.
     :ivar deadline_seconds: the same from now on, by the server's clock.
-    :ivar title: for people; at most 200 characters.
+    :ivar title: a text for people, at most 200 characters.
     :ivar retry: how often a failing step is tried, and when.
-    :ivar max_recoveries: so many deaths of workers that ran nothing else, over one step,
-        dead-letter it; 3 if not given.
+    :ivar max_recoveries: dead-letter it when this many workers have died over one step while they
+        ran nothing else; 3 if not given.
     :ivar max_steps: how many steps may follow each other without a delay, 0 for any number;
         if not given, the engine's own bound if it is installed here, else 10,000.
     :ivar step_timeout_seconds: a step's longest time; an hour if not given.
@@ -79,10 +79,10 @@ class EnqueueRequest(Value):
     def build(
         self, now_ms: int | None = None, engine_max_steps: int | None = None
     ) -> tuple[WorkItem, NewWork]:
-        """Check everything and return the work item, and how it is stored.
+        """Check everything and return the work item, and its stored form.
 
-        :param now_ms: the server's clock, needed for ``deadline_seconds``; with it a deadline that
-            has passed is refused.
+        :param now_ms: the server's clock, needed for ``deadline_seconds``; if given, a deadline
+            that has passed is refused.
         :param engine_max_steps: the engine's own bound on steps in a row, if it has one.
         :raises InvalidInput: a value cannot be accepted; the text says which.
         """
@@ -126,7 +126,7 @@ class EnqueueRequest(Value):
         if self.deadline_seconds is None:
             return self.deadline_at
         if self.deadline_at is not None:
-            raise InvalidInput("deadline_at and deadline_seconds exclude each other")
+            raise InvalidInput("give deadline_at or deadline_seconds, not both")
         seconds = check_seconds(self.deadline_seconds, "deadline_seconds")
         if seconds == 0:
             raise InvalidInput("deadline_seconds must be above 0: no work is done at once")
@@ -134,7 +134,7 @@ class EnqueueRequest(Value):
 
 
 def new_work_id() -> str:
-    """Make an id for work that was given none."""
+    """Make an id for a work item without one."""
     return f"w-{secrets.token_hex(8)}"
 
 
@@ -146,14 +146,14 @@ def _to_ms(value: datetime | None) -> int | None:
     if value is None:
         return None
     at_ms = to_milliseconds(value)
-    # A zone's offset may push a time out of what UTC can say; and 0 stands for no deadline.
+    # A zone's offset may push a time outside what UTC can express, and 0 means no deadline.
     if not 0 < at_ms < _LATEST_MS:
         raise InvalidInput(f"deadline_at must lie between 1970 and 9999, not at {value}")
     return at_ms
 
 
 def refusal(new: NewWork, answer: Enqueued) -> RoostError | None:
-    """Return the error that an answer stands for, or None if the work is stored."""
+    """Return the error that an answer means, or None if the work is stored."""
     if answer.outcome is EnqueueOutcome.TAKEN:
         return WorkIdTaken(
             f"work id {new.work_id} is taken by another work item, which was left as it is"
@@ -171,7 +171,7 @@ def unknown_engine(
     offered: Collection[str],
     by: str = "no installed plugin and no live worker offers",
 ) -> UnknownEngine:
-    """Return the error for an engine that is not among those offered, with close names."""
+    """Return the error for an engine that is not offered, with similar names."""
     close = close_matches(engine, sorted(offered))
     if close:
         hint = f"did you mean {' or '.join(close)}?"

@@ -1,4 +1,4 @@
-"""Roost for Python programs: enqueue work, look at it, wait for it, follow it.
+"""Roost for Python programs: enqueue work, inspect it, wait for it, follow it.
 
 ::
 
@@ -47,13 +47,13 @@ class Roost:
     Entering it raises :class:`~roost_core.errors.NoWorkHere` (see ``create``),
     :class:`~roost_core.errors.BackendUnavailable` if the server cannot be reached,
     :class:`~roost_core.errors.PluginError` if no plugin provides a backend, and
-    :class:`~roost_core.errors.SettingsError` if none takes the settings. Without
-    ``async with`` each method raises :class:`~roost_core.errors.RoostError`; if the server
-    refuses for good, a login say, each raises :class:`~roost_core.errors.BackendError`.
+    :class:`~roost_core.errors.SettingsError` if none takes the settings. Without ``async with``
+    each method raises :class:`~roost_core.errors.RoostError`; if the server refuses for good, such
+    as a login, each raises :class:`~roost_core.errors.BackendError`.
 
-    :ivar settings: what it was made with.
+    :ivar settings: the settings it was made with.
     :ivar plugins: the plugins that provide backend and artifact store.
-    :ivar create: whether opening may make a place for work where there is none.
+    :ivar create: whether opening may create a place for work where none exists.
     """
 
     settings: Settings
@@ -76,8 +76,9 @@ class Roost:
 
         :param settings: this process's own (environment, file) if not given.
         :param plugins: the installed ones and those the settings name, if not given.
-        :param create: false for who only reads: where no work ever was, ``async with`` raises
-            :class:`~roost_core.errors.NoWorkHere`, and makes no folder and no server.
+        :param create: false for callers that only read: where there never was any work, ``async
+            with`` raises
+            :class:`~roost_core.errors.NoWorkHere` and creates neither folder nor server.
         :param overrides: settings by name; they win over ``settings``.
         :raises SettingsError: a setting is unknown or malformed.
         :raises PluginError: a plugin that the settings name cannot be loaded.
@@ -126,7 +127,7 @@ class Roost:
 
     @property
     def ledger(self) -> Ledger:
-        """The record of the queue.
+        """The ledger of the queue.
 
         :raises RoostError: not connected.
         """
@@ -167,8 +168,8 @@ class Roost:
     ) -> WorkItem:
         """Store one work item durably and return it; one round trip in the usual case.
 
-        The arguments are the fields of :class:`EnqueueRequest`. A request that got no answer is
-        repeated for a few seconds under the same id, so that it counts once.
+        The arguments are the fields of :class:`EnqueueRequest`. A request without an answer is
+        repeated for a few seconds under the same id, so it counts only once.
 
         :param any_engine: accept an engine that nobody offers yet.
         :raises InvalidInput: a value cannot be accepted; the text says which.
@@ -176,7 +177,7 @@ class Roost:
         :raises UnknownEngine: neither an installed plugin nor a live worker offers it.
         :raises WorkIdTaken: the id belongs to another work item.
         :raises IdempotencyConflict: the key was used for another engine or payload.
-        :raises CorruptRecord: the key's work item is stored already, and does not decode.
+        :raises CorruptRecord: the key's work item is already stored, and does not decode.
         :raises WorkNotFound: it was purged meanwhile.
         :raises DiskFull: the server can store nothing more.
         :raises BackendUnavailable: no answer; whether it was stored is not known.
@@ -205,20 +206,20 @@ class Roost:
     async def enqueue_many(
         self, requests: Iterable[EnqueueRequest], *, any_engine: bool = False
     ) -> list[WorkItem | RoostError]:
-        """Store many work items, pipelined in chunks; each by itself is all or nothing.
+        """Store many work items, pipelined in chunks; each one is all or nothing.
 
         :returns: per request, in order, the work item or the error that
             :meth:`enqueue` would have raised. A refused one does not stop the rest.
         :raises DiskFull: the server can store nothing more.
-        :raises BackendUnavailable: no answer for a chunk. Ids and keys of your
-            own make it safe to send all again.
+        :raises BackendUnavailable: no answer for a chunk. With ids or keys of your own it is safe
+            to send everything again.
         """
         return await self._enqueueing().send(requests, any_engine=any_engine)
 
     async def unknown_engines(self, engines: Iterable[str]) -> dict[str, UnknownEngine]:
-        """Return those of the engines that nobody offers, each with the error that says so.
+        """Return those of the engines that nobody offers, each with its error.
 
-        Live workers are asked only if an installed plugin does not settle it.
+        Live workers are consulted only if the installed plugins do not settle it.
 
         :raises BackendUnavailable: no answer.
         """
@@ -230,10 +231,10 @@ class Roost:
     # -- one work item ---------------------------------------------------------------------
 
     def work(self, work: WorkItem | str) -> Work:
-        """Return a handle on one work item, for all that is asked of it. Asks nobody.
+        """Return a handle on one work item. Sends no request.
 
         :param work: a work item, or its id.
-        :raises InvalidInput: the text cannot be a work id.
+        :raises InvalidInput: the string cannot be a work id.
         """
         return Work(self, work.work_id if isinstance(work, WorkItem) else work)
 
@@ -246,9 +247,9 @@ class Roost:
         limit: int = 50,
         offset: int = 0,
     ) -> list[WorkRow]:
-        """Return a page of work items: newest first, or next first of a state that waits.
+        """Return a page of work items: newest first, or next first for a state that waits.
 
-        A work item whose bytes do not decode is in it, marked.
+        A work item whose bytes do not decode is included, and marked.
 
         :raises InvalidInput: an unknown state, or a negative limit or offset.
         :raises BackendUnavailable: no answer.
@@ -268,7 +269,7 @@ class Roost:
     async def events(self, *, after: str | None = None, limit: int = 100) -> Sequence[Event]:
         """Return the queue's events in order: the newest ``limit``, or those after an event id.
 
-        :meth:`Work.events` has those of one work item.
+        :meth:`Work.events` returns those of one work item.
 
         :raises BackendUnavailable: no answer.
         """
@@ -277,15 +278,15 @@ class Roost:
     def follow(self, *, after: str | None = None) -> AsyncGenerator[Event, None]:
         """Yield the queue's events as they happen, for ever.
 
-        Close it with ``aclose`` or by cancelling. A server that is away is waited for, up to 30 s.
+        Close it with ``aclose`` or by cancelling. It waits up to 30 s for an unreachable server.
 
-        :param after: an event id to go on from; None starts with what comes next.
-        :raises BackendUnavailable: the server is away for longer.
+        :param after: an event id to continue from; None starts with the next event.
+        :raises BackendUnavailable: the server is unreachable for longer.
         """
         return events.follow(self.ledger, None, after)
 
     async def dead_letters(self, limit: int = 50, offset: int = 0) -> Sequence[DeadLetter]:
-        """Return a page of dead letters, complete; those that do not decode are left out.
+        """Return a page of complete dead letters; those that do not decode are left out.
 
         Their standing is still in :meth:`list` with the state ``failed``.
 
@@ -318,7 +319,7 @@ class Roost:
         return await asyncio.to_thread(self.store.get, artifact_id)
 
     async def diagnose(self) -> Sequence[Finding]:
-        """Look for what would lose data, in the server, the queue and the artifact store.
+        """Check the server, the queue and the artifact store for what would lose data.
 
         :raises BackendUnavailable: no answer.
         :raises PluginError: no plugin offers a store, or it fails.
@@ -329,15 +330,15 @@ class Roost:
     async def repair(
         self, *, dry_run: bool = False, progress: Callable[[int], None] | None = None
     ) -> Sequence[Repaired]:
-        """Put right, from the records of the work, whatever else is derived from them.
+        """Repair whatever is derived from the records of the work.
 
-        It is safe while workers run, and goes in small steps.
+        It is safe while workers run, and proceeds in small steps.
 
-        :param dry_run: only say what would be done.
-        :param progress: called now and then with how many work items were looked at so far.
+        :param dry_run: only report what would be done.
+        :param progress: called now and then with the number of work items checked so far.
         :returns: what was found, by kind; empty if all is well.
-        :raises BackendError: the backend does not offer it.
-        :raises BackendUnavailable: no answer; what was put right so far stays so.
+        :raises BackendError: the backend does not support it.
+        :raises BackendUnavailable: no answer; what was repaired so far stays repaired.
         """
         return await self.ledger.repair(dry_run=dry_run, progress=progress)
 

@@ -1,4 +1,4 @@
-"""How often a client asks, and how long it waits for an answer, or for the end of work."""
+"""How often a client tries, and how long it waits for an answer or for the end of work."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from roost_core.errors import BackendUnavailable, DiskFull
 
 _T = TypeVar("_T")
 
-#: Requests that got no answer are repeated, but not begun later than this, in seconds.
+#: A request without an answer is repeated, but not begun later than this, in seconds.
 PATIENCE_SECONDS: Final = 3.0
-#: The same for what waits and follows: long enough for a server to restart.
+#: The same for calls that wait and follow: long enough for a server to restart.
 FOLLOW_PATIENCE_SECONDS: Final = 30.0
 
 
 async def repeated(
     call: Callable[[], Awaitable[_T]], patience: float, *, waits: bool = False
 ) -> _T:
-    """Repeat what got no answer, with growing pauses, for up to ``patience`` seconds.
+    """Repeat a call without an answer, with growing pauses, for up to ``patience`` seconds.
 
-    A full disk is told at once. The error says that it took no effect only if that is so
-    of every time it was asked.
+    A full disk is raised at once. The error says that the call took no effect only if that is true
+    of every try.
 
-    :param waits: the call itself may wait for long: patience counts from the
-        first failure in a row, not from the start.
+    :param waits: the call itself may wait long: patience counts from the first failure in a row,
+        not from the start.
     :raises BackendUnavailable: there was no answer.
     """
     ends = time.monotonic() + patience
@@ -49,7 +49,7 @@ async def repeated(
                 if is_unsure and error.took_no_effect:
                     raise BackendUnavailable(str(error)) from error
                 raise
-        # Not at the same moment as all the others who met the same break.
+        # Not at the same moment as all others that hit the same failure.
         await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - jitter
         pause = min(2 * pause, 2.0)
 
@@ -58,7 +58,7 @@ async def until_terminal(ledger: Ledger, work_id: str, timeout: float | None) ->
     """Return a work item once it is terminal, or as it stands after ``timeout`` seconds.
 
     :returns: None if there is none with this id.
-    :raises BackendUnavailable: the server was away for 30 s.
+    :raises BackendUnavailable: the server was unreachable for 30 s.
     """
     ends = None if timeout is None else time.monotonic() + timeout
 

@@ -22,11 +22,11 @@ from roost_core.shown import views
 
 
 class Connected(Protocol):
-    """What a handle needs of the connection that it comes from."""
+    """What a handle needs of its connection."""
 
     @property
     def ledger(self) -> Ledger:
-        """The record of the queue.
+        """The ledger of the queue.
 
         :raises RoostError: not connected.
         """
@@ -36,8 +36,8 @@ class Connected(Protocol):
 class Work:
     """A handle on one work item of a queue: :meth:`roost_core.client.roost.Roost.work` makes it.
 
-    Making one asks nobody: whether there is such a work item is told by what is asked of it. It
-    is good for as long as the connection is open: each method raises
+    Making one sends no request: the methods tell whether the work item exists. It is usable while
+    the connection is open: each method raises
     :class:`~roost_core.errors.RoostError` if it is not, and
     :class:`~roost_core.errors.BackendError` if the server refuses for good.
 
@@ -48,9 +48,9 @@ class Work:
     id: str = attrs.field(validator=matching(WORK_ID, "work id"))
 
     async def status(self) -> WorkStatus:
-        """Return all that is known of the work item, read at one moment.
+        """Return everything known about the work item, read at one moment.
 
-        What its worker hangs in, or why it sleeps, is looked up after that.
+        Where its worker hangs, or why it sleeps, is looked up after that.
 
         :raises WorkNotFound: no work item has this id.
         :raises CorruptRecord: its stored bytes do not decode.
@@ -65,12 +65,12 @@ class Work:
             return attrs.evolve(found, meta=attrs.evolve(found.meta, reason=reason))
         if found.meta.lease is None:
             return found
-        # Whether anybody still works on it is more than its own record can tell.
+        # Its own record cannot tell whether a worker still works on it.
         raw = await ledger.worker(found.meta.lease.worker_id)
         return attrs.evolve(found, stuck=None if raw is None else views.stuck(raw))
 
     async def row(self) -> WorkRow:
-        """Return how the work item stands, as in a listing: its bytes need not be readable.
+        """Return the work item's standing, as in a listing: its bytes need not be readable.
 
         :raises WorkNotFound: no work item has this id.
         :raises BackendUnavailable: no answer.
@@ -80,7 +80,7 @@ class Work:
     async def snapshot(self) -> Snapshot | None:
         """Return the last accepted snapshot, or None if no step was accepted yet.
 
-        Of work that is done it is the result.
+        For work that is done, it is the result.
 
         :raises WorkNotFound: no work item has this id.
         :raises CorruptRecord: its stored bytes do not decode.
@@ -105,14 +105,14 @@ class Work:
     async def wait(self, timeout: float | None = None) -> WorkStatus:
         """Wait until the work item is terminal, without polling.
 
-        A server that is away is waited for, up to 30 s.
+        It waits up to 30 s for an unreachable server.
 
         :param timeout: seconds; None waits for ever.
-        :returns: how it stands then: look at ``meta.state.is_terminal`` if you set a timeout.
+        :returns: its status then: check ``meta.state.is_terminal`` if you set a timeout.
         :raises WorkNotFound: no work item has this id.
         :raises CorruptRecord: its stored bytes do not decode.
         :raises WrittenByNewer: a newer Roost wrote them.
-        :raises BackendUnavailable: the server is away for longer.
+        :raises BackendUnavailable: the server is unreachable for longer.
         """
         stored = await until_terminal(self._roost.ledger, self.id, timeout)
         return views.status(_found(stored, self.id))
@@ -120,10 +120,10 @@ class Work:
     async def events(self, *, after: str | None = None, limit: int = 100) -> Sequence[Event]:
         """Return the work item's events in order: the newest ``limit``, or those after an id.
 
-        There are always some: what the queue's stream does not have any more comes from what
-        the item keeps of its past, with one ``leased`` for each lease.
+        There are always some: what the queue's stream has already dropped comes from the item's own
+        trail, with one ``leased`` for each lease.
 
-        :raises WorkNotFound: no work item has this id, and no event tells of it.
+        :raises WorkNotFound: no work item has this id, and no event is about it.
         :raises BackendUnavailable: no answer.
         """
         found = await events.of_work(self._roost.ledger, self.id, after, limit)
@@ -134,10 +134,10 @@ class Work:
     def follow(self, *, after: str | None = None) -> AsyncGenerator[Event, None]:
         """Yield the work item's events as they happen, for ever.
 
-        Close it with ``aclose`` or by cancelling. A server that is away is waited for, up to 30 s.
+        Close it with ``aclose`` or by cancelling. It waits up to 30 s for an unreachable server.
 
-        :param after: an event id to go on from; None starts with what comes next.
-        :raises BackendUnavailable: the server is away for longer.
+        :param after: an event id to continue from; None starts with the next event.
+        :raises BackendUnavailable: the server is unreachable for longer.
         """
         return events.follow(self._roost.ledger, self.id, after)
 

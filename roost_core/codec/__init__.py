@@ -1,1 +1,1 @@
-"""Models as JSON bytes, and back, and the checks at that border."""
+"""Models as JSON bytes, and back, and the checks at that boundary."""

@@ -18,7 +18,7 @@ from roost_core.models.work import RetryPolicy, State, WorkItem
 from roost_core.models.worker import Heartbeat, Stuck, WorkerInfo
 from roost_core.values import Json
 
-#: Times of the server, kept beside the bytes and not in them.
+#: Times of the server, kept alongside the bytes and not in them.
 _SERVER_TIMES: Final = ("created_at", "updated_at", "finished_at")
 
 
@@ -33,8 +33,8 @@ def _converter() -> cattrs.Converter:
     converter.register_structure_hook_factory(
         _is_tuple, lambda cls: _list_of(converter, get_args(cls)[0])
     )
-    # By factory: what reads or writes a class is made when it is first read or written, because
-    # each takes up to a millisecond, and a short command needs two of fourteen.
+    # By factory: what reads or writes a class is made at first use, because each takes up to a
+    # millisecond, and a short command needs two of fourteen.
     converter.register_unstructure_hook_factory(_is_model, partial(_writer, converter))
     converter.register_structure_hook_factory(_is_model, partial(_reader, converter))
     return converter
@@ -55,7 +55,7 @@ def _writer(converter: cattrs.Converter, cls: Any) -> Any:
     omitted = {"extra"} | (kept_apart & {field.name for field in attrs.fields(cls)})
     rules: dict[str, Any] = {name: override(omit=True) for name in omitted}
     if cls is Snapshot:
-        # Handed to the JSON encoder as it is: walking it would cost more than encoding it.
+        # Passed to the JSON encoder unchanged: walking it would cost more than encoding it.
         rules["data"] = override(unstruct_hook=_as_dict)
     unstructure = make_dict_unstructure_fn(cls, converter, _cattrs_omit_if_default=True, **rules)
     return _with_extra(unstructure)
@@ -89,7 +89,7 @@ def _is_tuple(cls: Any) -> bool:
 
 def _list_of(converter: cattrs.Converter, kind: Any) -> Any:
     def structure(value: Any, _: type) -> tuple[Any, ...]:
-        # A text or an object can be walked like a list, but is none.
+        # A string or an object can be iterated like a list, but is not one.
         if not isinstance(value, list):
             raise InvalidInput(f"expected a list, found {value!r:.80}")
         return tuple(converter.structure(one, kind) for one in value)
@@ -131,5 +131,5 @@ def _keep_unknown(cls: type, known: set[str], structure: Any) -> Any:
 
 @cache
 def converter() -> cattrs.Converter:
-    """Return the one converter; made at first use, because that takes milliseconds."""
+    """Return the one converter, made at first use because that takes milliseconds."""
     return _converter()

@@ -1,4 +1,4 @@
-"""What stands around each persisted model: the schema's number, and the server's times."""
+"""What surrounds each persisted model: the schema number, and the server's times."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from roost_core.errors import CodecError, CorruptRecord, InvalidInput, WrittenBy
 
 _T = TypeVar("_T")
 
-#: The number that persisted models carry. What has a higher one is left to a newer Roost.
+#: The schema number of persisted models. Anything with a higher one is left to a newer Roost.
 SCHEMA: Final = 1
 
-#: What decoding sound JSON of the wrong shape raises: cattrs takes shapes for granted.
+#: What decoding valid JSON of the wrong shape raises: cattrs takes shapes for granted.
 _UNDECODABLE: Final = (
     InvalidInput,
     cattrs.BaseValidationError,
@@ -41,9 +41,9 @@ def decode(
     """Decode a persisted model.
 
     :param what: its name in error messages.
-    :param takes_newer: take what this Roost knows of one that a newer Roost wrote.
-    :param envelope: levels around a payload or data of the greatest depth.
-    :param server_times: fields that stand beside the bytes, in milliseconds since the epoch.
+    :param takes_newer: of a model that a newer Roost wrote, take what this one knows.
+    :param envelope: levels around a payload or data of maximum depth.
+    :param server_times: fields stored alongside the bytes, in milliseconds since the epoch.
     :raises CorruptRecord: the bytes do not decode.
     :raises WrittenByNewer: a newer Roost wrote them.
     """

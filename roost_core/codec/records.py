@@ -20,7 +20,7 @@ _T = TypeVar("_T")
 
 
 def encode_payload(payload: Json) -> bytes:
-    """Encode a payload as it stands in an encoded work item.
+    """Encode a payload as it appears in an encoded work item.
 
     :raises CodecError: it is not JSON, too deep, or over 1 MiB.
     """
@@ -54,10 +54,10 @@ def decode_item(raw: bytes, created_ms: int | None = None) -> WorkItem:
 def encode_model(model: ErrorRecord | Heartbeat | WorkerInfo) -> bytes:
     """Encode one of the small persisted models.
 
-    Lone surrogates in its texts become question marks: what went wrong, or what an
-    engine has to say, must never be the reason that it cannot be stored.
+    Lone surrogates in its texts become question marks: an error or an engine's message must never
+    fail to be stored because of its text.
 
-    :raises CodecError: it holds what is not JSON, or is over 1 MiB.
+    :raises CodecError: it holds something that is not JSON, or is over 1 MiB.
     """
     what = f"the {type(model).__name__}"
     plain = {"schema": SCHEMA, **converter().unstructure(model)}
@@ -67,15 +67,15 @@ def encode_model(model: ErrorRecord | Heartbeat | WorkerInfo) -> bytes:
 def encode_artifact(artifact: Artifact, beside: Mapping[str, Json], max_bytes: int) -> bytes:
     """Encode what a store keeps of an artifact; :func:`decode_model` reads it.
 
-    :param beside: fields of the store's own; decoded, they are in the artifact's ``extra``.
-    :raises CodecError: it holds what is not JSON, or is larger than ``max_bytes``.
+    :param beside: the store's own fields; once decoded, they are in the artifact's ``extra``.
+    :raises CodecError: it holds something that is not JSON, or is larger than ``max_bytes``.
     """
     plain = {"schema": SCHEMA, **converter().unstructure(artifact), **beside}
     return dumps(plain, "the artifact's record", max_bytes)
 
 
 def decode_model(cls: type[_T], raw: bytes) -> _T:
-    """Decode what :func:`encode_model` wrote; of what a newer Roost wrote, what is known here.
+    """Decode what :func:`encode_model` wrote; if a newer Roost wrote it, the fields known here.
 
     :raises CorruptRecord: the bytes do not decode.
     """

@@ -16,20 +16,20 @@ from roost_core.models.snapshot import Snapshot, unchecked_snapshot
 from roost_core.values import Value
 
 #: Levels around the values in a snapshot's data: the envelope, and data itself. Each value may nest
-#: as deep as a payload, because a payload that is no object starts as such a value.
+#: as deep as a payload, because a payload that is not an object starts as such a value.
 _AROUND_DATA: Final = 2
 
 
 @cache
 def _snapshot_writer() -> Callable[[Snapshot], dict[str, Any]]:
-    """Return what writes snapshots, without a look at the class: each step comes through here."""
+    """Return the function that writes snapshots, without a lookup by class: each step needs it."""
     writer: Callable[[Snapshot], dict[str, Any]] = converter().get_unstructure_hook(Snapshot)
     return writer
 
 
 @attrs.frozen(eq=False, repr=False)
 class EncodedSnapshot(Value):
-    """A snapshot as bytes, and what decoding these bytes would bring, for less.
+    """A snapshot as bytes, and what decoding these bytes would return, for less.
 
     Engines must see what another worker would see, so their data has to make the round
     trip through JSON in each step; the envelope around it holds only what has been checked.
@@ -60,7 +60,7 @@ class EncodedSnapshot(Value):
             return decode_snapshot(
                 self.raw, created_ms=created_ms, updated_ms=updated_ms, finished_ms=finished_ms
             )
-        # Not checked again: these bytes have been made here, with no space around them.
+        # Not checked again: these bytes were made here, without surrounding space.
         plain, _ = DECODER.raw_decode(self.raw.decode())
         return unchecked_snapshot(
             work_id=mine.work_id,

@@ -1,4 +1,4 @@
-"""JSON with caps: what every reader of Roost's records can hold, and nothing else. Pure."""
+"""JSON with caps: only what every reader of Roost's records can hold. Pure."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def dumps(
     :param what: the name of the value in error messages.
     :param envelope: levels around the value that do not count as its own.
     :param errors: ``replace`` puts question marks in place of lone surrogates.
-    :raises CodecError: it is not JSON (NaN, infinity, lone surrogates, other
-        types), nests too deep, or is larger than ``max_bytes``.
+    :raises CodecError: it is not JSON (NaN, infinity, lone surrogates, other types), nests too
+        deep, or is larger than ``max_bytes``.
     """
     try:
         encoded = _ENCODER.encode(value)
@@ -52,9 +52,9 @@ def loads(raw: bytes | str, what: str, max_bytes: int, envelope: int = 0) -> Jso
 
 
 def loads_typed(raw: bytes | str, what: str, max_bytes: int) -> Json:
-    """Decode JSON that a person wrote: like :func:`loads`, and no object has a key twice.
+    """Decode JSON that a person wrote: like :func:`loads`, but no object may repeat a key.
 
-    :raises CodecError: see there; of two values with one key, the first would be lost.
+    :raises CodecError: see there; a repeated key would lose the first value.
     """
     return _decode_json(_STRICT_DECODER, raw, what, max_bytes, 0)
 
@@ -94,12 +94,11 @@ def _finite(text: str) -> float:
     return value
 
 
-# Each is made once: json.dumps and json.loads would make one for each call with these options.
-# The encoder looks out for circles: without that it would write one down some thousands of times,
-# with all that hangs on it, before it is too deep; and as deep as that a thread's stack may not
-# reach.
+# Made once: json.dumps and json.loads would make a new one per call with these options. The encoder
+# checks for cycles: otherwise it would write one out some thousands of times before it is too deep,
+# and a thread's stack may not reach that far.
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-#: For bytes that have been checked, or made here: it knows no caps.
+#: For bytes that were checked, or made here: it has no caps.
 DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
 
 
@@ -109,7 +108,7 @@ def _without_duplicates(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
         seen: set[str] = set()
         for key, _ in pairs:
             if key in seen:
-                raise ValueError(f"the key {key!r:.80} stands twice in one object")
+                raise ValueError(f"the key {key!r:.80} appears twice in one object")
             seen.add(key)
     return found
 
@@ -120,15 +119,15 @@ _STRICT_DECODER: Final = json.JSONDecoder(
 
 
 _HOLDERS: Final = (dict, list, tuple)
-#: What a key that is no text looks like once it is JSON; a text can look so as well.
+#: What a key that is not a string looks like in JSON; a string can look like that, too.
 _LIKE_NO_TEXT: Final = re.compile(r'"(?:-?[0-9][-+.e0-9]*|true|false|null)":')
 
 
 def _check_keys(value: Json, encoded: str) -> None:
-    """Refuse keys that are no texts: JSON would make ``1`` and ``"1"`` one key.
+    """Refuse keys that are not strings: JSON would make ``1`` and ``"1"`` one key.
 
-    This stands in the way of each step. A look at the JSON says for nearly all values that there
-    is no such key, and costs a fraction of making it; only the rest are walked through.
+    Each step pays for this. For nearly all values the JSON itself shows that there is no such key,
+    at a fraction of the cost of making it; only the rest are walked.
     """
     if _LIKE_NO_TEXT.search(encoded) is None:
         return
@@ -137,38 +136,37 @@ def _check_keys(value: Json, encoded: str) -> None:
         one = left.pop()
         if isinstance(one, dict):
             try:
-                "".join(one)  # the quickest way to find a key that is no text
+                "".join(one)  # the quickest way to find a key that is not a string
             except TypeError:
-                raise TypeError("each key of an object must be a text") from None
+                raise TypeError("each key of an object must be a string") from None
         children: Iterable[Json] = one.values() if isinstance(one, dict) else one
         left += [child for child in children if isinstance(child, _HOLDERS)]
 
 
 def _check_size(raw: bytes, what: str, max_bytes: int) -> None:
     if len(raw) > max_bytes:
-        raise CodecError(f"{what} has {len(raw)} bytes; the most is {max_bytes}")
+        raise CodecError(f"{what} has {len(raw)} bytes; the limit is {max_bytes}")
 
 
 def _check(raw: bytes, what: str, max_bytes: int, envelope: int) -> None:
-    """Check sound JSON against the caps."""
+    """Check valid JSON against the caps."""
     _check_size(raw, what, max_bytes)
     deepest = MAX_DEPTH + envelope
-    # Fewer brackets than levels cannot nest too deep: most values are not looked at any closer.
+    # Fewer brackets than levels cannot nest too deep: most values need no closer look.
     if raw.count(b"[") + raw.count(b"{") > deepest and _nests_deeper(raw, deepest):
         raise CodecError(f"{what} nests deeper than {MAX_DEPTH}")
 
 
-#: Makes every bracket of JSON a square one, and is used where all else is deleted.
+#: Turns every bracket of JSON into a square one; used where everything else is deleted.
 _SQUARE: Final = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 
 
 def _nests_deeper(raw: bytes, deepest: int) -> bool:
-    """Return whether sound JSON nests deeper.
+    """Return whether valid JSON nests deeper.
 
-    Texts are cut out, then pairs of brackets from the inside outwards, a level in each round:
-    a few passes of C over the bytes, where a walk over the values would take as long as
-    encoding them.
+    Strings are cut out, then pairs of brackets from the inside outwards, one level per round: a few
+    passes in C over the bytes, where walking the values would take as long as encoding them.
     """
     outside_texts = raw.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')[::2]
     brackets = b"".join(outside_texts).translate(_SQUARE, _NO_BRACKETS)
@@ -186,7 +184,7 @@ def pretty(value: Json) -> bytes:
 
 
 def digest(engine: str, payload: Json) -> str:
-    """Name what an idempotency key stands for: SHA-256 of engine and canonical payload.
+    """Return what an idempotency key stands for: SHA-256 of engine and canonical payload.
 
     :raises CodecError: the payload is not JSON.
     """

@@ -1,8 +1,8 @@
 """The words of Roost as frozen classes.
 
-Nothing here does I/O or reads a clock. Times are aware ``datetime`` values in
-UTC, taken from the server; delays and durations are ``float`` seconds. What is
-persisted of a model, and how, is :mod:`roost_core.codec`'s business.
+Nothing here does I/O or reads a clock. Times are aware ``datetime`` values in UTC, taken from the
+server; delays and durations are ``float`` seconds. What is persisted of a model, and how, is up to
+:mod:`roost_core.codec`.
 
 Programs and plugins import the names below from here.
 """

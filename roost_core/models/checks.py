@@ -1,4 +1,4 @@
-"""What values of models may be: patterns, bounds, and the checks that say what is wrong."""
+"""What values of models may be: patterns, bounds, and checks that say what is wrong."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from roost_core.errors import InvalidInput
 
 WORK_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 ENGINE_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-#: Visible ASCII characters without spaces: what stands in texts that spaces take apart.
+#: Visible ASCII characters without spaces, for texts that are split at spaces.
 WORD: Final = re.compile(r"[\x21-\x7e]{1,200}")
 RESOURCE: Final = WORD
 ARTIFACT_ID: Final = re.compile(r"[0-9a-f]{64}")
 EXTENSION: Final = re.compile(r"[a-z0-9]{1,8}")
-# What each of them asks for, for people.
+# What each of them requires, for people.
 _IN_WORDS: Final = {
     WORK_ID: "1 to 128 letters, digits, '_', '.' or '-', the first a letter or a digit",
     ENGINE_ID: "1 to 64 letters, digits, '_', '.' or '-', the first a letter or a digit",
@@ -29,16 +29,16 @@ _IN_WORDS: Final = {
 MAX_DELAY_SECONDS: Final = 10 * 365 * 86400.0
 #: The longest short text (title, step label, idempotency key), in characters.
 MAX_LABEL: Final = 200
-#: What a short text must not hold: control characters, line separators, lone surrogates.
-#: All else is text: joiners, unusual spaces and emoji of any script. No pattern yet, because
-#: compiling it takes longer than anything else here, and what is printable never meets it.
+#: What a short text must not hold: control characters, line separators, lone surrogates. Everything
+#: else is text: joiners, unusual spaces and emoji of any script. Not compiled yet, because that
+#: takes longer than anything else here, and printable text never needs it.
 _NOT_TEXT: Final = "[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"
 #: The highest number of attempts, recoveries or steps in a row that a new work item may ask for.
 MAX_COUNT: Final = 1_000_000_000
 
 
 def in_words(pattern: re.Pattern[str]) -> str:
-    """Return what one of the patterns above asks for, for people."""
+    """Return what one of the patterns above requires, for people."""
     return _IN_WORDS[pattern]
 
 
@@ -62,12 +62,12 @@ def check_label(value: object, what: str) -> None:
     """Check a short text that people are shown.
 
     :param what: its name in the error.
-    :raises InvalidInput: it is no text, or empty, too long, or holds control characters.
+    :raises InvalidInput: it is not a string, or is empty, too long, or holds control characters.
     """
     if (
         not isinstance(value, str)
         or not 0 < len(value) <= MAX_LABEL
-        # Nearly all are printable, and that is told far faster.
+        # Nearly all are printable, and that check is far faster.
         or not (value.isprintable() or re.search(_NOT_TEXT, value) is None)
     ):
         raise InvalidInput(
@@ -77,7 +77,7 @@ def check_label(value: object, what: str) -> None:
 
 
 def shown(value: object) -> str:
-    """Show a refused value in short; a whole number may be too large to print."""
+    """Show a refused value briefly; a whole number may be too large to print."""
     if isinstance(value, int) and abs(value) >= 10**20:
         return "a huge number"
     try:
@@ -87,7 +87,7 @@ def shown(value: object) -> str:
 
 
 def check_count(value: int, what: str, least: int = 0) -> int:
-    """Return a number of attempts, recoveries or steps that a new work item asks for.
+    """Return a number of attempts, recoveries or steps for a new work item.
 
     :raises InvalidInput: it is below ``least`` or above :data:`MAX_COUNT`.
     """

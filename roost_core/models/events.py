@@ -1,4 +1,4 @@
-"""What happened to work items, one after the other."""
+"""What happened to work items, in order."""
 
 from __future__ import annotations
 
@@ -15,12 +15,11 @@ from roost_core.values import Json, Value
 class Event(Value):
     """One accepted transition, or one event that was emitted with a commit.
 
-    ``kind`` is one of ``enqueued``, ``claimed``, ``blocked``, ``unblocked``,
-    ``committed``, ``attempt_failed``, ``interrupted``, ``recovered``,
-    ``dead_lettered``, ``purged`` and ``emitted``; in what a work item itself keeps of its
-    past a ``leased`` stands for a whole lease. ``state`` is the state after it.
-    A stored event that is damaged is shown as one of the kind ``unreadable``, of work and
-    engine ``?``.
+    ``kind`` is one of ``enqueued``, ``claimed``, ``blocked``, ``unblocked``, ``committed``,
+    ``attempt_failed``, ``interrupted``, ``recovered``, ``dead_lettered``, ``purged`` and
+    ``emitted``; in a work item's own trail, a ``leased`` stands for a whole lease. ``state`` is the
+    state after it. A damaged stored event is shown with the kind ``unreadable``, and ``?`` as work
+    and engine.
     """
 
     event_id: str

@@ -30,9 +30,8 @@ class Snapshot(Value):
     """An engine's state after a step.
 
     Engines make the first with :meth:`start` and each next one with
-    :meth:`evolve` or :meth:`finish`. The runtime alone numbers versions, checks
-    the result and fills in the three times; whatever an engine writes there is
-    replaced.
+    :meth:`evolve` or :meth:`finish`. Only the runtime numbers versions, checks the result and fills
+        in the three times; whatever an engine writes there is replaced.
     """
 
     work_id: str
@@ -70,7 +69,7 @@ class Snapshot(Value):
         fields.update(changes)
         if is_labelled or len(fields) > len(_SNAPSHOT_FIELDS):
             return Snapshot(**fields)
-        # There is nothing new to check, and each step comes through here.
+        # There is nothing new to check, and each step passes through here.
         return unchecked_snapshot(*fields.values())
 
     def finish(self, **changes: Any) -> Snapshot:
@@ -80,5 +79,5 @@ class Snapshot(Value):
 
 _SNAPSHOT_FIELDS: Final = tuple(one.name for one in attrs.fields(Snapshot))
 _snapshot_values: Final = operator.attrgetter(*_SNAPSHOT_FIELDS)
-#: Makes a snapshot of values that have been checked: of all fields.
+#: Makes a snapshot from checked values for all fields.
 unchecked_snapshot: Final = unchecked(Snapshot)

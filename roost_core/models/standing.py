@@ -33,14 +33,14 @@ class ErrorRecord(Value):
 
 @attrs.frozen(eq=False, repr=False)
 class WorkMeta(Value):
-    """What the backend knows about a work item beside the item and its snapshot.
+    """What the backend knows about a work item besides the item and its snapshot.
 
-    ``attempts`` counts failed attempts of the current step, ``recoveries`` the workers
-    that died over it while they ran nothing else, ``suspicions`` those that died, or are
-    silent, over it and other work; an accepted step sets all to 0. ``steps_in_row`` counts
-    steps since the last delay. ``leased_at`` and ``leased_version`` are when, and at which
-    version, the newest lease began. ``reason`` is what ``RetryLater`` said, while the work
-    sleeps for it; a long one is cut. Only ``status`` of a handle looks it up.
+    ``attempts`` counts failed attempts of the current step, ``recoveries`` the workers that died
+    over it while they ran nothing else, ``suspicions`` those that died or went silent while they
+    ran it and other work; an accepted step resets all to 0. ``steps_in_row`` counts steps since the
+    last delay. ``leased_at`` and ``leased_version`` are when, and at which version, the newest
+    lease began. ``reason`` is the reason of a ``RetryLater`` while the work sleeps because of it; a
+    long one is cut. Only a handle's ``status`` looks it up.
     """
 
     work_id: str
@@ -73,9 +73,9 @@ class WorkMeta(Value):
 
 @attrs.frozen(eq=False, repr=False)
 class WorkStatus(Value):
-    """All that is known of one work item: what ``roost status`` prints.
+    """Everything known about one work item: what ``roost status`` prints.
 
-    ``stuck`` is what the worker hangs in that holds its lease, if it does.
+    ``stuck`` is where the worker that holds its lease hangs, if it does.
     """
 
     meta: WorkMeta
@@ -88,8 +88,8 @@ class WorkStatus(Value):
 class WorkRow(Value):
     """One line of a listing: what the backend knows, and the title.
 
-    ``is_readable`` is False if the stored item does not decode; the rest is
-    still true. ``is_newer`` tells that this is because a newer Roost wrote it.
+    ``is_readable`` is False if the stored item does not decode; the rest is still true.
+    ``is_newer`` means that a newer Roost wrote it.
     """
 
     meta: WorkMeta
@@ -100,7 +100,7 @@ class WorkRow(Value):
 
 @attrs.frozen(eq=False, repr=False)
 class DeadLetter(Value):
-    """A work item that Roost has given up; ``error.kind`` says why."""
+    """A work item that Roost has given up on; ``error.kind`` says why."""
 
     item: WorkItem
     snapshot: Snapshot | None

@@ -30,9 +30,9 @@ MIN_PRIORITY: Final = -1000
 MAX_PRIORITY: Final = 1000
 #: A step is given up after this many seconds unless the work item says otherwise.
 DEFAULT_STEP_TIMEOUT_SECONDS: Final = 3600.0
-#: A work item is dead-lettered when so many workers have died that ran nothing else.
+#: A work item is dead-lettered when this many workers that ran nothing else have died.
 DEFAULT_MAX_RECOVERIES: Final = 3
-#: So many steps may follow each other without a delay, unless the work item says otherwise.
+#: This many steps may follow each other without a delay, unless the work item says otherwise.
 DEFAULT_MAX_STEPS: Final = 10_000
 #: The most resources that one work item may name.
 MAX_RESOURCES: Final = 32
@@ -54,7 +54,7 @@ class State(enum.StrEnum):
 
     @property
     def is_terminal(self) -> bool:
-        """Whether the work is at its end."""
+        """Whether the work has ended."""
         return self in TERMINAL_STATES
 
 
@@ -93,7 +93,7 @@ def _names(value: Any) -> tuple[str, ...]:
 class RetryPolicy(Value):
     """How often a failing step is tried, and how long Roost waits in between.
 
-    Attempts are counted per step: an accepted step starts the count anew. The
+    Attempts are counted per step: an accepted step resets the count. The
     wait before attempt *n* + 1 is ``base_seconds * factor ** (n - 1)``, at most
     ``max_seconds``, less a random share of up to ``jitter`` of it.
     """
@@ -118,10 +118,10 @@ class RetryPolicy(Value):
 
 @attrs.frozen(eq=False, repr=False)
 class WorkItem(Value):
-    """The durable unit of work, as it was accepted; it never changes afterwards.
+    """The durable unit of work, as it was accepted; it never changes.
 
     ``max_steps`` is how many steps may be accepted in a row without a delay between them;
-    0 is any number, and what items have that were stored before there was a bound.
+    0 means any number, which items stored before there was a bound have.
     ``extra`` holds fields that a newer Roost wrote and this one does not know;
     they survive a round trip.
     """

@@ -1,4 +1,4 @@
-"""What a worker announces, holds and says: itself, its leases, what it hangs in, heartbeats."""
+"""What a worker announces and holds: itself, its leases, where it hangs, heartbeats."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class Lease(Value):
 
 @attrs.frozen(eq=False, repr=False)
 class Heartbeat(Value):
-    """An engine's live word to people: how far it is, in 0 to 1, and what it does.
+    """An engine's live message to people: its progress, from 0 to 1, and what it is doing.
 
-    ``at`` is when it said so, by the clock of the worker's machine, in UTC; all other times
-    of a work item are the server's. None if a Roost stored it that did not note the time.
+    ``at`` is when it was sent, by the clock of the worker's machine, in UTC; all other times of a
+    work item are the server's. None if an older Roost stored it without the time.
     """
 
     progress: float | None = None
@@ -41,7 +41,7 @@ class Heartbeat(Value):
 
 @attrs.frozen(eq=False, repr=False)
 class Stuck(Value):
-    """What a worker hangs in: since when, at which file, line and function, in whose step.
+    """Where a worker hangs: since when, at which file, line and function, in whose step.
 
     ``since`` is by the worker's clock; ``work_id`` is None outside of any step.
     """
@@ -56,8 +56,8 @@ class Stuck(Value):
 class WorkerInfo(Value):
     """A worker process as it announces itself; its id is new at every start.
 
-    ``stuck`` says what its event loop hangs in, if it has not moved for one lease TTL.
-    ``lost`` counts steps that go on although they were ended.
+    ``stuck`` says where its event loop hangs, if it has not moved for one lease TTL. ``lost``
+    counts steps that still run although they were ended.
     """
 
     worker_id: str

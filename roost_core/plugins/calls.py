@@ -1,9 +1,8 @@
 """The bridge between pluggy, which is synchronous, and the event loop.
 
-pluggy knows no ``async``: it would hand a coroutine on as if it were a result.
-So Roost asks pluggy only which implementations there are, and in which order,
-and makes the calls here. What can be known when plugins load is settled then:
-which arguments an implementation names, and whether it is ``async def``.
+pluggy does not support ``async``: it would pass on a coroutine as if it were a result. So Roost
+gets only the implementations and their order from pluggy, and makes the calls here. Which arguments
+an implementation names, and whether it is ``async def``, is settled when plugins load.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ OBSERVER_HOOKS: Final = tuple(name for name in vars(hookspecs) if name.startswit
 #: These may be ``async def``; all others are ``def``.
 ASYNC_HOOKS: Final = frozenset({*ENGINE_HOOKS, *OBSERVER_HOOKS})
 
-#: An observer that has not come back after this many seconds is left alone.
+#: An observer that has not returned after this many seconds is abandoned.
 DEFAULT_OBSERVER_SECONDS: Final = 10.0
 
 _log = logging.getLogger("roost.hooks")
@@ -65,10 +64,10 @@ class HookCall:
     async def run(self, args: Sequence[Any]) -> Any:
         """Call it with its own arguments: awaited here if ``async def``, else in a thread.
 
-        An awaitable that a plain ``def`` returns is awaited too. What would take
-        the event loop down (``SystemExit``, ``KeyboardInterrupt``), a ``GeneratorExit``,
-        and a ``CancelledError`` although nobody cancelled this task, come out as
-        ``EngineError``. In a child that the function has forked, the child ends here.
+        An awaitable that a plain ``def`` returns is awaited too. Errors that would take the event
+        loop down (``SystemExit``, ``KeyboardInterrupt``), a ``GeneratorExit``, and a
+        ``CancelledError`` although this task was not cancelled, are raised as ``EngineError``. If
+        the function forks, the child ends here.
         """
         host = _current_task()
         pid = os.getpid()
@@ -88,17 +87,17 @@ class HookCall:
             raise engine_error(self.function, error) from error
         finally:
             end_if_forked(pid)
-            # An error holds this frame, and the task its error: no circle.
+            # An error holds this frame, and the task its error: avoid a cycle.
             del host
 
 
 def is_own(error: BaseException, host: asyncio.Task[Any] | None) -> bool:
-    """Whether a plugin's code has raised this itself, so that it must not go on as it is.
+    """Whether a plugin's code raised this itself, so that it must not propagate unchanged.
 
     :param host: the task in which that code was called.
 
-    What comes from outside goes on: the cancellation of the task, the end of a coroutine
-    that nobody runs any more, and a real Ctrl-C.
+    What comes from outside propagates: the cancellation of the task, the end of a coroutine that
+    nothing runs any more, and a real Ctrl-C.
     """
     if isinstance(error, asyncio.CancelledError):
         return host is not None and host.cancelling() == 0
@@ -111,7 +110,7 @@ def is_own(error: BaseException, host: asyncio.Task[Any] | None) -> bool:
 
 
 def _raises_on_ctrl_c() -> bool:
-    """Whether a Ctrl-C raises here, in the midst of whatever runs.
+    """Whether a Ctrl-C raises here, in the middle of whatever runs.
 
     It does not where a worker runs by itself: the command line and ``asyncio.run`` both
     have a handler of their own.
@@ -125,23 +124,23 @@ def _raises_on_ctrl_c() -> bool:
 def _current_task() -> asyncio.Task[Any] | None:
     try:
         return asyncio.current_task()
-    except RuntimeError:  # no loop runs here: a coroutine is being closed
+    except RuntimeError:  # no loop is running: a coroutine is being closed
         return None
 
 
 def is_async(function: Callable[..., Any]) -> bool:
-    """Whether calling it returns a coroutine, as far as can be told without a call."""
+    """Whether calling it returns a coroutine, as far as one can tell without a call."""
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
-        getattr(function, "__call__", None)  # noqa: B004 - the method itself is looked at
+        getattr(function, "__call__", None)  # noqa: B004 - the method itself is inspected
     )
 
 
-#: What the hooks of an engine may name; the first call has no snapshot yet.
+#: The arguments that an engine's hooks may name; the first call has no snapshot yet.
 _ARGUMENTS: Final = ("snapshot", "item", "context")
 
 
 class EngineHook:
-    """One hook of an engine, as the stepper calls it: with all that it might name.
+    """One hook of an engine, as the stepper calls it: with every argument that it might name.
 
     :ivar takes_item: whether it names the work item; what it does not name may be None.
     :ivar takes_context: whether it names the context.
@@ -158,7 +157,7 @@ class EngineHook:
     def __call__(
         self, snapshot: Snapshot | None, item: WorkItem | None, context: StepContext | None
     ) -> Coroutine[Any, Any, object]:
-        """Call it; what it returned is the stepper's to judge."""
+        """Call it; the stepper judges what it returns."""
         values = (snapshot, item, context)
         return self._call.run([values[position] for position in self._positions])
 
@@ -183,7 +182,7 @@ class Engine:
 
     :ivar engine_id: the name that work items know it by.
     :ivar plugin_name: the plugin that it comes from.
-    :ivar max_steps: its own bound on steps in a row, for work that says nothing else; or None.
+    :ivar max_steps: its own bound on steps in a row, for work without one; or None.
     """
 
     engine_id: str
@@ -200,20 +199,20 @@ class Engine:
         init_snapshot: HookCall | None,
         max_steps: int | None = None,
     ) -> Engine:
-        """Make one of its hooks, of which the first may be missing."""
+        """Make one of its hooks; the first may be missing."""
         init = StartsFromPayload() if init_snapshot is None else EngineHook(init_snapshot)
         return cls(engine_id, step.plugin_name, EngineHook(step), init, max_steps)
 
 
 @attrs.frozen(eq=False)
 class Fresh:
-    """A value for observers that is made anew for each: what one changes in place is its own."""
+    """A value for observers that is made anew for each, so that each may change its own."""
 
     make: Callable[[], Any]
 
 
 class Observers:
-    """The observer hooks of all plugins. Whatever they do, the runtime goes on.
+    """The observer hooks of all plugins. Whatever they do, the runtime continues.
 
     :param calls: in the order in which they are to be called.
     :param timeout: seconds that each call may take.
@@ -227,12 +226,12 @@ class Observers:
             gathered[call.hook].append(call)
         self._calls = {hook: tuple(found) for hook, found in gathered.items()}
         self._timeout = timeout
-        # None sees what another, or the task that calls them, has set in its context.
+        # None sees what another, or the calling task, has set in its context.
         self._context = contextvars.copy_context()
         self._abandoned: set[asyncio.Task[Any]] = set()
 
     def has(self, hook: str) -> bool:
-        """Whether anybody observes this; cheap, so that nothing need be prepared for nobody."""
+        """Whether there is an observer; cheap, so nothing is prepared when there is none."""
         return bool(self._calls[hook])
 
     async def notify(self, hook: str, **values: Any) -> None:
@@ -250,7 +249,7 @@ class Observers:
             )
 
     async def _notify_one(self, call: HookCall, args: list[Any]) -> None:
-        # In a task of its own: an observer that swallows cancellation can then be left behind.
+        # In its own task: an observer that swallows cancellation can then be abandoned.
         task = asyncio.get_running_loop().create_task(call.run(args), context=self._context.copy())
         try:
             await asyncio.wait((task,), timeout=self._timeout)
@@ -259,7 +258,7 @@ class Observers:
             raise
         if not task.done():
             self._abandon(task)
-            message = f"took longer than {self._timeout:g} s and was left behind"
+            message = f"took longer than {self._timeout:g} s and was abandoned"
             self._report(call, "observer_timed_out", message, None)
         elif task.cancelled():
             self._report(call, "observer_failed", "was cancelled", None)
@@ -267,7 +266,7 @@ class Observers:
             self._report(call, "observer_failed", f"raised {name_of(error)}", error)
 
     def _abandon(self, task: asyncio.Task[Any]) -> None:
-        # The loop itself holds tasks weakly, and an error that nobody fetches would be announced.
+        # The loop itself holds tasks weakly, and an unretrieved error would be logged.
         self._abandoned.add(task)
         task.add_done_callback(self._forget)
         task.cancel()
@@ -308,7 +307,7 @@ class AroundStep:
     async def __call__(self, context: StepContext) -> AsyncIterator[None]:
         """Enter every plugin's manager, and leave them all in reverse, whatever happens.
 
-        An error of a manager goes on as the step's own. A manager cannot swallow
+        An error of a manager propagates as the step's own. A manager cannot swallow
         the step's error, because it has no snapshot to offer instead.
 
         :raises PluginError: a plugin returned no async context manager.
@@ -370,4 +369,4 @@ class _Guarded(AbstractAsyncContextManager[None, None]):
                 raise
             raise engine_error(self.call.function, raised) from raised
         finally:
-            del host  # no circle, as above
+            del host  # no cycle, as above

@@ -1,7 +1,7 @@
 """What a plugin must look like, checked before any of it can run.
 
-pluggy lets through what Roost cannot call, or would call in silence with the
-wrong arguments. Each refusal here says which plugin, and what to do instead.
+pluggy accepts what Roost cannot call, or would silently call with the wrong arguments. Each refusal
+here names the plugin and says what to do instead.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Manager(pluggy.PluginManager):
         pluggy does so itself since 1.7; with older releases, looking would run them.
         """
         if isinstance(plugin, ModuleType):
-            # Most names in a module are no functions, and looking at them takes its time.
+            # Most names in a module are not functions, and inspecting them takes time.
             if not inspect.isroutine(vars(plugin).get(name)):
                 return None
         else:
@@ -123,14 +123,14 @@ def _check_kind(one: Implementation) -> None:
             if one.hook == "around_step"
             else "return instead"
         )
-        raise PluginLoadError(f"{one.hook} is a generator, because it says yield; {advice}")
+        raise PluginLoadError(f"{one.hook} is a generator, because it contains yield; {advice}")
 
 
 def _check_arguments(one: Implementation, known: tuple[str, ...]) -> None:
     try:
         parameters = inspect.signature(one.function).parameters.values()
     except (TypeError, ValueError) as error:
-        raise PluginLoadError(f"{one.hook} does not tell its arguments: {error}") from error
+        raise PluginLoadError(f"the arguments of {one.hook} cannot be read: {error}") from error
     may = f"it may take {', '.join(known)}" if known else "it takes no arguments"
     for parameter in parameters:
         name = parameter.name
@@ -174,7 +174,7 @@ def _is_function(plugin: object, name: str) -> bool:
 
 
 class AdaptedEngine:
-    """A plain object with ``step``, made a plugin without touching it.
+    """A plain object with ``step``, made a plugin without changing it.
 
     :ivar engine: the object itself.
     """

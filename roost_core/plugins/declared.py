@@ -1,4 +1,4 @@
-"""The settings that plugins declare: checked, and each name with one plugin only."""
+"""The settings that plugins declare: checked, and each name owned by one plugin only."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from roost_core.settings.declaring import Declaration, declared, refusal, variab
 def ask(call: HookCall) -> tuple[type[Declaration], ...]:
     """Return the classes in which a plugin declares its settings.
 
-    :raises PluginLoadError: it names something else; without the plugin's name.
+    :raises PluginLoadError: it names something else; the text lacks the plugin's name.
     """
     answer = call.function()
     if answer is None:
@@ -30,7 +30,7 @@ def ask(call: HookCall) -> tuple[type[Declaration], ...]:
 def check_distinct(record: Record, others: Iterable[Record]) -> None:
     """Refuse settings whose names are taken.
 
-    :raises PluginConflict: by the core or another plugin; the text names both.
+    :raises PluginConflict: they belong to the core or another plugin; the text names both.
     """
     own = core_fields()
     names: dict[str, str] = {}

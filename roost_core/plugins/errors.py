@@ -1,7 +1,7 @@
 """Where in a plugin an error came from, and whether Ctrl-C was a person's.
 
-A plugin's error is only half told without its place: the file and line of the plugin's
-own code, not those of what Roost, Python's import system or a library did around it.
+A plugin's error is of little use without its place: the file and line of the plugin's own code, not
+of Roost, Python's import system or a library around it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 _CORE: Final = str(Path(__file__).parents[1]) + os.sep
-#: Those that stand between Roost and a plugin, and are not to blame.
+#: Modules between Roost and a plugin, which are not to blame.
 _BETWEEN: Final = ("importlib", "pluggy")
 
 
@@ -50,9 +50,9 @@ def _is_foreign(file: str, module: str) -> bool:
 
 @contextlib.contextmanager
 def telling_ctrl_c() -> Iterator[Callable[[], bool]]:
-    """Give a function that tells whether a ``KeyboardInterrupt`` in here can be a person's.
+    """Yield a function that returns whether a ``KeyboardInterrupt`` in here can be a person's.
 
-    One that a plugin raises by itself is that plugin's error, and nobody's wish to stop.
+    One that a plugin raises by itself is that plugin's error, not a request to stop.
     """
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False  # signals arrive in the main thread only

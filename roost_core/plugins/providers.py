@@ -1,6 +1,6 @@
-"""Asking plugins for what they provide: backend, artifact store, workspaces, commands.
+"""Getting from plugins what they provide: backend, artifact store, workspaces, commands.
 
-Each implementation is called by itself, so that an error names its plugin.
+Each implementation is called separately, so that an error names its plugin.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ def backend(
     absent: Sequence[str],
     kinds: Iterable[type[Declaration]],
 ) -> Server:
-    """Return the first backend that is offered for these settings.
+    """Return the first backend offered for these settings.
 
-    :param absent: why other plugins are not asked, for the error's text.
+    :param absent: why other plugins are not tried, for the error's text.
     :param kinds: the settings that plugins declare, for the error's text.
-    :raises SettingsError: nobody takes them.
-    :raises PluginError: nobody offers backends, or a plugin fails.
+    :raises SettingsError: no plugin accepts them.
+    :raises PluginError: no plugin offers backends, or one fails.
     """
     found = offered_backend(calls, settings)
     if found is None:
@@ -53,7 +53,7 @@ def backend(
 
 
 def offered_backend(calls: Sequence[HookCall], settings: Settings) -> Server | None:
-    """Return the first backend that is offered, None if nobody offers one.
+    """Return the first backend offered, or None.
 
     :raises PluginError: a plugin fails.
     """
@@ -67,7 +67,7 @@ def offered_backend(calls: Sequence[HookCall], settings: Settings) -> Server | N
 
 
 def _servers(settings: Settings, kinds: Iterable[type[Declaration]]) -> str:
-    """Return the servers that are asked for: whatever is given as a URL, or for a URL."""
+    """Return the requested servers: whatever is given as a URL, or for a URL."""
     known = {name: one for kind in kinds for name, one in declared(kind).items()}
     urls = [name for name, one in known.items() if one.metavar == "URL"]
     given = {
@@ -83,10 +83,10 @@ def _servers(settings: Settings, kinds: Iterable[type[Declaration]]) -> str:
 def artifact_store(
     calls: Sequence[HookCall], settings: Settings, absent: Sequence[str]
 ) -> ArtifactStore:
-    """Return the first artifact store that is offered.
+    """Return the first artifact store offered.
 
     :param absent: as in :func:`backend`.
-    :raises PluginError: nobody offers one, or a plugin fails.
+    :raises PluginError: no plugin offers one, or one fails.
     """
     found = _first(calls, settings)
     if found is None:
@@ -99,9 +99,9 @@ def artifact_store(
 
 
 def workspaces(calls: Sequence[HookCall], settings: Settings, absent: Sequence[str]) -> Workspaces:
-    """Return the first workspaces that are offered; if there are none, what says so when asked.
+    """Return the first workspaces offered; if there are none, an object that raises when used.
 
-    Not an error before: most engines never ask for one.
+    Not an error until then: most engines never need one.
 
     :param absent: as in :func:`backend`.
     :raises PluginError: a plugin fails.

@@ -1,9 +1,9 @@
-"""One set of plugins: found, checked, registered, and asked.
+"""One set of plugins: found, checked, registered, and called.
 
 Order: what is installed, sorted by name; then the setting ``plugins``; then
 ``--plugin``, each in the order given. A later plugin of the same name replaces
 the earlier one, which is then not even imported. **The last one registered is
-called first**, so that what a person names comes before what is installed;
+called first**, so that a named plugin comes before an installed one;
 ``tryfirst`` and ``trylast`` change that for one hook. ``around_step`` is the
 mirror image: the first one registered is outermost.
 
@@ -56,7 +56,7 @@ class Plugins:
         self._strict = strict
         self._keep_going = keep_going
         self._records: list[Record] = []
-        #: Whether it has all that is installed, so that what no plugin here knows nobody does.
+        #: Whether it has every installed plugin, so that what none of these knows is unknown.
         self.is_complete = False
         self._more: Callable[[], Plugins] | None = None
         self._completed: Plugins | None = None
@@ -81,9 +81,9 @@ class Plugins:
         :param explicit: names from ``--plugin``; see :mod:`roost_core.plugins.sources`.
         :param environment: names from the setting ``plugins``.
         :param installed: whether to load what is installed without being named.
-        :param strict: whether an installed plugin that fails raises; if not, it is
-            reported as broken. One that somebody named raises in any case.
-        :param keep_going: report whatever fails as broken, for who wants to look at it.
+        :param strict: whether an installed plugin that fails raises; if not, it is reported as
+            broken. A named one always raises.
+        :param keep_going: report whatever fails as broken, for commands that show plugins.
         :raises PluginLoadError: a plugin fails; one line with its name and the cause.
         :raises PluginConflict: two plugins claim one name, or one engine id.
         """
@@ -103,13 +103,13 @@ class Plugins:
         environment: Sequence[str] = (),
         keep_going: bool = False,
     ) -> Plugins:
-        """Find and register the plugins that have the backend, and those that somebody named.
+        """Find and register the plugins that have the backend, and the named ones.
 
-        All others are left alone, broken or slow as they may be, until :meth:`complete` is called:
-        by :meth:`make_server` if none of these has the backend, and for whatever else they lack.
+        All others, however broken or slow, are left alone until :meth:`complete` is called: by
+        :meth:`make_server` if none of these has the backend, and for whatever else is missing.
 
-        :param given: names of the settings that are given; the entry points of group
-            ``roost.backends`` say whose backend they choose.
+        :param given: names of the given settings; the entry points of group ``roost.backends`` say
+            which plugin's backend they choose.
         :param explicit: as in :meth:`load`.
         :param environment: as in :meth:`load`.
         :param keep_going: as in :meth:`load`.
@@ -121,7 +121,7 @@ class Plugins:
         def more() -> Plugins:
             everything = cls(strict=False, keep_going=keep_going)
             everything.is_complete = True
-            # A file would be run a second time, and a class be made into a second object.
+            # A file would be run again, and a class instantiated again.
             known = {record.candidate.location: record.plugin for record in plugins._live()}
             everything._fill(select(request, there), known)
             return everything
@@ -131,7 +131,7 @@ class Plugins:
         return plugins
 
     def complete(self) -> Plugins:
-        """Return the set that has all installed plugins; itself unless :meth:`for_backend` made it.
+        """Return the set with all installed plugins; itself unless :meth:`for_backend` made it.
 
         :raises PluginError: as :meth:`load` does.
         """
@@ -159,7 +159,7 @@ class Plugins:
             self._fail(record, error)
 
     def _fail(self, record: Record, error: PluginError) -> None:
-        """Raise, or note what is only installed as broken."""
+        """Raise for a named plugin; record an installed one as broken."""
         if not self._keep_going and (self._strict or record.is_named):
             raise error
         record.ends(PluginStatus.BROKEN, str(error), error.__cause__)
@@ -168,7 +168,7 @@ class Plugins:
             self._records.append(record)
 
     def refuse_broken(self, *, strict: bool) -> None:
-        """Raise what a set that kept going has noted.
+        """Raise what a set that kept going has recorded.
 
         :param strict: as in :meth:`load`.
         :raises PluginError: the first broken plugin's.
@@ -182,8 +182,8 @@ class Plugins:
     def register(self, plugin: object, name: str) -> None:
         """Register an object, a module or a class (which is instantiated), last in order.
 
-        :raises PluginLoadError: it cannot be a plugin; nothing of it is registered then.
-        :raises PluginConflict: the name, the object or its engine id is there already.
+        :raises PluginLoadError: it cannot be a plugin; nothing of it is registered.
+        :raises PluginConflict: the name, the object or its engine id already exists.
         """
         location = getattr(plugin, "__name__", None) or type(plugin).__qualname__
         candidate = Candidate(name, Source.REGISTERED, name, location, find=lambda: plugin)
@@ -195,9 +195,9 @@ class Plugins:
         self._admit(Record(candidate), plugin_sources.load(candidate))
 
     def _admit(self, record: Record, plugin: object) -> None:
-        """Register all of a plugin or nothing of it.
+        """Register all of a plugin or nothing.
 
-        pluggy may fail half-way, and leaves what it has registered to fire.
+        pluggy may fail half-way, and what it has registered would still be called.
         """
         candidate = record.candidate
         with telling_ctrl_c() as was_pressed:
@@ -285,7 +285,7 @@ class Plugins:
         )
 
     def observers(self, *, timeout: float = DEFAULT_OBSERVER_SECONDS) -> Observers:
-        """Return the observers as they are registered now.
+        """Return the observers as registered now.
 
         :param timeout: seconds that each call may take.
         """
@@ -293,7 +293,7 @@ class Plugins:
         return Observers(calls, timeout=timeout)
 
     def around_step(self) -> AroundStep:
-        """Return what is entered around every step, as it is registered now."""
+        """Return the managers around every step, as registered now."""
 
         def rank(implementation: pluggy.HookImpl) -> tuple[int, int]:
             group = 0 if implementation.tryfirst else 2 if implementation.trylast else 1
@@ -304,11 +304,11 @@ class Plugins:
         return AroundStep(_hook_call("around_step", one.plugin_name, one.function) for one in found)
 
     def reports(self) -> tuple[PluginReport, ...]:
-        """Return what became of every plugin: blocked, broken and replaced ones too."""
+        """Return a report on every plugin, including blocked, broken and replaced ones."""
         return tuple(record.report() for record in self._records)
 
     def vain_blocks(self) -> tuple[str, ...]:
-        """Return a line for each ``no:NAME`` that blocks nothing: somebody may have misspelt it."""
+        """Return a line for each ``no:NAME`` that blocks nothing: it may be misspelt."""
         return tuple(
             f"{record.candidate.text} blocks nothing: {record.error}"
             for record in self._records
@@ -327,12 +327,12 @@ class Plugins:
         return tuple(kind for record in self._live() for kind in record.settings)
 
     def check_settings(self, settings: Settings) -> None:
-        """Read all settings that these plugins declare, and judge the names that nobody does.
+        """Read all settings that these plugins declare, and check names that nothing declares.
 
-        A set that has not all plugins leaves names that may be others' alone, or asks all.
+        A set without all plugins leaves names alone that may be others', or loads all plugins.
 
-        :raises SettingsError: a value cannot be read, or a program, an option or a file has a name
-            that nobody declares. A variable that nobody declares is warned of.
+        :raises SettingsError: a value cannot be read, or a program, an option or a file has an
+            undeclared name. An undeclared variable only causes a warning.
         """
         kinds = self.declarations()
         unknown, known = judging.check(settings, kinds), judging.names(kinds)
@@ -344,9 +344,9 @@ class Plugins:
     # -- providers -----------------------------------------------------------------------------
 
     def make_server(self, settings: Settings) -> Server:
-        """Ask for the server that the settings choose; it is not opened yet.
+        """Return the server that the settings choose, not yet opened.
 
-        :raises SettingsError: no plugin takes them.
+        :raises SettingsError: no plugin accepts them.
         :raises PluginError: no plugin offers backends, or one of them fails.
         """
         calls = self._calls("backend")
@@ -356,7 +356,7 @@ class Plugins:
         return plugin_providers.backend(calls, settings, self._absent(), self.declarations())
 
     def make_artifact_store(self, settings: Settings) -> ArtifactStore:
-        """Ask for the artifact store.
+        """Return the artifact store.
 
         :raises PluginError: no plugin offers one, or one of them fails.
         """
@@ -366,9 +366,9 @@ class Plugins:
         return plugin_providers.artifact_store(calls, settings, self._absent())
 
     def make_workspaces(self, settings: Settings) -> Workspaces:
-        """Ask for the workspaces; nothing is made yet.
+        """Return the workspaces; nothing is created yet.
 
-        If no plugin offers any, the answer refuses to make one, with an error that says why.
+        If no plugin offers any, the result raises an error that says why when it is used.
 
         :raises PluginError: a plugin fails.
         """
@@ -386,9 +386,9 @@ class Plugins:
         ]
 
     def register_commands(self, cli: click.Group) -> None:
-        """Let each plugin add its commands; a name that is there already is refused.
+        """Let each plugin add its commands; a name that already exists is refused.
 
-        A plugin that fails adds nothing, and is treated as one that fails to load.
+        A plugin that fails adds nothing, and is treated as if it had failed to load.
 
         :raises PluginError: one line with its name and the cause.
         """

@@ -29,7 +29,7 @@ class PluginReport(Value):
     :ivar location: ``pkg.module[:attr]``, the path of a file, or an object's type.
     :ivar hooks: the hooks that it implements, sorted.
     :ivar error: why it is broken, or what blocks or replaces it.
-    :ivar exception: what a broken one raised, with its traceback.
+    :ivar exception: what a broken plugin raised, with its traceback.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Record:
     """One plugin of a set, and what became of it.
 
     :ivar settings: the classes in which it declares its settings.
-    :ivar failure: what is raised for it where a broken plugin is not to be passed over.
+    :ivar failure: what to raise where a broken plugin must not be ignored.
     """
 
     candidate: Candidate
@@ -65,17 +65,17 @@ class Record:
     def ends(
         self, status: PluginStatus, error: str, exception: BaseException | None = None
     ) -> None:
-        """Note that nothing of it is used any more, and why."""
+        """Record that it is no longer used, and why."""
         self.status, self.error, self.exception = status, error, exception
         self.plugin, self.hooks, self.engine, self.settings = None, (), None, ()
 
     @property
     def is_named(self) -> bool:
-        """Whether somebody asked for this plugin."""
+        """Whether this plugin was named."""
         return self.candidate.source is not Source.INSTALLED
 
     def report(self) -> PluginReport:
-        """Return what there is to say of it."""
+        """Return its report."""
         return PluginReport(
             name=self.candidate.name,
             status=self.status,

@@ -13,11 +13,11 @@ from roost_core.wording.suggestions import did_you_mean
 
 
 class Request(NamedTuple):
-    """What somebody asks for.
+    """A request for plugins.
 
     :ivar explicit: names from ``--plugin``.
     :ivar environment: names from the setting ``plugins``.
-    :ivar installed: whether to take what is installed without being named.
+    :ivar installed: whether to take installed plugins that are not named.
     """
 
     explicit: Sequence[str] = ()
@@ -26,7 +26,7 @@ class Request(NamedTuple):
 
     @property
     def looks(self) -> bool:
-        """Whether anybody has to look at what is installed."""
+        """Whether installed plugins have to be looked up."""
         return bool(self.installed or self.explicit or self.environment)
 
 
@@ -49,7 +49,7 @@ class Selection:
 def select(request: Request, there: Installed, only: Collection[str] | None = None) -> Selection:
     """Return what to load.
 
-    :param only: the locations of the installed plugins that may be taken unasked, None for all.
+    :param only: the locations of the installed plugins that may be taken unnamed, None for all.
     :raises PluginLoadError: a name is empty.
     """
     texts = [(text, Source.ENVIRONMENT) for text in request.environment]
@@ -89,7 +89,7 @@ def _block(
 
 
 def _win(selection: Selection, candidates: Sequence[Candidate]) -> None:
-    # Names are known before anything is imported, so what is replaced is never imported.
+    # Names are known before anything is imported, so a replaced plugin is never imported.
     last = {candidate.name: candidate for candidate in candidates}
     for candidate in candidates:
         winner = last[candidate.name]

@@ -58,12 +58,12 @@ DEFAULT: Final = "default"
 BLOCK_PREFIX: Final = "no:"
 _GROUPS: Final = (PLUGIN_GROUP, ENGINE_GROUP, BACKEND_GROUP)
 
-#: Causes are shown on one line of at most so many characters.
+#: Causes are shown on one line of at most this many characters.
 MAX_CAUSE: Final = 300
 
 
 class Source(enum.StrEnum):
-    """Where a plugin was named; later ones win over earlier ones."""
+    """Where a plugin was named; later sources win over earlier ones."""
 
     INSTALLED = "installed"
     ENVIRONMENT = "environment"
@@ -77,12 +77,12 @@ def _nowhere() -> tuple[None, None]:
 
 @attrs.frozen(eq=False)
 class Candidate:
-    """A plugin that has a name and a place and is not imported yet.
+    """A plugin with a name and a location that is not imported yet.
 
-    :ivar text: what somebody typed, or the entry point's name.
+    :ivar text: what was typed, or the entry point's name.
     :ivar location: ``pkg.module[:attr]``, or the absolute path of a file.
     :ivar find: imports it; None where there is nothing to import.
-    :ivar is_factory: what is found makes the engine when it is called.
+    :ivar is_factory: the object found makes the engine when called.
     """
 
     name: str
@@ -117,7 +117,7 @@ class Candidate:
 
 def cause(error: BaseException) -> str:
     """Return an error's type and text on one line."""
-    # The text of a syntax error alone, because where it is stands behind it anyway, in full.
+    # Only the message of a syntax error, because its full location follows anyway.
     said = str(error)
     if isinstance(error, SyntaxError) and place(error, ""):
         said = error.msg
@@ -159,8 +159,8 @@ def look() -> Installed:
     seen: set[str] = set()
     for distribution in metadata.distributions():
         try:
-            # Most have none of ours: taking the text of all of them apart would take as long as
-            # all of Roost's own part of a short command.
+            # Most have none of ours: parsing all of them would take as long as all of Roost's own
+            # part of a short command.
             text = distribution.read_text("entry_points.txt") or ""
             if f"[{PLUGIN_GROUP}" not in text:
                 continue
@@ -186,7 +186,7 @@ def installed() -> Sequence[Candidate]:
 
 
 def _is_older(name: str, text: str) -> bool:
-    """Return whether a distribution with other entry points stands before it on the path."""
+    """Return whether a distribution with other entry points comes before it on the path."""
     from importlib import metadata  # loaded by then
 
     try:
@@ -196,11 +196,11 @@ def _is_older(name: str, text: str) -> bool:
 
 
 def _name_of(distribution: Distribution) -> str:
-    # As a text: what parses it takes longer to import than the rest of this module.
+    # As plain text: a parser takes longer to import than the rest of this module.
     try:
         about = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
         found = re.search(r"^Name:[ \t]*(\S+)", about, re.MULTILINE)
-    except Exception:  # noqa: BLE001 - damaged metadata is what this is about
+    except Exception:  # noqa: BLE001 - damaged metadata is expected here
         found = None
     if found is None:
         return f"unnamed distribution {id(distribution):x}"
@@ -224,7 +224,7 @@ def _unreadable(name: str, error: Exception) -> Candidate:
 def _from_entry_point(point: EntryPoint) -> Candidate:
     @functools.cache
     def origin() -> tuple[str, str]:
-        # Reading it takes a millisecond for each, and only reports and errors tell it.
+        # Reading it takes a millisecond each, and only reports and errors show it.
         if point.dist is not None:
             with contextlib.suppress(Exception):  # damaged metadata, not the plugin's fault
                 return point.dist.name, point.dist.version
@@ -267,7 +267,7 @@ def named(text: str, source: Source, entries: Sequence[Candidate]) -> Candidate:
     if not text:
         raise PluginLoadError("a plugin's name is empty; name an entry point, a module or a file")
     if text.endswith(".py") or any(mark in text for mark in (os.sep, os.altsep) if mark):
-        # Not resolved: a symbolic link keeps the name that the person knows.
+        # Not resolved: a symbolic link keeps the name that the person used.
         path = Path(os.path.abspath(os.path.expanduser(text)))
         find = functools.partial(_import_file, path)
         return Candidate(path.stem, source, text, str(path), find=find)
@@ -290,7 +290,7 @@ def _import_name(text: str, known: Sequence[str]) -> object:
         found: object = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
-            raise  # the module is there; something that it needs is not
+            raise  # the module exists; something that it needs does not
         file = Path(*module_name.split(".")).with_suffix(".py")
         hint = f"; did you mean ./{file}?" if file.is_file() else did_you_mean(text, known)
         raise PluginLoadError(
@@ -300,7 +300,7 @@ def _import_name(text: str, known: Sequence[str]) -> object:
 
 
 class _UncachedLoader(SourceFileLoader):
-    """Compiles the source each time: no stale code, and no cache folder beside people's files."""
+    """Compiles the source each time: no stale code, and no cache folder next to people's files."""
 
     def get_code(self, fullname: str) -> CodeType:
         path = self.get_filename(fullname)
@@ -345,8 +345,8 @@ def _explain_sibling(path: Path, error: ModuleNotFoundError) -> None:
 def load(candidate: Candidate) -> object:
     """Import a candidate and return the plugin object.
 
-    :raises PluginLoadError: one line with plugin and cause, whatever happened:
-        a plugin that exits or raises KeyboardInterrupt at import does not end the process.
+    :raises PluginLoadError: one line with plugin and cause, whatever happened: a plugin that exits
+        or raises KeyboardInterrupt at import does not end the process.
     """
     with telling_ctrl_c() as was_pressed:
         try:
@@ -363,7 +363,7 @@ def load(candidate: Candidate) -> object:
 def told(error: BaseException, location: str) -> str:
     """Return what went wrong in a plugin, and at which of its lines."""
     if isinstance(error, PluginLoadError):
-        # Roost's own words; what they are about may have a place.
+        # Roost's own message; its cause may have a place.
         reason = error.__cause__
         return f"{error}{place(reason, location) if reason is not None else ''}"
     return f"{cause(error)}{place(error, location)}"

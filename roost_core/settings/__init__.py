@@ -1,12 +1,11 @@
 """Every setting, declared once: Roost's own here, a plugin's own by its plugin.
 
-A declaration has a type, a default, a variable and a help text, and the command
-line, the documentation, ``roost doctor`` and errors read them from there. The
-command line wins over the environment, that over a file, that over the default.
-The file is read only when somebody names it: a folder one happens to stand in
-decides nothing.
+A declaration has a type, a default, a variable and a help text, which the command line, the
+documentation, ``roost doctor`` and errors all use. The command line wins over the environment, the
+environment over a file, a file over the default. The file is read only when it is named: the
+current folder decides nothing.
 
-A plugin declares its settings as a class, and names it in its hook ``register_settings``::
+A plugin declares its settings as a class and returns it from its hook ``register_settings``::
 
     @attrs.frozen(kw_only=True)
     class S3Settings:

@@ -30,10 +30,10 @@ _T = TypeVar("_T")
 class Settings(Value):
     """One process's settings. Make it with :func:`load`, or directly in tests.
 
-    The fields are the core's own settings. Those of plugins are kept as they were given, until
-    :meth:`of` reads them.
+    The fields are the core's own settings. Those of plugins are kept as given until :meth:`of`
+    reads them.
 
-    :ivar extra: what was given for other settings than the core's, by their names.
+    :ivar extra: what was given for settings other than the core's, by name.
     """
 
     queue: str = setting("default", name, "Name of the queue.", "NAME", on=On.EVERY_COMMAND)
@@ -75,7 +75,7 @@ class Settings(Value):
     wait_for_server: float | None = setting(
         None,
         optional_seconds,
-        "Seconds that a worker waits for a server that is away when it starts; "
+        "Seconds that a starting worker waits for an unreachable server; "
         "never: it does not give up.",
         "SECONDS|never",
         on=On.WORKER,
@@ -88,19 +88,19 @@ class Settings(Value):
         on=On.WORKER,
     )
     concurrency: int = setting(
-        10, whole(1, 100_000), "Work items a worker runs at a time.", "N", on=On.WORKER
+        10, whole(1, 100_000), "Work items that a worker runs at a time.", "N", on=On.WORKER
     )
     slice_steps: int = setting(
         50,
         whole(1, 1_000_000_000),
-        "Most steps that one claim runs before others have their turn.",
+        "Most steps that one claim runs before other work gets its turn.",
         "N",
         on=On.WORKER,
     )
     slice_seconds: float = setting(
         5.0,
         seconds(0),
-        "Longest time one claim runs before others have their turn.",
+        "Longest time that one claim runs before other work gets its turn.",
         "SECONDS",
         on=On.WORKER,
     )
@@ -114,7 +114,7 @@ class Settings(Value):
     dead_letter_retention: float | None = setting(
         None,
         optional_seconds,
-        "Seconds that dead letters are kept; never: for good.",
+        "Seconds that dead letters are kept; never: they are kept for good.",
         "SECONDS|never",
         on=On.WORKER,
     )
@@ -127,7 +127,7 @@ class Settings(Value):
     events_bytes: int = setting(
         64 << 20,
         whole(1 << 20, 1 << 40),
-        "About how many bytes of the server's memory the events may take; the oldest go.",
+        "About how many bytes of the server's memory the events may take; the oldest are dropped.",
         "BYTES",
     )
     extra: Mapping[str, Any] = attrs.field(factory=dict, converter=Extra)
@@ -145,7 +145,7 @@ class Settings(Value):
         return found
 
     def has(self, name: str) -> bool:
-        """Return whether a plugin's setting is given, and not as an empty text."""
+        """Return whether a plugin's setting is given and not empty."""
         return name in self.extra and self.extra[name].value not in ("", None)
 
     def evolve(self, **changes: Any) -> Settings:
@@ -155,7 +155,7 @@ class Settings(Value):
         return attrs.evolve(self, extra={**self.extra, **extra}, **own)
 
     def without_secrets(self, text: str) -> str:
-        """Return a text that somebody else wrote, without the secrets of these settings in it."""
+        """Return a foreign text without the secrets of these settings."""
         secrets = {
             name for kind in self._parsed for name, one in declared(kind).items() if one.is_secret
         }
@@ -168,7 +168,7 @@ def core_fields() -> dict[str, Declared]:
 
 
 def table(*kinds: type[Declaration]) -> list[dict[str, str]]:
-    """Return the table for help and documentation, one row a setting: the core's, then these."""
+    """Return the table for help and documentation, one row per setting: the core's, then these."""
     return rows(
         [*core_fields().values(), *(one for kind in kinds for one in declared(kind).values())]
     )

@@ -1,4 +1,4 @@
-"""What a declaration of settings is, and the table of all that is declared."""
+"""What a declaration of settings is, and the table of all declared settings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FOREIGN_PREFIX: Final = "ROOST_X_"
 #: Names the settings file; not a setting itself.
 CONFIG_VARIABLE: Final = "ROOST_CONFIG"
 
-#: The namespaces of these would not be read, or are the core's own business.
+#: These namespaces would not be read, or belong to the core.
 _RESERVED: Final = ("x", "config", "roost")
 _NAMESPACE: Final = r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*"
 _FIELD: Final = r"[a-z0-9]+(?:_[a-z0-9]+)*"
@@ -31,7 +31,7 @@ _DECLARED: Final = "roost_setting"
 
 
 class On(enum.Enum):
-    """Which commands have an option for a setting. A variable and a key in a file it always has."""
+    """Which commands have an option for a setting. It always has a variable and a key in a file."""
 
     EVERY_COMMAND = "every command"
     WORKER = "worker"
@@ -64,13 +64,14 @@ class Declared:
     def read(self, given: Given) -> Any:
         """Return what was given as the setting's value.
 
-        :raises SettingsError: it cannot be read; the text has where it stands, and no secret.
+        :raises SettingsError: it cannot be read; the text says where it was given, and has no
+            secret.
         """
         try:
             return self.parse(given.value)
         except (ValueError, TypeError) as error:
             if self.is_secret:
-                # The cause is left out: its text may have the value in it.
+                # The cause is left out: its text may contain the value.
                 text = f"expected {self.metavar}; what was found is not shown"
                 raise SettingsError(f"{given.where}: {text}") from None
             raise SettingsError(f"{given.where}: {error}") from error
@@ -88,11 +89,11 @@ def setting(
 ) -> Any:
     """Declare a setting: a field of an attrs class.
 
-    :param default: the value where nothing is given; it is not parsed.
-    :param parse: what makes the value of a text, a TOML value or a program's; it raises
+    :param default: the value if nothing is given; it is not parsed.
+    :param parse: makes the value from a string, a TOML value or a program's value; it raises
         ``ValueError`` with what it expected. :mod:`roost_core.settings` has the usual ones.
-    :param help: a sentence for people, for help and documentation.
-    :param metavar: what stands for the value in help, such as ``URL``.
+    :param help: a sentence for help and documentation.
+    :param metavar: the placeholder for the value in help, such as ``URL``.
     :param on: which commands have an option for it.
     :param shown: what people see of a value, such as a URL without its password;
         :func:`roost_core.wording.redaction.redact` does that.
@@ -117,7 +118,7 @@ def setting(
 
 @functools.cache
 def fields_of(kind: type, namespace: str = "") -> dict[str, Declared]:
-    """Return what a class declares, by the settings' names, in order."""
+    """Return the fields that a class declares, by setting name, in order."""
     prefix = f"{namespace}_" if namespace else ""
     return {
         prefix + field.name: Declared(prefix + field.name, field, **field.metadata[_DECLARED])
@@ -127,12 +128,12 @@ def fields_of(kind: type, namespace: str = "") -> dict[str, Declared]:
 
 
 def declared(kind: type[Declaration]) -> dict[str, Declared]:
-    """Return what a plugin's class declares, by the settings' names."""
+    """Return the fields that a plugin's class declares, by setting name."""
     return fields_of(kind, kind.namespace)
 
 
 def parsed(kind: type[_T], extra: Mapping[str, Given]) -> _T:
-    """Return a plugin's settings out of what was given.
+    """Return a plugin's settings from the given values.
 
     :raises SettingsError: a value cannot be read.
     """
@@ -144,15 +145,15 @@ def parsed(kind: type[_T], extra: Mapping[str, Given]) -> _T:
 
 
 def refusal(kind: object) -> str | None:
-    """Return why this is no declaration of settings, or None if it is one."""
+    """Return why this is not a declaration of settings, or None if it is one."""
     if not isinstance(kind, type) or not attrs.has(kind):
-        return f"{kind!r:.80} is no attrs class"
+        return f"{kind!r:.80} is not an attrs class"
     label = f"{kind.__module__}.{kind.__qualname__}"
     namespace = getattr(kind, "namespace", None)
     if not isinstance(namespace, str) or re.fullmatch(_NAMESPACE, namespace) is None:
         return (
-            f"{label} needs a class attribute namespace, a text of lower-case letters, digits and "
-            f"_, not {namespace!r:.80}"
+            f"{label} needs a class attribute namespace, a string of lower-case letters, digits "
+            f"and _, not {namespace!r:.80}"
         )
     if namespace.partition("_")[0] in _RESERVED:
         return f"{label}: the namespace {namespace} is not for plugins; take another one"
@@ -187,7 +188,7 @@ def option(name: str) -> str:
 
 
 def rows(fields: Iterable[Declared]) -> list[dict[str, str]]:
-    """Return the rows of a table for help and documentation, one a setting."""
+    """Return the rows of a table for help and documentation, one per setting."""
     return [
         {
             "name": one.name,
@@ -202,7 +203,7 @@ def rows(fields: Iterable[Declared]) -> list[dict[str, str]]:
 
 
 def secrets_out(extra: Mapping[str, Given], secrets: Iterable[str], text: str) -> str:
-    """Return a text that somebody wrote about settings, without the secrets in their values.
+    """Return a text about settings without the secrets in their values.
 
     :param secrets: names of settings whose values are secret as a whole.
     """

@@ -1,4 +1,4 @@
-"""What somebody gave for settings that are not the core's own: kept as it is, with its origin."""
+"""Values given for settings that are not the core's own: kept unread, with their origin."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Origin(enum.Enum):
 class Given(Value):
     """One value, not yet read.
 
-    :ivar where: what an error calls the place: a variable's name, a file and its key, an option.
+    :ivar where: the place, for errors: a variable's name, a file and its key, an option.
     """
 
     value: Any = attrs.field(repr=False)
@@ -34,10 +34,10 @@ class Given(Value):
 
 
 class Extra(Mapping[str, Given]):
-    """Values by the settings' names.
+    """Values by setting name.
 
-    It shows URLs, without their passwords, and of all else the names alone: what is secret, only
-    the plugin knows.
+    Its repr shows URLs without their passwords, and only the names of all others: only the plugin
+    knows what is secret.
     """
 
     __slots__ = ("_values",)
@@ -68,5 +68,5 @@ def _shown(value: Any) -> str:
     return f"={redact(value)!r}" if isinstance(value, str) and "://" in value else ""
 
 
-#: What :class:`~roost_core.settings.core.Settings` takes.
+#: The type that :class:`~roost_core.settings.core.Settings` takes.
 Extras: TypeAlias = Mapping[str, Any]

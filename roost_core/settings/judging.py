@@ -1,4 +1,4 @@
-"""Names that nobody declares: likely typos."""
+"""Undeclared names: likely typos."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from roost_core.settings.given import Given, Origin
 from roost_core.wording.suggestions import did_you_mean, is_slip
 
 _log: Final = logging.getLogger(__name__)
-#: Unknown variables that this process has warned of.
+#: Unknown variables that this process has warned about.
 _warned: Final[set[str]] = set()
 
 
 def check(settings: Settings, kinds: Iterable[type[Declaration]]) -> dict[str, Given]:
-    """Read all that these classes declare; return what neither they nor the core do.
+    """Read all that these classes declare; return what neither they nor the core declare.
 
     :raises SettingsError: a value cannot be read.
     """
@@ -39,10 +39,10 @@ def names(kinds: Iterable[type[Declaration]]) -> list[str]:
 
 
 def may_be_typos(unknown: Mapping[str, Given], known: Iterable[str]) -> bool:
-    """Return whether anything unknown has to be judged by who knows all plugins.
+    """Return whether all plugins are needed to judge the unknown names.
 
-    A variable may be a setting of a plugin that is not loaded, unless one slip makes it of a known
-    name.
+    A variable may be a setting of a plugin that is not loaded, unless it is one slip away from a
+    known name.
     """
     return any(
         given.origin is not Origin.VARIABLE or is_slip(name, known)
@@ -51,11 +51,11 @@ def may_be_typos(unknown: Mapping[str, Given], known: Iterable[str]) -> bool:
 
 
 def judge(unknown: Mapping[str, Given], known: Iterable[str], absent: Sequence[str] = ()) -> None:
-    """Refuse names that nobody declares; warn once of each variable.
+    """Refuse undeclared names; warn once about each variable.
 
-    :param known: all names that there are.
-    :param absent: plugins that are blocked or broken: what stands in a file or in a variable may
-        be theirs, and is warned of only if one slip makes it of a known name.
+    :param known: all existing names.
+    :param absent: plugins that are blocked or broken: a name in a file or variable may be theirs,
+        and causes a warning only if it is one slip away from a known name.
     :raises SettingsError: a program, an option or a file has one.
     """
     for name, given in unknown.items():

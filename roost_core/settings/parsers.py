@@ -1,7 +1,7 @@
-"""What reads a setting's value, whether it is a text or came from TOML or a program.
+"""Parsers of a setting's value, whether a string or a value from TOML or a program.
 
 Each is a function that returns the value and raises ``ValueError`` with what it
-expected. A plugin may bring functions of its own.
+expected. A plugin may have parsers of its own.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ _MAX_SECONDS: Final = 10 * 365 * 86400
 
 
 def text(value: Any) -> str:
-    """Read a text; blanks around it are left out.
+    """Read a string; surrounding blanks are removed.
 
-    :raises ValueError: it is no text.
+    :raises ValueError: it is not a string.
     """
     if not isinstance(value, str):
-        raise ValueError("expected a text")
+        raise ValueError("expected a string")
     return value.strip()
 
 
 def name(value: Any) -> str:
     """Read a name that can be part of a key: 1 to 64 letters, digits, ``_``, ``.`` or ``-``.
 
-    :raises ValueError: it is none.
+    :raises ValueError: it is not one.
     """
     if not isinstance(value, str) or _NAME.fullmatch(value) is None:
         raise ValueError(f"expected 1 to 64 letters, digits, '_', '.' or '-', found {value!r}")
@@ -38,9 +38,9 @@ def name(value: Any) -> str:
 
 
 def path(value: Any) -> Path | None:
-    """Read a path, ``~`` expanded; None for an empty text.
+    """Read a path, ``~`` expanded; None for an empty string.
 
-    :raises ValueError: it is no path, or names nobody's home folder.
+    :raises ValueError: it is not a path, or names an unknown user's home folder.
     """
     if value in ("", None):
         return None
@@ -49,23 +49,23 @@ def path(value: Any) -> Path | None:
     try:
         return Path(value).expanduser()
     except RuntimeError as error:
-        raise ValueError(f"{value} names nobody's home folder") from error
+        raise ValueError(f"{value} names an unknown user's home folder") from error
 
 
 def words(value: Any) -> tuple[str, ...]:
-    """Read texts separated by commas, or a list of texts.
+    """Read strings separated by commas, or a list of strings.
 
     :raises ValueError: it is neither.
     """
     if isinstance(value, str):
         value = value.split(",")
     if not isinstance(value, Sequence) or not all(isinstance(one, str) for one in value):
-        raise ValueError("expected a list of texts")
+        raise ValueError("expected a list of strings")
     return tuple(one.strip() for one in value if one.strip())
 
 
 def yes_no(value: Any) -> bool:
-    """Read ``yes`` or ``no``, and what else people write for them.
+    """Read ``yes`` or ``no``, and their usual variants.
 
     :raises ValueError: it is neither.
     """
@@ -80,7 +80,7 @@ def yes_no(value: Any) -> bool:
 
 
 def whole(minimum: int, maximum: int) -> Callable[[Any], int]:
-    """Return what reads a whole number in a range, its ends included."""
+    """Return a parser of whole numbers in a range, both ends included."""
 
     def parse(value: Any) -> int:
         if isinstance(value, bool | float):
@@ -98,7 +98,7 @@ def whole(minimum: int, maximum: int) -> Callable[[Any], int]:
 
 
 def seconds(minimum: float) -> Callable[[Any], float]:
-    """Return what reads a number of seconds, from a minimum to ten years."""
+    """Return a parser of a number of seconds, from a minimum to ten years."""
 
     def parse(value: Any) -> float:
         if isinstance(value, bool):
@@ -107,7 +107,7 @@ def seconds(minimum: float) -> Callable[[Any], float]:
             number = float(value)
         except (TypeError, ValueError):
             raise ValueError(f"expected a number of seconds, found {value!r:.80}") from None
-        # Written so that NaN fails too.
+        # Written so that NaN fails, too.
         if not minimum <= number <= _MAX_SECONDS:
             raise ValueError(f"expected {minimum} to {_MAX_SECONDS} seconds, found {value}")
         return number
@@ -116,14 +116,14 @@ def seconds(minimum: float) -> Callable[[Any], float]:
 
 
 def optional_seconds(value: Any) -> float | None:
-    """Read a number of seconds; None for ``never`` or an empty text."""
+    """Read a number of seconds; None for ``never`` or an empty string."""
     if value is None or str(value).strip().lower() in {"", "never"}:
         return None
     return seconds(0)(value)
 
 
 def choice(*choices: str) -> Callable[[Any], str]:
-    """Return what reads one of these words."""
+    """Return a parser of one of these words."""
 
     def parse(value: Any) -> str:
         if value not in choices:

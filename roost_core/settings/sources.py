@@ -1,4 +1,4 @@
-"""Where settings come from: the command line, the environment, a file. Nobody else reads them."""
+"""Where settings come from: the command line, the environment, a file. Nothing else reads them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from roost_core.settings.declaring import CONFIG_VARIABLE, ENV_PREFIX, FOREIGN_P
 from roost_core.settings.given import Given, Origin
 from roost_core.settings.parsers import path
 
-#: What Kubernetes sets by itself in each pod beside a service whose name starts with "roost".
+#: What Kubernetes itself sets in each pod next to a service whose name starts with "roost".
 _KUBERNETES: Final = r"_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_\w+)?)?)$"
 
 
@@ -26,8 +26,8 @@ def load(
 ) -> Settings:
     """Gather the settings of this process.
 
-    What is not the core's own is kept as it was given: which names there are beside, and what
-    they mean, only the plugins know.
+    Settings other than the core's own are kept as given: only the plugins know their names and what
+    they mean.
 
     :param overrides: from the command line; a value of None counts as not given.
     :param environ: the environment; this process's own if not given.
@@ -63,7 +63,7 @@ def with_overrides(settings: Settings, overrides: Mapping[str, Any]) -> Settings
 
 
 def state_folder(environ: Mapping[str, str] | None = None) -> Path | None:
-    """Return the user's folder for what Roost remembers beside the data; None if nobody has one.
+    """Return the user's folder for what Roost remembers besides the data; None if there is none.
 
     It is ``roost`` in ``XDG_STATE_HOME``, or in ``~/.local/state``.
     """
@@ -77,7 +77,7 @@ def state_folder(environ: Mapping[str, str] | None = None) -> Path | None:
 
 
 def without_settings(environ: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the environment of this process without settings, for a process with its own."""
+    """Return this process's environment without settings, for a child that gets its own."""
     environ = os.environ if environ is None else environ
     return {key: value for key, value in environ.items() if not _is_ours(key)}
 
@@ -96,7 +96,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Given]:
 
 def _name(key: str) -> str:
     rest = key.removeprefix(ENV_PREFIX)
-    # No setting has capitals in its name: a variable in small letters is nobody's.
+    # No setting has capitals in its name: a variable in lower case is not a setting.
     return rest.lower() if rest == rest.upper() else rest
 
 

@@ -1,6 +1,6 @@
 """Models as plain JSON values, for people and programs.
 
-What goes to a terminal, or into an error text, goes through :mod:`roost_core.shown.redaction`.
+Anything for a terminal or an error text goes through :mod:`roost_core.shown.redaction`.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ def to_plain(value: Any) -> Json:
 def status_json(value: WorkStatus) -> dict[str, Json]:
     """Return ``{"meta", "item", "snapshot"}`` as plain JSON, and ``"stuck"`` if its worker is.
 
-    Item and snapshot are the person's own data and stay whole. The error, the
-    heartbeat and the reason are texts of code that failed or talked: what looks like a
-    secret in them is hidden. The lease's token is never part of it.
+    Item and snapshot are the person's own data and stay whole. The error, the heartbeat and the
+    reason are texts from code: anything in them that looks like a secret is hidden. The lease's
+    token is never included.
     """
     plain = {
         "meta": meta_json(value.meta),
@@ -65,7 +65,7 @@ def meta_json(value: WorkMeta) -> dict[str, Json]:
 
 
 def row_json(value: WorkRow) -> dict[str, Json]:
-    """Return a listing's line as plain JSON: the standing, title, and whether it can be read."""
+    """Return a listing's line as plain JSON: standing, title, and whether it can be read."""
     plain = meta_json(value.meta)
     del plain["reason"]  # a listing does not look it up
     return {

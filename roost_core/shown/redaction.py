@@ -1,4 +1,4 @@
-"""What people may see of texts and of JSON: no secrets, and nothing that a terminal obeys."""
+"""What people may see of texts and JSON: no secrets, and nothing that a terminal obeys."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _CONTROLS: Final = (
 def clean(text: object) -> str:
     """Return a text that is safe to print on a terminal, on one line.
 
-    Terminal commands, control characters and marks that reorder text go; line
-    ends and tabs become spaces; passwords in URLs are hidden.
+    Terminal commands, control characters and marks that reorder text are removed; line ends and
+    tabs become spaces; passwords in URLs are hidden.
     """
     found = re.sub(_ESCAPES, "", str(text))
     return redacted_text(re.sub(_CONTROLS, _spaced, found))
@@ -50,6 +50,6 @@ def _is_secret(name: object, value: Json) -> bool:
     if value is None or isinstance(value, bool) or not isinstance(name, str):
         return False
     found = re.search(HIDDEN_NAMES, name)
-    # A count of tokens is the usual figure of an agent's step, and no secret.
+    # A count of tokens is a usual figure of an agent's step, not a secret.
     is_count = isinstance(value, int | float) and "token" in name.lower()
     return found is not None and not is_count

@@ -22,8 +22,8 @@ from roost_core.models.worker import Heartbeat, Lease, Stuck, WorkerInfo
 def meta(stored: StoredWork) -> WorkMeta:
     """Return what the backend knows about a work item.
 
-    An error record or heartbeat that does not decode is said to be so; it does
-    not hide the rest. The lease carries no token: a reader has no use for it.
+    An error record or heartbeat that does not decode is shown as such and does not hide the rest.
+    The lease carries no token: readers have no use for it.
     """
     lease = None
     if stored.worker_id is not None and stored.expires_ms is not None:
@@ -47,9 +47,9 @@ def meta(stored: StoredWork) -> WorkMeta:
 
 @cache
 def _known_names() -> tuple[Sequence[str], Sequence[tuple[str, str]]]:
-    """Return which attributes are taken as they are, and which times become those of people.
+    """Return which attributes are copied, and which times are converted for people.
 
-    Of a time that is stored as ``leased_ms`` people see ``leased_at``.
+    A time stored as ``leased_ms`` is shown as ``leased_at``.
     """
     stored = {field.name for field in attrs.fields(StoredWork)}
     shown = [field.name for field in attrs.fields(WorkMeta)]
@@ -102,7 +102,7 @@ def snapshot(stored: StoredWork) -> Snapshot | None:
 
 
 def status(stored: StoredWork) -> WorkStatus:
-    """Return all that is known of one work item.
+    """Return everything known about one work item.
 
     :raises CorruptRecord: item or snapshot does not decode.
     """
@@ -133,15 +133,15 @@ def dead_letter(stored: StoredWork) -> DeadLetter:
 
 
 def worker(raw: bytes, seen_ms: int) -> WorkerInfo:
-    """Return a live worker's own words, and when the server last heard from it.
+    """Return a live worker's record, and when the server last heard from it.
 
-    :raises CorruptRecord: they do not decode.
+    :raises CorruptRecord: it does not decode.
     """
     return attrs.evolve(decode_model(WorkerInfo, raw), seen_at=from_milliseconds(seen_ms))
 
 
 def stuck(raw: bytes) -> Stuck | None:
-    """Return what a worker hangs in by its own words, or None if it does not."""
+    """Return where a worker hangs by its own record, or None if it does not hang."""
     try:
         return decode_model(WorkerInfo, raw).stuck
     except CorruptRecord:

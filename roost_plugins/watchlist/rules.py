@@ -109,7 +109,7 @@ def _url(value: Json) -> str:
     if not isinstance(value, str) or not value:
         raise InvalidInput("url must be a text such as https://example.com/")
     if len(value) > MAX_URL:
-        raise InvalidInput(f"url has {len(value)} characters; the most is {MAX_URL}")
+        raise InvalidInput(f"url has {len(value)} characters; the limit is {MAX_URL}")
     if not value.isprintable() or " " in value:
         raise InvalidInput("url must not contain spaces or control characters")
     try:

@@ -187,7 +187,7 @@ EXPECTED = {
     "nan-delay": ("failed", "invalid_result", "next_step_delay_seconds must be finite"),
     "infinite": ("failed", "invalid_result", "not JSON"),
     "object": ("failed", "invalid_result", "not JSON"),
-    "too-large": ("failed", "invalid_result", "the most is 8388608"),
+    "too-large": ("failed", "invalid_result", "the limit is 8388608"),
     "foreign": ("failed", "invalid_result", "make it with snapshot.evolve(...)"),
     "later": ("sleeping", None, None),
     "later-nan": ("failed", "exception", "RetryLater(seconds) must be"),

@@ -138,6 +138,6 @@ async def test_there_is_a_bound(server, kind):
         item = await roost.enqueue("counting", {"steps": 1}, priority=10)
         assert State.QUEUED is (await roost.work(item).wait(timeout=0.5)).meta.state
         messages = [one.message for one in _of_workers(await roost.workers())]
-        assert any("it takes no more work: start it anew" in one for one in messages)
+        assert any("it takes no more work: restart it" in one for one in messages)
         bad.release.set()
         assert [State.DONE] == await all_done(roost, [item])

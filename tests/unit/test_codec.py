@@ -121,7 +121,7 @@ def test_the_cap_is_in_bytes(value: Json) -> None:
         lambda: loads(raw, "it", 9),
         lambda: loads(raw.decode(), "it", 9),
     ):
-        with pytest.raises(CodecError, match="it has 10 bytes; the most is 9"):
+        with pytest.raises(CodecError, match="it has 10 bytes; the limit is 9"):
             refused()
 
 
@@ -269,7 +269,7 @@ def test_payload_and_snapshot_have_caps() -> None:
     most = MAX_PAYLOAD_BYTES - 2
     item = WorkItem("a", "e", payload="x" * most)
     assert item == decode_item(encode_item(item))
-    with pytest.raises(CodecError, match=r"the payload has 1048577 bytes; the most is 1048576"):
+    with pytest.raises(CodecError, match=r"the payload has 1048577 bytes; the limit is 1048576"):
         encode_item(WorkItem("a", "e", payload="x" * (most + 1)))
     room = MAX_SNAPSHOT_BYTES - len(encode_snapshot(Snapshot("a", "e", data={"": ""})))
     encode_snapshot(Snapshot("a", "e", data={"": "x" * room}))

@@ -89,7 +89,7 @@ def test_a_generator_is_no_step() -> None:
     def step(self: object) -> Any:
         yield
 
-    assert "step is a generator, because it says yield; return instead" in refused(
+    assert "step is a generator, because it contains yield; return instead" in refused(
         plugin(step=step)
     )
 

@@ -249,9 +249,9 @@ def test_a_plugin_may_declare_several_classes() -> None:
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        ("s3", "'s3' is no attrs class"),
-        (S3Settings(), "is no attrs class"),
-        (object, "is no attrs class"),
+        ("s3", "'s3' is not an attrs class"),
+        (S3Settings(), "is not an attrs class"),
+        (object, "is not an attrs class"),
         (declaration(None, a=""), "needs a class attribute namespace"),
         (declaration("S3", a=""), "needs a class attribute namespace"),
         (declaration("a__b", a=""), "needs a class attribute namespace"),

@@ -120,7 +120,7 @@ async def test_recursion():
         (lambda s: s.evolve(data={(1, 2): 3}), "not JSON"),
         (lambda s: s.evolve(data=deep()), "not JSON"),
         (lambda s: s.evolve(data=Evil(a=1)), "not JSON"),
-        (lambda s: s.evolve(data={"x": "y" * MAX_SNAPSHOT_BYTES}), "the most is"),
+        (lambda s: s.evolve(data={"x": "y" * MAX_SNAPSHOT_BYTES}), "the limit is"),
         (lambda s: s.evolve(data=json.loads("[" * 70 + "]" * 70)), "data must be"),
         (lambda s: s.evolve(data={"x": json.loads("[" * 70 + "]" * 70)}), "nests deeper than"),
         (lambda s: s.evolve(artifacts=[{"artifact_id": "0" * 64}]), "artifacts must hold"),

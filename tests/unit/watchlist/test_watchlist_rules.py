@@ -68,7 +68,7 @@ def test_a_full_payload_is_taken_as_it_is():
         ({"url": "gopher://host/"}, "must start with http:// or https://"),
         ({"url": "http://h/a b"}, "spaces or control characters"),
         ({"url": "http://h/\r\nX: y"}, "spaces or control characters"),
-        ({"url": "http://h/" + "x" * 2048}, "the most is 2048"),
+        ({"url": "http://h/" + "x" * 2048}, "the limit is 2048"),
         ({"url": "http://user@h/"}, "must not contain a user name"),
         ({"url": URL, "claim": ""}, "claim must be a text"),
         ({"url": URL, "claim": " \n"}, "claim must be a text"),

@@ -1,10 +1,10 @@
-"""Blocking functions beside the event loop, in daemon threads.
+"""Blocking functions alongside the event loop, in daemon threads.
 
-A step that hangs must never keep a worker from stopping. ``asyncio.to_thread``
-(a ``ThreadPoolExecutor``) and anyio both wait for their threads when the
-process ends, so one hung call keeps the process alive for ever. Here every
-thread is a daemon: who waits can be cancelled at once, the thread goes on
-alone, what it returns is dropped, and the next call gets another thread.
+A step that hangs must never keep a worker from stopping. ``asyncio.to_thread`` (a
+``ThreadPoolExecutor``) and anyio both wait for their threads when the process ends, so one hung
+call keeps the process alive for ever. Here every thread is a daemon: a waiting caller can be
+cancelled at once, the thread continues alone, its result is dropped, and the next call gets another
+thread.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from roost_core.values import Value
 
 #: A thread without work ends after this many seconds.
 DEFAULT_IDLE_SECONDS: Final = 10.0
-#: The exit code of a forked child that came back out of a plugin's function (``EX_SOFTWARE``).
+#: The exit code of a forked child that returned from a plugin's function (``EX_SOFTWARE``).
 FORKED_RETURNED: Final = 70
 
 _Result = TypeVar("_Result")
@@ -39,8 +39,8 @@ _Args = TypeVarTuple("_Args")
 class DaemonThreads:
     """A crew of daemon threads that grows with the calls in flight and shrinks when idle.
 
-    There is no upper bound: whoever calls bounds the calls in flight, and a
-    call that was given up keeps its thread for as long as it runs; those are counted.
+    There is no upper bound: the caller limits the calls in flight, and an abandoned call keeps its
+    thread while it runs; those are counted.
 
     :param name: the first part of the threads' names.
     :param idle_seconds: how long a thread without work is kept.
@@ -50,7 +50,7 @@ class DaemonThreads:
         self, name: str = "roost-thread", *, idle_seconds: float = DEFAULT_IDLE_SECONDS
     ) -> None:
         self._crew = _Crew(name, idle_seconds)
-        # The threads know the crew only, so a forgotten pool is collected and ends them.
+        # The threads refer only to the crew, so a forgotten pool is collected and ends them.
         weakref.finalize(self, self._crew.close).atexit = False
 
     async def run(self, function: Callable[[*_Args], _Result], /, *args: *_Args) -> _Result:
@@ -74,7 +74,7 @@ class DaemonThreads:
         except asyncio.CancelledError:
             self._crew.give_up(job)
             raise
-        # Taken out, because the frames of an error hold the job, and this the error: no cycle.
+        # Taken out, because the error's frames hold the job, and the job the error: avoid a cycle.
         error, value = answer.pop(), answer.pop()
         if error is not None:
             try:
@@ -85,11 +85,11 @@ class DaemonThreads:
         return result
 
     def left_running(self) -> list[Left]:
-        """Return the calls that were given up and still run. Safe from any thread."""
+        """Return the abandoned calls that still run. Safe from any thread."""
         return self._crew.left_running()
 
     def count_left(self) -> int:
-        """Return how many calls were given up and still run. Safe from any thread."""
+        """Return how many abandoned calls still run. Safe from any thread."""
         return len(self._crew.left)
 
     @property
@@ -100,16 +100,16 @@ class DaemonThreads:
     def close(self) -> None:
         """Refuse new calls and end each thread as soon as it has nothing to do.
 
-        Does not wait: a hung call goes on until the process ends. May be called twice.
+        Does not wait: a hung call runs on until the process ends. May be called twice.
         """
         self._crew.close()
 
 
 @attrs.frozen(eq=False, repr=False)
 class Left(Value):
-    """A call that was given up and still runs, in the thread of this id.
+    """An abandoned call that still runs, in the thread with this id.
 
-    ``since`` is when it was given up, by the monotonic clock.
+    ``since`` is when it was abandoned, by the monotonic clock.
     """
 
     name: str
@@ -158,7 +158,7 @@ class _Job:
 
 
 class _Crew:
-    """What threads and pool share. An idle thread is known by the inbox that it waits on."""
+    """What threads and pool share. An idle thread is identified by the inbox that it waits on."""
 
     def __init__(self, name: str, idle_seconds: float) -> None:
         self.idle: list[queue.SimpleQueue[_Job | None]] = []
@@ -176,14 +176,14 @@ class _Crew:
             # The last one parked has the warmest caches, and lets the others run out.
             inbox = self.idle.pop() if self.idle else None
         if inbox is None:
-            # Through the inbox, because a thread keeps its arguments for as long as it lives.
+            # Through the inbox, because a thread keeps its arguments while it lives.
             inbox = queue.SimpleQueue()
             name = f"{self._name}-{next(self._numbers)}"
             threading.Thread(target=_work, args=(self, inbox), name=name, daemon=True).start()
         inbox.put(job)
 
     def give_up(self, job: _Job) -> None:
-        """Take note that nobody waits for a job any more."""
+        """Record that nobody waits for a job any more."""
         with self._lock:
             if not job.is_over:
                 self.left[job] = time.monotonic()
@@ -227,7 +227,7 @@ def _work(crew: _Crew, inbox: queue.SimpleQueue[_Job | None]) -> None:
     job = inbox.get()
     while job is not None:
         value, error = job.run()
-        # Parked before the answer goes out: a call that follows at once finds this thread.
+        # Parked before the answer is sent, so that an immediate next call finds this thread.
         goes_on = crew.park(inbox, job)
         job.deliver(value, error)
         job = value = error = None  # an idle thread keeps nothing alive
@@ -244,7 +244,7 @@ def _settle(future: asyncio.Future[_Answer], value: Any, error: Exception | None
 
 def _discard(value: Any) -> None:
     # A dropped coroutine would complain that nobody awaited it.
-    # By its type: isinstance() asks the value, whose code is the engine's.
+    # By its type: isinstance() consults the value, whose code is the engine's.
     if issubclass(type(value), types.CoroutineType):
         value.close()
 
@@ -266,7 +266,7 @@ def end_if_forked(pid: int, error: BaseException | None = None) -> None:
 
 
 def engine_error(function: Callable[..., Any], error: BaseException) -> EngineError:
-    """Wrap what must not leave a plugin's function as it is, with the original as the cause.
+    """Wrap what must not leave a plugin's function unchanged, with the original as the cause.
 
     Raises nothing, whatever the error's and the function's own code does.
     """
@@ -298,7 +298,7 @@ async def run_in_thread(function: Callable[[*_Args], _Result], /, *args: *_Args)
 
 
 def pool_of(loop: asyncio.AbstractEventLoop) -> DaemonThreads:
-    """Return a loop's own pool; it begins without any threads."""
+    """Return a loop's own pool, which starts without threads."""
     with _pools_lock:
         pool = _pools.get(loop)
         if pool is None:

@@ -1,4 +1,4 @@
-"""Making, comparing, hashing and showing frozen classes without code that is written for each."""
+"""Making, comparing, hashing and showing frozen classes without code generated for each."""
 
 from __future__ import annotations
 
@@ -16,13 +16,12 @@ Json = Any
 
 
 class Value:
-    """What equals another of its class with equal fields, and shows them.
+    """Equal to another of its class with equal fields, and shows them.
 
-    For classes declared with ``@attrs.frozen(eq=False, repr=False)``. attrs would give each
-    the same methods, but as code of its own that it writes and compiles when the class is
-    made: half of what making a class takes, and Roost's are most of what importing Roost
-    takes. Most commands compare none and show none. What is compared in each step is better
-    off with attrs' own.
+    For classes declared with ``@attrs.frozen(eq=False, repr=False)``. attrs would give each the
+    same methods, but as separate code that it writes and compiles when the class is made: half the
+    cost of making a class, and making classes is most of the cost of importing Roost. Most commands
+    compare and show none. Classes compared in each step are better off with attrs' own methods.
     """
 
     __slots__ = ()
@@ -49,10 +48,10 @@ class Value:
 
 
 def unchecked(kind: type[_T]) -> Callable[..., _T]:
-    """Return what makes objects of a frozen class from the values of all fields, in their order.
+    """Return a function that makes objects of a frozen class from all field values, in order.
 
-    It leaves out defaults and validators, and so takes half as long as the class itself: for
-    values that have been checked before, where each step would check them anew.
+    It skips defaults and validators, and so takes half as long as the class itself: for checked
+    values that each step would otherwise check again.
     """
     names = [field.name for field in _fields(kind)]
     # As attrs makes its own: written and compiled once. The slots' own setters, because a
@@ -65,7 +64,7 @@ def unchecked(kind: type[_T]) -> Callable[..., _T]:
     ]
     known: dict[str, Any] = {f"put_{name}": getattr(kind, name).__set__ for name in names}
     known.update(new=kind.__new__, kind=kind)
-    exec("\n".join(lines), known)  # noqa: S102 - our own words, and the names of fields
+    exec("\n".join(lines), known)  # noqa: S102 - our own code, and the names of fields
     return cast("Callable[..., _T]", known["make"])
 
 
@@ -76,7 +75,7 @@ def _fields(kind: type) -> tuple[attrs.Attribute[Any], ...]:
 @cache
 def _getter(kind: type) -> Callable[[Any], Any]:
     names = [field.name for field in _fields(kind) if field.eq]
-    # One value comes as it is, several as a tuple; of none there is no getter.
+    # One value comes as it is, several as a tuple; there is no getter for none.
     return operator.attrgetter(*names) if names else lambda _: ()
 
 

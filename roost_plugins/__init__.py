@@ -1,1 +1,1 @@
-"""The plugins that Roost ships; each is found through its entry point, like anyone else's."""
+"""The plugins that Roost ships; each is found through its entry point, like any other plugin."""

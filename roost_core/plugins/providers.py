@@ -172,7 +172,7 @@ def add_commands(call: HookCall, cli: click.Group, candidate: Candidate) -> None
             changed = [name for name in before if cli.commands.get(name) is not before.get(name)]
             if changed:
                 raise PluginConflict(
-                    f"plugin {candidate.described}: the command {min(changed)} is there already; "
+                    f"plugin {candidate.described}: the command {min(changed)} already exists; "
                     "rename it"
                 )
         except BaseException as error:

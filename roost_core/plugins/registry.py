@@ -190,7 +190,8 @@ class Plugins:
         for record in self._live():
             if record.candidate.name == name or record.plugin is plugin:
                 raise PluginConflict(
-                    f"plugin {candidate.described} is there already: {record.candidate.described}"
+                    f"plugin {candidate.described} is already registered: "
+                    f"{record.candidate.described}"
                 )
         self._admit(Record(candidate), plugin_sources.load(candidate))
 

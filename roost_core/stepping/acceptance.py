@@ -12,24 +12,24 @@ from roost_core.models.checks import check_label, check_seconds
 from roost_core.models.snapshot import Artifact, Snapshot, unchecked_snapshot
 from roost_core.models.work import WorkItem
 
-#: What stands in a stored snapshot under its own name, so nothing else may.
+#: Names with a meaning in a stored snapshot, so ``extra`` may not use them.
 _RESERVED: Final = frozenset({"schema", *(field.name for field in attrs.fields(Snapshot))})
 
 
 def is_empty(result: object, given: Snapshot | None) -> bool:
-    """Whether an engine brings nothing: no snapshot, or the very one that it was given."""
+    """Whether an engine returns nothing new: no snapshot, or the very one it was given."""
     return result is None or (given is not None and result is given)
 
 
 def accept(result: object, item: WorkItem, version: int, given: Snapshot | None = None) -> Snapshot:
     """Return an engine's result as the snapshot to commit.
 
-    :param given: the snapshot that the engine was given, of ``version``. It is not
-        accepted itself, nor what descends from one before it: such a step has got
-        nowhere, or is on its way back, and would run for ever.
+    :param given: the snapshot that the engine was given, of ``version``. It is not accepted itself,
+        nor is a descendant of an earlier one: such a step got nowhere, or went backwards, and would
+        run for ever.
 
-    The version becomes ``version + 1``, whatever else the engine wrote there, and the
-    times are left to the server. A finished snapshot has no delay.
+    The version becomes ``version + 1``, whatever the engine wrote there, and the times are left to
+    the server. A finished snapshot has no delay.
 
     :raises InvalidStepResult: in one line, what the engine returned instead.
     """
@@ -39,7 +39,7 @@ def accept(result: object, item: WorkItem, version: int, given: Snapshot | None 
     delay = _check_fields(snapshot, item.engine)
     if given is None or snapshot.step is not given.step:
         check_label(snapshot.step, "step")
-    # All else has been checked above, or is the server's to fill in.
+    # Everything else was checked above, or is filled in by the server.
     return unchecked_snapshot(
         work_id=snapshot.work_id,
         engine=snapshot.engine,
@@ -78,10 +78,10 @@ def _of_the_item(result: object, item: WorkItem) -> Snapshot:
 
 
 def _check_fields(result: Snapshot, engine: str) -> float:
-    """Check what an engine writes; return the delay that it asks for, in seconds."""
+    """Check what an engine writes; return the delay that it requests, in seconds."""
     if not _is_mapping(result.data):
         raise InvalidStepResult(f"engine {engine}: data must be an object")
-    # A generator would be empty after the look.
+    # A generator would be empty after the check.
     if not isinstance(result.artifacts, list | tuple) or not all(
         isinstance(one, Artifact) for one in result.artifacts
     ):
@@ -89,9 +89,9 @@ def _check_fields(result: Snapshot, engine: str) -> float:
             f"engine {engine}: artifacts must hold what context.artifacts.put_… returned"
         )
     if not isinstance(result.is_finished, bool) or not isinstance(result.step, str):
-        raise InvalidStepResult(f"engine {engine}: is_finished or step has another type")
+        raise InvalidStepResult(f"engine {engine}: is_finished or step has the wrong type")
     if not _is_mapping(result.extra) or not _RESERVED.isdisjoint(result.extra):
-        raise InvalidStepResult(f"engine {engine}: extra is not the engine's to write")
+        raise InvalidStepResult(f"engine {engine}: an engine must not write to extra")
     if result.next_step_delay_seconds is None:
         return 0.0
     try:
@@ -106,7 +106,8 @@ def _check_descent(result: Snapshot, given: Snapshot, engine: str) -> None:
             f"engine {engine} returned the snapshot that it was given: "
             "make the next one with snapshot.evolve(...) or snapshot.finish(...)"
         )
-    # 0 is one made from nothing. Anything else that is no older version is the engine's whim.
+    # 0 is one made from scratch. Anything else that is not an older version is the engine's
+    # invention.
     if type(result.version) is int and 0 < result.version < given.version:
         raise InvalidStepResult(
             f"engine {engine} returned a snapshot made from version {result.version}, "
@@ -115,7 +116,7 @@ def _check_descent(result: Snapshot, given: Snapshot, engine: str) -> None:
 
 
 def _is_mapping(value: object) -> bool:
-    # Asking an abstract class takes long, and nearly always it is a dict.
+    # Checking against an abstract class is slow, and it is nearly always a dict.
     return isinstance(value, dict) or isinstance(value, Mapping)  # noqa: SIM101
 
 

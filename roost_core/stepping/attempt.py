@@ -1,11 +1,11 @@
-"""One run of one step: isolated from all others, and what it comes to.
+"""One run of one step: isolated from all others, and its outcome.
 
 Each runs in a task of its own, with a fresh context:
 
-- a context variable that it sets, or what a library keeps by task, is gone with it;
-- the lane that waits for it is not within its reach. A cancellation of the lane is the
-  worker's doing, always; one of the step's own task that did not come through the lane is
-  the engine's doing, whoever in its process has asked for it.
+- a context variable that it sets, or what a library keeps per task, goes with it;
+- the lane that waits for it is out of its reach. A cancellation of the lane always comes from the
+    worker; one of the step's own task that did not come through the lane comes from the engine,
+    whoever in its process requested it.
 
 Within that task the managers of ``around_step`` and the step share one context.
 """
@@ -38,10 +38,10 @@ from roost_core.workspaces import Workspaces
 
 
 class StepInFlight:
-    """One step in flight: what ends it, and what its context asks on the engine's behalf.
+    """One step in flight: what ends it, and what its context needs on the engine's behalf.
 
-    An engine may keep its context for as long as it likes, so nothing large hangs on this once
-    the step is over, least of all in a circle: each step would leave one to be collected.
+    An engine may keep its context for as long as it likes, so this refers to nothing large once the
+    step is over, least of all in a cycle: each step would leave one to be collected.
     """
 
     __slots__ = ("_attempts", "_cancelling", "_lane", "_run", "is_ended", "is_over", "task")
@@ -54,7 +54,7 @@ class StepInFlight:
         self.task: asyncio.Future[Outcome] | Ended[Outcome] | None = None
         #: Whether it was ended from outside.
         self.is_ended = False
-        #: Whether its task has come to its end.
+        #: Whether its task has ended.
         self.is_over = False
 
     def reschedule(self, _when: float | None, /) -> None:
@@ -70,8 +70,8 @@ class StepInFlight:
 
     @property
     def is_void(self) -> bool:
-        """Whether nobody takes anything from it any more."""
-        # Also for a plain def that has timed out: its thread goes on until it looks.
+        """Whether its results are no longer accepted."""
+        # Also for a plain def that has timed out: its thread continues until it checks.
         return self.is_over or self._run.hold.lost is not None
 
     # -- for its context -------------------------------------------------------------------
@@ -86,7 +86,7 @@ class StepInFlight:
 
     def beat(self, heartbeat: Heartbeat) -> None:
         """Send a heartbeat with the next renewal, or soon."""
-        # Once it was told that it has ended, also where its task has not come to its end yet.
+        # Nothing more once it was ended, even if its task has not ended yet.
         if not (self.is_ended or self.is_void):
             self._attempts.keeper.beat(self._run.hold, heartbeat)
 
@@ -110,18 +110,18 @@ class Attempts:
     workspaces: Workspaces
     keeper: LeaseKeeper
     is_stopping: Callable[[], bool]
-    #: What each step begins with: what the worker itself was started with.
+    #: The context that each step begins with: the one that the worker was started with.
     _context: contextvars.Context = attrs.field(factory=contextvars.copy_context, repr=False)
     _starter: Starter = attrs.field(factory=Starter, init=False, repr=False)
 
     def close(self) -> None:
-        """Run no more."""
+        """Run no more steps."""
         self._starter.close()
 
     async def run(self, run: Run) -> Outcome:
         """Run one step.
 
-        :raises CancelledError: the worker has cancelled this lane, and the step brought nothing.
+        :raises CancelledError: the worker cancelled this lane, and the step returned nothing.
         """
         lane = asyncio.current_task()
         assert lane is not None
@@ -137,18 +137,18 @@ class Attempts:
                 if not task.done():
                     await task
                 elif step.is_lane_cancelled:
-                    # It has ended within the lane's own stack, where a cancellation of the lane
-                    # is not heard. Heard here, or it would end what puts the work in order.
+                    # It ended within the lane's own stack, where a cancellation of the lane goes
+                    # unnoticed. Check here, or it would end what puts the work in order.
                     await asyncio.sleep(0)
             except asyncio.CancelledError:
-                pass  # Whoever cancelled it, the task has ended; what that means comes below.
+                pass  # Whoever cancelled it, the task has ended; what that means is decided below.
             if task.done() and not task.cancelled():
                 outcome = task.result()
         finally:
             step.is_over, step.task = True, None
             run.hold.end_step()
         if not isinstance(outcome, Accepted) and step.is_lane_cancelled:
-            # What an engine makes of being cancelled is no failure of its own.
+            # Whatever an engine does when cancelled is not its failure.
             raise asyncio.CancelledError
         return of_attempt(
             outcome,
@@ -159,7 +159,7 @@ class Attempts:
         )
 
     async def _outcome(self, run: Run, step: StepInFlight) -> Outcome:
-        """Call the engine and judge what it brings; all of its code runs here."""
+        """Call the engine and judge its result; all of its code runs here."""
         host = asyncio.current_task()
         try:
             given = run.snapshot
@@ -185,7 +185,7 @@ class Attempts:
                 raise
             return judged(error, run.claim.lease.worker_id)
         finally:
-            # An error that somebody keeps holds this frame, and the task may be his: no circle.
+            # A kept error holds this frame, and the task may hold the error: avoid a cycle.
             del host
 
     def _context_of(self, run: Run, step: StepInFlight) -> StepContext:
@@ -199,7 +199,7 @@ class Attempts:
         )
 
     async def _check_artifacts(self, run: Run, snapshot: Snapshot) -> None:
-        """See to it that every artifact which the snapshot newly names is in the store."""
+        """Check that every artifact newly named by the snapshot is in the store."""
         known = (
             set() if run.snapshot is None else {one.artifact_id for one in run.snapshot.artifacts}
         )

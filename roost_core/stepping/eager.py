@@ -1,15 +1,15 @@
-"""Tasks whose first part runs where they are started, and costs the event loop nothing.
+"""Tasks whose first part runs where they are started, at no cost to the event loop.
 
-A step has a task of its own, and most steps have nothing to wait for. From Python 3.12 on a task
-can start at once; one that ends with that never meets the event loop. Before, asyncio begins
-each task in the loop's next round and tells of its end in another: two rounds more of a loop
-whose rounds cost as much as a step, and lanes that go in lockstep.
+A step has its own task, and most steps have nothing to wait for. From Python 3.12 on, a task can
+start at once; one that ends right then never meets the event loop. Before that, asyncio starts each
+task in the loop's next iteration and reports its end in another: two more iterations of a loop
+whose iterations cost as much as a step, and lanes that run in lockstep.
 
-So for Python 3.11 the same is made here, out of what asyncio has for those who make tasks of
-their own (``_enter_task`` and ``_leave_task``, in its page "Extending"). A spare task stands by.
-While the first part of a coroutine runs, that is the current task. If the coroutine ends with it,
-and nobody has laid hands on the task, it stands by for the next; if not, it goes on with the
-coroutine, as a task that has been with it from the beginning.
+So for Python 3.11 the same is built here from asyncio's hooks for custom tasks (``_enter_task`` and
+``_leave_task``, in its page "Extending"). A spare task stands by. While the first part of a
+coroutine runs, that is the current task. If the coroutine ends with it, and nobody has touched the
+task, it stands by for the next; if not, it continues the coroutine as if it had been its task from
+the beginning.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _T = TypeVar("_T")
 
 
 class Ended(Generic[_T]):
-    """What a coroutine came to that has ended at once, with the face of its task."""
+    """The outcome of a coroutine that ended at once, with the interface of its task."""
 
     __slots__ = ("_error", "_result")
 
@@ -36,11 +36,11 @@ class Ended(Generic[_T]):
         self._error = error
 
     def done(self) -> bool:
-        """Tell that it has ended."""
+        """Return that it has ended."""
         return True
 
     def cancelled(self) -> bool:
-        """Whether it ended as one that is cancelled."""
+        """Whether it ended by cancellation."""
         return isinstance(self._error, asyncio.CancelledError)
 
     def exception(self) -> BaseException | None:
@@ -48,17 +48,17 @@ class Ended(Generic[_T]):
         return self._error
 
     def result(self) -> _T:
-        """Return what it came to, or raise its error."""
+        """Return its result, or raise its error."""
         if self._error is not None:
             try:
                 raise self._error
             finally:
-                del self  # the error holds this frame: no circle
+                del self  # the error holds this frame: avoid a cycle
         result: _T = self._result
         return result
 
     def cancel(self) -> bool:
-        """Tell that it is too late for that."""
+        """Return that it is too late for that."""
         return False
 
     def __await__(self) -> Generator[Any, None, _T]:
@@ -90,31 +90,31 @@ class Starter:
         return begun
 
     def close(self) -> None:
-        """Let the spare task go."""
+        """Release the spare task."""
         if self._spare is not None and self._spare.task is not None:
             self._spare.task.cancel()
         self._spare = None
 
 
 class _Spare(Coroutine[Any, Any, Any]):
-    """A task that stands by, and what it runs: nothing, until there is something to go on with.
+    """A task that stands by, and what it runs: nothing, until there is something to continue.
 
-    No ``async def``: one that has not begun yet could not hear that it is cancelled.
+    Not an ``async def``: one that has not begun could not notice a cancellation.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        #: Set when there is something to go on with.
+        #: Set when there is something to continue.
         self._gate: asyncio.Future[None] = loop.create_future()
         self._coroutine: Coroutine[Any, Any, Any] | None = None
         self._context: contextvars.Context | None = None
-        #: What the coroutine has waited for at the end of its first part, and whether the task
-        #: has still to hear of that.
+        #: What the coroutine awaited at the end of its first part, and whether the task has yet to
+        #: learn of it.
         self._waits_for: Any = None
         self._is_news = False
-        #: What it came to in its first part, value or error, if it ended with that.
+        #: The outcome of its first part, value or error, if it ended with that.
         self._outcome: tuple[Any, BaseException | None] | None = None
-        # Without the context of whoever comes first, which is none of the later ones' business.
+        # Without the context of whoever comes first, which does not concern later ones.
         empty = contextvars.Context()
         task: asyncio.Task[Any] = asyncio.Task(self, loop=loop, name="roost-step", context=empty)
         self._name = task.get_name()
@@ -125,8 +125,8 @@ class _Spare(Coroutine[Any, Any, Any]):
     ) -> asyncio.Future[Any] | Ended[Any]:
         """Run a coroutine's first part.
 
-        :returns: the task, if it goes on; what the coroutine came to, if it has ended and the
-            task can stand by for the next.
+        :returns: the task, if it continues; the coroutine's outcome, if it has ended and the task
+            can stand by for the next.
         """
         task, loop = self.task, self._loop
         host = asyncio.current_task(loop)
@@ -146,7 +146,7 @@ class _Spare(Coroutine[Any, Any, Any]):
             task.cancel()
             raise
         finally:
-            # Whoever is current now: the coroutine may run anything.
+            # Whichever task is current now: the coroutine may run anything.
             current = asyncio.current_task(loop)
             if current is not None:
                 _leave_task(loop, current)
@@ -158,12 +158,12 @@ class _Spare(Coroutine[Any, Any, Any]):
                 try:
                     return Ended(*outcome)
                 finally:
-                    del outcome  # an error's frames hold this one: no circle
+                    del outcome  # an error's frames hold this one: avoid a cycle
         self._coroutine, self._context, self._outcome = coroutine, context, outcome
         self._is_news = True
         if not self._gate.done():
             self._gate.set_result(None)
-        self.task = None  # no circle
+        self.task = None  # avoid a cycle
         return task
 
     def _is_untouched(self, task: Any) -> bool:
@@ -177,9 +177,9 @@ class _Spare(Coroutine[Any, Any, Any]):
     # -- what the task runs ----------------------------------------------------------------
 
     def send(self, value: Any, /) -> Any:
-        """Go on, or stand by."""
+        """Continue, or stand by."""
         if self._coroutine is None:
-            # What a future's own iterator does before it hands the future to a task.
+            # What a future's own iterator does before it yields the future to a task.
             self._gate._asyncio_future_blocking = True
             return self._gate
         if self._outcome is not None:
@@ -193,7 +193,7 @@ class _Spare(Coroutine[Any, Any, Any]):
         return self._context.run(self._coroutine.send, value)
 
     def throw(self, error: Any, *_: Any) -> Any:
-        """Let the coroutine have an error: that its task was cancelled."""
+        """Throw an error into the coroutine: its task was cancelled."""
         try:
             if self._coroutine is None or self._outcome is not None:
                 self._outcome = None
@@ -202,12 +202,12 @@ class _Spare(Coroutine[Any, Any, Any]):
             if self._is_news:
                 self._is_news = False
                 waits_for, self._waits_for = self._waits_for, None
-                # The task has not been told what it waits for, so that was not cancelled with it.
+                # The task does not know what it waits for, so that was not cancelled with it.
                 if asyncio.isfuture(waits_for) and waits_for.cancel():
                     return waits_for
             return self._context.run(self._coroutine.throw, error)
         finally:
-            del error  # its frames hold this one: no circle
+            del error  # its frames hold this one: avoid a cycle
 
     def close(self) -> None:
         """End the coroutine."""
@@ -215,8 +215,8 @@ class _Spare(Coroutine[Any, Any, Any]):
             self._coroutine.close()
 
     def __await__(self) -> Generator[Any, Any, Any]:
-        """Refuse: this is for the task alone."""
-        raise TypeError("it is not to be awaited")
+        """Refuse: only the task may do this."""
+        raise TypeError("it must not be awaited")
 
     # -- for those who look at the task ----------------------------------------------------
 
@@ -241,5 +241,5 @@ class _Spare(Coroutine[Any, Any, Any]):
         return getattr(self._coroutine, "cr_await", None)
 
 
-#: Frames of these know as their ``self._context`` in which context the rest of a coroutine runs.
+#: Frames of these have the context in which the rest of a coroutine runs as ``self._context``.
 IN_CONTEXT: Final[tuple[CodeType, ...]] = (_Spare.send.__code__, _Spare.throw.__code__)

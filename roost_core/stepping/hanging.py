@@ -1,8 +1,8 @@
-"""Whether the event loop moves, and what it hangs in if it does not. Looked at from a thread.
+"""Whether the event loop moves, and where it hangs if it does not. Checked from a thread.
 
-The thread asks the loop to note that it moves, about once a second. How long it has not
-is counted by the thread's own waking time: a process that was stopped as a whole (SIGSTOP,
-a paused machine) comes back with a clock that has leapt, and nothing of it hung meanwhile.
+About once a second the thread schedules a note on the loop that it moves. How long it has not is
+counted in the thread's own waking time: a process that was stopped as a whole (SIGSTOP, a paused
+machine) comes back with a clock that has jumped, and nothing hung meanwhile.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import sys
 import threading
 import time
-import tokenize  # noqa: F401 - linecache's, for stacks: a thread must import nothing by itself
+import tokenize  # noqa: F401 - linecache's, for stacks: a thread must not import anything
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,31 +25,31 @@ from roost_core.plugins import calls
 from roost_core.stepping import eager
 from roost_core.stepping.holds import Hold, current_hold
 
-#: How often the thread looks. Seconds.
+#: How often the thread checks. Seconds.
 TICK: Final = 1.0
-#: A look that comes later than this after the one before was held up itself. Seconds.
+#: A check later than this after the previous one was itself held up. Seconds.
 _LATE: Final = 2 * TICK
-#: Frames of these are the way to a step, and tell nobody anything.
+#: Frames of these lead to a step and carry no information.
 _OWN: Final = (
     str(Path(__file__).parents[1]) + os.sep,
     str(Path(asyncio.__file__).parent) + os.sep,
 )
-#: Whatever led to a frame of this one, the backend's lanes for example, led to a plugin's hook.
+#: Whatever led to a frame of this one, such as the backend's lanes, led to a plugin's hook.
 _DOOR: Final = calls.__file__
 _HANDLE_RUN: Final = asyncio.Handle._run.__code__
-#: Frames of these have a ``self`` that has the context in which all within runs.
+#: Frames of these have a ``self`` with the context in which everything below runs.
 _IN_CONTEXT: Final = (_HANDLE_RUN, *eager.IN_CONTEXT)
-#: No stack of more characters is kept: it stands in an error record.
+#: The longest stack that is kept, in characters: it goes into an error record.
 _LONGEST_STACK: Final = 8000
 
 
 @attrs.frozen
 class Sight:
-    """What a thread is in.
+    """Where a thread is.
 
-    :ivar hold: whose step it is, or None if it is nobody's.
+    :ivar hold: whose step it is, or None.
     :ivar place: file, line and function.
-    :ivar stack: as in a traceback, without Roost's own frames in front.
+    :ivar stack: as in a traceback, without Roost's own leading frames.
     """
 
     hold: Hold | None
@@ -58,7 +58,7 @@ class Sight:
 
 
 class Pulse:
-    """Knows for how long an event loop has not moved. Make it on the loop, look from a thread."""
+    """Knows how long an event loop has not moved. Make it on the loop, check from a thread."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -69,10 +69,10 @@ class Pulse:
         self.still = 0.0
 
     def look(self, held_up: float = 0.0) -> float:
-        """Look whether the loop has moved since the last look.
+        """Check whether the loop has moved since the last check.
 
-        :param held_up: seconds that the caller knows it could not look for.
-        :returns: for how many seconds it has not moved; 0 if it has.
+        :param held_up: seconds for which the caller knows it could not check.
+        :returns: how many seconds it has not moved; 0 if it has.
         """
         now = time.monotonic()
         passed, self._looked_at = now - self._looked_at, now
@@ -80,7 +80,7 @@ class Pulse:
             self.still, self._has_moved = 0.0, False
             try:
                 self._loop.call_soon_threadsafe(self._move)
-            except RuntimeError:  # the loop has ended, and hangs in nothing
+            except RuntimeError:  # the loop has ended, and hangs nowhere
                 self._has_moved = True
         else:
             self.still += min(passed, _LATE + held_up)
@@ -90,12 +90,12 @@ class Pulse:
         self._has_moved = True
 
     def sight(self) -> Sight:
-        """Return what the loop's thread is in."""
+        """Return where the loop's thread is."""
         return sight(self._loop_thread, self._loop)
 
 
 def sight(thread: int, loop: asyncio.AbstractEventLoop | None = None) -> Sight:
-    """Return what a thread is in.
+    """Return where a thread is.
 
     :param thread: its id; ``loop`` is the event loop that it runs, if it does.
     """
@@ -109,7 +109,7 @@ def sight(thread: int, loop: asyncio.AbstractEventLoop | None = None) -> Sight:
 
 
 def _theirs(frames: traceback.StackSummary) -> list[traceback.FrameSummary]:
-    """Leave out what is Roost's own way to a plugin's code."""
+    """Leave out Roost's own frames on the way to a plugin's code."""
     first = 0
     for number, one in enumerate(frames):
         is_run = one.name == _HANDLE_RUN.co_name and one.filename == _HANDLE_RUN.co_filename
@@ -125,11 +125,11 @@ def _hold_of(frame: FrameType | None, loop: asyncio.AbstractEventLoop | None) ->
     """Find whose step a frame belongs to, by the context that the step's tasks inherit."""
     while frame is not None:
         if frame.f_code in _IN_CONTEXT:
-            # Private, but the one place where a callback's context can be seen from outside.
+            # Private, but the only place where a callback's context is visible from outside.
             context = getattr(frame.f_locals.get("self"), "_context", None)
             return _hold_in(context)
         frame = frame.f_back
-    # A loop that is not written in Python has no such frames; its tasks tell since 3.12.
+    # A loop not written in Python has no such frames; its tasks show it since 3.12.
     task: Any = None if loop is None else asyncio.current_task(loop)
     return _hold_in(task.get_context() if hasattr(task, "get_context") else None)
 
@@ -140,5 +140,5 @@ def _hold_in(context: Mapping[Any, Any] | None) -> Hold | None:
 
 
 def shortened(stack: str) -> str:
-    """Return a stack that fits into an error record: its end tells the most."""
+    """Return a stack that fits into an error record: its end is the most useful part."""
     return stack if len(stack) <= _LONGEST_STACK else "...\n" + stack[-_LONGEST_STACK:]

@@ -1,8 +1,8 @@
 """An event loop that engines cannot end.
 
 asyncio lets ``SystemExit`` and ``KeyboardInterrupt`` out of its loop, whichever task or callback
-raises them, and whoever has the loop can stop it. In a worker that may be a task which an engine
-has started, or a library that it uses; the worker and all others' steps would go with it.
+raises them, and any code with access to the loop can stop it. In a worker that may be a task
+started by an engine or by a library it uses, and would take down the worker and all other steps.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _log: Final = logging.getLogger("roost.worker")
 
 
 def run(main: Coroutine[Any, Any, _T]) -> _T:
-    """Run ``main`` in a loop of its own, as ``asyncio.run`` does, whatever others raise in it.
+    """Run ``main`` in its own loop, as ``asyncio.run`` does, whatever other code raises in it.
 
-    A ``SystemExit`` or ``KeyboardInterrupt`` that does not come out of ``main`` is logged, and
-    the loop goes on; whoever awaits the task that raised it gets it all the same. So it does
-    where somebody else stops it. What comes out of ``main`` is raised, and so is a real Ctrl-C.
+    A ``SystemExit`` or ``KeyboardInterrupt`` that does not come out of ``main`` is logged, and the
+    loop continues; whoever awaits the task that raised it still gets it. The loop also continues if
+    other code stops it. What comes out of ``main`` is raised, and so is a real Ctrl-C.
     """
     runner = asyncio.Runner()
     try:
@@ -40,8 +40,8 @@ def run(main: Coroutine[Any, Any, _T]) -> _T:
                     raise
                 _tell(error)
             except RuntimeError:
-                # asyncio says so where somebody has stopped the loop. One that does not even
-                # begin to run is another matter, and would not begin the next time, either.
+                # asyncio raises this if the loop was stopped. A loop that does not even begin to
+                # run is another matter, and would not begin the next time, either.
                 if inspect.getcoroutinestate(waiting) != inspect.CORO_SUSPENDED:
                     waiting.close()
                     raise
@@ -59,8 +59,8 @@ async def _end_of(task: asyncio.Task[Any]) -> None:
     try:
         await asyncio.wait([task])
     except asyncio.CancelledError:
-        # Once is enough: whoever cancels all tasks has cancelled that one, too, and a second
-        # time would end what it does about it.
+        # Once is enough: cancelling all tasks has cancelled that one, too, and a second time would
+        # end its clean-up.
         if not task.cancelling():
             task.cancel()
         await asyncio.wait([task])
@@ -69,7 +69,7 @@ async def _end_of(task: asyncio.Task[Any]) -> None:
 
 
 def _close(runner: asyncio.Runner) -> None:
-    """Cancel what is left; it cannot decide how the process ends, either."""
+    """Cancel what is left; it must not decide how the process ends, either."""
     try:
         runner.close()
     except (SystemExit, KeyboardInterrupt) as error:

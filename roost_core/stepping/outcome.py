@@ -1,4 +1,4 @@
-"""What a step comes to, and what is asked for it then: pure rules.
+"""The outcome of a step, and what to request for it: pure rules.
 
 Nothing here does I/O, reads a clock, rolls dice or needs an event loop.
 """
@@ -35,7 +35,7 @@ from roost_core.models.work import RetryPolicy, WorkItem
 from roost_core.models.worker import Lease
 from roost_core.retry import backoff_seconds, decisive, error_record, name_of, text_of
 
-#: The shortest wait that an engine can ask for with ``RetryLater``. Milliseconds.
+#: The shortest wait that an engine can request with ``RetryLater``. Milliseconds.
 LEAST_PAUSE_MS: Final = 100
 #: What follows most steps, made once.
 _GO_ON: Final = GoOn()
@@ -54,14 +54,14 @@ class Accepted:
 
 @attrs.frozen(eq=False)
 class Failed:
-    """A failed attempt. Not the error itself: with its frames it would hold all that it knew."""
+    """A failed attempt. Not the error itself: its frames would keep everything alive."""
 
     record: ErrorRecord
 
 
 @attrs.frozen(eq=False)
 class Later:
-    """The engine asks to be run again in so many milliseconds."""
+    """The engine wants to run again in this many milliseconds."""
 
     reason: str
     delay_ms: int
@@ -69,7 +69,7 @@ class Later:
 
 @attrs.frozen
 class GivenBack:
-    """The engine ended early, with nothing, because it was asked to."""
+    """The engine ended early, without a result, because it was asked to."""
 
 
 @attrs.frozen
@@ -84,7 +84,7 @@ Outcome = Accepted | Failed | Later | GivenBack | Lost
 
 
 def accepted(snapshot: Snapshot, events: tuple[bytes, ...]) -> Accepted:
-    """Return what becomes of a snapshot that keeps to the rules.
+    """Return the outcome of a snapshot that follows the rules.
 
     :raises InvalidStepResult: its data is not JSON, too deep or too large.
     """
@@ -98,7 +98,7 @@ def accepted(snapshot: Snapshot, events: tuple[bytes, ...]) -> Accepted:
 
 def judged(error: BaseException, worker_id: str) -> Failed | Later:
     """Return what an engine's error means."""
-    # Apart from where it is caught, so that no frame in the error's own traceback holds the error.
+    # Not where it is caught, so that no frame in the error's own traceback holds the error.
     deciding = decisive(error)
     if not issubclass(type(deciding), RetryLater):
         return failed(error, worker_id)
@@ -106,21 +106,21 @@ def judged(error: BaseException, worker_id: str) -> Failed | Later:
         seconds = check_seconds(deciding.seconds, "RetryLater(seconds)")  # type: ignore[attr-defined] # mypy does not follow issubclass
     except BaseException as invalid:  # noqa: BLE001 - reading it may run the engine's code
         return failed(invalid, worker_id)
-    # Without a pause, a step that never has its way would keep worker and server busy.
+    # Without a pause, a step that never gets what it needs would keep worker and server busy.
     return Later(text_of(deciding), max(LEAST_PAUSE_MS, milliseconds(seconds)))
 
 
 def failed(error: BaseException, worker_id: str) -> Failed:
-    """Return the failed attempt of an error, with what is recorded of it."""
+    """Return the failed attempt for an error, with its record."""
     return Failed(error_record(error, worker_id))
 
 
 def of_attempt(
     brought: Outcome | None, *, is_lost: bool, is_ended: bool, item: WorkItem, lease: Lease
 ) -> Outcome:
-    """Return what an attempt comes to whose task has ended.
+    """Return the outcome of an attempt whose task has ended.
 
-    :param brought: what the task came to, or None if it was cancelled.
+    :param brought: the task's outcome, or None if it was cancelled.
     :param is_lost: whether the lease is lost: then nothing else counts.
     :param is_ended: whether the step was ended because its time was over.
     """
@@ -150,7 +150,7 @@ def commit_of(
 
     :param version: the one that the step started from.
     :param is_last: whether the slice is over.
-    :param lease_ttl_ms: by how much a lease that goes on is extended; 0 for not at all.
+    :param lease_ttl_ms: by how much a continued lease is extended; 0 for not at all.
     :param warning: an event of the runtime's own.
     """
     snapshot = step.snapshot
@@ -177,7 +177,7 @@ def commit_of(
 def failure_of(
     record: ErrorRecord, retry: RetryPolicy, *, version: int, attempt: int, dice: float
 ) -> Failure:
-    """Return the failed attempt that an error record stands for.
+    """Return the failed attempt for an error record.
 
     :param attempt: its number, from 1.
     :param dice: in 0 to 1, for the jitter of the wait.
@@ -197,6 +197,6 @@ def corrupt(error: Exception, worker_id: str) -> Failure:
 
 
 def standstill(steps: int) -> bytes:
-    """Return the event that says that an engine goes on without getting anywhere."""
+    """Return the event that says that an engine makes no progress."""
     word = {"warning": "steps in a row have changed no data", "steps": steps}
     return dumps(word, "the event", MAX_EVENT_BYTES)

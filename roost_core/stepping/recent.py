@@ -1,11 +1,10 @@
-"""Work items as a worker hands them out: each step, and each observer, has one of its own.
+"""Work items as a worker hands them out: each step and each observer gets its own.
 
-What is stored of a work item never changes, but what a step is given is the step's: it may
-change a payload in place, at once or from a thread that goes on behind its end. No other
-step may see that, because another worker would not see it either. So nothing that has been
-given to anybody is given to another; a copy takes a fraction of the time of decoding.
+A stored work item never changes, but a step may change its own copy: a payload in place, at once or
+from a thread that outlives it. No other step may see that, because another worker would not see it
+either. So nothing is handed out twice; a copy takes a fraction of the time of decoding.
 
-An agent that sleeps mostly comes back to the same worker, so items of late are kept.
+An agent that sleeps mostly comes back to the same worker, so recent items are kept.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from roost_core.values import unchecked
 
 #: How many work items are kept.
 _MOST: Final = 1000
-#: Larger ones are not kept: they would take room. Bytes.
+#: Larger ones are not kept: they would take too much room. Bytes.
 _LARGEST: Final = 4096
 
 
@@ -36,7 +35,7 @@ def _names(cls: type) -> list[str]:
 
 _ITEM: Final = operator.attrgetter(*_names(WorkItem))
 _RETRY: Final = operator.attrgetter(*_names(RetryPolicy))
-#: What of an item cannot be shared: each of these can be changed in place.
+#: The parts of an item that cannot be shared: each can be changed in place.
 _PAYLOAD, _POLICY, _EXTRA = (_names(WorkItem).index(one) for one in ("payload", "retry", "extra"))
 _POLICY_EXTRA: Final = _names(RetryPolicy).index("extra")
 _new_item: Final = unchecked(WorkItem)
@@ -46,8 +45,8 @@ _new_policy: Final = unchecked(RetryPolicy)
 class StoredItem:
     """A work item as it is stored.
 
-    :ivar item: for the runtime alone; nobody else may be given it.
-    :ivar standstill: how many of its steps here have changed nothing, lease after lease.
+    :ivar item: for the runtime only; never handed out.
+    :ivar standstill: how many of its steps here have changed nothing, across leases.
     """
 
     __slots__ = ("_accepted", "_payload", "item", "key", "standstill")
@@ -60,8 +59,8 @@ class StoredItem:
         item = decode_item(raw, created_ms)
         self.item = item
         self.standstill = Standstill()
-        #: What tells it from all others. A work id may live again, with the same bytes, after its
-        #: first life was purged.
+        #: What distinguishes it from all others. A work id may be used again, with the same bytes,
+        #: after its first life was purged.
         self.key = raw, created_ms
         self._payload: bytes | None = None
         self._accepted: EncodedSnapshot | None = None
@@ -79,7 +78,7 @@ class StoredItem:
         """
         mine = self._accepted
         if mine is not None and mine.raw == raw:
-            # Nobody has had the work since, so it need not be checked anew.
+            # Nothing else has had the work since, so it need not be checked again.
             return mine.decoded(self.key[1], committed_ms, None)
         return decode_snapshot(raw, created_ms=self.key[1], updated_ms=committed_ms)
 
@@ -88,7 +87,7 @@ class StoredItem:
         if self.item.extra or self.item.retry.extra:
             return decode_item(*self.key)
         if self._payload is None:
-            # Twice as fast as JSON in both ways. Version 2 writes equal values alike.
+            # Twice as fast as JSON in both directions. Version 2 writes equal values alike.
             self._payload = marshal.dumps(self.item.payload, 2)
         policy = list(_RETRY(self.item.retry))
         policy[_POLICY_EXTRA] = {}
@@ -100,13 +99,13 @@ class StoredItem:
 
 
 class RecentItems:
-    """Decodes work items, those of late faster."""
+    """Decodes work items, recent ones faster."""
 
     def __init__(self) -> None:
         self._known: OrderedDict[tuple[bytes, int], StoredItem] = OrderedDict()
 
     def decode(self, raw: bytes, created_ms: int) -> StoredItem:
-        """Return the item that the bytes hold; they hold the work's id, too.
+        """Return the item in the bytes, which include its id.
 
         :raises CorruptRecord: the bytes do not decode.
         """
@@ -123,11 +122,11 @@ class RecentItems:
         return known
 
     def forget(self, item: StoredItem) -> None:
-        """Keep an item no longer: it is done."""
+        """Drop an item: it is done."""
         self._known.pop(item.key, None)
 
 
-#: Work that has not come back for so long begins anew. Seconds.
+#: The count restarts for work that has not come back for this long. Seconds.
 _FORGOTTEN_AFTER: Final = 60.0
 #: The first pause and the longest. Milliseconds.
 _PAUSES: Final = (100, 10_000)
@@ -136,15 +135,15 @@ _PAUSES: Final = (100, 10_000)
 class RecentReturns:
     """Paces work that a worker gives back without blame although it does not stop.
 
-    Once is somebody's whim. Again and again, as long as nothing is counted, would keep worker
-    and server busy for ever.
+    Once is harmless. Again and again, with nothing counted, would keep worker and server busy for
+    ever.
     """
 
     def __init__(self) -> None:
         self._known: OrderedDict[str, tuple[int, float]] = OrderedDict()
 
     def pause_ms(self, work_id: str, now: float) -> int | None:
-        """Take note of a return; return how long the work is to rest, or None: not at all.
+        """Record a return; return how long the work should rest, or None for not at all.
 
         :param now: by the monotonic clock, in seconds.
         """

@@ -18,11 +18,11 @@ from roost_core.stepping.recent import StoredItem
 
 @attrs.define(eq=False)
 class Run:
-    """What is known of a claim, and what would have to be sent again.
+    """What is known about a claim, and what would have to be sent again.
 
-    :ivar snapshot: the one that the next step is given, for that step alone.
-    :ivar make_snapshot: makes the same anew, for everybody else.
-    :ivar in_flight: the request under way that has no answer yet.
+    :ivar snapshot: the one for the next step, and only for that step.
+    :ivar make_snapshot: makes an equal one, for everything else.
+    :ivar in_flight: the pending request without an answer.
     :ivar steps: how many steps have begun.
     """
 
@@ -41,13 +41,13 @@ class Run:
 
     @property
     def item(self) -> WorkItem:
-        """The work item, for the runtime alone."""
+        """The work item, for the runtime only."""
         return self.stored.item
 
     def fresh_context(self, base: contextvars.Context) -> contextvars.Context:
-        """Return the context of the next step: ``base``, and whose step it is.
+        """Return the context of the next step: ``base`` plus whose step it is.
 
-        What hangs is known by that, also in the tasks and callbacks that a step begins.
+        This identifies a hung step, also in the tasks and callbacks that it starts.
         """
         if self._context is not None:
             return self._context.copy()

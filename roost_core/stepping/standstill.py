@@ -1,7 +1,7 @@
 """Steps that are accepted, follow each other without a delay, and change nothing.
 
-An engine that goes round in circles costs money and looks busy. What stops it is the
-bound on steps in a row; here it is only noticed, so that people are told before.
+An engine that goes round in circles costs money and looks busy. The bound on steps in a row stops
+it; here it is only detected, so that people are warned before.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from typing import Final
 
 import attrs
 
-#: So many steps that changed no data are worth a word; twice as many the next, and so on.
+#: This many steps without a change of data cause a warning; twice as many the next, and so on.
 WARN_AFTER: Final = 25
-#: Larger data is known by its hash: nothing large is kept for each of many work items. Bytes.
+#: Larger data is kept as its hash: nothing large is kept for each of many work items. Bytes.
 _LARGEST: Final = 4096
-#: Where the data begins in an encoded snapshot. In a text of JSON its quotes would be escaped.
+#: Where the data begins in an encoded snapshot. Inside a JSON string its quotes would be escaped.
 _DATA: Final = b'"data":'
 
 
@@ -29,15 +29,15 @@ class Standstill:
     _unchanged: int = 0
 
     def note(self, raw: bytes, *, delays: bool) -> bool:
-        """Take note of an accepted snapshot's bytes, and whether a delay follows it.
+        """Record an accepted snapshot's bytes, and whether a delay follows it.
 
-        :returns: whether it is time for a word.
+        :returns: whether a warning is due.
         """
         # Empty data is not written at all.
         start = raw.find(_DATA)
         size = len(raw) - start if start >= 0 else 0
         kept = raw if size <= _LARGEST else hash(memoryview(raw)[start:])
-        # Sizes differ far more often than not; only equal ones are looked at more closely.
+        # Sizes usually differ; only equal ones are compared further.
         is_same = not delays and size == self._size and self._is_same(kept, size)
         self._last, self._size = kept, size
         if not is_same:

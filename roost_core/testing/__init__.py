@@ -3,8 +3,7 @@
 :func:`run_to_end` runs an engine from payload to end. :class:`MemoryServer` is
 a whole backend in this process, with a :class:`MemoryLedger` for each queue, :class:`ManualClock`
 lets its time pass at will, and :class:`MemoryArtifactStore` keeps artifacts.
-:mod:`roost_core.testing.contract` holds the tests that every backend passes; it
-alone needs pytest.
+:mod:`roost_core.testing.contract` holds the tests that every backend passes; only it needs pytest.
 """
 
 from __future__ import annotations

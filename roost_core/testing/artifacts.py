@@ -60,7 +60,7 @@ class MemoryArtifactStore(ArtifactStore):
         return artifact_id in self._blobs
 
     def describe(self, artifact_id: str) -> Sequence[tuple[str, Artifact]]:
-        """Return who refers to the artifact."""
+        """Return the work items that refer to the artifact."""
         self.exists(artifact_id)
         with self._lock:
             return [
@@ -76,7 +76,7 @@ class MemoryArtifactStore(ArtifactStore):
             return [notes[artifact_id] for artifact_id in sorted(notes)]
 
     def forget(self, work_id: str, life: int | None = None) -> None:
-        """Drop the notes of one life of a work item, and blobs that nobody refers to any more."""
+        """Drop the notes of one life of a work item, and blobs that are no longer referenced."""
         with self._lock:
             notes = self._notes.get(work_id, {})
             dropped = {one for one in notes if self._is_of(work_id, one, life)}
@@ -93,7 +93,7 @@ class MemoryArtifactStore(ArtifactStore):
         return life is None or recorded is None or recorded == life
 
     def diagnose(self) -> Sequence[Finding]:
-        """Say that nothing is kept."""
+        """Report that nothing is kept."""
         return [Finding("problem", "artifacts", "they live in memory and end with the process")]
 
     @property

@@ -1,4 +1,4 @@
-"""Clocks that the model backend can run by.
+"""Clocks for the model backend.
 
 A real server decides times by its own clock. The model takes one of these
 instead, so that a test can let an hour pass without waiting for it.
@@ -17,7 +17,7 @@ START_MS = 1_700_000_000_000
 
 
 class Clock(abc.ABC):
-    """What the model backend needs of a clock. Times are milliseconds since the epoch."""
+    """What the model backend needs from a clock. Times are milliseconds since the epoch."""
 
     @abc.abstractmethod
     def now_ms(self) -> int:
@@ -61,7 +61,7 @@ class ManualClock(Clock):
         return self._now_ms
 
     def advance(self, ms: int) -> None:
-        """Let ``ms`` milliseconds pass and wake whoever slept until then.
+        """Let ``ms`` milliseconds pass and wake everything that sleeps until then.
 
         :raises ValueError: ``ms`` is below 0.
         """
@@ -73,11 +73,11 @@ class ManualClock(Clock):
                 sleeper.loop.call_soon_threadsafe(sleeper.woken.set)
 
     async def sleep_until(self, when_ms: int) -> None:
-        """Wait until the test has advanced the clock so far."""
+        """Wait until the test has advanced the clock that far."""
         sleeper = _Sleeper(when_ms, asyncio.get_running_loop(), asyncio.Event())
         self._sleepers.append(sleeper)
         try:
-            # Looked at after entering the list: an advance in between is not missed.
+            # Checked after entering the list, so that an advance in between is not missed.
             while self._now_ms < when_ms:
                 await sleeper.woken.wait()
         finally:

@@ -36,7 +36,7 @@ _WORKER = "test-worker"
 
 @attrs.frozen
 class Run:
-    """What became of a work item.
+    """The outcome of a work item.
 
     :ivar status: the work item, its last snapshot and where it stands: done or failed.
     :ivar events: everything that happened, in order.
@@ -61,15 +61,14 @@ def run_to_end(
 ) -> Run:
     """Enqueue one work item and step it until it is terminal; delays are skipped, not slept.
 
-    For tests without a running event loop; where one runs, await :func:`arun_to_end`.
-    What the engine raises does not come out of here: it is what becomes of an
-    attempt, so look at the run's status.
+    For tests without a running event loop; otherwise await :func:`arun_to_end`. What the engine
+    raises is not raised here: it is the outcome of an attempt, so check the run's status.
 
     :param engine: a plugin with a ``step``, or an engine object without marks.
     :param plugins: others to register after it: observers, ``around_step``, workspaces.
     :param settings: what the engine sees as ``context.settings``.
     :param fields: more about the work item, as for :meth:`roost_core.Roost.enqueue`.
-    :raises PluginError: the engine or a plugin is not sound.
+    :raises PluginError: the engine or a plugin is invalid.
     :raises InvalidInput: a field of the work item cannot be accepted.
     :raises CodecError: the payload is not JSON, too deep, or over 1 MiB.
     :raises RuntimeError: the work is not terminal after ``max_claims`` claims, or an event loop
@@ -97,7 +96,7 @@ async def arun_to_end(
     max_claims: int = 1000,
     **fields: Any,
 ) -> Run:
-    """Do what :func:`run_to_end` does, in the event loop that runs: for async tests.
+    """Do what :func:`run_to_end` does in the running event loop, for async tests.
 
     Arguments and result are the same.
 
@@ -184,4 +183,4 @@ async def _step_until_terminal(
             return
         if not batch.claims:
             clock.advance(batch.next_wake_ms or 0)
-    raise RuntimeError(f"{work_id} is not at its end after {max_claims} claims")
+    raise RuntimeError(f"{work_id} has not ended after {max_claims} claims")

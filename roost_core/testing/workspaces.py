@@ -11,9 +11,9 @@ from roost_core.workspaces import NoWorkspaces, Workspaces
 
 
 class TestedWorkspaces(Workspaces):
-    """Those of the plugins under test; if they offer none, those of what is installed.
+    """Those of the plugins under test; if they offer none, those of installed plugins.
 
-    What is installed is looked for only if an engine asks for a workspace.
+    Installed plugins are loaded only if an engine needs a workspace.
     """
 
     __test__ = False  # pytest need not look for tests in it
@@ -25,7 +25,7 @@ class TestedWorkspaces(Workspaces):
     def ensure(self, work_id: str, life: int | None = None) -> Path:
         """Return the work item's workspace.
 
-        :raises WorkspaceError: it cannot be made, or nobody offers any.
+        :raises WorkspaceError: it cannot be made, or no plugin offers any.
         :raises PluginError: an installed plugin fails.
         """
         return self._chosen.ensure(work_id, life)

@@ -1,1 +1,1 @@
-"""Small help with texts for people: near misses, and secrets that are hidden."""
+"""Helpers for texts for people: near misses, and hiding secrets."""

@@ -1,9 +1,8 @@
 """What people may see of URLs: the one place that hides passwords in them. Pure.
 
-A URL is often typed by hand, its password with ``/``, ``#``, ``?`` or ``@`` in it as they
-are. A parser that keeps to the rules takes such a password for a path or a port. What
-stands here therefore takes no URL apart by the rules: whatever could be part of a
-password, in whichever way the URL was meant, is hidden.
+A URL is often typed by hand, with an unescaped ``/``, ``#``, ``?`` or ``@`` in its password. A
+strict parser takes such a password for a path or a port. So nothing here parses URLs by the rules:
+whatever could be part of a password, however the URL was meant, is hidden.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import re
 from typing import Final
 from urllib.parse import unquote
 
-#: What stands where a secret stood.
+#: What replaces a secret.
 HIDDEN: Final = "***"
 
 # Texts, not compiled patterns: `re` keeps what it has compiled, and most commands use none of them.
@@ -23,27 +22,27 @@ HIDDEN_NAMES: Final = (
 _SCHEME: Final = r"[A-Za-z][A-Za-z0-9+.-]*"
 #: A URL in a text, without the punctuation after it.
 _URL: Final = _SCHEME + r"://[^\s\"'<>]*[^\s\"'<>.,;:!?)]"
-#: Servers before the path: names or addresses, each with a port or not, separated by commas.
+#: Servers before the path: names or addresses, each with an optional port, separated by commas.
 _NAME: Final = r"[\w.-]+|\[[0-9A-Fa-f:.]*\]"
 _HOST: Final = rf"(?:{_NAME})(?::[0-9]{{1,5}})?"
 _HOSTS: Final = rf"{_HOST}(?:,{_HOST})*"
-#: A name that can be shown beside a hidden password.
+#: A name that can be shown next to a hidden password.
 _USER: Final = r"[\w.+-]*"
-#: After the server these have a number, so that anything else may be half of a password.
+#: After the server these have a number; anything else may be half of a password.
 _NUMBERED: Final = ("redis", "rediss")
-#: These have a host before the first colon, where no login stands.
+#: These have a host before the first colon, unless a login precedes it.
 _SERVERS: Final = (*_NUMBERED, "redis+sentinel")
-#: Options of a server's URL whose values tell nothing.
+#: Options of a server's URL whose values are harmless.
 _HARMLESS: Final = (
     r"db|(?:sentinel_)?username|timeout|protocol|client_name|max_connections|health_check_interval|ssl_cert_reqs"
     r"|ssl_ca_certs|ssl_check_hostname|socket_(?:connect_)?timeout"
 )
-#: Pages are read by the rules when they stand in a text: ``https://h:80/@somebody`` is common.
+#: Web pages in a text are read by the rules: ``https://h:80/@somebody`` is common.
 _WEB: Final = ("http", "https")
 
 
 def redact(url: str) -> str:
-    """Return a URL for people: what is or may be a password in it is replaced by ``***``.
+    """Return a URL for people: what is or may be a password is replaced by ``***``.
 
     It never fails, and shows less the less the text looks like a URL.
     """
@@ -59,9 +58,9 @@ def redacted_text(text: str) -> str:
 
 
 def without(url: str, text: str) -> str:
-    """Return a text that somebody else wrote about a URL, without the URL's secrets.
+    """Return a foreign text about a URL without the URL's secrets.
 
-    :param text: may have the whole URL or pieces of it in it, as errors of parsers do.
+    :param text: may contain the whole URL or pieces of it, as parser errors do.
     """
     if not url:
         return text
@@ -69,7 +68,7 @@ def without(url: str, text: str) -> str:
     shown = redact(url)
     # As it is and as a parser reads it.
     for piece in re.split(r"\W+", f"{url} {unquote(url)}"):
-        # Two characters tell nothing, and would be found in every other word.
+        # Two characters reveal nothing, and would be found in every other word.
         if len(piece) > 2 and piece not in shown:
             text = text.replace(piece, HIDDEN)
     return redacted_text(text)
@@ -84,7 +83,7 @@ def _in_text(match: re.Match[str]) -> str:
 
 
 def _place(rest: str, scheme: str) -> str:
-    """Return what stands after ``scheme://``, its secrets hidden."""
+    """Return what follows ``scheme://``, its secrets hidden."""
     login, at, place = rest.rpartition("@")
     if at and login.startswith("/") and ":" not in login:
         # The path of a socket with an @ in it: nothing before it could be a login.
@@ -101,9 +100,9 @@ def _place(rest: str, scheme: str) -> str:
 
 
 def _named(rest: str) -> str:
-    """Return what stands before the first colon if that can be shown, and nothing else.
+    """Return what precedes the first colon if that can be shown, and nothing else.
 
-    It is a host whose port is no number, or a user whose host was forgotten.
+    It is a host whose port is not a number, or a user whose host was forgotten.
     """
     found = None if "@" in rest else re.match(rf"({_NAME}):", rest)
     return HIDDEN if found is None else f"{found[1]}:{HIDDEN}"
@@ -125,7 +124,7 @@ def _split(place: str) -> tuple[str, str]:
 def _tail(tail: str, *, is_page: bool) -> str:
     """Return path and query, the secrets in the query hidden. A fragment is left out.
 
-    Of a server, whatever is not known to be harmless is one.
+    For a server, anything not known to be harmless counts as a secret.
     """
     path, question, query = tail.partition("#")[0].partition("?")
     parts = re.split(r"([&;])", query)
@@ -140,5 +139,5 @@ def _parameter(part: str, is_page: bool) -> str:
 
 
 def _is_secret_name(text: str) -> bool:
-    # Names may be spelled with %70 for p, and servers read them all the same.
+    # Names may be spelled with %70 for p, and servers still read them.
     return re.search(HIDDEN_NAMES, unquote(text)) is not None

@@ -1,4 +1,4 @@
-"""What somebody may have meant who typed a name that is not known."""
+"""What a person who typed an unknown name may have meant."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from collections.abc import Iterable
 
 def close_matches(name: str, known: Iterable[str], most: int = 3) -> list[str]:
     """Return the known names that are most like ``name``, the closest first."""
-    import difflib  # lazily: most processes make no such mistake
+    import difflib  # lazily: most processes never need it
 
     return difflib.get_close_matches(name, list(known), n=most)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return ``"; did you mean X?"`` if something known is near, else an empty text."""
+    """Return ``"; did you mean X?"`` if a known name is close, else an empty string."""
     close = close_matches(name, known, most=1)
     return f"; did you mean {close[0]}?" if close else ""
 
 
 def is_slip(name: str, known: Iterable[str]) -> bool:
-    """Return whether one slip of the finger makes ``name`` of something known.
+    """Return whether ``name`` is one typing slip away from a known name.
 
-    That is a letter too many, one that is missing or wrong, or two in the wrong order. It is
-    cheap, and far stricter than :func:`close_matches`.
+    That is an extra, missing or wrong letter, or two swapped. It is cheap, and far stricter than
+    :func:`close_matches`.
     """
     return any(_is_one_slip(name, one) for one in known)
 

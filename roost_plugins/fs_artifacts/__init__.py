@@ -1,6 +1,6 @@
 """The default artifact store: files in a folder.
 
-It answers last, so that a plugin with another store only has to be installed.
+It is tried last, so a plugin with another store only has to be installed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def register_settings() -> type[ArtifactSettings]:
 
 @hookimpl(trylast=True)
 def artifact_store(settings: Settings) -> ArtifactStore:
-    """Return the store in the folder that the settings name; nothing is made yet."""
+    """Return the store in the folder that the settings name; nothing is created yet."""
     # Imported here: most commands never touch an artifact.
     from roost_plugins.fs_artifacts.store import FilesystemStore
 

@@ -11,14 +11,14 @@ from typing import Final
 from roost_core.backend import Finding
 from roost_plugins.fs_artifacts import files
 
-#: Less free space than this, in bytes, earns a warning: 256 MiB.
+#: Less free space than this, in bytes, causes a warning: 256 MiB.
 LITTLE_SPACE: Final = 256 << 20
 
 _SUBJECT: Final = "artifacts"
 
 
 def diagnose(tree: files.Tree, folders: Sequence[str]) -> list[Finding]:
-    """Look at the root and the named folders in it; a short file is written and removed.
+    """Check the root and the named folders in it; a short file is written and removed.
 
     :returns: at least one finding; a single ``ok`` or ``info`` if all is well.
     """
@@ -36,10 +36,10 @@ def _missing(root: Path) -> Finding:
     while not os.path.lexists(parent):
         parent = parent.parent
     if not parent.is_dir():
-        return _problem(f"{root} cannot be made: {parent} is not a folder")
+        return _problem(f"{root} cannot be created: {parent} is not a folder")
     if not os.access(parent, os.W_OK | os.X_OK):
-        return _problem(f"{root} cannot be made: {parent} is not writable")
-    return Finding("info", _SUBJECT, f"{root} does not exist yet; the first artifact makes it")
+        return _problem(f"{root} cannot be created: {parent} is not writable")
+    return Finding("info", _SUBJECT, f"{root} does not exist yet; the first artifact creates it")
 
 
 def _root(tree: files.Tree, folders: Sequence[str]) -> Iterator[Finding]:
@@ -76,7 +76,7 @@ def _modes(path: Path, found: os.stat_result) -> Iterator[Finding]:
 
 def _writing(tree: files.Tree) -> Iterator[Finding]:
     try:
-        # In the root itself: its folders may not exist yet, and looking makes none.
+        # In the root itself: its folders may not exist yet, and checking creates none.
         with tree.folder() as root, files.temporary(root, b"roost doctor"):
             pass
     except OSError as error:

@@ -43,7 +43,7 @@ class Tree:
         """Open a folder that stays once it is made, and yield its descriptor.
 
         :param create: make what is missing, the root and its parents included.
-        :raises FileNotFoundError: it is missing and not to be made.
+        :raises FileNotFoundError: it is missing and must not be created.
         :raises NotADirectoryError: something else, perhaps a link, has its name.
         """
         try:
@@ -134,7 +134,7 @@ def read(folder: int, name: str) -> bytes:
     :raises OSError: with ``ELOOP`` for a symbolic link, ``EINVAL`` for anything
         else that is not a regular file.
     """
-    # Without O_NONBLOCK a planted pipe would hold the reader for ever.
+    # Without O_NONBLOCK a planted pipe would block the reader for ever.
     descriptor = os.open(name, os.O_RDONLY | os.O_NONBLOCK | _BELOW, dir_fd=folder)
     with open(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):

@@ -28,11 +28,11 @@ TMP: Final = "tmp"
 
 #: The largest record, in bytes of JSON.
 MAX_RECORD_BYTES: Final = 64 << 10
-#: How often a work's folder is made again that ``forget`` takes away under it.
+#: How often a work item's folder is recreated after ``forget`` removes it.
 _TRIES: Final = 100
 
 _SUFFIX: Final = ".json"
-#: In a record: which life of the work item it belongs to. Without it, to every one.
+#: In a record: which life of the work item it belongs to; without it, every life.
 _LIFE: Final = "life"
 
 
@@ -60,7 +60,7 @@ def encoded(artifact: Artifact, life: int | None) -> bytes:
 
 
 class Records:
-    """The records and notes of one store; ``work`` is everywhere what :func:`work_folder` returns.
+    """The records and notes of one store; ``work`` is always what :func:`work_folder` returns.
 
     All methods raise plain ``OSError`` as well; the store turns it into its own errors.
     """
@@ -106,7 +106,7 @@ class Records:
     # -- records ---------------------------------------------------------------------------
 
     def put(self, artifact_id: str, work: str, record: bytes) -> None:
-        """Publish a record, in one go."""
+        """Publish a record atomically."""
         with (
             self._tree.folder(RECORDS, artifact_id[:2], create=True) as shard,
             files.inner_folder(shard, artifact_id, create=True) as records,
@@ -138,7 +138,7 @@ class Records:
         return [name.removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX)]
 
     def is_of(self, artifact_id: str, work: str, life: int | None) -> bool:
-        """Whether a record, or what a put without one has left, belongs to this life."""
+        """Whether a record, or what a put without a record left, belongs to this life."""
         if life is None:
             return True
         try:
@@ -152,7 +152,7 @@ class Records:
         try:
             artifact = self._read(artifact_id, work)
         except FileNotFoundError:
-            return None  # noted by a put that has not come so far, or forgotten meanwhile
+            return None  # noted by a put that has not got this far, or forgotten meanwhile
         except (OSError, CorruptRecord) as error:
             path = self._tree.root / RECORDS / artifact_id[:2] / artifact_id / f"{work}{_SUFFIX}"
             _log.warning("skipped the artifact record %s: %s", path, error)

@@ -1,4 +1,4 @@
-"""What can be set: where the artifacts are."""
+"""The plugin's settings: where the artifacts are."""
 
 from __future__ import annotations
 

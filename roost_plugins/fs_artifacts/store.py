@@ -102,7 +102,7 @@ class FilesystemStore(ArtifactStore):
         :raises ArtifactError: they could not be made durable; nothing half-written is visible.
         """
         if not isinstance(data, bytes):
-            raise InvalidInput(f"an artifact is made of bytes, not {type(data).__name__}")
+            raise InvalidInput(f"an artifact must be bytes, not {type(data).__name__}")
         work = work_folder(work_id)
         artifact_id = hashlib.sha256(data).hexdigest()
         artifact = Artifact(artifact_id=artifact_id, size_bytes=len(data), ext=ext, name=name)
@@ -145,7 +145,7 @@ class FilesystemStore(ArtifactStore):
                 files.publish(tmp, temp, blobs, artifact_id)
 
     def _tidy(self, artifact_id: str, work: str) -> None:
-        """After a failed put: leave no blob that nobody refers to, if that is easy."""
+        """After a failed put: leave no unreferenced blob, if that is easy."""
         try:
             with self._locked(artifact_id, exclusive=True, timeout=0):
                 self._collect(artifact_id, work)
@@ -158,12 +158,12 @@ class FilesystemStore(ArtifactStore):
     def forget(self, work_id: str, life: int | None = None) -> None:
         """Drop a work item's records, and the blobs that nobody refers to any more.
 
-        May be repeated; what one call could not drop, the next one tries again. Records of
-        another life of the work item stay.
+        May be repeated; the next call retries what this one could not drop. Records of another life
+        of the work item stay.
 
         :param life: when it was created, in milliseconds; None is all its lives.
         :raises InvalidInput: not a work id.
-        :raises ArtifactError: something could not be dropped; all else was.
+        :raises ArtifactError: something could not be dropped; everything else was.
         """
         work = work_folder(work_id)
         failed: OSError | None = None
@@ -300,12 +300,12 @@ class FilesystemStore(ArtifactStore):
         return ArtifactError(f"cannot read {self.description}: {_reason(error)}")
 
     def diagnose(self) -> Sequence[Finding]:
-        """Look for what would lose data: a folder that cannot be written, wrong modes."""
+        """Check for what would lose data: a folder that cannot be written, wrong modes."""
         return diagnose(self._tree, (BLOBS, RECORDS, WORKS, LOCKS, TMP))
 
 
 def _holds(blobs: int, artifact_id: str, data: bytes) -> bool:
-    """Return whether the stored blob is these bytes; a damaged one is not believed."""
+    """Return whether the stored blob is these bytes; a damaged one is not trusted."""
     try:
         found = os.stat(artifact_id, dir_fd=blobs, follow_symlinks=False)
         if found.st_size == len(data) and files.read(blobs, artifact_id) == data:
@@ -316,5 +316,5 @@ def _holds(blobs: int, artifact_id: str, data: bytes) -> bool:
         why = _reason(error)
     else:
         why = f"{found.st_size} other bytes"
-    _log.warning("stored artifact %s is not sound (%s): written anew", artifact_id, why)
+    _log.warning("stored artifact %s is damaged (%s): written again", artifact_id, why)
     return False

@@ -1,6 +1,6 @@
 """The default workspaces: a git worktree for each work item, or else a clone.
 
-It answers last, so that a plugin with other workspaces only has to be installed.
+It is tried last, so a plugin with other workspaces only has to be installed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def register_settings() -> type[WorkspaceSettings]:
 
 @hookimpl(trylast=True)
 def workspace(settings: Settings) -> Workspaces:
-    """Return the workspaces below ``settings.home``; without a source, those that are there."""
+    """Return the workspaces below ``settings.home``; without a source, existing ones only."""
     # Imported here: most commands never touch a workspace.
     from roost_plugins.git_workspaces.worktrees import GitWorkspaces
 

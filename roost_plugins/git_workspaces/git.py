@@ -64,7 +64,7 @@ def can_hold_worktrees(repository: Path) -> bool:
 
 
 def add_worktree(repository: Path, branch: str, commit: str, path: Path, lock: int) -> None:
-    """Make a worktree on a branch: on the one that is there, or on a new one at the commit.
+    """Make a worktree on a branch: an existing one, or a new one at the commit.
 
     :raises WorkspaceError: git failed.
     """
@@ -82,7 +82,8 @@ def clone(source: Path, branch: str, commit: str, path: Path, lock: int) -> None
 
     :raises WorkspaceError: git failed.
     """
-    # Without templates: they may bring hooks. Without hard links: the source's files stay its own.
+    # Without templates: they may contain hooks. Without hard links: the source's files stay
+    # separate.
     command = ["clone", "--quiet", "--template=", "--no-hardlinks", "--", str(source), str(path)]
     _succeed(run(command, lock), f"cannot clone {source}")
     switch = run(["-C", str(path), "switch", "--quiet", "-c", branch, commit], lock)
@@ -90,10 +91,10 @@ def clone(source: Path, branch: str, commit: str, path: Path, lock: int) -> None
 
 
 def forget_worktree(repository: Path, branch: str, path: Path, lock: int) -> None:
-    """Strike a worktree whose folder is gone from the repository, and its branch if merged."""
+    """Remove a worktree whose folder is gone from the repository, and its branch if merged."""
     git = ["--git-dir", str(repository)]
-    # Forced twice: one that is half-made is locked. Refused if git knows no such worktree,
-    # and the branch deletion if it is not merged: both are fine.
+    # Forced twice, because a half-made one is locked. It fails if git knows no such worktree, and
+    # the branch deletion if it is not merged: both are fine.
     run([*git, "worktree", "remove", "--force", "--force", "--", str(path)], lock)
     run([*git, "branch", "-d", "--", branch], lock)
 
@@ -112,7 +113,7 @@ def find() -> str:
 def run(
     arguments: list[str], lock: int, timeout: float = GIT_TIMEOUT
 ) -> subprocess.CompletedProcess[str]:
-    """Run git to its end in an environment made from nothing, whatever its exit status.
+    """Run git to its end in a fresh environment, whatever its exit status.
 
     :raises WorkspaceError: git is not installed, or took longer than ``timeout`` seconds.
     """
@@ -133,7 +134,7 @@ def run(
         text=True,
         errors="surrogateescape",
         pass_fds=(lock,),
-        # A group of its own: the whole of it can be ended, and Ctrl-C leaves it to finish.
+        # Its own process group: it can be ended as a whole, and Ctrl-C lets it finish.
         process_group=0,
     ) as process:
         try:

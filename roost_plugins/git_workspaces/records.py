@@ -1,4 +1,4 @@
-"""What is on record of each workspace: a lock, and how far its making has come."""
+"""The record of each workspace: a lock, and how far its creation has got."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Records:
     """The records of the workspaces below ``root``, by name: ``<root>/.state/<name>.json``.
 
     A record has ``state``, ``kind`` (``worktree`` or ``clone``), ``repository`` (its git folder)
-    and, of work whose life is known, ``life``.
+    and, for work whose life is known, ``life``.
     """
 
     root: Path
@@ -59,7 +59,7 @@ class Records:
         return content
 
     def write(self, name: str, record: dict[str, str]) -> None:
-        """Replace the record in one go.
+        """Replace the record atomically.
 
         :raises OSError: it cannot be written.
         """
@@ -82,10 +82,10 @@ class Records:
     def locked(self, name: str) -> Iterator[int]:
         """Hold the workspace's lock and yield its descriptor; the folders are made for it.
 
-        git inherits it: if this process is killed, the lock lasts until the git
-        command that it had started ends, and nobody clears the folder under it.
+        git inherits it: if this process is killed, the lock lasts until its git command ends, and
+        nobody clears the folder meanwhile.
 
-        :raises TimeoutError: somebody else holds it for too long.
+        :raises TimeoutError: another process holds it for too long.
         :raises OSError: a folder or the lock cannot be made.
         """
         self._make_root()
@@ -103,14 +103,14 @@ class Records:
         for folder in (*reversed(self.root.parents), self.root, self.root / _FOLDER):
             if not folder.is_dir():
                 folder.mkdir(mode=0o700, exist_ok=True)
-        # The root may lie in the source's own working tree, which shall stay clean.
+        # The root may be in the source's own working tree, which should stay clean.
         ignore = self.root / ".gitignore"
         if not ignore.exists():
             ignore.write_text("*\n", "utf-8")
 
 
 def is_of(record: dict[str, str], life: int | None) -> bool:
-    """Whether a workspace belongs to this life of the work id; one that names none, to each."""
+    """Whether a workspace belongs to this life of the work id; without a life, to any."""
     return life is None or record.get("life") in (None, str(life))
 
 

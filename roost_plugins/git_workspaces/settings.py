@@ -1,4 +1,4 @@
-"""What can be set: where workspaces come from."""
+"""The plugin's settings: where workspaces come from."""
 
 from __future__ import annotations
 

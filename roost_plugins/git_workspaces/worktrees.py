@@ -6,12 +6,12 @@ starts at the source's ``HEAD``, so that an engine's commits have a name that
 outlives the folder. The name is the work id, or a variant of it where git or a
 file system that ignores case could not tell two ids apart.
 
-A worktree shares the source's objects and is what git can do with bare and
-shallow repositories too. A source that cannot be written to (another user's, a
-read-only mount) cannot hold worktrees: then the workspace is a clone.
+A worktree shares the source's objects and also works with bare and shallow repositories. A source
+that cannot be written to (another user's, a read-only mount) cannot hold worktrees: then the
+workspace is a clone.
 
-Nothing here runs ``git init``, and git runs without the caller's ``GIT_*``
-variables, without hooks, without questions and without background upkeep.
+Nothing here runs ``git init``, and git runs without the caller's ``GIT_*`` variables, hooks,
+prompts or background maintenance.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class GitWorkspaces(Workspaces):
     :meth:`path_of` blocks.
 
     :ivar source: the top folder of a repository, or a bare repository; None if none is set.
-    :ivar root: the folder for workspaces; made when it is needed, 0700.
+    :ivar root: the folder for workspaces; created when needed, with mode 0700.
     """
 
     source: Path | None = attrs.field(converter=attrs.converters.optional(_absolute))
@@ -62,14 +62,13 @@ class GitWorkspaces(Workspaces):
         return self.root / workspace_name(work_id)
 
     def ensure(self, work_id: str, life: int | None = None) -> Path:
-        """Return the work item's workspace, made at the first call and kept as it is after.
+        """Return the work item's workspace, created at the first call and then kept as it is.
 
-        One that a purged work item with the same id has left is cleared away first.
+        One left by a purged work item with the same id is removed first. One left half-made by a
+        killed process is made again. If its branch still exists, from an earlier workspace of the
+        work item, it continues that branch.
 
-        One that a killed process left half-made is made anew. If its branch is
-        still there, from an earlier workspace of the work item, it continues that.
-
-        :param life: when the work item was created, in milliseconds; None takes what there is.
+        :param life: when the work item was created, in milliseconds; None takes any.
         :raises InvalidInput: not a work id.
         :raises WorkspaceError: no source is set, it cannot be used, or git failed.
         """
@@ -87,12 +86,11 @@ class GitWorkspaces(Workspaces):
         return path
 
     def remove(self, work_id: str, life: int | None = None) -> None:
-        """Remove the work item's workspace with everything in it; nothing happens if there is none.
+        """Remove the work item's workspace with everything in it; do nothing if there is none.
 
-        One that another work item with the same id has made stays.
-
-        Its branch goes too, unless it has commits that the source's ``HEAD``
-        lacks: those stay reachable. A clone's commits go with the clone.
+        One made for another work item with the same id stays. Its branch is deleted too, unless it
+        has commits that the source's ``HEAD`` lacks: those stay reachable. A clone's commits go
+        with the clone.
 
         :param life: when the work item was created, in milliseconds; None is any.
         :raises InvalidInput: not a work id.
@@ -101,7 +99,7 @@ class GitWorkspaces(Workspaces):
         name = workspace_name(work_id)
         path = self.root / name
         if not self._records.exists(name):
-            return  # what stands there, if anything, is not ours
+            return  # what is there, if anything, is not ours
         try:
             with self._records.locked(name) as lock:
                 if not is_of(self._records.read(name), life):
@@ -118,7 +116,7 @@ class GitWorkspaces(Workspaces):
         return f"git worktrees in {self.root}, {source}"
 
     def diagnose(self) -> Sequence[Finding]:
-        """Look for git and the source, if one is set."""
+        """Check git and the source, if one is set."""
         if self.source is None:
             return ()
         try:
@@ -143,8 +141,8 @@ class GitWorkspaces(Workspaces):
     def _make(self, name: str, path: Path, source: Path, lock: int, life: int | None) -> None:
         repository, commit = git.examined(source, lock)
         if self._records.read(name):
-            # Half-made by a process that was killed, deleted by a person, or of a work item that
-            # is gone: nobody works in it.
+            # Half-made by a process that was killed, deleted by a person, or of a work item that is
+            # gone: nobody is working in it.
             self._clear(name, path, lock)
         elif os.path.lexists(path):
             raise WorkspaceError(f"{path} is in the way and not a workspace: move it away")

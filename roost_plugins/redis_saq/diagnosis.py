@@ -15,7 +15,7 @@ from roost_plugins.redis_saq.keys import PLACES, TYPES, Keys
 #: The oldest servers whose scripts behave as Roost's need: effects replication, ``ZADD`` and
 #: ``XADD`` options, stream ranges that exclude their ends.
 OLDEST: Final = {"redis": (6, 2), "valkey": (7, 2)}
-#: A clock that differs more than this from the server's is worth a word. Seconds.
+#: A clock that differs more than this from the server's is reported. Seconds.
 _CLOCK_SHIFT: Final = 2.0
 
 
@@ -45,14 +45,14 @@ def refused_version(info: Mapping[str, Any]) -> str | None:
 
 
 async def _fsync(client: Any, endpoint: Endpoint) -> str | None:
-    """Return when the server syncs, or None where it does not tell (hosted ones)."""
+    """Return when the server syncs, or None if it does not say (hosted ones)."""
     from roost_plugins.redis_saq.connection.redis_py import redis
 
     try:
         found = await client.execute_command(endpoint.config_command, "GET", "appendfsync")
     except redis.exceptions.ResponseError:
         return None
-    # A client that knows the command makes a mapping of the answer, and else it is a list.
+    # A client that knows the command returns a mapping, otherwise a list.
     value = found.get("appendfsync") if isinstance(found, dict) else (found or [None])[-1]
     return value.decode() if isinstance(value, bytes) else value
 
@@ -60,7 +60,7 @@ async def _fsync(client: Any, endpoint: Endpoint) -> str | None:
 async def refused_eviction(client: Any) -> str | None:
     """Return why this server would throw work away under memory pressure, or None.
 
-    Also while it has no limit: that can be set at any time, and no worker would look again.
+    This applies without a limit, too: one can be set at any time, and no worker would check again.
     """
     info = await client.info("memory")
     policy = info.get("maxmemory_policy", "noeviction")
@@ -73,7 +73,7 @@ async def refused_eviction(client: Any) -> str | None:
 
 
 async def findings(client: Any, endpoint: Endpoint) -> Sequence[Finding]:
-    """Look at version, persistence, eviction, memory, replication and clock."""
+    """Check version, persistence, eviction, memory, replication and clock."""
     info = await client.info()
     kind, version = server_version(info)
     found = [
@@ -93,7 +93,7 @@ async def findings(client: Any, endpoint: Endpoint) -> Sequence[Finding]:
         found.append(Finding("problem", "eviction", f"{evicted} keys have been evicted"))
     found.append(_memory(info))
     if info.get("role") == "slave":
-        found.append(Finding("problem", "replication", "this is a replica: name its primary"))
+        found.append(Finding("problem", "replication", "this is a replica: use its primary"))
     elif int(info.get("connected_slaves", 0)):
         found.append(
             Finding(
@@ -108,7 +108,7 @@ async def findings(client: Any, endpoint: Endpoint) -> Sequence[Finding]:
 
 
 async def left_for_newer(client: Any, key: str) -> Sequence[Finding]:
-    """Say how much work is set aside for workers of a newer Roost.
+    """Report how much work is set aside for workers of a newer Roost.
 
     :param key: the full name of the key ``newer``.
     """
@@ -119,14 +119,14 @@ async def left_for_newer(client: Any, key: str) -> Sequence[Finding]:
         Finding(
             "warning",
             "upgrade",
-            f"{left} work items were written by a newer Roost and wait for a worker of it: "
+            f"{left} work items were written by a newer Roost and wait for one of its workers: "
             "upgrade the workers",
         )
     ]
 
 
 async def disagreements(client: Any, keys: Keys) -> Sequence[Finding]:
-    """Say whether keys are of another type, or places and work do not add up."""
+    """Report keys of the wrong type, and places and work that do not add up."""
     pipeline = client.pipeline(transaction=True)
     for name in TYPES:
         pipeline.type(keys.key(name))
@@ -152,7 +152,7 @@ async def disagreements(client: Any, keys: Keys) -> Sequence[Finding]:
         Finding(
             "warning",
             "damage",
-            f"{created} work items stand in {sum(standing)} places: see roost doctor --repair "
+            f"{created} work items are in {sum(standing)} places: see roost doctor --repair "
             "--dry-run",
         )
     ]

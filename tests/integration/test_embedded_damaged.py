@@ -17,7 +17,7 @@ from tests.integration.test_embedded_prepared import resp
 from tests.integration.test_embedded_server import PATIENCE, ensure, processes, until
 
 SET = resp("SET", "second", "hello")
-#: What stands at the end, and how many commands can be made out in it.
+#: What stands at the end, and how many commands are recognisable in it.
 TAILS = {
     "zeros": (b"\0" * 5000, 0),
     "garbage": (b"\xff\xfe*x\r\n hello" * 40, 0),
@@ -69,8 +69,8 @@ def test_a_damaged_end_is_told_and_repaired(home: Path, what: str) -> None:
 
     refused = roost(home, "list")
     assert (1, "", 1) == (refused.returncode, refused.stdout, refused.stderr.count("\n"))
-    said = f"{log.name} is whole up to byte {len(whole)}; {len(tail)} bytes are not"
-    said += f", in which {commands} commands can be made out" if commands else ""
+    said = f"{log.name} is intact up to byte {len(whole)}; {len(tail)} bytes are not"
+    said += f", with {commands} recognisable commands" if commands else ""
     assert f"{said}: roost doctor --repair-log cuts them off" in refused.stderr
     looked = roost(home, "doctor")
     assert (1, True) == (looked.returncode, said in looked.stdout)
@@ -94,7 +94,7 @@ def test_what_is_whole_is_left_alone(home: Path, tmp_path: Path) -> None:
     done = roost(home, "doctor", "--repair-log")
     assert "ok\tlog\tthe append-only file ends whole" in done.stdout
     running = roost(home, "doctor", "--repair-log")
-    assert "runs, so its data is whole; nothing was changed" in running.stdout
+    assert "is running, so its data is intact; nothing was changed" in running.stdout
     embedded.stop(home)
     assert before == log_of(home).read_bytes()
     assert embedded.repair_log(tmp_path / "nothing") is None
@@ -123,7 +123,7 @@ def test_other_damage_is_beyond_repair(home: Path, tmp_path: Path, what: str) ->
     refused = roost(home, "list")
     assert (1, "", 1) == (refused.returncode, refused.stdout, refused.stderr.count("\n"))
     until(lambda: not processes(home), "the end of what was started")
-    with pytest.raises(BackendUnavailable, match=r"cannot be mended: .* restore a backup"):
+    with pytest.raises(BackendUnavailable, match=r"cannot be repaired: .* restore a backup"):
         embedded.repair_log(home)
     assert before == {path.name: path.read_bytes() for path in folder.iterdir()}
     assert b"mine" == elsewhere.read_bytes()
@@ -153,7 +153,7 @@ def test_no_room_for_the_copy_cuts_nothing_off(home: Path, monkeypatch: pytest.M
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("shutil.copyfile", full)
-    with pytest.raises(BackendUnavailable, match=r"cannot mend .*: No space left on device"):
+    with pytest.raises(BackendUnavailable, match=r"cannot repair .*: No space left on device"):
         embedded.repair_log(home)
     assert spoilt == log.read_bytes()
     assert [] == list((home / "server").glob("damaged-*"))

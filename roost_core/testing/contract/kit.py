@@ -1,4 +1,4 @@
-"""What the tests of the contract are written with."""
+"""Helpers for the tests of the contract."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _GO_ON = GoOn(MINUTE_MS)
 ENGINE = "counter"
 WORKER = "worker-1"
 QUEUE = "default"
-#: No scenario takes so long, in seconds, unless it hangs.
+#: No scenario takes this long, in seconds, unless it hangs.
 SCENARIO_TIMEOUT = 60.0
 
 _numbers = itertools.count(1)
@@ -85,7 +85,7 @@ def error_of(stored: StoredWork) -> ErrorRecord:
 
 
 def heartbeat_bytes(message: str) -> bytes:
-    """Make an engine's word to people."""
+    """Make an engine's heartbeat."""
     return encode_model(Heartbeat(progress=0.5, message=message))
 
 
@@ -131,11 +131,11 @@ class Harness(abc.ABC):
 
     @abc.abstractmethod
     async def age_lease(self, work_id: str) -> None:
-        """Make the lease on a work item expire now; nobody is told."""
+        """Make the lease on a work item expire now, without notice."""
 
     @abc.abstractmethod
     async def age_due(self, work_id: str) -> None:
-        """Make a sleeping work item due now; nobody is told."""
+        """Make a sleeping work item due now, without notice."""
 
     async def pass_time(self, ms: int) -> None:
         """Let the server's clock move on by ``ms`` milliseconds, or a little more."""
@@ -199,7 +199,7 @@ class Harness(abc.ABC):
         return await self.ledger.commit(claim.lease, commit)
 
     async def fail(self, claim: Claim, **fields: Any) -> Ack:
-        """Fail an attempt; it is retried after an hour unless ``fields`` say else."""
+        """Fail an attempt; it is retried after an hour unless ``fields`` say otherwise."""
         fields.setdefault("commit_id", unique("commit"))
         fields.setdefault("error", error_bytes())
         fields.setdefault("permanent", False)
@@ -239,7 +239,7 @@ class Harness(abc.ABC):
     async def purge(
         self, retention_ms: int, dead_letter_retention_ms: int | None, limit: int
     ) -> list[str]:
-        """Purge, say that all that is gone is forgotten, and return its ids."""
+        """Purge, confirm that everything gone is forgotten, and return its ids."""
         gone = await self.ledger.purge(retention_ms, dead_letter_retention_ms, limit)
         await self.ledger.purge(HOUR_MS, None, 0, gone)
         return [one.work_id for one in gone]
@@ -250,7 +250,7 @@ class Harness(abc.ABC):
         return [event.kind for event in events]
 
     async def see_refused(self, claim: Claim) -> None:
-        """See that a claim's token is refused everywhere, and that nothing changes (C3)."""
+        """Check that a claim's token is refused everywhere, and that nothing changes (C3)."""
         work_id = claim.lease.work_id
         before = (await self.ledger.read(work_id), await self.kinds(work_id))
         with pytest.raises(LeaseLost):

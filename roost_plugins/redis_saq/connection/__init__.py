@@ -1,1 +1,1 @@
-"""Connections to a server: where it is, how calls go there, what its refusals mean."""
+"""Connections to a server: where it is, how calls reach it, what its refusals mean."""

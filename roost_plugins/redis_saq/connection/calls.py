@@ -34,7 +34,7 @@ class Calls:
 
     @property
     def client(self) -> redis.asyncio.Redis:
-        """The redis-py client, for what is no script call; made at first use.
+        """The redis-py client, for anything but script calls; made at first use.
 
         :raises BackendUnavailable: not opened.
         """
@@ -58,7 +58,7 @@ class Calls:
     async def close(self) -> None:
         """Close every connection; calls that still wait fail."""
         closed = BackendUnavailable("the backend was closed")
-        # From here on nothing is begun any more, neither a connection nor mending.
+        # From here on nothing new is started, neither a connection nor a repair.
         self._is_open = False
         client, self._client = self._client, None
         tasks = [task for task in (self._connecting, self._mending) if task is not None]
@@ -75,9 +75,9 @@ class Calls:
                 await client.aclose()
 
     def __call__(self, script: Script, *args: Any, at_once: bool = False) -> asyncio.Future[Any]:
-        """Call a script; its answer is to be awaited.
+        """Call a script; await its answer.
 
-        :param at_once: whether others wait for this, so that it must not wait for company.
+        :param at_once: whether others wait for this, so that it must not wait to be batched.
         :raises BackendUnavailable: no answer; it may or may not have run.
         :raises BackendError: the server refused.
         """
@@ -85,7 +85,7 @@ class Calls:
         return self._send(Call(args, answer, script), at_once)
 
     def plain(self, *words: str) -> asyncio.Future[Any]:
-        """Send a command that is no script call, as :meth:`__call__` does."""
+        """Send a command that is not a script call, as :meth:`__call__` does."""
         return self._send(Call(words, asyncio.get_running_loop().create_future()))
 
     def _send(self, call: Call, at_once: bool = False) -> asyncio.Future[Any]:
@@ -159,7 +159,7 @@ class Calls:
     # -- the embedded server ---------------------------------------------------------------
 
     def _mend(self, error: Exception) -> None:
-        """See in the background to it that the embedded server runs again."""
+        """Make sure in the background that the embedded server runs again."""
         gone = self._is_open and isinstance(error, BackendUnavailable)
         if gone and self._endpoint.is_embedded and (self._mending is None or self._mending.done()):
             self._mending = asyncio.create_task(self._restart())
@@ -170,8 +170,8 @@ class Calls:
         except RoostError:
             return  # The next call that fails tries again.
         if self._pipe is not None:
-            return  # It stands since: the server was there, only the connection was cut.
-        # The next connections go to where the server is now.
+            return  # It is up: the server was there, only the connection was cut.
+        # New connections go to where the server is now.
         client, self._client = self._client, None
         if client is not None:
             await client.aclose()

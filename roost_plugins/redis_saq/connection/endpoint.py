@@ -1,9 +1,9 @@
 """Ways to reach the server: which client for which URL.
 
-Every client states its timeouts and its retries: redis-py's defaults differ
-between versions and constructors. It retries nothing by itself, because only the
-caller knows which request can be repeated. It is imported where a client is made:
-that takes as long as all the rest of a short command.
+Every client states its timeouts and its retries: redis-py's defaults differ between versions and
+constructors. It retries nothing by itself, because only the caller knows which request can be
+repeated. It is imported where a client is made, because that takes as long as the rest of a short
+command.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import redis
     import redis.asyncio
 
-#: A server that does not answer a plain command for so long is away, in seconds.
+#: A server that does not answer a plain command for this long is unreachable, in seconds.
 COMMAND_TIMEOUT: Final = 10.0
 
 
@@ -59,7 +59,7 @@ class Endpoint:
         return "start it, or correct ROOST_REDIS_URL"
 
     def nothing_here(self) -> str | None:
-        """Return which folder of the embedded server's is missing, or None if none is."""
+        """Return which folder of the embedded server is missing, or None."""
         if not self.is_embedded:
             return None
         for folder in (self._home, self._home / "server"):
@@ -77,7 +77,7 @@ class Endpoint:
         :raises BackendUnavailable: it could not be started.
         """
         if self.is_embedded:
-            # In a daemon thread: a server that starts slowly must not hold a process that stops.
+            # In a daemon thread: a slowly starting server must not keep a stopping process alive.
             await run_in_thread(self.ensure_blocking)
 
     def ensure_blocking(self) -> None:
@@ -97,22 +97,21 @@ class Endpoint:
     def import_for_threads(self) -> None:
         """Import what :meth:`sync_client` and :meth:`ensure_blocking` need, before a thread does.
 
-        A thread that imports a part of a library while the event loop imports another can
-        wait for it for ever.
+        A thread that imports a part of a library while the event loop imports another can deadlock.
         """
         from importlib import metadata
 
-        from roost_plugins.redis_saq.connection import redis_py  # noqa: F401 - so that it is there
+        from roost_plugins.redis_saq.connection import redis_py  # noqa: F401 - preloaded
 
-        # redis-py asks for it at its first connection, and from Python 3.13 on parts of
-        # ``importlib.metadata`` are imported when something is asked.
+        # redis-py uses it at its first connection, and from Python 3.13 on, parts of
+        # ``importlib.metadata`` are imported at first use.
         with contextlib.suppress(metadata.PackageNotFoundError):
             metadata.version("redis")
         if self.is_embedded:
-            import subprocess  # noqa: F401 - so that it is there
-            import tempfile  # noqa: F401 - so that it is there
+            import subprocess  # noqa: F401 - preloaded
+            import tempfile  # noqa: F401 - preloaded
 
-            from roost_plugins.redis_saq.embedded import server as embedded  # noqa: F401 - so that it is there
+            from roost_plugins.redis_saq.embedded import server as embedded  # noqa: F401 - preloaded
 
     @property
     def config_command(self) -> str:
@@ -125,13 +124,13 @@ class Endpoint:
 
     @property
     def plain_socket(self) -> str | None:
-        """The unix socket, if connecting to it is all that it takes: no login, no options."""
+        """The unix socket, if connecting to it is enough: no login, no options."""
         parts = urlsplit(self._url())
         is_plain = parts.scheme == "unix" and not (parts.netloc or parts.query or parts.fragment)
         return unquote(parts.path) if is_plain else None
 
     def client(self) -> redis.asyncio.Redis:
-        """Return a new asyncio client. No answer of its server may take ``COMMAND_TIMEOUT``."""
+        """Return a new asyncio client. Each answer must arrive within ``COMMAND_TIMEOUT``."""
         from roost_plugins.redis_saq.connection.redis_py import redis
 
         options = self._options()
@@ -139,7 +138,7 @@ class Endpoint:
         client: redis.asyncio.Redis = self._connected(redis.asyncio, options)
         if not self._is_behind_sentinels:
             with _options_checked(self._url()):
-                # Made and dropped: an option that no connection takes is found here.
+                # Made and dropped, to find an option that no connection accepts.
                 pool: Any = client.connection_pool  # typed only in part
                 pool.make_connection()
         return client
@@ -158,7 +157,7 @@ class Endpoint:
         return client
 
     def _connected(self, kind: Any, options: dict[str, Any]) -> Any:
-        """Make a client of the module ``redis`` or ``redis.asyncio``: both name things alike."""
+        """Make a client of the module ``redis`` or ``redis.asyncio``: both use the same names."""
         url = self._url()
         if self._is_behind_sentinels:
             hosts, service, login, sentinel_login = sentinel_parts(url)
@@ -200,7 +199,7 @@ def _options_checked(url: str) -> Iterator[None]:
     try:
         yield
     except (TypeError, ValueError) as error:
-        # What is quoted there as an option may be half of a password that has a ? in it. The
-        # cause is left out for the same reason.
+        # What is quoted there as an option may be half of a password with a ? in it. The cause is
+        # left out for the same reason.
         said = without(url, str(error))
         raise SettingsError(f"{redact(url)}: an option of the URL is not known: {said}") from None

@@ -1,7 +1,7 @@
 """A connection that an event loop made itself, or took over from redis-py.
 
-redis-py knows TLS, logins and sentinels; a plain unix socket, which is what the
-embedded server has, needs none of that, and so no redis-py.
+redis-py handles TLS, logins and sentinels; a plain unix socket, as the embedded server has, needs
+none of that, and so no redis-py.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from roost_plugins.redis_saq.connection.refusals import silent
 
 
 class Line(asyncio.Protocol, abc.ABC):
-    """One end of a connection; what is said over it is the subclass's business.
+    """One end of a connection; the subclass decides what is sent over it.
 
     :param where: the server, as error messages name it.
-    :ivar ended: why it is of no use any more, or None.
+    :ivar ended: why it is unusable, or None.
     """
 
     def __init__(self, where: str) -> None:
@@ -29,14 +29,14 @@ class Line(asyncio.Protocol, abc.ABC):
         self._former: Any = None
 
     def take_over(self, connection: Any) -> None:
-        """Go on with a connection that redis-py has made: it knows TLS, logins and sentinels.
+        """Take over a connection that redis-py made: it handles TLS, logins and sentinels.
 
-        :raises BackendUnavailable: it is closed already.
+        :raises BackendUnavailable: it is already closed.
         """
         # The one private name of redis-py that Roost uses; a test holds every version to it.
         writer = connection._writer
         if writer is None or writer.transport.is_closing():
-            # Nobody would tell this protocol of its end.
+            # Nothing would notify this protocol of its end.
             raise silent(self._where, "it hung up at once")
         transport = writer.transport
         self._former = transport.get_protocol()
@@ -54,7 +54,7 @@ class Line(asyncio.Protocol, abc.ABC):
         self._transport = transport
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Take note that it is closed."""
+        """Record that it is closed."""
         if self._former is not None:
             self._former.connection_lost(error)
         self.end(silent(self._where, error or "the connection was closed"))

@@ -1,13 +1,13 @@
-"""One connection for script calls: what is asked goes out in groups, answers come back in order.
+"""One connection for script calls: calls go out in groups, answers come back in order.
 
 The lanes of a worker share a connection, so that they share the cost of each system
 call on both sides. Calls do not wait for the answers to earlier ones: a group leaves
 as soon as it is large enough, or when the event loop has nothing else to do, so that
 the server works on one group while this process makes the next.
 
-hiredis packs the calls and reads the answers. redis-py's own way, a coroutine for each
-answer, takes about as long as all the rest of a step's way through the client:
-``docs/performance.md`` has the figures.
+hiredis packs the calls and reads the answers. redis-py's own way, a coroutine per answer, takes
+about as long as the rest of a step's path through the client: ``docs/performance.md`` has the
+figures.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from roost_plugins.redis_saq.connection.line import Line
 from roost_plugins.redis_saq.connection.refusals import garbled, refused, silent
 from roost_plugins.redis_saq.scripts import Script
 
-#: As soon as so many calls wait, they leave. Few enough that the server has something to do
-#: while the lanes of a worker of usual size, ten, make the next ones; and not half of these, which
-#: are served by one claim: with groups of five each half would wait for the other.
+#: As soon as this many calls wait, they are sent. Few enough that the server has something to do
+#: while the ten lanes of a usual worker make the next ones; and not half of these, which one claim
+#: serves: with groups of five each half would wait for the other.
 _GROUP: Final = 6
 
 
@@ -60,21 +60,21 @@ class Call:
     def by_source(self) -> Call:
         """Return the same call with the script's source, which the server then knows."""
         assert self.script is not None
-        # Without its script, so that it is not repeated a second time.
+        # Without its script, so that it is not repeated again.
         return Call((*self.script.by_source, *self.words), self.answer)
 
     def fail(self, error: Exception) -> None:
-        """Let its caller have the error, if it still waits."""
+        """Pass the error to its caller, if it still waits."""
         if not self.answer.done():
             self.answer.set_exception(error)
 
 
 class Pipe(Line):
-    """A connection in use; made by an event loop, or out of a connection of redis-py's.
+    """A connection in use, made by an event loop or from a redis-py connection.
 
     :param where: the server, as error messages name it.
-    :param on_end: called once, with the reason, when the connection is of no use any more.
-    :ivar ended: why it is of no use any more, or None.
+    :param on_end: called once, with the reason, when the connection becomes unusable.
+    :ivar ended: why it is unusable, or None.
     :ivar was_served: whether the server has carried out a script here, or before.
     """
 
@@ -92,7 +92,7 @@ class Pipe(Line):
         self._watch: asyncio.TimerHandle | None = None
 
     def send(self, call: Call, *, at_once: bool = False) -> None:
-        """Send a call: at once, with all that waits, or soon."""
+        """Send a call: at once, with everything that waits, or soon."""
         self._waiting.append(call)
         if at_once or len(self._waiting) >= _GROUP:
             self._flush()
@@ -125,7 +125,7 @@ class Pipe(Line):
     def _flush(self) -> None:
         if self._is_full and self.ended is None:
             return
-        # Whoever has given up waiting wants nothing sent: a claim would be nobody's.
+        # If the caller has given up, send nothing: a claim would belong to nobody.
         calls = [call for call in self._waiting if not call.answer.done()]
         self._waiting.clear()
         self._write(calls)
@@ -158,11 +158,11 @@ class Pipe(Line):
     # -- asyncio.Protocol ------------------------------------------------------------------
 
     def pause_writing(self) -> None:
-        """Keep what is not sent yet: the server is slower than we are."""
+        """Hold back what is not sent yet: the server is slower than we are."""
         self._is_full = True
 
     def resume_writing(self) -> None:
-        """Send what was kept."""
+        """Send what was held back."""
         self._is_full = False
         self._flush()
 
@@ -173,7 +173,7 @@ class Pipe(Line):
             self._reader.feed(data)
             while (value := self._reader.gets()) is not False:
                 if isinstance(value, hiredis.ReplyError) and not self._asked:
-                    # Nobody has asked: the server says why it hangs up.
+                    # An unrequested answer: the server says why it hangs up.
                     self._outdated = refused(self._where, str(value))
                     break
                 call = self._asked.popleft()
@@ -198,6 +198,6 @@ class Pipe(Line):
         error = refused(self._where, text, was_served=self.was_served)
         call.fail(error)
         if text.startswith(("READONLY", "NOAUTH")) or "-READONLY" in text:
-            # After a failover the same name may lead to the new primary; and who is asked for
-            # a login has to connect anew to give it.
+            # After a failover the same name may lead to the new primary; and a login that the
+            # server now requires needs a new connection.
             self._outdated = error

@@ -1,8 +1,8 @@
-"""All that Roost uses of redis-py, imported at once: a lazy door for those who need a client.
+"""All that Roost uses of redis-py, imported at once: a lazy entry for code that needs a client.
 
-redis-py takes as long to import as all the rest of a short command, so nobody imports
-this at the top of a module. Whoever starts a thread that will need it imports this first:
-two threads that import parts of one library at the same time can wait for each other.
+redis-py takes as long to import as the rest of a short command, so nothing imports this at the top
+of a module. Code that starts a thread that needs it imports this first: two threads that import
+parts of one library at the same time can deadlock.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What errors of the server and of the way to it mean, in Roost's words."""
+"""What errors of the server and the connection mean, in Roost's terms."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from typing import Final
 from roost_core.errors import BackendError, BackendUnavailable, DiskFull, RoostError
 from roost_plugins.redis_saq.embedded.folder import is_full
 
-#: What a system says that has no more files or sockets for this process, or for anybody.
+#: The system has no more files or sockets for this process, or at all.
 _USED_UP: Final = frozenset({errno.EMFILE, errno.ENFILE})
-#: What a server says that has no more connections.
+#: The error of a server without free connections.
 _FULL: Final = "max number of clients"
 
 #: Refusals that pass: the server loads its data, is a replica for now, or has no memory left.
-#: Redis 6.2 puts a script's refusal into a sentence of its own: "… 12: -OOM command not …".
+#: Redis 6.2 wraps a script's refusal in a sentence: "… 12: -OOM command not …".
 _PASSING: Final = (
     r"(?:^|: -)(?:LOADING|READONLY|OOM|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MISCONF|NOREPLICAS"
     r"|UNBLOCKED|BUSY)\b"
 )
-#: What a server says whose append-only file cannot be written; in a script, with its place after.
+#: The error of a server whose append-only file cannot be written; in a script, its place follows.
 _DISK: Final = r"MISCONF Errors writing to the AOF file: (.+?)(?: script: |\.?$)"
 _NO_ROOM: Final = ("No space left on device", "Disk quota exceeded")
-#: What stands before the home folder in the description of the embedded server.
+#: What precedes the home folder in the description of the embedded server.
 EMBEDDED: Final = "embedded server in "
 
-#: Refusals of who we are. They last, but for somebody whom the server has served before: then
-#: a person is changing passwords or permissions, and what is done must not be thrown away.
+#: Refusals of our identity. They are permanent, unless the server has served us before: then a
+#: person is changing passwords or permissions, and finished work must not be thrown away.
 _LOGIN: Final = r"(?:^|: -)(?:NOAUTH|NOPERM|WRONGPASS)\b"
 
-#: Errors of the system's, of TLS and of redis-py's that are there again at the next try.
+#: Errors of the system, TLS and redis-py that will recur at the next try.
 _LASTING: Final = {"AuthenticationError", "AuthorizationError", "PermissionError", "SSLError"}
-#: What TLS says when the other side has gone away.
+#: TLS errors that mean the other side has gone.
 _ENDS_OF_TLS: Final = {"SSLEOFError", "SSLZeroReturnError", "SSLSyscallError"}
 
 
@@ -63,12 +63,12 @@ def _in_our_words(where: str, error: Exception, was_served: bool) -> BackendErro
             f"no connection to the server at {where}: too many open files; "
             "close some, or raise the limit (ulimit -n)"
         )
-    # Here, because who meets no error need not wait for the import.
+    # Here, so that nothing waits for the import unless there is an error.
     from roost_plugins.redis_saq.connection.redis_py import redis
 
     theirs = redis.exceptions
     if isinstance(error, theirs.ConnectionError) and isinstance(error.__cause__, theirs.RedisError):
-        # So the asyncio client tells of a login that was refused on connecting.
+        # This is how the asyncio client reports a login refused on connecting.
         error = error.__cause__
     if isinstance(error, theirs.AuthenticationError | theirs.NoPermissionError):
         what = "the login" if isinstance(error, theirs.AuthenticationError) else "a command"
@@ -85,14 +85,14 @@ def _in_our_words(where: str, error: Exception, was_served: bool) -> BackendErro
 
 
 def is_lasting(error: BaseException) -> bool:
-    """Return whether no waiting helps: the login is refused, TLS does not fit, or the like.
+    """Return whether waiting cannot help: the login is refused, TLS does not match, or the like.
 
-    redis-py may wrap what has happened into an error that says only that there is no connection.
+    redis-py may wrap the cause in an error that says only that there is no connection.
     """
     chain: BaseException | None = error
     while chain is not None:
         kinds = {kind.__name__ for kind in type(chain).__mro__}
-        # By name, because whoever meets none of them need not import them.
+        # By name, so that they are imported only if one occurs.
         if kinds & _LASTING and not kinds & _ENDS_OF_TLS:
             return True
         chain = chain.__cause__ or chain.__context__
@@ -100,7 +100,7 @@ def is_lasting(error: BaseException) -> bool:
 
 
 def _is_used_up(error: BaseException | None) -> bool:
-    # redis-py makes its own error of it, with the system's as the context.
+    # redis-py raises its own error, with the system's as the context.
     while error is not None:
         if isinstance(error, OSError) and error.errno in _USED_UP:
             return True
@@ -109,25 +109,25 @@ def _is_used_up(error: BaseException | None) -> bool:
 
 
 def garbled(where: str, error: Exception) -> BackendUnavailable:
-    """Return the error of a server whose answer is no answer in the Redis protocol."""
+    """Return the error for an answer that is not valid in the Redis protocol."""
     return BackendUnavailable(f"the server at {where} does not speak the Redis protocol: {error}")
 
 
 def silent(where: str, reason: object) -> BackendUnavailable:
-    """Return what it means that there is no answer."""
-    # A sentinel's client tells of itself, over a page.
+    """Return the error for a missing answer."""
+    # A sentinel's client describes itself at great length.
     said = str(reason).partition(" : <redis.")[0] or type(reason).__name__
     return BackendUnavailable(f"the server at {where} does not answer: {said}{_full(where)}")
 
 
 def _full(where: str) -> str:
-    """Return the likely cause: a server that syncs each write ends when it cannot."""
+    """Return the likely cause: a server that syncs each write exits when it cannot."""
     home = where.removeprefix(EMBEDDED)
     return f"; the disk of {home} is full: make room there" if is_full_home(where) else ""
 
 
 def is_full_home(where: str) -> bool:
-    """Tell whether this is the embedded server, by its description, and its disk is full."""
+    """Return whether this is the embedded server, by its description, and its disk is full."""
     return where.startswith(EMBEDDED) and is_full(where.removeprefix(EMBEDDED))
 
 
@@ -138,11 +138,11 @@ def refused(where: str, text: str, *, was_served: bool = False) -> BackendError:
     :param was_served: whether the server has served this login before.
     """
     if "WRONGTYPE" in text:
-        # Nothing can be stored before a person has mended it, and nothing need be lost until then.
-        # A part may have taken effect: a repeated request completes it.
+        # Nothing can be stored before a person repairs it, and nothing need be lost until then.
+        # Part of the request may have taken effect: repeating it completes it.
         return BackendUnavailable(
             f"the server at {where} refuses for now: a key of the queue is damaged, it holds a "
-            "value of another type: roost doctor names it, roost doctor --repair puts it right"
+            "value of another type: roost doctor names it, roost doctor --repair fixes it"
         )
     disk = re.search(_DISK, text)
     if disk:
@@ -151,7 +151,7 @@ def refused(where: str, text: str, *, was_served: bool = False) -> BackendError:
         return _for_now(f"the server at {where} refuses for now: {text}")
     if _FULL in text:
         return _for_now(
-            f"the server at {where} takes no more connections: {text}; "
+            f"the server at {where} accepts no more connections: {text}; "
             "close some, or raise its maxclients"
         )
     told = f"the server at {where} refused: {text}"
@@ -159,9 +159,9 @@ def refused(where: str, text: str, *, was_served: bool = False) -> BackendError:
 
 
 def _login(told: str) -> str:
-    """Add to a refusal of who we are where that stands."""
+    """Add to a refusal of our identity where the login is set."""
     return (
-        f"{told.rstrip('.')}; the login stands in ROOST_REDIS_URL: "
+        f"{told.rstrip('.')}; the login is in ROOST_REDIS_URL: "
         "redis://USER:PASSWORD@HOST, unix://USER:PASSWORD@/PATH"
     )
 
@@ -175,6 +175,6 @@ def _for_now(text: str) -> BackendUnavailable:
 def _disk(place: str, cause: str) -> DiskFull:
     if cause in _NO_ROOM:
         return DiskFull(
-            f"the disk of {place} is full: make room there; until then it is only read ({cause})"
+            f"the disk of {place} is full: make room there; until then it is read-only ({cause})"
         )
-    return DiskFull(f"the disk of {place} cannot be written, only read: {cause}")
+    return DiskFull(f"the disk of {place} can be read but not written: {cause}")

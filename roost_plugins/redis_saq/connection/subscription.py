@@ -1,8 +1,7 @@
-"""A connection that listens to channels, and notices when nobody is at the other end.
+"""A connection that listens to channels and notices when the other end is gone.
 
-Silence is what a quiet channel sounds like, and what a cut cable sounds like as well.
-So whatever has been silent for a while is pinged, and a ping that is not answered in
-time ends the connection; whoever listens makes a new one then.
+A quiet channel and a cut cable look the same. So a connection that has been silent for a while is
+pinged, and an unanswered ping ends it; the listener then makes a new one.
 """
 
 from __future__ import annotations
@@ -20,12 +19,12 @@ from roost_plugins.redis_saq.connection.line import Line, give_back
 from roost_plugins.redis_saq.connection.refusals import garbled, refused, silent, translated
 from roost_plugins.redis_saq.connection.urls import CONNECT_TIMEOUT
 
-#: A connection that was silent for so long is pinged. Seconds.
+#: A connection that was silent for this long is pinged. Seconds.
 PING_AFTER: Final = 5.0
-#: What is not answered within so long was said to nobody. Seconds.
+#: A ping not answered within this time means that nobody is there. Seconds.
 ANSWER_WITHIN: Final = 5.0
 
-#: Told of what is heard: a kind, ``subscribe`` or ``message``, and the channel.
+#: Called with a kind, ``subscribe`` or ``message``, and the channel.
 Heard = Callable[[str, str], None]
 
 
@@ -42,23 +41,23 @@ class Subscription(Line):
         self._heard_at = self._loop.time()
         self._asked_at: float | None = None
         self._timer: asyncio.TimerHandle | None = None
-        #: What hangs up a connection of redis-py's, and the task that does so.
+        #: What closes a redis-py connection, and the task that does so.
         self.hang_up: Callable[[], Coroutine[Any, Any, None]] | None = None
         self._hanging_up: asyncio.Task[None] | None = None
         self._end: asyncio.Future[None] = self._loop.create_future()
-        # Whether anybody waits for the end is their business.
+        # Waiting for the end is optional.
         self._end.add_done_callback(lambda end: end.exception())
 
     def subscribe(self, channels: Iterable[str]) -> None:
-        """Listen to these as well; each is heard as ``subscribe`` when the server listens."""
+        """Also listen to these; each is confirmed with ``subscribe`` when the server listens."""
         self._ask_for("SUBSCRIBE", channels)
 
     def unsubscribe(self, channels: Iterable[str]) -> None:
-        """Listen to these no more."""
+        """Stop listening to these."""
         self._ask_for("UNSUBSCRIBE", channels)
 
     async def until_end(self) -> None:
-        """Wait until the connection is of no use any more, and raise the reason.
+        """Wait until the connection is unusable, and raise the reason.
 
         :raises BackendError: always.
         """
@@ -78,13 +77,13 @@ class Subscription(Line):
         self._end.set_exception(reason)
 
     async def close(self) -> None:
-        """Close the connection, because nobody listens any more."""
+        """Close the connection, because nothing listens any more."""
         self.end(BackendUnavailable("nobody listens any more"))
         if self._hanging_up is not None:
             await asyncio.gather(self._hanging_up, return_exceptions=True)
 
     def on_end(self, call: Callable[[Exception], None]) -> None:
-        """Call somebody with the reason when it has ended."""
+        """Call a function with the reason when it has ended."""
 
         def ended(_: object) -> None:
             if self.ended is not None:
@@ -112,7 +111,7 @@ class Subscription(Line):
         self._timer = self._loop.call_later(seconds, self._look)
 
     def _look(self) -> None:
-        """Ping what is silent; end what does not answer."""
+        """Ping the connection if it is silent; end it if it does not answer."""
         now = self._loop.time()
         if self._asked_at is not None:
             left = self._asked_at + ANSWER_WITHIN - now
@@ -148,8 +147,8 @@ class Subscription(Line):
     def _take(self, value: Any) -> None:
         if isinstance(value, hiredis.ReplyError):
             if str(value).startswith("MISCONF"):
-                # A server that cannot write to its disk refuses pings as well, and that is an
-                # answer: it is there, and tells what happens.
+                # A server that cannot write to its disk refuses pings as well, which is still an
+                # answer: it is there.
                 return
             self.end(refused(self._where, str(value)))
         elif isinstance(value, list) and len(value) == 3:
@@ -159,7 +158,7 @@ class Subscription(Line):
 
 
 async def subscribe(endpoint: Endpoint, channels: Iterable[str], heard: Heard) -> Subscription:
-    """Connect, and ask to hear what is published to ``channels``.
+    """Connect and subscribe to ``channels``.
 
     :param heard: see :class:`Subscription`.
     :raises BackendUnavailable: there is no connection.

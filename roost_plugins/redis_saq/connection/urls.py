@@ -1,4 +1,4 @@
-"""The URLs of servers: which are taken, and what they say. Pure, and fast to import."""
+"""The URLs of servers: which are accepted, and what they mean. Pure, and fast to import."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from roost_core.errors import SettingsError
 from roost_core.wording.redaction import redact
 
-#: The schemes of the URLs that this backend takes.
+#: The schemes of the URLs that this backend accepts.
 SCHEMES: Final = ("redis", "redis+sentinel", "rediss", "unix")
 
-#: A server that does not accept a connection for so long is away, in seconds.
+#: A server that does not accept a connection for this long is unreachable, in seconds.
 CONNECT_TIMEOUT: Final = 5.0
 
 #: A sentinel's address: a name, an IPv4 address or an IPv6 address in brackets, and a port.
@@ -20,12 +20,12 @@ _HOST: Final = r"([^\[\]:@/]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?"
 
 
 def is_ours(url: str) -> bool:
-    """Return whether this backend takes the URL; whether it is sound is another question."""
+    """Return whether this backend accepts the URL; it may still be invalid."""
     return url.startswith(tuple(f"{scheme}://" for scheme in SCHEMES))
 
 
 def check_url(url: str) -> None:
-    """Refuse what is no URL of a server.
+    """Refuse anything that is not a server's URL.
 
     :raises SettingsError: in one line, without a password.
     """
@@ -36,7 +36,7 @@ def check_url(url: str) -> None:
         parts = urlsplit(url)
     except ValueError:
         raise SettingsError(
-            f"{shown} cannot be read: an IPv6 address stands in brackets, as in "
+            f"{shown} cannot be read: put an IPv6 address in brackets, as in "
             f"redis://[::1]:6379; {quoting}"
         ) from None
     try:
@@ -54,12 +54,12 @@ def check_url(url: str) -> None:
     if parts.scheme == "redis+sentinel":
         sentinel_parts(url)
     elif parts.scheme == "unix" and not parts.path:
-        raise SettingsError("the server's URL names no socket: unix:///path/to/socket")
+        raise SettingsError("the server's URL has no socket: use unix:///path/to/socket")
     elif parts.scheme != "unix" and re.fullmatch(r"/?[0-9]*/?", parts.path) is None:
-        raise SettingsError(f"{shown}: after the host stands nothing but a number; {quoting}")
+        raise SettingsError(f"{shown}: only a number may follow the host; {quoting}")
     for name in ("protocol", "decode_responses", "retry"):
         if name in parse_qs(parts.query, keep_blank_values=True):
-            raise SettingsError(f"{shown}: {name} is not for the URL to choose")
+            raise SettingsError(f"{shown}: {name} cannot be set in the URL")
 
 
 def sentinel_parts(
@@ -67,7 +67,7 @@ def sentinel_parts(
 ) -> tuple[list[tuple[str, int]], str, dict[str, Any], dict[str, Any]]:
     """Take apart ``redis+sentinel://[user:password@]host[:port][,host…]/service[/db]``.
 
-    The login is the server's; the sentinels' own stands in the query:
+    The login is the server's; the sentinels' own is in the query:
     ``?sentinel_username=…&sentinel_password=…``.
     """
     parts = urlsplit(url)
@@ -93,7 +93,7 @@ def sentinel_parts(
         for name in ("username", "password")
         if f"sentinel_{name}" in query
     }
-    # Without them a sentinel that is silent would hold everybody up for ever.
+    # Without them a silent sentinel would block everything for ever.
     sentinel_login |= {
         "protocol": 2,
         "socket_timeout": CONNECT_TIMEOUT,

@@ -1,1 +1,1 @@
-"""Roost's own server: started, shared by several processes, ended, mended."""
+"""Roost's own server: started, shared by several processes, ended, repaired."""

@@ -1,4 +1,4 @@
-"""Bringing the server's append-only files to the disk."""
+"""Syncing the server's append-only files to disk."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def sync_folder(path: str) -> None:
 
 
 class Syncer:
-    """Brings the append-only files to the disk.
+    """Syncs the append-only files to disk.
 
-    Not only the newest file: during a rewrite the one before it counts as well.
+    Not only the newest file: during a rewrite the previous one counts as well.
     """
 
     def __init__(self, folder: str) -> None:

@@ -1,6 +1,6 @@
 """Where a home's embedded server is: its folder, its record, the path to its socket.
 
-Nothing here starts or ends a server; what others could have written is not believed.
+Nothing here starts or ends a server; files that others could have written are not trusted.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import Any
 from roost_core.errors import SettingsError
 from roost_plugins.redis_saq.embedded import folder as server_folder
 
-#: What a person can do whose home folder is of no use.
+#: What a person can do if the home folder is unusable.
 ELSEWHERE = "choose another home folder with ROOST_HOME, or a server with ROOST_REDIS_URL"
 
 
 def folder_of(home: Path) -> str:
     """Return the real path of the server folder, which may not be there yet.
 
-    :raises SettingsError: it cannot be used, or is not to be trusted.
+    :raises SettingsError: it cannot be used or trusted.
     """
     folder = os.path.join(os.path.realpath(home), "server")
     try:
@@ -37,19 +37,19 @@ def folder_of(home: Path) -> str:
         raise SettingsError(f"cannot use {folder}: {error.strerror}: {ELSEWHERE}") from error
     if problem is not None:
         raise SettingsError(
-            f"{folder} is not to be trusted: {problem}. Make it yours alone, or {ELSEWHERE}"
+            f"{folder} cannot be trusted: {problem}. Make it accessible only to you, or {ELSEWHERE}"
         )
     return folder
 
 
 def _only_readable(found: os.stat_result) -> bool:
-    """Tell whether a folder of our own is open to others, but for reading alone."""
+    """Return whether a folder of our own is open to others, but only for reading."""
     own = stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
     return own and bool(found.st_mode & 0o077) and not found.st_mode & 0o022
 
 
 def read_record(folder: str) -> dict[str, Any] | None:
-    """Return what the supervisor wrote about the running server; None if nothing sound.
+    """Return what the supervisor wrote about the running server; None if nothing valid.
 
     :raises SettingsError: others can write it.
     """
@@ -61,13 +61,13 @@ def read_record(folder: str) -> dict[str, Any] | None:
     with open(descriptor, "rb") as file:
         found = os.fstat(descriptor)
         if found.st_uid != os.geteuid() or found.st_mode & 0o022:
-            raise SettingsError(f"{path} is not to be trusted, others can write it: remove it")
+            raise SettingsError(f"{path} cannot be trusted, others can write it: remove it")
         text = file.read(65536)
     return parse_record(text)
 
 
 def parse_record(text: bytes) -> dict[str, Any] | None:
-    """Return the record if it is whole and of a version that is known, else None."""
+    """Return the record if it is complete and of a known version, else None."""
     try:
         record = json.loads(text)
     except (ValueError, RecursionError):
@@ -103,6 +103,6 @@ def socket_path(folder: str, record: dict[str, Any]) -> str | None:
 
 
 def name_of_config(record: dict[str, Any]) -> str:
-    """Return what the command ``CONFIG`` of a server is called."""
+    """Return the server's name for the command ``CONFIG``."""
     # A server that an older version of Roost has started calls it by its name.
     return str(record.get("config_command", "CONFIG"))

@@ -1,6 +1,6 @@
 """The server folder of a home: what is in it, who may use it, who is in charge of it.
 
-Standard library alone: the supervisor imports this too.
+Standard library only: the supervisor imports this too.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import time
 SCHEMA = 1
 SOCKET = "roost.sock"
 RECORD = "server.json"
-#: Held as long as the supervisor or the server lives: whoever has it may start a server.
+#: Held while the supervisor or the server lives: its holder may start a server.
 LOCK = "lock"
-#: Held as long as the supervisor lives. A server without one is on its way out.
+#: Held while the supervisor lives. A server without a supervisor is shutting down.
 SUPERVISED = "supervised"
 SERVER_LOG = "valkey.log"
 LOG = "supervisor.log"
@@ -27,21 +27,21 @@ READY, BUSY, FAILED = b"ready", b"busy", b"failed "
 
 #: Written by whoever made the folder: see the module ``ownership``.
 MARK = "made-by"
-#: The server's commands that Roost has no use for and that reach beyond its data: other hosts,
-#: files, code. The server has them not, also not for what it reads from the append-only file,
-#: which it obeys without asking who may do what.
+#: Server commands that Roost does not use and that reach beyond its data: other hosts, files, code.
+#: They are removed, even for what the server reads from the append-only file, which it obeys
+#: without checking permissions.
 REMOVED = (
     *("MODULE", "FUNCTION", "FCALL", "FCALL_RO", "DEBUG", "PFDEBUG", "PFSELFTEST"),
     *("REPLICAOF", "SLAVEOF", "FAILOVER", "SYNC", "PSYNC", "REPLCONF", "CLUSTER", "MIGRATE"),
     *("SAVE", "BGSAVE", "RESTORE", "RESTORE-ASKING", "MONITOR"),
 )
-#: Those that looking after the server takes. They have names of their own at each start, which
-#: nothing that was stored before can know; ``server.json`` has the first.
+#: Those needed to look after the server. They get new names at each start, which nothing stored
+#: earlier can know; ``server.json`` has the first.
 RENAMED = ("CONFIG", "ACL")
 
-#: Given to the server at each start, over a pipe: nobody has to write it to a disk that may be
-#: full. Paths are relative to the server folder, which is the working directory: no path is
-#: too long for the server, and none needs quoting here.
+#: Given to the server at each start over a pipe, so nothing is written to a disk that may be full.
+#: Paths are relative to the server folder, which is the working directory: no path is too long for
+#: the server, and none needs quoting here.
 CONFIG = f"""\
 port 0
 unixsocket {SOCKET}
@@ -71,7 +71,7 @@ enable-protected-configs no
 """
 
 
-#: What the server must still say of itself when it has read its data.
+#: What the server must still report about itself once it has read its data.
 SOUND = {
     "port": "0",
     "tls-port": "0",
@@ -102,7 +102,7 @@ def own_folder_problem(path: str) -> str | None:
 
 
 def is_full(path: str) -> bool:
-    """Tell whether the disk of a folder has no room for even a few small files."""
+    """Return whether the disk of a folder has no room for even a few small files."""
     try:
         found = os.statvfs(path)
     except OSError:
@@ -111,9 +111,9 @@ def is_full(path: str) -> bool:
 
 
 def try_lock(descriptor: int) -> bool:
-    """Take a lock for good, if nobody has it.
+    """Take a lock for good, if it is free.
 
-    Those who only test the lock share it for an instant; they do not count.
+    Processes that only test the lock share it for an instant; they do not count.
     """
     while True:
         try:
@@ -131,14 +131,14 @@ def try_lock(descriptor: int) -> bool:
 
 
 def is_free(folder: str, name: str = LOCK) -> bool:
-    """Tell whether nobody holds a lock, without taking it."""
+    """Return whether a lock is free, without taking it."""
     try:
         descriptor = os.open(f"{folder}/{name}", os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return True
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        # Said aloud, because a process forked meanwhile has a copy of the descriptor.
+        # Explicit, because a process forked meanwhile has a copy of the descriptor.
         fcntl.flock(descriptor, fcntl.LOCK_UN)
     except BlockingIOError:
         return False

@@ -1,6 +1,6 @@
 """Whether the embedded server is still what it was started as, once it has read its data.
 
-Standard library alone: the supervisor imports this.
+Standard library only: the supervisor imports this.
 """
 
 from __future__ import annotations
@@ -10,16 +10,15 @@ from collections.abc import Mapping
 from roost_plugins.redis_saq.embedded.folder import SOUND
 from roost_plugins.redis_saq.embedded.wire import Wire
 
-#: The module of scripts, which the server's program has in it.
+#: The module for scripts, which is built into the server.
 _BUILT_IN = "lua"
 
 
 def problem(wire: Wire, names: Mapping[str, str]) -> str | None:
-    """Return in what the server differs, or None.
+    """Return how the server differs, or None.
 
-    What it reads from the append-only file are commands that it obeys; those that could
-    change any of this are out of their reach (:data:`~.server_folder.REMOVED`). This is
-    the second look, for what nobody has thought of.
+    The append-only file holds commands that the server obeys; those that could change any of this
+    are removed (:data:`~.server_folder.REMOVED`). This is a second check, for anything unforeseen.
 
     :param names: what the renamed commands are called.
     :raises OSError: no answer.
@@ -32,7 +31,7 @@ def problem(wire: Wire, names: Mapping[str, str]) -> str | None:
         "functions": (info.get("number_of_libraries", "0"), "0"),
     }
     for name, sound in SOUND.items():
-        # A list: one value for each address, say.
+        # A list: one value per address, for example.
         found[name] = (" ".join(wire.ask(names["CONFIG"], "GET", name)[1:]), sound)
     for name, (value, sound) in found.items():
         if value != sound:

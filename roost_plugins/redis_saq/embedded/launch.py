@@ -1,8 +1,7 @@
 """The script that becomes the embedded server's supervisor.
 
-It runs without ``site``, so nothing installed can be imported. The packages that the
-supervisor's modules are in are therefore put in place bare: their own ``__init__``
-would import the whole plugin.
+It runs without ``site``, so nothing installed can be imported. So the packages of the supervisor's
+modules are put in place bare: their own ``__init__`` would import the whole plugin.
 """
 
 from __future__ import annotations

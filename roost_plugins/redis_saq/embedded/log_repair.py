@@ -1,10 +1,10 @@
-"""A damaged append-only file: what is whole of it, and cutting off the rest.
+"""A damaged append-only file: how much is intact, and cutting off the rest.
 
-After a loss of power a file may end in zeros or in anything else, and the server does not
-start then. Its own program, which is ``valkey-check-aof`` as well if it is called so, finds
-out how far the file is whole.
+After a power loss a file may end in zeros or anything else, and the server then does not start. Its
+own program, which is also ``valkey-check-aof`` if run by that name, finds how much of the file is
+intact.
 
-Standard library alone: the supervisor imports this.
+Standard library only: the supervisor imports this.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ _MANIFEST = f"{FOLDER}/appendonly.aof.manifest"
 _ANALYZED = r"(?m)^AOF analyzed: filename=.+, size=(\d+), ok_up_to=(\d+),"
 #: The beginning of a command in the file.
 _COMMAND = rb"\*[1-9]\d*\r\n\$\d+\r\n"
-#: Longest time to look through the files. Seconds.
+#: Longest time to check the files. Seconds.
 _LIMIT = 600.0
 _BLOCK = 1 << 20
 
 
 class Damage(NamedTuple):
-    """What is not whole: ``size`` bytes of which the first ``whole`` are sound commands.
+    """The damage: of ``size`` bytes, the first ``whole`` are valid commands.
 
-    ``commands`` is how many commands can be made out in the rest.
+    ``commands`` is how many commands are recognisable in the rest.
     """
 
     name: str
@@ -38,13 +38,13 @@ class Damage(NamedTuple):
     commands: int
 
     def __str__(self) -> str:
-        """Return it for people."""
-        seen = f", in which {self.commands} commands can be made out" if self.commands else ""
-        return f"{self.name} is whole up to byte {self.whole}; {self.cut} bytes are not{seen}"
+        """Return it as text."""
+        seen = f", with {self.commands} recognisable commands" if self.commands else ""
+        return f"{self.name} is intact up to byte {self.whole}; {self.cut} bytes are not{seen}"
 
     @property
     def cut(self) -> int:
-        """How many bytes are not whole."""
+        """How many bytes are damaged."""
         return self.size - self.whole
 
 
@@ -53,11 +53,11 @@ class BeyondRepair(Exception):
 
 
 def find_damage(folder: str, binary: str) -> Damage | None:
-    """Look through a server folder's append-only files.
+    """Check a server folder's append-only files.
 
     :param binary: the server's program.
-    :raises BeyondRepair: cutting off the end of the newest file does not mend it.
-    :raises OSError: it cannot be looked through.
+    :raises BeyondRepair: cutting off the end of the newest file does not repair it.
+    :raises OSError: it cannot be checked.
     """
     import subprocess
 
@@ -65,9 +65,9 @@ def find_damage(folder: str, binary: str) -> Damage | None:
         return None
     name = _newest(folder)
     try:
-        # That file alone: given the manifest, it takes an image of its own version for damage.
+        # Only that file: given the manifest, it takes an image of its own version for damage.
         done = subprocess.run(  # noqa: S603 - the server's program on our own files, no shell
-            ["valkey-check-aof", name],  # noqa: S607 - a name by which to behave, not to be found
+            ["valkey-check-aof", name],  # noqa: S607 - a name to run as, not to look up
             executable=binary,
             cwd=f"{folder}/{FOLDER}",
             stdin=subprocess.DEVNULL,
@@ -76,7 +76,7 @@ def find_damage(folder: str, binary: str) -> Damage | None:
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise BeyondRepair(f"{name} was not looked through within {_LIMIT:g} s") from error
+        raise BeyondRepair(f"{name} could not be checked within {_LIMIT:g} s") from error
     if done.returncode == 0:
         return None
     said = (done.stdout + done.stderr).decode("utf-8", "replace")
@@ -89,11 +89,11 @@ def find_damage(folder: str, binary: str) -> Damage | None:
 
 
 def cut_off(folder: str, damage: Damage) -> str:
-    """Cut off what is not whole; return the path of a copy of the file as it was.
+    """Cut off what is damaged; return the path of a copy of the original file.
 
     The caller holds the folder's lock.
 
-    :raises OSError: the copy could not be made, and nothing is cut off.
+    :raises OSError: the copy could not be made; nothing is cut off.
     """
     import shutil
 
@@ -137,7 +137,7 @@ def _commands_after(path: str, start: int) -> int:
             text = kept + block
             ends = [found.end() for found in re.finditer(_COMMAND, text)]
             count += len(ends)
-            # What may be the beginning of one that goes on in the next block.
+            # What may be the beginning of one that continues in the next block.
             kept = text[max(ends[-1] if ends else 0, len(text) - 32) :]
     return count
 

@@ -1,10 +1,10 @@
 """Whether this user's Roost made a server folder.
 
-A server folder that came with an archive or a repository holds data that somebody else
-chose, and the server obeys what it reads there. So whoever makes a folder signs it: its
-file ``made-by`` is a digest of the folder's inode, keyed with a secret that is in the
-user's own state folder and nowhere else. No archive can bring that along, and a copy of
-a folder, which has another inode, has to be vouched for as well. A move keeps it.
+A server folder from an archive or a repository holds data that somebody else chose, and the server
+obeys what it reads there. So the Roost that makes a folder signs it: its file ``made-by`` is a
+digest of the folder's inode, keyed with a secret that is only in the user's own state folder. No
+archive can contain that, and a copy of a folder, which has another inode, has to be vouched for as
+well. Moving a folder keeps its signature.
 
 An empty folder needs no signature.
 """
@@ -28,12 +28,12 @@ def claim(folder: str, state: str | None, *, trusted: bool) -> None:
     """Sign a folder that is empty or vouched for; refuse any other that is not signed.
 
     :param state: the user's folder for Roost's state; None if there is none.
-    :param trusted: whether the person has said that the folder's data is theirs.
+    :param trusted: whether the user has confirmed that the folder's data is theirs.
     :raises SettingsError: somebody else may have made it; the text says what to do.
     """
     names = os.listdir(folder)
-    # Read after the names: the signature is the first file in a folder that another process
-    # makes at this moment.
+    # Read after the names: the signature is the first file in a folder that another process is just
+    # making.
     key, why = _key(state)
     if key is not None and _is_signed(folder, key):
         return
@@ -41,7 +41,7 @@ def claim(folder: str, state: str | None, *, trusted: bool) -> None:
     if has_data and not trusted:
         raise SettingsError(
             f"{os.path.dirname(folder)} was not made here by your Roost ({why or 'no signature'}): "
-            "if its data is yours (a backup, say), set ROOST_EMBEDDED_TRUST_HOME=yes once; "
+            "if its data is yours (a backup, for example), set ROOST_EMBEDDED_TRUST_HOME=yes once; "
             "else remove it"
         )
     if key is not None:
@@ -59,7 +59,7 @@ def _signature(folder: str, key: bytes) -> bytes:
 
 
 def _sign(folder: str, key: bytes) -> None:
-    """Write the signature; where it cannot be written, the next start asks for a word again."""
+    """Write the signature; if it cannot be written, the next start has to be confirmed again."""
     fresh = f"{folder}/{MARK}.{secrets.token_hex(4)}"
     try:
         _write(fresh, _signature(folder, key) + b"\n")
@@ -91,7 +91,7 @@ def _key(state: str | None) -> tuple[bytes | None, str]:
         return None, f"cannot keep a key in {state}: {error.strerror}"
     key = (found or b"").strip()
     if not 32 <= len(key) <= 64:
-        return None, f"{path} is not to be used: remove it"
+        return None, f"{path} cannot be used: remove it"
     return key, ""
 
 

@@ -1,6 +1,6 @@
 """Where the embedded server can be found: the record, and a short path to its socket.
 
-Standard library alone: the supervisor imports this. Its working directory is the server
+Standard library only: the supervisor imports this. Its working directory is the server
 folder.
 """
 
@@ -31,7 +31,7 @@ class StartFailed(Exception):
 
 
 class Publication:
-    """The record that others find the server by.
+    """The record by which others find the server.
 
     :param folder: the server folder, absolute.
     :param temp: where a folder with a short name can be made.
@@ -43,11 +43,11 @@ class Publication:
         self.temp = temp
         self._log = log
         self._published: tuple[int, ...] | None = None
-        #: The folder with the short path, which is known also when the home is gone.
+        #: The folder with the short path, still known when the home is gone.
         self._short: str | None = None
 
     def publish(self, record: dict[str, object]) -> None:
-        """Write the record; what it says of the socket is added.
+        """Write the record, and add the socket to it.
 
         :raises StartFailed: there is no short path for the socket.
         :raises OSError: it cannot be written.
@@ -57,7 +57,7 @@ class Publication:
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
-            # What is stored can be read all the same, once people can find the server.
+            # What is stored can still be read, once the server can be found.
             self._make_room()
             self._write(record)
         self._published = self._fingerprint()
@@ -68,7 +68,7 @@ class Publication:
         return self._fingerprint() == self._published
 
     def withdraw(self) -> None:
-        """Remove the record, so that nobody new comes."""
+        """Remove the record, so that no new user comes."""
         self._remove(RECORD)
 
     def clear(self) -> None:
@@ -89,7 +89,7 @@ class Publication:
         os.replace(fresh, RECORD)
 
     def _make_room(self) -> None:
-        self._log("the disk is full: the logs give way to the record")
+        self._log("the disk is full: the logs are removed to make room for the record")
         for name in (f"{SERVER_LOG}.1", f"{LOG}.1"):
             self._remove(name)
         for name in (SERVER_LOG, LOG):
@@ -110,7 +110,7 @@ class Publication:
                 f"is shorter than {MAX_SOCKET_PATH - len(SOCKET) - 8} bytes"
             )
         self._clear_short()
-        # The note comes first: whatever is killed, the next start can tidy up.
+        # The note comes first: whatever is killed, the next start can clean up.
         os.symlink(short, SHORT)
         os.mkdir(short, 0o700)
         self._short = short
@@ -145,7 +145,7 @@ class Publication:
 
     @staticmethod
     def _fingerprint() -> tuple[int, ...] | None:
-        """Return what changes when the record or the short path to the socket does."""
+        """Return a value that changes when the record or the short path to the socket does."""
         try:
             found = os.stat(RECORD)
             short = os.path.lexists(SHORT) and not os.path.exists(f"{os.readlink(SHORT)}/sock")

@@ -11,20 +11,19 @@ Everything about the server is in ``<home>/server``, a folder of mode 0700:
                        home's own path is too long for a socket
 ``appendonlydir/``     the append-only file: the data
 ``made-by``            whose Roost made the folder (:mod:`~.ownership`)
-``damaged-…``          what was damaged, as it was before it was mended
+``damaged-…``          what was damaged, as it was before the repair
 ``valkey.log``, ``supervisor.log``    what happened, and one older file of each
 =====================  ==============================================================
 
-A user of the server is whoever is connected to it. Once nobody has been for
-``idle_seconds``, server and supervisor end. Whoever finds no server starts one;
-if several do at the same moment, the lock lets one through and the others use it.
-Everything that can be killed can be killed at any moment: the lock falls with its
-holders, leftovers are cleared by the next start, and the data is in the append-only
-file (see :mod:`roost_plugins.redis_saq.embedded.supervisor`).
+A user of the server is anything connected to it. After ``idle_seconds`` without a user, server and
+supervisor end. A process that finds no server starts one; if several do at the same moment, the
+lock lets one through and the others use its server. Everything can be killed at any moment: the
+lock is released with its holders, the next start clears leftovers, and the data is in the
+append-only file (see :mod:`roost_plugins.redis_saq.embedded.supervisor`).
 
-``fsync`` and ``idle_seconds`` are those of whoever starts the server, with one
-exception: who asks for ``always`` gets it at once, from a running server too. It
-then stays so until the server ends, because it is the stronger promise of the two.
+``fsync`` and ``idle_seconds`` are those of whoever starts the server, with one exception: a request
+for ``always`` takes effect at once, on a running server too. It then stays so until the server
+ends, because it is the stronger promise of the two.
 """
 
 from __future__ import annotations
@@ -49,11 +48,11 @@ from roost_plugins.redis_saq.embedded.log_repair import BeyondRepair, Damage, cu
 from roost_plugins.redis_saq.embedded.starting import server_binary, start
 from roost_plugins.redis_saq.embedded.wire import Refused, Wire
 
-#: How often somebody who waits for another's start looks again. Seconds.
+#: How often a process that waits for another's start checks again. Seconds.
 _LOOK_AGAIN = 0.01
 #: How long a server that is busy with one long command may take to answer. Seconds.
 _ANSWER_TIMEOUT = 5.0
-#: How many supervisors may vanish without a word before that counts as an answer.
+#: How many supervisors may vanish without an answer before that counts as a failure.
 _SILENT_LIMIT = 5
 
 
@@ -76,7 +75,7 @@ def ensure(
     :param idle_seconds: how long after its last user the server stops.
     :param trusted: whether to start a server on data that this user's Roost did not make.
     :param start_timeout: how many seconds to wait for a server.
-    :raises SettingsError: the home folder cannot be used, or not be trusted.
+    :raises SettingsError: the home folder cannot be used or trusted.
     :raises BackendUnavailable: there is no server for this platform, it does not start,
         or it does not answer in time. The text says what to do.
     """
@@ -100,7 +99,7 @@ def ensure(
         silent += not answer
         if silent == _SILENT_LIMIT:
             raise BackendUnavailable(
-                f"the embedded server's supervisor ends without a word: see {folder}/"
+                f"the embedded server's supervisor ends without an error: see {folder}/"
                 f"{server_folder.LOG}, or set ROOST_REDIS_URL to a server of your own"
             )
     raise BackendUnavailable(
@@ -110,7 +109,7 @@ def ensure(
 
 
 def stop(home: Path, *, timeout: float = 30.0) -> None:
-    """Shut this home's server down in good order and wait until it is gone. Blocks.
+    """Shut this home's server down cleanly and wait until it is gone. Blocks.
 
     Nothing happens if none runs.
 
@@ -126,7 +125,7 @@ def stop(home: Path, *, timeout: float = 30.0) -> None:
                 with Wire(path, 1.0) as wire:
                     wire.call("SHUTDOWN")
             except (OSError, Refused):
-                pass  # it has gone, it is going, or it does not answer: the lock tells
+                pass  # gone, ending, or not answering: the lock shows which
         if time.monotonic() > deadline:
             pids = (
                 [record[name] for name in ("supervisor_pid", "server_pid")] if record else "unknown"
@@ -141,11 +140,10 @@ def stop(home: Path, *, timeout: float = 30.0) -> None:
 def repair_log(home: Path) -> tuple[Damage, str] | None:
     """Cut off what is damaged at the end of this home's append-only file. Blocks.
 
-    :returns: what was cut off, and the path of a copy of the file as it was; None if all
-        is whole.
-    :raises SettingsError: the folder is not to be trusted.
-    :raises BackendUnavailable: a server runs there, or the file cannot be mended; nothing
-        was changed.
+    :returns: what was cut off, and the path of a copy of the original file; None if it is intact.
+    :raises SettingsError: the folder cannot be trusted.
+    :raises BackendUnavailable: a server runs there, or the file cannot be repaired; nothing was
+        changed.
     """
     folder = folder_of(home)
     try:
@@ -157,20 +155,23 @@ def repair_log(home: Path) -> tuple[Damage, str] | None:
     try:
         if not server_folder.try_lock(lock):
             raise BackendUnavailable(
-                f"the embedded server in {folder} runs, so its data is whole; nothing was changed"
+                f"the embedded server in {folder} is running, so its data is intact; "
+                "nothing was changed"
             )
         damage = find_damage(folder, server_binary())
         return None if damage is None else (damage, cut_off(folder, damage))
     except BeyondRepair as error:
-        raise BackendUnavailable(f"{folder} cannot be mended: {error}; restore a backup") from error
+        raise BackendUnavailable(
+            f"{folder} cannot be repaired: {error}; restore a backup"
+        ) from error
     except OSError as error:
-        raise BackendUnavailable(f"cannot mend {folder}: {error.strerror}") from error
+        raise BackendUnavailable(f"cannot repair {folder}: {error.strerror}") from error
     finally:
         os.close(lock)
 
 
 def describe(home: Path) -> dict[str, Any] | None:
-    """Return what is known of this home's server, or None if none answers. Starts nothing.
+    """Return what is known about this home's server, or None if none answers. Starts nothing.
 
     The keys: ``socket``, ``supervisor_pid``, ``server_pid``, ``server_version``,
     ``fsync`` (as it is now), ``idle_seconds``, ``clients`` (this call's connection and
@@ -200,7 +201,7 @@ def describe(home: Path) -> dict[str, Any] | None:
 
 
 def config_command(home: Path) -> str:
-    """Return what the command ``CONFIG`` of this home's server is called."""
+    """Return this home's server's name for the command ``CONFIG``."""
     return name_of_config(read_record(folder_of(home)) or {})
 
 
@@ -217,8 +218,8 @@ def _answering(folder: str, fsync: str, timeout: float) -> Path | None:
             if not _is_alive(wire):
                 return None
             if server_folder.is_free(folder, server_folder.SUPERVISED):
-                # The supervisor was killed. Where the system does not end the server
-                # with it, this does; and where it does, nobody is sent to a dying one.
+                # The supervisor was killed. If the system does not end the server with it, this
+                # does; if it does, nobody is sent to a dying server.
                 wire.call("SHUTDOWN")
                 return None
             if fsync == "always" != record["fsync"]:
@@ -229,7 +230,7 @@ def _answering(folder: str, fsync: str, timeout: float) -> Path | None:
 
 
 def _is_alive(wire: Wire) -> bool:
-    """Tell whether the server serves: also if it takes no writes, which PING complains of."""
+    """Return whether the server serves, even if it refuses writes, which makes PING fail."""
     try:
         return wire.call("PING") == "PONG"
     except Refused as refused:

@@ -1,6 +1,6 @@
-"""The embedded server's process: begun, tied to its supervisor's life, and ended.
+"""The embedded server's process: started, tied to its supervisor's life, and ended.
 
-Standard library alone: the supervisor imports this.
+Standard library only: the supervisor imports this.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class ServerProcess:
     def begin(self, config: str) -> None:
         """Run the server in the working directory.
 
-        :param config: what it reads at its start, shorter than a pipe is deep.
+        :param config: what it reads at start, small enough for a pipe's buffer.
         """
         reader, writer = os.pipe()
         os.write(writer, config.encode())
@@ -56,7 +56,7 @@ class ServerProcess:
                 if os.getppid() != parent:
                     os._exit(1)  # the supervisor died before the tie was made
             os.dup2(reader, 0)
-            # A list of processes shows whose server it is.
+            # So a process list shows whose server it is.
             os.execv(self.binary, [f"{self.folder}/valkey-server", "-"])  # noqa: S606 - no shell
         except OSError as error:
             self._log(f"cannot run {self.binary}: {error.strerror}")
@@ -64,7 +64,7 @@ class ServerProcess:
             os._exit(127)
 
     def has_ended(self) -> bool:
-        """Look whether it is gone; then :attr:`ended_by` tells what has ended it."""
+        """Check whether it is gone; then :attr:`ended_by` has the signal."""
         if self.pid is not None:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
@@ -73,9 +73,9 @@ class ServerProcess:
         return self.pid is None
 
     def end(self, sleep: Callable[[float], None]) -> None:
-        """End the server in good order; after ``STOP_LIMIT`` seconds, by force.
+        """End the server cleanly; after ``STOP_LIMIT`` seconds, by force.
 
-        :param sleep: waits for so many seconds.
+        :param sleep: waits for a number of seconds.
         """
         if self.has_ended() or self.pid is None:
             return

@@ -1,6 +1,6 @@
 """Why the embedded server ended instead of starting: one line for people.
 
-Standard library alone: the supervisor imports this. The working directory is the server
+Standard library only: the supervisor imports this. The working directory is the server
 folder.
 """
 
@@ -12,7 +12,7 @@ from roost_plugins.redis_saq.embedded.folder import SERVER_LOG, is_full
 
 
 def why_it_ended(folder: str, binary: str) -> str:
-    """Return what is known of it, and what to do.
+    """Return what is known about it, and what to do.
 
     :param folder: the server folder, absolute.
     :param binary: the server's program.
@@ -33,7 +33,7 @@ def why_it_ended(folder: str, binary: str) -> str:
 
 
 def _damage(folder: str, binary: str) -> str:
-    # Here, because a start that succeeds is to be quick and needs none of it.
+    # Here, because a successful start must be quick and needs none of it.
     from roost_plugins.redis_saq.embedded.log_repair import BeyondRepair, find_damage
 
     try:
@@ -44,7 +44,7 @@ def _damage(folder: str, binary: str) -> str:
         return ""
     if damage is None:
         return ""
-    return f"{damage}: roost doctor --repair-log cuts them off, and keeps a copy of the file"
+    return f"{damage}: roost doctor --repair-log cuts them off and keeps a copy of the file"
 
 
 def _last_words() -> str:
@@ -54,6 +54,6 @@ def _last_words() -> str:
             lines = log.read().decode("utf-8", "replace").splitlines()
     except OSError:
         return "it left no log"
-    # After its mark for a warning a line has the text that tells.
+    # The useful text of a line follows its warning mark.
     told = [line.split(" # ", 1)[1] for line in lines if " # " in line]
     return (told or lines or ["its log is empty"])[-1].strip()

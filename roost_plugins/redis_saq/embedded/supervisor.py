@@ -1,33 +1,31 @@
 """The process that owns one home's embedded server.
 
 :mod:`roost_plugins.redis_saq.embedded.server` starts it through
-:mod:`roost_plugins.redis_saq.embedded.launch`. It and what it imports need the standard library
-alone, and it runs without ``site``, so that it starts in a few hundredths of a second
-and stays small for as long as the server lives (about 10 MB resident, half of it
-shared with every other Python).
+:mod:`roost_plugins.redis_saq.embedded.launch`. It and what it imports need only the standard
+library, and it runs without ``site``, so that it starts in a few hundredths of a second and stays
+small for as long as the server lives (about 10 MB resident, half of it shared with every other
+Python).
 
-Who is in charge is decided by one ``flock`` on ``server/lock``, not by process ids,
-which the system uses again. The supervisor takes it and the server inherits it, so
-it is free exactly when neither is left, and no two servers can ever write the same
-append-only file. The kernel sends the server SIGTERM when the supervisor dies (on
-Linux), so kill -9 of the supervisor ends in an orderly shutdown of the server; the
-other way round, the supervisor notices its child's death and leaves. A second lock,
-``server/supervised``, is the supervisor's alone: whoever finds it free asks the server
-that was left behind to shut down, and waits for the first lock to start anew.
+Who is in charge is decided by one ``flock`` on ``server/lock``, not by process ids, which the
+system reuses. The supervisor takes it and the server inherits it, so it is free exactly when
+neither is left, and no two servers can ever write the same append-only file. The kernel sends the
+server SIGTERM when the supervisor dies (on Linux), so kill -9 of the supervisor ends in a clean
+shutdown of the server; conversely, the supervisor notices its child's death and exits. A second
+lock, ``server/supervised``, belongs only to the supervisor: whoever finds it free tells the
+orphaned server to shut down, and waits for the first lock to start a new one.
 
-**Why the server runs with** ``appendfsync no`` **when the setting says everysec.** With
-the server's own ``everysec`` a ``write`` to the append-only file waits for up to two
-seconds while an earlier fsync is still in progress, and clients get their answers
-meanwhile: kill -9 of the server then loses what it acknowledged. Seen with valkey
-9.1.2 and an fsync slowed to 1.5 s: of 444 acknowledged increments, the file held one.
-With ``no`` the server writes before it answers, always (in the same trial, all of
-them were in the file), and this process calls fsync once a second instead. Loss of
-power may therefore cost about a second, and kill -9 nothing. One gap is left in the
-server itself: a client that lets replies of more than a socket buffer (about 200 KB)
-pile up unread while it sends further writes on the same connection may get an answer
-microseconds before the write. No client of Roost works like that.
+**Why the server runs with** ``appendfsync no`` **when the setting says everysec.** With the
+server's own ``everysec`` a ``write`` to the append-only file waits for up to two seconds while an
+earlier fsync is still in progress, and clients get their answers meanwhile: kill -9 of the server
+then loses what it acknowledged. Seen with valkey 9.1.2 and an fsync slowed to 1.5 s: of 444
+acknowledged increments, the file held one. With ``no`` the server writes before it answers, always
+(in the same trial, all of them were in the file), and this process calls fsync once a second
+instead. A power loss may therefore cost about a second, and kill -9 nothing. One gap remains in the
+server itself: a client that lets replies of more than a socket buffer (about 200 KB) pile up unread
+while it sends further writes on the same connection may get an answer microseconds before the
+write. No client of Roost works like that.
 
-The server keeps no RDB file (``save ""``): the append-only file is the one truth, and
+The server keeps no RDB file (``save ""``): the append-only file is the only truth, and
 its rewrites, which begin with an RDB image, bound both its size and the time to load.
 """
 
@@ -65,7 +63,7 @@ from roost_plugins.redis_saq.embedded.server_process import ServerProcess
 from roost_plugins.redis_saq.embedded.start_failure import why_it_ended
 from roost_plugins.redis_saq.embedded.wire import Refused, Wire
 
-#: A log that is larger than this at start becomes ``<name>.1``. Bytes.
+#: A log larger than this at start becomes ``<name>.1``. Bytes.
 MAX_LOG = 1 << 20
 #: The longest time to load the append-only file. Seconds.
 START_LIMIT = 600.0
@@ -87,7 +85,7 @@ def _open(path: str, flags: int) -> int:
 
 def _rotate(path: str) -> None:
     if os.path.islink(path):
-        os.unlink(path)  # The server would write where it leads.
+        os.unlink(path)  # The server would write to where it leads.
     if os.path.exists(path) and os.path.getsize(path) > MAX_LOG:
         os.replace(path, f"{path}.1")
 
@@ -122,7 +120,7 @@ class Supervisor:
     def run(self, answer: Callable[[bytes], None]) -> None:
         """Serve until nobody needs it.
 
-        :param answer: is told once what became of the start.
+        :param answer: called once with the outcome of the start.
         """
         self._own_signals()
         try:
@@ -140,7 +138,7 @@ class Supervisor:
             _log(str(error))
             answer(FAILED + str(error).encode("utf-8", "replace"))
         finally:
-            # First the record, so that nobody new is sent to a server that is on its way out.
+            # First the record, so that nobody new is sent to a server that is shutting down.
             self.publication.withdraw()
             self.server.end(self._sleep)
             self.publication.clear()
@@ -165,7 +163,7 @@ class Supervisor:
         return "".join(lines)
 
     def _await_server(self) -> str:
-        """Wait until the append-only file is loaded and look at what came of it.
+        """Wait until the append-only file is loaded, and check the result.
 
         :returns: the server's version.
         """
@@ -176,7 +174,7 @@ class Supervisor:
                 raise _Stopped
             if self.server.has_ended():
                 if self.server.ended_by in (signal.SIGKILL, signal.SIGTERM):
-                    raise _Stopped  # no fault of the server's: whoever asked asks again
+                    raise _Stopped  # not the server's fault: the caller tries again
                 raise StartFailed(why_it_ended(self.folder, self.binary))
             try:
                 with Wire(SOCKET, 10.0) as wire:
@@ -234,7 +232,7 @@ class Supervisor:
     # -- watching --------------------------------------------------------------------------
 
     def _watch(self, version: str) -> None:
-        """Return when the server has ended, lost its folder, or nobody needs it."""
+        """Return when the server has ended, has lost its folder, or is no longer needed."""
         syncer = Syncer("appendonlydir")
         wire: Wire | None = None
         connections = ""
@@ -261,7 +259,8 @@ class Supervisor:
                 wire, used = None, time.monotonic()
                 continue
             total = info["total_connections_received"]
-            # What the disk did not take is in the server's memory alone: it stays until it does.
+            # What the disk did not accept is only in the server's memory: it stays until the disk
+            # does.
             is_written = info["aof_last_write_status"] == "ok"
             if int(info["connected_clients"]) > 1 or total != connections or not is_written:
                 connections, used = total, time.monotonic()
@@ -281,7 +280,7 @@ class Supervisor:
             self._complain(f"cannot write {RECORD}: {error.strerror}")
 
     def _complain(self, text: str) -> None:
-        """Log what may be so for long, once."""
+        """Log a lasting condition once."""
         if text != self._complaint:
             _log(text)
             self._complaint = text
@@ -290,13 +289,13 @@ class Supervisor:
         try:
             syncer.sync()
         except OSError as error:
-            # A server that syncs for itself ends when it cannot: nothing more is
-            # acknowledged that would not survive.
+            # A server that syncs for itself exits when it cannot: it acknowledges nothing that
+            # would not survive.
             self._complain(f"cannot sync the append-only file: {error.strerror}")
             wire.call(self.names["CONFIG"], "SET", "appendfsync", "always")
 
     def _sleep(self, seconds: float) -> None:
-        """Wait, but not beyond a signal."""
+        """Wait, but at most until a signal."""
         if select.select([self._wake], [], [], seconds)[0]:
             self._wake.recv(4096)
 
@@ -304,9 +303,8 @@ class Supervisor:
 def main(arguments: list[str]) -> int:
     """Become the supervisor of a server folder, unless there is one.
 
-    Standard output gets one answer: ``ready``, ``busy``, or ``failed`` and why. The
-    process that was started ends at once; its child, which nobody has to wait for,
-    does the work.
+    Standard output gets one answer: ``ready``, ``busy``, or ``failed`` and why. The started process
+    ends at once; its child, which nobody has to wait for, does the work.
     """
     folder, binary, fsync, idle_seconds, temp = arguments
     os.umask(0o077)
@@ -323,7 +321,7 @@ def main(arguments: list[str]) -> int:
         os.write(1, BUSY)
         return 0
     if os.fork():
-        # The lock belongs to the child as well: closing this copy does not give it up.
+        # The child holds the lock as well: closing this copy does not release it.
         return 0
     os.dup2(log, 2)
     os.set_inheritable(lock, True)  # by the server

@@ -1,7 +1,6 @@
-"""The few words of the server's protocol that looking after it takes.
+"""The small part of the server's protocol that is needed to look after it.
 
-Not a client: it is here so that finding the server costs no import of one, and so
-that the supervisor stays small.
+Not a full client: so finding the server needs no client import, and the supervisor stays small.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ class Wire:
 
     :param path: the unix socket.
     :param timeout: seconds for connecting, and for each wait for bytes.
-    :raises OSError: nobody listens there.
+    :raises OSError: nothing listens there.
     """
 
     def __init__(self, path: str, timeout: float) -> None:
@@ -39,7 +38,7 @@ class Wire:
         self.close()
 
     def call(self, *words: str) -> str:
-        """Send one command and return its answer: a status, a number or a text.
+        """Send one command and return its answer: a status, a number or a string.
 
         :raises Refused: the server answered with an error.
         :raises OSError: the connection broke or the answer did not come in time.
@@ -49,7 +48,7 @@ class Wire:
         return answer if isinstance(answer, str) else " ".join(answer)
 
     def ask(self, *words: str) -> list[str]:
-        """Send one command whose answer is a list of texts, and return that.
+        """Send one command whose answer is a list of strings, and return it.
 
         :raises Refused: the server answered with an error, or with something else.
         :raises OSError: as in :meth:`call`.

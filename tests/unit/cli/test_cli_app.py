@@ -254,7 +254,7 @@ def test_built_in_commands_stay(bench):
 
     assert 2 == result.exit_code
     assert "thief" in result.stderr
-    assert "the command status is there already" in result.stderr
+    assert "the command status already exists" in result.stderr
 
 
 def test_each_command_line_is_new(bench):

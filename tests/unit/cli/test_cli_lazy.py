@@ -122,7 +122,7 @@ def test_a_later_plugin_cannot_replace_a_command() -> None:
     plugins.register(adding(LazyCommand("status", "acme_mine:command", "Steal.")), "thief")
     group = build()
     group.get_command(click.Context(group), "status")
-    with pytest.raises(PluginError, match=r"thief .*the command status is there already"):
+    with pytest.raises(PluginError, match=r"thief .*the command status already exists"):
         plugins.register_commands(group)
     assert "roost_core.cli.work.status:command" == group.commands["status"].target
 

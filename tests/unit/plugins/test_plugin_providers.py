@@ -224,8 +224,8 @@ def test_plugins_add_commands() -> None:
     [
         (commands("x", error=ValueError("bad")), "register_commands raised ValueError: bad"),
         (commands("x", error=SystemExit(2)), "register_commands raised SystemExit: 2"),
-        (commands("x", "status"), "the command status is there already; rename it"),
-        (commands("x", "ui"), "the command ui is there already; rename it"),
+        (commands("x", "status"), "the command status already exists; rename it"),
+        (commands("x", "ui"), "the command ui already exists; rename it"),
     ],
 )
 def test_a_plugin_with_bad_commands_adds_none(bad: Any, shown: str) -> None:

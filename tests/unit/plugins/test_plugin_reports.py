@@ -67,9 +67,9 @@ def test_registering_twice_is_a_conflict() -> None:
     """Neither a name nor an object can be registered a second time."""
     one = an_engine("a")
     plugins = registered(one)
-    with pytest.raises(PluginConflict, match="is there already"):
+    with pytest.raises(PluginConflict, match="is already registered"):
         plugins.register(an_engine("b"), "mine")
-    with pytest.raises(PluginConflict, match="is there already"):
+    with pytest.raises(PluginConflict, match="is already registered"):
         plugins.register(one, "other")
     assert ["a"] == list(plugins.engines())
 

@@ -137,7 +137,7 @@ async def test_a_sound_server():
         ({"evicted_keys": 3}, "problem", "eviction", "3 keys have been evicted"),
         ({"maxmemory": 1050}, "warning", "memory", "1000 of 1050 bytes"),
         ({"maxmemory": 5000}, "ok", "memory", "1000 bytes are used of 5000"),
-        ({"role": "slave"}, "problem", "replication", "name its primary"),
+        ({"role": "slave"}, "problem", "replication", "use its primary"),
         ({"connected_slaves": 1}, "info", "replication", "asynchronous"),
     ],
 )

@@ -219,7 +219,7 @@ def test_a_finished_snapshot_has_no_delay():
 @pytest.mark.parametrize("extra", [None, 5, {"schema": 2}, {"version": 9}, {"is_finished": True}])
 def test_extra_cannot_stand_in_for_a_field(extra):
     """What a newer Roost wrote is carried along; it must not shadow what this one writes."""
-    assert "extra is not the engine's to write" in refusal(start(extra=extra))
+    assert "an engine must not write to extra" in refusal(start(extra=extra))
 
 
 def test_unknown_fields_are_carried_along():

@@ -257,7 +257,7 @@ def test_a_login_that_was_good_is_refused_for_now(error, text):
     with pytest.raises(BackendError) as caught, translated("there"):
         raise error
     for one in (told, str(caught.value)):
-        assert "; the login stands in ROOST_REDIS_URL: " in one
+        assert "; the login is in ROOST_REDIS_URL: " in one
         assert ".;" not in one
     assert BackendUnavailable is type(refused("there", text, was_served=True))
     assert BackendError is type(refused("there", text))
@@ -275,12 +275,12 @@ def test_a_login_that_was_good_is_refused_for_now(error, text):
         ("MISCONF Errors writing to the AOF file: Disk quota exceeded", "/a/.roost is full"),
         (
             "MISCONF Errors writing to the AOF file: Read-only file system",
-            "the disk of /a/.roost cannot be written, only read: Read-only file system",
+            "the disk of /a/.roost can be read but not written: Read-only file system",
         ),
         (
             "Error running script (call to f_1): @user_script:3: @user_script: 3: -MISCONF Errors "
             "writing to the AOF file: Input/output error",
-            "the disk of /a/.roost cannot be written, only read: Input/output error",
+            "the disk of /a/.roost can be read but not written: Input/output error",
         ),
     ],
 )

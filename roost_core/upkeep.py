@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from roost_core.backend.artifacts import ArtifactStore
@@ -26,20 +26,19 @@ class Upkeep:
     def __init__(
         self,
         settings: Settings,
-        ledgers: Sequence[Ledger],
         store: ArtifactStore,
-        workspaces: Workspaces,
+        workspaces: Mapping[Ledger, Workspaces],
         is_stopping: Callable[[], bool],
     ) -> None:
+        """Take the workspaces of each ledger to look after."""
         self._settings = settings
-        self._ledgers = ledgers
         self._store = store
         self._workspaces = workspaces
         self._is_stopping = is_stopping
 
     async def run(self) -> None:
         """Purge all that is due now; a ledger that does not answer is tried again next time."""
-        for ledger in self._ledgers:
+        for ledger in self._workspaces:
             try:
                 await self._purge_all(ledger)
             except BackendError as error:
@@ -53,7 +52,7 @@ class Upkeep:
             forgotten = []
             fresh = [one for one in gone if one not in seen]
             for one in fresh:
-                if await run_in_thread(self._forget, one):
+                if await run_in_thread(self._forget, self._workspaces[ledger], one):
                     forgotten.append(one)
             seen.update(fresh)
             if len(gone) < PURGE_AT_ONCE or not fresh:
@@ -72,10 +71,10 @@ class Upkeep:
             forgotten,
         )
 
-    def _forget(self, gone: Purged) -> bool:
+    def _forget(self, workspaces: Workspaces, gone: Purged) -> bool:
         """Return whether nothing is left of it; else it stays on record, and is tried again."""
         is_done = True
-        for forget in (self._store.forget, self._workspaces.remove):
+        for forget in (self._store.forget, workspaces.remove):
             try:
                 forget(gone.work_id, gone.life)
             except Exception as error:  # noqa: BLE001 - whatever a plugin raises, the rest goes

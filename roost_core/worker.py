@@ -94,7 +94,10 @@ class Worker:
         self._is_aborted = False
         self._running: dict[asyncio.Task[Any], str] = {}
         self._observers = plugins.observers()
-        self._workspaces = plugins.make_workspaces(settings)
+        # Ids are a queue's own, and so are workspaces.
+        self._workspaces = {
+            ledger: plugins.make_workspaces(self._settings_of(ledger)) for ledger in self._ledgers
+        }
         self._engines = {name: offered[name] for name in sorted(engines or offered)}
         self.info = WorkerInfo(
             worker_id=new_worker_id(),
@@ -146,9 +149,7 @@ class Worker:
             ledger: self._stepper(ledger, number, keeper)
             for number, ledger in enumerate(self._ledgers)
         }
-        upkeep = Upkeep(
-            self._settings, self._ledgers, self._store, self._workspaces, self._stopping.is_set
-        )
+        upkeep = Upkeep(self._settings, self._store, self._workspaces, self._stopping.is_set)
 
         async def handle(ledger: Ledger, claim: Claim) -> None:
             if self._is_aborted:
@@ -175,16 +176,19 @@ class Worker:
                 stepper.close()
             await self._leave(keeper)
 
+    def _settings_of(self, ledger: Ledger) -> Settings:
+        # What a step does is in the name of its own queue.
+        return attrs.evolve(self._settings, queue=ledger.queue)
+
     def _stepper(self, ledger: Ledger, number: int, keeper: LeaseKeeper) -> Stepper:
         return Stepper(
-            # What a step does is in the name of its own queue.
-            settings=attrs.evolve(self._settings, queue=ledger.queue),
+            settings=self._settings_of(ledger),
             engines=self._engines,
             observers=self._observers,
             around_step=self._plugins.around_step(),
             ledger=ledger,
             store=self._store,
-            workspaces=self._workspaces,
+            workspaces=self._workspaces[ledger],
             keeper=keeper,
             is_stopping=self._stopping.is_set,
             source=number,

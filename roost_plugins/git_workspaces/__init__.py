@@ -23,8 +23,13 @@ def register_settings() -> type[WorkspaceSettings]:
 
 @hookimpl(trylast=True)
 def workspace(settings: Settings) -> Workspaces:
-    """Return the workspaces below ``settings.home``; without a source, existing ones only."""
+    """Return the queue's workspaces below the home; without a source, existing ones only."""
     # Imported here: most commands never touch a workspace.
+    from roost_plugins.git_workspaces.naming import queue_name
     from roost_plugins.git_workspaces.worktrees import GitWorkspaces
 
-    return GitWorkspaces(settings.of(WorkspaceSettings).source, settings.home / "workspaces")
+    root = settings.home / "workspaces"
+    queue = queue_name(settings.namespace, settings.queue)
+    return GitWorkspaces(
+        settings.of(WorkspaceSettings).source, root / ".queues" / queue if queue else root, queue
+    )

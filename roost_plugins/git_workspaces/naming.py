@@ -9,11 +9,34 @@ from typing import Final
 from roost_core.errors import InvalidInput
 from roost_core.models import WORK_ID
 
-#: The branch of a workspace is this and its name.
-BRANCH_PREFIX: Final = "roost/"
+#: The namespace and queue whose workspaces have the plain names: the defaults of the settings.
+_PLAIN: Final = ("default", "default")
 
 #: What git forbids in a branch name, of the characters a work id may have.
 _NOT_IN_BRANCHES: Final = re.compile(r"\.{2,}|\.$|\.lock$")
+
+
+def queue_name(namespace: str, queue: str) -> str:
+    """Return the name that stands for a queue in folders and branches; empty for the default one.
+
+    Ids are a queue's own, and work items of two queues that share a home and a source may have
+    the same one.
+    """
+    if (namespace, queue) == _PLAIN:
+        return ""
+    both = f"{namespace}.{queue}"
+    digest = hashlib.sha256(f"{namespace}/{queue}".encode()).hexdigest()[:16]
+    return f"q-{_NOT_IN_BRANCHES.sub('-', both).lower()}+{digest}"
+
+
+def branch_name(queue: str, name: str) -> str:
+    """Return the branch of a workspace.
+
+    :param queue: from :func:`queue_name`.
+    :param name: from :func:`workspace_name`.
+    """
+    # Not below "roost/": there a branch that is called like the folder may exist.
+    return f"roost-queues/{queue}/{name}" if queue else f"roost/{name}"
 
 
 def workspace_name(work_id: str) -> str:

@@ -3,7 +3,8 @@
 ``<root>/<name>`` is the workspace and ``<root>/.state`` holds a lock and a small
 state file per work item. The workspace is on a branch ``roost/<name>`` that
 starts at the source's ``HEAD``, so that an engine's commits have a name that
-outlives the folder. The name is the work id, or a variant of it where git or a
+outlives the folder. Queues other than the default one have a root and a branch prefix of their
+own (``naming.py``). The name is the work id, or a variant of it where git or a
 file system that ignores case could not tell two ids apart.
 
 A worktree shares the source's objects and also works with bare and shallow repositories. A source
@@ -27,7 +28,7 @@ from roost_core.backend import Finding
 from roost_core.errors import WorkspaceError
 from roost_core.workspaces import NO_SOURCE, Workspaces
 from roost_plugins.git_workspaces import git
-from roost_plugins.git_workspaces.naming import BRANCH_PREFIX, workspace_name
+from roost_plugins.git_workspaces.naming import branch_name, workspace_name
 from roost_plugins.git_workspaces.records import MAKING, READY, Records, is_of
 
 
@@ -44,10 +45,12 @@ class GitWorkspaces(Workspaces):
 
     :ivar source: the top folder of a repository, or a bare repository; None if none is set.
     :ivar root: the folder for workspaces; created when needed, with mode 0700.
+    :ivar queue: what stands for the queue in branches; empty for the default queue.
     """
 
     source: Path | None = attrs.field(converter=attrs.converters.optional(_absolute))
     root: Path = attrs.field(converter=_absolute)
+    queue: str = ""
     _records: Records = attrs.field(init=False, eq=False, repr=False)
 
     @_records.default
@@ -151,7 +154,7 @@ class GitWorkspaces(Workspaces):
         if life is not None:
             state["life"] = str(life)
         self._records.write(name, state)
-        branch = BRANCH_PREFIX + name
+        branch = branch_name(self.queue, name)
         if kind == "worktree":
             git.add_worktree(repository, branch, commit, path, lock)
         else:
@@ -167,7 +170,7 @@ class GitWorkspaces(Workspaces):
         repository = Path(state.get("repository", ""))
         if state.get("kind") != "worktree" or not (repository / "HEAD").is_file():
             return
-        git.forget_worktree(repository, BRANCH_PREFIX + name, path, lock)
+        git.forget_worktree(repository, branch_name(self.queue, name), path, lock)
 
     def _checked_source(self) -> Path:
         if self.source is None:

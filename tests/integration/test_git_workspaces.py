@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from roost_core.errors import WorkspaceError
+from roost_core.settings import Settings
 from roost_plugins.git_workspaces import git as commands
+from roost_plugins.git_workspaces import workspace
 from roost_plugins.git_workspaces.naming import workspace_name
 from roost_plugins.git_workspaces.worktrees import GitWorkspaces
 
@@ -119,6 +121,22 @@ def test_work_items_are_apart(spaces):
     assert len(ids) == len(paths)
     for work_id, path in zip(ids, map(spaces.path_of, ids), strict=True):
         assert f"roost/{workspace_name(work_id)}" == git(path, "symbolic-ref", "--short", "HEAD")
+
+
+def test_queues_are_apart(source, tmp_path):
+    """One id in three queues is three folders and three branches, and one's end is its own."""
+    base = Settings(home=tmp_path / "home", extra={"workspace_source": source})
+    paths = []
+    for namespace, queue in (("default", "default"), ("default", "mail"), ("other", "mail")):
+        spaces = workspace(base.evolve(namespace=namespace, queue=queue))
+        paths.append(spaces.ensure("w1", life=len(paths)))
+    branches = {git(path, "symbolic-ref", "--short", "HEAD") for path in paths}
+
+    assert 3 == len(set(paths)) == len(branches)
+    assert tmp_path / "home" / "workspaces" / "w1" == paths[0]
+    spaces.remove("w1")
+    assert [True, True, False] == [path.exists() for path in paths]
+    assert branches > set(git(source, "branch", "--format=%(refname:short)").split()) - {"main"}
 
 
 def test_a_root_inside_the_source_leaves_it_clean(source):

@@ -43,6 +43,7 @@ DOORS = {
     ("roost_core.settings.sources", "_from_file", "tomllib"): START,
     ("roost_core.wording.suggestions", "close_matches", "difflib"): START,
     ("roost_plugins.fs_artifacts", "artifact_store", "roost_plugins.fs_artifacts.store"): CHOSEN,
+    ("roost_plugins.git_workspaces", "workspace", "roost_plugins.git_workspaces.naming"): CHOSEN,
     ("roost_plugins.git_workspaces", "workspace", "roost_plugins.git_workspaces.worktrees"): CHOSEN,
     ("roost_plugins.redis_saq", "backend", "roost_plugins.redis_saq.server"): CHOSEN,
     (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from pathlib import Path
 
 import pytest
 
@@ -165,14 +166,22 @@ async def test_abort_gives_back_without_blame():
     ledger.check()
 
 
-class FailingServer(MemoryServer):
-    """A server that may not serve, and has an upkeep first."""
+class TidyServer(MemoryServer):
+    """A server that has an upkeep first."""
 
     async def serve(self, plan, handle, on_dead_letters, upkeep):
-        """Fail, or do the upkeep and serve."""
+        """Do the upkeep and serve."""
+        await upkeep()
+        await super().serve(plan, handle, on_dead_letters, upkeep)
+
+
+class FailingServer(TidyServer):
+    """A server that may not serve."""
+
+    async def serve(self, plan, handle, on_dead_letters, upkeep):
+        """Fail, or serve."""
         if self.ledger("default").what == "serve":
             raise BackendError("the server evicts")
-        await upkeep()
         await super().serve(plan, handle, on_dead_letters, upkeep)
 
 
@@ -305,6 +314,49 @@ async def test_upkeep_removes_workspaces_of_what_is_purged(caplog):
     await worker_of(*plugins, ledger=ledger, settings=settings, burst=True).run()
     assert [("w0", began), ("w1", began), ("w2", began)] == removed
     assert any("trying again later: not mine" in one.getMessage() for one in caplog.records)
+
+
+async def test_each_queue_has_workspaces_of_its_own():
+    """One id in two queues is two folders, for steps and for the purge."""
+    clock = ManualClock()
+    server = TidyServer(clock)
+    settings = Settings(lease_ttl=30.0, retention=60.0)
+    seen = []
+
+    class Folders(Workspaces):
+        description = "nowhere"
+
+        def __init__(self, queue):
+            self.queue = queue
+
+        def ensure(self, work_id, life=None):
+            seen.append(("ensured", self.queue, work_id))
+            return Path(self.queue)
+
+        def remove(self, work_id, life=None):
+            seen.append(("removed", self.queue, work_id))
+
+    class Provider:
+        @hookimpl
+        def workspace(self, settings):
+            return Folders(settings.queue)
+
+    async def step(snapshot, context):
+        return snapshot.finish(data={"path": str(await context.aworkspace())})
+
+    def worker():
+        found = plugins_of(engine(step), Provider())
+        how = {"queues": ("a", "b"), "burst": True}
+        return Worker(settings, found, server, MemoryArtifactStore(), **how)
+
+    for queue in ("a", "b"):
+        await enqueue(server.ledger(queue), work_id="w")
+    await worker().run()
+    assert {("ensured", "a", "w"), ("ensured", "b", "w")} == set(seen)
+    seen.clear()
+    clock.advance(61_000)
+    await worker().run()
+    assert [("removed", "a", "w"), ("removed", "b", "w")] == seen
 
 
 async def test_upkeep_goes_on_while_pages_are_full(monkeypatch):

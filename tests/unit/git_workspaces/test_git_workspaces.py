@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from roost_core.errors import InvalidInput, WorkspaceError
 from roost_core.models import WORK_ID
-from roost_plugins.git_workspaces.naming import workspace_name
+from roost_plugins.git_workspaces.naming import branch_name, queue_name, workspace_name
 from roost_plugins.git_workspaces.worktrees import GitWorkspaces
 
 WORK_IDS = st.from_regex(WORK_ID, fullmatch=True)
@@ -47,6 +47,30 @@ def test_names_tell_ids_apart_even_without_case(one, other):
         assert workspace_name(one).lower() != workspace_name(other).lower()
     assert workspace_name(one.lower()).lower() != workspace_name(one.upper()).lower() or (
         one.lower() == one.upper()
+    )
+
+
+QUEUES = st.tuples(*[st.from_regex(r"[A-Za-z0-9_.-]{1,64}", fullmatch=True)] * 2)
+
+
+@given(QUEUES, QUEUES)
+def test_queues_have_folders_and_branches_of_their_own(one, other):
+    """Each name is one safe component, and no two queues share one, also where case is ignored."""
+    name = queue_name(*one)
+
+    assert "/" not in name
+    assert ".." not in name
+    assert len(name) < 200
+    if one != other:
+        assert name.lower() != queue_name(*other).lower()
+
+
+def test_the_default_queue_has_the_plain_names():
+    """Only there is a branch called by the work item alone."""
+    assert "" == queue_name("default", "default")
+    assert "roost/w1" == branch_name("", "w1")
+    assert branch_name(queue_name("default", "mail"), "w1").startswith(
+        "roost-queues/q-default.mail+"
     )
 
 

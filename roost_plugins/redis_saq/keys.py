@@ -15,7 +15,7 @@ import attrs
 from roost_core.models import State
 from roost_core.values import Value
 
-#: Where a work item of each state stands. These sets are also the indexes by state.
+#: Where a work item in each state is kept. These sets are also the indexes by state.
 PLACES: Final = {
     State.QUEUED: "ready",
     State.SLEEPING: "sleeping",
@@ -69,7 +69,7 @@ class Keys(Value):
         return f"{self.tag}:{name}"
 
     def wake_channel(self, worker_id: str) -> str:
-        """Return the channel on which a worker hears that there is work for it."""
+        """Return the channel that tells a worker that there is work for it."""
         return f"{self.tag}:wake:{worker_id}"
 
     def ended_channel(self, work_id: str) -> str:

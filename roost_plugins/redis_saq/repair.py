@@ -1,9 +1,9 @@
-"""``roost doctor --repair``: what is derived from the records is put right from them.
+"""``roost doctor --repair``: what is derived from the records is repaired from them.
 
-The records in ``work`` are the truth. A walk over them, and then one over each index,
-looks at some members in each script call; a script puts right what it looks at, so
-that a worker never meets a half of it. What workers do meanwhile is as right as
-before. Records of a newer layout, and what points to them, are left alone.
+The records in ``work`` are the truth. A walk over them, and then one over each index, checks some
+members in each script call; a script repairs what it checks, so that a worker never sees a
+half-repaired state. What workers do meanwhile is unaffected. Records of a newer layout, and what
+points to them, are left alone.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from roost_plugins.redis_saq.keys import PLACES, TYPES
 from roost_plugins.redis_saq.ledger.one_queue import OneQueue
 from roost_plugins.redis_saq.record.answers import text
 
-#: How many members one call looks at, about: a few milliseconds of the server's time.
+#: About how many members one call checks: a few milliseconds of the server's time.
 _STEP: Final = 200
-#: So many examples are kept of each kind of finding.
+#: How many examples are kept of each kind of finding.
 _EXAMPLES: Final = 3
-#: The stream's clock is broken if its newest entry is so far ahead of the server's. Milliseconds.
+#: The stream's clock is broken if its newest entry is this far ahead of the server's. Milliseconds.
 _AHEAD: Final = 86_400_000
 _INDEXES: Final = (*PLACES.values(), "created", "newer", "lines")
-#: What is found, in words, with ``{}`` for where.
+#: Descriptions of findings, with ``{}`` for the place.
 _WORDS: Final = {
     "missing": "work that belongs there was missing in {}",
-    "surplus": "members of {} were of work that belongs elsewhere",
+    "surplus": "members of {} belonged elsewhere",
     "gone": "members of {} had nothing behind them",
     "score": "scores in {} were out of bounds",
     "stale": "resources in {} had a holder that does not run",
     "stray": "idempotency keys in {} pointed to nothing, or to other work",
-    "counter": "{} was no number, or behind the work that is stored",
+    "counter": "{} was not a number, or lower than the stored work requires",
     "type": "{} held a value of another type, or one that is used up: it was renamed to {}",
 }
-#: What only a person can put right.
+#: What only a person can fix.
 _LEFT: Final = {
     "unreadable": "records do not decode: dead letters, with their bytes as they are",
     "orphan": "work items have bytes, but no record",
@@ -69,11 +69,11 @@ class Repair:
         self._progress = progress
         self._found: dict[tuple[str, str], int] = {}
         self._examples: dict[tuple[str, str], list[str]] = {}
-        #: Keys that are of another type still: nothing can be asked of them.
+        #: Keys that are still of the wrong type: they cannot be read.
         self._unusable: set[str] = set()
 
     async def run(self) -> Sequence[Repaired]:
-        """Look at everything once; return what was found, in the order of the keys."""
+        """Check everything once; return the findings, in the order of the keys."""
         with translated(self._queue.endpoint.description):
             await self._types()
             if not self._unusable:
@@ -167,7 +167,7 @@ class Repair:
                 return
 
     async def _restore_keys(self, missing: Sequence[tuple[bytes, bytes]]) -> None:
-        """Put idempotency keys on record again: what they stand for is told by the work items."""
+        """Restore idempotency keys from the work items."""
         args: list[bytes | str] = []
         for work_id, key in missing:
             raw = await self._client.hget(self._keys.key("work"), work_id + b" item")

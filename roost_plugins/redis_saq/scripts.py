@@ -1,14 +1,13 @@
 """The Lua scripts, read from files and made ready to call.
 
-A file's header names its keys, ``-- KEYS: work ready …``; in its text, and in the
-shared functions of ``lua/lib``, ``K.work`` stands for that key. At load each
-``K.name`` becomes ``KEYS[n]``, so that the header is the only list of a script's
-keys, and the shared functions that the script reaches, through others too, are put
-in front of it. No more than those: the server makes them anew in every call, which
-takes longer the more of them name each other. So those whose comment begins with
-``-- Seldom.`` stand within one function, ``seldom``, that makes each when it is first
-called, and no other; each call of one becomes ``seldom('name')(…)``. ``F.name`` stands
-for a list of a record's fields, see :mod:`~roost_plugins.redis_saq.record.lua`.
+A file's header names its keys, ``-- KEYS: work ready …``; in its text, and in the shared functions
+of ``lua/lib``, ``K.work`` stands for that key. At load each ``K.name`` becomes ``KEYS[n]``, so that
+the header is the only list of a script's keys, and the shared functions that the script uses,
+directly or not, are put in front of it. No others: the server creates them in every call, which
+takes longer the more of them refer to each other. So those whose comment begins with ``-- Seldom.``
+are put into one function, ``seldom``, that creates each when it is first called, and no other; each
+call of one becomes ``seldom('name')(…)``. ``F.name`` stands for a list of a record's fields, see
+:mod:`~roost_plugins.redis_saq.record.lua`.
 
 An error names the line of the :attr:`Script.source` that the server was sent.
 """
@@ -32,7 +31,7 @@ from roost_plugins.redis_saq.record.lua import expanded
 
 _HEADER: Final = re.compile(r"^-- KEYS: (.+)$", re.MULTILINE)
 _KEY: Final = re.compile(r"\bK\.([a-z_]+)\b")
-#: A function of the shared ones, with the comment that stands before it.
+#: One of the shared functions, with the comment before it.
 _FUNCTION: Final = re.compile(
     r"(?:^--[^\n]*\n)*^local function (\w+)\(.*?^end\n",
     re.MULTILINE | re.DOTALL,
@@ -41,7 +40,7 @@ _COMMENT: Final = re.compile(r"--[^\n]*")
 #: Where functions were left out.
 _GAP: Final = re.compile(r"\n{3,}")
 _WORD: Final = re.compile(r"\w+")
-#: The shared functions, each file's after those that it builds on.
+#: The shared functions, each file after those that it builds on.
 _SHARED: Final = (
     "record",
     "trail",
@@ -71,7 +70,7 @@ def names() -> list[str]:
 class Script(Value):
     """A script of one queue: its source, the source's SHA-1, and the full names of its keys.
 
-    ``by_name`` and ``by_source`` are what stands before the arguments of a call: EVALSHA
+    ``by_name`` and ``by_source`` are what precedes the arguments of a call: EVALSHA
     with the SHA-1, or EVAL with the source, then the number of keys and the keys; ``packed``
     is ``by_name`` as the server's protocol writes it, without the number of words in front.
     """
@@ -95,19 +94,19 @@ class Script(Value):
 
     @packed.default
     def _packed(self) -> bytes:
-        # Half of what a call says, and the same each time.
+        # Half of a call's bytes, and the same each time.
         words = [word.encode() for word in self.by_name]
         return b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in words)
 
 
 @cache
 def _text(name: str) -> str:
-    # importlib.resources would bring archives and mail parsing into every short command.
+    # importlib.resources would import archives and mail parsing into every short command.
     path = _FOLDER / f"{name}.lua"
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
-        # Too many open files, say.
+        # Too many open files, for example.
         raise BackendError(f"cannot read {path}: {error.strerror}") from error
 
 
@@ -125,7 +124,7 @@ def load(name: str, keys: Keys, events_kept: int, events_bytes: int = 64 << 20) 
     bounds = f"local EVENTS_KEPT = {events_kept}\nlocal EVENTS_BYTES = {events_bytes}\n"
     body = f"{bounds}{_composed(expanded(body, fields.RECORD))}"
     numbers = {key: number for number, key in enumerate(names, 1)}
-    # A key that the header lacks becomes KEYS[0], which is nil: the call fails, loudly.
+    # A key that the header lacks becomes KEYS[0], which is nil: the call fails loudly.
     source = _KEY.sub(lambda match: f"KEYS[{numbers.get(match[1], 0)}]", body)
     return Script(
         name=name,
@@ -137,7 +136,7 @@ def load(name: str, keys: Keys, events_kept: int, events_bytes: int = 64 << 20) 
 
 
 class Scripts(dict[str, Script]):
-    """A queue's scripts by name, each made ready when it is first asked for."""
+    """A queue's scripts by name, each made ready at first use."""
 
     def __init__(self, keys: Keys, events_kept: int, events_bytes: int = 64 << 20) -> None:
         super().__init__()
@@ -151,7 +150,7 @@ class Scripts(dict[str, Script]):
 
 
 def _composed(body: str) -> str:
-    """Return ``body`` behind the shared text that it reaches, its seldom part in one piece."""
+    """Return ``body`` after the shared text that it uses, whose ``seldom`` part is one function."""
     pieces = _reached(body)
     often = "".join(one.text for one in pieces if not one.is_seldom)
     often = _GAP.sub("\n\n", often)
@@ -175,7 +174,7 @@ def _composed(body: str) -> str:
 
 
 def _reached(body: str) -> list[_Piece]:
-    """Return the shared text without the functions that ``body`` does not reach."""
+    """Return the shared text without the functions that ``body`` does not use."""
     files = [_pieces(one, _text(f"lib/{one}"), fields.RECORD) for one in _SHARED]
     pieces = [piece for file in files for piece in file]
     functions = {piece.function: piece.text for piece in pieces if piece.function}
@@ -186,29 +185,29 @@ def _reached(body: str) -> list[_Piece]:
         reached |= new
         to_read.extend(functions[name] for name in new)
     kept = [[one for one in file if not one.function or one.function in reached] for file in files]
-    # What a file says of itself is of use where something of it is.
+    # A file's own comment is kept where something of the file is.
     return [one for file in kept if any(map(_has_code, file)) for one in file]
 
 
 class _Piece(NamedTuple):
-    """A part of the shared text: a function, or what stands between two."""
+    """A part of the shared text: a function, or what is between two."""
 
     function: str
     text: str
 
     @property
     def is_seldom(self) -> bool:
-        """Whether it is made when it is first called."""
+        """Whether it is created when it is first called."""
         return self.text.startswith("-- Seldom.\n")
 
     def as_value(self, name: str) -> str:
-        """Return the function's text as that of an assignment to a variable."""
+        """Return the function's text as an assignment to a variable."""
         return self.text.replace(f"local function {self.function}(", f"{name} = function(", 1)
 
 
 @cache
 def _pieces(name: str, shared: str, table: fields.Table) -> list[_Piece]:
-    # Once for all scripts: it takes longer than the rest of making one ready.
+    # Once for all scripts: this takes longer than the rest of making one ready.
     shared = f"-- lib/{name}.lua\n\n{expanded(shared, table)}"
     pieces, end = [], 0
     for found in _FUNCTION.finditer(shared):

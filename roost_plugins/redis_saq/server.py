@@ -58,11 +58,11 @@ class RedisServer(Server):
 
     @property
     def is_started_here(self) -> bool:
-        """The embedded server is started by whoever needs it."""
+        """The embedded server is started by whatever needs it."""
         return self.endpoint.is_embedded
 
     def nothing_here(self) -> str | None:
-        """Tell whether the embedded server was never started in this home."""
+        """Return whether the embedded server was never started in this home."""
         return self.endpoint.nothing_here()
 
     async def close(self) -> None:
@@ -82,7 +82,7 @@ class RedisServer(Server):
         return await self._calls.now_ms()
 
     async def diagnose(self) -> Sequence[Finding]:
-        """Look for what would lose data."""
+        """Check for what would lose data."""
         with translated(self.endpoint.description):
             return list(await diagnosis.findings(self._calls.client, self.endpoint))
 
@@ -97,9 +97,9 @@ class RedisServer(Server):
         if nothing is not None:
             return [Finding("info", "log", f"nothing to repair: {nothing}")]
         if mended is None:
-            return [Finding("ok", "log", "the append-only file ends whole; nothing was changed")]
+            return [Finding("ok", "log", "the append-only file is intact; nothing was changed")]
         damage, copy = mended
-        text = f"cut off {damage.cut} bytes: {damage}; the file as it was is {copy}"
+        text = f"cut off {damage.cut} bytes: {damage}; the original file is {copy}"
         return [Finding("warning", "log", text)]
 
     async def serve(
@@ -121,7 +121,7 @@ class RedisServer(Server):
             await run_lanes(lanes, plan, handle, upkeep)
         finally:
             await lanes.close()
-            # The lanes stay known until the worker has retired: they name its engines.
+            # The lanes are kept until the worker has retired: they name its engines.
 
     async def _check_eviction(self, stopping: asyncio.Event) -> None:
         """Refuse a server that would evict work; one that has just gone is waited for."""

@@ -1,4 +1,4 @@
-"""What can be set: where the server is, and what Roost's own server does."""
+"""The plugin's settings: where the server is, and how Roost's own server runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from roost_core.settings import On, choice, name, seconds, setting, text, yes_no
 from roost_core.values import Value
 from roost_core.wording.redaction import redact
 
-#: The servers' URLs that this backend takes, for people.
+#: The server URLs that this backend accepts, for people.
 SERVER_URLS: Final = "redis://, rediss://, unix:// or redis+sentinel://"
 
 
@@ -51,6 +51,6 @@ class EmbeddedSettings(Value):
         False,
         yes_no,
         "Whether to start the embedded server on data that this user's Roost did not make, "
-        "such as a backup. Said once, it is remembered.",
+        "such as a backup. Given once, it is remembered.",
         "yes|no",
     )

@@ -36,7 +36,7 @@ def register_commands(cli: click.Group) -> None:
     from roost_core.cli.lazy import LazyCommand
 
     target = "roost_plugins.watchlist.demo:command"
-    cli.add_command(LazyCommand("demo", target, "See a worker die and its work go on."))
+    cli.add_command(LazyCommand("demo", target, "See a worker die and its work continue."))
 
 
 # Most commands load this plugin, and only workers watch: what they need is imported then.
@@ -46,7 +46,7 @@ def register_commands(cli: click.Group) -> None:
 async def init_snapshot(item: WorkItem) -> Snapshot:
     """Check the payload and start with no observation.
 
-    :raises PermanentError: the payload is not sound.
+    :raises PermanentError: the payload is invalid.
     """
     from roost_plugins.watchlist import rules
 
@@ -58,11 +58,11 @@ async def init_snapshot(item: WorkItem) -> Snapshot:
 async def step(snapshot: Snapshot, item: WorkItem, context: StepContext) -> Snapshot:
     """Fetch once; running again from the same snapshot just fetches again.
 
-    :raises PermanentError: the payload is not sound, or the operator does not
-        allow the address that its URL leads to.
+    :raises PermanentError: the payload is invalid, or the operator does not allow the address that
+        its URL leads to.
     """
-    # aiohttp takes longer to import than all of Roost, so only a worker that fetches pays. Not in
-    # a thread: two that import at the same time can wait for each other.
+    # aiohttp takes longer to import than all of Roost, so only a worker that fetches pays. Not in a
+    # thread: two that import at the same time can deadlock.
     from roost_plugins.watchlist import looking
 
     return await looking.look(snapshot, item, context)

@@ -1,9 +1,9 @@
 """Which addresses a watch may connect to: pure rules over IP addresses.
 
-The lists of the ``ipaddress`` module differ between Python releases and call
-some ranges global that lead back inside, so IPv6 is judged by what is allowed
-and not by what is forbidden. An IPv4 address carried inside an IPv6 address
-(mapped, NAT64, ISATAP) is judged by itself; 6to4 and Teredo are refused whole.
+The lists of the ``ipaddress`` module differ between Python releases and call some ranges global
+that lead back inside, so IPv6 is judged by what is allowed, not by what is forbidden. An IPv4
+address inside an IPv6 address (mapped, NAT64, ISATAP) is judged on its own; 6to4 and Teredo are
+refused whole.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from typing import Final
 #: Says why an address may not be connected to, or None if it may.
 AddressPolicy = Callable[[str], str | None]
 
-#: Registered as global, and yet not a site on the public internet.
+#: Registered as global, but not a site on the public internet.
 _NOT_V4_SITES: Final = (
     (IPv4Network("168.63.129.16/32"), "a cloud provider's service for its own machines"),
     (IPv4Network("192.0.0.0/24"), "kept for protocols, RFC 6890"),
     (IPv4Network("192.88.99.0/24"), "a relay, RFC 7526"),
 )
-#: All that is routed as global unicast, RFC 4291 and the IANA registry.
+#: Everything routed as global unicast, RFC 4291 and the IANA registry.
 _GLOBAL_UNICAST: Final = IPv6Network("2000::/3")
-#: Global unicast by number, and yet not sites. Python's releases disagree about these.
+#: Global unicast by number, but not sites. Python's releases disagree about these.
 _NOT_V6_SITES: Final = (
     (IPv6Network("2001::/23"), "kept for protocols such as Teredo, RFC 2928"),
     (IPv6Network("2002::/16"), "6to4, RFC 7526"),
@@ -41,7 +41,7 @@ def refuse_non_public(address: str) -> str | None:
     """Return why ``address`` is not public, or None if it is.
 
     :param address: an IPv4 or IPv6 address in its usual form, with or without a
-        zone. Anything else is refused: a name would be looked up once more.
+        zone. Anything else is refused: a name would be looked up again.
     """
     try:
         parsed = ipaddress.ip_address(address)
@@ -87,7 +87,7 @@ def _kind(address: IPv4Address | IPv6Address) -> str | None:
         (address.is_unspecified, "unspecified"),
         (address.is_loopback, "loopback"),
         (address.is_link_local, "link-local"),
-        # Some multicast groups count as global, so this is asked by itself.
+        # Some multicast groups count as global, so this is checked separately.
         (address.is_multicast, "multicast"),
         (address.is_reserved, "reserved"),
         (address.is_private, "private"),

@@ -27,14 +27,14 @@ from roost_core.settings import Settings, without_settings
 from roost_core.shown.redaction import clean
 from roost_plugins.watchlist.demo_page import CLAIM, DemoPage
 
-#: The lease TTL of the demo's workers, in seconds: so long until a dead one's work is taken over.
+#: The lease TTL of the demo's workers, in seconds: how long until a dead one's work is taken over.
 LEASE_TTL: Final = 2.0
 #: Recovery later than this after the kill breaks the promise: the TTL, 0.5 s, and slack for
 #: machines on which the second worker takes its time to start.
 RECOVERY_LIMIT: Final = LEASE_TTL + 4.0
 #: The whole demo gives up after this many seconds.
 TIME_LIMIT: Final = 120.0
-#: Roost's own server goes soon after the demo.
+#: Roost's own server ends soon after the demo.
 _IDLE: Final = {"embedded_idle": 1.0}
 _CHECKS: Final = 3
 _DELAY_SECONDS: Final = 1.0
@@ -48,7 +48,7 @@ class PromiseBroken(RoostError):
 
 @attrs.frozen
 class Stage:
-    """Where the demo plays: a home folder, and the plugins that were named."""
+    """Where the demo runs: a home folder, and the plugins that were named."""
 
     home: Path
     plugins: Sequence[str]
@@ -73,15 +73,14 @@ class Story:
     params=[plugin_option()],
     example=("roost demo",),
 )
-@click.option("--keep", is_flag=True, help="Leave the demo's folder behind, to look around.")
+@click.option("--keep", is_flag=True, help="Keep the demo's folder, to look around.")
 @click.pass_context
 def command(ctx: click.Context, keep: bool) -> None:
-    """See a worker die in the middle of a step, and its work go on. Needs nothing set up.
+    """See a worker die in the middle of a step, and its work continue. Needs no setup.
 
-    A folder for a while, a server of Roost's own, a web page on this machine, and
-    two workers: the first is killed while it fetches, the second goes on from the
-    last accepted step. Nothing is left behind. Exits with 1 if anything that
-    Roost promises did not hold.
+    A temporary folder, a server of Roost's own, a web page on this machine, and two workers: the
+    first is killed while it fetches, the second continues from the last accepted step. Nothing is
+    left behind. Exits with 1 if any of Roost's promises did not hold.
     """
     home = Path(tempfile.mkdtemp(prefix="roost-demo-"))
     try:
@@ -95,13 +94,13 @@ def command(ctx: click.Context, keep: bool) -> None:
 async def _interruptible(stage: Stage) -> None:
     task = asyncio.current_task()
     if task is not None:
-        # Killed politely, the demo tidies up all the same.
+        # Killed politely, the demo still cleans up.
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     try:
         async with asyncio.timeout(TIME_LIMIT):
             await _play(stage)
     except TimeoutError as error:
-        raise PromiseBroken(f"the demo was not through after {TIME_LIMIT:g} s") from error
+        raise PromiseBroken(f"the demo was not done after {TIME_LIMIT:g} s") from error
 
 
 async def _play(stage: Stage) -> None:
@@ -145,7 +144,7 @@ async def _until_held(page: DemoPage, worker: asyncio.subprocess.Process) -> Non
 
 @contextlib.asynccontextmanager
 async def _worker(stage: Stage, name: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run a worker process, as a person would; it is gone when this is left."""
+    """Run a worker process, as a person would; it is gone on exit."""
     options = {
         "home": str(stage.home),
         "lease-ttl": str(LEASE_TTL),
@@ -157,7 +156,7 @@ async def _worker(stage: Stage, name: str) -> AsyncIterator[asyncio.subprocess.P
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "roost_core.cli", "worker", "--engines", "watchlist", "--quiet"),
         *words,
-        # Whatever else is set is for other work than the demo's.
+        # Other settings are not meant for the demo.
         env=without_settings(),
         stdin=asyncio.subprocess.DEVNULL,
         # Ctrl-C is for the demo, which stops its workers itself.
@@ -168,7 +167,7 @@ async def _worker(stage: Stage, name: str) -> AsyncIterator[asyncio.subprocess.P
         yield process
         await _end(process)
     except BaseException:
-        # The demo is given up: a drain would wait for a page that nobody answers any more.
+        # The demo is aborted: a drain would wait for a page that nobody serves any more.
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         await process.wait()
@@ -212,8 +211,8 @@ async def _told(roost: Roost, item: WorkItem, story: Story) -> AsyncIterator[Non
 
 def _tell(story: Story, event: Event) -> None:
     story.events.append(event)
-    # The claim of the step in flight may be heard of after the kill: only one after the
-    # recovery is the second worker's.
+    # The claim of the step in flight may arrive after the kill: only one after the recovery is the
+    # second worker's.
     was_recovered = any(one.kind == "recovered" for one in story.events)
     is_resumed = event.kind == "claimed" and was_recovered and story.resumed_after is None
     if is_resumed and story.killed_at is not None:
@@ -222,7 +221,7 @@ def _tell(story: Story, event: Event) -> None:
 
 
 async def _conclude(roost: Roost, status: WorkStatus, story: Story) -> None:
-    """Print the report and what was promised; complain about what did not hold."""
+    """Print the report and the promises; complain about those that did not hold."""
     meta = status.meta
     if meta.state is State.DONE and status.snapshot is not None and status.snapshot.artifacts:
         artifact = status.snapshot.artifacts[-1]
@@ -246,7 +245,7 @@ def _promises(status: WorkStatus, story: Story) -> Iterator[tuple[str, bool]]:
     )
     resumed = _resumed_at(story.events)
     yield (
-        f"the second worker went on from version {resumed}, the last one accepted",
+        f"the second worker continued from version {resumed}, the last one accepted",
         resumed == _KILLED_AT,
     )
     took = "never" if after is None else f"{after:.1f} s"
@@ -290,7 +289,7 @@ def _clear(home: Path, keep: bool) -> None:
         output.note(f"kept {home}; remove it when you have seen it")
         return
     ends = time.monotonic() + 15
-    # The server goes by itself soon after its last user, and takes its socket along.
+    # The server ends soon after its last user, and removes its socket.
     while _has_socket(home) and time.monotonic() < ends:
         time.sleep(0.05)
     shutil.rmtree(home, ignore_errors=True)

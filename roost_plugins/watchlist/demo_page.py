@@ -9,7 +9,7 @@ from typing import Any, Final, Self
 
 #: What the demo's watch looks for on the page.
 CLAIM: Final = "Roosts are open"
-#: A held request is let go after this long even if nobody asks for it, in seconds.
+#: A held request is released after this time in any case, in seconds.
 _HOLD_SECONDS: Final = 60.0
 
 
@@ -18,7 +18,7 @@ class DemoPage:
 
     :param hold: the number, from 1, of the request that is not answered until
         :meth:`release`.
-    :ivar held: set once that request is there.
+    :ivar held: set once that request has arrived.
     """
 
     def __init__(self, hold: int) -> None:
@@ -51,7 +51,7 @@ class DemoPage:
         self._server.server_close()
 
     def release(self) -> None:
-        """Let the held request go on."""
+        """Let the held request continue."""
         self._released.set()
 
     def body(self) -> bytes:

@@ -1,15 +1,13 @@
-"""One fetch of one page, with nothing in it that the page or the payload could bend.
+"""One fetch of one page, which neither page nor payload can subvert.
 
-Each hop, the first and every redirect, takes the same path: only http and https,
-no user name in the URL, the host looked up once, **every** address it has judged
-by the policy, and a connection to exactly those addresses. The socket factory
-judges again what is really being connected to, so that it does not matter by
-which way an address got there. TLS verifies the host's name as ever.
+Each hop, the first and every redirect, takes the same path: only http and https, no user name in
+the URL, the host looked up once, **every** address it has judged by the policy, and a connection to
+exactly those addresses. The socket factory checks again what is really being connected to, however
+the address got there. TLS verifies the host's name as usual.
 
-A first URL that leads to a refused address raises :class:`AddressRefused`: no
-later try can help. A *redirect* to one is the site's doing and may be gone
-tomorrow, so that is only a page with an error. Neither text gives away the
-address that a name has: payloads do not get to ask this machine's resolver.
+A first URL that leads to a refused address raises :class:`AddressRefused`: no later try can help. A
+*redirect* to one is up to the site and may be gone tomorrow, so that is only a page with an error.
+Neither text reveals a name's address: payloads cannot use this machine's resolver.
 """
 
 from __future__ import annotations
@@ -38,13 +36,13 @@ _HEADERS: Final = {
     "Accept": "*/*",
     # What _Decoder undoes.
     "Accept-Encoding": "gzip",
-    # A watch wants the page as it is now, not what a cache on the way remembers.
+    # A watch wants the page as it is now, not a cached copy.
     "Cache-Control": "no-cache",
 }
 
 _GZIP_START: Final = b"\x1f"
 
-#: Looks a host up: name and port to addresses. Raises ``OSError`` where there is none.
+#: Looks a host up: name and port to addresses. Raises ``OSError`` if there is none.
 Lookup = Callable[[str, int], Awaitable[Sequence[str]]]
 
 
@@ -52,7 +50,7 @@ Lookup = Callable[[str, int], Awaitable[Sequence[str]]]
 class Limits:
     """What one fetch may cost.
 
-    :ivar deadline_seconds: for all of it: lookups, redirects and the body.
+    :ivar deadline_seconds: for the whole fetch: lookups, redirects and the body.
     :ivar body_bytes: of the body, on the wire and after decompression.
     :ivar redirects: how many are followed.
     :ivar header_bytes: of one header line.
@@ -74,7 +72,7 @@ class _Unusable(Exception):
 
 @attrs.define
 class _Progress:
-    """What is known so far; a fetch that breaks off is still worth an observation."""
+    """What is known so far; a fetch that breaks off still makes an observation."""
 
     url: URL
     redirects: int = 0
@@ -92,7 +90,7 @@ async def fetch(
     limits: Limits | None = None,
     lookup: Lookup | None = None,
 ) -> Page:
-    """Fetch a page. Whatever goes wrong is in the page's ``error``, with one exception.
+    """Fetch a page. Any failure is in the page's ``error``, with one exception.
 
     :param policy: says which addresses may be connected to.
     :param lookup: in place of this machine's resolver.
@@ -131,7 +129,7 @@ async def fetch(
 
 
 def _explain(failure: Exception) -> str:
-    # The shorter texts say what people look for; aiohttp's own begin with its classes' jargon.
+    # These shorter texts say what matters; aiohttp's own begin with class names.
     if isinstance(failure, aiohttp.ClientConnectorCertificateError):
         return f"the certificate of {failure.host} is not valid: {failure.certificate_error}"
     if isinstance(failure, aiohttp.ClientConnectorError):
@@ -151,7 +149,7 @@ async def _follow(
         if len(location) > MAX_URL:
             raise _Unusable(f"the site redirects to a URL of more than {MAX_URL} characters")
         try:
-            # Checked before it is noted: the observation must not repeat a password.
+            # Checked before it is recorded: the observation must not repeat a password.
             progress.url = _sound(progress.url.join(URL(location)))
         except ValueError as error:
             raise _Unusable(f"the site redirects to a URL that cannot be used: {error}") from error
@@ -214,7 +212,7 @@ async def _checked_addresses(url: URL, policy: AddressPolicy, lookup: Lookup) ->
         raise _Unusable(f"the host {host} cannot be found: {error}") from error
     if not addresses:
         raise _Unusable(f"the host {host} has no address")
-    # One bad address spoils the name: public and private together is what rebinding looks like.
+    # One bad address condemns the name: public and private together look like rebinding.
     for address in addresses:
         reason = policy(address)
         if reason is not None:
@@ -228,7 +226,7 @@ async def _system_lookup(host: str, port: int) -> Sequence[str]:
 
 
 class _Pinned(AbstractResolver):
-    """Answers with addresses that were looked up and judged before."""
+    """Returns addresses that were looked up and judged before."""
 
     def __init__(self, addresses: Sequence[str]) -> None:
         self._addresses = addresses
@@ -237,9 +235,9 @@ class _Pinned(AbstractResolver):
         self,
         host: str,
         port: int = 0,
-        family: socket.AddressFamily = socket.AF_INET,  # noqa: ARG002 - the interface names it
+        family: socket.AddressFamily = socket.AF_INET,  # noqa: ARG002 - part of the interface
     ) -> list[ResolveResult]:
-        """Return all of them: the connector asks for one host and any family."""
+        """Return all of them: the connector wants one host and any family."""
         return [
             ResolveResult(
                 hostname=host,
@@ -274,11 +272,11 @@ async def _read(response: aiohttp.ClientResponse, progress: _Progress, cap: int)
     """Read the body into ``progress``, at most ``cap`` bytes of it."""
     decoder = _Decoder(response.headers.get("Content-Encoding", ""))
     body = progress.body = bytearray()
-    # What does not compress grows a little when it is compressed.
+    # Incompressible data grows a little when compressed.
     left_on_wire = cap + cap // 8 + 1024
     async for piece in response.content.iter_any():
         left_on_wire -= len(piece)
-        # One byte more than fits tells a page that ends at the cap from a longer one.
+        # One byte more than fits distinguishes a page that ends at the cap from a longer one.
         body += decoder.decode(piece, cap + 1 - len(body))
         if len(body) > cap or left_on_wire < 0:
             del body[cap:]
@@ -289,12 +287,12 @@ async def _read(response: aiohttp.ClientResponse, progress: _Progress, cap: int)
 
 
 class _Decoder:
-    """Undoes a content coding without ever making more than it was asked for."""
+    """Undoes a content coding without ever producing more than requested."""
 
     def __init__(self, encoding: str) -> None:
         coding = encoding.strip().lower()
         if coding not in ("", "identity", "gzip", "x-gzip"):
-            raise _Unusable(f"the page is encoded as {coding!r:.40}, which was not asked for")
+            raise _Unusable(f"the page is encoded as {coding!r:.40}, which was not requested")
         self._is_gzip = coding.endswith("gzip")
         self._member = _gzip_member()
         self._is_begun = False
@@ -305,7 +303,7 @@ class _Decoder:
         return not self._is_begun or self._member.eof
 
     def decode(self, piece: bytes, limit: int) -> bytes:
-        """Return at most ``limit`` bytes, 1 or more; what is over it is dropped.
+        """Return at most ``limit`` bytes, 1 or more; the rest is dropped.
 
         :raises zlib.error: the input is not gzip.
         """

@@ -1,4 +1,4 @@
-"""One look at a page: what to fetch, whether that is allowed, and what becomes of what was seen."""
+"""One look at a page: what to fetch, whether that is allowed, and what to do with the result."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from roost_plugins.watchlist.settings import WatchlistSettings
 async def look(snapshot: Snapshot, item: WorkItem, context: StepContext) -> Snapshot:
     """Fetch the page once and add what was seen; the last look adds a report.
 
-    :raises PermanentError: the payload is not sound, or the operator does not
-        allow the address that its URL leads to.
+    :raises PermanentError: the payload is invalid, or the operator does not allow the address that
+        its URL leads to.
     """
     watch = rules.Watch.from_payload(item.payload)
     done = snapshot.data["checks_completed"]

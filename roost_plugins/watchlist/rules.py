@@ -5,7 +5,7 @@ is the bounded note of it that goes into the snapshot. Everything from the web
 is untrusted: texts are cut, stripped of control characters, and the page itself
 never reaches the snapshot.
 
-The verdict over all observations so far, by the first line that fits:
+The verdict over all observations so far, by the first line that applies:
 
 =============== ==============================================================
 ``pending``     nothing was observed yet
@@ -82,7 +82,7 @@ class Watch:
     def from_payload(cls, payload: Json) -> Watch:
         """Read a payload.
 
-        :raises PermanentError: it is not sound; the text names the field.
+        :raises PermanentError: it is invalid; the text names the field.
         """
         known = [field.name for field in attrs.fields(cls)]
         if not isinstance(payload, Mapping):
@@ -107,14 +107,14 @@ class Watch:
 
 def _url(value: Json) -> str:
     if not isinstance(value, str) or not value:
-        raise InvalidInput("url must be a text such as https://example.com/")
+        raise InvalidInput("url must be a string such as https://example.com/")
     if len(value) > MAX_URL:
         raise InvalidInput(f"url has {len(value)} characters; the limit is {MAX_URL}")
     if not value.isprintable() or " " in value:
         raise InvalidInput("url must not contain spaces or control characters")
     try:
         parts = urlsplit(value)
-        # The port is parsed when it is asked for.
+        # The port is parsed on access.
         is_sound = bool(parts.hostname) and parts.port != 0
     except ValueError:
         is_sound = False
@@ -123,7 +123,7 @@ def _url(value: Json) -> str:
     if parts.scheme not in ("http", "https"):
         raise InvalidInput(f"url must start with http:// or https://, not {parts.scheme!r:.20}")
     if "@" in parts.netloc:
-        # The value is not repeated: what stands before the @ is a secret.
+        # The value is not repeated: what precedes the @ is a secret.
         raise InvalidInput("url must not contain a user name or a password")
     return value
 
@@ -132,7 +132,7 @@ def _claim(value: Json) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str) or not value.strip() or len(value) > MAX_CLAIM:
-        raise InvalidInput(f"claim must be a text of 1 to {MAX_CLAIM} characters")
+        raise InvalidInput(f"claim must be a string of 1 to {MAX_CLAIM} characters")
     return value
 
 
@@ -173,7 +173,7 @@ def observe(page: Page, watch: Watch) -> dict[str, Json]:
     """Make the observation of a page: plain JSON values of bounded size.
 
     ``ok`` means that a whole answer, or as much as the cap allows, came with a
-    2xx status. ``claim_found`` is None where that cannot be told: no claim, not
+    2xx status. ``claim_found`` is None where that is unknown: no claim, not
     ok, or the claim is not in the part of a truncated page that was read.
     """
     error = page.error
@@ -202,13 +202,12 @@ def observe(page: Page, watch: Watch) -> dict[str, Json]:
 
 
 def clean(text: str, limit: int) -> str:
-    """Make a text from the web fit to keep and to print.
+    """Make a text from the web safe to keep and to print.
 
-    White space collapses to single spaces, whatever else does not print (control
-    characters, bidirectional overrides, lone surrogates) goes, and at most
-    ``limit`` characters stay.
+    White space collapses to single spaces, whatever else does not print (control characters,
+    bidirectional overrides, lone surrogates) is removed, and at most ``limit`` characters are kept.
     """
-    # Cut twice: a hostile text is not walked in full, and the result keeps the limit.
+    # Cut twice: a hostile text is not scanned in full, and the result respects the limit.
     spaced = " ".join(text[: 4 * limit].split())
     kept = "".join(char for char in spaced if char.isprintable())
     return kept if len(kept) <= limit else kept[: limit - 1] + "…"
@@ -242,7 +241,7 @@ def find_claim(text: str, claim: str) -> str | None:
     start = folded.find(_single_spaced(claim).strip().casefold())
     if start < 0:
         return None
-    # A few letters fold to more than one; then places differ, and the folded text is shown.
+    # A few letters fold to more than one; positions then differ, and the folded text is shown.
     shown = spaced if len(spaced) == len(folded) else folded
     end = start + len(claim) + EXCERPT_MARGIN
     return clean(shown[max(0, start - EXCERPT_MARGIN) : end], MAX_EXCERPT)

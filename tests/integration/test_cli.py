@@ -138,7 +138,7 @@ def test_demo_keeps_its_promises(shell, tmp_path):
 
     assert (0, "") == (done.returncode, done.stderr), done.stdout
     assert "accepted versions 1, 2, 3, 4: no gap, no repeat" in done.stdout
-    assert "the second worker went on from version 2" in done.stdout
+    assert "the second worker continued from version 2" in done.stdout
     assert "BROKEN" not in done.stdout
     assert [] == list(short_folder(tmp_path).iterdir())
 

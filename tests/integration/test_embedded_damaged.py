@@ -92,7 +92,7 @@ def test_what_is_whole_is_left_alone(home: Path, tmp_path: Path) -> None:
     """Also while a server runs, and where there is no home at all."""
     before = log_of(home).read_bytes()
     done = roost(home, "doctor", "--repair-log")
-    assert "ok\tlog\tthe append-only file ends whole" in done.stdout
+    assert "ok\tlog\tthe append-only file is intact" in done.stdout
     running = roost(home, "doctor", "--repair-log")
     assert "is running, so its data is intact; nothing was changed" in running.stdout
     embedded.stop(home)
@@ -137,7 +137,7 @@ def test_a_damaged_image_is_one_line(home: Path) -> None:
     image.write_bytes(spoilt)
     refused = roost(home, "doctor", "--repair-log")
     assert 1 == refused.returncode
-    assert "ok\tlog\tthe append-only file ends whole" in refused.stdout
+    assert "ok\tlog\tthe append-only file is intact" in refused.stdout
     assert "problem\tserver\tthe embedded server did not start: " in refused.stdout
     assert spoilt == image.read_bytes()
 

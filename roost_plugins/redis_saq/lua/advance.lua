@@ -1,13 +1,13 @@
--- Accept a step whose lease goes on: the most frequent call, so it touches nothing else.
+-- Accept a step whose lease continues: the most frequent call, so it touches nothing else.
 -- KEYS: work running events
 -- ARGV: id token commit-id expected-version snapshot step ttl-ms|0 part... (lib/parts.lua)
 -- Result: 'ok running version 0 at -1 -1' | 'late' | 'lost' | 'newer' | 'version' | 'corrupt'
---   ttl 0: the lease is not extended, because it was renewed lately
---   'late': the deadline has passed or the steps in a row are used up, so the lease cannot go on;
+--   ttl 0: the lease is not extended, because it was renewed recently
+--   'late': the deadline has passed or the steps in a row are used up, so the lease cannot continue;
 --   nothing was written
 --
--- It does as `held_by`, commit.lua and `text_of` do, but without a table of the record: making one costs
--- a tenth of the call.
+-- It does the same as `held_by`, commit.lua and `text_of`, but without a table of the record:
+-- making one costs a tenth of the call.
 
 local id, given, commit_id = ARGV[1], ARGV[2], ARGV[3]
 local raw = redis.call('HGET', K.work, id)

@@ -10,7 +10,7 @@ if answer then return answer end
 if r.version ~= ARGV[4] then return 'version' end
 if ARGV[11] then check_parts(11) end
 
--- Whether it is the last that may follow others without a delay.
+-- Whether it is the last one that may follow others without a delay.
 local row = r.row + 1
 local is_used_up = next == 'yield' and r.max_steps ~= '0' and row - r.max_steps >= 0
 if r.has_error == '1' or r.has_beat == '1' then redis.call('HDEL', K.work, id .. ' error', id .. ' beat') end

@@ -9,7 +9,7 @@ local r = { F.new, answers = '', tail = '' }
 local key = r.key
 if key ~= '' then
   local known_id, known_digest = string.match(redis.call('HGET', K.key, key) or '', '^([^ ]+) ([^ ]+)$')
-  -- A key whose work is gone, or that is damaged, stands for nothing.
+  -- A key whose work is gone, or that is damaged, means nothing.
   if known_id and redis.call('HEXISTS', K.work, known_id) == 1 then
     if known_digest ~= digest then return { 'conflict', known_id } end
     return { is_stored_by(r.nonce, known_id) and 'created' or 'existing', known_id }
@@ -35,6 +35,6 @@ if seq % 100 == 0 then
   trim_events()
   trim_bytes()
 end
--- Idle workers know of the next due time; only an earlier one is news to them.
+-- Idle workers know the next due time; only an earlier one is news to them.
 if not is_delayed or redis.call('ZRANGE', K.sleeping, '0', '0')[1] == id then wake(r.engine) end
 return { 'created', id }

@@ -1,4 +1,4 @@
--- Give work back without blame: a worker stops, or the engine asked to come back later.
+-- Give work back without blame: a worker stops, or the engine wants to run again later.
 -- KEYS: work ready sleeping retry_wait running blocked held lines failed newer events idle
 -- ARGV: id token commit-id data-json delay-ms|-1 worker "engine engine ..."|'-'|'' layout|0
 --   layout: what a worker has to know to take it, if that is more than the caller knows
@@ -13,7 +13,8 @@ release(id, r)
 r.updated = now
 local due = '-1'
 if ARGV[8] ~= '0' then
-  -- One layout more than this one at least: else it would be taken for known here, and come back at once.
+  -- At least one layout above this one: otherwise it would count as known here, and come back at
+  -- once.
   r.state = 'queued'
   set_aside(math.max(tonumber(ARGV[8]), LAYOUT + 1), 'ready', '0', ready_member(id, r))
 elseif ARGV[5] == '-1' then

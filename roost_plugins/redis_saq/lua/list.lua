@@ -17,7 +17,7 @@ while #page < limit and rank < stop do
     local id = string.match(member, '([^ ]*)$')
     local found = redis.call('HMGET', K.work, id, id .. ' item', id .. ' error')
     local row = found[1] and (engine == '' or engine_of(found[1]) == engine) and shown(id, found)
-    -- What is broken is of no engine.
+    -- A broken record has no engine.
     if row and (engine == '' or row[2]) then
       page[#page + 1] = row
       if #page >= limit then break end

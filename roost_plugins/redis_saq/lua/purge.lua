@@ -1,19 +1,19 @@
--- Remove work that has been terminal for longer than its retention, and all that points to it.
+-- Remove work that has been terminal for longer than its retention, and everything that points to it.
 -- KEYS: work key failed done cancelled created events workers seen beats claims forgetting ready sleeping retry_wait running blocked held lines newer idle offers waiting paused
 -- ARGV: retention-ms dead-letter-retention-ms|-1 limit forget-workers-after-ms "life id"...
 --   those whose artifacts and workspaces are forgotten; a life is when the id was created, or 0
--- Result: {"life id"...} that are gone and not forgotten, those first that were not told for the longest time
+-- Result: {"life id"...} that are gone and not forgotten, least recently returned first
 
 local limit = tonumber(ARGV[3])
 local BATCH = 100
--- A worker has as many claims under way that wait for their answers, at most.
+-- The most claims of a worker that wait for their answers.
 local SLOTS = 8
--- What a newer Roost has written is left for it: so many of them are passed over in one call.
+-- What a newer Roost wrote is left for it: this many are skipped in one call.
 local MOST_LEFT = 1000
--- A lease whose entry is lost ends after so long, unless its holder renews it. Milliseconds.
+-- A lease whose entry is lost ends after this time, unless its holder renews it. Milliseconds.
 local LEASE = 60000
 
--- Up to `limit` that are over their retention, the oldest first. What is broken has no state of its own.
+-- Up to `limit` past their retention, oldest first. A broken record has no state.
 local candidates = {}
 local function consider(key, state, retention)
   local from, looked, taken = 0, 0, 0
@@ -50,7 +50,7 @@ for first = 5, #ARGV, BATCH do
   redis.pcall('ZREM', K.forgetting, unpack(ARGV, first, math.min(first + BATCH - 1, #ARGV)))
 end
 
--- The idempotency key of what does not decode, if it can be told, and stands for nothing else.
+-- The idempotency key of what does not decode, if it can be read and belongs to nothing else.
 local function key_of_broken(id)
   local found = redis.call('HMGET', K.work, id, id .. ' item')
   local of_record = key_line(found[1] or '')
@@ -62,13 +62,13 @@ local function key_of_broken(id)
   return ''
 end
 
--- Which life of its id it was: when it was created.
+-- Its life of the id: when it was created.
 local function life_of(id, r)
   local created = r.created or redis.call('ZSCORE', K.created, id)
   return created and string.match(created, '^%d+$') or '0'
 end
 
--- In batches, because a command costs more than what it does.
+-- In batches, because the call of a command costs more than its work.
 for first = 1, math.min(#candidates, limit), BATCH do
   local ids, fields, keys, to_forget = {}, {}, {}, {}
   local places = { [K.done] = {}, [K.cancelled] = {}, [K.failed] = {} }
@@ -85,7 +85,7 @@ for first = 1, math.min(#candidates, limit), BATCH do
       fields[#fields + 1] = field
     end
     if r.key ~= '' then keys[#keys + 1] = r.key end
-    -- What is no id had no work either.
+    -- What is not an id had no work, either.
     if one.r or string.find(id, '^[!-~]+$') then event('purged', id, r, '{}') end
   end
   for place, those in pairs(places) do call_for('ZREM', place, those) end
@@ -105,7 +105,7 @@ for _, worker in ipairs(silent) do
 end
 pcall(void_reservations)
 
--- Told until it is done: this answer may get lost, or its reader die.
+-- Returned until it is done: this answer may get lost, or its reader die.
 local gone, told = {}, {}
 local found = limit > 0 and redis.pcall('ZRANGE', K.forgetting, '0', whole(limit - 1)) or {}
 for _, member in ipairs(found) do

@@ -1,5 +1,5 @@
 -- Extend all leases of a worker, store its engines' newest heartbeats, and note that it lives and what
--- it runs. As long as any worker lives, this is called: so it also keeps reservations true.
+-- it runs. This is called while any worker lives, so it also keeps reservations valid.
 -- KEYS: work running workers seen beats ready blocked held lines failed newer events idle offers
 -- ARGV: worker info ttl-ms then for each lease: id token heartbeat|''
 -- Result: {token...} of the leases that are lost
@@ -29,7 +29,7 @@ for first = 4, #ARGV, BATCH do
   end
   if #leases > 0 then redis.call('ZADD', K.running, unpack(leases)) end
 end
--- The registers are no part of a lease: it is extended also if they are damaged.
+-- The registers are not part of a lease: it is extended even if they are damaged.
 redis.pcall('HSET', K.workers, ARGV[1], ARGV[2])
 redis.pcall('ZADD', K.seen, now, ARGV[1])
 count_beat(ARGV[1])

@@ -1,4 +1,4 @@
--- A step of the repair: look at some resources that are held, and free those whose holder does not run.
+-- A step of the repair: check some held resources, and free those whose holder does not run.
 -- KEYS: work running ready blocked held lines failed newer events idle
 -- ARGV: dry(0|1) cursor count
 -- Result: {cursor, {finding...}}

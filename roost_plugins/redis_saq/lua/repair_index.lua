@@ -1,4 +1,4 @@
--- A step of the repair: look at some members of an index, and take out what no record stands behind.
+-- A step of the repair: check some members of an index, and remove those without a record.
 -- KEYS: work ready sleeping retry_wait running blocked held lines failed newer events idle waiting paused done cancelled index
 -- ARGV: dry(0|1) ttl-ms cursor count name-of-the-index
 -- Result: {cursor, {finding...}}
@@ -16,7 +16,7 @@ local function stands_in_line(id, member, r)
   return false
 end
 
--- Whether a member stands where its record says; what a newer Roost has written is its own affair.
+-- Whether a member is where its record says; what a newer Roost wrote is left alone.
 local function is_right(id, member, raw)
   local r = parse(raw)
   if not r then return newer_layout(raw) or name == 'failed' or name == 'created' end

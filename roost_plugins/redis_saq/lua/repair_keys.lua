@@ -1,4 +1,4 @@
--- A step of the repair: look at some idempotency keys, and put those on record that are missing.
+-- A step of the repair: check some idempotency keys, and add those that are missing.
 -- KEYS: work key
 -- ARGV: dry(0|1) cursor|'' count then for each missing one: id key digest
 -- Result: {cursor, {finding...}}

@@ -1,11 +1,11 @@
 -- The repair's last step: counters and the registers of workers.
 -- KEYS: seq turn idle offers lines seen workers
--- ARGV: dry(0|1) greatest order of arrival that was seen
+-- ARGV: dry(0|1) greatest order of arrival seen
 -- Result: {finding...}
 
 local findings = {}
 local found = finder(findings)
--- Of each kind, in one call.
+-- The most of each kind in one call.
 local MOST = 1000
 
 local seq = redis.call('GET', K.seq)
@@ -18,7 +18,7 @@ if turn and not (string.find(turn, '^%d+$') and #turn <= 15) and found('counter'
   redis.call('SET', K.turn, '0')
 end
 
--- A set that is ordered by name, with members of some forms.
+-- A set ordered by name, whose members have certain forms.
 local function look_at_names(name, key, ...)
   for _, member in ipairs(redis.call('ZRANGEBYSCORE', key, '-inf', '+inf', 'LIMIT', '0', MOST)) do
     local is_one = false
@@ -34,7 +34,7 @@ end
 look_at_names('idle', K.idle, '^[!-~]+ [!-~]+$')
 look_at_names('offers', K.offers, '^engine [!-~]+ [!-~]+$', '^worker [!-~]+ [!-~]+$')
 look_at_names('lines', K.lines, '')
--- Whoever lives is heard of again.
+-- A live worker will be heard from again.
 for _, worker in ipairs(redis.call('ZRANGEBYSCORE', K.seen, '(' .. whole(now + 60000), '+inf', 'LIMIT', '0', MOST)) do
   if found('score', 'seen', worker) then redis.call('ZADD', K.seen, '0', worker) end
 end

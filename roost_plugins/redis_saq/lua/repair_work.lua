@@ -1,4 +1,4 @@
--- A step of the repair: look at some work items, and put each where its record says that it belongs.
+-- A step of the repair: check some work items, and put each where its record says that it belongs.
 -- KEYS: work key ready sleeping retry_wait running blocked held lines failed newer events idle waiting paused done cancelled created
 -- ARGV: dry(0|1) ttl-ms cursor count
 -- Result: {cursor, {finding...}, looked-at, greatest order of arrival, {id, idempotency key...}}: the last are of work whose
@@ -7,13 +7,13 @@
 local findings = {}
 local found = finder(findings)
 local ttl = tonumber(ARGV[2])
--- No delay is longer than ten years; a lease of more than a month is none.
+-- No delay is longer than ten years, and no lease longer than a month.
 local FAR = { sleeping = 316224000000, retry_wait = 316224000000, running = math.max(2 * ttl, 2592000000) }
 local BY_ID = places_by_id()
 
 local looked, greatest, keyless = 0, 0, {}
 
--- The score that an entry should have, if it is out of all bounds.
+-- The score that an entry should have, if its own is out of bounds.
 local function mended_score(r, score)
   if FAR[r.state] then
     if tonumber(score) < 0 or tonumber(score) > now + FAR[r.state] then return score_for(r, ttl) end
@@ -22,7 +22,7 @@ local function mended_score(r, score)
   end
 end
 
--- Take it out of all sets by id but the one.
+-- Take it out of all sets by id except one.
 local function only_in(id, state)
   local score
   for name, key in pairs(BY_ID) do
@@ -47,7 +47,7 @@ local function look_at_line(id, r)
   end
 end
 
--- Who is blocked is found by the lines that it stands in; ready, it is looked at anew by a claim.
+-- A blocked item is found by its lines; once ready, a claim checks it again.
 local function look_at_lines(id, r)
   for _, member in ipairs(standings(id, r)) do
     if not redis.call('ZSCORE', K.lines, member) then

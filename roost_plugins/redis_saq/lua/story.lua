@@ -1,7 +1,7 @@
--- Find one work item's events in a part of the shared stream, the newest first.
+-- Find one work item's events in a part of the shared stream, newest first.
 -- KEYS: events
 -- ARGV: id before|+ look-at-most
--- Result: {before|'', {{event-id, text}...}}: where to go on, or '' at the beginning of the stream
+-- Result: {before|'', {{event-id, text}...}}: where to continue, or '' at the beginning of the stream
 
 local wanted = ' ' .. ARGV[1] .. ' '
 local found, last = {}, ''

@@ -1,4 +1,4 @@
--- Read what has become of one work item, as it keeps that itself.
+-- Read one work item's own trail.
 -- KEYS: work sleeping retry_wait running
 -- ARGV: id
 -- Result: nil | {row, {entry...}}: the row as `shown` in lib/show.lua returns it, the entries as lib/trail.lua

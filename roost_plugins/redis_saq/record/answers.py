@@ -1,4 +1,4 @@
-"""What the scripts answer, beside work items themselves."""
+"""What the scripts answer, besides work items themselves."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from roost_plugins.redis_saq.record.kinds import FAR, STATES
 
 
 def text(raw: bytes) -> str:
-    """Return an id for people and programs; what is no UTF-8 in it comes as escapes."""
+    """Return an id for people and programs; bytes that are not UTF-8 become escapes."""
     return raw.decode(errors="backslashreplace")
 
 
@@ -20,14 +20,14 @@ def time_of(score: float) -> int:
 def ack(answer: bytes, work_id: str) -> tuple[Ack, int | None]:
     """Read the answer of ``commit``, ``fail`` or ``interrupt``.
 
-    :returns: the answer, and in how many milliseconds the lane that is free now should
-        claim: when something is due, or a lease expires, that nobody may tell of.
+    :returns: the answer, and in how many milliseconds the now free lane should claim: when
+        something is due, or a lease expires, without anybody to announce it.
     :raises LeaseLost: the token is not current, or a newer Roost has written the record.
     :raises VersionConflict: the stored version is not the expected one.
     :raises CorruptRecord: the stored record does not decode.
     """
     if answer == b"lost":
-        raise LeaseLost(f"the lease on {work_id} is not current any more")
+        raise LeaseLost(f"the lease on {work_id} is no longer current")
     if answer == b"newer":
         raise LeaseLost(f"a newer Roost has taken over {work_id}")
     if answer == b"version":
@@ -47,11 +47,11 @@ def ack(answer: bytes, work_id: str) -> tuple[Ack, int | None]:
             None if claim_in == b"-1" else int(claim_in),
         )
     except (KeyError, ValueError) as error:
-        # In a damaged record there may be any words where an earlier answer was.
+        # A damaged record may have anything in place of an earlier answer.
         raise BackendError(f"unexpected answer about {work_id}: {answer!r:.200}") from error
 
 
 def purged(member: bytes) -> Purged:
-    """Read what is to be forgotten: "life id", the life 0 if it is not known."""
+    """Read what is to be forgotten: "life id", with life 0 if unknown."""
     life, _, work_id = member.decode().partition(" ")
     return Purged(work_id, int(life) or None)

@@ -1,4 +1,4 @@
-"""What a record says of the workers that died over a step; ``lua/lib/blame.lua`` has the layout."""
+"""What a record says of workers that died over a step; ``lua/lib/blame.lua`` has the layout."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Blame(NamedTuple):
 
     @property
     def is_apart(self) -> bool:
-        """Whether something suspected is leased, which runs alone or among others such."""
+        """Whether suspected work is leased, which runs alone or with other suspects."""
         is_suspected = self.deaths + self.suspicions >= SUSPECTED_AFTER
         return self.alone == b"1" or (self.alone == b"0" and is_suspected)
 

@@ -1,4 +1,4 @@
-"""The claims that the script ``claim`` answers with."""
+"""The claims in the answer of the script ``claim``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from roost_plugins.redis_saq.record.kinds import FAR
 
 @attrs.frozen(eq=False, repr=False)
 class BrokenClaim(Value):
-    """A claim that cannot be handed to a worker: what gives its lease back, and what is wrong."""
+    """A claim that cannot be passed to a worker: what gives its lease back, and what is wrong."""
 
     work_id: bytes
     token: bytes
@@ -30,13 +30,13 @@ class BrokenClaim(Value):
 def claims(
     rows: Sequence[Sequence[Any]], worker_id: str, asked_at: float
 ) -> tuple[tuple[Claim, ...], list[BrokenClaim]]:
-    """Read the claims of the ``claim`` script's answer; one that is broken spoils no other."""
+    """Read the claims of the ``claim`` script's answer; a broken one does not affect the others."""
     sound, broken = [], []
     for row in rows:
         try:
             sound.append(claim(row, worker_id, asked_at))
         except (ValueError, OverflowError, OSError) as error:
-            # The token is this worker's own, and always in front.
+            # The token is this worker's own, and always first.
             token = row[1].split(b" ", 1)[0]
             broken.append(BrokenClaim(row[0], token, f"the stored record does not decode: {error}"))
     return tuple(sound), broken
@@ -45,7 +45,7 @@ def claims(
 def claim(row: Sequence[Any], worker_id: str, asked_at: float) -> Claim:
     """Read one claim of the ``claim`` script's answer.
 
-    :raises ValueError: something in it is no text, or no number that a record may hold.
+    :raises ValueError: something in it is not a string, or not a number that a record may hold.
     """
     work_id, standing, item, snapshot = row
     reader = _reader(fields.RECORD, Claim)
@@ -59,25 +59,25 @@ def claim(row: Sequence[Any], worker_id: str, asked_at: float) -> Claim:
         worker_id,
         token.decode(),
         numbers[reader.fence],
-        # When it expires: no field of the record.
+        # When it expires: not a field of the record.
         from_milliseconds(numbers[-1]),
     )
     for place in reader.times:
         numbers[place] = numbers[place] or None
     texts = [None if word == b"-" else word.decode() for word in words[: reader.texts]]
-    # A lost item is found out when it does not decode, with its id known.
+    # A lost item is detected when it does not decode, with its id known.
     own = (lease, blame.deaths, item or b"", snapshot, asked_at, blame.is_apart)
     return reader.new_claim(*reader.in_order((*own, *texts, *numbers)))
 
 
 class _ClaimReader:
-    """Where the values of a claim stand, and what makes objects of them.
+    """Where the values of a claim are, and what makes objects from them.
 
-    Each step through the queue makes a claim and a lease, so it is without defaults and
-    validators, and without a look-up by name.
+    Each step through the queue makes a claim and a lease, so this does without defaults, validators
+    and lookups by name.
     """
 
-    #: The attributes of a claim that are no fields, or made from several values.
+    #: The attributes of a claim that are not fields, or are made from several values.
     _OWN = ("lease", "recoveries", "item", "snapshot", "asked_at", "is_solo")
 
     def __init__(self, table: fields.Table, kind: type[Claim]) -> None:
@@ -95,5 +95,5 @@ class _ClaimReader:
         self.in_order = itemgetter(*(names.index(one.name) for one in attrs.fields(kind)))
 
 
-#: Made when it is first asked for: most commands claim nothing.
+#: Made at first use: most commands claim nothing.
 _reader: Final = cache(_ClaimReader)

@@ -19,9 +19,9 @@ UNREADABLE: Final = "unreadable"
 _EVENT: Final = re.compile(
     rb"([a-z][a-z_]{0,39}) ([!-~]{1,200}) ([!-~]{1,200}) ([0-9]{1,15}) ([a-z_]+) (.*)", re.DOTALL
 )
-#: So much is shown of what cannot be read, in bytes.
+#: How much is shown of what cannot be read, in bytes.
 _SHOWN: Final = 200
-#: The largest data of an event is that of an error or of an engine. Bytes.
+#: The largest data of an event is an error's or an engine's. Bytes.
 _MOST_EVENT_BYTES: Final = 1 << 20
 
 

@@ -1,12 +1,12 @@
-"""The one table of what is stored of a work item, beside its bytes.
+"""The one table of what is stored for a work item, besides its bytes.
 
-From it the scripts are made that take records apart and put them together
-(:mod:`~roost_plugins.redis_saq.record.lua`), and by it their answers are read.
+The scripts that parse and build records are made from it
+(:mod:`~roost_plugins.redis_saq.record.lua`), and their answers are read by it.
 
-The order is that of the stored text. It stays, and so do the kinds: an older and a newer Roost
-share a queue. A new field goes to the end of the first line if each step changes it, and else to
-the end of the third, with ``is_added``: a record by a Roost that does not know it has no word
-there, and it has its default then.
+The order is that of the stored text. Neither it nor the kinds may change: an older and a newer
+Roost share a queue. A new field goes to the end of the first line if each step changes it,
+otherwise to the end of the third, with ``is_added``: a record by a Roost that does not know it has
+no word there, and the field then has its default.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from roost_plugins.redis_saq.record.kinds import (
     Kind,
 )
 
-#: A pattern of Lua's captures so much at most.
+#: The most captures in a Lua pattern.
 _MOST_CAPTURES: Final = 32
 
 
@@ -44,18 +44,18 @@ _MOST_CAPTURES: Final = 32
 class Field(Value):
     """A field of the record.
 
-    :param name: in the scripts: a name of Lua's, of lower-case letters and underscores.
-    :param kind: what may stand in it.
+    :param name: its name in the scripts: a Lua name of lower-case letters and underscores.
+    :param kind: what it may hold.
     :param shown: the attributes of :class:`~roost_core.backend.StoredWork` that it fills;
-        empty if people are not shown it.
-    :param claimed: the name by which each claim brings it: an attribute of
-        :class:`~roost_core.backend.Claim`, or something that the reader makes one of. Empty if
-        claims do not bring it.
+        empty if it is not shown to people.
+    :param claimed: its name in each claim: an attribute of
+        :class:`~roost_core.backend.Claim`, or something that the reader makes one from. Empty if
+            claims do not have it.
     :param enqueued: the attribute of :class:`~roost_core.backend.NewWork` that it comes from;
-        without one a new record has the kind's default.
-    :param accepted: what it is after an accepted step: a text in quotes, or a variable of Lua's.
-        Empty if a step leaves it alone, or ``advance.lua`` and ``commit.lua`` compute it.
-    :param is_added: whether it came later than this layout, so that a record may lack it.
+        without it, a new record has the kind's default.
+    :param accepted: its value after an accepted step: a quoted string, or a Lua variable. Empty if
+        a step leaves it alone, or ``advance.lua`` and ``commit.lua`` compute it.
+    :param is_added: whether it was added after this layout, so that a record may lack it.
     """
 
     name: str
@@ -68,12 +68,12 @@ class Field(Value):
 
 
 class Claimed(NamedTuple):
-    """What a claim brings, in its order: behind the token the texts, then the numbers.
+    """What a claim carries, in order: the token, the strings, then the numbers.
 
-    :param fields: those of the record, and behind them comes when the lease ``expires``.
-    :param texts: the names of the texts.
+    :param fields: those of the record, followed by when the lease ``expires``.
+    :param texts: the names of the strings.
     :param numbers: the names of the numbers.
-    :param times: those numbers of which 0 is none.
+    :param times: those numbers for which 0 means none.
     """
 
     fields: tuple[Field, ...]
@@ -89,7 +89,7 @@ class Table:
     :param head: the words of the first line.
     :param label: the second line.
     :param rest: the words of the third line.
-    :param lines: the lines behind that, each one field.
+    :param lines: the lines after that, one field each.
     :raises ValueError: the scripts could not be made from it.
     """
 
@@ -113,26 +113,26 @@ class Table:
         names = [field.name for field in self]
         for name in names:
             if not re.fullmatch("[a-z][a-z_]*", name) or names.count(name) > 1:
-                raise ValueError(f"{name!r} cannot be a field's name, or is one twice")
+                raise ValueError(f"{name!r} cannot be a field's name, or is used twice")
         for line in (self.head, self.rest):
             added = [field.is_added for field in line]
             if added != sorted(added):
-                raise ValueError("what is added stands behind all that was there before")
-        # With what follows the words of a line, and a place.
+                raise ValueError("added fields must follow all earlier ones")
+        # Including what follows the words of a line, and a place.
         if max(len(self.head) + 1, len(self.rest) + len(self.lines)) + 2 > _MOST_CAPTURES:
-            raise ValueError("more fields than one pattern can take apart")
+            raise ValueError("more fields than one pattern can parse")
 
     def __iter__(self) -> Iterator[Field]:
         yield from (*self.head, self.label, *self.rest, *self.lines)
 
     @cached_property
     def shown(self) -> tuple[Field, ...]:
-        """Those that people are shown, in the order of a row."""
+        """The fields shown to people, in the order of a row."""
         return tuple(field for field in self if field.shown)
 
     @cached_property
     def claimed(self) -> Claimed:
-        """What a claim brings."""
+        """What a claim carries."""
         brought = [field for field in self if field.claimed]
         texts = tuple(field for field in brought if not field.kind.is_number)
         numbers = tuple(field for field in brought if field.kind.is_number)
@@ -145,11 +145,11 @@ class Table:
 
     @cached_property
     def enqueued(self) -> tuple[Field, ...]:
-        """Those that come with an enqueue, in the order of its arguments."""
+        """The fields of an enqueue, in the order of its arguments."""
         return tuple(field for field in self if field.enqueued)
 
     def arguments(self, work: NewWork) -> list[str | int]:
-        """Return these fields of a work item that is enqueued, in the same order."""
+        """Return these fields of a work item to enqueue, in the same order."""
         return [field.kind.write(getattr(work, field.enqueued)) for field in self.enqueued]
 
 
@@ -159,10 +159,10 @@ RECORD: Final = Table(
         Field("state", STATE, shown=("state",)),
         Field("engine", WORD, shown=("engine",), claimed="engine", enqueued="engine"),
         Field("version", COUNT, shown=("version",), claimed="version"),
-        #: Of the lease that is current, and the id of the newest commit under it.
+        #: The current lease, and the id of the newest commit under it.
         Field("token", WORD),
         Field("last", WORD),
-        #: When anything has changed it, and when its newest step was accepted.
+        #: When it last changed, and when its newest step was accepted.
         Field("updated", COUNT, shown=("updated_ms",), accepted="now"),
         Field("committed", TIME, shown=("committed_ms",), claimed="committed_ms", accepted="now"),
         #: How many attempts of the current step have failed.
@@ -171,7 +171,7 @@ RECORD: Final = Table(
         #: How many steps were accepted in a row, without a delay between them, and how many may be.
         Field("row", COUNT, shown=("steps_in_row",)),
         Field("max_steps", ASKED, shown=("max_steps",), enqueued="max_steps"),
-        #: Whether the bytes "<id> error" and "<id> beat" are there.
+        #: Whether the bytes "<id> error" and "<id> beat" exist.
         Field("has_error", FLAG, accepted="'0'"),
         Field("has_beat", FLAG, accepted="'0'"),
         Field(
@@ -196,9 +196,9 @@ RECORD: Final = Table(
         Field("blocked_on", WORD, shown=("blocked_on",)),
         Field("max_attempts", ASKED, shown=("max_attempts",), enqueued="max_attempts"),
         Field("max_recoveries", ASKED, shown=("max_recoveries",), enqueued="max_recoveries"),
-        #: Of the request that has stored it.
+        #: From the request that stored it.
         Field("nonce", WORD, enqueued="nonce"),
-        #: When the newest lease was given, and at which version.
+        #: When the newest lease began, and at which version.
         Field("since", TIME, shown=("leased_ms",)),
         Field("base", COUNT, shown=("leased_version",)),
         #: How many slots of its trail were written, ever (``lua/lib/trail.lua``).

@@ -1,6 +1,6 @@
-"""What may stand in a field of a record: for the scripts, and for those who read and enqueue.
+"""What a field of a record may hold, for the scripts and for code that reads and enqueues.
 
-All values are texts there. ``-`` stands for no text, ``0`` for no number or no, ``1`` for yes.
+All values are strings there. ``-`` means no text, ``0`` no number or no, ``1`` yes.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from roost_plugins.redis_saq.record.blame import Blame
 
 #: No time or count is beyond this: the year 9999, in milliseconds.
 FAR: Final = 253_402_300_799_999
-#: Numbers of the server's own have so many digits at most.
+#: The server's own numbers have at most this many digits.
 _DIGITS: Final = 15
-#: Numbers that a person chose: earlier releases accepted such beyond all sense.
+#: Numbers chosen by a person: earlier releases accepted absurd ones.
 _ASKED_DIGITS: Final = 19
 
-#: Stands for an engine or an id that cannot be told.
+#: Stands for an engine or an id that cannot be read.
 UNKNOWN: Final = "?"
 
 STATES: Final[Mapping[bytes, State]] = {state.value.encode(): state for state in State}
@@ -34,7 +34,7 @@ def _state(word: bytes) -> State:
     """
     state = STATES.get(word)
     if state is None:
-        raise ValueError(f"no state: {word!r:.50}")
+        raise ValueError(f"not a state: {word!r:.50}")
     return state
 
 
@@ -45,7 +45,7 @@ def _number(raw: bytes) -> int:
 
 
 def _asked(raw: bytes) -> int:
-    """Read a number that a person chose: cut off, where the server's own would be broken."""
+    """Read a number chosen by a person: capped, where the server's own would be broken."""
     if len(raw) > _ASKED_DIGITS:
         raise ValueError("a number that is too large")
     return min(int(raw), FAR)
@@ -57,12 +57,12 @@ def _text(raw: bytes) -> str | None:
 
 @attrs.frozen(eq=False, repr=False)
 class Kind(Value):
-    """What may stand in a field.
+    """What a field may hold.
 
-    ``pattern`` is Lua's for it, and ``sound`` what else has to be true of it, ``{}`` being its
-    name. A new record has ``default``. ``read`` makes of the stored bytes what people and
-    programs are shown, or raises ValueError; ``write`` makes of what somebody enqueues an argument
-    of the script. Of a number that ``may_be_none`` 0 is none.
+    ``pattern`` is its Lua pattern, and ``sound`` what else must be true of it, with ``{}`` as its
+    name. A new record has ``default``. ``read`` converts the stored bytes to what people and
+    programs are shown, or raises ValueError; ``write`` converts an enqueued value to an argument of
+    the script. For a number that ``may_be_none``, 0 means none.
     """
 
     pattern: str
@@ -75,7 +75,7 @@ class Kind(Value):
 
     @property
     def pattern_if_there(self) -> str:
-        """The pattern of one that may be missing; then it is empty."""
+        """The pattern of a field that may be missing, and is then empty."""
         many = self.pattern.removesuffix("+")
         return f"{many}?" if many == self.pattern else f"{many}*"
 
@@ -84,19 +84,19 @@ def _digits(most: int, pattern: str = "%d+") -> Kind:
     return Kind(pattern, "0", f"#{{}} <= {most}", _number, int, is_number=True)
 
 
-#: Where the work stands. The two that are met most often need no look at the others.
+#: The work's state. The two most frequent ones need no check of the others.
 STATE: Final = Kind(
     "%l[%l_]*", "queued", "({0} == 'running' or {0} == 'queued' or is_state({0}))", _state
 )
 #: Visible ASCII characters without spaces, or "-": an id, a name.
 WORD: Final = Kind("[!-~]+", "-", write=lambda value: "-" if value is None else str(value))
-#: A number of the server's own, or a time that is always known: milliseconds of its clock.
+#: The server's own number, or a time that is always known: milliseconds of its clock.
 COUNT: Final = _digits(_DIGITS)
-#: A time that may not have come yet: "0" is None.
+#: A time that may not exist yet: "0" is None.
 TIME: Final = attrs.evolve(COUNT, read=lambda raw: _number(raw) or None, may_be_none=True)
-#: A number that a person chose.
+#: A number chosen by a person.
 ASKED: Final = attrs.evolve(COUNT, read=_asked)
-#: A time that a person chose, or "0" for None.
+#: A time chosen by a person, or "0" for None.
 ASKED_TIME: Final = attrs.evolve(
     COUNT,
     read=lambda raw: _asked(raw) or None,
@@ -109,7 +109,7 @@ PRIORITY: Final = _digits(5, "%-?%d+")
 ARRIVAL: Final = _digits(14)
 #: Yes or no.
 FLAG: Final = Kind("[01]", "0", write=int, is_number=True)
-#: What is held against it, as ``lua/lib/blame.lua`` describes it: several values in one word.
+#: Its blame, as ``lua/lib/blame.lua`` describes it: several values in one word.
 BLAME: Final = Kind("[!-~]+", "-", "({0} == '-' or is_blame({0}))", Blame.of)
 #: A line of text.
 LINE: Final = Kind("[^\\n]*", "", write=lambda value: value or "")

@@ -1,24 +1,24 @@
-"""What stands in the scripts for the table of fields: names ``F.…``, put in when they are loaded.
+"""The placeholders ``F.…`` of the scripts for the table of fields, filled in when they are loaded.
 
 ===================== ============================================================================
 ``F.head``            the names of the first two lines' values, as a list of variables
-``F.head_pattern``    the pattern that takes these lines apart, and tells where the next begins
+``F.head_pattern``    the pattern that parses these lines, and captures where the next begins
 ``F.head_fields``     the values of these variables as fields of a table
 ``F.head_text_of_r``  these two lines, made from a table ``r``
-``F.head_absent``     statements: the defaults of what an earlier Roost has not written
-``F.rest``            and so on: the three lines behind that
+``F.head_absent``     statements: the defaults of what an earlier Roost did not write
+``F.rest``            and so on: the three lines after that
 ``F.is_sound``        whether all variables hold what the kinds of their fields allow
 ``F.new``             the fields of a record that is enqueued
-``F.accepted_of_r``   statements: what an accepted step makes of fields of ``r``
+``F.accepted_of_r``   statements: what an accepted step sets in ``r``
 ``F.accepted_text``   the first two lines after such a step, made from variables
-``F.shown_of_r``      what people are shown of ``r``, as a list
-``F.claimed_of_r``    what a claim brings of ``r``, and when it ``expires``, as a text
-``F.before.entries``  a pattern that finds a field of the third line, here ``entries``, in a text
-                      that begins there: what stands before it, it, and what stands behind it
+``F.shown_of_r``      what is shown of ``r`` to people, as a list
+``F.claimed_of_r``    what a claim carries of ``r``, and when it ``expires``, as a string
+``F.before.entries``  a pattern that finds a field of the third line, here ``entries``, in a string
+                      that begins there: what precedes it, the field, and what follows it
 ===================== ============================================================================
 
-Of a line's words, those that this Roost does not know stand in ``more`` and ``more_standing``. They
-stay as they are.
+Words of a line that this Roost does not know are in ``more`` and ``more_standing``, and stay as
+they are.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ from typing import Final
 
 from roost_plugins.redis_saq.record.fields import Field, Table
 
-#: The variables with what is not known of the first and the third line.
+#: The variables with the unknown words of the first and the third line.
 _MORE: Final = ("more", "more_standing")
-#: The longest line, if a list has any choice. Characters.
+#: The longest line, where a list can be wrapped. Characters.
 _WIDTH: Final = 110
-#: The first arguments of the script ``enqueue``, which are no fields: id, digest, delay, item.
+#: The first arguments of the script ``enqueue``, which are not fields: id, digest, delay, item.
 ENQUEUE_ARGUMENTS: Final = 4
 
-#: A comment, which stays as it is, or a name with what stands before it on its line.
+#: A comment, which stays as it is, or a name with what precedes it on its line.
 _NAME: Final = re.compile(r"--[^\n]*|\bF\.(\w+)(?:\.(\w+))?")
 #: A name that has its line to itself stands for statements.
 _STATEMENTS: Final = re.compile(r"^( *)F\.(\w+)\n", re.MULTILINE)
 
 
 def expanded(text: str, table: Table) -> str:
-    """Return a script's text with what its names stand for.
+    """Return a script's text with its placeholders filled in.
 
-    :raises KeyError: a name stands for nothing.
+    :raises KeyError: a placeholder is unknown.
     """
     if "F." not in text:
         return text
@@ -71,7 +71,7 @@ def expanded(text: str, table: Table) -> str:
     return _NAME.sub(words, text)
 
 
-#: Makes a list that begins at a column, and goes on with so many spaces in front.
+#: Makes a list that begins at a column, and continues with this indentation.
 _List = Callable[[int, int], str]
 
 
@@ -107,7 +107,7 @@ def _statements(table: Table) -> Mapping[str, Sequence[str]]:
 
 
 def _joined(items: Iterable[str], separator: str = ", ") -> _List:
-    """Join a list's items, with line breaks: behind a comma, and before an operator."""
+    """Join a list's items, with line breaks: after a comma, and before an operator."""
     before, behind = (separator.rstrip(), "") if separator == ", " else ("", separator.lstrip())
 
     all_items = tuple(items)
@@ -130,7 +130,7 @@ def _joined(items: Iterable[str], separator: str = ", ") -> _List:
 
 
 def _as_it_is(text: str) -> _List:
-    """Return a pattern as a text of Lua's: in one piece, which Lua would put together each time."""
+    """Return a pattern as one Lua string: Lua would join pieces each time."""
     return lambda _column, _indent: f"'{text}'"
 
 
@@ -139,7 +139,7 @@ def _names(fields: Iterable[Field]) -> list[str]:
 
 
 def _captured(fields: Sequence[Field]) -> str:
-    """Return the pattern of a line of words, and of what may follow that is not known here."""
+    """Return the pattern of a line of words, and of unknown words that may follow."""
     known = " ".join(f"({one.kind.pattern})" for one in fields if not one.is_added)
     added = "".join(f" ?({one.kind.pattern_if_there})" for one in fields if one.is_added)
     return f"{known}{added}([^\\n]*)\\n"
@@ -155,12 +155,12 @@ def _rest_pattern(table: Table) -> str:
 
 
 def _spaced(values: Iterable[str]) -> list[str]:
-    """Put a space between values that are put together."""
+    """Put a space between joined values."""
     return [part for value in values for part in ("' '", value)][1:]
 
 
 def _folded(parts: Iterable[str]) -> list[str]:
-    """Make one of texts that follow each other: Lua would put them together in every call."""
+    """Join adjacent strings: Lua would do so in every call."""
     folded: list[str] = []
     for part in parts:
         if folded and folded[-1].endswith("'") and part.startswith("'"):

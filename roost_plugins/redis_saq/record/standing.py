@@ -11,7 +11,7 @@ from roost_plugins.redis_saq.record import fields
 from roost_plugins.redis_saq.record.answers import text, time_of
 from roost_plugins.redis_saq.record.kinds import STATES, UNKNOWN
 
-#: So many words are shown of a record that a newer Roost has written.
+#: How many words are shown of a record that a newer Roost wrote.
 _NEWER_WORDS: Final = 3
 
 
@@ -37,7 +37,7 @@ def _standing(record: Sequence[Any] | None) -> dict[str, Any] | None:
         return None
     if len(record) == _NEWER_WORDS:
         layout, state_text, engine = record
-        # A state that is not known here is not an end that anybody waits for.
+        # An unknown state is not an end that anybody waits for.
         known = STATES.get(state_text, State.WAITING)
         return {"state": known, "engine": engine.decode(), "newer_layout": int(layout)}
     found: dict[str, Any] = {}
@@ -50,7 +50,7 @@ def _standing(record: Sequence[Any] | None) -> dict[str, Any] | None:
     except ValueError:
         return None
     found["engine"] = found["engine"] or UNKNOWN
-    # Nothing changes a work item that is terminal.
+    # Nothing changes a terminal work item.
     found["finished_ms"] = found["updated_ms"] if found["state"].is_terminal else None
     return found
 

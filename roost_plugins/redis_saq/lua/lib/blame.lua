@@ -4,16 +4,16 @@
 --   deaths      workers that died over this step while it was all that they ran: these bury it
 --   shared      workers that died over this step and others: a suspicion, and no more
 --   alone       of the newest lease: 0 no, 1 until its first step is accepted, 2 throughout
---   worker      who held the last lease that was taken back, until it is known whether it has died,
+--   worker      who held the last lease that was taken back, until it is known whether it died,
 --   beats       how often it had renewed by then; one more, ever, and it has not died
---   lost-alone  and how that lease was, as `alone`
+--   lost-alone  and what that lease was, as `alone`
 --
--- Work whose workers died over it more than once is *suspected*: it stands in a line of its own, and is leased
--- only to a worker that runs nothing but suspected work. How many of them it runs together is halved with each
--- death, down to one, which is alone. An accepted step clears everything.
+-- Work whose workers died over it more than once is *suspected*: it has its own line, and is leased
+-- only to a worker that runs nothing but suspected work. How many of them it runs together is
+-- halved with each death, down to one, which is alone. An accepted step clears everything.
 
 -- Seldom.
--- Set aside by an accepted step, all but that the lease goes on alone.
+-- Cleared by an accepted step, except that the lease continues alone.
 local function cleared(blame)
   return string.find(blame, '^%d+,%d+,2,') and '0,0,2,0,0,-' or '-'
 end
@@ -40,7 +40,7 @@ local function set_blame(r, b)
 end
 
 -- Seldom.
--- By the record alone, because it decides where the work stands. A worker that may yet come back counts.
+-- By the record alone, because it decides where the work is kept. A worker that may yet come back counts.
 local function is_suspected(r)
   if r.blame == '-' then return false end
   local b = blame_of(r)
@@ -64,7 +64,7 @@ local function beats_of(worker)
   if type(beats) == 'string' and #beats <= 15 and string.find(beats, '^%d+$') then return beats end
 end
 
--- In the place of that number: it has taken its leave, and whatever it has left behind, it has not died.
+-- In place of that number: it has retired, and whatever it left behind, it did not die.
 local LEFT = '999999999999999'
 
 -- Seldom.
@@ -79,7 +79,7 @@ local function count_beat(worker)
 end
 
 -- Seldom.
--- Decide about the last lease that was taken back: has its worker been heard of since?
+-- Decide about the last lease that was taken back: has its worker been heard from since?
 local function judge(b)
   if b.worker == '-' then return end
   local beats = beats_of(b.worker)
@@ -90,19 +90,19 @@ local function judge(b)
 end
 
 -- Seldom.
--- So many deaths alone bury it.
+-- This many deaths alone bury it.
 local function most_deaths(r)
   return math.max(1, tonumber(r.max_recoveries))
 end
 
 -- Seldom.
--- Whether one more death alone buries it: then it has to be certain.
+-- Whether one more death alone buries it: then that death has to be certain.
 local function is_in_doubt(r, b)
   return b.worker ~= '-' and b.lost_alone ~= '0' and b.deaths + 1 >= most_deaths(r)
 end
 
 -- Seldom.
--- Its lease has run out. Whoever calls this is alive.
+-- Its lease has run out. The caller is alive.
 local function note_lost(r, caller)
   local b = blame_of(r)
   judge(b)

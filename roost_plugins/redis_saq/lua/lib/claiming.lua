@@ -1,7 +1,7 @@
--- What a claim does only when there was not enough to take, and now and then.
+-- What a claim does only occasionally, and when there was not enough to take.
 
 -- Seldom.
--- Put back what an older worker has set aside, and this one knows, up to `most`. Return how many.
+-- Put back what an older worker has set aside and this one knows, up to `most`. Return how many.
 local function put_back(most)
   local kept = redis.pcall('ZRANGEBYSCORE', K.newer, '-inf', LAYOUT, 'LIMIT', '0', most)
   if #kept == 0 then return 0 end
@@ -10,9 +10,9 @@ local function put_back(most)
   for _, one in ipairs(kept) do
     local place, score, member = string.match(one, '^(%l[%l_]*) (%S+) (.+)$')
     if place and places[place] and tonumber(score) then
-      -- A damaged score may be none at all.
+      -- A damaged score may not be a number at all.
       redis.pcall('ZADD', places[place], 'NX', score, member)
-      -- Its places in the lines are gone: it is looked at anew.
+      -- Its places in the lines are gone: it is checked again.
       if place == 'blocked' then look_anew(member) end
     end
   end
@@ -21,8 +21,8 @@ local function put_back(most)
 end
 
 -- Seldom.
--- Whether something suspected has waited too long for a worker that runs nothing else, and no other one
--- makes room for it.
+-- Whether suspected work has waited too long for a worker that runs nothing else, and no other worker makes room
+-- for it.
 local function is_to_drain(worker, engines, ttl)
   for engine in string.gmatch(engines, '[^ ]+') do
     local member = suspected_of(engine, '1')[1]

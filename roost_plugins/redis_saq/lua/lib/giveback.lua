@@ -2,7 +2,7 @@
 
 -- Seldom.
 -- A lane of a worker has become free. Return in how many milliseconds it should claim, or -1.
--- Unless that is at once, it is registered as idle, so that it hears of new work without asking.
+-- Unless that is at once, it is registered as idle, so that it is notified of new work.
 local function lane_free(worker, engines)
   for engine in string.gmatch(engines, '[^ ]+') do
     if is_any_ready(engine) then return 0 end
@@ -12,8 +12,8 @@ local function lane_free(worker, engines)
   return next
 end
 
--- Write what has become of it, remember the answer, and give it. `engines` is empty if the lane leaves,
--- and '-' if it needs no looking for work, because a claim follows. `snapshot` is a new one, or nil.
+-- Store the outcome, remember the answer, and return it. `engines` is empty if the lane leaves, and
+-- '-' if it need not look for work, because a claim follows. `snapshot` is a new one, or nil.
 local function given_back(id, r, token, commit_id, due, worker, engines, snapshot)
   local answer = r.state .. ' ' .. r.version .. ' ' .. r.attempts .. ' ' .. now .. ' ' .. due
   remember(r, token, commit_id, answer)
@@ -32,7 +32,7 @@ local function given_back(id, r, token, commit_id, due, worker, engines, snapsho
 end
 
 -- Seldom.
--- Take back, without blame, what claims of a worker have leased whose answers it never got.
+-- Take back, without blame, what a worker's claims leased if it never got their answers.
 -- `named` is "slot:claim-id ...", as the worker gave them when it claimed.
 local function take_back(worker, named)
   for slot, claim_id in string.gmatch(named, '(%d+):(%w+)') do

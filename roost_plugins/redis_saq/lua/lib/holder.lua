@@ -1,18 +1,20 @@
--- Shared by the scripts that a lease's holder calls: is it the holder, and what was it told before.
--- An answer is a text, "state version attempts at due": an array costs several times as much.
+-- Shared by the scripts that a lease's holder calls: is it the holder, and what was its last
+-- answer. An answer is a string, "state version attempts at due": an array costs several times as
+-- much.
 
--- Answers are remembered for the current lease and for the last three that have ended, each its last,
--- so that a caller whose reply was lost gets the same one again, even after others have worked on it.
+-- Answers are remembered for the current lease and for the last three that have ended, each its
+-- last, so that a caller whose reply was lost gets the same one again, even after others have had
+-- the work.
 
 -- Seldom.
--- What the newest commit under the current lease was told.
+-- The answer to the newest commit under the current lease.
 local function running_answer(version, committed)
   return 'running ' .. version .. ' 0 ' .. committed .. ' -1'
 end
 
 -- Seldom.
--- What the last commit was told of a lease that has ended. Also found in a rest of a record that was not
--- taken apart: a token stands nowhere else in it.
+-- The answer to the last commit of a lease that has ended. Also found in the unparsed rest of a record: a token
+-- appears nowhere else in it.
 local function remembered(answers, token, commit_id)
   local _, before = string.find(answers, ';' .. token .. ' ' .. commit_id .. ' ', 1, true)
   if before then return string.match(answers, '^[^;]+', before + 1) end

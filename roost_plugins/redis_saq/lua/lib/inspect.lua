@@ -1,8 +1,8 @@
--- Shared by the scripts of the repair: what they find, and whether they may put it right.
+-- Shared by the repair scripts: what they find, and whether they may fix it.
 --
--- A finding is {what, where, id}. Python counts them and puts them into words.
+-- A finding is {what, where, id}. Python counts and describes them.
 
--- Return a function that notes a finding, and tells whether it is to be put right.
+-- Return a function that notes a finding, and returns whether to fix it.
 local function finder(findings)
   return function(what, where, id)
     findings[#findings + 1] = { what, where, id }
@@ -10,10 +10,10 @@ local function finder(findings)
   end
 end
 
--- A step of a walk through a hash or a sorted set: the next cursor, and what a command of it brings.
+-- A step of a walk through a hash or a sorted set: the next cursor, and what the command returns.
 local function step_of(command, key, cursor, count)
   if command == 'HSCAN' then
-    -- Values may be large, and newer servers spare them.
+    -- Values may be large, and newer servers can leave them out.
     local page = redis.pcall('HSCAN', key, cursor, 'COUNT', count, 'NOVALUES')
     if not page.err then return page[1], page[2] end
   end
@@ -23,7 +23,7 @@ local function step_of(command, key, cursor, count)
   return page[1], names
 end
 
--- The name of the index in which work of a state stands.
+-- The name of the index for work in a state.
 local function place_name(state)
   return state == 'queued' and 'ready' or state
 end

@@ -2,12 +2,12 @@
 -- workers that wait.
 --
 -- Engines, resources and ids hold no spaces, so a space ends each part of a member of the
--- lexicographic sets, and '!' is the byte after it: `ready` has "engine <place> id"; resources.lua tells
--- of `blocked` and `lines`. What is suspected (blame.lua) stands apart, those under which the fewest workers
--- died first: "engine! <deaths, two digits> <place> id".
+-- lexicographic sets, and '!' is the byte after it: `ready` has "engine <place> id"; resources.lua
+-- describes `blocked` and `lines`. What is suspected (blame.lua) is kept apart, fewest deaths
+-- first: "engine! <deaths, two digits> <place> id".
 
--- A place: it sorts by priority, highest first, then by first come. '%04d%014d', but formatting a number costs
--- more than cutting a text.
+-- A place: it sorts by priority, highest first, then by first come. '%04d%014d', but formatting a
+-- number costs more than cutting a string.
 local function place_of(r)
   local rank = r.priority == '0' and '1000' or string.format('%04d', 1000 - r.priority)
   return rank .. string.sub('00000000000000' .. r.seq, -14)
@@ -46,8 +46,8 @@ local function ready_of(engine, count)
 end
 
 -- Seldom.
--- Wake one idle worker that runs the engine, if there is one. A worker that has died since does
--- not hear it, so the next is tried.
+-- Wake one idle worker that runs the engine, if there is one. A worker that has died since does not receive it, so
+-- the next is tried.
 local function wake(engine)
   for _ = 1, 100 do
     local found = redis.pcall('ZRANGEBYLEX', K.idle, '[' .. engine .. ' ', '(' .. engine .. '!', 'LIMIT', '0', '1')
@@ -58,8 +58,8 @@ local function wake(engine)
   end
 end
 
--- The order of arrival as `INCR` or `INCRBY` by `count` has told it. If it is damaged, it goes on from the clock,
--- which is ahead of all that has come.
+-- The order of arrival as returned by `INCR`, or `INCRBY` with `count`. If it is damaged, it
+-- continues from the clock, which is ahead of everything so far.
 local function sound_seq(found, count)
   if type(found) == 'number' and found >= count and found < 1e14 then return found end
   redis.call('SET', K.seq, now + count)
@@ -72,7 +72,7 @@ local function make_ready(id, r)
 end
 
 -- Seldom.
--- No delay goes beyond the deadline: the work is looked at then, and dead-lettered.
+-- No delay goes beyond the deadline: the work is then checked and dead-lettered.
 local function due_after(r, delay)
   local due, deadline = now + delay, tonumber(r.deadline)
   if deadline > 0 and deadline < due then return r.deadline end
@@ -80,7 +80,7 @@ local function due_after(r, delay)
 end
 
 -- Seldom.
--- A worker that wants to hear of new work of its engines ("a b c").
+-- Register a worker that wants to be notified of new work for its engines ("a b c").
 local function stand_by(worker, engines)
   for engine in string.gmatch(engines, '[^ ]+') do
     redis.pcall('ZADD', K.idle, '0', engine .. ' ' .. worker)
@@ -88,13 +88,13 @@ local function stand_by(worker, engines)
 end
 
 -- Seldom.
--- Milliseconds until something is due or a lease expires: 0 if it is by now, -1 if nothing will.
+-- Milliseconds until something is due or a lease expires: 0 if it already is, -1 if nothing will be.
 local function until_next()
   local next = -1
   for _, key in ipairs({ K.sleeping, K.retry_wait, K.running }) do
     local head = redis.pcall('ZRANGE', key, '0', '0', 'WITHSCORES')
     if head[2] then
-      -- A damaged time may be any number, also none.
+      -- A damaged time may be any number, or none.
       local wait = math.min(math.max(0, (tonumber(head[2]) or 0) - now), 86400000)
       if next < 0 or wait < next then next = wait end
     end
@@ -103,7 +103,7 @@ local function until_next()
 end
 
 -- Seldom.
--- In a set that is ordered by name, one other score hides those behind it. Give up to `most` of them the
+-- In a set ordered by name, a single different score hides the members behind it. Give up to `most` of them the
 -- score 0 again; return how many.
 local function straighten(key, most)
   local bent = redis.pcall('ZRANGEBYSCORE', key, '-inf', '(0', 'LIMIT', '0', most)

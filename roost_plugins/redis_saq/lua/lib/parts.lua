@@ -1,15 +1,16 @@
--- Shared by the scripts that accept steps: what a commit brings beside its snapshot.
+-- Shared by the scripts that accept steps: what a commit carries besides its snapshot.
 --
--- Behind a script's own arguments ARGV is a sequence of parts, each "name n value...", with n values. What a
--- commit lacks is not there, and the scripts look whether anything is: so it costs nothing. Caller and script are of
+-- Behind a script's own arguments ARGV is a sequence of parts, each "name n value...", with n
+-- values. A part that a commit lacks is simply absent, and costs nothing. Caller and script are of
 -- one version, so the names may change, but not what is stored of them.
 --
--- A new part: an attribute of `Commit` with a default, a line in ledger/envelope.py that appends it, its name and a
--- branch here. `r` is the record, or of an advance what it has of one: state, engine, version, and the rest in one
--- piece. What is to be written to the work item's hash is added to `r.trail`, which is stored with the record.
+-- A new part: an attribute of `Commit` with a default, a line in ledger/envelope.py that appends
+-- it, its name and a branch here. `r` is the record, or, in an advance, what it has of one: state,
+-- engine, version, and the rest unparsed. What is to be written to the work item's hash is added to
+-- `r.trail`, which is stored with the record.
 
 -- Seldom.
--- To be called before anything is written: a script that fails leaves what it has written.
+-- Call it before anything is written: a script that fails leaves what it has written.
 local function check_parts(first)
   local at = first
   while ARGV[at] do

@@ -1,14 +1,14 @@
 -- Shared by every script that writes: the clock, the record of a work item, events.
 --
--- All of a work item stands in one hash, `work`, so that one command reads or writes it: its record
--- in the field <id>, and encoded bytes, which no script looks into, in "<id> item",
--- "<id> snapshot", "<id> error" and "<id> beat" (an engine's newest heartbeat).
+-- A whole work item is in one hash, `work`, so that one command reads or writes it: its record in
+-- the field <id>, and encoded bytes, which no script inspects, in "<id> item", "<id> snapshot",
+-- "<id> error" and "<id> beat" (an engine's newest heartbeat).
 --
--- A record is a text, because that is what Lua and Redis are fastest with: it is taken apart and put
--- together at every transition, and most of its values are handed on as they are. Taking it apart
--- costs by the character, so what a step changes comes first, and the most frequent script leaves the
--- rest in one piece. The table in record/fields.py has the fields, their order and what they mean; F.head and the
--- like stand for lists that are made from it (record/lua.py):
+-- A record is a string, because Lua and Redis are fastest with strings: it is parsed and rebuilt at
+-- every transition, and most of its values are passed on unchanged. Parsing costs by the character,
+-- so what a step changes comes first, and the most frequent script leaves the rest unparsed. The
+-- table in record/fields.py has the fields, their order and what they mean; F.head and the like are
+-- replaced by lists made from it (record/lua.py):
 --
 --   line 1  layout, and what changes with each step
 --   line 2  the label of the newest step
@@ -18,19 +18,19 @@
 --   line 6  answers: of the last three leases that were given back, newest first, the last answer each,
 --           as ";token commit-id answer"
 --
--- Words are separated by single spaces and hold none. '-' stands for no text, '0' for no number or no,
--- '1' for yes.
+-- Words are separated by single spaces and contain none. '-' means no text, '0' no number or no,
+-- '1' yes.
 --
 -- layout: the number of this description. An older and a newer Roost can share a queue. A record of
--- a newer layout is neither changed nor buried: it is left for a worker that knows it
--- (newer.lua). Every layout, in all times to come, begins with layout, state and engine, so that an older one
--- can tell that much of it. What a Roost of the same layout adds stands at the end of line 1 or 3, or
--- in lines after the sixth; one that does not know it keeps it as it is.
+-- a newer layout is neither changed nor buried: it is left for a worker that knows it (newer.lua).
+-- Every future layout begins with layout, state and engine, so that an older Roost can read that
+-- much. What a Roost of the same layout adds goes to the end of line 1 or 3, or into lines after
+-- the sixth; one that does not know it keeps it as it is.
 --
--- All values are texts: making a text of a number is slow in Lua, so only what is computed becomes one.
--- Lua computes with texts of numbers, but compares them as texts.
+-- All values are strings: converting a number to a string is slow in Lua, so only computed values
+-- are numbers. Lua computes with strings of numbers, but compares them as strings.
 --
--- When a lease expires and when work is due stand only as scores in `running`, `sleeping` and
+-- When a lease expires and when work is due are stored only as scores in `running`, `sleeping` and
 -- `retry_wait`, so that no two places can disagree. Times are milliseconds by this server's clock.
 
 local LAYOUT = 2
@@ -39,7 +39,7 @@ local clock = redis.call('TIME')
 local now = clock[1] .. string.sub('00000' .. clock[2], -6, -4)
 
 -- Seldom.
--- A record of layout 1 as one of this layout, or nil if it is none. Deaths were counted without asking whose they were.
+-- A record of layout 1 as one of this layout, or nil if it is not one. Deaths were then counted without blame.
 local function upgraded(raw)
   local before, attempts, recoveries, after, step, standing, rest = string.match(raw,
     '^1 (%l[%l_]* [!-~]+ %d+ [!-~]+ [!-~]+ %d+ %d+) (%d+) (%d+) ([01] [01] %d+[^\n]*)\n([^\n]*)\n'
@@ -50,11 +50,11 @@ local function upgraded(raw)
     .. standing .. ' 0 0 0' .. rest
 end
 
--- In one piece each, because Lua puts pieces together in every call.
+-- One string each, because Lua would join pieces in every call.
 local HEAD = F.head_pattern
 local REST = F.rest_pattern
 
--- Take a record's first two lines apart, the rest in one piece. Return nil if they are broken, or
+-- Parse a record's first two lines, and leave the rest unparsed. Return nil if they are broken, or
 -- of a newer layout.
 local function parse_head(raw)
   local F.head, rest_at = string.match(raw, HEAD)
@@ -73,14 +73,14 @@ local function is_state(word)
 end
 
 -- Seldom.
--- Whether it tells of blame. No bound on deaths has more than ten digits.
+-- Whether it is a valid blame. No bound on deaths has more than ten digits.
 local function is_blame(word)
   return #word <= 240 and string.find(word,
     '^%d%d?%d?%d?%d?%d?%d?%d?%d?%d?,%d%d?%d?%d?%d?%d?%d?%d?%d?%d?,[012],[012],%d+,[!-~]+$')
 end
 
--- Take a record apart. Return nil if it is broken or of another layout. All at once, because a table that grows
--- costs as much as what is put into it.
+-- Parse a record. Return nil if it is broken or of another layout. All at once, because growing a
+-- table costs as much as what is put into it.
 local function parse(raw)
   local F.head, rest_at = string.match(raw, HEAD)
   if not rest_at then
@@ -91,11 +91,11 @@ local function parse(raw)
   if not answers_at then return nil end
   F.head_absent
   F.rest_absent
-  -- Its state has to be one, and none of its numbers longer than a time: a damaged one would break whoever
-  -- reads it. Written out, because a table would be made in every call.
+  -- Its state has to be valid, and none of its numbers longer than a time: a damaged one would
+  -- break readers. Written out, because a table would be made in every call.
   local is_sound = F.is_sound
   if not is_sound then return nil end
-  -- The answers are long, and what a pattern matches costs by the character.
+  -- The answers are long, and a pattern's match costs by the character.
   local tail_at = string.find(raw, '\n', answers_at, true)
   return {
     F.head_fields,
@@ -112,7 +112,7 @@ local function newer_layout(raw)
   if layout and layout > LAYOUT then return layout end
 end
 
--- Put a record together; the rest stays as it is if it was not taken apart.
+-- Build a record; the rest stays as it is if it was not parsed.
 local function text_of(r)
   local rest = r.rest
   if r.fence then
@@ -122,8 +122,8 @@ local function text_of(r)
 end
 
 -- Seldom.
--- Return the record as `parser` takes it apart, or nil; and what stands there instead: 'newer', with
--- its layout, 'broken', or nil for nothing.
+-- Return the record as parsed by `parser`, or nil; and what is there instead: 'newer', with its layout, 'broken',
+-- or nil for nothing.
 local function load(id, parser)
   local raw = redis.call('HGET', K.work, id)
   if not raw then return nil end
@@ -147,7 +147,7 @@ local function key_line(raw)
   return string.match(raw, '^[^\n]*\n[^\n]*\n[^\n]*\n[^\n]*\n([^\n]+)')
 end
 
--- The text of a whole number.
+-- A whole number as a string.
 local function whole(number)
   return string.format('%d', number)
 end
@@ -158,7 +158,7 @@ local function is_past(deadline)
   return tonumber(deadline) <= tonumber(now)
 end
 
--- A text without control characters as JSON.
+-- A string without control characters as JSON.
 local function quoted(text)
   if string.find(text, '"', 1, true) or string.find(text, '\\', 1, true) then return cjson.encode(text) end
   return '"' .. text .. '"'
@@ -173,15 +173,15 @@ local function event(kind, id, r, data)
   return type(at) == 'string' and at or now .. '-0'
 end
 
--- Events are kept in a bounded number, about. The scripts that work cannot go on without see to
--- that, now and then: looking at each event costs a quarter of writing it.
+-- The number of events is bounded, approximately. The scripts that work depends on see to that now
+-- and then: trimming at each event costs a quarter of writing it.
 local function trim_events()
   redis.pcall('XTRIM', K.events, 'MAXLEN', '~', EVENTS_KEPT)
 end
 
 -- Seldom.
--- They are bounded in bytes, too, by dropping the oldest. Measuring looks at each node of the stream, of
--- some KB, so it is done more seldom still; where it is not permitted, the number alone is the bound.
+-- They are bounded in bytes, too, by dropping the oldest. Measuring visits each node of the stream, of some KB, so
+-- it is done even less often; where it is not permitted, the number is the only bound.
 local function trim_bytes()
   for _ = 1, 8 do
     local used = redis.pcall('MEMORY', 'USAGE', K.events, 'SAMPLES', '0')
@@ -193,7 +193,7 @@ local function trim_bytes()
   end
 end
 
--- Call a command once for many arguments, if there are any.
+-- Call a command once with many arguments, if there are any.
 local function call_for(command, key, arguments)
   if #arguments > 0 then redis.call(command, key, unpack(arguments)) end
 end

@@ -6,14 +6,14 @@ local function ended(id)
 end
 
 -- Seldom.
--- Keep what went wrong with the work item.
+-- Store the error with the work item.
 local function note_error(id, r, error)
   redis.call('HSET', K.work, id .. ' error', error)
   r.has_error = '1'
 end
 
 -- Seldom.
--- Put away as a dead letter; the caller has taken it from its former place.
+-- Store as a dead letter; the caller has removed it from its former place.
 local function bury(id, r, error)
   r.state = 'failed'
   r.updated = now
@@ -25,8 +25,8 @@ local function bury(id, r, error)
 end
 
 -- Seldom.
--- A record that does not decode must not stop the others: it goes to the dead letters, with its
--- bytes left as they are for a person to look at. Return the resources that it held.
+-- A record that does not decode must not stop the others: it goes to the dead letters, with its bytes left
+-- unchanged for a person to inspect. Return the resources that it held.
 local function bury_broken(id)
   redis.call('ZADD', K.failed, now, id)
   redis.call('HSET', K.work, id .. ' error', '{"schema":1,"kind":"corrupt","message":"the stored record does not decode"}')
@@ -51,7 +51,7 @@ local function let_go(id, r)
 end
 
 -- End a lease that the caller takes out of `running`: the token is void, and so is its hold on
--- resources. What a step said of itself is no news once it has ended.
+-- resources. A step's heartbeat is obsolete once it has ended.
 local function release(id, r)
   if r.has_beat == '1' then
     redis.call('HDEL', K.work, id .. ' beat')

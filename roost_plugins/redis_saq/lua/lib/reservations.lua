@@ -1,9 +1,10 @@
--- Shared by the scripts that keep reservations true: whose worker has gone, or whose deadline has passed, steps
--- out of the lines and is ready like work that was never looked at. Nobody waits behind it then. A claim
--- of its engine finds it, and lets it stand in line anew or buries it.
+-- Shared by the scripts that keep reservations valid: work whose workers are gone, or whose
+-- deadline has passed, leaves the lines and is ready like work that was never checked. Nothing then
+-- waits behind it. A claim for its engine finds it, and puts it in line again or buries it.
 --
--- `offers` is a sorted set by name of who runs what, written both ways: "engine <engine> <worker>" and
--- "worker <worker> <engine>". A worker counts for as long as the register shows it as live.
+-- `offers` is a sorted set by name of which worker runs which engine, stored both ways: "engine
+-- <engine> <worker>" and "worker <worker> <engine>". A worker counts for as long as the register
+-- shows it as live.
 
 -- Seldom.
 local function offer(worker, engines)
@@ -19,7 +20,7 @@ local function withdraw(worker)
   end
 end
 
--- What the register has of a worker, or an empty table.
+-- A worker's entry in the register, or an empty table.
 local function info_of(worker)
   local text = redis.call('HGET', K.workers, worker)
   local is_json, info = pcall(cjson.decode, text or '')
@@ -34,14 +35,15 @@ local function engines_of(info)
   return engines
 end
 
--- Whether a worker has been heard of within three of its lease times, as in the register of live ones.
+-- Whether a worker has been heard from within three of its lease times, as in the register of live
+-- ones.
 local function is_live(worker)
   local seen = tonumber(redis.call('ZSCORE', K.seen, worker) or nil)
   local ttl = tonumber(info_of(worker).lease_ttl_seconds) or 20
   return seen ~= nil and now - seen <= math.max(5000, ttl * 3000)
 end
 
--- Whether a live worker runs the engine. Those that have died since are struck off.
+-- Whether a live worker runs the engine. Those that have died since are removed.
 local function is_offered(engine)
   for _ = 1, 100 do
     local offered = 'engine ' .. engine
@@ -51,12 +53,12 @@ local function is_offered(engine)
     redis.call('ZREM', K.offers, member)
     withdraw(worker)
   end
-  -- More dead ones than one look strikes off: the next will tell.
+  -- More dead ones than one check removes: leave the rest to the next.
   return true
 end
 
--- Let up to `limit` items step out of the lines, in a range of `lines` whose members end with an id. Return how
--- many there were, and note in `names` the resources that they stood in line for.
+-- Take up to `limit` items out of the lines, from a range of `lines` whose members end with an id.
+-- Return how many there were, and note in `names` the resources that they stood in line for.
 local function step_out(from, to, limit, names)
   local members = redis.call('ZRANGEBYLEX', K.lines, from, to, 'LIMIT', '0', limit)
   for _, member in ipairs(members) do
@@ -71,7 +73,7 @@ local function step_out(from, to, limit, names)
   return #members
 end
 
--- Let those step out whose engine nobody offers any more, and those whose deadline has passed.
+-- Take out those whose engine no worker offers any more, and those whose deadline has passed.
 local function step_out_void(limit, names)
   local from = '[engine '
   for _ = 1, 1000 do
@@ -86,8 +88,8 @@ local function step_out_void(limit, names)
   step_out('[deadline ', string.format('(deadline %016d ', now + 1), limit, names)
 end
 
--- Choose up to `count` resources that somebody stands in line for, from anywhere on: the clock is the dice. What
--- is no member of a line is dropped.
+-- Choose up to `count` resources with work in line, from a position chosen by the clock. What is
+-- not a member of a line is dropped.
 local function some_of(count, names)
   local rank = now % math.max(1, redis.call('ZCARD', K.lines))
   local from = '[' .. (redis.call('ZRANGE', K.lines, rank, rank)[1] or '')
@@ -103,9 +105,9 @@ local function some_of(count, names)
   end
 end
 
--- Void reservations, 500 in a call at most. And look at some resources as if they had just become free,
--- because damage, or a worker of an earlier Roost, may have left somebody waiting for nothing. What such a
--- one has parked in `blocked` itself is looked at anew by a claim.
+-- Void reservations, 500 in a call at most. And check some resources as if they had just become
+-- free, because damage, or a worker of an earlier Roost, may have left work waiting for nothing.
+-- What such a worker put into `blocked` itself is checked again by a claim.
 local function void_reservations()
   for _, key in ipairs({ K.blocked, K.lines, K.offers }) do straighten(key, 100) end
   if redis.call('ZCARD', K.blocked) > 0 then

@@ -1,27 +1,27 @@
 -- Shared by the scripts that give resources to work or take them back.
 --
--- A lease holds all resources of its work item, in `held`, or none. A ready item that a claim finds something in
--- its way for is `blocked`, and from then on it *stands in line* for each of its resources, in the order of
--- places: higher priority first, then first come. It stands there until it is leased, buried or steps
--- out, also while it is ready again. That is its reservation: whoever comes later waits behind it, even
--- for a resource that nobody holds.
+-- A lease holds all resources of its work item, in `held`, or none. A ready item with something in
+-- its way at a claim is `blocked`, and from then on it *stands in line* for each of its resources,
+-- in the order of places: higher priority first, then first come. It stands there until it is
+-- leased, is buried or leaves the line, even while it is ready again. That is its reservation:
+-- later items wait behind it, even for a resource that nothing holds.
 --
--- In the way of an item is a resource of its that is held, or for which an earlier one stands in line.
--- Blocked is who has something in the way; as soon as that has gone it is made ready. It can only go when a
--- lease ends or somebody leaves a line, and then it can only be the first in line of those resources that
--- has become free to run. So that one is looked at, and nobody else: one look for each resource.
+-- A resource is in an item's way if it is held, or if an earlier item stands in line for it. An
+-- item with something in its way is blocked; as soon as that is gone, it is made ready. That can
+-- only happen when a lease ends or an item leaves a line, and then only the first in line for those
+-- resources can have become free to run. So only that one is checked: one check per resource.
 --
--- Nobody waits for ever. Who holds resources runs and waits for none. Of all who stand in line, the one with
--- the first place has nobody before it in any line, so only holders are in its way; they end, it runs,
--- and the next is the first. Places are one order for all lines, so there is no circle.
+-- Nothing waits for ever. A holder of resources runs and waits for none. Of all items in line, the
+-- one with the first place has nothing before it in any line, so only holders are in its way; they
+-- end, it runs, and the next is first. Places are one order for all lines, so there is no cycle.
 --
--- `lines` is a sorted set by name. An item stands in it as
+-- `lines` is a sorted set by name. An item is stored in it as
 --   "resource <resource> <place> <engine> <id>"  for each of its resources
---   "engine <engine> <place> <id>"               to be found if nobody offers its engine any more
+--   "engine <engine> <place> <id>"               to be found if no worker offers its engine any more
 --   "deadline <ms, 16 digits> <id>"              to be found when that passes, if it has a deadline
--- A member is taken for true only if its record says the same. `blocked` has " engine place id": the
--- space in front is there because no resource begins with one. What an earlier Roost has put there
--- begins with the name of a resource.
+-- A member counts only if its record agrees. `blocked` has " engine place id": the space in front
+-- is there because no resource begins with one. What an earlier Roost put there begins with the
+-- name of a resource.
 
 -- Seldom.
 local function words(text)
@@ -49,7 +49,7 @@ local function leave_lines(id, r)
 end
 
 -- Seldom.
--- Take what does not belong there out of `blocked`. What is broken goes to the dead letters (it was not leased,
+-- Take what does not belong in `blocked` out of it. What is broken goes to the dead letters (it was not leased,
 -- so it held nothing), and what is newer is set aside.
 local function strike_blocked(member, id, instead, layout)
   if redis.call('ZREM', K.blocked, member) == 0 then return end
@@ -66,8 +66,8 @@ local function names_resource(r, name)
 end
 
 -- Seldom.
--- The id and the record of who stands first in line for a resource; nil if there is nobody, or nobody before the
--- place `before`. Members that no record agrees with are dropped.
+-- The id and the record of the first item in line for a resource; nil if there is none, or none before the place
+-- `before`. Members that no record agrees with are dropped.
 local function first_of(name, before)
   for _ = 1, 100 do
     local member = redis.call('ZRANGEBYLEX', K.lines, '[resource ' .. name .. ' ', '(resource ' .. name .. '!',
@@ -87,8 +87,8 @@ local function first_of(name, before)
 end
 
 -- Seldom.
--- Whether the holder that `held` names has the resource: it runs, and its record names it. If not, the hold is
--- nobody's and goes. What a newer Roost has written is believed.
+-- Whether the holder in `held` has the resource: it runs, and its record names it. If not, the hold is stale and
+-- removed. What a newer Roost wrote is trusted.
 local function is_held(name, holder)
   local r, instead = load(holder, parse)
   if instead == 'newer' then return true end
@@ -116,7 +116,7 @@ local function in_the_way(r)
 end
 
 -- Seldom.
--- Take all of them for a lease. Nobody else has one: nothing is in the way.
+-- Take all of them for a lease. All are free: nothing is in the way.
 local function hold(id, r)
   leave_lines(id, r)
   local pairs_of = {}
@@ -155,7 +155,7 @@ local function unblock(id, r)
 end
 
 -- Seldom.
--- Take something out of `blocked` that stands in no line, so that a claim looks at it anew.
+-- Take something out of `blocked` that is in no line, so that a claim checks it again.
 local function look_anew(member)
   local id = string.match(member, '([^ ]+)$') or ''
   local r, instead, layout = load(id, parse)
@@ -164,7 +164,7 @@ local function look_anew(member)
 end
 
 -- Seldom.
--- Resources may have become free, or the first in line for them has left: let those run who can now.
+-- Resources may have become free, or the first in line for them has left: make ready what can now run.
 local function look_at(names)
   for _, name in ipairs(names) do
     local id, r = first_of(name)
@@ -179,7 +179,7 @@ local function pass_on(r)
 end
 
 -- Seldom.
--- Bury a broken one, and let others have what it held.
+-- Bury a broken one, and free what it held.
 local function quarantine(id)
   look_at(bury_broken(id))
 end

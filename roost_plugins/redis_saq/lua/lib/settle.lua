@@ -1,4 +1,4 @@
--- Shared by the scripts that meet an index and a record which disagree: the record is right.
+-- Shared by the scripts that find an index and a record that disagree: the record is right.
 
 -- Seldom.
 -- Where work stands by its id, and not by its place in a line: the sets by state.
@@ -8,8 +8,8 @@ local function places_by_id()
 end
 
 -- Seldom.
--- The score of a work item that has lost its own. When it was due is known no more: now. A lease whose
--- holder lives is renewed within `ttl`.
+-- The score of a work item that has lost its own. When it was due is unknown, so: now. A lease whose holder lives
+-- is renewed within `ttl`.
 local function score_for(r, ttl)
   if r.state == 'sleeping' or r.state == 'retry_wait' then return now end
   if r.state == 'running' then return whole(now + ttl) end
@@ -17,13 +17,13 @@ local function score_for(r, ttl)
 end
 
 -- Seldom.
--- Put a work item where its record says that it belongs, unless it stands there.
+-- Put a work item where its record says that it belongs, unless it is there.
 local function settle(id, r, ttl)
   local place = places_by_id()[r.state]
   if place then
     redis.call('ZADD', place, 'NX', score_for(r, ttl), id)
   elseif r.state == 'blocked' then
-    -- Ready, it is looked at anew by a claim.
+    -- Once ready, it is checked again by a claim.
     if not redis.call('ZSCORE', K.blocked, ' ' .. in_line(id, r)) then unblock(id, r) end
   -- What a worker has left for a newer one is set aside.
   elseif not redis.call('ZSCORE', K.newer, 'ready 0 ' .. ready_member(id, r))

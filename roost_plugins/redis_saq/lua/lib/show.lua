@@ -1,14 +1,14 @@
 -- Shared by the scripts that show work items to people.
 
--- A score, or false for none: also if the index is damaged.
+-- A score, or false for none, even if the index is damaged.
 local function score_in(key, id)
   local score = redis.pcall('ZSCORE', key, id)
   return type(score) == 'string' and score
 end
 
--- A row of what there is: {id, record|layout|nil, due|nil, expires|nil, item|nil, error|nil}. A record is nil
--- if it is broken; one of a newer layout is {layout state engine}; and any other has, in the table's order, the
--- fields that are shown.
+-- A row: {id, record|layout|nil, due|nil, expires|nil, item|nil, error|nil}. A record is nil if it
+-- is broken; one of a newer layout is {layout state engine}; and any other has, in the table's
+-- order, the fields that are shown.
 local function shown(id, found)
   local r = parse(found[1])
   local record = r and {

@@ -1,20 +1,21 @@
--- Shared by the scripts that change work: what has become of one work item, kept with it.
+-- Shared by the scripts that change work: the history of one work item, kept with it.
 --
--- The stream of events is shared, and others push a work item's out of it. So it keeps a trail of its own: an entry
--- for each lease, when that ends, and for each event that is neither a commit nor a claim. It is a ring of
--- 160 slots of 100 bytes in the fields "<id> t<slot>"; an entry that is longer takes the slots behind it, too, which
--- are empty then. The word `entries` of the record is how many slots were written, ever; the next is that
--- modulo 160. So the bound holds without reading anything, and what is new is written with the record.
+-- The event stream is shared, and other work pushes an item's events out of it. So each item keeps
+-- its own trail: an entry for each lease, when that ends, and for each event that is neither a
+-- commit nor a claim. It is a ring of 160 slots of 100 bytes in the fields "<id> t<slot>"; a longer
+-- entry also takes the following slots, which are then empty. The word `entries` of the record is
+-- how many slots were written, ever; the next is that modulo 160. So the bound holds without
+-- reading anything, and new entries are written with the record.
 --
 -- An entry is "<id of the event> kind version state data". Data is JSON, which may be cut; of a lease, whose
 -- entry has the id of the last event under it, it is "worker ms|- first-version ended-by".
 --
--- What people will do to a work item is to have a ring of its own, so that nothing else pushes that out.
+-- What people will do to a work item should get its own ring, so that nothing else pushes it out.
 
 local function add_entry(id, r, at, kind, data)
   local before, count, after = nil, r.entries, nil
   if not count then
-    -- The rest was not taken apart.
+    -- The rest was not parsed.
     before, count, after = string.match(r.rest, F.before.entries)
   end
   if not count or #count > 15 then return end
@@ -48,7 +49,7 @@ local function save(id, r)
 end
 
 -- Seldom.
--- An event that goes into the trail, too, once the record is saved. `brief`: its data there, if that is shorter.
+-- An event that also goes into the trail, once the record is saved. `brief`: its data there, if that is shorter.
 local function noted(kind, id, r, data, brief)
   r.ended_at, r.ended_by = event(kind, id, r, data), kind
   add_entry(id, r, r.ended_at, kind, brief or data)
@@ -68,7 +69,7 @@ local function emit(id, r, first, last)
 end
 
 -- Seldom.
--- What went wrong in few bytes: the kind, the type, and how the message begins.
+-- An error in few bytes: the kind, the type, and the beginning of the message.
 local function in_brief(error)
   local kind = string.match(error, '"kind":"([^"\\]*)"') or ''
   local type_name = string.match(error, '"error_type":"([^"\\]*)"')
@@ -76,7 +77,7 @@ local function in_brief(error)
   if type_name then brief = brief .. ',"error_type":"' .. string.sub(type_name, 1, 60) .. '"' end
   local from = select(2, string.find(error, '"message":"', 1, true))
   if not from then return brief .. '}}' end
-  -- A quote in the message stands behind a backslash, so this is where it ends.
+  -- A quote in the message follows a backslash, so the message ends here.
   local stop = string.find(error, '","', from + 1, true) or string.find(error, '"}', from + 1, true)
   local message = string.sub(error, from + 1, (stop or #error + 1) - 1)
   if #message > 160 then return brief .. ',"message":"' .. string.sub(message, 1, 160) end
@@ -86,14 +87,14 @@ end
 -- The lease that was released, by the event that ended it.
 local function note_lease(id, r)
   if not r.ended_at or not r.holder then return end
-  -- Up to the event's own time, which may be a millisecond on: whoever reads it counts back from there.
+  -- Up to the event's own time, which may be a millisecond later: readers count back from there.
   local last_ms = string.match(r.ended_at, '^%d+') or now
   local lasted = r.since == '0' and '-' or string.format('%d', last_ms - r.since)
   add_entry(id, r, r.ended_at, 'leased', r.holder .. ' ' .. lasted .. ' ' .. r.base .. ' ' .. r.ended_by)
 end
 
--- The fields of a work item's trail, the oldest first, of which so many slots were written; all that there
--- may be for nil.
+-- The fields of a work item's trail, the oldest first, if this many slots were written; with nil,
+-- all possible ones.
 local function trail_fields(id, entries)
   local fields = {}
   local written = tonumber(entries) or 160

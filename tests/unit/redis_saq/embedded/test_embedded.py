@@ -96,7 +96,7 @@ def test_a_folder_that_others_can_write_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "server"
     folder.mkdir()
     folder.chmod(0o777)
-    with pytest.raises(SettingsError, match=r"not to be trusted: others can reach it \(mode 777\)"):
+    with pytest.raises(SettingsError, match=r"cannot be trusted: others can reach it \(mode 777\)"):
         embedded.ensure(tmp_path, fsync="everysec", idle_seconds=1.0)
     assert [] == list(folder.iterdir())
 

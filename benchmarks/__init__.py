@@ -1,1 +1,1 @@
-"""What Roost costs, measured beside its limit and its neighbours. Not part of the distribution."""
+"""What Roost costs, measured next to its limit and its neighbours. Not part of the distribution."""

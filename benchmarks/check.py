@@ -28,13 +28,13 @@ from benchmarks.showing.table import show_surroundings, wide_console
 
 _LEASE_TTL: Final = 1.0
 _PATIENCE: Final = 30.0
-#: Few, because each pass leaves so many sleepers more.
+#: Few, because each pass adds this many sleepers.
 _COST_CALLS: Final = 100
 
 
 @attrs.frozen
 class Result:
-    """One budget: what was measured, and what is asked; without a ``budget`` it is only told."""
+    """One budget: the measured value, and the limit; without a ``budget`` it is only reported."""
 
     what: str
     measured: float
@@ -69,13 +69,13 @@ class Result:
         return f"{sign} {self.budget:g} {self.unit}".strip()
 
     def as_row(self) -> dict[str, Any]:
-        """Return all that is to say of it."""
+        """Return it as a line of text."""
         more = {"asked": self.asked, "margin": self.margin, "is_met": self.is_met}
         return {**attrs.asdict(self), **more}
 
 
 def throughput(bench: Bench) -> Iterator[Result]:
-    """Measure steps a second beside the limit and SAQ's empty jobs."""
+    """Measure steps a second next to the limit and SAQ's empty jobs."""
     keys = ("limit", "roost-chained", "roost-queued", "saq")
     plan = Plan(
         rows=[row(key) for key in keys],
@@ -176,7 +176,7 @@ def _await_lines(path: Path, count: int) -> str:
 
 
 def storm(bench: Bench) -> Iterator[Result]:
-    """Let many leases run out at once, beside work that steps on."""
+    """Let many leases run out at once, alongside work that keeps stepping."""
     items = 500 if bench.is_quick else 2_000
     cases = [case for case in storm_module.CASES if case.key in ("shared", "apart")]
     found = storm_module.storms(bench, items, cases)
@@ -190,7 +190,7 @@ def storm(bench: Bench) -> Iterator[Result]:
 def status(bench: Bench) -> Iterator[Result]:
     """`roost status`, process start included: embedded server up, bytecode compiled.
 
-    What it takes is asked of what importing its libraries takes, because seconds are the machine's.
+    It is compared with the time to import its libraries, because seconds depend on the machine.
     """
     found = idle_module.status(bench)
     took, libraries = found["roost status"], found[idle_module.LIBRARIES]
@@ -215,7 +215,7 @@ def memory(bench: Bench) -> Iterator[Result]:
 
 
 def flat(bench: Bench) -> Iterator[Result]:
-    """Compare what scripts cost beside many sleepers and few: on two servers, in turns."""
+    """Compare what scripts cost with many sleepers and with few: on two servers, in turns."""
     few, many = 1_000, 10_000 if bench.is_quick else 100_000
     passes = 5 if bench.is_quick else 11
     with running(bench.server.program, bench.server.fsync) as other:
@@ -253,7 +253,7 @@ CHECKS: Final = (throughput, round_trips, idle, wake_up, recovery, storm, status
 
 @click.command()
 @click.option("--only", help=f"Some of: {', '.join(one.__name__ for one in CHECKS)}.")
-@options(quick="Fewer and shorter samples.")
+@options(quick="Take fewer and shorter samples.")
 def main(common: Options, *, only: str | None) -> None:
     """Measure every budget; exit with 1 if one is missed or cannot be measured."""
     names = {one.__name__ for one in CHECKS}

@@ -24,10 +24,10 @@ _RATE: Final = 6_000
 
 
 def sample(bench: Bench, nodes: Sequence[Node], queues: int, seconds: float) -> serving.Run:
-    """Run a worker on each of so many queues, which take the nodes in turn.
+    """Run a worker on each of a number of queues, assigned to the nodes in turn.
 
-    :raises RuntimeError: work was not done, or not where it was enqueued, or a node
-        sent a client away.
+    :raises RuntimeError: work was not done, or not where it was enqueued, or a node redirected a
+        client.
     """
     for node in nodes:
         node.server.clear()

@@ -31,9 +31,9 @@ _MODULES: Final = (
     "roost_core.cli.work.status",
     "roost_core.worker",
 )
-#: The name under which Python alone is timed beside them.
+#: The name under which Python alone is timed alongside them.
 _NOTHING: Final = "python -c pass"
-#: What `roost status` imports of others and needs: a Python that does only that is timed beside
+#: What `roost status` imports of others and needs: a Python that does only that is timed alongside
 #: it, with the collector as the command sets it. Each is used for what the command prints; whatever
 #: else it imports comes with one of these, but for three small modules of Python's own.
 LIBRARIES: Final = (
@@ -42,7 +42,7 @@ LIBRARIES: Final = (
 _IMPORT_LIBRARIES: Final = (
     f"from roost_core.cli import hold_collector_back as hold; hold(); import {LIBRARIES}"
 )
-#: Work items that a worker's memory is looked at after, and the steps of each.
+#: Work items after which a worker's memory is measured, and the steps of each.
 _ITEMS: Final = 1_000
 _STEPS: Final = 10
 #: For a process to settle, and for work to be done. Seconds.

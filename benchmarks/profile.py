@@ -18,7 +18,7 @@ from benchmarks.measuring.harness import ROOT, Clock
 from benchmarks.measuring.working import Engine, serve
 from benchmarks.showing.table import explain, show_modes, show_surroundings, wide_console
 
-#: How work goes on after a step: by its name, how many steps one claim may run.
+#: How work continues after a step: by its name, how many steps one claim may run.
 _MODES: Final = {"chained": 50, "through the queue": 1}
 #: CPU time between two looks at the stack. Seconds.
 _EVERY: Final = 0.0007
@@ -123,7 +123,7 @@ def _server_rows(
 
 
 def run(bench: Bench, seconds: float) -> list[dict[str, Any]]:
-    """Look at both ways of going on."""
+    """Look at both ways of continuing."""
     rows = []
     for mode, slice_steps in _MODES.items():
         bench.say(f"{mode} …")

@@ -2,7 +2,7 @@
 
 Each benchmark is a command that writes JSON; this one needs nothing else of it. The
 figures are kept in ``<out>/<name>.json``, and from these alone come the tables and
-pictures beside them.
+pictures alongside them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ BENCHMARKS: Final = {
     "idle": ("benchmarks.idle", ()),
     "profile": ("benchmarks.profile", ()),
 }
-#: How long a benchmark may take to end when it is told to. Seconds.
+#: How long a benchmark may take to end after a signal. Seconds.
 _GRACE: Final = 60
 
 
@@ -95,7 +95,7 @@ def render(name: str, folder: Path) -> None:
 def main(*, quick: bool, only: str | None, is_render: bool, out: Path) -> None:
     """Run the benchmarks one after the other, and render what they found.
 
-    Exit with 1 if one failed or missed a budget; the others are rendered all the same.
+    Exit with 1 if one failed or missed a budget; the others are rendered anyway.
     """
     names = list(BENCHMARKS) if only is None else only.split(",")
     if unknown := [name for name in names if name not in BENCHMARKS]:

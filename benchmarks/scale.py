@@ -32,7 +32,7 @@ _PURGED: Final = 100
 
 
 async def fill(bench: Bench, more: int) -> dict[str, float]:
-    """Add so many sleepers."""
+    """Add this many sleepers."""
     async with bench.connect() as roost:
         before, began = bench.server.counters(), time.perf_counter()
         for start in range(0, more, _PORTION):
@@ -72,7 +72,7 @@ async def costs(bench: Bench) -> dict[str, float]:
 
 
 def serve(bench: Bench, rounds: int, seconds: float) -> dict[str, float]:
-    """Run workers beside the sleepers; of several samples the medians."""
+    """Run workers alongside the sleepers; of several samples the medians."""
     found = {}
     for key, what, rate in (
         ("roost-chained", "steps a second, chained", 6_000),
@@ -149,7 +149,7 @@ async def _newest(bench: Bench) -> str:
 def measure(
     bench: Bench, counts: Sequence[int], rounds: int, seconds: float
 ) -> dict[str, dict[str, float]]:
-    """Measure everything beside each number of sleepers.
+    """Measure everything with each number of sleepers.
 
     :returns: by number of sleepers, what was measured.
     """
@@ -189,7 +189,7 @@ def show(console: Console, around: Mapping[str, Any], found: Mapping[str, Any]) 
 @click.option("--seconds", type=float, default=1.0, show_default=True, help="Of one sample.")
 @options(quick="Beside 1,000 and 10,000, one short round.")
 def main(common: Options, *, full: bool, sizes: str | None, rounds: int, seconds: float) -> None:
-    """Measure Roost beside 1,000, 10,000, 100,000 and, with --full, 1,000,000 sleepers."""
+    """Measure Roost with 1,000, 10,000, 100,000 and, with --full, 1,000,000 sleepers."""
     counts = [1_000, 10_000, 100_000, *([1_000_000] if full else [])]
     if common.is_quick:
         counts, rounds, seconds = [1_000, 10_000], 1, min(seconds, 0.5)

@@ -28,12 +28,12 @@ from roost_core.client.requests import EnqueueRequest
 from roost_core.codec.records import encode_model
 from roost_core.models import Event, WorkerInfo
 
-#: Work items that step on beside the storm.
+#: Work items that keep stepping during the storm.
 _BYSTANDERS: Final = 20
 #: Leases of each dead worker, and how long they last until the last renewal sets their end.
 _LEASES: Final = 100
 _HELD_MS: Final = 600_000
-#: For the storm to be over: so many seconds, and one more for so many work items.
+#: For the storm to be over: this many seconds, and one more for this many work items.
 _PATIENCE: Final = 60.0
 _PATIENCE_ITEMS: Final = 100
 #: How often the end of the storm is looked for. Seconds.
@@ -48,7 +48,7 @@ _BACKLOG: Final = 6_000
 
 @attrs.frozen
 class Case:
-    """Who serves the bystanders.
+    """Whoever serves the bystanders.
 
     :ivar is_apart: a worker of their own does; else the one that also serves the victims.
     """
@@ -86,7 +86,7 @@ class Times:
 
 
 def storms(bench: Bench, items: int, cases: Iterable[Case] = CASES) -> dict[str, dict[str, Any]]:
-    """Measure a storm of so many work items for each case, by the case's title."""
+    """Measure a storm of this many work items for each case, by the case's title."""
     found = {}
     for case in cases:
         bench.say(f"{items:,} work items come back: {case.title} …")
@@ -109,7 +109,7 @@ async def _claims(bench: Bench) -> dict[str, dict[str, float]]:
 
 
 def is_sound(found: Mapping[str, Mapping[str, Any]]) -> bool:
-    """Tell whether in every case each work item was done, and no step of it twice."""
+    """Return whether in every case each work item was done, and no step of it twice."""
     return not any(one["twice"] or one["missing"] for one in found.values())
 
 

@@ -16,7 +16,7 @@ from benchmarks.measuring.figures import middle, spread
 from benchmarks.probes import serving
 from benchmarks.showing.table import explain, show_modes, show_surroundings, wide_console
 
-#: How work goes on after a step: by its name, how many steps one claim may run.
+#: How work continues after a step: by its name, how many steps one claim may run.
 _MODES: Final = {"chained": 50, "through the queue": 1}
 #: A guess of one worker's steps a second, so that a sample lasts about as long as asked.
 _RATES: Final = {"chained": 6_000, "through the queue": 3_500}
@@ -25,7 +25,7 @@ _USEFUL: Final = 4
 
 
 def sample(bench: Bench, mode: str, workers: int, seconds: float) -> serving.Run:
-    """Run so many workers on a cleared server.
+    """Run a number of workers on a cleared server.
 
     :raises RuntimeError: some work was not done.
     """
@@ -37,7 +37,7 @@ def sample(bench: Bench, mode: str, workers: int, seconds: float) -> serving.Run
         for number in range(workers)
     ]
     items = int(_RATES[mode] * seconds * min(workers, _USEFUL) / jobs[0].steps)
-    # Each worker holds as many as it has lanes when the clock starts, and needs more to go on.
+    # Each worker holds as many as it has lanes when the clock starts, and needs more to continue.
     items = max(items, workers * jobs[0].lanes * 3)
     asyncio.run(serving.fill(jobs[0], items))
     run = serving.run_together(jobs, [bench.server])

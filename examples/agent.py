@@ -72,7 +72,7 @@ class FakeModel:
 
 
 class GaveWay(Exception):
-    """A tool has stopped in the middle, because there is no point in going on."""
+    """A tool has stopped in the middle, because there is no point in continuing."""
 
 
 def is_prime(context, number: int) -> bool:

@@ -3,7 +3,7 @@
 Loaded as a plugin, it appends a line of JSON to ``dead-letters.jsonl``. A program registers
 ``DeadLetters(call)`` instead, with a function of its own that posts to a chat or a pager.
 
-Observers run beside the work. One that raises or hangs is logged and left behind, and the
+Observers run alongside the work. One that raises or hangs is logged and left behind, and the
 dead letter is stored before any of them hears of it.
 
 Run it, in this folder, with work that cannot succeed::

@@ -1,4 +1,4 @@
-"""A plugin around every step, with a setting: at most so many steps a second in each worker.
+"""A plugin around every step, with a setting: at most this many steps a second in each worker.
 
 ``around_step`` returns an async context manager. A short wait is spent here; for a long one
 the step raises ``RetryLater``, so that the work sleeps and its lane is free for other work.

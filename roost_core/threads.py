@@ -252,7 +252,7 @@ def _discard(value: Any) -> None:
 def end_if_forked(pid: int, error: BaseException | None = None) -> None:
     """End this process, if it is a child that a function has forked and returned from.
 
-    It would go on as a second worker, with the leases and the connections of the first.
+    It would continue as a second worker, with the leases and the connections of the first.
 
     :param pid: the process in which the function was called.
     :param error: what it raised; a ``SystemExit`` has the child's exit code.

@@ -22,7 +22,7 @@ VENV = ROOT / ".venv"
 STAMP = VENV / "roost-stamp.json"
 LOCK = ROOT / ".venv.lock"
 PYTHON = VENV / "bin" / "python"
-#: What the tests need beside the extra: they build a wheel.
+#: What the tests need besides the extra: they build a wheel.
 WANTED = ("-e", ".[testing]", "build>=1.2")
 
 
@@ -43,7 +43,7 @@ def found_stamp() -> dict[str, str]:
 
 
 def is_sound() -> bool:
-    """Tell whether there is an environment here that can be installed into."""
+    """Return whether there is an environment here that can be installed into."""
     if found_stamp().get("root", str(ROOT)) != str(ROOT):
         return False  # moved: its scripts name the old place
     check = "import sys, pip; sys.exit(sys.version_info < (3, 11))"
@@ -77,7 +77,7 @@ def run(*command: str) -> None:
 
 
 def say(text: str) -> None:
-    """Tell people what is going on."""
+    """Tell people what is happening."""
     print(f"venv: {text}", file=sys.stderr, flush=True)
 
 

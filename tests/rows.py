@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from roost_plugins.redis_saq.record import fields
 
-#: A claim's values beside its token: what does not matter to a test.
+#: A claim's values besides its token: what does not matter to a test.
 _CLAIM: Mapping[str, bytes] = {
     "engine": b"demo",
     "fence": b"4",
@@ -26,7 +26,7 @@ def shown(record: Mapping[str, bytes]) -> list[bytes]:
 
 
 def claimed(token: bytes, **values: bytes) -> bytes:
-    """Return what a claim tells of a work item, beside its bytes."""
+    """Return what a claim tells of a work item, besides its bytes."""
     new = {field.name: field.kind.default.encode() for field in fields.RECORD}
     found = {**new, **_CLAIM, **values}
     names = (*(field.name for field in fields.RECORD.claimed.fields), "expires")

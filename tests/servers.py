@@ -15,7 +15,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-#: How long a server may take to answer, in seconds; only a broken one takes so long.
+#: How long a server may take to answer, in seconds; only a broken one takes this long.
 START_TIMEOUT = 20.0
 
 

@@ -28,7 +28,7 @@ _FSYNC: Final = ("no", "everysec", "always")
 
 @attrs.frozen
 class Bench:
-    """What a measurement is given: where, how much, and whom to tell how far it is."""
+    """What a measurement gets: where, how much, and how to report progress."""
 
     server: Server
     folder: str
@@ -46,7 +46,7 @@ class Bench:
 
 @attrs.frozen
 class Options:
-    """What every measuring command can be told."""
+    """The options of every measuring command."""
 
     is_quick: bool
     fsync: str
@@ -61,13 +61,13 @@ class Options:
 
     @contextmanager
     def cluster(self) -> Iterator[tuple[Bench, Sequence[Node], dict[str, Any]]]:
-        """Start the nodes of a cluster, likewise; the first one stands in the bench."""
+        """Start the nodes of a cluster, likewise; the first one is in the bench."""
         with _folder() as folder, cluster(self.program, self.fsync) as nodes:
             around = {**self._around(nodes[0].server), "nodes": len(nodes)}
             yield Bench(nodes[0].server, folder, self.is_quick, _say), nodes, around
 
     def write(self, report: Mapping[str, Any]) -> None:
-        """Write a report as JSON, if somebody wants it; figures keep the digits that matter."""
+        """Write a report as JSON, if requested; figures keep their significant digits."""
         if self.json_path is not None:
             text = json.dumps(rounded(report), indent=1, ensure_ascii=False, allow_nan=False)
             self.json_path.write_text(text + "\n")

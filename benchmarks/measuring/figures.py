@@ -26,7 +26,7 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def rounded(value: Any, digits: int = 4) -> Any:
-    """Return figures with so many digits that matter; what is no number becomes None."""
+    """Return figures with this many significant digits; what is not a number becomes None."""
     if isinstance(value, Mapping):
         return {key: rounded(one, digits) for key, one in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""Work items in large numbers, and what the server's scripts cost beside them."""
+"""Work items in large numbers, and what the server's scripts cost with them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from roost_core.backend import Claim, ClaimRequest, Commit, Finish, GoOn, Next, 
 from roost_core.client.requests import EnqueueRequest
 from roost_core.codec.snapshots import encode_snapshot
 
-#: Sleepers sleep so long, and a little longer each. Seconds.
+#: Sleepers sleep this long, each a little longer. Seconds.
 _LONG = 86_400.0
 _A_DAY = Sleep(round(_LONG * 1000))
 #: Calls of each script that a cost is the mean of, if not said otherwise.
@@ -94,7 +94,7 @@ class Costs:
 async def script_costs(roost: Roost, server: Server, calls: int = _CALLS) -> Costs:
     """Call each script alone, and read its cost from the server's own count.
 
-    Afterwards so many more work items sleep.
+    Afterwards that many more work items sleep.
     """
 
     async def cost_of(work: Any) -> tuple[float, Any]:
@@ -123,7 +123,7 @@ async def script_costs(roost: Roost, server: Server, calls: int = _CALLS) -> Cos
 async def backlog_claims(
     roost: Roost, server: Server, count: int, *, is_expired: bool
 ) -> list[float]:
-    """Claim while very much comes back at once, and return the server's ms for each claim.
+    """Claim while a large backlog comes back at once, and return the server's ms for each claim.
 
     The first claims work the backlog off, in portions that the backend chooses.
 

@@ -51,7 +51,7 @@ class Clock:
         self._cpu_of: int | None = None
 
     def start(self, *, cpu_of: int | None = None) -> None:
-        """Say that all is ready, wait for the word, start the clock.
+        """Report ready, wait for the signal, start the clock.
 
         :param cpu_of: the process that does the work, if it is not this one.
         """
@@ -61,7 +61,7 @@ class Clock:
         self._began = (time.perf_counter(), self._cpu())
 
     def stop(self, steps: int, **more: Any) -> None:
-        """Stop the clock, report, and wait until the server has been looked at."""
+        """Stop the clock, report, and wait until the server has been read."""
         ended = (time.perf_counter(), self._cpu())
         seconds, cpu = (end - begin for end, begin in zip(ended, self._began, strict=True))
         _say({"steps": steps, "seconds": seconds, "cpu": cpu, **more})
@@ -130,13 +130,13 @@ class Child:
         raise RuntimeError(f"the child ended early:\n{text[-1500:]}")
 
     def tell(self, word: str) -> None:
-        """Let the child go on."""
+        """Let the child continue."""
         assert self.process.stdin is not None
         self.process.stdin.write(word + "\n")
         self.process.stdin.flush()
 
     def end(self) -> None:
-        """Wait a moment for the child to leave, then see to it."""
+        """Wait a moment for the child to leave, then make it."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.close()
@@ -165,7 +165,7 @@ def measure(server: Server, job: Job) -> Sample:
 
 
 def measure_beside(server: Server, job: Job) -> Sample:
-    """Run one sample beside what is on the server."""
+    """Run one sample with whatever is on the server."""
     with child(job) as running:
         running.hear()
         before = server.counters()

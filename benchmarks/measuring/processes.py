@@ -17,7 +17,7 @@ import attrs
 
 #: The folder that holds the benchmarks, where children run.
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
-#: How long a process may take to end once it is told to. Seconds.
+#: How long a process may take to end after a signal. Seconds.
 _END_TIMEOUT: Final = 15.0
 
 
@@ -44,10 +44,10 @@ def await_end(process: subprocess.Popen[Any], seconds: float = _END_TIMEOUT) -> 
 class Processes:
     """Starts Python, the ``roost`` command and ``roost worker`` in a folder of the run.
 
-    They run in an environment made for them, which finds this clone and the packages
-    of this Python, and nothing that an installation runs at each start, such as an
-    editable one's finder. Bytecode goes to the folder, so that nothing is written
-    beside the sources; each command's first run compiles.
+    They run in an environment made for them, which finds this clone and the packages of this
+    Python, and nothing that an installation runs at each start, such as an editable one's finder.
+    Bytecode goes to the folder, so that nothing is written next to the sources; each command's
+    first run compiles.
 
     :ivar redis_url: the server that they use; the embedded one of ``home`` if empty.
     """

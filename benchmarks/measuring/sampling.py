@@ -1,6 +1,6 @@
 """All rows side by side: several rounds, each row once in each, so that drift hits all alike.
 
-What the samples of a row say together are its figures, a line of the table.
+A row's samples together make its figures, a line of the table.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from benchmarks.measuring.row import Row
 
 _T = TypeVar("_T")
 
-#: A sample writes no more than this into snapshots, so that large ones do not take for ever.
+#: A sample writes at most this much into snapshots, so that large ones do not take for ever.
 _BYTES = 60_000_000
 #: Work items of the pass that counts commands.
 _COUNTED_ITEMS = 30

@@ -18,7 +18,7 @@ import redis
 
 from benchmarks.measuring.processes import unwind_when_told
 
-#: Only a broken server takes so long to answer. Seconds.
+#: Only a broken server takes this long to answer. Seconds.
 _START_TIMEOUT: Final = 20.0
 #: Slow commands that are remembered.
 _SLOW_AT_MOST: Final = 10_000
@@ -40,7 +40,7 @@ class Address:
 
     @property
     def options(self) -> list[str]:
-        """What tells the server to listen there, and nowhere else."""
+        """The options that make the server listen there, and nowhere else."""
         if self.port:
             return ["--port", str(self.port), "--bind", LOOPBACK]
         return ["--port", "0", "--unixsocket", self.path, "--unixsocketperm", "700"]
@@ -90,7 +90,7 @@ class Server:
 
     @property
     def version(self) -> str:
-        """Name and version, as the server tells them."""
+        """Name and version, as the server reports them."""
         info: Any = self.client.info("server")
         if "valkey_version" in info:
             return f"Valkey {info['valkey_version']}"
@@ -133,7 +133,7 @@ class Server:
 
     @contextmanager
     def commands(self) -> Iterator[CommandCount]:
-        """Count commands with MONITOR: it tells those of clients from those inside scripts.
+        """Count commands with MONITOR: those of clients, and those inside scripts.
 
         It slows the server down, so nothing is timed meanwhile.
         """

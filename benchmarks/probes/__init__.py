@@ -1,1 +1,1 @@
-"""What is measured beside the rows of the table: other workers, states and ways to send them."""
+"""What is measured besides the rows of the table: other workers, states and ways to send them."""

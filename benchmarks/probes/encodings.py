@@ -1,7 +1,7 @@
-"""Other ways to send a snapshot: candidates, measured beside the product and in no use there.
+"""Other ways to send a snapshot: candidates, measured next to the product and not used there.
 
-Each sends the next snapshot to somebody who has the previous one, and gets the
-very same bytes back on the other side.
+Each sends the next snapshot to a receiver that has the previous one, and recovers exactly the same
+bytes.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def shared_tail(one: bytes, other: bytes, most: int) -> int:
 
 
 def _body(raw: bytes) -> int:
-    """Return where the engine's data begins: the version stands before it, and always differs."""
+    """Return where the engine's data begins: the version comes before it, and always differs."""
     return raw.index(b'"data":')
 
 

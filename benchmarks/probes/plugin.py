@@ -1,6 +1,6 @@
 """An engine for ``roost worker --plugin benchmarks.probes.plugin:plugin``.
 
-It imports nothing beside Roost, so that time and memory are the worker's own.
+It imports nothing besides Roost, so that time and memory are the worker's own.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from roost_core import Roost, Settings, Snapshot
 from roost_core.models import State
 from roost_core.worker import Worker
 
-#: A worker without work for so long takes it that there is no more. Seconds.
+#: A worker without work for this long assumes that there is none left. Seconds.
 _QUIET = 0.3
 
 

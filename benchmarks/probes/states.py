@@ -30,7 +30,7 @@ class State(Protocol):
 
 
 class Noise:
-    """Random base64, another at each step: hardly any of it is there twice."""
+    """Random base64, new at each step: hardly any of it repeats."""
 
     def __init__(self, size: int) -> None:
         source = random.Random(_SEED)  # noqa: S311 - no secret
@@ -84,7 +84,7 @@ KINDS: Final = ("random", "chat")
 
 
 def state_of(kind: str, size: int, steps: int) -> State:
-    """Return states of a kind and a size in bytes, for so many steps."""
+    """Return states of a kind and a size in bytes, for this many steps."""
     return Chat(size, steps) if kind == "chat" else Noise(size)
 
 

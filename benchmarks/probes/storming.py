@@ -1,4 +1,4 @@
-"""The live workers of a recovery storm, in their processes: victims come back, bystanders go on."""
+"""The live workers of a recovery storm, in processes: victims come back, bystanders continue."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class Bystander:
 
 
 async def _serve(job: Job, clock: Clock) -> None:
-    """Serve the engines that the job names until the word comes, then tell what they noted."""
+    """Serve the engines that the job names until the signal, then report what they recorded."""
     victim, bystander = Victim(), Bystander()
     engines: list[Any] = [
         one for one in (victim, bystander) if one.engine_id in job.extra["engines"]

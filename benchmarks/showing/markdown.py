@@ -2,7 +2,7 @@
 
 The JSON holds the surroundings and, under a name of its own, the figures: a list of
 flat rows, or figures by name, which may be nested. All that a benchmark wants shown
-in another way than the rest stands in this module's constants and ``_SPECIAL``.
+in another way than the rest is in this module's constants and ``_SPECIAL``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from benchmarks.showing import cells
 
-#: Rows with different values of this field stand in tables of their own; how each is called.
+#: Rows with different values of this field are in tables of their own; how each is called.
 _SPLIT: Final[Mapping[str, tuple[str, Callable[[Any], str]]]] = {
     "workers": ("mode", lambda mode: f"Steps, {mode}"),
     "profile": ("mode", lambda mode: f"A step, {mode}"),
@@ -86,7 +86,7 @@ def _row_tables(name: str, rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         return
     field, title = _SPLIT[name]
     for value in dict.fromkeys(row[field] for row in rows if row[field] is not None):
-        # Rows to which the field does not apply stand in each table.
+        # Rows to which the field does not apply are in each table.
         shown = [row for row in rows if row[field] in (value, None)]
         yield f"**{title(value)}**"
         yield _table(shown, without=(field,))

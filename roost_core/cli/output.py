@@ -119,7 +119,7 @@ def stored(ids: Sequence[str], *, then: str = "") -> None:
     try:
         click.echo("\n".join(ids))
     except OSError as error:
-        note(f"{_not_written(error)}; stored all the same: {' '.join(ids)}{then and f'; {then}'}")
+        note(f"{_not_written(error)}; still stored: {' '.join(ids)}{then and f'; {then}'}")
         _write_nowhere()
         raise click.exceptions.Exit(UNTOLD) from None
 

@@ -165,7 +165,7 @@ def _check_engine(plugin: object, hooks: list[str]) -> None:
             f"{present[0]} is marked with @hookimpl and {other} is not; mark both"
         )
     if other == "step":
-        raise PluginLoadError("it implements init_snapshot without step, so it is no engine")
+        raise PluginLoadError("it implements init_snapshot without step, so it is not an engine")
 
 
 def _is_function(plugin: object, name: str) -> bool:

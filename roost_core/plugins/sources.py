@@ -334,7 +334,7 @@ def _explain_sibling(path: Path, error: ModuleNotFoundError) -> None:
     sibling = path.parent / str(error.name).partition(".")[0]
     if sibling.is_dir() or sibling.with_suffix(".py").is_file():
         raise PluginLoadError(
-            f"{cause(error)}: it lies beside the file, whose folder is not on the import path; "
+            f"{cause(error)}: it is next to the file, whose folder is not on the import path; "
             "make them a package and name its module"
         ) from error
 

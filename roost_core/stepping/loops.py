@@ -46,8 +46,8 @@ def run(main: Coroutine[Any, Any, _T]) -> _T:
                     waiting.close()
                     raise
                 _log.error(
-                    "a task or callback has stopped the worker's event loop, which is none of "
-                    "its business; the worker goes on"
+                    "a task or callback stopped the worker's event loop, which it must not; "
+                    "the worker continues"
                 )
         return task.result()
     finally:
@@ -82,8 +82,8 @@ def _tell(error: BaseException) -> None:
     frame, line = list(traceback.walk_tb(error.__traceback__))[-1]
     code = frame.f_code
     _log.error(
-        "a task or callback beside the steps raised %s, which is none of its business; "
-        "the worker goes on: %s:%d in %s",
+        "a task or callback outside the steps raised %s, which it must not; "
+        "the worker continues: %s:%d in %s",
         name_of(error),
         code.co_filename,
         line,

@@ -50,7 +50,7 @@ _log = logging.getLogger("roost.artifacts")
 BLOBS: Final = "blobs"
 LOCKS: Final = "locks"
 
-#: Seconds to wait for a lock. Only a stopped process, or a very large blob, takes so long.
+#: Seconds to wait for a lock. Only a stopped process, or a very large blob, takes that long.
 LOCK_TIMEOUT: Final = 60.0
 
 
@@ -183,7 +183,7 @@ class FilesystemStore(ArtifactStore):
             ) from failed
 
     def _collect(self, artifact_id: str, work: str) -> None:
-        """Drop what has no record: the blob if nobody's, the note if not this work's.
+        """Drop what has no record: an unreferenced blob, a note without a record of this work.
 
         The lock is held exclusively: no put of the same bytes is under way.
         """

@@ -19,7 +19,7 @@ from roost_core.models import Event, State
 from roost_core.settings import variable
 
 ENGINE = Path(__file__).with_name("ledger_engine.py")
-#: A wait that lasts so long has failed; nothing that works comes near it. Seconds.
+#: A wait that lasts this long has failed; nothing that works comes near it. Seconds.
 PATIENCE = 120.0
 
 

@@ -119,7 +119,7 @@ class Havoc:
     def losses(self, found: Iterable[Event], version: int) -> int:
         """Return how many leases of a version were lost by workers that had died, or stood still.
 
-        A worker that goes on afterwards was cut off, by an outage or a lost reply, and no more.
+        A worker that continues afterwards was cut off, by an outage or a lost reply, and no more.
         """
         last = self.crew.last_begun()
         workers = (*self.crew.ended, *self.crew.workers)

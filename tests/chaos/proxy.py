@@ -1,6 +1,6 @@
 """A proxy between workers and the server that knows the scripts, and harms single calls of them.
 
-It hands on one request of a connection at a time, so it knows which reply belongs to which
+It passes on one request of a connection at a time, so it knows which reply belongs to which
 request, and whether the server has carried it out. Nothing else changes for either side.
 """
 

@@ -29,7 +29,7 @@ def test_poison_is_buried_alone(
     poisons: int,
     workers: int,
 ) -> None:
-    """B1: work that ran beside it, and whose workers died each time, is done in the end."""
+    """B1: work that ran alongside it, and whose workers died each time, is done in the end."""
     settings = Settings(
         home=tmp_path,
         extra={"redis_url": redis_server.url},

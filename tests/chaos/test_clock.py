@@ -28,7 +28,7 @@ SHIFTED = Path(__file__).with_name("shifted")
 def test_wall_clock_shifted(
     redis_server: Server, tmp_path: Path, tally: Callable[[int, str, int], None], hours: int
 ) -> None:
-    """Fault 7: leases, delays and the order of the line are as ever."""
+    """Fault 7: leases, delays and the order of the line are as usual."""
     settings = Settings(
         home=tmp_path,
         extra={"redis_url": redis_server.url},

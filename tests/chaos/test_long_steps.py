@@ -14,7 +14,7 @@ from tests.servers import Server
 def test_steps_that_outlast_a_lease(
     redis_server: Server, tmp_path: Path, tally: Callable[[int, str, int], None]
 ) -> None:
-    """Fault 8: leases are renewed meanwhile, beside the event loop that may stand still."""
+    """Fault 8: leases are renewed meanwhile, alongside the event loop that may stand still."""
     settings = Settings(
         home=tmp_path, extra={"redis_url": redis_server.url}, namespace="long-steps", lease_ttl=1.0
     )

@@ -119,7 +119,7 @@ def test_killed_in_a_call(
     script: str,
     harm: Harm,
 ) -> None:
-    """A worker dies as its call is seen, or as its reply comes: another one goes on."""
+    """A worker dies as its call is seen, or as its reply comes: another one continues."""
     settings = settings_of(redis_server, tmp_path, f"{script}-{harm.name.lower()}", 1.0)
     work_ids = enqueue_some(settings, 3)
     make_purge_known(settings)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.docs.pages import ROOT
 
-#: How long a command may take, in seconds; only a broken one takes so long.
+#: How long a command may take, in seconds; only a broken one takes this long.
 LIMIT = 60.0
 
 

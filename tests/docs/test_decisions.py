@@ -47,7 +47,7 @@ def test_template_has_the_parts():
 
 
 def test_records_are_numbered():
-    """The numbers have no gap, and stand in the names of the files."""
+    """The numbers have no gap, and are in the names of the files."""
     assert list(range(1, len(RECORDS) + 1)) == [titled(path)[0] for path in RECORDS]
     assert [titled(path)[0] for path in RECORDS] == [int(path.stem[:4]) for path in RECORDS]
 

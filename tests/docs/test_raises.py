@@ -1,4 +1,4 @@
-"""What public functions and methods raise stands in their docstrings."""
+"""What public functions and methods raise is in their docstrings."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def called(code: Code, call: ast.Call) -> Code | None:
 
 
 def is_caught(node: ast.AST, function: Function) -> bool:
-    """Return whether a ``try`` of the function may catch what stands there."""
+    """Return whether a ``try`` of the function may catch what is there."""
     bodies = [one.body for one in ast.walk(function) if isinstance(one, ast.Try) and one.handlers]
     return any(node is child for body in bodies for part in body for child in ast.walk(part))
 
@@ -138,7 +138,7 @@ def kin(error: str) -> set[str]:
 
 @pytest.mark.parametrize("code", list(public()), ids=lambda code: code.name)
 def test_what_is_raised_is_documented(code):
-    """Each error that the code names stands in the docstring, or one that it descends from."""
+    """Each error that the code names is in the docstring, or one that it descends from."""
     text = ast.get_docstring(code.function) or ""
     told = set(re.findall(r":raises ~?(?:[\w.]+\.)?(\w+):", text))
     missing = {error for error in raised(code, set()) if not kin(error) & told}

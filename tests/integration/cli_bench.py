@@ -12,7 +12,7 @@ from pathlib import Path
 
 import attrs
 
-#: Only a hang takes so long, in seconds.
+#: Only a hang takes this long, in seconds.
 LIMIT = 60.0
 
 ENGINES = """

@@ -13,7 +13,7 @@ from roost_core.testing import MemoryArtifactStore
 from roost_core.worker import Worker
 from roost_plugins import redis_saq
 
-#: A wait that lasts so long has failed. Seconds.
+#: A wait that lasts this long has failed. Seconds.
 PATIENCE = 60.0
 
 
@@ -147,7 +147,7 @@ async def kinds(roost, work_id):
 
 
 async def idle(roost):
-    """Wait until a worker stands in the register of idle ones, and hears its messages."""
+    """Wait until a worker is in the register of idle ones, and hears its messages."""
 
     async def stands():
         client = roost.ledger.client

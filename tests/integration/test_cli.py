@@ -132,7 +132,7 @@ def test_batch_of_thousands(shell):
 
 
 def test_demo_keeps_its_promises(shell, tmp_path):
-    """The demo kills a worker, sees the work go on, and leaves nothing behind."""
+    """The demo kills a worker, sees the work continue, and leaves nothing behind."""
     demo = attrs.evolve(shell, variables={"TMPDIR": str(short_folder(tmp_path))})
     done = demo.run("demo")
 
@@ -145,7 +145,7 @@ def test_demo_keeps_its_promises(shell, tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_demo_tidies_up_when_it_is_stopped(shell, tmp_path, number):
-    """Ctrl-C or SIGTERM in the middle: workers, server and folder go all the same."""
+    """Ctrl-C or SIGTERM in the middle: workers, server and folder go anyway."""
     folder = short_folder(tmp_path)
     demo = attrs.evolve(shell, variables={"TMPDIR": str(folder)})
     with ending(demo.start("demo")) as process:

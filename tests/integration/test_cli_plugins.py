@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-#: Only a hang takes so long, in seconds.
+#: Only a hang takes this long, in seconds.
 LIMIT = 60.0
 
 NOISY = """
@@ -135,7 +135,7 @@ def in_shell(folder, words):
 
 @pytest.mark.parametrize("closed", ["1>&-", "2>&-"])
 def test_a_closed_stream_is_no_trouble(tmp_path, closed):
-    """Without standard output, or without standard error, plugins load as ever."""
+    """Without standard output, or without standard error, plugins load as usual."""
     (tmp_path / "noisy.py").write_text(NOISY)
     done = in_shell(tmp_path, f"engines --plugin ./noisy.py {closed}")
     assert "Traceback" not in done.stderr
@@ -182,7 +182,7 @@ def test_verbose_shows_the_traceback(tmp_path, words, code):
 
 
 def test_a_block_of_nothing_is_a_warning(tmp_path):
-    """no:typo is told on standard error with the closest name, and stops nothing."""
+    """no:typo is reported on standard error with the closest name, and stops nothing."""
     done = roost(tmp_path, "engines", "--plugin", "no:watchlst")
 
     assert (0, True) == (done.returncode, "watchlist" in done.stdout)

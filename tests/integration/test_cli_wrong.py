@@ -51,7 +51,7 @@ def test_doctor_without_a_server(shell):
 
 
 def test_doctor_with_a_broken_plugin(shell):
-    """Doctor reports a plugin that fails to load, and goes on to the server."""
+    """Doctor reports a plugin that fails to load, and continues to the server."""
     done = shell.run("doctor", "--plugin", "./missing.py")
 
     assert 1 == done.returncode
@@ -117,7 +117,7 @@ def test_ids_that_cannot_be_printed_are_not_lost(shell, is_full):
             _, err = process.communicate(timeout=LIMIT)
         assert 74 == process.returncode, err
         assert 1 == err.count("\n")
-        begin = f"roost: cannot write to standard output: {why}; stored all the same: "
+        begin = f"roost: cannot write to standard output: {why}; still stored: "
         assert err.startswith(begin)
         ids, _, then = err.removeprefix(begin).strip().partition("; ")
         return set(ids.split()), then

@@ -39,7 +39,7 @@ async def counted(roost, work):
 
 
 async def done(roost, number):
-    """Wait until so many work items are done, with plain commands only."""
+    """Wait until this many work items are done, with plain commands only."""
     key = roost.ledger.keys.key("done")
 
     async def all_there():
@@ -95,7 +95,7 @@ ASKED_BY_TESTS = {"info", "zcard", "pubsub|channels"}
 
 
 async def of_one_item(roost, number, *, before):
-    """Return the commands of one work item of so many steps, from its enqueuing to idleness."""
+    """Return the commands of one work item of this many steps, from its enqueuing to idleness."""
 
     async def work():
         await roost.enqueue("counting", {"steps": number})

@@ -47,7 +47,7 @@ async def test_members_of_ready_that_are_none(server, member):
         assert innocent == [one.lease.work_id for one in batch.claims]
         await queue.roost.ledger.claim(claim_of())
         left = await queue.client.zrange(queue.name("ready"), 0, -1)
-        # What begins with no engine that anybody runs stands in nobody's way.
+        # What begins with no engine that anybody runs is in nobody's way.
         assert all(not one.startswith((b"led ", b"counting ")) for one in left)
 
 
@@ -221,7 +221,7 @@ async def test_the_register_of_workers(server, damage):
 
 
 async def test_one_bad_event(server):
-    """The events before and after it are there, and so is a mark; following goes on over it."""
+    """The events before and after it are there, and so is a mark; following continues over it."""
     async with running(server) as (queue, _start):
         first = await queue.enqueue()
         for fields in ({"event": b"\xff"}, {"other": "x"}, {"event": b"claimed w e " + DIGITS}):
@@ -237,7 +237,7 @@ async def test_one_bad_event(server):
 
 
 async def test_a_stream_at_its_end(server):
-    """When no entry can follow the last one any more, work goes on without events."""
+    """When no entry can follow the last one any more, work continues without events."""
     async with running(server) as (queue, start):
         last = f"{2**64 - 1}-{2**64 - 1}"
         await queue.client.xadd(queue.name("events"), {"event": "x"}, id=last)
@@ -250,7 +250,7 @@ async def test_a_stream_at_its_end(server):
 
 @pytest.mark.parametrize("value", ["9" * 18, "-5", "x", "1.5", "", "9223372036854775807"])
 async def test_damaged_counters(server, value):
-    """The order of arrival goes on from the clock: what comes later stands behind."""
+    """The order of arrival continues from the clock: what comes later comes after."""
     async with running(server) as (queue, start):
         ids = [await queue.enqueue()]
         await queue.client.set(queue.name("seq"), value)

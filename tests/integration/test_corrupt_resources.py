@@ -94,7 +94,7 @@ async def test_lines_of_nobody(server, score, place):
 
 @pytest.mark.parametrize("key", ["offers", "lines"])
 async def test_what_resources_need_is_of_another_type(server, key):
-    """Work that names no resources goes on, and its leases are renewed."""
+    """Work that names no resources continues, and its leases are renewed."""
     async with running(server, lease_ttl=0.5) as (queue, start):
         await queue.client.set(queue.name(key), "x")
         items = [

@@ -1,4 +1,4 @@
-"""Damaged records on a real server: each is told of, and hurts its own work only."""
+"""Damaged records on a real server: each is reported, and hurts its own work only."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ async def test_damaged_records(server, when):
 
 
 async def _damage(client, work, items):
-    """Do one damage to each item's record; return what stands there now, by id."""
+    """Do one damage to each item's record; return what is there now, by id."""
     broken = {}
     for item, damage in zip(items, DAMAGES, strict=True):
         sound = await client.hget(work, item.work_id)

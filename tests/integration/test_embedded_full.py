@@ -133,7 +133,7 @@ def fill(disk: Disk) -> set[str]:
 
 
 def test_a_full_disk_is_named_and_can_be_read(disk: Disk) -> None:
-    """Writing fails at once with the cause; reading works; with room, all goes on by itself."""
+    """Writing fails at once with the cause; reading works; with room, all continues by itself."""
     taken = fill(disk)
     before = time.monotonic()
     refused = disk.enqueue()
@@ -164,7 +164,7 @@ def _takes_writes(home: Path) -> bool:
 
 
 def test_a_batch_prints_what_is_stored(disk: Disk) -> None:
-    """All ids that are stored and no other, and the line to go on at, which does go on."""
+    """All ids that are stored and no other, and the line to continue at, which does continue."""
     disk.fill()
     lines = [
         json.dumps({"engine": "e", "payload": "x" * 9000, "title": str(n)}) for n in range(1200)

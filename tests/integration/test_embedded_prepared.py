@@ -85,7 +85,7 @@ COMMANDS = [
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_commands_that_reach_out_are_not_obeyed(home: Path, command: tuple[str, ...]) -> None:
-    """Also for who trusts the folder: no server starts on it, one line says why, it is kept."""
+    """Also for whoever trusts the folder: no server starts on it, one line says why, it is kept."""
     port = free_port()
     words = tuple(word.format(port=port) if "{port}" in word else word for word in command)
     with (

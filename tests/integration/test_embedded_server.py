@@ -306,7 +306,7 @@ def test_a_home_that_is_removed_takes_its_server_with_it(home: Path, tmp_path: P
 
 @pytest.mark.parametrize("garbage", [b"", b"{", b'{"schema": 99}', b"\xff" * 100, None])
 def test_a_spoilt_record_is_mended(home: Path, garbage: bytes | None) -> None:
-    """The supervisor writes the record again; the server goes on."""
+    """The supervisor writes the record again; the server continues."""
     ensure(home)
     pid = standing(home)["server_pid"]
     record = home / "server" / server_folder.RECORD

@@ -170,7 +170,7 @@ def test_dying_at_any_call_leaves_all_or_nothing(tmp_path, monkeypatch, function
 @pytest.mark.parametrize("blocked", ["", "blobs", f"blobs/{AID[:2]}", "records", "works", "tmp"])
 def test_a_file_where_a_folder_belongs(store, root, blocked):
     """A folder that cannot be made (here: a file has its name) is one clear error."""
-    # Stands for a read-only folder too, which root could write to all the same.
+    # Stands for a read-only folder too, which root could write to anyway.
     (root / blocked).parent.mkdir(parents=True)
     (root / blocked).write_text("in the way")
 

@@ -1,4 +1,4 @@
-"""Random damage to everything that a queue keeps: innocent work is done, and readers go on.
+"""Random damage to everything that a queue keeps: innocent work is done, and readers continue.
 
 Each run is told by its seed alone. Damage is to what belongs to victims, or to nobody: also holds,
 and places in lines, of what innocent work needs.

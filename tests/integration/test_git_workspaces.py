@@ -241,7 +241,7 @@ def test_the_git_folder_and_a_linked_worktree_are_sources(source, tmp_path):
 
 def test_a_source_that_cannot_hold_worktrees_is_cloned(source, tmp_path):
     """Where git could not register a worktree, the workspace is a clone with the same promises."""
-    # Stands for a read-only repository, which root could write to all the same.
+    # Stands for a read-only repository, which root could write to anyway.
     (source / ".git" / "worktrees").write_text("in the way")
     spaces = GitWorkspaces(source, tmp_path / "root")
     path = spaces.ensure("w1")

@@ -39,7 +39,7 @@ def sharp(monkeypatch):
 
 
 class Deaf:
-    """An engine whose steps go on until they are let go, whoever cancels them."""
+    """An engine whose steps continue until they are let go, whoever cancels them."""
 
     engine_id = "deaf"
 
@@ -60,7 +60,7 @@ class Deaf:
 
 
 class Thread:
-    """An engine of plain functions that go on until they are let go."""
+    """An engine of plain functions that continue until they are let go."""
 
     engine_id = "thread"
 
@@ -77,7 +77,7 @@ class Thread:
 
 
 async def lost_by(roost, number):
-    """Wait until the register says that so many steps go on."""
+    """Wait until the register says that this many steps continue."""
 
     async def says():
         return [one.lost for one in await roost.workers()] == [number]
@@ -87,7 +87,7 @@ async def lost_by(roost, number):
 
 @pytest.mark.fault(8, "a step deaf to cancelling", n=2)
 async def test_deaf_steps_cost_no_lanes(server):
-    """With two lanes and two deaf steps other work is done all the same; later all is as before."""
+    """With two lanes and two deaf steps other work is done anyway; later all is as before."""
     settings = settings_for(server, lease_ttl=1.0, drain_timeout=1.0)
     deaf, counting = Deaf(), Counting()
     async with (
@@ -102,7 +102,7 @@ async def test_deaf_steps_cost_no_lanes(server):
         assert {"timeout"} == {(await roost.work(one).status()).meta.error.kind for one in bad}
         assert {0} == {(await roost.work(one).status()).meta.recoveries for one in bad}
         await lost_by(roost, 2)
-        assert "2 of its steps go on" in _of_workers(await roost.workers())[1].message
+        assert "2 of its steps still run" in _of_workers(await roost.workers())[1].message
         good = [await roost.enqueue("counting", {"steps": 5}) for _ in range(20)]
         assert [State.DONE] * 20 == await all_done(roost, good)
         assert counting.most <= 2

@@ -11,7 +11,7 @@ from tests.servers import Server
 
 
 async def test_ten_thousand_deaths_are_counted(redis_server: Server) -> None:
-    """R2: a number of five digits is no damage; after exactly so many it is buried."""
+    """R2: a number of five digits is no damage; after exactly this many it is buried."""
     async with queue(settings_for(redis_server), Counting()) as roost:
         ledger = roost.ledger
         await ledger.enqueue([new_work("w", engine="a", max_recoveries=10_001)])

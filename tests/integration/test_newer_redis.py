@@ -87,7 +87,7 @@ async def test_many_in_front_hold_nobody_up(server, place):
     settings = settings_for(server)
     async with queue(settings, Counting()) as roost:
         all_ids = await stand_in(roost, place, MANY + OTHERS)
-        # In the order in which they stand there: first come, or at one time by name.
+        # In the order in which they are there: first come, or at one time by name.
         standing = all_ids if place == "ready" else sorted(all_ids)
         newer, own = standing[:MANY], standing[MANY:]
         before, after = await make_newer(roost, newer)

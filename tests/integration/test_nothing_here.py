@@ -13,7 +13,7 @@ import pytest
 
 from roost_plugins.redis_saq.embedded import server as embedded
 
-#: Only a hang takes so long, in seconds.
+#: Only a hang takes this long, in seconds.
 LIMIT = 60.0
 ARTIFACT = "0" * 64
 

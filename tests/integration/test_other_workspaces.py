@@ -14,10 +14,10 @@ from roost_core import hookimpl
 from roost_core.settings import Settings
 from roost_core.testing import run_to_end
 
-#: Only a hang takes so long, in seconds.
+#: Only a hang takes this long, in seconds.
 LIMIT = 60.0
 
-#: What somebody might write, with an engine beside it.
+#: What somebody might write, with an engine alongside it.
 FOLDERS = """
 import shutil
 from roost_core import hookimpl

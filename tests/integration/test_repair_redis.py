@@ -1,4 +1,4 @@
-"""``roost doctor --repair`` on a real server: what derives from the records is put right."""
+"""``roost doctor --repair`` on a real server: what derives from the records is repaired."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def keys_of(roost):
 
 
 async def stored(roost, *, times=True):
-    """Return all that stands in a queue, but its events and what tells of workers."""
+    """Return all that is in a queue, but its events and what tells of workers."""
     client, key = keys_of(roost)
     found = {}
     for name, kind in TYPES.items():
@@ -202,7 +202,7 @@ async def test_what_is_too_much_goes(server):
 
 @pytest.mark.parametrize("score", ["inf", "-inf", 1e18, -5])
 async def test_scores_that_cannot_be(server, score):
-    """Times out of all bounds are put right from the record, or become now."""
+    """Times out of all bounds are repaired from the record, or become now."""
     async with running(server) as (roost, _start):
         ids = await in_all_states(roost)
         client, key = keys_of(roost)
@@ -279,7 +279,7 @@ async def test_what_a_newer_roost_has_written(server):
 
 
 async def test_a_repair_while_workers_run(server):
-    """Work goes on and is done, each step once, whatever is put right meanwhile."""
+    """Work continues and is done, each step once, whatever is repaired meanwhile."""
     engine = Counting()
     async with running(server, engine) as (roost, start):
         client, key = keys_of(roost)

@@ -85,7 +85,7 @@ NUMBERS = itertools.count(1)
 
 
 async def test_a_broken_one_in_line(server):
-    """It goes to the dead letters; who stands behind it runs."""
+    """It goes to the dead letters; who comes after it runs."""
     async with over(server) as (kit, client, key):
         holder = await kit.leased("a", resources=("r",))
         await kit.created("b", "c", resources=("r",))

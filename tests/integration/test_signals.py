@@ -141,7 +141,7 @@ def test_stops(shell, number):
 
 @pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2])
 def test_what_is_no_stop(shell, number):
-    """The worker says that it heard it, and goes on."""
+    """The worker says that it heard it, and continues."""
     with working(shell, "nap") as (worker, work_id):
         worker.send_signal(number)
         until(lambda: "done" == shell.meta(work_id)["state"], "the end of the work")

@@ -57,7 +57,7 @@ def sharp(monkeypatch):
 
 
 async def listening(roost, number=1):
-    """Wait until so many connections listen to the end of something."""
+    """Wait until this many connections listen to the end of something."""
 
     async def listens():
         found = await roost.ledger.client.pubsub_channels(roost.ledger.keys.ended_channel("*"))
@@ -85,7 +85,7 @@ async def test_a_worker_whose_listener_hears_nothing(server, server_root, sharp,
 
 
 async def test_a_wait_that_hears_nothing(server, server_root, sharp):
-    """The connection that is to tell of the end goes silent: the wait ends all the same."""
+    """The connection that is to tell of the end goes silent: the wait ends anyway."""
     settings = settings_for(server)
     engine = Counting()
     async with (
@@ -160,7 +160,7 @@ async def test_one_connection_for_all_who_wait_and_follow(server):
 
 
 async def test_waits_after_their_connection_was_cut(server):
-    """All of them go on over the next one, also those whose work has ended in between."""
+    """All of them continue over the next one, also those whose work has ended in between."""
     settings = settings_for(server)
     engine = Counting()
     async with (
@@ -279,7 +279,7 @@ async def test_no_connections_left(small_server):
     settings = settings_for(small_server)
     async with contextlib.AsyncExitStack() as stack:
         roosts = []
-        # Who speaks before the server has hung up does not always hear why.
+        # Whoever speaks before the server has hung up does not always hear why.
         why = "raise its maxclients|does not answer"
 
         async def connect():

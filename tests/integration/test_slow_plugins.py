@@ -12,7 +12,7 @@ import pytest
 
 from tests.packaging.sources import ROOT
 
-#: Only a hang takes so long, in seconds.
+#: Only a hang takes this long, in seconds.
 LIMIT = 60.0
 
 METADATA = "Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n"
@@ -60,7 +60,7 @@ def shipped() -> str:
 
 
 class Place:
-    """An import path with Roost's own distribution and others beside it, and a home."""
+    """An import path with Roost's own distribution and others alongside it, and a home."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -191,7 +191,7 @@ def test_variables_of_plugins_that_are_not_loaded(place, url):
 
 
 def test_help_loads_all_and_notes_what_is_broken(place):
-    """Options that plugins' settings add stand in the help of the commands that have them."""
+    """Options that plugins' settings add are in the help of the commands that have them."""
     place.install("acme-s3", "[roost]\ns3 = acme_s3\n", acme_s3=DECLARES)
     place.install("acme-bad", "[roost]\nbad = acme_bad\n", acme_bad=RAISES)
     found = {

@@ -26,7 +26,7 @@ def server(server_root):
 
 
 async def given_back(roost, items, version):
-    """Check that the items stand in the line again, without blame."""
+    """Check that the items are in the line again, without blame."""
     for item in items:
         meta = (await roost.work(item).status()).meta
         assert (State.QUEUED, version, 0, 0) == (
@@ -77,7 +77,7 @@ async def test_an_abort_takes_claims_along_that_are_on_their_way(server):
 
 
 async def test_a_drain_of_no_time_strands_nothing(server):
-    """With a drain timeout of 0 a claim on its way to a lane is given back all the same."""
+    """With a drain timeout of 0 a claim on its way to a lane is given back anyway."""
     settings = settings_for(server, drain_timeout=0)
     engine = Counting()
     async with queue(settings, engine) as roost, Crew(settings, engine) as crew:

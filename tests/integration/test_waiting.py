@@ -89,7 +89,7 @@ def test_a_stop_while_it_waits(shell, host):
 
 
 def test_patience_ends(shell):
-    """After so many seconds it gives up, in one line, with the password hidden."""
+    """After this many seconds it gives up, in one line, with the password hidden."""
     url = "redis://:hunter2@127.0.0.1:9"
     done = shell.run("worker", "--redis-url", url, "--wait-for-server", "0.5")
 
@@ -131,7 +131,7 @@ def test_tls_that_does_not_fit(shell):
 
 @pytest.mark.parametrize("url", ["redis://localhost:notaport", "http://localhost"])
 def test_an_unsound_url(shell, url):
-    """A typo is told at once."""
+    """A typo is reported at once."""
     done = shell.run("worker", "--redis-url", url)
 
     assert (True, "") == (done.returncode in (1, 2), done.stdout)

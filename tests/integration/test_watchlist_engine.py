@@ -45,11 +45,11 @@ class InFlight:
     """A step in flight that nothing ends."""
 
     def is_stopping(self) -> bool:
-        """Return that it goes on."""
+        """Return that it continues."""
         return False
 
     def is_cancelled(self) -> bool:
-        """Return that it goes on."""
+        """Return that it continues."""
         return False
 
     def beat(self, _heartbeat: Heartbeat) -> None:

@@ -108,7 +108,7 @@ async def test_a_wait_asks_for_nothing_that_is_refused(server):
 
 
 async def test_a_lost_message_is_made_up_for(server):
-    """The connection that listens is cut: the work that came meanwhile is done all the same."""
+    """The connection that listens is cut: the work that came meanwhile is done anyway."""
     settings = settings_for(server)
     engine = Counting()
     async with queue(settings, engine) as roost, Crew(settings, engine) as crew:

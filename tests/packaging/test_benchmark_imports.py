@@ -8,7 +8,7 @@ from graphlib import TopologicalSorter
 
 from tests.packaging.sources import ROOT, is_in
 
-#: From the bottom to the top: each imports what stands before it, and its own.
+#: From the bottom to the top: each imports what comes before it, and its own.
 ORDER = (
     "benchmarks.measuring",
     "benchmarks.showing",

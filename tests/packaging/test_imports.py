@@ -43,7 +43,7 @@ ORDER = [
 PURE = ("retry", "stepping.acceptance", "stepping.outcome", "stepping.standstill", "shown")
 IMPURE = ("asyncio", "logging", "os", "random", "socket", "subprocess", "threading", "time")
 
-#: Modules beside settings that read the environment, and why.
+#: Modules besides settings that read the environment, and why.
 READS_ENVIRONMENT: dict[str, str] = {}
 
 CORE = [name for name in modules() if is_in(name, "roost_core")]

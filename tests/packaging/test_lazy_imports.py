@@ -231,7 +231,7 @@ import atexit, json, sys
 atexit.register(lambda: print(json.dumps(sorted(sys.modules)), file=sys.stderr))
 """
 SHORT = f"{TOLD}from roost_core.cli import main\nsys.argv[0] = 'roost'\nmain()"
-#: What a short command has of Python's own beside the libraries that its time is compared with.
+#: What a short command has of Python's own besides the libraries that its time is compared with.
 SMALL = {"_queue", "gc", "hmac", "queue", "secrets"}
 #: What takes URLs apart; before Python 3.13 the libraries have it, too.
 URLS = {"ipaddress", "urllib", "urllib.parse"}

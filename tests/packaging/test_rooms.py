@@ -1,4 +1,4 @@
-"""The unit tests stand in rooms that are named like those of the code."""
+"""The unit tests are in rooms that are named like those of the code."""
 
 from __future__ import annotations
 

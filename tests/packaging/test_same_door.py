@@ -17,7 +17,7 @@ import pytest
 
 from tests.packaging.sources import ROOT
 
-#: Only a hang takes so long, in seconds.
+#: Only a hang takes this long, in seconds.
 LIMIT = 120.0
 #: The distribution's own plugins, by name.
 SHIPPED = sorted(

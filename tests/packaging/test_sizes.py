@@ -23,7 +23,7 @@ FILE_LINES = 450
 #: With decorators and docstring.
 FUNCTION_LINES = 60
 
-#: What is longer all the same. Names may only go.
+#: What is longer anyway. Names may only go.
 TOO_LONG = {
     "roost_core/cli/work/enqueue.py::command",
 }

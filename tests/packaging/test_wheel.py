@@ -92,7 +92,7 @@ def test_wheel_holds_the_packages_and_nothing_else(wheel):
 
 
 def test_sdist_holds_the_tests(built):
-    """Who packages Roost can test it: the sdist has sources, tests and documentation."""
+    """Whoever packages Roost can test it: the sdist has sources, tests and documentation."""
     (sdist,) = built.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}

@@ -1,4 +1,4 @@
-"""A history on several sides at once: the model alone, or the model beside a real server."""
+"""A history on several sides at once: the model alone, or the model alongside a real server."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ class Sides(RuleBasedStateMachine):
 
 
 class BesideServer(Sides):
-    """The same beside a real server, in a namespace of its own; it may forget its scripts."""
+    """The same alongside a real server, in a namespace of its own; it may forget its scripts."""
 
     url = ""
 

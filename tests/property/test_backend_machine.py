@@ -1,6 +1,6 @@
-"""Random histories of the ledger: the model alone, and the model beside a real server.
+"""Random histories of the ledger: the model alone, and the model alongside a real server.
 
-After every rule both sides must have given the same answer and stand in the same
+After every rule both sides must have given the same answer and are in the same
 state. The model checks its own invariants, so what agrees with it keeps them, too.
 Tokens differ between the sides: a lease is known here by the pair of both.
 """
@@ -157,7 +157,7 @@ class LedgerMachine(Sides):
     )
     def claim(self, engines: list[str], limit: int, worker: str, alone: Alone) -> None:
         """Claim; each lease has a fence above all before it (L2)."""
-        # Who is always alone runs one at a time.
+        # Whoever is always alone runs one at a time.
         most = 1 if alone is Alone.ALWAYS else limit
         request = ClaimRequest(worker, tuple(engines), most, HOUR_MS, alone)
         before = in_line(self.model)
@@ -316,7 +316,7 @@ class LedgerMachine(Sides):
 
 
 class RealMachine(BesideServer, LedgerMachine):
-    """The same beside a real server."""
+    """The same alongside a real server."""
 
 
 def test_the_model_keeps_its_invariants() -> None:
@@ -326,7 +326,7 @@ def test_the_model_keeps_its_invariants() -> None:
 
 @pytest.fixture(params=["redis_server", "valkey_server"])
 def machine(request: pytest.FixtureRequest) -> type[RealMachine]:
-    """Give a machine beside each server."""
+    """Give a machine alongside each server."""
     server: Server = request.getfixturevalue(request.param)
     return type("Machine", (RealMachine,), {"url": server.url})
 

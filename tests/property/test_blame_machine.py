@@ -1,4 +1,4 @@
-"""Random histories of workers that die: the model alone, and the model beside a real server.
+"""Random histories of workers that die: the model alone, and the model alongside a real server.
 
 All that happens here is about blame, so that much is suspected and runs in groups. What each
 death was is noted here, too, and never may more be held against a work item.
@@ -212,7 +212,7 @@ class BlameMachine(Sides):
 
 
 class RealMachine(BesideServer, BlameMachine):
-    """The same beside a real server."""
+    """The same alongside a real server."""
 
 
 def test_the_model_blames_nobody_wrongly() -> None:
@@ -222,7 +222,7 @@ def test_the_model_blames_nobody_wrongly() -> None:
 
 @pytest.fixture(params=["redis_server", "valkey_server"])
 def machine(request: pytest.FixtureRequest) -> type[RealMachine]:
-    """Give a machine beside each server."""
+    """Give a machine alongside each server."""
     server: Server = request.getfixturevalue(request.param)
     return type("Machine", (RealMachine,), {"url": server.url})
 

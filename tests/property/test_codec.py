@@ -167,7 +167,7 @@ def test_caps_are_exact(value: Any) -> None:
 @example(None, 64, True)
 @example(None, 65, False)
 def test_depth_is_exact(value: Any, depth: int, in_lists: bool) -> None:
-    """A value passes if and only if at most 64 lists and objects stand in each other."""
+    """A value passes if and only if at most 64 lists and objects are in each other."""
     inner = levels(value)
     for _ in range(depth):
         value = [value] if in_lists else {"x": value}
@@ -182,7 +182,7 @@ def test_depth_is_exact(value: Any, depth: int, in_lists: bool) -> None:
 
 
 def levels(value: Any) -> int:
-    """Count how many lists and objects stand in each other."""
+    """Count how many lists and objects are in each other."""
     if isinstance(value, dict):
         value = list(value.values())
     return 1 + max(map(levels, value), default=0) if isinstance(value, list) else 0

@@ -175,7 +175,7 @@ class ResourceMachine(Sides):
 
 
 class RealMachine(BesideServer, ResourceMachine):
-    """The same beside a real server."""
+    """The same alongside a real server."""
 
 
 def test_the_model_serves_sets_in_order() -> None:
@@ -185,7 +185,7 @@ def test_the_model_serves_sets_in_order() -> None:
 
 @pytest.fixture(params=["redis_server", "valkey_server"])
 def machine(request: pytest.FixtureRequest) -> type[RealMachine]:
-    """Give a machine beside each server."""
+    """Give a machine alongside each server."""
     server: Server = request.getfixturevalue(request.param)
     return type("Machine", (RealMachine,), {"url": server.url})
 

@@ -77,7 +77,7 @@ def event_view(event: Any) -> Any:
     return (event.kind, event.engine, event.version, event.state, data)
 
 
-#: Who stands in line: by work id its place, and the resources that it stands in line for.
+#: Whoever stands in line: by work id its place, and the resources that it stands in line for.
 InLine = Mapping[str, tuple[tuple[int, int], frozenset[str]]]
 
 

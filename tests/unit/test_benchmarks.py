@@ -55,7 +55,7 @@ def lines(*words: str) -> str:
 
 
 def test_each_layer_of_a_profile_is_there() -> None:
-    """Its path names files of the clone, and no wider one stands before it."""
+    """Its path names files of the clone, and no wider one comes before it."""
     starts = list(LAYERS)
     assert [] == [one for one in starts if not any(ROOT.glob(f"{one.rstrip('/')}*"))]
     hidden = [one for place, one in enumerate(starts) if any(map(one.startswith, starts[:place]))]

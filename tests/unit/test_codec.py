@@ -43,7 +43,7 @@ SHA = "0" * 64
 
 
 def nested(depth: int) -> Json:
-    """Return so many lists in each other."""
+    """Return this many lists in each other."""
     value: Json = []
     for _ in range(depth - 1):
         value = [value]
@@ -216,7 +216,7 @@ def test_an_item_round_trips() -> None:
 
 
 def test_a_snapshot_round_trips() -> None:
-    """The server's times come from beside the bytes, whatever an engine wrote there."""
+    """The server's times come from alongside the bytes, whatever an engine wrote there."""
     snapshot = Snapshot(
         work_id="a",
         engine="e",

@@ -49,7 +49,7 @@ def test_each_has_a_loop_of_its_own():
 
 
 def test_one_that_fails_fails():
-    """And so it does in what a fixture has set up, which is told of it."""
+    """And so it does in what a fixture has set up, which is reported it."""
     told = []
 
     @contextlib.asynccontextmanager

@@ -160,7 +160,7 @@ def _reports(url: str) -> list[Callable[[], Any]]:
     ],
 )
 def test_commands_say_what_is_wrong_with_a_url(url: str, expected: str) -> None:
-    """``list`` ends with 2 and one line; ``doctor`` goes on; neither shows the password."""
+    """``list`` ends with 2 and one line; ``doctor`` continues; neither shows the password."""
     doctor, listing = (report() for report in _reports(url))
     assert (2, "") == (listing.exit_code, listing.stdout)
     assert 1 == listing.stderr.count("\n")
@@ -190,12 +190,12 @@ def test_what_a_parser_says_of_a_url_is_cleaned(password: str) -> None:
 
 
 def test_a_refused_url_is_an_expected_error() -> None:
-    """Who uses Roost as a library catches one kind of error."""
+    """Whoever uses Roost as a library catches one kind of error."""
     assert issubclass(SettingsError, RoostError)
 
 
 @pytest.mark.parametrize("option", ["foo=s3cret", "pass=s3cret", "db=1&key=s3cret"])
 def test_options_that_are_not_known(option):
-    """Whatever stands in one of a server's URL may have been meant to be hidden."""
+    """Whatever is in one of a server's URL may have been meant to be hidden."""
     assert "s3cret" not in redact(f"redis://localhost:1/0?{option}")
     assert "db=2" in redact("redis://localhost:1/0?db=2")

@@ -134,7 +134,7 @@ def test_the_record_of_a_group_is_that_of_the_one_that_decides() -> None:
 
 
 def test_an_error_that_cannot_be_told() -> None:
-    """Text, name and traceback may fail in whatever way: there is a record all the same."""
+    """Text, name and traceback may fail in whatever way: there is a record anyway."""
 
     class Meta(type):
         @property

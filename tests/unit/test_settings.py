@@ -46,7 +46,7 @@ def test_the_environment_may_name_the_file(tmp_path: Path) -> None:
 def test_a_file_of_ones_own_folder_decides_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A folder that one happens to stand in has no say."""
+    """A folder that one happens to are in has no say."""
     config(tmp_path, 'queue = "file"\n')
     monkeypatch.chdir(tmp_path)
     assert "default" == load(environ={}).queue

@@ -1,4 +1,4 @@
-"""Daemon threads beside the event loop."""
+"""Daemon threads alongside the event loop."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ async def test_a_burst_from_start_to_end():
 
 
 async def test_it_announces_itself():
-    """A running worker stands in the register, with its word."""
+    """A running worker is in the register, with its word."""
     ledger = MemoryLedger(ManualClock())
     listed = asyncio.Event()
 
@@ -222,7 +222,7 @@ async def test_a_backend_that_cannot(what, caplog):
 
 
 async def test_the_keepers_thread_ends_with_the_worker():
-    """However a worker ends, nothing goes on renewing."""
+    """However a worker ends, nothing is renewed any more."""
     import threading
 
     worker = worker_of(engine(one_step), ledger=Failing("serve"))
@@ -360,7 +360,7 @@ async def test_each_queue_has_workspaces_of_its_own():
 
 
 async def test_upkeep_goes_on_while_pages_are_full(monkeypatch):
-    """More than one page is purged in one go."""
+    """More than one page is purged in one call."""
     monkeypatch.setattr(upkeep_module, "PURGE_AT_ONCE", 2)
     ledger = Failing("nothing")
     settings = Settings(lease_ttl=30.0, retention=0.0)

@@ -162,7 +162,7 @@ def test_todays_worker_goes_on_with_the_olders_work(sides: tuple[Side, Side]) ->
 
 
 def test_the_older_worker_leaves_todays_work(sides: tuple[Side, Side]) -> None:
-    """It runs its own beside it, and neither touches the other's; today's worker does it all."""
+    """It runs its own alongside it, and neither touches the other's; today's worker does it all."""
     older, today = sides
     todays = today.enqueue(2) + today.enqueue(1, delay="0.2")
     first = older.worker()

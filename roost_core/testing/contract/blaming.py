@@ -1,4 +1,4 @@
-"""Whose a worker's death was, and steps in a row: what becomes a dead letter, and what must not."""
+"""Blame for a worker's death, and steps in a row: what becomes a dead letter, and what must not."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from roost_core.testing.contract.kit import (
 
 
 async def _die(kit: Harness, work_id: str, alone: Alone = Alone.NEVER) -> Claim:
-    """Claim one as a worker that is never heard of again."""
+    """Claim one as a worker that is never heard from again."""
     claim = await kit.claim_one(work_id, worker_id=unique("dead"), alone=alone)
     await kit.age_lease(work_id)
-    # It is taken back by somebody who has no use for it.
+    # It is taken back by a worker that cannot run it.
     assert () == (await kit.claim(worker_id="finder", engines=("none",))).claims
     return claim
 
 
 async def suspected(kit: Harness, work_id: str) -> None:
-    """Make work over which two workers have died that ran other work as well."""
+    """Make work over which two workers died while they ran other work as well."""
     await kit.created(work_id)
     for _ in range(2):
         await _die(kit, work_id)
 
 
 class BlameContract(ContractTests):
-    """A death is pinned on the work that caused it, and an outage on nobody."""
+    """A death is blamed on the work that caused it, an outage on none."""
 
     @driven
     async def test_deaths_among_others_never_bury(self, kit: Harness) -> None:
-        """B1: they raise a suspicion; suspected work is leased only to whom runs nothing else."""
+        """B1: they raise a suspicion; a suspect is leased only to a worker with nothing else."""
         await suspected(kit, "a")
         await kit.created("b")
         assert ["b"] == await kit.claimed_ids(limit=5)
@@ -47,7 +47,7 @@ class BlameContract(ContractTests):
 
     @driven
     async def test_suspected_work_comes_by_itself(self, kit: Harness) -> None:
-        """It goes before others to a worker that runs nothing, and nothing comes with it."""
+        """It goes first to a worker that runs nothing, and nothing else comes with it."""
         await kit.created("first")
         await kit.claimed_ids()
         await suspected(kit, "a")
@@ -60,7 +60,7 @@ class BlameContract(ContractTests):
 
     @driven
     async def test_suspects_hold_up_no_recovery(self, kit: Harness) -> None:
-        """They are not in line with others, so a claim takes back as much as it can hand out."""
+        """They are not in line with others, so a claim takes back as much as it can give out."""
         await suspected(kit, "a")
         await kit.created("b", "c")
         assert ["b", "c"] == await kit.claimed_ids(worker_id=unique("dead"), limit=2)
@@ -70,7 +70,7 @@ class BlameContract(ContractTests):
 
     @driven
     async def test_suspects_come_in_halves(self, kit: Harness) -> None:
-        """As many as half of what the worker could take; a step clears each of them by itself."""
+        """Half as many as the worker could take; a step clears each one separately."""
         for work_id in "abcdef":
             await suspected(kit, work_id)
         await kit.created("later", priority=5)
@@ -84,7 +84,7 @@ class BlameContract(ContractTests):
 
     @driven
     async def test_each_death_halves_them(self, kit: Harness) -> None:
-        """B1: what dies together is suspected the more, and never buried; at last it is alone."""
+        """B1: what dies together is suspected more each time, never buried; then it runs alone."""
         for work_id in "abcdef":
             await suspected(kit, work_id)
         taken = []
@@ -97,12 +97,12 @@ class BlameContract(ContractTests):
         assert [["a", "b", "c", "d"], ["a", "b"], ["a"]] == taken
         found = [(await kit.read(work_id)) for work_id in "abcde"]
         assert [0] * 5 == [one.recoveries for one in found]
-        # Whether the death alone was one is not certain yet.
+        # It is not yet certain that the worker died.
         assert [5, 4, 3, 3, 2] == [one.suspicions for one in found]
 
     @driven
     async def test_what_kills_alone_runs_alone(self, kit: Harness) -> None:
-        """Also where only few have died in all, and whoever stands before or behind it."""
+        """Even where only a few have died in all, and whatever is before or after it in line."""
         await kit.created("killer", max_recoveries=9)
         for _ in range(2):
             await _die(kit, "killer", Alone.ALWAYS)
@@ -130,7 +130,7 @@ class BlameContract(ContractTests):
 
     @driven
     async def test_the_least_harmful_goes_first(self, kit: Harness) -> None:
-        """However early in line it stands: what has killed a worker alone goes after others."""
+        """However early it is in line: what has killed a worker alone comes after the others."""
         await suspected(kit, "killer")
         for _ in range(2):
             await _die(kit, "killer", Alone.MAY)
@@ -139,7 +139,7 @@ class BlameContract(ContractTests):
 
     @driven
     async def test_who_runs_one_at_a_time_takes_all_in_line(self, kit: Harness) -> None:
-        """For it, suspected work is like any other, and each lease is all that it runs."""
+        """To it, suspected work is like any other, and each lease is all that it runs."""
         await suspected(kit, "a")
         await kit.created("b")
         claims = [await kit.claim_one(alone=Alone.ALWAYS) for _ in range(2)]
@@ -148,7 +148,7 @@ class BlameContract(ContractTests):
 
     @driven
     async def test_an_accepted_step_clears_it(self, kit: Harness) -> None:
-        """B1: what has made a step while it was alone was not what killed the others."""
+        """B1: what made a step while it ran alone did not kill the others."""
         await suspected(kit, "a")
         claim = await kit.claim_one("a", alone=Alone.MAY)
         await kit.commit(claim, Yield())
@@ -158,7 +158,7 @@ class BlameContract(ContractTests):
 
     @driven
     async def test_deaths_alone_bury_after_exactly_so_many(self, kit: Harness) -> None:
-        """R2, D1: the last one is waited out, in case the worker comes back."""
+        """R2, D1: the last death must be certain, in case the worker comes back."""
         for most in (1, 3):
             work_id = f"killer-{most}"
             await kit.created(work_id, max_recoveries=most)
@@ -177,7 +177,7 @@ class BlameContract(ContractTests):
 
     @driven
     async def test_from_suspicion_to_the_grave(self, kit: Harness) -> None:
-        """Two deaths among others, then as many alone as it may have."""
+        """Two deaths with other work, then as many alone as it may have."""
         await suspected(kit, "a")
         for _ in range(3):
             claim = await _die(kit, "a", Alone.MAY)
@@ -188,13 +188,13 @@ class BlameContract(ContractTests):
 
     @driven
     async def test_a_worker_that_is_heard_of_has_not_died(self, kit: Harness) -> None:
-        """B2: an outage, or a stop, for longer than the lease is no death, however often."""
+        """B2: an outage, or a stop, longer than the lease is not a death, however often."""
         await kit.created("a", max_recoveries=1)
         for number in range(6):
             worker_id = f"worker-{number}"
             await kit.claim_one("a", worker_id=worker_id, alone=Alone.ALWAYS)
             await kit.age_lease("a")
-            # Somebody else is first to find the lease over; then the worker is back.
+            # Another worker first finds the lease expired; then the worker is back.
             assert () == (await kit.claim(worker_id="finder")).claims
             if number % 2:
                 await kit.renew(worker_id=worker_id)
@@ -207,7 +207,7 @@ class BlameContract(ContractTests):
 
     @driven
     async def test_a_worker_that_has_left_has_not_died(self, kit: Harness) -> None:
-        """B2: what it has left behind, a step that did not let go, is no death, however often."""
+        """B2: what it left behind, a step that did not let go, is not a death, however often."""
         await kit.created("a", max_recoveries=1)
         for number in range(6):
             worker_id = f"worker-{number}"
@@ -221,7 +221,7 @@ class BlameContract(ContractTests):
 
     @driven
     async def test_who_finds_its_own_lease_over_lives(self, kit: Harness) -> None:
-        """B2: a worker that claims after an outage is told of no death of its own."""
+        """B2: a worker that claims after an outage is not counted as dead."""
         await kit.created("a", max_recoveries=1)
         for _ in range(5):
             await kit.claim_one("a", alone=Alone.ALWAYS)
@@ -230,7 +230,7 @@ class BlameContract(ContractTests):
 
     @driven
     async def test_busy_workers_are_asked_to_make_room(self, kit: Harness) -> None:
-        """What is suspected does not wait for ever for a worker that happens to run nothing."""
+        """Suspected work does not wait for ever for a worker that happens to run nothing."""
         await suspected(kit, "a")
         await kit.created(*(f"w-{number:02}" for number in range(60)))
         await kit.pass_time(50)
@@ -239,7 +239,7 @@ class BlameContract(ContractTests):
 
     @driven
     async def test_who_always_takes_many_is_asked_too(self, kit: Harness) -> None:
-        """However many a claim takes, and wherever in the line they stand."""
+        """However many a claim takes, and wherever they are in line."""
         await suspected(kit, "a")
         await kit.created(*(f"w-{number:02}" for number in range(98)))
         await kit.claimed_ids(limit=2)
@@ -272,7 +272,7 @@ class BlameContract(ContractTests):
 
     @driven
     async def test_who_cannot_drain_is_not_asked(self, kit: Harness) -> None:
-        """And does not stand in the way of who can."""
+        """It is not in the way of a worker that can."""
         await suspected(kit, "a")
         await kit.created(*(f"w-{number:02}" for number in range(98)))
         await kit.pass_time(50)
@@ -301,7 +301,7 @@ class RowContract(ContractTests):
 
     @driven
     async def test_a_delay_begins_a_new_row(self, kit: Harness) -> None:
-        """Who only wakes now and then may do so for ever; a yield is no delay."""
+        """Work that only wakes now and then may do so for ever; a yield is not a delay."""
         await kit.created("a", max_steps=2)
         for version in range(6):
             sleeps = version % 2 == 1
@@ -313,13 +313,13 @@ class RowContract(ContractTests):
 
     @driven
     async def test_the_last_of_a_row_may_finish(self, kit: Harness) -> None:
-        """The bound is on going on."""
+        """The bound is on continuing."""
         claim = await kit.leased("a", max_steps=1)
         assert State.DONE == (await kit.commit(claim, Finish())).state
 
     @driven
     async def test_a_yield_at_the_bound_is_the_end(self, kit: Harness) -> None:
-        """Whatever way a step goes on."""
+        """However a step continues."""
         claim = await kit.leased("a", max_steps=1)
         assert State.FAILED == (await kit.commit(claim, Yield())).state
 

@@ -45,7 +45,7 @@ class ClaimContract(ContractTests):
 
     @driven
     async def test_the_event_of_a_claim_names_the_worker(self, kit: Harness) -> None:
-        """``claimed`` tells worker and fence; the token is not told to anyone."""
+        """``claimed`` tells worker and fence; the token is not published."""
         claim = await kit.leased("a")
         event = (await kit.ledger.events(work_id="a"))[-1]
         assert ("claimed", State.RUNNING, 0) == (event.kind, event.state, event.version)

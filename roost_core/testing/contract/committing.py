@@ -26,7 +26,7 @@ class CommitContract(ContractTests):
 
     @driven
     async def test_continue_keeps_the_lease(self, kit: Harness) -> None:
-        """The step is stored, the lease goes on under the same fence and token."""
+        """The step is stored, and the lease continues under the same fence and token."""
         claim = await kit.leased("a")
         snapshot = snapshot_bytes(claim, 1, n=1)
         ack = await kit.commit(claim, GoOn(HOUR_MS), snapshot=snapshot, step="one")
@@ -44,7 +44,7 @@ class CommitContract(ContractTests):
 
     @driven
     async def test_a_lease_that_is_not_extended(self, kit: Harness) -> None:
-        """With a time to live of 0 a lease goes on, and ends when it would have ended."""
+        """With a time to live of 0 a lease continues, and ends when it would have ended."""
         claim = await kit.leased("a")
         before = await kit.read("a")
         await kit.pass_time(5)
@@ -146,7 +146,7 @@ class CommitContract(ContractTests):
 
     @driven
     async def test_the_token_counts_before_the_version(self, kit: Harness) -> None:
-        """Who has lost the lease hears that, whatever version it tried."""
+        """Whoever has lost the lease learns that, whatever version it tried."""
         claim = await kit.leased("a")
         await kit.age_lease("a")
         await kit.claim_one("a", worker_id="worker-2")
@@ -163,7 +163,7 @@ class CommitContract(ContractTests):
 
     @driven
     async def test_an_expired_lease_holds_until_it_is_taken_back(self, kit: Harness) -> None:
-        """Late is not lost: nobody else has the work as long as no claim took it back."""
+        """Late is not lost: nobody else has the work until a claim takes it back."""
         claim = await kit.leased("a")
         await kit.age_lease("a")
         assert State.RUNNING == (await kit.commit(claim)).state
@@ -199,7 +199,7 @@ class CommitContract(ContractTests):
 
     @driven
     async def test_an_answer_outlives_the_recovery_of_its_lease(self, kit: Harness) -> None:
-        """C4: whoever lost its reply and then its lease still hears that the step was accepted."""
+        """C4: a caller that lost reply and then lease still learns that the step was accepted."""
         claim = await kit.leased("a")
         ack = await kit.commit(claim, commit_id="one")
         await kit.age_lease("a")

@@ -120,7 +120,7 @@ class InterruptContract(ContractTests):
 
     @driven
     async def test_interrupted_work_can_come_back_later(self, kit: Harness) -> None:
-        """With a delay the work sleeps so long."""
+        """With a delay the work sleeps for that long."""
         ack = await kit.interrupt(await kit.leased("a"), delay_ms=4_321)
         stored = await kit.read("a")
         assert (State.SLEEPING, ack.at_ms + 4_321) == (ack.state, ack.due_ms)
@@ -137,7 +137,7 @@ class InterruptContract(ContractTests):
 
 
 class RenewContract(ContractTests):
-    """One command keeps all leases of a worker, and says which are lost."""
+    """One command keeps all leases of a worker, and returns the lost ones."""
 
     @driven
     async def test_renewing_extends_a_lease(self, kit: Harness) -> None:
@@ -167,7 +167,7 @@ class RenewContract(ContractTests):
 
     @driven
     async def test_a_heartbeat_goes_with_its_lease(self, kit: Harness) -> None:
-        """However a lease ends, what its step said of itself is no news any more."""
+        """However a lease ends, its step's heartbeat is obsolete."""
         for work_id in ("failed", "interrupted", "expired"):
             await kit.created(work_id)
         claims = {claim.lease.work_id: claim for claim in (await kit.claim(limit=3)).claims}
@@ -182,7 +182,7 @@ class RenewContract(ContractTests):
 
     @driven
     async def test_a_heartbeat_is_stored(self, kit: Harness) -> None:
-        """An engine's word to people is there until the next, or until the step is accepted."""
+        """An engine's heartbeat is kept until the next one, or until the step is accepted."""
         claim = await kit.leased("a")
         await kit.renew(claim, heartbeat=heartbeat_bytes("one"))
         await kit.renew(claim)

@@ -30,11 +30,11 @@ def _that_ends_leases(kit: Harness) -> Renewer:
 
 
 class RenewerEndsLeasesContract(ContractTests):
-    """What a renewer offers beside renewing: ending leases for an event loop that hangs."""
+    """What a renewer offers besides renewing: ending leases for an event loop that hangs."""
 
     @driven
     async def test_a_renewer_fails_and_gives_back(self, kit: Harness) -> None:
-        """As the backend does: one counts as an attempt, the other as nothing; both end leases."""
+        """As the backend does: one counts as an attempt, the other does not; both end leases."""
         guilty, other = await kit.leased("a"), await kit.leased("b")
         renewer = _that_ends_leases(kit)
         try:
@@ -76,7 +76,7 @@ class RenewerEndsLeasesContract(ContractTests):
 
     @driven
     async def test_one_worker_is_found_by_its_id(self, kit: Harness) -> None:
-        """Its own words, as it last said them; nothing of a worker that nobody knows."""
+        """Its own record, as last sent; nothing for an unknown worker."""
         renewer = kit.ledger.renewer()
         try:
             await asyncio.to_thread(renewer.renew, worker_bytes("other"), [], HOUR_MS)

@@ -90,7 +90,7 @@ class Pair:
         await self.kit.server.serve(plan, self.handle, self.on_dead_letters, self.upkeep)
 
     async def until(self, count: int) -> None:
-        """Wait until so many work items were handled."""
+        """Wait until this many work items were handled."""
         while len(self.handled) < count:
             await self.progress.wait()
             self.progress.clear()
@@ -175,7 +175,7 @@ class QueuesContract(ContractTests):
         for ledger in pair.ledgers:
             await ledger.enqueue([new_work(f"a-{n}") for n in range(20)])
         serving = asyncio.create_task(pair.serve())
-        # The other queue's work does not end: half of the lanes go on.
+        # The other queue's work does not end: half of the lanes continue.
         await pair.until(10)
         assert 2 == (await pair.ledgers[1].counts())[State.RUNNING]
         pair.gate.set()

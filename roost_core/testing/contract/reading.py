@@ -101,7 +101,7 @@ class ReadContract(ContractTests):
 
     @driven
     async def test_every_state_is_counted(self, kit: Harness) -> None:
-        """Q1: each work item is counted in one state; the empty ones are there as 0."""
+        """Q1: each work item is counted in one state; empty states count 0."""
         assert dict.fromkeys(State, 0) == dict(await kit.ledger.counts())
         await kit.commit(await kit.leased("done"), Finish())
         await kit.fail(await kit.leased("failed"), permanent=True)
@@ -124,7 +124,7 @@ class ReadContract(ContractTests):
 
     @driven
     async def test_waiting_ends_when_the_work_does(self, kit: Harness) -> None:
-        """A waiter hears of the end, whether it comes as success or as a dead letter."""
+        """A waiter learns of the end, whether success or a dead letter."""
         for permanent in (False, True):
             claim = await kit.leased(f"a-{permanent}")
             work_id = claim.lease.work_id
@@ -140,7 +140,7 @@ class ReadContract(ContractTests):
 
     @driven
     async def test_waiting_ends_with_its_time(self, kit: Harness) -> None:
-        """A waiter whose time is over gets the work as it stands."""
+        """A waiter whose time is over gets the work's current standing."""
         await kit.created("a")
         assert await kit.read("a") == await kit.ledger.wait_terminal("a", SHORT)
         assert await kit.read("a") == await kit.ledger.wait_terminal("a", 0)
@@ -222,7 +222,7 @@ class EventContract(ContractTests):
 
     @driven
     async def test_events_can_be_waited_for(self, kit: Harness) -> None:
-        """A reader that waits hears of the next event; else it hears nothing after its time."""
+        """A waiting reader gets the next event, or nothing after its time."""
         await kit.created("a")
         (first,) = await kit.ledger.events()
         assert [] == list(await kit.ledger.events(after=first.event_id, block_ms=30))
@@ -271,7 +271,7 @@ class PurgeContract(ContractTests):
 
     @driven
     async def test_dead_letters_have_their_own_retention(self, kit: Harness) -> None:
-        """D2: without a stated retention dead letters stay for ever."""
+        """D2: without a retention, dead letters stay for ever."""
         await kit.fail(await kit.leased("a"), permanent=True)
         assert [] == await kit.purge(0, None, 100)
         assert [] == await kit.purge(0, HOUR_MS, 100)
@@ -299,12 +299,12 @@ class PurgeContract(ContractTests):
         assert ("a", created) == (lost.work_id, lost.life)
         assert [lost] == list(await kit.ledger.purge(HOUR_MS, None, 100))
         assert [] == list(await kit.ledger.purge(HOUR_MS, None, 100, [lost]))
-        # It may be said again, by another worker.
+        # It may be confirmed again, by another worker.
         assert [] == list(await kit.ledger.purge(HOUR_MS, None, 100, [lost]))
 
     @driven
     async def test_what_cannot_be_forgotten_holds_nothing_up(self, kit: Harness) -> None:
-        """What was told goes to the end of the line."""
+        """What was returned goes to the end of the line."""
         for work_id in ("a", "b", "c"):
             await kit.commit(await kit.leased(work_id), Finish())
         await kit.ledger.purge(0, None, 3)

@@ -36,7 +36,7 @@ class ResourceContract(ContractTests):
 
     @driven
     async def test_a_busy_resource_blocks(self, kit: Harness) -> None:
-        """X1: the second one stands aside, and says for what."""
+        """X1: the second one is blocked, and names the resource."""
         await kit.leased("a", resources=("r", "s"))
         await kit.created("b", resources=("s",))
         await kit.created("c")
@@ -82,7 +82,7 @@ class ResourceContract(ContractTests):
 
     @driven
     async def test_yielding_lets_a_waiter_go_first(self, kit: Harness) -> None:
-        """Work that yields stands behind the one that waited for its resource."""
+        """Work that yields goes behind the one that waited for its resource."""
         claim = await kit.leased("a", resources=("r",))
         await kit.created("b", resources=("r",))
         assert [] == await kit.claimed_ids()
@@ -121,7 +121,7 @@ class ResourceContract(ContractTests):
 
     @driven
     async def test_the_first_of_all_engines_is_next(self, kit: Harness) -> None:
-        """Q5: a live worker will run it, so others wait behind it, whoever asks first."""
+        """Q5: a live worker will run it, so others wait behind it, whoever claims first."""
         claim = await kit.leased("a", resources=("r",))
         await kit.created("b-1", "b-2", engine="b", resources=("r",))
         await kit.created("c-1", engine="c", resources=("r",))
@@ -195,7 +195,7 @@ class ResourceContract(ContractTests):
 
     @driven
     async def test_only_who_can_run_is_woken(self, kit: Harness) -> None:
-        """X2: however many wait, the end of a lease makes nobody ready who would block again."""
+        """X2: however many wait, the end of a lease makes none ready that would block again."""
         first = await kit.leased("a", resources=("r", "s", "t"))
         pairs = [("r", "s"), ("s", "t"), ("r", "t")]
         names = [f"w-{number:02}" for number in range(60)]
@@ -253,7 +253,7 @@ class ResourceContract(ContractTests):
 
     @driven
     async def test_reservations_end_with_the_deadline(self, kit: Harness) -> None:
-        """Who waits for a resource is buried in time, and those behind it do not wait for that."""
+        """Work that waits for a resource is buried in time, and work behind it does not wait."""
         holder = await kit.leased("a", resources=("s",))
         deadline_ms = await kit.server.now_ms() + 200
         await kit.created("late", resources=("r", "s"), deadline_ms=deadline_ms)

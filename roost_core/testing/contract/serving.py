@@ -23,7 +23,7 @@ from roost_core.testing.contract.kit import (
 
 @attrs.define(eq=False)
 class Lanes:
-    """A worker of one scenario: it finishes what it is handed, and notes it."""
+    """A worker for one scenario: it finishes what it gets, and records it."""
 
     kit: Harness
     stopping: asyncio.Event = attrs.field(factory=asyncio.Event)
@@ -79,7 +79,7 @@ class Lanes:
         await self.kit.server.serve(plan, self.handle, self.on_dead_letters, self.upkeep)
 
     async def until(self, count: int) -> None:
-        """Wait until so many work items were handled or dead-lettered."""
+        """Wait until this many work items were handled or dead-lettered."""
         while len(self.handled) + len(self.dead) < count:
             await self.progress.wait()
             self.progress.clear()
@@ -100,7 +100,7 @@ class SleepyLanes(Lanes):
 
 @attrs.define(eq=False)
 class StubbornLanes(Lanes):
-    """Work goes on until it is cancelled, and is then given back."""
+    """Work continues until it is cancelled, and is then given back."""
 
     async def work(self, claim: Claim) -> None:
         """Announce the start, then wait for the end of the drain."""
@@ -152,7 +152,7 @@ class ServeContract(ContractTests):
 
     @driven
     async def test_new_work_wakes_idle_lanes(self, kit: Harness) -> None:
-        """Q4: lanes that wait hear of new work; setting ``stopping`` ends them."""
+        """Q4: waiting lanes are notified of new work; setting ``stopping`` ends them."""
         lanes = Lanes(kit)
         serving = asyncio.create_task(lanes.serve())
         for count in (1, 2, 3):

@@ -35,7 +35,7 @@ def _lease(event: Event) -> tuple[Any, ...]:
 
 
 class TrailContract(ContractTests):
-    """A work item tells of its own past, whatever others do to the shared events."""
+    """A work item keeps its own past, whatever others do to the shared events."""
 
     @driven
     async def test_what_is_unknown_has_none(self, kit: Harness) -> None:
@@ -47,7 +47,7 @@ class TrailContract(ContractTests):
 
     @driven
     async def test_a_lease_is_one_entry(self, kit: Harness) -> None:
-        """However many steps were accepted under it; the current one is told of, too."""
+        """However many steps were accepted under it; the current lease is included, too."""
         claim = await kit.leased("a")
         for version in range(3):
             await kit.commit(claim, version=version)
@@ -81,7 +81,7 @@ class TrailContract(ContractTests):
 
     @driven
     async def test_a_lost_lease_is_told(self, kit: Harness) -> None:
-        """What was taken back from a silent worker says whose it was."""
+        """What was taken back from a silent worker names that worker."""
         await kit.leased("a")
         await kit.age_lease("a")
         await kit.claim_one("a", worker_id="other")
@@ -103,7 +103,7 @@ class TrailContract(ContractTests):
 
     @driven
     async def test_emitted_events_are_told(self, kit: Harness) -> None:
-        """Those of a step whose lease goes on, and those of one that ends it."""
+        """Those of a step whose lease continues, and those of one that ends it."""
         claim = await kit.leased("a")
         await kit.commit(claim, events=(b'{"n":1}',))
         await kit.commit(claim, Finish(), version=1, events=(b'{"n":2}', b'{"n":3}'))
@@ -126,7 +126,7 @@ class TrailContract(ContractTests):
 
     @driven
     async def test_the_next_life_begins_anew(self, kit: Harness) -> None:
-        """What was purged leaves nothing to whoever has its id next."""
+        """What was purged leaves nothing to the next work item with its id."""
         await kit.commit(await kit.leased("a"), Finish(), events=(b'{"n":1}',))
         await kit.purge(0, None, 100)
         assert await kit.ledger.trail("a") is None

@@ -6,7 +6,7 @@ library, and it runs without ``site``, so that it starts in a few hundredths of 
 small for as long as the server lives (about 10 MB resident, half of it shared with every other
 Python).
 
-Who is in charge is decided by one ``flock`` on ``server/lock``, not by process ids, which the
+The process in charge is decided by one ``flock`` on ``server/lock``, not by process ids, which the
 system reuses. The supervisor takes it and the server inherits it, so it is free exactly when
 neither is left, and no two servers can ever write the same append-only file. The kernel sends the
 server SIGTERM when the supervisor dies (on Linux), so kill -9 of the supervisor ends in a clean

@@ -42,7 +42,7 @@ def test_status_has_three_parts_and_no_token(bench):
 
 
 def test_status_says_where_the_past_is(bench, monkeypatch):
-    """Who looks at a terminal is told the command that shows the trail; programs are not."""
+    """Whoever looks at a terminal is told the command that shows the trail; programs are not."""
     bench.enqueue(work_id="w1")
     bench.ok("status", "w1")
     assert "roost events --work ID" in " ".join(bench.ok("status", "--help").split())

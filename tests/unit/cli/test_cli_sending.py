@@ -1,4 +1,4 @@
-"""``roost enqueue`` when answers are missing: what may be stored, and where to go on."""
+"""``roost enqueue`` when answers are missing: what may be stored, and where to continue."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def bench(monkeypatch):
 
 @pytest.fixture
 def stop_after(bench, monkeypatch):
-    """Return what lets the backend store so many work items and then fail."""
+    """Return what lets the backend store this many work items and then fail."""
     enqueue = bench.ledger.enqueue
 
     def install(number, error, *, is_silent=False):
@@ -79,7 +79,7 @@ def test_a_refusal_leaves_no_doubt(bench, stop_after, error):
 @pytest.mark.parametrize("number", range(6))
 @pytest.mark.parametrize("error", [DiskFull("full"), BackendUnavailable("went")])
 def test_a_batch_that_stops_prints_what_is_stored(bench, stop_after, number, error):
-    """All ids that are stored, those of the chunk that failed too, and the line to go on at."""
+    """All ids that are stored, those of the chunk that failed too, and the line to continue at."""
     stop_after(number, error)
     result = bench.invoke(*BATCH, stdin=LINES)
     assert [f"w{n}" for n in range(1, number + 1)] == result.stdout.split()

@@ -14,7 +14,7 @@ import pytest
 from roost_core.cli import stderr as module
 from roost_core.cli.stderr import Stderr, StderrHandler
 
-#: Only a hang takes so long. Seconds.
+#: Only a hang takes this long. Seconds.
 LIMIT = 30.0
 
 

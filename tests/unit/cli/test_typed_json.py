@@ -15,7 +15,7 @@ TWICE = '{"a": [{"k": 1, "b": 2, "k": 3}]}'
 
 def test_a_key_that_stands_twice() -> None:
     """The first value would be lost in silence: the text is refused, and the key named."""
-    with pytest.raises(CodecError, match="the key 'k' stands twice"):
+    with pytest.raises(CodecError, match="the key 'k' appears twice"):
         loads_typed(TWICE, "it", 1000)
 
 
@@ -27,7 +27,7 @@ def test_equal_keys_of_different_objects() -> None:
 def test_a_batch_line_with_a_key_twice() -> None:
     """A line's own keys and those of its payload are looked at."""
     for line in (b'{"engine": "e", "engine": "f"}', b'{"engine": "e", "payload": %s}'):
-        with pytest.raises(InvalidInput, match=r"line 1: .* stands twice"):
+        with pytest.raises(InvalidInput, match=r"line 1: .* appears twice"):
             read_batch([line.replace(b"%s", TWICE.encode())], None)
 
 
@@ -54,4 +54,4 @@ def test_a_payload_with_a_key_twice(way, tmp_path) -> None:
     file.write_text(TWICE)
     payload = {"text": TWICE, "file": f"@{file}", "input": "-"}[way]
     result = CliRunner().invoke(command, ["--engine", "e", "--payload", payload], input=TWICE)
-    assert "stands twice" in f"{result.output}{result.exception}"
+    assert "appears twice" in f"{result.output}{result.exception}"

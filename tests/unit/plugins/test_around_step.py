@@ -120,7 +120,7 @@ async def test_whatever_was_entered_is_left(
 
 
 async def test_a_manager_cannot_swallow_the_steps_error() -> None:
-    """It has no snapshot to offer instead, so the error goes on, through the outer ones too."""
+    """It has no snapshot to offer instead, so the error continues, through the outer ones too."""
     seen: list[str] = []
 
     async def body() -> None:

@@ -230,7 +230,7 @@ def test_settings_of_a_plugin_that_is_away(
 
 
 def test_a_plugin_may_declare_several_classes() -> None:
-    """They stand in the order in which it names them, after the core's own."""
+    """They are in the order in which it names them, after the core's own."""
     other = declaration("other", word="w")
     plugins = registered(declaring(S3Settings, other))
     assert (S3Settings, other) == plugins.declarations()
@@ -297,7 +297,7 @@ def test_a_hook_that_raises_is_named() -> None:
     ],
 )
 def test_a_name_belongs_to_one_plugin(first: Any, second: Any, message: str) -> None:
-    """The error names both, and how to go on."""
+    """The error names both, and how to continue."""
     plugins = registered(declaring(first), "one")
     with pytest.raises(PluginConflict, match=message) as raised:
         plugins.register(declaring(second), "two")

@@ -200,7 +200,7 @@ def test_a_factorys_error_names_its_line(
 
 
 def test_the_cause_is_chained(write_module: Write) -> None:
-    """The original error and its traceback are there for who wants them."""
+    """The original error and its traceback are there for whoever wants them."""
     write_module("acme_chained.py", "raise ValueError('bad')")
     with pytest.raises(PluginLoadError) as raised:
         load("acme_chained")
@@ -256,12 +256,12 @@ def test_a_file_stands_alone(tmp_path: Path) -> None:
 
 
 def test_a_sibling_import_says_what_to_do(tmp_path: Path) -> None:
-    """A file that needs the one beside it is told to become a package."""
+    """A file that needs the one alongside it is told to become a package."""
     (tmp_path / "acme_tools.py").touch()
     path = tmp_path / "acme_main.py"
     path.write_text("import acme_tools")
     message = refused(str(path))
-    assert "No module named 'acme_tools': it lies beside the file" in message
+    assert "No module named 'acme_tools': it is next to the file" in message
 
 
 def test_two_files_of_one_name_are_two_modules(tmp_path: Path) -> None:
@@ -398,7 +398,7 @@ def test_a_newer_copy_without_plugins_hides_the_older_ones(
 
 
 def test_metadata_without_a_name(install_distribution: Install, write_module: Write) -> None:
-    """Whoever damaged it, what stands beside it is loaded."""
+    """Whoever damaged it, what is alongside it is loaded."""
     install_distribution("acme-good", "[roost]\ngood = g\n")
     for name in ("acme_odd", "acme_none"):
         write_module(f"{name}-1.0.dist-info/entry_points.txt", f"[roost]\n{name} = o\n")

@@ -120,7 +120,7 @@ async def test_no_eviction():
 
 
 async def test_a_sound_server():
-    """Nothing is wrong, and each subject is told of."""
+    """Nothing is wrong, and each subject is reported."""
     levels, messages = await look(FakeClient())
     subjects = ("server", "persistence", "eviction", "memory", "clock")
     assert {("ok", one) for one in subjects} == levels

@@ -23,7 +23,7 @@ def test_what_both_scripts_begin_with():
 
 
 def test_parts():
-    """Each is its name, a count, and so many values; one that is not there is nothing at all."""
+    """Each is its name, a count, and this many values; one that is not there is nothing at all."""
     assert () == envelope.parts(COMMIT)
     with_events = attrs.evolve(COMMIT, events=(b"1", b"2"))
     assert ("events", 2, b"1", b"2") == envelope.parts(with_events)
@@ -35,7 +35,7 @@ def test_parts():
         (Sleep(1500), ("sleep", 1500)),
         (Finish(), ("finish", 0)),
         (Yield(), ("yield", 0)),
-        # It cannot go on: the next claim is to find that out.
+        # It cannot continue: the next claim is to find that out.
         (GoOn(5000), ("yield", 0)),
     ],
 )

@@ -85,7 +85,7 @@ def test_a_name_that_stands_for_nothing():
 
 
 def test_line_breaks():
-    """A long list goes on behind a comma and before an operator, below where it began."""
+    """A long list continues after a comma and before an operator, below where it began."""
     made = expanded("local x = F.head_text_of_r\n{\n  F.rest_fields,\n}", RECORD)
     assert all(len(line) <= 112 for line in made.splitlines())
     assert "\n  .. r.updated" in made
@@ -94,7 +94,7 @@ def test_line_breaks():
 
 
 def test_the_layout_is_that_of_the_scripts():
-    """The number stands in the Lua text, too: the history of that line tells who had which."""
+    """The number is in the Lua text, too: the history of that line tells who had which."""
     assert f"\nlocal LAYOUT = {RECORD.layout}\n" in (LUA / "lib/record.lua").read_text()
 
 
@@ -127,7 +127,7 @@ def test_every_name_is_an_attribute():
     [
         ({"label": Field("state", kinds.LINE)}, "'state'"),
         ({"label": Field("State", kinds.LINE)}, "'State'"),
-        ({"head": (Field("a", kinds.FLAG, is_added=True), Field("b", kinds.FLAG))}, "behind"),
+        ({"head": (Field("a", kinds.FLAG, is_added=True), Field("b", kinds.FLAG))}, "follow"),
         (
             {"rest": tuple(Field("a" * n, kinds.FLAG) for n in range(1, 31))},
             "more fields than one pattern",

@@ -17,7 +17,7 @@ from roost_core.shown.plain import row_json
 from roost_plugins.redis_saq.record import answers, claims, events, standing
 from tests import rows
 
-#: A record as the scripts show it: what is not text stands in digits.
+#: A record as the scripts show it: what is not text is in digits.
 RECORD = {
     "state": b"running",
     "engine": b"demo",
@@ -283,7 +283,7 @@ DIGITS = st.from_regex(rb"[0-9]{1,30}", fullmatch=True)
     )
 )
 def test_any_record_can_be_listed(values):
-    """Whatever words and digits stand in a record, it makes a row."""
+    """Whatever words and digits are in a record, it makes a row."""
     found = standing.stored_work(row(RECORD | values))
     assert "w-1" == row_json(views.row(found))["work_id"]
 
@@ -343,7 +343,7 @@ def test_unreadable_events(raw):
 
 
 def test_entries_of_the_stream_that_are_not_ours():
-    """One without the field, or with an id far beyond all times, is an event all the same."""
+    """One without the field, or with an id far beyond all times, is an event anyway."""
     assert "unreadable" == events.event((b"1-0", {b"\xff": b"\xfe"})).kind
     far = events.event((b"%d-%d" % (2**64 - 1, 2**64 - 1), {b"event": b"claimed w e 1 done {}"}))
     assert (9999, f"{2**64 - 1}-{2**64 - 1}") == (far.at.year, far.event_id)
@@ -351,7 +351,7 @@ def test_entries_of_the_stream_that_are_not_ours():
 
 @given(st.binary(max_size=60))
 def test_any_entry_is_an_event(raw):
-    """Whatever stands in an entry, it can be printed."""
+    """Whatever is in an entry, it can be printed."""
     for text in (raw, b"claimed w demo 1 failed " + raw, raw.replace(b"\0", b" ")):
         found = events.event(entry(text))
         assert isinstance(output.event_text(found), str)

@@ -16,7 +16,7 @@ KEYS = Keys("roost", "tenant", "queue")
 FUNCTION = re.compile(
     r"^(?:local )?function (\w+)\(.*?^end$|^(\w+) = function\(.*?^end$", re.MULTILINE | re.DOTALL
 )
-#: Those that are made when they are first called stand in one function, a branch for each.
+#: Those that are made when they are first called are in one function, a branch for each.
 SELDOM = re.compile(
     r"^local made\nseldom = function\(name\)\n  if not made then made = \{\} end\n"
     r"  local one = made\[name\]\n  if one then return one end\n(.*?)"
@@ -74,7 +74,7 @@ def reachable_keys(source):
 
 @pytest.mark.parametrize("name", scripts.names())
 def test_every_key_is_declared(name):
-    """What a script can touch stands in its header, and the header names nothing else."""
+    """What a script can touch is in its header, and the header names nothing else."""
     declared = scripts.load(name, KEYS, 1000).key_names
     assert len(set(declared)) == len(declared)
     assert set(declared) == reachable_keys(flat(composed(name)))
@@ -134,7 +134,7 @@ def test_ready_to_call(name):
 
 @pytest.mark.parametrize("name", scripts.names())
 def test_heads_of_calls(name):
-    """What stands before a call's arguments: the script by name or by source, then its keys."""
+    """What comes before a call's arguments: the script by name or by source, then its keys."""
     script = scripts.load(name, KEYS, 1000)
     keys = (str(len(script.keys)), *script.keys)
     assert ("EVALSHA", script.sha, *keys) == script.by_name

@@ -88,7 +88,7 @@ def test_cut_data_is_read_as_far_as_it_goes(text, data):
 
 
 def test_damaged_entries_are_left_out():
-    """The others are told all the same."""
+    """The others are told anyway."""
     row = [b"w", None, None, None, None, None]
     good = b"5-1 emitted 2 running {}"
     bad = [b"", b"5-1", b"x emitted 2 running {}", b"5-1 emitted x running {}", b"\xff\xfe"]

@@ -57,7 +57,7 @@ def test_the_given_snapshot_is_no_next_one():
 
 @pytest.mark.parametrize("version", [1, 3])
 def test_an_older_snapshots_child_is_no_next_one(version):
-    """An engine that goes on from what it has kept would undo what was accepted since."""
+    """An engine that continues from what it has kept would undo what was accepted since."""
     old = start(version=version)
     with pytest.raises(
         InvalidStepResult, match=rf"demo .* made from version {version}, .*4: evolve"
@@ -67,7 +67,7 @@ def test_an_older_snapshots_child_is_no_next_one(version):
 
 @pytest.mark.parametrize("version", [0, -3, 4, 5, 99, None, "7", True, 3.0, math.nan])
 def test_other_versions_are_ignored(version):
-    """One made from nothing has version 0; whatever else stands there is the engine's whim."""
+    """One made from nothing has version 0; whatever else is there is the engine's whim."""
     assert 5 == accept(start(version=version), ITEM, 4, start(version=4)).version
 
 
@@ -91,7 +91,7 @@ def test_times_are_the_servers():
 
 
 def test_nothing_returned():
-    """A step without a return is told of, with a hint."""
+    """A step without a return is reported, with a hint."""
     assert "returned None, not a Snapshot; did a branch forget its return?" in refusal(None)
 
 

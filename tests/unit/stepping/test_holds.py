@@ -80,7 +80,7 @@ async def test_renewed_for_ever():
 
 
 async def timed(bench, hold, seconds, *, takes=10_000.0):
-    """Run a step that may take so many seconds; return how many it had, and if it was ended."""
+    """Run a step that may take this many seconds; return how many it had, and if it was ended."""
     began = bench.loop.time()
     try:
         async with asyncio.timeout(None) as scope:

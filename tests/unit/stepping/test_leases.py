@@ -19,7 +19,7 @@ pytestmark = leaping(hanging, holds, leases)
 
 
 async def test_a_report_of_loss_ends_the_step():
-    """The step in flight is cancelled at once, and the reason is known; others go on."""
+    """The step in flight is cancelled at once, and the reason is known; others continue."""
     bench = Bench()
     hold, other = bench.hold("t1"), bench.hold("t2")
     bench.renewer.lost = ["t1"]
@@ -80,7 +80,7 @@ async def test_a_hung_loop_is_found(in_step):
     seconds = 10.0 if in_step else holds.BETWEEN_STEPS
     if in_step:
         hold.begin_step(asyncio.timeout(None), seconds)
-    # The loop does not move meanwhile: the thread's clock alone goes on.
+    # The loop does not move meanwhile: the thread's clock alone continues.
     bench.keeper._renew(bench.keeper._turns[0], seconds + TTL - 0.1)
     bench.keeper._renew(bench.keeper._turns[0], seconds + TTL + 0.1)
     assert [["t1"], []] == bench.renewer.tokens
@@ -111,7 +111,7 @@ class Rounds(LeaseKeeper):
     """A keeper whose waits are noted and take no time; it ends after some rounds."""
 
     def start_rounds(self, rounds, clock, on_wait=lambda: None):
-        """Run so many rounds in this thread; return the waits asked for, in seconds."""
+        """Run this many rounds in this thread; return the waits asked for, in seconds."""
         self.left, self.clock, self.waits, self.on_wait = rounds, clock, [], on_wait
         self._run()
         return self.waits

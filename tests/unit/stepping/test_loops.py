@@ -1,4 +1,4 @@
-"""A loop that goes on, whatever somebody's task or callback raises in it."""
+"""A loop that continues, whatever somebody's task or callback raises in it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def nobody_listens():
 
 @pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt()])
 def test_a_task_cannot_end_the_loop(error, nobody_listens, caplog):
-    """Who awaits it gets the error; the loop goes on, and the log says who it was."""
+    """Whoever awaits it gets the error; the loop continues, and the log says who it was."""
 
     async def main():
         with pytest.raises(type(error)):

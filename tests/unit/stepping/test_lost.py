@@ -1,4 +1,4 @@
-"""Steps that go on although they were ended: seen, told, and ended on record."""
+"""Steps that continue although they were ended: seen, told, and ended on record."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Bench:
         return found
 
     async def step(self, hold, seconds, deaf_for):
-        """Run a step that may take so long, and goes on for so long after it was ended."""
+        """Run a step that may take this long, and continues for so long after it was ended."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(None) as scope:
                 hold.begin_step(scope, seconds)

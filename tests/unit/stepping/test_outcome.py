@@ -98,7 +98,7 @@ def test_a_wait_that_makes_no_sense_is_a_failed_attempt(seconds):
     ],
 )
 def test_other_errors_are_failed_attempts(error, kind):
-    """Their kind stands in the record, and so does the worker."""
+    """Their kind is in the record, and so does the worker."""
     found = outcome.judged(error, "worker-1")
     assert (kind, "worker-1") == (found.record.kind, found.record.worker_id)
 

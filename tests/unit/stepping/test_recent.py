@@ -48,13 +48,13 @@ def test_a_payload_that_was_changed_in_place(touch, size):
     late = known.fresh()
     known.fresh().payload["a"]["b"].append(touch)
     again = items.decode(raw, 1000).fresh()
-    late.payload["a"]["b"].append(touch)  # by a thread that goes on behind its step's end
+    late.payload["a"]["b"].append(touch)  # by a thread that continues behind its step's end
     assert {"b": []} == again.payload["a"]
     assert {"b": []} == known.item.payload["a"]
 
 
 def test_all_that_can_be_changed_is_its_own():
-    """Also what lies beside the payload, and nothing is shared that has an inside."""
+    """Also what lies alongside the payload, and nothing is shared that has an inside."""
     raw = item_bytes(retry=RetryPolicy(max_attempts=9), resources=("a", "b"), title="t")
     known = RecentItems().decode(raw, 1000)
     one = known.fresh()
@@ -95,7 +95,7 @@ def test_large_ones_are_decoded_each_time():
 
 
 def test_the_oldest_make_room(monkeypatch):
-    """Only so many are kept, by when they were last asked for."""
+    """Only this many are kept, by when they were last asked for."""
     monkeypatch.setattr(recent, "_MOST", 2)
     items = RecentItems()
     raws = [item_bytes(f"w-{number}") for number in range(3)]
@@ -107,7 +107,7 @@ def test_the_oldest_make_room(monkeypatch):
 
 
 def test_what_is_done_is_kept_no_longer():
-    """Its place is others'; the item itself goes on."""
+    """Its place is others'; the item itself continues."""
     items = RecentItems()
     raw = item_bytes()
     known = items.decode(raw, 1000)

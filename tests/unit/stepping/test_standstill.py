@@ -51,7 +51,7 @@ def test_large_data_is_not_kept(size):
 
 
 def test_a_delay_is_no_standstill():
-    """Who looks now and then, and finds nothing new, does what it should."""
+    """Whoever looks now and then, and finds nothing new, does what it should."""
     assert [] == words((encoded(n, {}) for n in range(100, 300)), delays=True)
 
 

@@ -60,7 +60,7 @@ async def test_init_may_finish():
 
 
 async def test_slice_by_steps():
-    """After so many steps the work goes back into the line, and others have their turn."""
+    """After this many steps the work goes back into the line, and others have their turn."""
     bench = Bench(engine(counting(10)), slice_steps=4)
     first, second = await bench.enqueue(), await bench.enqueue()
     await bench.once()

@@ -101,7 +101,7 @@ async def test_server_away_for_less_than_the_lease():
 
 
 async def test_server_away_for_longer_than_the_lease():
-    """After that the lease is not believed in; observers hear of it, and others go on."""
+    """After that the lease is not believed in; observers hear of it, and others continue."""
     lost = []
 
     async def step(snapshot):

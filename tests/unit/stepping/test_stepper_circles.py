@@ -48,7 +48,7 @@ async def fails():
 
 
 def fails_in_a_thread():
-    """Fail beside the loop."""
+    """Fail alongside the loop."""
     raise PermanentError("no")
 
 
@@ -68,7 +68,7 @@ async def brings_nothing():
 
 
 async def left_behind(step, count, *observers):
-    """Run so many work items; return how many objects only the collector can free."""
+    """Run this many work items; return how many objects only the collector can free."""
     bench = Bench(engine(step), *observers, slice_steps=1000)
     await bench.enqueue([])
     await bench.once()
@@ -85,7 +85,7 @@ async def left_behind(step, count, *observers):
 
 
 def least(step, count, *observers):
-    """Return what is left behind each time: what ends beside it, a thread say, is so once."""
+    """Return what is left behind each time: what ends alongside it, a thread say, is so once."""
     return min(asyncio.run(left_behind(step, count, *observers)) for _ in range(3))
 
 

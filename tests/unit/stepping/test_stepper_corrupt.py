@@ -75,7 +75,7 @@ BAD_SNAPSHOTS = [
 
 @pytest.mark.parametrize("what", ["item", "snapshot"])
 async def test_corrupt_bytes(what):
-    """Each makes a dead letter that keeps the bytes, and other work goes on."""
+    """Each makes a dead letter that keeps the bytes, and other work continues."""
     bench = Bench(engine(counting(3)), slice_steps=1)
     for number, change in enumerate(BAD_ITEMS if what == "item" else BAD_SNAPSHOTS):
         work_id = await bench.enqueue(work_id=f"w{number}", payload={"n": 0})
@@ -115,14 +115,14 @@ SNAPSHOT = Snapshot.start(ITEM, version=3, data={"a": 1})
 
 @given(st.dictionaries(st.sampled_from([f.name for f in attrs.fields(WorkItem)]), anything))
 def test_any_item_decodes_or_is_corrupt(fields):
-    """Whatever stands in the fields of a stored item, the one error is CorruptRecord."""
+    """Whatever is in the fields of a stored item, the one error is CorruptRecord."""
     plain = {**json.loads(encode_item(ITEM)), **fields}
     _decodes_or_is_corrupt(lambda: decode_item(json.dumps(plain).encode(), 1))
 
 
 @given(st.dictionaries(st.sampled_from([f.name for f in attrs.fields(Snapshot)]), anything))
 def test_any_snapshot_decodes_or_is_corrupt(fields):
-    """Whatever stands in the fields of a stored snapshot, the one error is CorruptRecord."""
+    """Whatever is in the fields of a stored snapshot, the one error is CorruptRecord."""
     plain = {**json.loads(encode_snapshot(SNAPSHOT)), **fields}
     _decodes_or_is_corrupt(lambda: decode_snapshot(json.dumps(plain).encode()))
 

@@ -197,7 +197,7 @@ async def test_a_payload_that_a_step_changes(size):
 
 @real_time
 async def test_an_item_that_is_changed_behind_the_steps_end():
-    """A thread that goes on after its step has ended holds that step's own item."""
+    """A thread that continues after its step has ended holds that step's own item."""
     release, changed = threading.Event(), threading.Event()
     threads, seen = [], []
 

@@ -52,7 +52,7 @@ async def cancelled_many_times(snapshot):
     "step", [cancel_and_wait, cancel_and_return, cancelled_by_a_child, cancelled_many_times]
 )
 async def test_a_step_that_cancels_its_own_task(step):
-    """It is the engine's attempt: counted, paced, at last a dead letter; the lane goes on."""
+    """It is the engine's attempt: counted, paced, at last a dead letter; the lane continues."""
     bench = Bench(engine(step))
     work_id = await bench.enqueue(retry=RetryPolicy(max_attempts=3))
     assert 3 == await bench.through()

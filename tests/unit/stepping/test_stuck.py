@@ -84,7 +84,7 @@ class Bench:
         self.stall = Stall([self.renewer], INFO, stuck_after, lambda: self.holds, self.exits.append)
 
     def hold(self, token, *, seconds=3600.0, in_step=True):
-        """Hold a lease whose step may take so long."""
+        """Hold a lease whose step may take this long."""
         found = Hold(lease(token), self.clock.now, TTL)
         found.blame = lambda record: Failure("f0", encode_model(record), False, 1000)
         found.step_deadline = self.clock.now + seconds

@@ -280,7 +280,7 @@ async def test_check_finds_lost_keys_and_events(kit: MemoryHarness) -> None:
 
 
 async def test_a_claim_that_gives_up_says_so(kit: MemoryHarness) -> None:
-    """Who takes none of a long line is asked to come again at once."""
+    """Whoever takes none of a long line is asked to come again at once."""
     works = [new_work(f"w{number:03}", deadline_ms=1) for number in range(150)]
     await kit.ledger.enqueue(works)
     request = ClaimRequest("w", ("counter",), 2, MINUTE_MS)

@@ -166,7 +166,7 @@ end
 
 -- One field, because an entry's fields cost more than its bytes:
 -- "kind id engine version state data", data being JSON. Return its id.
--- Work goes on without it if the stream is damaged.
+-- Work continues without it if the stream is damaged.
 local function event(kind, id, r, data)
   local at = redis.pcall('XADD', K.events, '*', 'event', kind .. ' ' .. id .. ' ' .. r.engine .. ' ' .. r.version
     .. ' ' .. r.state .. ' ' .. data)

@@ -149,7 +149,7 @@ class RespServer:
             await self.changed.wait()
 
     async def until_asked(self, number):
-        """Wait until so many calls have come."""
+        """Wait until this many calls have come."""
         await self.until(lambda: len(self.asked) >= number)
 
     @property

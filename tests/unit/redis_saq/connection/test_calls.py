@@ -219,7 +219,7 @@ async def test_a_replica(calls, server, refusal):
     server.echoes = False
     mine = [calls(SCRIPT, one) for one in "abc"]
     await server.until_asked(3)
-    # What the same packet brings to others is theirs all the same.
+    # What the same packet brings to others is theirs anyway.
     server.peers[0].write(refusal + b":1\r\n")
     assert [BackendUnavailable, 1, BackendUnavailable] == await outcomes(*mine)
     server.echoes = True

@@ -415,7 +415,7 @@ async def test_one_look_after_the_server_at_a_time(calls, server):
 
 @pytest.mark.parametrize("is_connected", [True, False])
 async def test_closing_is_no_reason_to_start_it_again(calls, server, is_connected):
-    """Nor does what was begun go on: who has closed is closed."""
+    """Nor does what was begun continue: who has closed is closed."""
     server.is_embedded = True
     await calls(SCRIPT, "a")
     if not is_connected:

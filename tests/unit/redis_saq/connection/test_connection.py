@@ -121,7 +121,7 @@ def test_sentinel_urls(url, hosts, service, expected):
 
 
 def test_the_sentinels_own_login():
-    """It stands in the query, and is not shown."""
+    """It is in the query, and is not shown."""
     url = "redis+sentinel://:server@a/s?sentinel_username=me&sentinel_password=x%2By"
     pool = endpoint(url).client().connection_pool
     own = pool.sentinel_manager.sentinels[0].connection_pool.connection_kwargs

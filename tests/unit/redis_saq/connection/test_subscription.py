@@ -62,7 +62,7 @@ async def test_what_is_idle_is_pinged(wire):
 
 
 async def test_a_ping_that_a_full_disk_refuses_is_answered(wire):
-    """A server that cannot write refuses pings too; its messages are heard all the same."""
+    """A server that cannot write refuses pings too; its messages are heard anyway."""
     wire.answers = False
     for _ in range(3):
         wire.line.data_received(b"-MISCONF Errors writing to the AOF file: No space left\r\n")
@@ -92,7 +92,7 @@ async def test_a_black_hole_is_noticed(wire):
 
 
 async def test_a_subscription_that_is_not_confirmed(wire):
-    """Who does not answer SUBSCRIBE is away as well, and sooner."""
+    """Whoever does not answer SUBSCRIBE is away as well, and sooner."""
     wire.line.subscribe(["a"])
     began = wire.loop.time()
     with pytest.raises(BackendUnavailable):

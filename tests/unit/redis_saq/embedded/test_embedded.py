@@ -105,7 +105,7 @@ def test_a_link_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
     """The server folder itself may not lead elsewhere."""
     (tmp_path / "elsewhere").mkdir(mode=0o700)
     (tmp_path / "server").symlink_to("elsewhere")
-    with pytest.raises(SettingsError, match="not to be trusted: it is not a folder"):
+    with pytest.raises(SettingsError, match="cannot be trusted: it is not a folder"):
         embedded.ensure(tmp_path, fsync="everysec", idle_seconds=1.0)
 
 

@@ -28,7 +28,7 @@ def made(path: Path, state: str | None) -> str:
 
 
 def is_refused(folder: str | Path, state: str | None) -> bool:
-    """Tell whether nothing is started on it without a word, and nothing in it is changed."""
+    """Return whether nothing is started on it without a word, and nothing in it is changed."""
     before = sorted(os.listdir(folder))
     try:
         ownership.claim(str(folder), state, trusted=False)

@@ -175,7 +175,7 @@ async def test_bugs_do_not_end_the_claiming(bench, error):
 
 
 async def test_failing_observers_of_dead_letters(bench):
-    """What a claim has taken is handed out all the same, and claims go on."""
+    """What a claim has taken is handed out anyway, and claims continue."""
     bench.ledger.dead_letters = ("explode",)
     bench.ledger.ready = [claim_of(1)]
     assert "t1" == (await bench.free()).lease.token
@@ -288,7 +288,7 @@ async def test_a_claim_without_an_answer_is_named_by_the_next(bench):
 
 
 async def test_a_solo_claim_has_the_worker_for_itself(bench):
-    """No lane claims beside it, whatever is ready, until a step of it is accepted."""
+    """No lane claims alongside it, whatever is ready, until a step of it is accepted."""
     solo = attrs.evolve(claim_of(1), is_solo=True)
     bench.ledger.ready = [solo]
     assert solo is await bench.free()

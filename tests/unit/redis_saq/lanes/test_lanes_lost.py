@@ -39,7 +39,7 @@ async def test_nothing_is_claimed_beyond_the_bound(bench):
 
 @pytest.mark.parametrize("lost", [0, 1])
 async def test_a_worker_with_lost_steps_does_not_wait_for_them(bench, lost):
-    """Asked to let its work end, it would wait for ever: it goes on, and runs nothing alone."""
+    """Asked to let its work end, it would wait for ever: it continues, and runs nothing alone."""
     # A lane is at work for ever; the worker is told that something suspected waits.
     lane = bench.free()
     bench.ledger.ready = [claim_of(1)]
@@ -83,7 +83,7 @@ async def test_a_suspect_whose_lease_is_lost_holds_up_nobody(bench):
     bench.lost.lanes = 1
     bench.lost.changed.set()
     await asyncio.sleep(30)
-    # Its lease may yet be held: nothing runs beside it.
+    # Its lease may yet be held: nothing runs alongside it.
     before = len(times(bench))
     assert 1 == before
     bench.lost.ended.add(claim.lease.token)

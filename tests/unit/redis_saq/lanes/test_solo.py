@@ -45,7 +45,7 @@ def test_no_second_claim_beside_one_that_may_bring_it(clock):
 
 
 def test_it_has_the_worker_for_itself_until_a_step_is_accepted(clock):
-    """Then others go first, for as long as they have waited; without others it goes on."""
+    """Then others go first, for as long as they have waited; without others it continues."""
     solo = Solo(10)
     solo.brought(batch("poison?", solo=True), solo.claims(clock.at, is_busy=False), clock.at)
     assert solo.holds_back(is_busy=True)

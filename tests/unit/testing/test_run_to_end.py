@@ -121,7 +121,7 @@ def test_late_work_is_dead_lettered() -> None:
 
 def test_an_endless_engine_is_stopped() -> None:
     """A test of an engine that never ends does end."""
-    with pytest.raises(RuntimeError, match="not at its end after 20 claims"):
+    with pytest.raises(RuntimeError, match="has not ended after 20 claims"):
         run_to_end(Endless(), max_claims=20)
 
 

@@ -49,83 +49,95 @@ _SINGLE: Final = (
 )
 
 
+#: What a work item is made of, and how it is sent.
+_OPTIONS: Final[list[click.Parameter]] = [
+    click.Option(
+        ["--engine"], type=ENGINE_TYPE, metavar="E", help="The engine that runs the work."
+    ),
+    click.Option(
+        ["--payload"], metavar="JSON|@FILE|-", help="What to work on; - is standard input."
+    ),
+    click.Option(
+        ["--work-id"], type=WORK_ID_TYPE, metavar="ID", help="Your own id for the work item."
+    ),
+    click.Option(
+        ["--idempotency-key"],
+        metavar="KEY",
+        help="The same key, engine and payload again give the existing work item.",
+    ),
+    click.Option(
+        ["--priority"],
+        type=click.IntRange(MIN_PRIORITY, MAX_PRIORITY),
+        metavar="N",
+        help="Higher runs first. [default: 0]",
+    ),
+    click.Option(
+        ["--resource", "resources"],
+        type=RESOURCE_TYPE,
+        multiple=True,
+        metavar="NAME",
+        help="Held while the work runs: one work item at a time has it. Repeatable.",
+    ),
+    click.Option(
+        ["--delay-seconds", "delay"],
+        type=SECONDS_TYPE,
+        metavar="S",
+        help="Start after this delay: in seconds, or 90s, 10m, 2h, 3d.",
+    ),
+    click.Option(
+        ["--deadline"],
+        type=DEADLINE_TYPE,
+        metavar="TIME",
+        help="Done by then, or dead-lettered: 2030-01-31T12:00:00Z, or 90s, 10m, 2h, 3d from now.",
+    ),
+    click.Option(["--title"], help="A short text for people."),
+    click.Option(
+        ["--max-attempts"],
+        type=click.IntRange(1, MAX_COUNT),
+        metavar="N",
+        help="Tries of one step. [default: 5]",
+    ),
+    click.Option(
+        ["--max-recoveries"],
+        type=click.IntRange(1, MAX_COUNT),
+        metavar="N",
+        help="Dead-letter it when this many workers died that ran nothing else. [default: 3]",
+    ),
+    click.Option(
+        ["--max-steps"],
+        type=click.IntRange(0, MAX_COUNT),
+        metavar="N",
+        help="Steps in a row without a delay; dead-lettered if it needs more. 0: no limit. "
+        "[default: 10000]",
+    ),
+    click.Option(
+        ["--step-timeout"],
+        type=SECONDS_TYPE,
+        metavar="S",
+        help="A step's longest time: in seconds, or 90s, 10m, 2h, 3d. [default: 1h]",
+    ),
+    click.Option(
+        ["--batch"],
+        metavar="FILE.jsonl|-",
+        help="Many at once: one JSON object per line, with engine, payload, work_id, title, ...",
+    ),
+    click.Option(["--any-engine"], is_flag=True, help="Accept an engine that nobody offers yet."),
+    click.Option(
+        ["--wait"], is_flag=True, help="Wait until it ends; exit with 1 if it is not done."
+    ),
+]
+
+
 @click.command(
     "enqueue",
     cls=RoostCommand,
+    params=_OPTIONS,
     example=(
         "ID=$(roost enqueue --engine watchlist --payload @check.json --deadline 2h)",
         "roost enqueue --batch many.jsonl",
         "roost enqueue --engine watchlist --payload - < check.json",
     ),
 )
-@click.option("--engine", type=ENGINE_TYPE, metavar="E", help="The engine that runs the work.")
-@click.option("--payload", metavar="JSON|@FILE|-", help="What to work on; - is standard input.")
-@click.option("--work-id", type=WORK_ID_TYPE, metavar="ID", help="Your own id for the work item.")
-@click.option(
-    "--idempotency-key",
-    metavar="KEY",
-    help="The same key, engine and payload again give the existing work item.",
-)
-@click.option(
-    "--priority",
-    type=click.IntRange(MIN_PRIORITY, MAX_PRIORITY),
-    metavar="N",
-    help="Higher runs first. [default: 0]",
-)
-@click.option(
-    "--resource",
-    "resources",
-    type=RESOURCE_TYPE,
-    multiple=True,
-    metavar="NAME",
-    help="Held while the work runs: one work item at a time has it. Repeatable.",
-)
-@click.option(
-    "--delay-seconds",
-    "delay",
-    type=SECONDS_TYPE,
-    metavar="S",
-    help="Start after this delay: in seconds, or 90s, 10m, 2h, 3d.",
-)
-@click.option(
-    "--deadline",
-    type=DEADLINE_TYPE,
-    metavar="TIME",
-    help="Done by then, or dead-lettered: 2030-01-31T12:00:00Z, or 90s, 10m, 2h, 3d from now.",
-)
-@click.option("--title", help="A short text for people.")
-@click.option(
-    "--max-attempts",
-    type=click.IntRange(1, MAX_COUNT),
-    metavar="N",
-    help="Tries of one step. [default: 5]",
-)
-@click.option(
-    "--max-recoveries",
-    type=click.IntRange(1, MAX_COUNT),
-    metavar="N",
-    help="Dead-letter it when this many workers died that ran nothing else. [default: 3]",
-)
-@click.option(
-    "--max-steps",
-    type=click.IntRange(0, MAX_COUNT),
-    metavar="N",
-    help="Steps in a row without a delay; dead-lettered if it needs more. 0: no limit. "
-    "[default: 10000]",
-)
-@click.option(
-    "--step-timeout",
-    type=SECONDS_TYPE,
-    metavar="S",
-    help="A step's longest time: in seconds, or 90s, 10m, 2h, 3d. [default: 1h]",
-)
-@click.option(
-    "--batch",
-    metavar="FILE.jsonl|-",
-    help="Many at once: one JSON object per line, with engine, payload, work_id, title, ...",
-)
-@click.option("--any-engine", is_flag=True, help="Accept an engine that nobody offers yet.")
-@click.option("--wait", is_flag=True, help="Wait until it ends; exit with 1 if it is not done.")
 @roost_options()
 @click.pass_context
 def command(

@@ -95,7 +95,7 @@ def _in_doubt(request: EnqueueRequest) -> str:
 
 
 async def _stopped(roost: Roost, chunk: Sequence[BatchLine], error: BackendError) -> None:
-    """Report what became of lines of which at least one got no good answer.
+    """Report the outcome of lines when at least one got no good answer.
 
     :raises BackendError: unless all of them are stored.
     """

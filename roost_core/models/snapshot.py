@@ -29,9 +29,9 @@ class Artifact(Value):
 class Snapshot(Value):
     """An engine's state after a step.
 
-    Engines make the first with :meth:`start` and each next one with
-    :meth:`evolve` or :meth:`finish`. Only the runtime numbers versions, checks the result and fills
-        in the three times; whatever an engine writes there is replaced.
+    Engines make the first with :meth:`start` and each next one with :meth:`evolve` or
+    :meth:`finish`. Only the runtime numbers versions, checks the result and fills in the three
+    times; whatever an engine writes there is replaced.
     """
 
     work_id: str

@@ -102,9 +102,7 @@ class Lanes:
         if self._ahead and not self._is_stopping:
             served, claim = self._ahead.popleft()
             self.policy.stands_ahead(served.view, by=-1)
-            self._in_flight[claim.lease.token] = served, claim
-            self._is_drained.clear()
-            self.policy.begins(served.view, claim.lease.token, time.monotonic())
+            self._begins(served, claim, time.monotonic())
             return claim
         place: asyncio.Future[Claim] = asyncio.get_running_loop().create_future()
         self._free.append(place)
@@ -127,9 +125,7 @@ class Lanes:
     def lane_done(self, claim: Claim) -> None:
         """Take note that a lane is through with a claim, whatever has become of it."""
         token = claim.lease.token
-        found = self._in_flight.pop(token, None)
-        if not self._in_flight:
-            self._is_drained.set()
+        found = self._forgotten(token)
         if found is None:
             self.policy.look_at_all()
             self._changed.set()
@@ -160,11 +156,20 @@ class Lanes:
         """Take note that there may be a reason to claim that was not there before."""
         self._changed.set()
 
+    def _begins(self, served: ServedQueue, claim: Claim, now: float) -> None:
+        self._in_flight[claim.lease.token] = served, claim
+        self._is_drained.clear()
+        self.policy.begins(served.view, claim.lease.token, now)
+
     def _ends(self, claim: Claim) -> None:
-        self._in_flight.pop(claim.lease.token, None)
+        self._forgotten(claim.lease.token)
         self.policy.ends(claim.lease.token, time.monotonic())
+
+    def _forgotten(self, token: str) -> tuple[ServedQueue, Claim] | None:
+        found = self._in_flight.pop(token, None)
         if not self._in_flight:
             self._is_drained.set()
+        return found
 
     @property
     def _is_stopping(self) -> bool:
@@ -248,10 +253,8 @@ class Lanes:
             if self._is_stopping:
                 await self._give_back(served, claim)
             elif self._free:
-                self._in_flight[claim.lease.token] = served, claim
-                self._is_drained.clear()
                 self.policy.lane_gone()
-                self.policy.begins(served.view, claim.lease.token, now)
+                self._begins(served, claim, now)
                 self._free.popleft().set_result(claim)
             else:
                 self._ahead.append((served, claim))

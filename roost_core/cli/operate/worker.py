@@ -142,12 +142,12 @@ def _queues(session: Session, given: Sequence[str]) -> list[str]:
 
     :raises SettingsError: one cannot be a name.
     """
-    names = list(dict.fromkeys(given))
-    for name in reversed(names):
+    names = []
+    for name in reversed(given):
         # Read as the setting is; the first stays, for what asks for one queue.
         session.override("queue", name)
-        assert session.settings.queue == name
-    return names or [session.settings.queue]
+        names.append(session.settings.queue)
+    return list(dict.fromkeys(reversed(names))) or [session.settings.queue]
 
 
 def _wanted(text: str, offered: Sequence[str]) -> list[str]:

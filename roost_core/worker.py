@@ -14,8 +14,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-import attrs
-
 import roost_core
 from roost_core.backend.artifacts import ArtifactStore
 from roost_core.backend.ledger import Ledger
@@ -86,8 +84,8 @@ class Worker:
         self._settings = settings
         self._plugins = plugins
         self._server = server
-        self._queues = tuple(dict.fromkeys(queues or (settings.queue,)))
-        self._ledgers = tuple(server.ledger(name) for name in self._queues)
+        names = dict.fromkeys(queues or (settings.queue,))
+        self._ledgers = tuple(server.ledger(name) for name in names)
         self._store = store
         self._burst = burst
         self._stopping = asyncio.Event()
@@ -178,7 +176,7 @@ class Worker:
 
     def _settings_of(self, ledger: Ledger) -> Settings:
         # What a step does is in the name of its own queue.
-        return attrs.evolve(self._settings, queue=ledger.queue)
+        return self._settings.evolve(queue=ledger.queue)
 
     def _stepper(self, ledger: Ledger, number: int, keeper: LeaseKeeper) -> Stepper:
         return Stepper(

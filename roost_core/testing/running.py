@@ -156,7 +156,7 @@ def _stepper(
     settings: Settings,
 ) -> Stepper:
     return Stepper(
-        settings=attrs.evolve(settings, lease_ttl=_LEASE_SECONDS),
+        settings=settings.evolve(lease_ttl=_LEASE_SECONDS),
         engines=plugins.engines(),
         observers=plugins.observers(),
         around_step=plugins.around_step(),

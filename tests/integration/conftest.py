@@ -1,4 +1,4 @@
-"""Fixtures of several files: a shell on the shared server, and a web site on this machine."""
+"""Fixtures of several files: a shell on the shared server, a web site, an artifact store."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from roost_plugins.fs_artifacts.store import FilesystemStore
 from tests.integration.cli_bench import ENGINES, Shell
 from tests.integration.site_bench import Site
 
@@ -46,3 +47,15 @@ def site() -> Iterator[Site]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@pytest.fixture
+def root(tmp_path):
+    """Return the store's root, not made yet."""
+    return tmp_path / "outer" / "artifacts"
+
+
+@pytest.fixture
+def store(root):
+    """Return a store at that root."""
+    return FilesystemStore(root)

@@ -19,21 +19,7 @@ from roost_core.errors import (
 )
 from roost_core.settings import Settings
 from roost_plugins import fs_artifacts
-from roost_plugins.fs_artifacts.store import FilesystemStore
 from tests.integration.artifact_bench import AID, DATA, blob, record
-
-
-@pytest.fixture
-def root(tmp_path):
-    """Return the store's root, not made yet."""
-    return tmp_path / "outer" / "artifacts"
-
-
-@pytest.fixture
-def store(root):
-    """Return a store at that root."""
-    return FilesystemStore(root)
-
 
 # -- the plain way ---------------------------------------------------------------------------
 

@@ -19,19 +19,7 @@ from roost_core.errors import (
     ArtifactNotFound,
 )
 from roost_plugins.fs_artifacts.store import FilesystemStore
-from tests.integration.artifact_bench import AID, DATA, blob, left
-
-
-@pytest.fixture
-def root(tmp_path):
-    """Return the store's root, not made yet."""
-    return tmp_path / "outer" / "artifacts"
-
-
-@pytest.fixture
-def store(root):
-    """Return a store at that root."""
-    return FilesystemStore(root)
+from tests.integration.artifact_bench import AID, DATA, blob, failing, left
 
 
 def run(script: str, *arguments: object) -> subprocess.Popen[str]:
@@ -54,21 +42,6 @@ def run(script: str, *arguments: object) -> subprocess.Popen[str]:
 
 class Killed(BaseException):
     """Stands for SIGKILL: no handler of expected errors runs."""
-
-
-def failing(monkeypatch, function: str, call: int, error: BaseException) -> list[int]:
-    """Let the ``call``-th call of an ``os`` function raise; return a list that counts calls."""
-    genuine = getattr(os, function)
-    calls: list[int] = []
-
-    def wrapper(*args, **kwargs):
-        calls.append(1)
-        if len(calls) == call:
-            raise error
-        return genuine(*args, **kwargs)
-
-    monkeypatch.setattr(os, function, wrapper)
-    return calls
 
 
 FAULTS = [

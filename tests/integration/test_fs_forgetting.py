@@ -19,18 +19,6 @@ from tests.integration.artifact_bench import AID, DATA, failing, left, record
 DAY = 86400
 
 
-@pytest.fixture
-def root(tmp_path):
-    """Return the store's root, not made yet."""
-    return tmp_path / "outer" / "artifacts"
-
-
-@pytest.fixture
-def store(root):
-    """Return a store at that root."""
-    return FilesystemStore(root)
-
-
 # -- forgetting ------------------------------------------------------------------------------
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
-import attrs
 import pytest
 
 from roost_core.client.requests import EnqueueRequest
@@ -23,7 +22,7 @@ async def test_equal_backlogs_have_equal_shares(redis_server, lanes):
     settings, engine = settings_for(redis_server), Counting()
     async with (
         queue(settings, engine) as roost,
-        queue(attrs.evolve(settings, queue="other"), engine) as other,
+        queue(settings.evolve(queue="other"), engine) as other,
     ):
         requests = [EnqueueRequest(engine="counting", payload={"steps": 2})] * 300
         mine = {one.work_id for one in await roost.enqueue_many(requests)}
@@ -50,7 +49,7 @@ async def test_a_chained_step_is_one_call_and_idle_queues_are_quiet(redis_server
     settings, engine = settings_for(redis_server), Counting()
     async with (
         queue(settings, engine) as roost,
-        queue(attrs.evolve(settings, queue="other"), engine) as other,
+        queue(settings.evolve(queue="other"), engine) as other,
     ):
         worker = Worker(settings, roost.plugins, roost.server, MemoryArtifactStore(), queues=BOTH)
         task = asyncio.create_task(worker.run())
@@ -85,7 +84,7 @@ async def test_a_queue_that_is_broken_holds_up_no_other(redis_server, caplog):
     settings, engine = settings_for(redis_server, lease_ttl=1.0), Counting()
     async with (
         queue(settings, engine) as roost,
-        queue(attrs.evolve(settings, queue="other"), engine) as other,
+        queue(settings.evolve(queue="other"), engine) as other,
     ):
         key = other.ledger.keys.key
         await other.enqueue("counting", {"steps": 1})
@@ -107,7 +106,7 @@ async def test_a_message_for_busy_lanes_is_passed_on(redis_server):
     settings, engine = settings_for(redis_server), Counting()
     async with (
         queue(settings, engine) as roost,
-        queue(attrs.evolve(settings, queue="other"), engine) as other,
+        queue(settings.evolve(queue="other"), engine) as other,
     ):
         busy = Worker(
             settings,
@@ -126,7 +125,7 @@ async def test_a_message_for_busy_lanes_is_passed_on(redis_server):
         gated = await roost.enqueue("counting", {"steps": 1, "gated": True})
         await engine.began.wait()
         idle = Worker(
-            attrs.evolve(settings, queue="other"),
+            settings.evolve(queue="other"),
             other.plugins,
             other.server,
             MemoryArtifactStore(),

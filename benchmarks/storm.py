@@ -194,7 +194,7 @@ def _renew(roost: Roost, dead: Sequence[Dead], ttl_ms: int) -> None:
                 roost_version=roost_core.__version__,
                 started_at=datetime.now(UTC),
             )
-            lost = renewer.renew(encode_model(info), one.beats, ttl_ms)
+            lost = renewer.renew(encode_model(info), one.beats, ttl_ms).lost
             if lost:
                 raise RuntimeError(f"{len(lost)} leases were lost before the storm")
     finally:

@@ -1,17 +1,17 @@
 """The interfaces that backends and artifact stores implement, and their vocabulary.
 
 A backend is a :class:`Server`: it keeps a :class:`Ledger` for each queue, and runs a worker's
-lanes over one or several of them. A ledger is made of :class:`Transitions`, :class:`Reading` and
-:class:`Renewal`. It deals in bytes and numbers: it stores encoded items and snapshots
-without looking inside, decides by its server's clock, and guarantees the invariants.
-The models around the bytes are the core's business. Times that cross this
-border are whole milliseconds since the epoch by the server's clock, and
-durations are whole milliseconds.
+lanes over one or several of them. A ledger is made of :class:`Transitions`, :class:`Reading`,
+:class:`Renewal` and :class:`Control`. It deals in bytes and numbers: it stores encoded items and
+snapshots without looking inside, decides by its server's clock, and guarantees the invariants.
+The models around the bytes are the core's business. Times that cross this border are whole
+milliseconds since the epoch by the server's clock, and durations are whole milliseconds.
 """
 
 from __future__ import annotations
 
 from roost_core.backend.artifacts import ArtifactStore
+from roost_core.backend.control import Control
 from roost_core.backend.ledger import Ledger
 from roost_core.backend.messages import (
     SUSPECTED_AFTER,
@@ -29,9 +29,11 @@ from roost_core.backend.messages import (
     GoOn,
     NewWork,
     Next,
+    Renewed,
     Sleep,
     Yield,
 )
+from roost_core.backend.orders import Halt, Order, OrderAnswer, OrderOutcome
 from roost_core.backend.reading import Reading
 from roost_core.backend.renewal import Renewal, Renewer
 from roost_core.backend.reports import Finding, ListQuery, Purged, Repaired, StoredWork
@@ -49,20 +51,26 @@ __all__ = [
     "ClaimBatch",
     "ClaimRequest",
     "Commit",
+    "Control",
     "EnqueueOutcome",
     "Enqueued",
     "Failure",
     "Finding",
     "Finish",
     "GoOn",
+    "Halt",
     "Ledger",
     "ListQuery",
     "LostLanes",
     "NewWork",
     "Next",
+    "Order",
+    "OrderAnswer",
+    "OrderOutcome",
     "Purged",
     "Reading",
     "Renewal",
+    "Renewed",
     "Renewer",
     "Repaired",
     "ServePlan",

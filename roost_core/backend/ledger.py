@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Callable, Sequence
 
+from roost_core.backend.control import Control
 from roost_core.backend.reading import Reading
 from roost_core.backend.renewal import Renewal
 from roost_core.backend.reports import Finding, Repaired
@@ -12,7 +13,7 @@ from roost_core.backend.transitions import Transitions
 from roost_core.errors import BackendError
 
 
-class Ledger(Transitions, Reading, Renewal):
+class Ledger(Transitions, Reading, Renewal, Control):
     """The durable record of one queue. Get it from :meth:`Server.ledger`.
 
     Every method is atomic and durable when it returns. A method that raises

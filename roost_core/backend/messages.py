@@ -223,6 +223,18 @@ class Ack(Value):
 
 
 @attrs.frozen(eq=False, repr=False)
+class Renewed(Value):
+    """The answer to a renewal: tokens of leases that go on no more.
+
+    ``lost`` are not current any more. ``wanted`` are current, but people want their work cancelled
+    or buried: the step is to be ended, and the lease given back.
+    """
+
+    lost: tuple[str, ...] = ()
+    wanted: tuple[str, ...] = ()
+
+
+@attrs.frozen(eq=False, repr=False)
 class Beat(Value):
     """One lease to renew, with an engine's newest heartbeat if there is one to store."""
 

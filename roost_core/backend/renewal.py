@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Sequence
 
-from roost_core.backend.messages import Ack, Beat, Failure
+from roost_core.backend.messages import Ack, Beat, Failure, Renewed
 from roost_core.errors import BackendError
 from roost_core.models.worker import Lease
 
@@ -20,11 +20,11 @@ class Renewer(abc.ABC):
     """
 
     @abc.abstractmethod
-    def renew(self, info: bytes, beats: Sequence[Beat], lease_ttl_ms: int) -> Sequence[str]:
+    def renew(self, info: bytes, beats: Sequence[Beat], lease_ttl_ms: int) -> Renewed:
         """Extend all leases at once and announce the worker, in one command.
 
         :param info: the encoded ``WorkerInfo``.
-        :returns: the tokens of the leases that are lost.
+        :returns: the tokens of the leases that go on no more.
         :raises BackendUnavailable: no answer; nothing may be concluded.
         """
 

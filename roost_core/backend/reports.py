@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import attrs
 
+from roost_core.models.control import Act, Verb
 from roost_core.models.work import State
 from roost_core.values import Value
 
@@ -17,8 +18,9 @@ class StoredWork(Value):
     the current step while they ran nothing else, ``suspicions`` those that died, or are
     silent, over this and other work; ``steps_in_row`` are the steps since the last delay.
     ``leased_ms`` and ``leased_version`` tell when, and at which version, the newest lease
-    began. With a ``newer_layout`` a newer Roost has written the work item, and only its id,
-    engine and state can be told.
+    began. ``wish`` is what its running step was asked for and has not done yet, ``act`` what a
+    person last did to it. With a ``newer_layout`` a newer Roost has written the work item, and
+    only its id, engine and state can be told.
     """
 
     work_id: str
@@ -47,6 +49,8 @@ class StoredWork(Value):
     finished_ms: int | None = None
     started_ms: int | None = None
     committed_ms: int | None = None
+    wish: Verb | None = None
+    act: Act | None = None
     newer_layout: int | None = None
     item: bytes | None = attrs.field(default=None, repr=False)
     snapshot: bytes | None = attrs.field(default=None, repr=False)

@@ -43,7 +43,9 @@ class ServePlan(Value):
 
     ``stopping`` ends claiming when it is set; steps in flight then have
     ``drain_timeout`` seconds before they are cancelled. With ``burst`` the lanes
-    also end when nothing is ready. ``lost`` says which lanes are to be made up for.
+    also end when nothing is ready. ``lost`` says which lanes are to be made up for. A backend that
+    hears that people want something of what runs here calls ``look`` with the ledger's number: the
+    worker then renews at once, instead of at its next turn, and so learns of it.
     """
 
     ledgers: tuple[Ledger, ...]
@@ -55,3 +57,4 @@ class ServePlan(Value):
     burst: bool
     stopping: asyncio.Event
     lost: LostLanes | None = None
+    look: Callable[[int], None] = lambda _number: None

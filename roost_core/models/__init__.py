@@ -22,6 +22,7 @@ from roost_core.models.checks import (
     check_seconds,
     milliseconds,
 )
+from roost_core.models.control import Act, Actor, Verb
 from roost_core.models.events import Event
 from roost_core.models.snapshot import Artifact, Snapshot
 from roost_core.models.standing import DeadLetter, ErrorRecord, WorkMeta, WorkRow, WorkStatus
@@ -57,6 +58,8 @@ __all__ = [
     "TERMINAL_STATES",
     "WORD",
     "WORK_ID",
+    "Act",
+    "Actor",
     "Artifact",
     "DeadLetter",
     "ErrorRecord",
@@ -68,6 +71,7 @@ __all__ = [
     "Snapshot",
     "State",
     "Stuck",
+    "Verb",
     "WorkItem",
     "WorkMeta",
     "WorkRow",

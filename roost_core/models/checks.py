@@ -58,20 +58,21 @@ def label(_instance: object, attribute: attrs.Attribute[Any], value: object) -> 
         check_label(value, attribute.name)
 
 
-def check_label(value: object, what: str) -> None:
+def check_label(value: object, what: str, most: int = MAX_LABEL) -> None:
     """Check a short text that people are shown.
 
     :param what: its name in the error.
+    :param most: the longest that it may be, in characters.
     :raises InvalidInput: it is not a string, or is empty, too long, or holds control characters.
     """
     if (
         not isinstance(value, str)
-        or not 0 < len(value) <= MAX_LABEL
+        or not 0 < len(value) <= most
         # Nearly all are printable, and that check is far faster.
         or not (value.isprintable() or re.search(_NOT_TEXT, value) is None)
     ):
         raise InvalidInput(
-            f"{what} must be 1 to {MAX_LABEL} printable characters without "
+            f"{what} must be 1 to {most} printable characters without "
             f"control characters and line breaks, not {shown(value)}"
         )
 

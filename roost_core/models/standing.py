@@ -7,6 +7,7 @@ from datetime import datetime
 
 import attrs
 
+from roost_core.models.control import Act, Verb
 from roost_core.models.snapshot import Snapshot
 from roost_core.models.work import State, WorkItem
 from roost_core.models.worker import Heartbeat, Lease, Stuck
@@ -40,7 +41,9 @@ class WorkMeta(Value):
     ran it and other work; an accepted step resets all to 0. ``steps_in_row`` counts steps since the
     last delay. ``leased_at`` and ``leased_version`` are when, and at which version, the newest
     lease began. ``reason`` is the reason of a ``RetryLater`` while the work sleeps because of it; a
-    long one is cut. Only a handle's ``status`` looks it up.
+    long one is cut. Only a handle's ``status`` looks it up. ``wish`` is what a person has asked of
+    the running step that is not done yet: to be cancelled, paused or buried; ``act`` is the last
+    thing that a person did to the work item.
     """
 
     work_id: str
@@ -68,6 +71,8 @@ class WorkMeta(Value):
     finished_at: datetime | None
     error: ErrorRecord | None = None
     heartbeat: Heartbeat | None = None
+    wish: Verb | None = None
+    act: Act | None = None
     reason: str | None = None
 
 

@@ -212,7 +212,7 @@ class LeaseKeeper:
             for hold in holds:
                 hold.heartbeat = None
         try:
-            lost = set(turn.renewer.renew(self._word, beats, round(self._ttl * 1000)))
+            lost = set(turn.renewer.renew(self._word, beats, round(self._ttl * 1000)).lost)
         except BaseException:
             with self._changed:
                 for hold, beat in zip(holds, beats, strict=True):

@@ -269,7 +269,7 @@ class LedgerMachine(Sides):
         async def request(index: int, _side: Ledger) -> list[int]:
             leases = [held.claims[index].lease for held in chosen]
             beats = [Beat(lease.work_id, lease.token, heartbeat) for lease in leases]
-            lost = self.renewers[index].renew(info, beats, HOUR_MS)
+            lost = self.renewers[index].renew(info, beats, HOUR_MS).lost
             return [[lease.token for lease in leases].index(token) for token in lost]
 
         self.agreed(request)

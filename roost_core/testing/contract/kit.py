@@ -225,10 +225,10 @@ class Harness(abc.ABC):
         renewer = self.ledger.renewer()
         try:
             info = worker_bytes(worker_id)
-            lost = await asyncio.to_thread(renewer.renew, info, beats, ttl_ms)
+            renewed = await asyncio.to_thread(renewer.renew, info, beats, ttl_ms)
         finally:
             renewer.close()
-        return [*lost]
+        return [*renewed.lost]
 
     async def read(self, work_id: str) -> StoredWork:
         """Read a work item that has to be there."""

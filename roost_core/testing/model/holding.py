@@ -12,6 +12,7 @@ from roost_core.backend.messages import (
     Failure,
     Finish,
     GoOn,
+    Renewed,
     Sleep,
 )
 from roost_core.codec.records import decode_model
@@ -122,8 +123,8 @@ class Holding(Answers):
 
         return self._answered(lease, commit_id, transition)
 
-    def renew(self, now: int, info: bytes, beats: Iterable[Beat], ttl_ms: int) -> list[str]:
-        """Extend leases and register their worker; return the tokens that are not current."""
+    def renew(self, now: int, info: bytes, beats: Iterable[Beat], ttl_ms: int) -> Renewed:
+        """Extend leases and register their worker; return the tokens of those that end."""
         worker = decode_model(WorkerInfo, info)
         self.workers[worker.worker_id] = (info, now, ttl_ms)
         self._beat(worker.worker_id)
@@ -138,7 +139,7 @@ class Holding(Answers):
             if beat.heartbeat is not None:
                 work.heartbeat = beat.heartbeat
         self._void_reservations(now)
-        return lost
+        return Renewed(tuple(lost))
 
     def retire(self, now: int, worker_id: str) -> None:
         """Strike a worker from the register: it leaves, and has not died."""

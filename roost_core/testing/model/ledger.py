@@ -23,6 +23,7 @@ from roost_core.backend.messages import (
     Enqueued,
     Failure,
     NewWork,
+    Renewed,
 )
 from roost_core.backend.renewal import Renewer
 from roost_core.backend.reports import ListQuery, Purged, StoredWork
@@ -47,8 +48,8 @@ class MemoryRenewer(Renewer):
     def __init__(self, ledger: MemoryLedger) -> None:
         self._ledger = ledger
 
-    def renew(self, info: bytes, beats: Sequence[Beat], lease_ttl_ms: int) -> Sequence[str]:
-        """Extend the leases; return the tokens of those that are lost."""
+    def renew(self, info: bytes, beats: Sequence[Beat], lease_ttl_ms: int) -> Renewed:
+        """Extend the leases; return the tokens of those that go on no more."""
         return self._ledger.run(lambda state, now: state.renew(now, info, beats, lease_ttl_ms))
 
     def fail(self, lease: Lease, failure: Failure) -> Ack:

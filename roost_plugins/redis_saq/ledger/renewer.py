@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from roost_core.backend import Ack, Beat, Failure, Renewer
+from roost_core.backend import Ack, Beat, Failure, Renewed, Renewer
 from roost_core.errors import BackendError, BackendUnavailable
 from roost_core.models import Lease
 from roost_plugins.redis_saq.connection.endpoint import COMMAND_TIMEOUT, Endpoint
@@ -29,7 +29,7 @@ class RedisRenewer(Renewer):
         self._client: Any = None
         self._timeout = COMMAND_TIMEOUT
 
-    def renew(self, info: bytes, beats: Sequence[Beat], lease_ttl_ms: int) -> Sequence[str]:
+    def renew(self, info: bytes, beats: Sequence[Beat], lease_ttl_ms: int) -> Renewed:
         """Extend all leases at once and announce the worker."""
         worker_id = json.loads(info)["worker_id"]
         args: list[Any] = [worker_id, info, lease_ttl_ms]
@@ -37,7 +37,7 @@ class RedisRenewer(Renewer):
             args += (beat.work_id, beat.token, beat.heartbeat or b"")
         # An answer that comes after the lease has expired is no use.
         self._timeout = lease_ttl_ms / 3000
-        return [token.decode() for token in self._call("renew", *args)]
+        return Renewed(tuple(token.decode() for token in self._call("renew", *args)))
 
     def fail(self, lease: Lease, failure: Failure) -> Ack:
         """Give up an attempt; the worker takes nothing in its place."""

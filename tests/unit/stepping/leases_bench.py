@@ -6,7 +6,7 @@ import asyncio
 import threading
 from datetime import UTC, datetime
 
-from roost_core.backend import Renewer
+from roost_core.backend import Renewed, Renewer
 from roost_core.codec.records import decode_model
 from roost_core.models import Heartbeat, Lease, WorkerInfo
 from roost_core.stepping.leases import LeaseKeeper
@@ -46,7 +46,7 @@ class FakeRenewer(Renewer):
         self.asked.set()
         if self.errors:
             raise self.errors.pop(0)
-        return list(self.lost)
+        return Renewed(tuple(self.lost))
 
     def close(self):
         """Note it."""

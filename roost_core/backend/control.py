@@ -1,0 +1,56 @@
+"""What people do to the work of a queue: the fourth part of a ledger."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Sequence
+
+from roost_core.backend.orders import Halt, Order, OrderAnswer
+from roost_core.errors import BackendError
+from roost_core.models.control import Actor
+
+
+class Control(abc.ABC):
+    """The verbs. Each call is atomic, and durable when it returns.
+
+    A backend without one of them says so: each raises
+    :class:`~roost_core.errors.BackendError` by default. Each raises
+    :class:`~roost_core.errors.BackendUnavailable` if there is no answer.
+    """
+
+    @property
+    @abc.abstractmethod
+    def description(self) -> str:
+        """Where the data is, for people; no password in it."""
+
+    async def order(self, work_id: str, order: Order) -> OrderAnswer:
+        """Do to a work item what a person wants; ``docs/verbs.md`` has the rules.
+
+        :raises BackendError: this backend does not offer it.
+        """
+        raise self._not_offered(f"{order.verb} {work_id}")
+
+    async def halt(self, engine: str, actor: Actor) -> bool:
+        """Hold an engine: its work stays where it is, and running steps are its last.
+
+        :returns: whether that is new.
+        :raises BackendError: this backend does not offer it.
+        """
+        del actor
+        raise self._not_offered(f"holding the engine {engine}")
+
+    async def unhalt(self, engine: str, actor: Actor) -> bool:
+        """Let the work of a held engine go on.
+
+        :returns: whether it was held.
+        :raises BackendError: this backend does not offer it.
+        """
+        del actor
+        raise self._not_offered(f"holding the engine {engine}")
+
+    async def halts(self) -> Sequence[Halt]:
+        """Return the engines that are held, by name."""
+        return ()
+
+    def _not_offered(self, what: str) -> BackendError:
+        return BackendError(f"this backend does not offer it: {what} ({self.description})")

@@ -16,6 +16,7 @@ def register_commands(cli: click.Group) -> None:
     for command in (
         LazyCommand("worker", f"{_HERE}.worker:command", "Run a worker."),
         LazyCommand("engines", f"{_HERE}.engines:command", "List the installed engines."),
+        LazyCommand("new", f"{_HERE}.new:command", "Write a package to begin with."),
         LazyCommand(
             "plugins",
             f"{_HERE}.plugins:command",

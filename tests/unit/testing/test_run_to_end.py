@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from typing import Any
 
 import pytest
@@ -162,3 +163,46 @@ def test_a_payload_that_nests_64_deep_runs_to_its_end():
     assert {"payload": payload} == run.status.snapshot.data
     emitted = [event.data for event in run.events if event.kind == "emitted"]
     assert 2 * [{"deep": payload[0]}] == emitted
+
+
+class Paying:
+    """Calls an outside system in each step, and keeps what it was told."""
+
+    engine_id = "paying"
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    @hookimpl
+    def step(self, snapshot: Snapshot, context: StepContext) -> Snapshot:
+        """Pay; end after three."""
+        self.calls.append(context.idempotency_key)
+        context.emit({"paid": snapshot.version})
+        return snapshot.evolve(data={}, is_finished=snapshot.version == 3)
+
+
+def test_every_step_runs_twice() -> None:
+    """As if each worker had died before its commit: the end is the same, and nobody is blamed."""
+    once, twice = Paying(), Paying()
+    runs = (
+        run_to_end(once, work_id="w-1"),
+        run_to_end(twice, work_id="w-1", every_step_twice=True),
+    )
+    assert [one.status.meta.version for one in runs] == [4, 4]
+    assert twice.calls == [key for key in once.calls for _ in range(2)]
+    emitted = [[event.data for event in one.events if event.kind == "emitted"] for one in runs]
+    assert emitted[0] == emitted[1]
+    meta = runs[1].status.meta
+    assert (State.DONE, 0, 0, 0) == (meta.state, meta.attempts, meta.recoveries, meta.suspicions)
+    kinds = [event.kind for event in runs[1].events]
+    assert kinds.count("committed") == kinds.count("recovered") == 4
+
+
+def test_what_a_step_raised_is_kept() -> None:
+    """It is the error itself, with the frames that led to it; without one there is none."""
+    error = ValueError("no")
+    run = run_to_end(Failing(error), retry=RetryPolicy(max_attempts=2))
+    assert run.exception is error
+    frames = [one.name for one in traceback.extract_tb(error.__traceback__)]
+    assert "step" in frames
+    assert run_to_end(Counter(), 1).exception is None

@@ -32,6 +32,11 @@ def blocks(text: str) -> list[Block]:
     return [Block(language, body) for language, body in _BLOCK.findall(text)]
 
 
+def prose(text: str) -> str:
+    """Return a page without its fenced blocks."""
+    return _BLOCK.sub("", text)
+
+
 def sections(text: str) -> dict[str, str]:
     """Return a page's sections by their headings, each up to the next heading of any level."""
     found = list(_HEADING.finditer(text))

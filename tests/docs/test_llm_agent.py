@@ -92,7 +92,7 @@ def model(monkeypatch) -> Iterator[ModelServer]:
 def agent() -> ModuleType:
     """Return the page's engine as a module."""
     module = ModuleType("agent")
-    exec(CODE, module.__dict__)  # noqa: S102 - our own page
+    exec(CODE, module.__dict__)
     return module
 
 

@@ -76,3 +76,9 @@ class Halt(Value):
     engine: str
     actor: Actor
     since_ms: int
+
+
+def burial(actor: Actor) -> str:
+    """Return the message of the error of what a person has buried."""
+    because = "" if actor.reason is None else f": {actor.reason}"
+    return f"buried by {actor.who}{because}"

@@ -83,12 +83,12 @@ def completed(events: Sequence[Event], trail: Sequence[Event]) -> Sequence[Event
     """
     if not events:
         return trail
-    oldest = _place(events[0])
+    oldest = place_of(events[0])
     begin = events[0].at
-    missing = [one for one in trail if _place(one) < oldest or _began(one) < begin]
+    missing = [one for one in trail if place_of(one) < oldest or _began(one) < begin]
     told = {(one.event_id, one.kind) for one in events}
     missing = [one for one in missing if (one.event_id, one.kind) not in told]
-    return sorted([*missing, *events], key=_place)
+    return sorted([*missing, *events], key=place_of)
 
 
 def reason_of_sleep(trail: Sequence[Event], version: int) -> str | None:
@@ -115,7 +115,7 @@ def go_on_from(*known: Event) -> str | None:
     """Return the id of the last of these events, to follow the stream from, or None."""
     # A lease that is current is no event, and its id only a time.
     ended = [one for one in known if one.kind != "leased" or one.data.get("to") is not None]
-    return max(ended, key=_place).event_id if ended else None
+    return max(ended, key=place_of).event_id if ended else None
 
 
 def _began(event: Event) -> datetime:
@@ -123,6 +123,7 @@ def _began(event: Event) -> datetime:
     return datetime.fromisoformat(began) if isinstance(began, str) else event.at
 
 
-def _place(event: Event) -> tuple[int, int]:
+def place_of(event: Event) -> tuple[int, int]:
+    """Return what sorts events: their ids, as numbers."""
     at, _, number = event.event_id.partition("-")
     return int(at), int(number or 0)

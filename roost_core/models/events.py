@@ -16,10 +16,12 @@ class Event(Value):
     """One accepted transition, or one event that was emitted with a commit.
 
     ``kind`` is one of ``enqueued``, ``claimed``, ``blocked``, ``unblocked``, ``committed``,
-    ``attempt_failed``, ``interrupted``, ``recovered``, ``dead_lettered``, ``purged`` and
-    ``emitted``; in a work item's own trail, a ``leased`` stands for a whole lease. ``state`` is the
-    state after it. A damaged stored event is shown with the kind ``unreadable``, and ``?`` as work
-    and engine.
+    ``attempt_failed``, ``interrupted``, ``recovered``, ``dead_lettered``, ``purged``,
+    ``emitted``, and for what people do ``cancel_requested``, ``cancelled``, ``pause_requested``,
+    ``paused``, ``resumed``, ``retried``, ``bury_requested`` and ``dropped``; in a work item's own
+    trail, a ``leased`` stands for a whole lease. ``state`` is the state after it. Data of what
+    people do has ``who``, ``tool`` and ``reason``, and ``from``, the state before. A damaged stored
+    event is shown with the kind ``unreadable``, and ``?`` as work and engine.
     """
 
     event_id: str

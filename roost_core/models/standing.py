@@ -20,8 +20,8 @@ class ErrorRecord(Value):
 
     ``kind`` is one of ``exception``, ``permanent``, ``timeout``,
     ``invalid_result``, ``hung`` (it blocked its worker), ``corrupt``, ``recoveries``
-    (its worker died too often), ``steps`` (too many in a row without a delay) and
-    ``deadline``.
+    (its worker died too often), ``steps`` (too many in a row without a delay),
+    ``deadline`` and ``buried`` (by a person).
     """
 
     kind: str

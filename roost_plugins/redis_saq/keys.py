@@ -37,6 +37,7 @@ TYPES: Final = {
     "offers": "zset",
     "forgetting": "zset",
     "created": "zset",
+    "halted": "hash",
     "key": "hash",
     "newer": "zset",
     "seq": "string",

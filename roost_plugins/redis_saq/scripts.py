@@ -46,8 +46,10 @@ _SHARED: Final = (
     "trail",
     "newer",
     "blame",
+    "halts",
     "line",
     "release",
+    "acts",
     "resources",
     "reservations",
     "settle",
@@ -55,6 +57,7 @@ _SHARED: Final = (
     "holder",
     "giveback",
     "claiming",
+    "removing",
     "show",
     "inspect",
 )

@@ -17,8 +17,10 @@ from __future__ import annotations
 from roost_core.testing.contract.blaming import BlameContract, RowContract
 from roost_core.testing.contract.claiming import ClaimContract
 from roost_core.testing.contract.committing import CommitContract
+from roost_core.testing.contract.controlling import ControlContract
 from roost_core.testing.contract.enqueueing import EnqueueContract
 from roost_core.testing.contract.giving_back import FailContract, InterruptContract, RenewContract
+from roost_core.testing.contract.halting import HaltContract
 from roost_core.testing.contract.hanging import RenewerEndsLeasesContract
 from roost_core.testing.contract.kit import Harness
 from roost_core.testing.contract.queues import QueuesContract
@@ -26,6 +28,7 @@ from roost_core.testing.contract.reading import EventContract, PurgeContract, Re
 from roost_core.testing.contract.resources import ResourceContract
 from roost_core.testing.contract.serving import ServeContract
 from roost_core.testing.contract.trail import TrailContract
+from roost_core.testing.contract.wishing import WishContract
 
 __all__ = ["BackendContract", "Harness"]
 
@@ -45,6 +48,9 @@ class BackendContract(
     EventContract,
     TrailContract,
     PurgeContract,
+    ControlContract,
+    WishContract,
+    HaltContract,
     ServeContract,
     QueuesContract,
 ):

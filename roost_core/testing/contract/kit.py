@@ -25,7 +25,9 @@ from roost_core.backend.messages import (
     GoOn,
     NewWork,
     Next,
+    Renewed,
 )
+from roost_core.backend.orders import Order, OrderAnswer, OrderOutcome
 from roost_core.backend.reports import StoredWork
 from roost_core.backend.server import Server
 from roost_core.codec.records import decode_model, encode_item, encode_model
@@ -33,9 +35,10 @@ from roost_core.codec.snapshots import encode_snapshot
 from roost_core.codec.strict_json import digest
 from roost_core.codec.times import from_milliseconds
 from roost_core.errors import LeaseLost
+from roost_core.models.control import Actor, Verb
 from roost_core.models.snapshot import Snapshot
 from roost_core.models.standing import ErrorRecord
-from roost_core.models.work import WorkItem
+from roost_core.models.work import State, WorkItem
 from roost_core.models.worker import Heartbeat, WorkerInfo
 from roost_core.values import Json
 
@@ -46,6 +49,8 @@ _GO_ON = GoOn(MINUTE_MS)
 ENGINE = "counter"
 WORKER = "worker-1"
 QUEUE = "default"
+#: Who uses the verbs.
+ACTOR = Actor("alice", "tests", "because")
 #: No scenario takes this long, in seconds, unless it hangs.
 SCENARIO_TIMEOUT = 60.0
 
@@ -221,14 +226,48 @@ class Harness(abc.ABC):
         worker_id: str = WORKER,
     ) -> list[str]:
         """Renew from a thread, as a worker does; return the lost tokens."""
+        renewed = await self.renewed(
+            *claims, heartbeat=heartbeat, ttl_ms=ttl_ms, worker_id=worker_id
+        )
+        return [*renewed.lost]
+
+    async def renewed(
+        self,
+        *claims: Claim,
+        heartbeat: bytes | None = None,
+        ttl_ms: int = MINUTE_MS,
+        worker_id: str = WORKER,
+    ) -> Renewed:
+        """Renew from a thread, as a worker does."""
         beats = [Beat(one.lease.work_id, one.lease.token, heartbeat) for one in claims]
         renewer = self.ledger.renewer()
         try:
             info = worker_bytes(worker_id)
-            renewed = await asyncio.to_thread(renewer.renew, info, beats, ttl_ms)
+            return await asyncio.to_thread(renewer.renew, info, beats, ttl_ms)
         finally:
             renewer.close()
-        return [*renewed.lost]
+
+    async def order(self, work_id: str, verb: Verb, **fields: Any) -> OrderAnswer:
+        """Use a verb on a work item; ``fields`` are those of ``Order``."""
+        fields.setdefault("request_id", unique("request"))
+        fields.setdefault("actor", ACTOR)
+        return await self.ledger.order(work_id, Order(verb=verb, **fields))
+
+    async def done(self, work_id: str, verb: Verb, **fields: Any) -> StoredWork:
+        """Use a verb that takes effect at once, and return how the work item stands then."""
+        answer = await self.order(work_id, verb, **fields)
+        stored = await self.read(work_id)
+        expected = OrderAnswer(OrderOutcome.DONE, stored.state, stored.version, stored.wish)
+        assert expected == answer
+        return stored
+
+    async def requested(self, work_id: str, verb: Verb, **fields: Any) -> None:
+        """Use a verb on running work, and see that it is its wish."""
+        answer = await self.order(work_id, verb, **fields)
+        stored = await self.read(work_id)
+        expected = OrderAnswer(OrderOutcome.REQUESTED, State.RUNNING, stored.version, verb)
+        assert expected == answer
+        assert (State.RUNNING, verb) == (stored.state, stored.wish)
 
     async def read(self, work_id: str) -> StoredWork:
         """Read a work item that has to be there."""

@@ -10,14 +10,14 @@ from roost_core.backend.messages import (
 )
 from roost_core.errors import LeaseLost
 from roost_core.models.worker import Lease
-from roost_core.testing.model.places import Places
+from roost_core.testing.model.wishes import Wishes
 from roost_core.testing.model.work import Work
 
 #: How many leases that have ended a work item remembers the answer of.
 MAX_REMEMBERED: Final = 3
 
 
-class Answers(Places):
+class Answers(Wishes):
     """Remembers what each lease was answered last."""
 
     def _answered(self, lease: Lease, commit_id: str, transition: Callable[[Work], Ack]) -> Ack:

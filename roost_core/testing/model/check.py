@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Final
 
 from roost_core.backend.messages import Alone
 from roost_core.models.work import State
 from roost_core.testing.model.state import MemoryState
 from roost_core.testing.model.work import DUE_STATES, Work
+
+#: What may still become of work that has ended.
+_AFTER_THE_END: Final = frozenset({"purged", "emitted", "retried", "dropped"})
 
 
 def check_state(state: MemoryState) -> None:
@@ -18,6 +22,7 @@ def check_state(state: MemoryState) -> None:
     for work in state.works.values():
         _check_place(work)
         _check_counters(work)
+        _check_wish(work)
     _check_leases(state)
     _check_resources(state)
     _check_keys(state)
@@ -40,6 +45,10 @@ def _check_place(work: Work) -> None:
         "blocked": (work.state is State.BLOCKED, work.blocked_on),
         "terminal": (work.state.is_terminal, work.finished_ms),
     }
+    if work.state is State.PAUSED:
+        is_due_later = work.was in DUE_STATES
+        places["due"] = (is_due_later, work.due_ms)
+        _require(work.was is not None, "Q1 (paused from somewhere)", work)
     for place, (belongs, mark) in places.items():
         _require(belongs == (mark is not None), f"Q1 ({place})", work)
     is_in_doubt = work.blame.is_in_doubt(work.new.max_recoveries)
@@ -50,6 +59,20 @@ def _check_place(work: Work) -> None:
     if work.is_in_line:
         is_waiting = work.state in (State.BLOCKED, State.QUEUED)
         _require(is_waiting, "X2 (only who waits stands in line)", work)
+
+
+def _check_wish(work: Work) -> None:
+    """V1: what is wished is not done yet, and what is done is true until something else is."""
+    is_asked = work.wish is not None
+    _require(work.state is State.RUNNING or not is_asked, "V1 (a wish is a running step's)", work)
+    if is_asked:
+        newest = work.done[0]
+        _require(newest.verb is work.wish, "V1 (the newest verb is the wish)", work)
+        _require(newest.confirmed is None, "V1 (requested, not confirmed)", work)
+    if work.state in (State.PAUSED, State.CANCELLED):
+        _require(work.done[0].confirmed is not None, "V1 (confirmed)", work)
+    is_last = work.is_last_step
+    _require(work.state is State.RUNNING or not is_last, "V1 (a lease's last step)", work)
 
 
 def _check_counters(work: Work) -> None:
@@ -101,8 +124,8 @@ def _check_versions(state: MemoryState) -> None:
             version += 1
         _require(event.version == version, "C1", event)
         if before is not None and before.is_terminal:
-            _require(event.kind in ("purged", "emitted"), "C6", event)
-        if event.kind == "purged":
+            _require(event.kind in _AFTER_THE_END, "C6", event)
+        if event.kind in ("purged", "dropped"):
             del last[event.work_id]
         else:
             last[event.work_id] = (version, event.state)

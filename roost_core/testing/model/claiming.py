@@ -16,6 +16,7 @@ from roost_core.codec.times import from_milliseconds
 from roost_core.models.work import State
 from roost_core.models.worker import Lease
 from roost_core.testing.model.answers import Answers
+from roost_core.testing.model.wishes import FINAL
 from roost_core.testing.model.work import DUE_STATES, Work, error_bytes
 
 #: The most due work items of each state that one claim makes ready.
@@ -38,7 +39,7 @@ class Claiming(Answers):
         :param asked_at: the caller's monotonic clock, handed back with each claim.
         """
         dead_letters = self._promote(now)
-        self._recover(now, request)
+        self._recover(now, request, dead_letters)
         claims: list[Claim] = []
         together = self._together(request)
         for _ in range(request.limit + MAX_EXTRA_INSPECTED):
@@ -106,8 +107,8 @@ class Claiming(Answers):
             for work in self._ready(request.engines)
         )
 
-    def _recover(self, now: int, request: ClaimRequest) -> None:
-        """Take back expired leases.
+    def _recover(self, now: int, request: ClaimRequest, dead_letters: list[str]) -> None:
+        """Take back expired leases; add to the ids of dead letters.
 
         They come back to their old places, so no more than the claim takes, and half of that
         if others wait; where that is no whole number, every second claim has one more.
@@ -127,6 +128,12 @@ class Claiming(Answers):
         for work in expired[:room]:
             holder = work.worker_id or ""
             work.blame.note_lost(holder, request.worker_id, self.beats)
+            if work.wish in FINAL:
+                self._obey(work, now)
+                self._forget_answers(work)
+                if work.state is State.FAILED:
+                    dead_letters.append(work.new.work_id)
+                continue
             if work.blame.is_in_doubt(work.new.max_recoveries):
                 # One that was only cut off, or stopped, has this long to come back.
                 due_ms = now + max(2 * request.lease_ttl_ms, MIN_DOUBT_MS)
@@ -136,6 +143,7 @@ class Claiming(Answers):
             self._forget_answers(work)
             self._note(work, now, "recovered", {"worker_id": holder})
             self._pass_on(work, now)
+            self._obey(work, now)
 
     def _promote(self, now: int) -> list[str]:
         """Make ready what is due; return the ids of those that are dead letters instead."""

@@ -22,6 +22,7 @@ from roost_core.models.worker import Lease, WorkerInfo
 from roost_core.testing.model.answers import Answers
 from roost_core.testing.model.blame import LEFT
 from roost_core.testing.model.trail import end_lease
+from roost_core.testing.model.wishes import FINAL
 from roost_core.testing.model.work import Work, error_bytes
 
 
@@ -36,6 +37,8 @@ class Holding(Answers):
         """
 
         def transition(work: Work) -> Ack:
+            if work.wish in FINAL:
+                return self._let_go(work, now)
             if work.version != commit.expected_version:
                 raise VersionConflict(
                     f"{lease.work_id} is at version {work.version}, "
@@ -63,6 +66,7 @@ class Holding(Answers):
             end_lease(work, now, ended, last.event_id, ending)
             if work.state is not State.RUNNING:
                 self._pass_on(work, now)
+                self._obey(work, now)
             return self._ack(work, now)
 
         return self._answered(lease, commit.commit_id, transition)
@@ -75,7 +79,7 @@ class Holding(Answers):
             due_ms = work.not_past_deadline(now + what_follows.delay_ms)
             self._place(work, now, State.SLEEPING, due_ms=due_ms)
             work.steps_in_row = 0
-        elif isinstance(what_follows, GoOn) and not work.is_late(now) and not is_last:
+        elif isinstance(what_follows, GoOn) and work.may_go_on(now) and not is_last:
             self._place(work, now, State.RUNNING)
             if what_follows.lease_ttl_ms:
                 work.expires_ms = now + what_follows.lease_ttl_ms
@@ -90,6 +94,8 @@ class Holding(Answers):
         """
 
         def transition(work: Work) -> Ack:
+            if work.wish in FINAL:
+                return self._let_go(work, now)
             work.attempts += 1
             if failure.permanent or work.attempts >= work.new.max_attempts:
                 self._dead_letter(work, now, failure.error)
@@ -99,6 +105,7 @@ class Holding(Answers):
                 self._place(work, now, State.RETRY_WAIT, due_ms=due_ms)
                 self._note(work, now, "attempt_failed", {"error": json.loads(failure.error)})
                 self._pass_on(work, now)
+            self._obey(work, now)
             return self._ack(work, now)
 
         return self._answered(lease, failure.commit_id, transition)
@@ -112,6 +119,8 @@ class Holding(Answers):
         """
 
         def transition(work: Work) -> Ack:
+            if work.wish in FINAL:
+                return self._let_go(work, now)
             if delay_ms is None:
                 self._place(work, now, State.QUEUED)
             else:
@@ -119,9 +128,15 @@ class Holding(Answers):
                 self._place(work, now, State.SLEEPING, due_ms=due_ms)
             self._note(work, now, "interrupted", {"reason": reason})
             self._pass_on(work, now)
+            self._obey(work, now)
             return self._ack(work, now)
 
         return self._answered(lease, commit_id, transition)
+
+    def _let_go(self, work: Work, now: int) -> Ack:
+        """End a lease on what people want ended: nothing counts, and nothing is accepted."""
+        self._obey(work, now)
+        return self._ack(work, now)
 
     def renew(self, now: int, info: bytes, beats: Iterable[Beat], ttl_ms: int) -> Renewed:
         """Extend leases and register their worker; return the tokens of those that end."""
@@ -129,17 +144,19 @@ class Holding(Answers):
         self.workers[worker.worker_id] = (info, now, ttl_ms)
         self._beat(worker.worker_id)
         self.offers.renewed(now, worker)
-        lost = []
+        lost, wanted = [], []
         for beat in beats:
             work = self.works.get(beat.work_id)
             if work is None or work.token != beat.token:
                 lost.append(beat.token)
                 continue
             work.expires_ms = now + ttl_ms
+            if work.wish in FINAL:
+                wanted.append(beat.token)
             if beat.heartbeat is not None:
                 work.heartbeat = beat.heartbeat
         self._void_reservations(now)
-        return Renewed(tuple(lost))
+        return Renewed(tuple(lost), tuple(wanted))
 
     def retire(self, now: int, worker_id: str) -> None:
         """Strike a worker from the register: it leaves, and has not died."""

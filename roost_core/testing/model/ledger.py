@@ -25,8 +25,10 @@ from roost_core.backend.messages import (
     NewWork,
     Renewed,
 )
+from roost_core.backend.orders import Halt, Order, OrderAnswer
 from roost_core.backend.renewal import Renewer
 from roost_core.backend.reports import ListQuery, Purged, StoredWork
+from roost_core.models.control import Actor
 from roost_core.models.events import Event
 from roost_core.models.work import State
 from roost_core.models.worker import Lease
@@ -217,6 +219,25 @@ class MemoryLedger(Ledger):
             return state.to_forget(limit)
 
         return self.run(purge)
+
+    async def order(self, work_id: str, order: Order) -> OrderAnswer:
+        """Do to a work item what a person wants."""
+        return self.run(lambda state, now: state.order(now, work_id, order))
+
+    async def halt(self, engine: str, actor: Actor) -> bool:
+        """Hold an engine."""
+        return self.run(lambda state, now: state.halt(now, engine, actor))
+
+    async def unhalt(self, engine: str, actor: Actor) -> bool:
+        """Let the work of a held engine go on."""
+        del actor
+        was_held = self.run(lambda state, _now: state.unhalt(engine))
+        self.wake()
+        return was_held
+
+    async def halts(self) -> Sequence[Halt]:
+        """Return the engines that are held, by name."""
+        return self.run(lambda state, _now: [state.halted[one] for one in sorted(state.halted)])
 
     async def read(self, work_id: str) -> StoredWork | None:
         """Return one work item, or None."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from roost_core.backend.messages import (
     Alone,
 )
+from roost_core.backend.orders import Halt
 from roost_core.backend.reports import Purged
 from roost_core.codec.times import from_milliseconds
 from roost_core.models.events import Event
@@ -36,7 +37,9 @@ class Places:
     def __init__(self) -> None:
         self.works: dict[str, Work] = {}
         self.lines = Lines(self.works)
-        self.offers = Offers()
+        #: The engines that people hold.
+        self.halted: dict[str, Halt] = {}
+        self.offers = Offers(self.halted)
         #: Per idempotency key: the digest it stands for, and the work id.
         self.keys: dict[str, tuple[str, str]] = {}
         self.events: list[Event] = []
@@ -71,6 +74,7 @@ class Places:
         if state is not State.QUEUED:
             work.is_in_line = state is State.BLOCKED
         if state is not State.RUNNING:
+            work.is_last_step = False
             work.blame.alone = Alone.NEVER
             if work.worker_id is not None:
                 work.ending = (work.leased_ms, work.leased_version, work.worker_id)
@@ -81,6 +85,11 @@ class Places:
     def _note(
         self, work: Work, now: int, kind: str, data: Mapping[str, Json] | None = None
     ) -> Event:
+        event = self._event(work, now, kind, {} if data is None else data)
+        add_to_trail(work, now, event)
+        return event
+
+    def _event(self, work: Work, now: int, kind: str, data: Mapping[str, Json]) -> Event:
         event = Event(
             event_id=f"{next(self._event_ids)}-0",
             at=from_milliseconds(now),
@@ -89,17 +98,26 @@ class Places:
             engine=work.new.engine,
             version=work.version,
             state=work.state,
-            data={} if data is None else data,
+            data=data,
         )
         self.events.append(event)
-        add_to_trail(work, now, event)
         return event
+
+    def _remove(self, work: Work) -> Purged:
+        """Remove a work item, and note that it is to be forgotten."""
+        del self.works[work.new.work_id]
+        if work.new.idempotency_key is not None:
+            del self.keys[work.new.idempotency_key]
+        gone = Purged(work.new.work_id, work.created_ms)
+        self._to_forget[gone] = None
+        return gone
 
     def _in_states(self, *states: State) -> list[Work]:
         return [work for work in self.works.values() if work.state in states]
 
     def _ready(self, engines: Sequence[str]) -> list[Work]:
-        ready = [work for work in self._in_states(State.QUEUED) if work.new.engine in engines]
+        offered = {*engines} - {*self.halted}
+        ready = [work for work in self._in_states(State.QUEUED) if work.new.engine in offered]
         return sorted(ready, key=lambda work: work.ready_order)
 
     def _unblock(self, work: Work, now: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Final
 
 import attrs
@@ -72,7 +72,8 @@ class _Offer:
 class Offers:
     """Which engines live workers run: others wait behind work only if somebody will run it."""
 
-    def __init__(self) -> None:
+    def __init__(self, halted: Container[str] = ()) -> None:
+        self._halted = halted
         self._by_worker: dict[str, _Offer] = {}
 
     def renewed(self, now: int, info: WorkerInfo) -> None:
@@ -91,8 +92,8 @@ class Offers:
         self._by_worker.pop(worker_id, None)
 
     def has(self, now: int, engine: str) -> bool:
-        """Whether a live worker runs the engine."""
-        return any(
+        """Whether a live worker runs the engine, and nobody holds it."""
+        return engine not in self._halted and any(
             engine in offer.engines and now - offer.seen_ms <= offer.silence_ms
             for offer in self._by_worker.values()
         )

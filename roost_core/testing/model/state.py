@@ -17,11 +17,12 @@ from roost_core.backend.messages import (
 from roost_core.backend.reports import Purged
 from roost_core.models.work import State
 from roost_core.testing.model.claiming import Claiming
+from roost_core.testing.model.controlling import Controlling
 from roost_core.testing.model.holding import Holding
 from roost_core.testing.model.work import Work
 
 
-class MemoryState(Claiming, Holding):
+class MemoryState(Claiming, Holding, Controlling):
     """All work items of a queue, their events, and the rules that move them."""
 
     def enqueue(self, now: int, new: NewWork) -> Enqueued:
@@ -72,11 +73,8 @@ class MemoryState(Claiming, Holding):
             ]
         old.sort(key=lambda work: (work.finished_ms, work.id_bytes))
         for work in old[:limit]:
-            del self.works[work.new.work_id]
-            if work.new.idempotency_key is not None:
-                del self.keys[work.new.idempotency_key]
             self._note(work, now, "purged")
-            self._to_forget[Purged(work.new.work_id, work.created_ms)] = None
+            self._remove(work)
         self._void_reservations(now)
 
     def to_forget(self, limit: int) -> list[Purged]:

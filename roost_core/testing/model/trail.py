@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from roost_core.backend.trail import current_lease, lease_event
+from roost_core.backend.trail import current_lease, lease_event, place_of
 from roost_core.models.events import Event
 from roost_core.testing.model.work import Work
 
@@ -15,9 +15,12 @@ MOST_ENTRIES: Final = 160
 _IN_LEASE: Final = frozenset({"claimed", "committed"})
 
 
-def add_to_trail(work: Work, now: int, event: Event) -> None:
-    """Keep an event with its work item, and the lease that it has ended."""
-    if event.kind not in _IN_LEASE:
+def add_to_trail(work: Work, now: int, event: Event, *, by_person: bool = False) -> None:
+    """Keep an event with its work item, and the lease that it has ended.
+
+    What people do is kept elsewhere, with the last verbs.
+    """
+    if event.kind not in _IN_LEASE and not by_person:
         work.trail.append(event)
     ending, work.ending = work.ending, None
     end_lease(work, now, event.kind, event.event_id, ending)
@@ -49,6 +52,10 @@ def end_lease(
 
 
 def trail_of(work: Work) -> Sequence[Event]:
-    """Return the trail, with the lease that is current at its end."""
+    """Return the trail, with what people did, and the lease that is current at its end."""
+    acts = [one for done in work.done for one in (done.event, done.confirmed) if one is not None]
+    # What took effect at once is one event; leases have the ids of those that ended them.
+    unique = {one.event_id: one for one in acts}
+    trail = sorted([*unique.values(), *work.trail], key=place_of)
     current = current_lease(work.to_stored(with_snapshot=False))
-    return [*work.trail] if current is None else [*work.trail, current]
+    return trail if current is None else [*trail, current]

@@ -7,8 +7,10 @@ from typing import Final
 import attrs
 
 from roost_core.backend.messages import Ack, NewWork
+from roost_core.backend.orders import OrderAnswer
 from roost_core.backend.reports import ListQuery, StoredWork
 from roost_core.codec.records import encode_model
+from roost_core.models.control import Act, Actor, Verb
 from roost_core.models.events import Event
 from roost_core.models.standing import ErrorRecord
 from roost_core.models.work import State
@@ -16,6 +18,24 @@ from roost_core.testing.model.blame import Blame
 
 #: The states that have a due time.
 DUE_STATES: Final = frozenset({State.SLEEPING, State.RETRY_WAIT})
+
+
+@attrs.define
+class Done:
+    """A verb that was used on a work item: the answer, the event, and that of its taking effect."""
+
+    request_id: str
+    answer: OrderAnswer
+    verb: Verb
+    actor: Actor
+    event: Event
+    confirmed: Event | None = None
+
+    @property
+    def as_act(self) -> Act:
+        """What people are shown of it."""
+        at = None if self.confirmed is None else self.confirmed.at
+        return Act(self.verb, self.actor, self.event.at, at)
 
 
 @attrs.define
@@ -49,6 +69,13 @@ class Work:
     snapshot: bytes | None = None
     error: bytes | None = None
     heartbeat: bytes | None = None
+    #: What its running step is asked for, and whether it is the last of its lease in any case.
+    wish: Verb | None = None
+    is_last_step: bool = False
+    #: Of what is paused: where it stood.
+    was: State | None = None
+    #: What people did to it last, the newest first.
+    done: list[Done] = attrs.field(factory=list)
     #: What has become of it, kept apart from the shared events.
     trail: list[Event] = attrs.field(factory=list)
     #: The lease that has just ended, until the event that ended it is noted: since when, at
@@ -82,6 +109,10 @@ class Work:
         deadline = self.new.deadline_ms
         return due_ms if deadline is None else min(due_ms, deadline)
 
+    def may_go_on(self, now: int) -> bool:
+        """Whether its lease may, after a step."""
+        return self.wish is None and not self.is_last_step and not self.is_late(now)
+
     def is_late(self, now: int) -> bool:
         """Whether its deadline has passed."""
         return self.new.deadline_ms is not None and self.new.deadline_ms <= now
@@ -92,7 +123,12 @@ class Work:
         known.update((name, getattr(self.new, name)) for name in _ENQUEUED)
         if not with_snapshot:
             known["snapshot"] = None
-        return StoredWork(recoveries=self.blame.deaths, suspicions=self.blame.suspicions, **known)
+        return StoredWork(
+            recoveries=self.blame.deaths,
+            suspicions=self.blame.suspicions,
+            act=self.done[0].as_act if self.done else None,
+            **known,
+        )
 
 
 _STORED: Final = {field.name for field in attrs.fields(StoredWork)}

@@ -37,7 +37,10 @@ class RedisRenewer(Renewer):
             args += (beat.work_id, beat.token, beat.heartbeat or b"")
         # An answer that comes after the lease has expired is no use.
         self._timeout = lease_ttl_ms / 3000
-        return Renewed(tuple(token.decode() for token in self._call("renew", *args)))
+        lost, wanted = self._call("renew", *args)
+        return Renewed(
+            tuple(token.decode() for token in lost), tuple(token.decode() for token in wanted)
+        )
 
     def fail(self, lease: Lease, failure: Failure) -> Ack:
         """Give up an attempt; the worker takes nothing in its place."""

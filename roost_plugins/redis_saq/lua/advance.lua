@@ -3,8 +3,8 @@
 -- ARGV: id token commit-id expected-version snapshot step ttl-ms|0 part... (lib/parts.lua)
 -- Result: 'ok running version 0 at -1 -1' | 'late' | 'lost' | 'newer' | 'version' | 'corrupt'
 --   ttl 0: the lease is not extended, because it was renewed recently
---   'late': the deadline has passed or the steps in a row are used up, so the lease cannot continue;
---   nothing was written
+--   'late': the lease cannot continue, because the deadline has passed, the steps in a row are used up, or people
+--   want something of the step (lib/acts.lua); nothing was written
 --
 -- It does the same as `held_by`, commit.lua and `text_of`, but without a table of the record:
 -- making one costs a tenth of the call.
@@ -24,6 +24,7 @@ if token ~= given or given == '-' then
   return answer and 'ok ' .. answer .. ' 0' or 'lost'
 end
 if last == commit_id then return 'ok ' .. running_answer(version, committed) .. ' 0' end
+if wish ~= '-' then return 'late' end
 if version ~= ARGV[4] then return 'version' end
 row = row + 1
 if (deadline ~= '0' and is_past(deadline)) or (max_steps ~= '0' and row - max_steps >= 0) then return 'late' end

@@ -1,5 +1,5 @@
 -- Take leases: promote what is due, recover expired ones, take the first that are ready.
--- KEYS: work ready sleeping retry_wait running blocked held lines failed newer seq turn events idle beats claims solo offers seen waiting paused done cancelled
+-- KEYS: work ready sleeping retry_wait running blocked held lines failed newer seq turn events idle beats claims solo offers seen waiting paused done cancelled halted
 -- ARGV: worker ttl-ms limit "engine engine ..." was-idle(0|1) unable|never|may|always slot claim-id
 --       "slot:claim-id ..." token...
 --   never, may, always: whether what is leased is all that the worker runs: no; yes, if that is suspected
@@ -20,7 +20,10 @@ local BATCH = 100
 -- Of what is left for a newer worker, at most so much is set aside in one claim.
 local MOST_LEFT = 1000
 
-local worker, ttl, limit, engines = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
+local worker, ttl, limit, all_engines = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
+-- Those of which it may take work: nobody holds them.
+local engines = all_engines
+if redis.call('EXISTS', K.halted) == 1 then engines = unhalted(engines) end
 local was_idle, mode, slot, claim_id = ARGV[5] == '1', ARGV[6], ARGV[7], ARGV[8]
 local FIRST_TOKEN = 10
 local dead, claims, left = {}, {}, 0
@@ -81,6 +84,14 @@ if has_expired or redis.pcall('ZCOUNT', K.sleeping, '-inf', now) ~= 0
     call_for('ZREM', key, ids)
   end
 
+  -- What an older Roost has given back, and people wanted otherwise. Return whether it goes elsewhere.
+  local function is_wished_away(id, r, due)
+    if not obeyed(id, r, taken_wish(r), due) then return false end
+    if r.state == 'failed' then dead[#dead + 1] = id end
+    save(id, r)
+    return true
+  end
+
   -- What waited until it was certain whether its worker had died alone with it, and for the last time that it
   -- may: return whether it had.
   local function dies_of_doubt(id, r)
@@ -90,7 +101,7 @@ if has_expired or redis.pcall('ZCOUNT', K.sleeping, '-inf', now) ~= 0
     judge(b)
     set_blame(r, b)
     if b.deaths < most_deaths(r) then return false end
-    bury(id, r, '{"schema":1,"kind":"recoveries","message":"its worker died ' .. whole(b.deaths)
+    dead_letter(id, r, '{"schema":1,"kind":"recoveries","message":"its worker died ' .. whole(b.deaths)
       .. ' times over this step, with nothing else to run"}')
     dead[#dead + 1] = id
     pass_on(r)
@@ -111,7 +122,7 @@ if has_expired or redis.pcall('ZCOUNT', K.sleeping, '-inf', now) ~= 0
     local members, records = {}, {}
     for i, one in ipairs(due) do
       local id, r = one.id, one.r
-      if not dies_of_doubt(id, r) then
+      if not (r.wish ~= '-' and is_wished_away(id, r, whole(one.at))) and not dies_of_doubt(id, r) then
         r.seq = whole(seq + i)
         r.state = 'queued'
         members[#members + 1] = '0'
@@ -138,18 +149,22 @@ if has_expired or redis.pcall('ZCOUNT', K.sleeping, '-inf', now) ~= 0
     for _, one in ipairs(expired) do
       local id, r = one.id, one.r
       if r.last ~= '-' then remember(r, r.token, r.last, running_answer(r.version, r.committed)) end
-      local holder = quoted(r.worker)
+      local holder, wish = quoted(r.worker), taken_wish(r)
       local b = note_lost(r, worker)
       release(id, r)
       r.updated = now
-      if is_in_doubt(r, b) then
-        -- One that was only cut off, or stopped, has this long to come back.
-        r.state = 'retry_wait'
-        redis.call('ZADD', K.retry_wait, now + math.max(2 * ttl, 2000), id)
+      if is_final(wish) then
+        obeyed(id, r, wish, '-')
+        if r.state == 'failed' then dead[#dead + 1] = id end
       else
-        make_ready(id, r)
+        -- One that was only cut off, or stopped, has this long to come back.
+        local due = is_in_doubt(r, b) and whole(now + math.max(2 * ttl, 2000))
+        r.state = due and 'retry_wait' or 'queued'
+        noted('recovered', id, r, '{"worker_id":' .. holder .. '}')
+        if not obeyed(id, r, wish, due or '-') then
+          if due then redis.call('ZADD', K.retry_wait, due, id) else make_ready(id, r) end
+        end
       end
-      noted('recovered', id, r, '{"worker_id":' .. holder .. '}')
       note_lease(id, r)
       save(id, r)
       pass_on(r)
@@ -159,7 +174,7 @@ if has_expired or redis.pcall('ZCOUNT', K.sleeping, '-inf', now) ~= 0
 end
 
 -- 3. The first ones in line: of those that are suspected, or of the others.
-local has_one_engine = not string.find(engines, ' ', 1, true)
+local has_one_engine = engines ~= '' and not string.find(engines, ' ', 1, true)
 local function front(count, are_suspected)
   -- One engine's come in order.
   if has_one_engine and not are_suspected then return ready_of(engines, count) end
@@ -201,8 +216,14 @@ local function take(id, r, member)
     settle(id, r, ttl)
     return false
   end
+  if r.wish ~= '-' and obeyed(id, r, taken_wish(r), '-') then
+    if r.state == 'failed' then dead[#dead + 1] = id end
+    save(id, r)
+    if leave_lines(id, r) then pass_on(r) end
+    return false
+  end
   if r.deadline ~= '0' and is_past(r.deadline) then
-    bury(id, r, '{"schema":1,"kind":"deadline","message":"its deadline has passed"}')
+    dead_letter(id, r, '{"schema":1,"kind":"deadline","message":"its deadline has passed"}')
     dead[#dead + 1] = id
     if leave_lines(id, r) then pass_on(r) end
     return false
@@ -319,7 +340,7 @@ if #claims > 0 then redis.pcall('HSET', K.claims, worker .. ' ' .. slot, leased)
 
 -- Others are to wait behind what this worker will run: so it is known for it.
 if has_blocked then
-  offer(worker, words(engines))
+  offer(worker, words(all_engines))
   redis.call('ZADD', K.seen, 'NX', now, worker)
 end
 
@@ -345,7 +366,7 @@ if is_solo then
   next_wake = 0
 elseif #claims < limit then
   if line_empty then
-    if not is_deaf then stand_by(worker, engines) end
+    if not is_deaf then stand_by(worker, all_engines) end
     next_wake = until_next()
     -- What this claim has not promoted or recovered, because there was too much, is no news.
     if next_wake == 0 then next_wake = 1 end
@@ -354,7 +375,7 @@ elseif #claims < limit then
   end
 end
 if was_idle and (is_deaf or #claims == limit) then
-  for engine in string.gmatch(engines, '[^ ]+') do redis.pcall('ZREM', K.idle, engine .. ' ' .. worker) end
+  for engine in string.gmatch(all_engines, '[^ ]+') do redis.pcall('ZREM', K.idle, engine .. ' ' .. worker) end
 end
 -- Who has no lane lets those have it that are idle.
 if limit == 0 then

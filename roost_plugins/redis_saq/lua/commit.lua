@@ -1,5 +1,5 @@
 -- Accept a step that ends its lease, and schedule what is next.
--- KEYS: work ready sleeping retry_wait running blocked held lines failed newer done seq events idle
+-- KEYS: work ready sleeping retry_wait running blocked held lines failed newer done seq events idle paused cancelled halted
 -- ARGV: id token commit-id expected-version snapshot step yield|sleep|finish delay-ms
 --       worker "engine engine ..."|'-'|'' part... (lib/parts.lua)
 -- Result: 'ok state version attempts at due|-1 claim-in-ms|-1' | 'lost' | 'newer' | 'version' | 'corrupt'
@@ -7,7 +7,15 @@
 local id, token, commit_id, next = ARGV[1], ARGV[2], ARGV[3], ARGV[7]
 local r, answer = held_by(id, token, commit_id)
 if answer then return answer end
+local wish = r.wish ~= '-' and taken_wish(r)
+if wish and is_final(wish) then
+  redis.call('ZREM', K.running, id)
+  release(id, r)
+  obeyed(id, r, wish, '-')
+  return given_back(id, r, token, commit_id, '-1', ARGV[9], ARGV[10])
+end
 if r.version ~= ARGV[4] then return 'version' end
+local is_paused = wish == 'pause'
 if ARGV[11] then check_parts(11) end
 
 -- Whether it is the last one that may follow others without a delay.
@@ -26,12 +34,12 @@ if is_used_up then
   r.state = 'queued'
 elseif next == 'yield' then
   r.seq = string.format('%d', sound_seq(redis.pcall('INCR', K.seq), 1))
-  make_ready(id, r)
+  if is_paused then r.state = 'queued' else make_ready(id, r) end
 elseif next == 'sleep' then
   due = due_after(r, ARGV[8])
   r.state = 'sleeping'
   r.row = '0'
-  redis.call('ZADD', K.sleeping, due, id)
+  if not is_paused then redis.call('ZADD', K.sleeping, due, id) end
 else
   r.state = 'done'
   redis.call('ZADD', K.done, now, id)
@@ -40,7 +48,9 @@ end
 r.ended_at, r.ended_by = event('committed', id, r, '{"step":' .. quoted(r.step) .. '}'), 'committed'
 if ARGV[11] then take_parts(id, r, 11) end
 if is_used_up then
-  bury(id, r, '{"schema":1,"kind":"steps","message":"it took ' .. r.row
+  dead_letter(id, r, '{"schema":1,"kind":"steps","message":"it took ' .. r.row
     .. ' steps in a row without a delay, and may not take more"}')
+elseif is_paused then
+  obeyed(id, r, wish, due == '-1' and '-' or due)
 end
 return given_back(id, r, token, commit_id, due, ARGV[9], ARGV[10], ARGV[5])

@@ -1,5 +1,5 @@
 -- Store a work item, once.
--- KEYS: work key ready sleeping created seq events idle
+-- KEYS: work key ready sleeping created seq events idle halted
 -- ARGV: id digest delay-ms item, and of the table of fields those that are enqueued, in its order
 -- Result: {'created'|'existing'|'taken'|'conflict', id}
 

@@ -1,5 +1,5 @@
 -- Remove work that has been terminal for longer than its retention, and everything that points to it.
--- KEYS: work key failed done cancelled created events workers seen beats claims forgetting ready sleeping retry_wait running blocked held lines newer idle offers waiting paused
+-- KEYS: work key failed done cancelled created events workers seen beats claims forgetting ready sleeping retry_wait running blocked held lines newer idle offers waiting paused halted
 -- ARGV: retention-ms dead-letter-retention-ms|-1 limit forget-workers-after-ms "life id"...
 --   those whose artifacts and workspaces are forgotten; a life is when the id was created, or 0
 -- Result: {"life id"...} that are gone and not forgotten, least recently returned first
@@ -50,49 +50,19 @@ for first = 5, #ARGV, BATCH do
   redis.pcall('ZREM', K.forgetting, unpack(ARGV, first, math.min(first + BATCH - 1, #ARGV)))
 end
 
--- The idempotency key of what does not decode, if it can be read and belongs to nothing else.
-local function key_of_broken(id)
-  local found = redis.call('HMGET', K.work, id, id .. ' item')
-  local of_record = key_line(found[1] or '')
-  local of_item = string.match(found[2] or '', '"idempotency_key":"([^"\\]+)"')
-  for _, key in ipairs({ of_record or '', of_item or '' }) do
-    local stands_for = key ~= '' and redis.pcall('HGET', K.key, key)
-    if type(stands_for) == 'string' and string.sub(stands_for, 1, #id + 1) == id .. ' ' then return key end
-  end
-  return ''
-end
-
--- Its life of the id: when it was created.
-local function life_of(id, r)
-  local created = r.created or redis.call('ZSCORE', K.created, id)
-  return created and string.match(created, '^%d+$') or '0'
-end
-
--- In batches, because the call of a command costs more than its work.
 for first = 1, math.min(#candidates, limit), BATCH do
-  local ids, fields, keys, to_forget = {}, {}, {}, {}
-  local places = { [K.done] = {}, [K.cancelled] = {}, [K.failed] = {} }
+  local those, places = {}, { [K.done] = {}, [K.cancelled] = {}, [K.failed] = {} }
   for i = first, math.min(first + BATCH - 1, #candidates, limit) do
     local one = candidates[i]
-    local id = one.id
-    local r = one.r or { engine = '?', version = '0', state = 'failed', key = key_of_broken(id) }
-    ids[#ids + 1] = id
-    to_forget[#to_forget + 1] = now
-    to_forget[#to_forget + 1] = life_of(id, r) .. ' ' .. id
-    table.insert(places[one.key], id)
-    call_for('HDEL', K.work, trail_fields(id, r.entries))
-    for _, field in ipairs({ id, id .. ' item', id .. ' snapshot', id .. ' error', id .. ' beat' }) do
-      fields[#fields + 1] = field
-    end
-    if r.key ~= '' then keys[#keys + 1] = r.key end
+    local is_broken = not one.r
+    if is_broken then one.r = broken_record(one.id) end
+    those[#those + 1] = one
+    table.insert(places[one.key], one.id)
     -- What is not an id had no work, either.
-    if one.r or string.find(id, '^[!-~]+$') then event('purged', id, r, '{}') end
+    if not is_broken or string.find(one.id, '^[!-~]+$') then event('purged', one.id, one.r, '{}') end
   end
-  for place, those in pairs(places) do call_for('ZREM', place, those) end
-  redis.call('ZREM', K.created, unpack(ids))
-  redis.call('HDEL', K.work, unpack(fields))
-  redis.pcall('ZADD', K.forgetting, unpack(to_forget))
-  call_for('HDEL', K.key, keys)
+  for place, ids in pairs(places) do call_for('ZREM', place, ids) end
+  remove_all(those)
 end
 
 local silent = redis.pcall('ZRANGEBYSCORE', K.seen, '-inf', now - ARGV[4], 'LIMIT', 0, limit)

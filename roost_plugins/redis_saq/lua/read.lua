@@ -1,7 +1,7 @@
 -- Read one work item at one moment.
 -- KEYS: work sleeping retry_wait running
 -- ARGV: id
--- Result: nil | {id, record|nil, due|nil, expires|nil, item|nil, error|nil, snapshot|nil, heartbeat|nil},
+-- Result: nil | {id, record|nil, due|nil, expires|nil, item|nil, error|nil, snapshot|nil, heartbeat|nil, tail|nil},
 --   the record as `shown` in lib/show.lua returns it
 
 local id = ARGV[1]

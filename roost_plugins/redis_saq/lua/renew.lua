@@ -1,12 +1,13 @@
 -- Extend all leases of a worker, store its engines' newest heartbeats, and note that it lives and what
 -- it runs. This is called while any worker lives, so it also keeps reservations valid.
--- KEYS: work running workers seen beats ready blocked held lines failed newer events idle offers
+-- KEYS: work running workers seen beats ready blocked held lines failed newer events idle offers halted
 -- ARGV: worker info ttl-ms then for each lease: id token heartbeat|''
--- Result: {token...} of the leases that are lost
+-- Result: {{token...} of the leases that are lost, {token...} of those whose step is to be ended, because people want
+--   its work cancelled or buried}
 
 local BATCH = 300
 local expires = whole(now + ARGV[3])
-local lost = {}
+local lost, wanted = {}, {}
 for first = 4, #ARGV, BATCH do
   local ids, leases = {}, {}
   for i = first, math.min(first + BATCH, #ARGV) - 1, 3 do ids[#ids + 1] = ARGV[i] end
@@ -16,6 +17,7 @@ for first = 4, #ARGV, BATCH do
     if r and r.token == token then
       leases[#leases + 1] = expires
       leases[#leases + 1] = id
+      if r.wish ~= '-' and is_final(r.wish) then wanted[#wanted + 1] = token end
       if beat ~= '' then
         redis.call('HSET', K.work, id .. ' beat', beat)
         if r.has_beat == '0' then
@@ -36,4 +38,4 @@ count_beat(ARGV[1])
 straighten(K.idle, BATCH)
 pcall(function() offer(ARGV[1], engines_of(info_of(ARGV[1]))) end)
 pcall(void_reservations)
-return lost
+return { lost, wanted }

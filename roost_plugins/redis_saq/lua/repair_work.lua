@@ -1,5 +1,5 @@
 -- A step of the repair: check some work items, and put each where its record says that it belongs.
--- KEYS: work key ready sleeping retry_wait running blocked held lines failed newer events idle waiting paused done cancelled created
+-- KEYS: work key ready sleeping retry_wait running blocked held lines failed newer events idle waiting paused done cancelled created halted
 -- ARGV: dry(0|1) ttl-ms cursor count
 -- Result: {cursor, {finding...}, looked-at, greatest order of arrival, {id, idempotency key...}}: the last are of work whose
 --   key is not on record
@@ -17,7 +17,7 @@ local looked, greatest, keyless = 0, 0, {}
 local function mended_score(r, score)
   if FAR[r.state] then
     if tonumber(score) < 0 or tonumber(score) > now + FAR[r.state] then return score_for(r, ttl) end
-  elseif r.state ~= 'waiting' and r.state ~= 'paused' and tonumber(score) ~= tonumber(r.updated) then
+  elseif r.state ~= 'waiting' and tonumber(score) ~= tonumber(r.updated) then
     return r.updated
   end
 end

@@ -31,6 +31,7 @@ from roost_plugins.redis_saq.record.kinds import (
     PRIORITY,
     STATE,
     TIME,
+    WISH,
     WORD,
     WORDS,
     Kind,
@@ -181,6 +182,8 @@ RECORD: Final = Table(
             claimed="deadline_ms",
             enqueued="deadline_ms",
         ),
+        #: What people want of the running step (``lua/lib/acts.lua``).
+        Field("wish", WISH, shown=("wish",), is_added=True),
     ),
     #: The label of the newest step.
     label=Field("step", LINE, shown=("step",)),

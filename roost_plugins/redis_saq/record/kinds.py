@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import attrs
 
-from roost_core.models import State
+from roost_core.models import State, Verb
 from roost_core.values import Value
 from roost_plugins.redis_saq.record.blame import Blame
 
@@ -24,6 +24,7 @@ _ASKED_DIGITS: Final = 19
 #: Stands for an engine or an id that cannot be read.
 UNKNOWN: Final = "?"
 
+_WISHES: Final = {one.value.encode(): one for one in (Verb.CANCEL, Verb.PAUSE, Verb.BURY)}
 STATES: Final[Mapping[bytes, State]] = {state.value.encode(): state for state in State}
 
 
@@ -53,6 +54,10 @@ def _asked(raw: bytes) -> int:
 
 def _text(raw: bytes) -> str | None:
     return None if raw in (b"", b"-") else raw.decode(errors="replace")
+
+
+def _wish(raw: bytes) -> Verb | None:
+    return _WISHES.get(raw)
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -90,6 +95,8 @@ STATE: Final = Kind(
 )
 #: Visible ASCII characters without spaces, or "-": an id, a name.
 WORD: Final = Kind("[!-~]+", "-", write=lambda value: "-" if value is None else str(value))
+#: What people want of a running step: words that are not for them to see are None.
+WISH: Final = attrs.evolve(WORD, read=_wish)
 #: The server's own number, or a time that is always known: milliseconds of its clock.
 COUNT: Final = _digits(_DIGITS)
 #: A time that may not exist yet: "0" is None.

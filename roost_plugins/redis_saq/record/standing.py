@@ -8,26 +8,35 @@ from typing import Any, Final
 from roost_core.backend import StoredWork
 from roost_core.models import State
 from roost_plugins.redis_saq.record import fields
+from roost_plugins.redis_saq.record.acts import acts_in
 from roost_plugins.redis_saq.record.answers import text, time_of
 from roost_plugins.redis_saq.record.kinds import STATES, UNKNOWN
 
 #: How many words are shown of a record that a newer Roost wrote.
 _NEWER_WORDS: Final = 3
+#: What rows of older form lack: snapshot, heartbeat and tail.
+_NO_MORE: Final = (None, None, None)
 
 
 def stored_work(row: Sequence[Any]) -> StoredWork:
     """Read one row of ``read`` or ``list``; a record that does not decode still has a row."""
-    work_id, record, due, expires, item, error, *rest = row
-    snapshot, heartbeat = rest or (None, None)
+    work_id, record, due, expires, item, error, snapshot, heartbeat, tail, *_ = (*row, *_NO_MORE)
+    standing = _standing(record) or {"engine": UNKNOWN, "state": State.FAILED}
+    act = next(iter(acts_in(tail)), None)
+    due_ms = _score(due)
+    if act is not None:
+        standing["act"] = act.as_model
+        if standing["state"] is State.PAUSED:
+            due_ms = act.due_ms
     return StoredWork(
         work_id=text(work_id),
-        due_ms=_score(due),
+        due_ms=due_ms,
         expires_ms=_score(expires),
         item=item,
         snapshot=snapshot,
         error=error,
         heartbeat=heartbeat,
-        **(_standing(record) or {"engine": UNKNOWN, "state": State.FAILED}),
+        **standing,
     )
 
 
@@ -52,6 +61,9 @@ def _standing(record: Sequence[Any] | None) -> dict[str, Any] | None:
     found["engine"] = found["engine"] or UNKNOWN
     # Nothing changes a terminal work item.
     found["finished_ms"] = found["updated_ms"] if found["state"].is_terminal else None
+    if found["finished_ms"] is not None:
+        # A worker of an older Roost does not know of it, and has ended the work.
+        found["wish"] = None
     return found
 
 

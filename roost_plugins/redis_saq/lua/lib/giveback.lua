@@ -5,7 +5,7 @@
 -- Unless that is at once, it is registered as idle, so that it is notified of new work.
 local function lane_free(worker, engines)
   for engine in string.gmatch(engines, '[^ ]+') do
-    if is_any_ready(engine) then return 0 end
+    if is_any_ready(engine) and not is_halted(engine) then return 0 end
   end
   local next = until_next()
   if next ~= 0 then stand_by(worker, engines) end
@@ -42,11 +42,17 @@ local function take_back(worker, named)
       for id, token in string.gmatch(string.sub(stored, #claim_id + 2), '(%S+) (%S+)') do
         local r = load(id, parse)
         if r and r.token == token then
+          local wish = taken_wish(r)
           redis.call('ZREM', K.running, id)
           release(id, r)
           r.updated = now
-          make_ready(id, r)
-          noted('interrupted', id, r, '{"reason":"the answer to its claim was lost"}')
+          if is_final(wish) then
+            obeyed(id, r, wish, '-')
+          else
+            r.state = 'queued'
+            noted('interrupted', id, r, '{"reason":"the answer to its claim was lost"}')
+            if not obeyed(id, r, wish, '-') then make_ready(id, r) end
+          end
           note_lease(id, r)
           save(id, r)
           pass_on(r)

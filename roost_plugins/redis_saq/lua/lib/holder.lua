@@ -17,7 +17,7 @@ end
 -- appears nowhere else in it.
 local function remembered(answers, token, commit_id)
   local _, before = string.find(answers, ';' .. token .. ' ' .. commit_id .. ' ', 1, true)
-  if before then return string.match(answers, '^[^;]+', before + 1) end
+  if before then return string.match(answers, '^[^;\n]+', before + 1) end
 end
 
 local function remember(r, token, commit_id, answer)

@@ -51,7 +51,7 @@ end
 local function wake(engine)
   for _ = 1, 100 do
     local found = redis.pcall('ZRANGEBYLEX', K.idle, '[' .. engine .. ' ', '(' .. engine .. '!', 'LIMIT', '0', '1')
-    if #found == 0 then return end
+    if #found == 0 or is_halted(engine) then return end
     redis.call('ZREM', K.idle, found[1])
     local channel = string.match(KEYS[1], '^.-}') .. ':wake:' .. string.sub(found[1], #engine + 2)
     if redis.call('PUBLISH', channel, engine) > 0 then return end

@@ -14,7 +14,7 @@ end
 
 -- Seldom.
 -- Store as a dead letter; the caller has removed it from its former place.
-local function bury(id, r, error)
+local function dead_letter(id, r, error)
   r.state = 'failed'
   r.updated = now
   redis.call('ZADD', K.failed, now, id)

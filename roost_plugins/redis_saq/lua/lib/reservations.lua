@@ -43,8 +43,9 @@ local function is_live(worker)
   return seen ~= nil and now - seen <= math.max(5000, ttl * 3000)
 end
 
--- Whether a live worker runs the engine. Those that have died since are removed.
+-- Whether a live worker runs the engine, and nobody holds it. Those that have died since are removed.
 local function is_offered(engine)
+  if is_halted(engine) then return false end
   for _ = 1, 100 do
     local offered = 'engine ' .. engine
     local member = redis.call('ZRANGEBYLEX', K.offers, '[' .. offered .. ' ', '(' .. offered .. '!', 'LIMIT', '0', '1')[1]

@@ -6,9 +6,9 @@ local function score_in(key, id)
   return type(score) == 'string' and score
 end
 
--- A row: {id, record|layout|nil, due|nil, expires|nil, item|nil, error|nil}. A record is nil if it
--- is broken; one of a newer layout is {layout state engine}; and any other has, in the table's
--- order, the fields that are shown.
+-- A row: {id, record|layout|nil, due|nil, expires|nil, item|nil, error|nil, nil, nil, tail|nil}. A record is nil if
+-- it is broken; one of a newer layout is {layout state engine}; and any other has, in the table's
+-- order, the fields that are shown. The tail is its first two lines: the labels and the newest act (acts.lua).
 local function shown(id, found)
   local r = parse(found[1])
   local record = r and {
@@ -21,7 +21,7 @@ local function shown(id, found)
     id, record or false,
     score_in(K.sleeping, id) or score_in(K.retry_wait, id),
     score_in(K.running, id),
-    found[2], found[3],
+    found[2], found[3], false, false, r and string.match(r.tail, '^\n([^\n]*\n?[^\n]*)') or false,
   }
 end
 

@@ -1,0 +1,149 @@
+"""The verbs in the model: what people do to work, and engines that they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import attrs
+
+from roost_core.backend.orders import Halt, Order, OrderAnswer, OrderOutcome
+from roost_core.backend.reports import Purged
+from roost_core.models.control import Actor, Verb
+from roost_core.models.events import Event
+from roost_core.models.work import State
+from roost_core.testing.model.blame import Blame
+from roost_core.testing.model.wishes import FINAL, Wishes
+from roost_core.testing.model.work import Work
+
+_D, _R = OrderOutcome.DONE, OrderOutcome.REQUESTED
+_A, _U = OrderOutcome.ALREADY, OrderOutcome.UNFIT
+#: In this order the verbs stand in the rows below.
+_VERBS: Final = (Verb.CANCEL, Verb.PAUSE, Verb.RESUME, Verb.RETRY, Verb.BURY, Verb.DROP)
+_OPEN: Final = (_D, _D, _A, _A, _D, _U)
+_BY_STATE: Final[Mapping[State, tuple[OrderOutcome, ...]]] = {
+    State.QUEUED: _OPEN,
+    State.SLEEPING: _OPEN,
+    State.RETRY_WAIT: _OPEN,
+    State.BLOCKED: _OPEN,
+    State.WAITING: _OPEN,
+    State.PAUSED: (_D, _A, _D, _U, _D, _U),
+    State.RUNNING: (_R, _R, _A, _A, _R, _U),
+    State.DONE: (_U, _U, _U, _U, _U, _D),
+    State.FAILED: (_U, _U, _U, _D, _A, _D),
+    State.CANCELLED: (_A, _U, _U, _D, _U, _D),
+}
+#: Of running work whose step is asked for something.
+_BY_WISH: Final[Mapping[Verb, tuple[OrderOutcome, ...]]] = {
+    Verb.CANCEL: (_A, _U, _U, _U, _U, _U),
+    Verb.PAUSE: (_R, _A, _D, _A, _R, _U),
+    Verb.BURY: (_U, _U, _U, _U, _A, _U),
+}
+
+
+class Controlling(Wishes):
+    """Does what people want."""
+
+    def order(self, now: int, work_id: str, order: Order) -> OrderAnswer:
+        """Use a verb on a work item, once: a repeat gets the first answer."""
+        work = self.works.get(work_id)
+        if order.verb is Verb.DROP:
+            return self._drop(now, work_id, work, order)
+        if work is None:
+            return OrderAnswer(OrderOutcome.MISSING)
+        for done in work.done:
+            if done.request_id == order.request_id:
+                return done.answer
+        outcome = self._outcome(now, work, order)
+        if outcome not in (OrderOutcome.DONE, OrderOutcome.REQUESTED):
+            return OrderAnswer(outcome, work.state, work.version, work.wish)
+        is_done = outcome is OrderOutcome.DONE
+        event = self._done(now, work, order) if is_done else self._requested(now, work, order)
+        answer = OrderAnswer(outcome, work.state, work.version, work.wish)
+        self._remember(work, order, answer, event, is_done)
+        return answer
+
+    def _outcome(self, now: int, work: Work, order: Order) -> OrderOutcome:
+        if order.if_state not in (None, work.state) or order.if_fence not in (None, work.fence):
+            return OrderOutcome.CHANGED
+        row = _BY_STATE[work.state] if work.wish is None else _BY_WISH[work.wish]
+        outcome = row[_VERBS.index(order.verb)]
+        if order.verb is Verb.RETRY and outcome is OrderOutcome.DONE:
+            deadline_ms = order.deadline_ms or work.new.deadline_ms
+            if deadline_ms is not None and deadline_ms <= now:
+                return OrderOutcome.LATE
+        return outcome
+
+    def _requested(self, now: int, work: Work, order: Order) -> Event:
+        work.wish = order.verb
+        work.updated_ms = now
+        kind = f"{order.verb.value}_requested"
+        return self._note_act(work, now, kind, order.actor, work.state)
+
+    def _done(self, now: int, work: Work, order: Order) -> Event:
+        was = work.state
+        if order.verb in FINAL:
+            return self._end(work, now, order.verb, order.actor)
+        if order.verb is Verb.PAUSE:
+            return self._pause(work, now, order.actor)
+        if order.verb is Verb.RESUME:
+            self._resume(work, now)
+            return self._note_act(work, now, "resumed", order.actor, was)
+        self._retry(work, now, order)
+        return self._note_act(work, now, "retried", order.actor, was)
+
+    def _resume(self, work: Work, now: int) -> None:
+        if work.state is State.RUNNING:
+            work.wish = None
+            work.is_last_step = work.new.engine in self.halted
+            work.updated_ms = now
+            return
+        was, work.was = work.was, None
+        is_due_later = was in (State.SLEEPING, State.RETRY_WAIT)
+        state = was if was is not None and (is_due_later or was is State.WAITING) else State.QUEUED
+        self._place(work, now, state, due_ms=work.due_ms if is_due_later else None)
+
+    def _retry(self, work: Work, now: int, order: Order) -> None:
+        limits = {
+            name: value
+            for name in ("max_attempts", "deadline_ms", "max_steps")
+            if (value := getattr(order, name)) is not None
+        }
+        work.new = attrs.evolve(work.new, **limits)
+        work.attempts = work.steps_in_row = 0
+        work.blame = Blame()
+        work.error = work.finished_ms = None
+        work.seq = next(self._seq)
+        if order.delay_ms:
+            due_ms = work.not_past_deadline(now + order.delay_ms)
+            self._place(work, now, State.SLEEPING, due_ms=due_ms)
+        else:
+            self._place(work, now, State.QUEUED)
+
+    def _drop(self, now: int, work_id: str, work: Work | None, order: Order) -> OrderAnswer:
+        if work is None or (order.life is not None and order.life != work.created_ms):
+            gone = Purged(work_id, order.life)
+            if order.life is not None and gone in self._to_forget:
+                return OrderAnswer(OrderOutcome.ALREADY, purged=gone)
+            return OrderAnswer(OrderOutcome.MISSING)
+        outcome = self._outcome(now, work, order)
+        if outcome is not OrderOutcome.DONE:
+            return OrderAnswer(outcome, work.state, work.version, work.wish)
+        self._note_act(work, now, "dropped", order.actor, work.state)
+        gone = self._remove(work)
+        return OrderAnswer(outcome, work.state, work.version, purged=gone)
+
+    def halt(self, now: int, engine: str, actor: Actor) -> bool:
+        """Hold an engine: steps that run are the last of their leases. Return whether it is new."""
+        if engine in self.halted:
+            return False
+        self.halted[engine] = Halt(engine, actor, now)
+        for work in self._in_states(State.RUNNING):
+            if work.new.engine == engine and work.wish is None:
+                work.is_last_step = True
+        self._void_reservations(now)
+        return True
+
+    def unhalt(self, engine: str) -> bool:
+        """Hold an engine no more. Return whether it was held."""
+        return self.halted.pop(engine, None) is not None

@@ -1,0 +1,25 @@
+-- Hold an engine: no claim takes its work any more, and its running steps are the last of their leases.
+-- KEYS: work ready running blocked held lines failed newer events idle workers seen offers halted
+-- ARGV: engine actor cursor count
+--   cursor: '0' at first, then what the call before has returned; the actor only counts at first
+-- Result: {is-new(0|1), cursor}, which is '0' when all leases have been looked at
+
+local engine, actor = ARGV[1], ARGV[2]
+local is_new = 0
+if ARGV[3] == '0' then
+  is_new = redis.call('HSETNX', K.halted, engine, '{"at":' .. now .. ',' .. string.sub(actor, 2))
+  -- What stood in line stands in nobody's way any more.
+  if is_new == 1 then pcall(void_reservations) end
+end
+if not is_halted(engine) then return { is_new, '0' } end
+local page = redis.call('ZSCAN', K.running, ARGV[3], 'COUNT', ARGV[4])
+local ids = {}
+for i = 1, #page[2], 2 do ids[#ids + 1] = page[2][i] end
+for i, raw in ipairs(#ids > 0 and redis.call('HMGET', K.work, unpack(ids)) or {}) do
+  local r = raw and parse_head(raw)
+  if r and r.state == 'running' and r.engine == engine and r.wish == '-' then
+    r.wish = 'halt'
+    redis.call('HSET', K.work, ids[i], text_of(r))
+  end
+end
+return { is_new, page[1] }

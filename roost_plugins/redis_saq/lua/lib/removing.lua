@@ -1,0 +1,46 @@
+-- Shared by the scripts that remove work for good: a purge, and a person's drop.
+
+-- Seldom.
+-- The idempotency key of what does not decode, if it can be read and belongs to nothing else.
+local function key_of_broken(id)
+  local found = redis.call('HMGET', K.work, id, id .. ' item')
+  local of_record = key_line(found[1] or '')
+  local of_item = string.match(found[2] or '', '"idempotency_key":"([^"\\]+)"')
+  for _, key in ipairs({ of_record or '', of_item or '' }) do
+    local stands_for = key ~= '' and redis.pcall('HGET', K.key, key)
+    if type(stands_for) == 'string' and string.sub(stands_for, 1, #id + 1) == id .. ' ' then return key end
+  end
+  return ''
+end
+
+-- Its life of the id: when it was created.
+local function life_of(id, r)
+  local created = r.created or redis.call('ZSCORE', K.created, id)
+  return created and string.match(created, '^%d+$') or '0'
+end
+
+-- What stands for the record of what does not decode.
+local function broken_record(id)
+  return { engine = '?', version = '0', state = 'failed', key = key_of_broken(id) }
+end
+
+-- Remove work items, and everything that points to them but their places: {id, r}, at most a hundred, because the
+-- call of a command costs more than its work.
+local function remove_all(those)
+  local ids, fields, keys, to_forget = {}, {}, {}, {}
+  for i, one in ipairs(those) do
+    local id, r = one.id, one.r
+    ids[i] = id
+    to_forget[#to_forget + 1] = now
+    to_forget[#to_forget + 1] = life_of(id, r) .. ' ' .. id
+    call_for('HDEL', K.work, trail_fields(id, r.entries))
+    for _, field in ipairs({ id, id .. ' item', id .. ' snapshot', id .. ' error', id .. ' beat' }) do
+      fields[#fields + 1] = field
+    end
+    if r.key ~= '' then keys[#keys + 1] = r.key end
+  end
+  call_for('ZREM', K.created, ids)
+  call_for('HDEL', K.work, fields)
+  redis.pcall('ZADD', K.forgetting, unpack(to_forget))
+  call_for('HDEL', K.key, keys)
+end

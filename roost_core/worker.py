@@ -33,21 +33,21 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("roost.worker")
 
-#: How long a worker that ends tries to strike itself from the register. Seconds.
+#: How long a worker that ends tries to remove itself from the register. Seconds.
 _RETIRE_SECONDS: Final = 3.0
-#: How long it waits for a renewal under way. Seconds.
+#: How long it waits for a renewal in flight. Seconds.
 _KEEPER_SECONDS: Final = 1.0
-#: How long observers may take over its end. Seconds.
+#: How long its observers may take at the end. Seconds.
 _OBSERVER_SECONDS: Final = 3.0
-#: How long it tries to give back what no step has begun. Seconds.
+#: How long it tries to give back a claim that it has not begun to run. Seconds.
 _GIVE_BACK_SECONDS: Final = 3.0
 
 
 class Worker:
-    """Runs work of some engines until it is told to stop. The server is open and stays so.
+    """Runs the work of some engines until told to stop, on a server that is open and stays so.
 
-    If its event loop hangs for the setting ``stuck_after``, it ends the *process*, with exit
-    code 75: a program that runs a worker beside other things may want that to be 0.
+    If its event loop hangs for as long as the setting ``stuck_after``, it ends the *process*, with
+    exit code 75: a program that also does other things may want that setting to be 0.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Worker:
     ) -> None:
         """Choose queues and engines.
 
-        :param queues: names of queues of the server, the setting if not given. Several get equal
+        :param queues: names of the server's queues; the setting if not given. Several get equal
             shares of the lanes while each has a backlog.
         :param engines: ids, or None for all that the plugins offer.
         :param concurrency: how many work items at a time; the setting if not given.
@@ -115,7 +115,7 @@ class Worker:
 
     @property
     def running(self) -> list[str]:
-        """The work items that are being stepped now."""
+        """The ids of the work items whose steps run now."""
         return list(self._running.values())
 
     def stop(self) -> None:
@@ -132,7 +132,7 @@ class Worker:
     async def run(self) -> None:
         """Work until stopped; on return the worker is retired and has given back what let go.
 
-        A server that is away is waited for.
+        It waits for a server that is away.
 
         :raises BackendError: the server refuses what a worker needs.
         """
@@ -151,7 +151,7 @@ class Worker:
 
         async def handle(ledger: Ledger, claim: Claim) -> None:
             if self._is_aborted:
-                # It was on its way to its lane at the abort, which could not cancel it yet.
+                # It was on its way to its lane when the abort came, too early to be cancelled.
                 await self._give_back(ledger, claim)
                 return
             task = asyncio.current_task()
@@ -175,7 +175,7 @@ class Worker:
             await self._leave(keeper)
 
     def _settings_of(self, ledger: Ledger) -> Settings:
-        # What a step does is in the name of its own queue.
+        # A step acts in the name of its own queue.
         return self._settings.evolve(queue=ledger.queue)
 
     def _stepper(self, ledger: Ledger, number: int, keeper: LeaseKeeper) -> Stepper:
@@ -206,7 +206,7 @@ class Worker:
         )
 
     async def _leave(self, keeper: LeaseKeeper) -> None:
-        """Put this worker's affairs in order; whatever hangs is left behind after a while."""
+        """Shut down in order; whatever hangs is left behind after a while."""
         if left := sorted(self.running):
             more = f" and {len(left) - 5} more" if len(left) > 5 else ""
             _log.warning(
@@ -218,7 +218,7 @@ class Worker:
             async with asyncio.timeout(_KEEPER_SECONDS):
                 await keeper.close()
         except TimeoutError:
-            _log.warning("a renewal of leases still waits for the server; leaving without it")
+            _log.warning("a renewal of leases is still waiting for the server; leaving without it")
         await asyncio.gather(*(self._retire(ledger) for ledger in self._ledgers))
         try:
             async with asyncio.timeout(_OBSERVER_SECONDS):
@@ -231,7 +231,7 @@ class Worker:
             async with asyncio.timeout(_RETIRE_SECONDS):
                 await ledger.retire(self.info.worker_id)
         except (BackendError, TimeoutError) as error:
-            _log.warning("cannot strike %s from the register: %s", self.info.worker_id, error)
+            _log.warning("cannot remove %s from the register: %s", self.info.worker_id, error)
 
     async def _give_back(self, ledger: Ledger, claim: Claim) -> None:
         with contextlib.suppress(RoostError, TimeoutError):
@@ -240,6 +240,6 @@ class Worker:
 
 
 def new_worker_id() -> str:
-    """Make a worker id: readable, and new at every start, also where pods share a name."""
+    """Make a worker id: readable, and new at every start, even where pods share a name."""
     host = re.sub(r"[^A-Za-z0-9_.-]", "-", socket.gethostname())[:24]
     return f"{host}-{os.getpid()}-{secrets.token_hex(4)}"

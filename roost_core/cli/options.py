@@ -1,6 +1,6 @@
 """The options that commands share, generated from the settings table.
 
-They may stand before or after the command's name. A plugin's command takes them
+They may come before or after the command's name. A plugin's command takes them
 too, and gets the :class:`~roost_core.cli.session.Session`::
 
     @click.command("mine", cls=RoostCommand)
@@ -43,8 +43,8 @@ class SharedSetting(SettingOption, SharedOption):
 class RoostCommand(click.Command):
     """A command whose help lists its own options before the shared ones, then an example.
 
-    Those that give settings of plugins it takes over as the plugins declare them; a plugin that
-    somebody names with ``--plugin`` included.
+    Options for plugins' settings are added as the plugins declare them, also those of a plugin
+    that is named with ``--plugin``.
 
     :param example: the example's lines, as they are typed.
     """
@@ -58,11 +58,15 @@ class RoostCommand(click.Command):
         return with_settings(super().get_params(ctx), ctx)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse the arguments; an option that is not known may be one of a plugin's."""
+        """Parse the arguments; an unknown option may be a plugin's.
+
+        :raises click.UsageError: no plugin has it, or the arguments are wrong.
+        :raises RoostError: the plugins cannot be loaded for that.
+        """
         return parse(super().parse_args, ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; with ``--verbose`` a plugin's error shows its traceback first."""
+        """Run the command; with ``--verbose``, the traceback of a plugin's error is shown first."""
         try:
             return super().invoke(ctx)
         except PluginError as error:
@@ -75,7 +79,7 @@ class RoostCommand(click.Command):
         format_options(self, ctx, formatter)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the example, as it is."""
+        """Write the example, unchanged."""
         super().format_epilog(ctx, formatter)
         format_example(self.example, formatter)
 
@@ -109,14 +113,14 @@ def format_options(
 def roost_options(*names: str | On, but: Collection[str] = ()) -> Callable[[_F], _F]:
     """Add ``--plugin``, ``--config`` and the options for settings that every command has.
 
-    :param names: further settings, or :attr:`On.WORKER` for those that a worker has. A setting of
-        a plugin's is there where the plugin is, if the command is a :class:`RoostCommand`.
-    :param but: settings for which the command has an option of its own.
+    :param names: further settings, or :attr:`On.WORKER` for those that a worker has. A plugin's
+        setting is there if the plugin is, and if the command is a :class:`RoostCommand`.
+    :param but: settings for which the command has its own option.
     """
 
     def decorate(function: _F) -> _F:
         for option in reversed([*setting_options(*names), *shared_options(but)]):
-            # As click's own decorators do it, for functions and finished commands alike.
+            # Like click's own decorators, for functions and finished commands alike.
             if isinstance(function, click.Command):
                 function.params.insert(0, option)
             else:
@@ -134,7 +138,7 @@ def _pending(function: Any) -> list[click.Parameter]:
 
 
 def shared_options(but: Collection[str] = ()) -> list[click.Option]:
-    """Make the options that every command has, without those for the settings ``but``."""
+    """Make the options that every command has, except those for the settings ``but``."""
     config = SharedOption(
         ["--config", "config"],
         type=click.Path(dir_okay=False, path_type=Path),
@@ -175,7 +179,7 @@ def setting_options(*names: str | On) -> list[click.Option]:
 
 
 class _Later(click.Option):
-    """Stands for the options of settings that are plugins': which there are is not known yet."""
+    """A stand-in for the options of plugins' settings, which are not known yet."""
 
     def __init__(self, wanted: str | On) -> None:
         self.wanted = wanted
@@ -190,9 +194,9 @@ class _Later(click.Option):
 
 
 def with_settings(params: Sequence[click.Parameter], ctx: click.Context) -> list[click.Parameter]:
-    """Return parameters with those for the settings of plugins that are loaded.
+    """Return the parameters, and those for the settings of the plugins loaded so far.
 
-    An option of the command's own that has the same name stays.
+    Where the command has its own option of the same name, that one stays.
     """
     session = ctx.find_object(Session)
     kinds = () if session is None else session.declarations
@@ -224,13 +228,14 @@ def parse(
     ctx: click.Context,
     args: list[str],
 ) -> list[str]:
-    """Parse arguments, with more plugins as long as an option is not known.
+    """Parse arguments, loading more plugins while an option is unknown.
 
+    :raises click.UsageError: no plugin has it, or the arguments are wrong.
     :raises RoostError: the plugins cannot be loaded for that.
     """
     session, command = ctx.ensure_object(Session), ctx.command
     is_group = isinstance(command, click.Group)
-    # Before click says so, which looks for options that are like it.
+    # Before click complains about it, because click first searches for similar options.
     while has_unknown(args, command.get_params(ctx), is_group=is_group) and session.know_more():
         pass
     return parse_args(ctx, args)

@@ -32,6 +32,7 @@ def accept(result: object, item: WorkItem, version: int, given: Snapshot | None 
     the server. A finished snapshot has no delay.
 
     :raises InvalidStepResult: in one line, what the engine returned instead.
+    :raises InvalidInput: ``step`` is not a valid label.
     """
     snapshot = _of_the_item(result, item)
     if given is not None:

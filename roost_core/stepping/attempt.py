@@ -95,7 +95,10 @@ class StepInFlight:
         return self._run.stored.fresh()
 
     def workspace(self) -> Path:
-        """Return the work item's workspace, made at first use. Blocks."""
+        """Return the work item's workspace, made at first use. Blocks.
+
+        :raises WorkspaceError: it cannot be made.
+        """
         claim = self._run.claim
         return self._attempts.workspaces.ensure(claim.lease.work_id, life=claim.created_ms)
 

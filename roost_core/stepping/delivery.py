@@ -1,6 +1,6 @@
-"""Requests that have to arrive: sent until they are answered or the lease is not trusted.
+"""Requests that must arrive: sent until answered, or until the lease is no longer trusted.
 
-Each carries an id of its own, so that one whose reply was lost is recognized and answered again.
+Each has its own id, so that a repeat after a lost reply is recognized and gets the same answer.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from roost_core.models.work import State
 from roost_core.stepping.holds import Hold
 from roost_core.stepping.run import Run
 
-#: In each step's way, and a member of an enumeration takes long to look up before Python 3.12.
+#: On the path of every step, and looking up an enum's member is slow before Python 3.12.
 _RUNNING: Final = State.RUNNING
 #: The first pause between two requests, and the longest. Seconds.
 _FIRST_PAUSE: Final = 0.02
@@ -28,8 +28,8 @@ Send = Callable[[], Awaitable[Ack]]
 async def deliver(hold: Hold, send: Send) -> Ack:
     """Send until there is an answer, for as long as the lease is trusted.
 
-    :raises LeaseLost: it is not trusted any more.
-    :raises RoostError: what else the answer is.
+    :raises LeaseLost: it is no longer trusted.
+    :raises RoostError: any other error that the server answers with.
     """
     try:
         return await send()
@@ -38,13 +38,13 @@ async def deliver(hold: Hold, send: Send) -> Ack:
 
 
 async def settle(run: Run, send: Send, *, extends: bool = False) -> Ack:
-    """Deliver what becomes of a step; if cancelled, ``run.in_flight`` is what to repeat.
+    """Deliver a step's outcome; after a cancellation ``run.in_flight`` is what to repeat.
 
-    :param extends: whether the request extends the lease if that goes on.
-    :raises LeaseLost: the lease is not trusted any more.
-    :raises RoostError: what else the answer is.
+    :param extends: whether the request extends the lease, if the lease continues.
+    :raises LeaseLost: the lease is no longer trusted.
+    :raises RoostError: any other error that the server answers with.
     """
-    # From before the first request: a repeat is recognized, and extends the lease no further.
+    # Taken before the first request: a repeat is recognized and does not extend the lease again.
     asked_at = time.monotonic()
     run.in_flight = send
     try:
@@ -62,10 +62,10 @@ async def settle(run: Run, send: Send, *, extends: bool = False) -> Ack:
 
 
 async def put_in_order(run: Run, give_back: Send) -> None:
-    """After a cancellation, settle what was under way; give back what is still leased then.
+    """After a cancellation, settle the request in flight, then give back what is still leased.
 
-    :raises LeaseLost: the lease is lost, or not trusted any more.
-    :raises RoostError: what else the answer is.
+    :raises LeaseLost: the lease is lost, or no longer trusted.
+    :raises RoostError: any other error that the server answers with.
     """
     if run.in_flight is not None:
         ack = await deliver(run.hold, run.in_flight)

@@ -1,7 +1,7 @@
-"""Leases as their holders see them, and one timer that looks after all of a worker's.
+"""Leases as their holders see them, and one timer that watches all of a worker's.
 
-A hold stops trusting itself when its time is over by this process's monotonic clock,
-counted from before the request went out.
+A hold stops trusting itself when its time is up by this process's monotonic clock,
+counted from before the request was sent.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from roost_core.backend.messages import Failure
 from roost_core.models.standing import ErrorRecord
 from roost_core.models.worker import Lease
 
-#: Between two steps an event loop that has not moved for so long hangs. Seconds.
+#: Between two steps, an event loop that has not moved for this long hangs. Seconds.
 BETWEEN_STEPS: Final = 60.0
-#: A step that goes on for so long after it was ended is deaf to it. Seconds.
+#: A step that still runs this long after it was ended is deaf to it. Seconds.
 DEAF_AFTER: Final = 5.0
 
 
@@ -28,19 +28,21 @@ class Scope(Protocol):
     """What ends a step; :class:`asyncio.Timeout` is one."""
 
     def reschedule(self, when: float | None, /) -> None:
-        """End the step at ``when``, by the loop's clock, which is now."""
+        """End the step at ``when``, by the loop's clock; it is always now."""
 
 
 class Hold:
-    """A lease as its holder sees it. All but the attributes named for the thread is the loop's.
+    """A lease as its holder sees it.
+
+    It belongs to the event loop; the keeper's thread only reads it, and takes its ``heartbeat``.
 
     :ivar lease: the lease.
-    :ivar source: which of the worker's ledgers it is of, by its number.
-    :ivar lost: why it is not trusted any more, or None.
+    :ivar source: the number of the ledger it belongs to, among the worker's.
+    :ivar lost: why it is no longer trusted, or None.
     :ivar trusted_until: by the monotonic clock, in seconds.
     :ivar step_deadline: when the step in flight must have ended, or the next one begun,
-        by the monotonic clock; the thread does not renew for one that is far beyond it.
-    :ivar blame: makes a failed attempt of an error, or None as long as nothing can be blamed.
+        by the monotonic clock; the thread stops renewing a hold that is far beyond it.
+    :ivar blame: turns an error into a failed attempt, or None while nothing can be blamed.
     """
 
     def __init__(
@@ -51,7 +53,7 @@ class Hold:
         watch: Watch | None = None,
         source: int = 0,
     ) -> None:
-        """Begin to hold a lease that was asked for at ``asked_at``; ``watch`` may be shared."""
+        """Begin to hold a lease that was requested at ``asked_at``; ``watch`` may be shared."""
         self.lease = lease
         self.source = source
         self.lost: str | None = None
@@ -65,27 +67,27 @@ class Hold:
         self._ended_at: float | None = None
         self._is_deaf = False
         self._loop = asyncio.get_running_loop()
-        # From here on: what an observer hangs in between two steps belongs to this work, too.
+        # From now on: a hang in an observer, between two steps, belongs to this work, too.
         current_hold.set(self)
         self._watch = watch or Watch()
         self._watch.add(self, self.trusted_until)
 
     def extend(self, asked_at: float) -> None:
-        """Trust the lease anew: a request that went out at ``asked_at`` has extended it."""
+        """Trust the lease for longer: a request sent at ``asked_at`` has extended it."""
         self.trusted_until = max(self.trusted_until, asked_at + self._ttl)
 
     def is_worth_extending(self, now: float) -> bool:
-        """Whether a third of its time is over: sooner, the keeper's last renewal is enough."""
+        """Whether a third of its time is over; before that, the keeper's last renewal is enough."""
         return now > self.trusted_until - self._ttl * 2 / 3
 
     def begin_step(self, scope: Scope, seconds: float) -> None:
-        """Let ``scope`` end the step that begins: after ``seconds``, or if the lease is lost."""
+        """Let ``scope`` end the step that begins: after ``seconds``, or once the lease is lost."""
         self._scope = scope
         self.step_deadline = time.monotonic() + seconds
         self._watch.look_at(self.step_deadline)
 
     def end_step(self) -> None:
-        """Take note that the step has ended."""
+        """Record that the step has ended."""
         self._scope = None
         self.step_deadline = time.monotonic() + BETWEEN_STEPS
         if self._ended_at is not None:
@@ -107,16 +109,16 @@ class Hold:
         self._end_scope()
 
     def close(self) -> None:
-        """Watch no more: the lease is given back."""
+        """Stop watching: the lease is given back."""
         if current_hold.get() is self:
             current_hold.set(None)
-        self.blame = None  # It knows the hold.
+        self.blame = None  # it refers to the hold: avoid a cycle
         self._watch.drop(self)
 
     def look(self, now: float) -> float:
-        """End what is over, the trust in the lease or the time of the step.
+        """End what has run out: the trust in the lease, or the time of the step.
 
-        :returns: when to look again, by the monotonic clock.
+        :returns: when to check again, by the monotonic clock.
         """
         next_look = self.trusted_until
         if now >= self.trusted_until:
@@ -131,7 +133,7 @@ class Hold:
         return min(next_look, self._look_for_its_end(now))
 
     def _look_for_its_end(self, now: float) -> float:
-        """See whether the step has heard that it was ended; return when to look again."""
+        """Check whether the step has heard that it was ended; return when to check again."""
         if self._ended_at is None or self._is_deaf:
             return math.inf
         if now < self._ended_at + DEAF_AFTER:
@@ -145,16 +147,16 @@ class Hold:
             if self._ended_at is None:
                 self._ended_at = time.monotonic()
                 self._watch.look_at(self._ended_at + DEAF_AFTER)
-            # An already expired scope refuses; then the step is being ended anyway.
+            # A scope that has expired refuses; then the step is being ended anyway.
             with contextlib.suppress(RuntimeError):
                 self._scope.reschedule(self._loop.time())
 
 
 class Watch:
-    """Looks at holds when something of theirs may be over: one timer for all of a worker's.
+    """Checks holds when something of theirs may have run out: one timer for all of a worker's.
 
-    Most leases are given back, and most steps end, long before: a timer for each would be set
-    and cancelled in vain thousands of times a second.
+    Most leases are given back, and most steps end, long before that: timers for each would be
+    set and cancelled for nothing, thousands of times a second.
     """
 
     def __init__(
@@ -162,10 +164,10 @@ class Watch:
         on_deaf: Callable[[Hold], None] = lambda _: None,
         on_heard: Callable[[Hold], None] = lambda _: None,
     ) -> None:
-        """Begin with nothing to look at.
+        """Begin with nothing to watch.
 
-        :param on_deaf: told of a hold whose step goes on although it was ended.
-        :param on_heard: told when such a step has ended after all.
+        :param on_deaf: called with a hold whose step still runs although it was ended.
+        :param on_heard: called with the hold when such a step has ended after all.
         """
         self.on_deaf = on_deaf
         self.on_heard = on_heard
@@ -175,19 +177,19 @@ class Watch:
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, hold: Hold, at: float) -> None:
-        """Watch a hold, and look at ``at`` (monotonic seconds) at the latest."""
+        """Watch a hold, and check it at ``at`` (monotonic seconds) at the latest."""
         self._holds.add(hold)
         self.look_at(at)
 
     def drop(self, hold: Hold) -> None:
-        """Watch a hold no more."""
+        """Stop watching a hold."""
         self._holds.discard(hold)
         if not self._holds and self._timer is not None:
             self._timer.cancel()
             self._at, self._timer = math.inf, None
 
     def look_at(self, at: float) -> None:
-        """Look at all of them at ``at`` (monotonic seconds), if not sooner."""
+        """Check all of them at ``at`` (monotonic seconds), if not sooner."""
         if at < self._at:
             if self._timer is not None:
                 self._timer.cancel()
@@ -200,5 +202,5 @@ class Watch:
         self.look_at(min((hold.look(now) for hold in list(self._holds)), default=math.inf))
 
 
-#: The hold whose step runs, also in the tasks and callbacks that the step begins.
+#: The hold whose step runs, also in the tasks and callbacks that the step starts.
 current_hold: ContextVar[Hold | None] = ContextVar("roost_current_hold", default=None)

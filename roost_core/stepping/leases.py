@@ -1,12 +1,12 @@
 """Keeping leases: one thread renews all of a worker's, whatever the event loop does.
 
-The server decides who holds a lease. On this side two clocks guard against
-believing in one for too long: the keeper's thread renews every third of the
-time to live and reports what the server says is lost, and each hold stops
-trusting itself when its time is over (``holds.py``).
+The server decides who holds a lease. On this side, two clocks keep the worker from
+trusting one for too long: the keeper's thread renews after every third of the time to
+live and reports what the server says is lost, and each hold stops trusting itself
+when its time is up (``holds.py``).
 
-The same thread sees when the event loop does not move: it tells what hangs, lets
-the register show it, and in the end puts the worker's work in order and ends the
+The same thread notices when the event loop does not move: it logs what hangs, has
+the register show it, and in the end settles what the worker holds and ends the
 process (``stuck.py``).
 """
 
@@ -35,15 +35,15 @@ from roost_core.threads import run_in_thread
 
 _log = logging.getLogger("roost.leases")
 
-#: Heartbeats of engines are sent at once, but not more often than this. Seconds.
+#: Engines' heartbeats are sent at once, but no more often than this. Seconds.
 _BEAT_SPACING: Final = 1.0
-#: An answer to a renewal is waited for no longer than this, about. Seconds.
+#: A renewal waits for its answer no longer than about this. Seconds.
 _LONGEST_RENEWAL: Final = 10.0
 
 
 @attrs.define(eq=False)
 class _Turn:
-    """When a ledger's leases are renewed next, or its heartbeats sent, if there are any.
+    """When a ledger's leases are renewed next, or its heartbeats sent if there are any.
 
     Times are monotonic seconds.
     """
@@ -58,7 +58,7 @@ class _Turn:
         return self.beat_at if self.number in beat_waits else self.renew_at
 
     def urgency(self, now: float, beat_waits: Collection[int]) -> tuple[bool, bool, float]:
-        """Return what sorts turns: due ones first, of these those that were answered last time."""
+        """Return a sort key: due turns first, and of those the ones answered last time."""
         due_at = self.due_at(beat_waits)
         return due_at > now, self.failures > 0, due_at
 
@@ -66,7 +66,7 @@ class _Turn:
 class LeaseKeeper:
     """Renews every hold of one worker from a thread of its own, and announces the worker.
 
-    Each ledger that the worker serves has its own renewals, one command for all its leases.
+    Each ledger that the worker serves is renewed by itself, all its leases in one command.
     """
 
     def __init__(
@@ -77,12 +77,12 @@ class LeaseKeeper:
         stuck_after: float = 0,
         lost: LostSteps | None = None,
     ) -> None:
-        """Prepare; call it on the event loop whose holds these are.
+        """Prepare; call this on the event loop that the holds belong to.
 
         :param renewers: one for each of the worker's ledgers.
         :param stuck_after: seconds after which an event loop that does not move ends the
-            process; 0 never.
-        :param lost: counts the steps that go on although they were ended.
+            process; 0 for never.
+        :param lost: counts the steps that still run although they were ended.
         """
         self._turns = [_Turn(number, renewer) for number, renewer in enumerate(renewers)]
         self._info = info
@@ -93,11 +93,11 @@ class LeaseKeeper:
         self._lost_count = 0
         self._watch = Watch() if lost is None else Watch(lost.deaf, lost.heard)
         self._holds: dict[str, Hold] = {}
-        #: Guards all that loop and thread share. Taken by itself where nothing need be told: the
-        #: condition's own way in and out is Python, and each claim comes through twice.
+        #: Guards all that loop and thread share. Taken directly where nobody is to be notified: a
+        #: condition is entered and left in Python code, and each claim does so twice.
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
-        #: The numbers of ledgers to which a heartbeat is to be sent.
+        #: The numbers of the ledgers to which a heartbeat is to be sent.
         self._beat_waits: set[int] = set()
         self._closed = False
         self._stall = Stall(renewers, info, stuck_after, self._kept)
@@ -112,13 +112,13 @@ class LeaseKeeper:
         with self._changed:
             self._closed = True
             self._changed.notify()
-        # In a daemon thread: one that waits for a dead server must not hold the process.
+        # In a daemon thread: waiting for a dead server must not keep the process alive.
         await run_in_thread(self._thread.join, self._ttl)
 
     def hold(self, lease: Lease, asked_at: float, source: int = 0) -> Hold:
-        """Begin to keep a lease that was asked for at ``asked_at`` (monotonic seconds).
+        """Begin to keep a lease that was requested at ``asked_at`` (monotonic seconds).
 
-        :param source: which of the worker's ledgers it is of, by its number.
+        :param source: the number of the ledger it belongs to, among the worker's.
         """
         hold = Hold(lease, asked_at, self._ttl, self._watch, source)
         with self._lock:
@@ -126,7 +126,7 @@ class LeaseKeeper:
         return hold
 
     def let_go(self, hold: Hold) -> None:
-        """Stop keeping a lease; what the thread still hears of it is of no interest."""
+        """Stop keeping a lease; whatever the thread still hears about it is ignored."""
         hold.close()
         with self._lock:
             self._holds.pop(hold.lease.token, None)
@@ -147,7 +147,7 @@ class LeaseKeeper:
     def _run(self) -> None:
         while True:
             began = time.monotonic()
-            # One at a time, and last those that failed: none is held up by more than one of these.
+            # One at a time, failed ones after all others: none waits for more than one of these.
             self._take(min(self._turns, key=lambda turn: turn.urgency(began, self._beat_waits)))
             self._look(held_up=min(time.monotonic() - began, _LONGEST_RENEWAL))
             if self._wait():
@@ -175,7 +175,7 @@ class LeaseKeeper:
         turn.beat_at = began + min(_BEAT_SPACING, pause)
 
     def _wait(self) -> bool:
-        """Wait for the next renewal, or for a heartbeat to send; return whether it is over."""
+        """Wait for the next renewal or a heartbeat to send; return whether the keeper is closed."""
         while True:
             with self._changed:
                 until = min(turn.due_at(self._beat_waits) for turn in self._turns)
@@ -186,12 +186,12 @@ class LeaseKeeper:
             self._look()
 
     def _look(self, held_up: float = 0.0) -> None:
-        """See whether the event loop moves; the register is to know it soon if it does not."""
+        """Check whether the event loop moves; the register should soon show it if it does not."""
         try:
             has_changed = self._stall.look(held_up)
             lost = 0 if self._lost is None else self._lost.look()
         except Exception:  # noqa: BLE001 - as above
-            _log.exception("it cannot be seen whether the event loop moves")
+            _log.exception("cannot check whether the event loop moves")
             return
         if has_changed or lost != self._lost_count:
             self._lost_count = lost
@@ -223,8 +223,8 @@ class LeaseKeeper:
     def _is_to_be_kept(self, hold: Hold, now: float) -> bool:
         if hold.lost is not None or hold.lease.token in self._stall.given_back:
             return False
-        # A step so far beyond its time hangs, or hangs the whole loop: let others have it. Between
-        # two steps it is another's that hangs; when this process ends, the work is given back.
+        # A step this far beyond its time hangs, or hangs the whole loop: let others have its work.
+        # Between two steps, another step hangs; the work is given back when this process ends.
         return now < hold.step_deadline + self._ttl or (
             self._stall.will_end and not hold.is_in_step
         )
@@ -237,5 +237,5 @@ class LeaseKeeper:
                 elif hold.lease.token in self._holds:
                     hold.mark_lost("somebody else owns the work now")
 
-        with contextlib.suppress(RuntimeError):  # The loop has ended: so have the holds.
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and so have the holds
             self._loop.call_soon_threadsafe(tell)

@@ -1,8 +1,8 @@
-"""Steps that go on although they were ended: coroutines deaf to cancelling, and threads.
+"""Steps that still run although they were ended: coroutines deaf to cancellation, and threads.
 
 A step that has timed out, or whose lease is lost, is ended: its coroutine is cancelled,
-and nobody waits for its thread any more. What goes on all the same takes up a lane, or a
-thread. It is told of, shown in the register and made up for, up to a bound; beyond that
+and nobody waits for its thread any more. If it runs on anyway, it occupies a lane or a
+thread. That is logged, shown in the register and made up for, up to a bound; beyond that
 the worker takes no more work.
 """
 
@@ -24,20 +24,20 @@ from roost_core.stepping.holds import DEAF_AFTER, Hold, current_hold
 
 _log = logging.getLogger("roost.worker")
 
-#: How long the failed attempt of a deaf step is tried to be stored. Seconds.
+#: How long to try to store the failed attempt of a deaf step. Seconds.
 _FAIL_SECONDS: Final = 30.0
 
 
 class LostSteps:
-    """Counts what one worker has lost. All but :meth:`look` belongs to the event loop."""
+    """Counts what one worker has lost. Everything but :meth:`look` is for the event loop."""
 
     def __init__(self, ledgers: Sequence[Ledger], concurrency: int, ttl: float) -> None:
-        """Begin with nothing lost; on the loop of the worker's steps."""
+        """Begin with nothing lost; call this on the event loop of the worker's steps."""
         self._ledgers = ledgers
         self._ttl = ttl
         self._loop = asyncio.get_running_loop()
         self._threads = threads.pool_of(self._loop)
-        #: What the server's lanes go by.
+        #: What the server's lanes are told.
         self.lanes = LostLanes(concurrency, self._threads.count_left)
         self._told: set[threads.Left] = set()
         self._was_full = False
@@ -45,10 +45,10 @@ class LostSteps:
         self._failing: dict[Hold, asyncio.Task[None]] = {}
 
     def deaf(self, hold: Hold) -> None:
-        """Take note that a step goes on although it was cancelled."""
+        """Record that a step still runs although it was cancelled."""
         self.lanes.lanes += 1
         _log.warning(
-            "%s: its step was ended %.0f s ago and goes on, deaf to being cancelled; %s",
+            "%s: its step was ended %.0f s ago but still runs, deaf to cancellation; %s",
             hold.lease.work_id,
             DEAF_AFTER,
             "another lane takes its place"
@@ -60,7 +60,7 @@ class LostSteps:
         self._note_change()
 
     def heard(self, hold: Hold) -> None:
-        """Take note that such a step has ended after all."""
+        """Record that such a step has ended after all."""
         self.lanes.lanes -= 1
         self.lanes.ended.discard(hold.lease.token)
         failing = self._failing.pop(hold, None)
@@ -74,11 +74,11 @@ class LostSteps:
         self._note_change()
 
     async def _fail(self, hold: Hold) -> None:
-        """Give up the attempt of a step that is a TTL beyond its time, and let others have it."""
+        """Give up the attempt of a step that is a TTL beyond its time; others may have the work."""
         if hold.lost is None:
             await asyncio.sleep(max(0.0, hold.step_deadline + self._ttl - time.monotonic()))
         await self._fail_attempt(hold)
-        # The server leases it to others: what this worker takes now does not run beside it.
+        # The server may lease it to others: what this worker takes now does not run beside it.
         self.lanes.ended.add(hold.lease.token)
         self._note_change()
 
@@ -102,8 +102,8 @@ class LostSteps:
     def _note_change(self) -> None:
         if self.lanes.is_full and not self._was_full:
             _log.error(
-                "%d steps go on although they were ended, more than this worker can make up for: "
-                "it takes no more work until some of them end",
+                "%d steps still run although they were ended, more than this worker can make up "
+                "for: it takes no more work until some of them end",
                 self.lanes.count,
                 extra={"action": "lanes_lost"},
             )
@@ -113,7 +113,7 @@ class LostSteps:
     # -- the keeper's thread ---------------------------------------------------------------
 
     def look(self) -> int:
-        """Tell of threads that go on; return how many lanes and threads are lost."""
+        """Log threads that still run; return how many lanes and threads are lost."""
         left = self._threads.left_running()
         now = time.monotonic()
         for one in left:
@@ -135,7 +135,7 @@ class LostSteps:
         work_id = None if hold is None else hold.lease.work_id
         seen = sight(left.thread)
         _log.warning(
-            "%s: given up %.0f s ago, its thread goes on at %s\n%s",
+            "%s: given up %.0f s ago, but its thread still runs, at %s\n%s",
             work_id or left.name,
             DEAF_AFTER,
             seen.place,

@@ -55,6 +55,7 @@ class StoredItem:
         """Decode the bytes.
 
         :raises CorruptRecord: they do not decode.
+        :raises WrittenByNewer: a newer Roost wrote them.
         """
         item = decode_item(raw, created_ms)
         self.item = item
@@ -108,6 +109,7 @@ class RecentItems:
         """Return the item in the bytes, which include its id.
 
         :raises CorruptRecord: the bytes do not decode.
+        :raises WrittenByNewer: a newer Roost wrote them.
         """
         key = raw, created_ms
         known = self._known.get(key)

@@ -37,12 +37,12 @@ from roost_core.workspaces import Workspaces
 
 _log = logging.getLogger("roost.stepper")
 
-#: How long a cancelled lane tries to put its work back in order. Seconds.
+#: How long a cancelled lane tries to settle its work. Seconds.
 _GIVE_BACK_SECONDS: Final = 3.0
-#: In each step's way, and a member of an enumeration takes long to look up before Python 3.12.
+#: On the path of every step, and looking up an enum's member is slow before Python 3.12.
 _RUNNING: Final = State.RUNNING
 _DONE: Final = State.DONE
-#: The reason of work that is given back because of the worker, not of the engine.
+#: The reason for giving work back because of the worker, not the engine.
 _STOPPED: Final = "the worker stopped"
 
 
@@ -51,7 +51,7 @@ class Stepper:
     """Runs claims of one ledger for one worker; used by many lanes at once.
 
     ``is_stopping`` says whether the worker drains, so that a slice ends early. ``source`` is the
-    ledger's number among those that the worker serves, as the keeper knows it.
+    number by which the keeper knows the ledger, among those that the worker serves.
     """
 
     settings: Settings
@@ -80,7 +80,7 @@ class Stepper:
         )
 
     async def run(self, claim: Claim) -> None:
-        """Run one claim to the end of its slice; what became of it is durable, or the lease's.
+        """Run one claim to the end of its slice; its outcome is stored, or its lease runs out.
 
         Cancelling gives the work back without blame.
         """
@@ -103,7 +103,7 @@ class Stepper:
         self._attempts.close()
 
     async def dead_lettered(self, work_ids: Sequence[str]) -> None:
-        """Tell the observers of dead letters that a claim has stored."""
+        """Tell the observers about dead letters that a claim has stored."""
         if not self.observers.has("on_dead_letter"):
             return
         for work_id in work_ids:
@@ -111,7 +111,7 @@ class Stepper:
                 work = await self.ledger.read(work_id)
                 if work is None:
                     continue
-                views.dead_letter(work)  # Fails here or not at all.
+                views.dead_letter(work)  # fails here or not at all
             except RoostError as error:
                 _log.error("%s: observers miss its dead letter: %s", work_id, error)
                 continue
@@ -179,10 +179,10 @@ class Stepper:
             await self._give_back(run)
             raise
 
-    # -- what becomes of it ----------------------------------------------------------------
+    # -- the outcome of a step -------------------------------------------------------------
 
     async def _settle_other(self, run: Run, outcome: Failed | Later | GivenBack | Lost) -> None:
-        """Deliver what a step came to that brought no snapshot."""
+        """Deliver the outcome of a step that brought no snapshot."""
         if isinstance(outcome, Failed):
             await self._failed(run, outcome.record)
         elif isinstance(outcome, Later):
@@ -220,11 +220,11 @@ class Stepper:
         return goes_on
 
     def _note(self, run: Run, step: Accepted, ack: Ack) -> bool:
-        """Take note of a commit; return whether the next step follows under the same lease."""
+        """Record a commit; return whether the next step follows under the same lease."""
         goes_on = ack.state is _RUNNING
         is_done = ack.state is _DONE
         # As decoded, so that the engine sees what another worker would see after a crash, and
-        # what it or an observer changes in place stays its own.
+        # what it or an observer changes in place affects nobody else.
         make_snapshot = partial(
             step.encoded.decoded, run.claim.created_ms, ack.at_ms, ack.at_ms if is_done else None
         )
@@ -246,7 +246,7 @@ class Stepper:
 
     @staticmethod
     def _warning(run: Run) -> bytes:
-        """Say that the engine goes on without getting anywhere; return the event that says it."""
+        """Log that the engine makes no progress; return the event that says so."""
         steps = run.stored.standstill.unchanged
         _log.warning(
             "%s: %d steps in a row have changed no data, and there was no delay between them",
@@ -284,7 +284,7 @@ class Stepper:
 
     @staticmethod
     def _failure(run: Run, record: ErrorRecord) -> Failure:
-        """Make the failed attempt of an error; also for the keeper's thread."""
+        """Turn an error into a failed attempt; the keeper's thread calls this, too."""
         return outcomes.failure_of(
             record,
             run.item.retry,
@@ -313,10 +313,10 @@ class Stepper:
         )
 
     async def _give_back(self, run: Run) -> None:
-        """Put a cancelled lane's work in order: settle what was under way, return the rest."""
+        """Settle a cancelled lane's work: the request in flight first, then give back the rest."""
         delay_ms = None
         if not self.is_stopping():
-            # Whoever cancels a lane of a worker that goes on might do so again and again.
+            # Whoever cancels a lane of a worker that does not stop might do so again and again.
             delay_ms = self.returns.pause_ms(run.item.work_id, time.monotonic())
         with contextlib.suppress(RoostError, TimeoutError):
             async with asyncio.timeout(_GIVE_BACK_SECONDS):

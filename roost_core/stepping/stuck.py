@@ -1,10 +1,10 @@
-"""What becomes of a worker whose event loop does not move.
+"""What happens to a worker whose event loop does not move.
 
-After some seconds the log says what hangs, and where. After one time to live of the
-leases the register shows the worker as stuck. After ``ROOST_STUCK_AFTER`` the work item
-that hangs gets a failed attempt, all else that the worker holds is given back without
-blame, and the process ends, so that a service manager starts it anew. All of that is
-done by the keeper's thread, over its own connection.
+After a few seconds the log says what hangs, and where. After one lease time to live
+the register shows the worker as stuck. After ``ROOST_STUCK_AFTER`` the work item that
+hangs gets a failed attempt, everything else that the worker holds is given back without
+blame, and the process ends, so that a service manager restarts it. The keeper's thread
+does all of this, over its own connection.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from roost_core.stepping.holds import Hold
 
 _log = logging.getLogger("roost.leases")
 
-#: The exit code of a worker that hung and has ended itself.
+#: The exit code of a worker that hung and ended itself.
 EXIT_STUCK: Final = 75
-#: An event loop that has not moved for so long is told of. Seconds.
+#: An event loop that has not moved for this long is reported in the log. Seconds.
 TELL_AFTER: Final = 5.0
-#: How long a process that ends tries to put its work in order first. Seconds.
+#: How long a process tries to settle its work before it ends. Seconds.
 _END_SECONDS: Final = 5.0
-#: How long it waits for its last word to be written. Seconds.
+#: How long it waits for its last message to be logged. Seconds.
 _SAY_SECONDS: Final = 1.0
 
 
 class Stall:
-    """Looks after one worker's event loop; used by the keeper's thread alone.
+    """Watches one worker's event loop; only the keeper's thread uses it.
 
-    :ivar stuck: what the register is to show, or None.
+    :ivar stuck: what the register should show, or None.
     :ivar given_back: tokens of leases that were given up on behalf of the loop.
     """
 
@@ -51,10 +51,12 @@ class Stall:
         kept: Callable[[], Sequence[Hold]],
         end: Callable[[int], object] = os._exit,
     ) -> None:
-        """Begin to look.
+        """Begin to watch.
 
         :param renewers: one for each of the worker's ledgers.
-        :param kept: tells what the worker holds.
+        :param stuck_after: seconds after which a loop that does not move ends the process;
+            0 for never.
+        :param kept: returns what the worker holds.
         :param end: ends the process.
         """
         self._renewers = renewers
@@ -72,13 +74,13 @@ class Stall:
 
     @property
     def will_end(self) -> bool:
-        """Whether the loop hangs, and the process ends if that goes on."""
+        """Whether the loop hangs, and the process will end if that continues."""
         return self._sight is not None and self._stuck_after > 0
 
     def look(self, held_up: float = 0.0) -> bool:
-        """Look after the loop.
+        """Check the loop.
 
-        :param held_up: seconds that the thread knows it could not look for.
+        :param held_up: seconds for which the thread knows it could not check.
         :returns: whether ``stuck`` has changed.
         """
         still = self._pulse.look(held_up)
@@ -121,7 +123,7 @@ class Stall:
         _say(
             logging.WARNING,
             "the event loop has not moved for %.0f s: %s hangs at %s; "
-            "no other work of this worker goes on\n%s",
+            "no other work of this worker continues\n%s",
             still,
             f"the step of {work_id}" if work_id else "something outside of any step",
             sight.place,
@@ -130,10 +132,10 @@ class Stall:
             work_id=work_id,
         )
 
-    # -- putting in order ------------------------------------------------------------------
+    # -- settling what it holds ------------------------------------------------------------
 
     def _give_up_overdue(self, sight: Sight) -> None:
-        """Let others have what is a whole TTL beyond its step's time, and say whose fault it is."""
+        """Let others have work that is a TTL beyond its step's time, and say whose fault it is."""
         now = time.monotonic()
         overdue = [
             hold
@@ -143,10 +145,10 @@ class Stall:
         self._give_up_all(overdue, sight)
 
     def _end_process(self, still: float) -> None:
-        # What hangs now may be something else than what hung at first.
+        # What hangs now may not be what hung at first.
         sight = self._sight = self._pulse.sight()
         work_id = _work_id(sight)
-        # In a thread, because nothing that this waits for may keep the process alive.
+        # In a thread, because nothing that it waits for may keep the process alive.
         order = threading.Thread(target=self._put_in_order, args=(sight,), daemon=True)
         order.start()
         order.join(_END_SECONDS)
@@ -163,11 +165,11 @@ class Stall:
         self._end(EXIT_STUCK)
 
     def _put_in_order(self, sight: Sight) -> None:
-        # The one to blame first: if there is time for one, then for that.
+        # The one to blame first: if there is time for only one, that should be it.
         self._give_up_all(sorted(self._kept(), key=lambda one: one is not sight.hold), sight)
 
     def _give_up_all(self, holds: Iterable[Hold], sight: Sight) -> None:
-        """End leases on behalf of the loop; of a ledger that does not answer no more than one."""
+        """End leases on behalf of the loop; skip the rest of a ledger that does not answer."""
         silent: set[int] = set()
         for hold in holds:
             if hold.source not in silent and not self._give_up(hold, sight):
@@ -179,7 +181,7 @@ class Stall:
         if hold.lost is not None or lease.token in self.given_back:
             return True
         try:
-            # Read once: should the loop move after all, it takes it away.
+            # Read once: if the loop moves after all, it may clear this.
             blame = hold.blame
             renewer = self._renewers[hold.source]
             if hold is sight.hold and blame is not None:
@@ -217,7 +219,7 @@ def _say(
     work_id: str | None = None,
     is_last: bool = False,
 ) -> threading.Thread:
-    """Log from a thread of its own: the loop may hang in just that, with the handler's lock."""
+    """Log from a separate thread: the loop may hang in logging, holding the handler's lock."""
 
     def say() -> None:
         _log.log(level, text, *args, extra={"action": action, "work_id": work_id})

@@ -24,7 +24,7 @@ _queue_option = click.option(
     "queues",
     multiple=True,
     metavar="NAME",
-    help="Take the work of this queue. Repeatable: queues with a backlog get equal shares of the "
+    help="Serve this queue. Repeatable: queues with a backlog get equal shares of the "
     "lanes. [ROOST_QUEUE; default default]",
 )
 
@@ -43,7 +43,7 @@ _queue_option = click.option(
     default="all",
     show_default=True,
     metavar="A,B|all",
-    help="Take the work of these engines only.",
+    help="Take work for these engines only.",
 )
 @_queue_option
 @click.option("--burst", is_flag=True, help="Stop once nothing is ready.")
@@ -62,18 +62,17 @@ def command(
     """Run a worker until it is told to stop.
 
     After Ctrl-C, SIGTERM, SIGHUP or SIGQUIT it takes no new work and lets its steps
-    end, for as long as the drain timeout. A second signal cancels the steps now and
-    gives their work back; neither counts as an attempt. A third ends the process at
-    once.
+    end, within the drain timeout. A second signal cancels the steps now and gives
+    their work back; neither counts as an attempt. A third ends the process at once.
 
-    A worker whose server cannot be reached waits for it. It does not wait where
-    waiting cannot help: for a refused login, or a TLS mismatch.
+    A worker whose server cannot be reached waits for it, unless waiting cannot help:
+    the login is refused, or TLS does not match.
 
     A worker does not start if a plugin is broken, and leaves work for engines that
     it lacks to others.
 
     With several queues it serves each of them: those with a backlog get equal shares
-    of its lanes. All other commands are about one queue.
+    of its lanes. All other commands act on one queue.
     """
     if verbose and quiet:
         raise click.UsageError("--verbose and --quiet: one or the other")
@@ -144,7 +143,7 @@ def _queues(session: Session, given: Sequence[str]) -> list[str]:
     """
     names = []
     for name in reversed(given):
-        # Read as the setting is; the first stays, for what asks for one queue.
+        # Read like the setting; the first one stays set, for code that wants one queue.
         session.override("queue", name)
         names.append(session.settings.queue)
     return list(dict.fromkeys(reversed(names))) or [session.settings.queue]
@@ -157,7 +156,7 @@ def _wanted(text: str, offered: Sequence[str]) -> list[str]:
         return list(offered)
     names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
     if not names:
-        raise UnknownEngine("--engines names no engine: all, or names separated by commas")
+        raise UnknownEngine("--engines names no engine: give all, or names separated by commas")
     for name in names:
         if name not in offered:
             raise unknown_engine(name, offered, by="no loaded plugin offers")
@@ -167,8 +166,8 @@ def _wanted(text: str, offered: Sequence[str]) -> list[str]:
 def _log_to(stderr: Stderr, *, verbose: bool, quiet: bool) -> None:
     level = logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO
     logging.basicConfig(handlers=[StderrHandler(stderr)], level=logging.WARNING, force=True)
-    # Else Python writes them to standard error itself, and waits for it.
+    # Otherwise Python itself writes them to standard error, and blocks on it.
     logging.captureWarnings(True)
     logging.getLogger("roost").setLevel(level)
-    # What the lanes' machinery has to say is about itself, not about the work.
+    # What it logs is about the lanes' machinery, not about the work.
     logging.getLogger("saq").setLevel(logging.DEBUG if verbose else logging.ERROR)

@@ -13,12 +13,12 @@ from roost_core.models.worker import Lease
 from roost_core.testing.model.wishes import Wishes
 from roost_core.testing.model.work import Work
 
-#: How many leases that have ended a work item remembers the answer of.
+#: For how many leases that have ended a work item remembers the answer.
 MAX_REMEMBERED: Final = 3
 
 
 class Answers(Wishes):
-    """Remembers what each lease was answered last."""
+    """Remembers the last answer under each lease."""
 
     def _answered(self, lease: Lease, commit_id: str, transition: Callable[[Work], Ack]) -> Ack:
         """Run a transition under a current lease, once: a repeat gets the first answer."""

@@ -1,4 +1,4 @@
-"""The invariants of the ledger, looked for in the model's own state."""
+"""The invariants of the ledger, checked on the model's own state."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _AFTER_THE_END: Final = frozenset({"purged", "emitted", "retried", "dropped"})
 
 
 def check_state(state: MemoryState) -> None:
-    """Look at every work item and at the events.
+    """Check every work item and the events.
 
     :raises AssertionError: an invariant does not hold; the text names it.
     """
@@ -36,7 +36,7 @@ def _require(is_true: bool, invariant: str, subject: object) -> None:
 
 
 def _check_place(work: Work) -> None:
-    """Q1: what belongs to a place is there in that place, and nowhere else."""
+    """Q1: what belongs to a place is set in that place, and nowhere else."""
     places = {
         "leased": (work.state is State.RUNNING, work.token),
         "leased by": (work.state is State.RUNNING, work.worker_id),
@@ -58,7 +58,7 @@ def _check_place(work: Work) -> None:
         _require(work.blocked_on in work.new.resources, "X2 (blocked on its own)", work)
     if work.is_in_line:
         is_waiting = work.state in (State.BLOCKED, State.QUEUED)
-        _require(is_waiting, "X2 (only who waits stands in line)", work)
+        _require(is_waiting, "X2 (only waiting work is in line)", work)
 
 
 def _check_wish(work: Work) -> None:
@@ -79,7 +79,7 @@ def _check_counters(work: Work) -> None:
     _require(0 <= work.attempts <= work.new.max_attempts, "R1", work)
     _require(0 <= work.blame.deaths <= max(1, work.new.max_recoveries), "R2", work)
     is_alone = work.blame.alone is not Alone.NEVER
-    _require(work.state is State.RUNNING or not is_alone, "B1 (alone is a lease's)", work)
+    _require(work.state is State.RUNNING or not is_alone, "B1 (only a lease is alone)", work)
     _require((work.version > 0) == (work.snapshot is not None), "C1 (snapshot)", work)
     _require((work.fence > 0) == (work.started_ms is not None), "L2 (started)", work)
 
@@ -99,7 +99,7 @@ def _check_resources(state: MemoryState) -> None:
         _require(count == 1, "X1", resource)
     for work in state.works.values():
         if work.state is State.BLOCKED:
-            _require(work.is_in_line, "Q5 (who is blocked keeps a place)", work)
+            _require(work.is_in_line, "Q5 (blocked work keeps its place)", work)
             _require(state.lines.in_the_way(work) is not None, "X2 (lost wake-up)", work)
 
 
@@ -113,7 +113,7 @@ def _check_keys(state: MemoryState) -> None:
 
 
 def _check_versions(state: MemoryState) -> None:
-    """C1, C6, D1 and E1 by the events: versions 1..n, fences growing, no life after the end."""
+    """C1, C6, D1 and E1, by the events: versions 1..n, and only what may follow the end."""
     last: dict[str, tuple[int, State]] = {}
     for event in state.events:
         version, before = last.get(event.work_id, (0, None))

@@ -1,4 +1,4 @@
-"""How the model leases work: what is due, what has run out, what is first."""
+"""How the model leases work: what is due, what has expired, what comes first."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from roost_core.testing.model.answers import Answers
 from roost_core.testing.model.wishes import FINAL
 from roost_core.testing.model.work import DUE_STATES, Work, error_bytes
 
-#: The most due work items of each state that one claim makes ready.
+#: The largest number of due work items of each state that one claim makes ready.
 MAX_PROMOTED: Final = 100
 #: How many more work items than its limit a claim looks at.
 MAX_EXTRA_INSPECTED: Final = 100
-#: How long it waits at least whether a worker comes back that seems to have died. Milliseconds.
+#: How long it waits, at least, for a worker that seems dead to come back. Milliseconds.
 MIN_DOUBT_MS: Final = 2000
 
-#: Of all ledgers: a worker may hold leases of several.
+#: For all ledgers: a worker may hold leases of several.
 _tokens = itertools.count(1)
 
 
@@ -34,7 +34,7 @@ class Claiming(Answers):
     """Promotes, recovers and leases."""
 
     def claim(self, now: int, request: ClaimRequest, asked_at: float = 0.0) -> ClaimBatch:
-        """Promote what is due, recover what has expired, and take what is first.
+        """Promote what is due, recover what has expired, and take what comes first.
 
         :param asked_at: the caller's monotonic clock, handed back with each claim.
         """
@@ -68,12 +68,12 @@ class Claiming(Answers):
         )
 
     def _suspected(self, engines: Sequence[str]) -> list[Work]:
-        """Return what is ready and suspected; those first that have done the least harm."""
+        """Return what is ready and suspected; what has done the least harm comes first."""
         suspected = [work for work in self._ready(engines) if work.blame.is_suspected]
         return sorted(suspected, key=lambda work: work.blame.deaths)
 
     def _together(self, request: ClaimRequest) -> int:
-        """Return how many of those that are suspected may come with this claim."""
+        """Return how many suspected items this claim may take."""
         if request.alone is not Alone.MAY:
             return 0
         line = self._suspected(request.engines)[: request.limit]
@@ -88,7 +88,7 @@ class Claiming(Answers):
     def _ready_for(
         self, request: ClaimRequest, claims: Sequence[Claim], together: int
     ) -> list[Work]:
-        """Return what may be leased next; what is suspected only to whom runs nothing else."""
+        """Return what may be leased next; suspected work only to workers that run nothing else."""
         ready = self._ready(request.engines)
         others = [work for work in ready if not work.blame.is_suspected]
         if request.alone is Alone.ALWAYS:
@@ -111,7 +111,7 @@ class Claiming(Answers):
         """Take back expired leases; add to the ids of dead letters.
 
         They come back to their old places, so no more than the claim takes, and half of that
-        if others wait; where that is no whole number, every second claim has one more.
+        if others wait; if that is not a whole number, every second claim takes one more.
         """
         expired = [
             work
@@ -122,7 +122,7 @@ class Claiming(Answers):
         if not expired:
             return
         half = (request.limit + next(self._turns) % 2) // 2
-        # What is suspected stands in a line of its own.
+        # What is suspected waits in its own line.
         waiting = [work for work in self._ready(request.engines) if not work.blame.is_suspected]
         room = max(half, request.limit - len(waiting))
         for work in expired[:room]:
@@ -135,7 +135,7 @@ class Claiming(Answers):
                     dead_letters.append(work.new.work_id)
                 continue
             if work.blame.is_in_doubt(work.new.max_recoveries):
-                # One that was only cut off, or stopped, has this long to come back.
+                # A worker that was only cut off, or stopped, has this long to come back.
                 due_ms = now + max(2 * request.lease_ttl_ms, MIN_DOUBT_MS)
                 self._place(work, now, State.RETRY_WAIT, due_ms=due_ms)
             else:
@@ -146,7 +146,7 @@ class Claiming(Answers):
             self._obey(work, now)
 
     def _promote(self, now: int) -> list[str]:
-        """Make ready what is due; return the ids of those that are dead letters instead."""
+        """Make ready what is due; return the ids of what becomes a dead letter instead."""
         dead_letters: list[str] = []
         chosen: list[Work] = []
         for state in DUE_STATES:
@@ -163,7 +163,7 @@ class Claiming(Answers):
         return dead_letters
 
     def _dies_of_doubt(self, work: Work, now: int) -> bool:
-        """Judge what waited for certainty, and bury it if it has killed too many workers alone."""
+        """Judge what waited for certainty; bury it if it has killed too many workers alone."""
         if not work.blame.is_in_doubt(work.new.max_recoveries):
             return False
         work.blame.judge(self.beats)

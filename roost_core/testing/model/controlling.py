@@ -18,7 +18,7 @@ from roost_core.testing.model.work import Work
 
 _D, _R = OrderOutcome.DONE, OrderOutcome.REQUESTED
 _A, _U = OrderOutcome.ALREADY, OrderOutcome.UNFIT
-#: In this order the verbs stand in the rows below.
+#: The order of the verbs in the rows below.
 _VERBS: Final = (Verb.CANCEL, Verb.PAUSE, Verb.RESUME, Verb.RETRY, Verb.BURY, Verb.DROP)
 _OPEN: Final = (_D, _D, _A, _A, _D, _U)
 _BY_STATE: Final[Mapping[State, tuple[OrderOutcome, ...]]] = {
@@ -145,5 +145,5 @@ class Controlling(Wishes):
         return True
 
     def unhalt(self, engine: str) -> bool:
-        """Hold an engine no more. Return whether it was held."""
+        """Stop holding an engine. Return whether it was held."""
         return self.halted.pop(engine, None) is not None

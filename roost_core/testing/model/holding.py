@@ -139,7 +139,10 @@ class Holding(Answers):
         return self._ack(work, now)
 
     def renew(self, now: int, info: bytes, beats: Iterable[Beat], ttl_ms: int) -> Renewed:
-        """Extend leases and register their worker; return the tokens of those that end."""
+        """Extend leases and register their worker; return the tokens of those that end.
+
+        :raises CorruptRecord: ``info`` does not decode.
+        """
         worker = decode_model(WorkerInfo, info)
         self.workers[worker.worker_id] = (info, now, ttl_ms)
         self._beat(worker.worker_id)
@@ -159,7 +162,7 @@ class Holding(Answers):
         return Renewed(tuple(lost), tuple(wanted))
 
     def retire(self, now: int, worker_id: str) -> None:
-        """Strike a worker from the register: it leaves, and has not died."""
+        """Remove a worker from the register: it has left, and did not die."""
         self.workers.pop(worker_id, None)
         self.beats[worker_id] = LEFT
         self.offers.retired(worker_id)

@@ -51,15 +51,21 @@ class MemoryRenewer(Renewer):
         self._ledger = ledger
 
     def renew(self, info: bytes, beats: Sequence[Beat], lease_ttl_ms: int) -> Renewed:
-        """Extend the leases; return the tokens of those that go on no more."""
+        """Extend the leases; return the tokens of those that do not continue."""
         return self._ledger.run(lambda state, now: state.renew(now, info, beats, lease_ttl_ms))
 
     def fail(self, lease: Lease, failure: Failure) -> Ack:
-        """Count a failed attempt."""
+        """Count a failed attempt.
+
+        :raises LeaseLost: the token is not current.
+        """
         return self._ledger.run(lambda state, now: state.fail(now, lease, failure))
 
     def interrupt(self, lease: Lease, commit_id: str, reason: str, delay_ms: int | None) -> Ack:
-        """Take work back without blame."""
+        """Take work back without blame.
+
+        :raises LeaseLost: the token is not current.
+        """
         return self._ledger.run(
             lambda state, now: state.interrupt(now, lease, commit_id, reason, delay_ms)
         )
@@ -83,7 +89,7 @@ class MemoryLedger(Ledger):
         self._watchers: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
 
     def run(self, operation: Callable[[MemoryState, int], _T]) -> _T:
-        """Run one operation on the state, alone, and wake watchers if it made an event.
+        """Run one operation on the state, exclusively, and wake watchers if it made an event.
 
         Nothing else touches the state: a ledger that keeps it elsewhere has a ``run`` of its own.
         """
@@ -96,13 +102,13 @@ class MemoryLedger(Ledger):
                     self.wake()
 
     def wake(self) -> None:
-        """Have those who wait for something look again; from any thread."""
+        """Have everybody who waits for something check again. Safe from any thread."""
         for loop, changed in tuple(self._watchers):
             loop.call_soon_threadsafe(changed.set)
 
     @contextmanager
     def watch(self, changed: asyncio.Event | None = None) -> Iterator[asyncio.Event]:
-        """Give an event that is set whenever the state has changed; a new one if none is given."""
+        """Provide an event that is set whenever the state changes; a new one if none is given."""
         watcher = (asyncio.get_running_loop(), changed or asyncio.Event())
         with self._lock:
             self._watchers.append(watcher)
@@ -113,7 +119,7 @@ class MemoryLedger(Ledger):
                 self._watchers.remove(watcher)
 
     async def _wait_for(self, look: Callable[[], _T | None], timeout: float | None) -> _T | None:
-        """Look again after every change, until there is something or the time is over."""
+        """Check again after every change, until there is something or the time is up."""
         with self.watch() as changed:
             try:
                 async with asyncio.timeout(timeout):
@@ -127,7 +133,11 @@ class MemoryLedger(Ledger):
     # -- outside the interface: for tests ----------------------------------------------------
 
     def age_lease(self, work_id: str) -> None:
-        """Make a work item's lease expire now."""
+        """Make a work item's lease expire now.
+
+        :raises KeyError: there is no such work item.
+        :raises ValueError: it is not leased.
+        """
 
         def age(state: MemoryState, now: int) -> None:
             work = state.works[work_id]
@@ -139,7 +149,11 @@ class MemoryLedger(Ledger):
         self.wake()
 
     def age_due(self, work_id: str) -> None:
-        """Make a sleeping work item due now, unless it is already."""
+        """Make a sleeping work item due now, unless it is already.
+
+        :raises KeyError: there is no such work item.
+        :raises ValueError: it has no due time.
+        """
 
         def age(state: MemoryState, now: int) -> None:
             work = state.works[work_id]
@@ -183,17 +197,27 @@ class MemoryLedger(Ledger):
         return self.run(lambda state, now: state.claim(now, request, asked_at))
 
     async def commit(self, lease: Lease, commit: Commit) -> Ack:
-        """Accept a step."""
+        """Accept a step.
+
+        :raises LeaseLost: the token is not current.
+        :raises VersionConflict: the stored version is not the expected one.
+        """
         return self.run(lambda state, now: state.commit(now, lease, commit))
 
     async def fail(self, lease: Lease, failure: Failure) -> Ack:
-        """Count a failed attempt."""
+        """Count a failed attempt.
+
+        :raises LeaseLost: the token is not current.
+        """
         return self.run(lambda state, now: state.fail(now, lease, failure))
 
     async def interrupt(
         self, lease: Lease, commit_id: str, reason: str, delay_ms: int | None
     ) -> Ack:
-        """Take work back without blame."""
+        """Take work back without blame.
+
+        :raises LeaseLost: the token is not current.
+        """
         return self.run(lambda state, now: state.interrupt(now, lease, commit_id, reason, delay_ms))
 
     def renewer(self) -> Renewer:
@@ -201,7 +225,7 @@ class MemoryLedger(Ledger):
         return MemoryRenewer(self)
 
     async def retire(self, worker_id: str) -> None:
-        """Strike a worker from the register."""
+        """Remove a worker from the register."""
         self.run(lambda state, now: state.retire(now, worker_id))
 
     async def purge(
@@ -229,7 +253,7 @@ class MemoryLedger(Ledger):
         return self.run(lambda state, now: state.halt(now, engine, actor))
 
     async def unhalt(self, engine: str, actor: Actor) -> bool:
-        """Let the work of a held engine go on."""
+        """Let the work of a held engine continue."""
         del actor
         was_held = self.run(lambda state, _now: state.unhalt(engine))
         self.wake()

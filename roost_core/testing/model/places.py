@@ -20,7 +20,7 @@ from roost_core.values import Json
 
 
 class Numbers:
-    """1, 2, 3 and so on; unlike those of itertools it can be pickled in every Python."""
+    """1, 2, 3 and so on; unlike ``itertools.count`` it can be pickled in every Python."""
 
     def __init__(self) -> None:
         self._last = 0
@@ -47,7 +47,7 @@ class Places:
         self.workers: dict[str, tuple[bytes, int, int]] = {}
         #: Per worker id: how often it has renewed, or that it has left.
         self.beats: dict[str, int] = {}
-        #: What is purged and has yet to be forgotten, in the order in which it is to be.
+        #: What is purged and has yet to be forgotten; the next one first.
         self._to_forget: dict[Purged, None] = {}
         self._seq = Numbers()
         self._turns = Numbers()
@@ -79,7 +79,7 @@ class Places:
             if work.worker_id is not None:
                 work.ending = (work.leased_ms, work.leased_version, work.worker_id)
             work.token = work.worker_id = work.expires_ms = None
-            # What a step said of itself is no news once it has ended.
+            # What a step said about itself is no longer news once it has ended.
             work.heartbeat = None
 
     def _note(
@@ -125,12 +125,12 @@ class Places:
         self._note(work, now, "unblocked")
 
     def _pass_on(self, work: Work, now: int) -> None:
-        """Let those run who can now that a work item has left its resources, or their lines."""
+        """Unblock what can run now that a work item has left its resources, or their lines."""
         for waiter in self.lines.who_can_run(work.resources):
             self._unblock(waiter, now)
 
     def _void_reservations(self, now: int) -> None:
-        """Let those step out of the lines who are late, or whose engine nobody runs any more."""
+        """Take late work out of the lines, and work whose engine nobody runs any more."""
         void = [
             work
             for work in self.works.values()

@@ -11,14 +11,14 @@ from roost_core.models.work import State
 from roost_core.models.worker import WorkerInfo
 from roost_core.testing.model.work import Work
 
-#: How long a worker counts as live that has claimed and not yet renewed, in milliseconds.
+#: How long a worker that has claimed but not yet renewed counts as live, in milliseconds.
 UNKNOWN_SILENCE_MS: Final = 60_000
 
 
 class Lines:
-    """The lines before all resources.
+    """The lines for all resources.
 
-    Work stands in line for all of its resources from when a claim first finds something
+    Work stands in line for all of its resources from the first claim that finds something
     in its way until it is leased, ends or steps out. Its place is the same in every
     line: higher priority first, then first come.
     """
@@ -35,7 +35,7 @@ class Lines:
         )
 
     def first(self, resource: str) -> Work | None:
-        """Return who stands first in line for a resource."""
+        """Return what stands first in line for a resource."""
         line = [
             work
             for work in self._works.values()
@@ -55,7 +55,7 @@ class Lines:
         return None
 
     def who_can_run(self, resources: Iterable[str]) -> Iterator[Work]:
-        """Give the blocked ones that nothing keeps any more, of those who are first in line."""
+        """Yield blocked work that is first in line and no longer has anything in its way."""
         for resource in resources:
             first = self.first(resource)
             if first is not None and first.state is State.BLOCKED and not self.in_the_way(first):
@@ -70,7 +70,7 @@ class _Offer:
 
 
 class Offers:
-    """Which engines live workers run: others wait behind work only if somebody will run it."""
+    """Which engines live workers run: work only waits behind other work that somebody will run."""
 
     def __init__(self, halted: Container[str] = ()) -> None:
         self._halted = halted
@@ -84,11 +84,11 @@ class Offers:
         offer.silence_ms = max(5_000, round(3_000 * info.lease_ttl_seconds))
 
     def claimed(self, now: int, worker_id: str, engines: Iterable[str]) -> None:
-        """Note what a worker runs whose claim had to let work wait."""
+        """Note what a worker runs whose claim had to leave work waiting."""
         self._by_worker.setdefault(worker_id, _Offer(set(), now)).engines |= set(engines)
 
     def retired(self, worker_id: str) -> None:
-        """Forget a worker that has gone."""
+        """Forget a worker that has left."""
         self._by_worker.pop(worker_id, None)
 
     def has(self, now: int, engine: str) -> bool:

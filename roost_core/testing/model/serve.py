@@ -1,4 +1,4 @@
-"""The model's worker loop: claim what there is room for, then wait for a reason to look again."""
+"""The model's worker loop: claim what there is room for, then wait for a reason to check again."""
 
 from __future__ import annotations
 
@@ -70,9 +70,9 @@ class _Lanes:
         self.solo -= ended
 
     async def claim_all(self) -> int | None:
-        """Claim for all free lanes; return in how many milliseconds to look again, or None.
+        """Claim for all free lanes; return in how many milliseconds to check again, or None.
 
-        Of several ledgers that with the fewest lanes is next, for one lane.
+        Of several ledgers, the one with the fewest lanes is next, for one lane.
         """
         self.is_draining = self.is_draining and bool(self.running)
         if len(self.plan.ledgers) == 1:
@@ -88,7 +88,7 @@ class _Lanes:
         return min((wake for wake in wakes.values() if wake is not None), default=None)
 
     def _room(self) -> int:
-        # What is suspected has the worker for itself, here for all of its slice.
+        # What is suspected has the worker to itself, here for its whole slice.
         if self.solo or (self.is_draining and self.running):
             return 0
         return self.plan.concurrency - len(self.running)
@@ -130,7 +130,7 @@ async def _lane(
 async def _first_of(
     lanes: set[asyncio.Task[None]], reasons: Iterable[Coroutine[Any, Any, Any]]
 ) -> set[asyncio.Task[None]]:
-    """Wait for a lane to end or for another reason to look; return the ended lanes."""
+    """Wait for a lane to end or for another reason to check; return the ended lanes."""
     others = [asyncio.create_task(reason) for reason in reasons]
     try:
         await asyncio.wait([*lanes, *others], return_when=asyncio.FIRST_COMPLETED)
@@ -153,6 +153,6 @@ async def _drain(lanes: set[asyncio.Task[None]], timeout: float) -> None:
 
 
 def _check(lane: asyncio.Task[None]) -> None:
-    """Let the error of a handler end the loop, because it is a bug; cancelling it is none."""
+    """Let a handler's error end the loop, because it is a bug; a cancellation is not."""
     if not lane.cancelled():
         lane.result()

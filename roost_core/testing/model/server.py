@@ -21,7 +21,7 @@ class MemoryServer(Server):
 
     :param clock: the server's clock; a :class:`~roost_core.testing.ManualClock`
         lets a test decide when leases expire and sleepers are due.
-    :param ledgers: of queues that are there already, by the same clock.
+    :param ledgers: those of queues that exist already, with the same clock.
     """
 
     def __init__(self, clock: Clock | None = None, ledgers: Iterable[MemoryLedger] = ()) -> None:
@@ -32,7 +32,7 @@ class MemoryServer(Server):
         """Do nothing: there is no connection."""
 
     async def close(self) -> None:
-        """Do nothing: the state stays as long as this object."""
+        """Do nothing: the state lives as long as this object."""
 
     @property
     def description(self) -> str:

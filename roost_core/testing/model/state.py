@@ -1,4 +1,4 @@
-"""The rules of the ledger, written down once, plainly: the oracle of all backends.
+"""The rules of the ledger, written down once, plainly: the oracle for all backends.
 
 :class:`MemoryState` keeps each work item as one object and finds what it needs
 by looking at all of them. It has no indexes that could disagree with the items,
@@ -26,7 +26,7 @@ class MemoryState(Claiming, Holding, Controlling):
     """All work items of a queue, their events, and the rules that move them."""
 
     def enqueue(self, now: int, new: NewWork) -> Enqueued:
-        """Store one work item, or say what stands in its place."""
+        """Store one work item, or say what is there instead."""
         if new.idempotency_key is not None and new.idempotency_key in self.keys:
             digest, work_id = self.keys[new.idempotency_key]
             if digest != new.digest:
@@ -85,6 +85,6 @@ class MemoryState(Claiming, Holding, Controlling):
         return found
 
     def forgotten(self, those: Iterable[Purged]) -> None:
-        """Strike what is forgotten off the record."""
+        """Remove from the record what is forgotten."""
         for one in those:
             self._to_forget.pop(one, None)

@@ -9,9 +9,9 @@ from roost_core.backend.trail import current_lease, lease_event, place_of
 from roost_core.models.events import Event
 from roost_core.testing.model.work import Work
 
-#: So many entries are kept.
+#: How many entries are kept, besides the first.
 MOST_ENTRIES: Final = 160
-#: Events of these kinds are no entries of their own: the lease is one.
+#: Events of these kinds are not entries of their own: their lease is one.
 _IN_LEASE: Final = frozenset({"claimed", "committed"})
 
 
@@ -24,7 +24,7 @@ def add_to_trail(work: Work, now: int, event: Event, *, by_person: bool = False)
         work.trail.append(event)
     ending, work.ending = work.ending, None
     end_lease(work, now, event.kind, event.event_id, ending)
-    # The first is how it began, and stays.
+    # The first says how it began, and stays.
     del work.trail[1:-MOST_ENTRIES]
 
 

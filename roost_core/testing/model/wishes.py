@@ -1,4 +1,4 @@
-"""What people want of work in the model, and what becomes of it when a lease ends."""
+"""What people want of work in the model, and what happens to it when a lease ends."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from roost_core.testing.model.trail import add_to_trail
 from roost_core.testing.model.work import Done, Work, error_bytes
 from roost_core.values import Json
 
-#: So many of the last verbs are remembered for each work item.
+#: How many of the last verbs are remembered for each work item.
 MOST_DONE: Final = 8
 #: The wishes that end the work, whatever the step brings.
 FINAL: Final = frozenset({Verb.CANCEL, Verb.BURY})

@@ -91,12 +91,12 @@ class Work:
 
     @property
     def ready_order(self) -> tuple[int, int]:
-        """Sorts ready work: higher priority first, then first come."""
+        """The sort key of ready work: higher priority first, then first come."""
         return (-self.new.priority, self.seq)
 
     @property
     def resources(self) -> list[str]:
-        """The resources in the order in which they are looked at."""
+        """The resources, in the order in which they are checked."""
         return sorted(self.new.resources)
 
     @property
@@ -132,7 +132,7 @@ class Work:
 
 
 _STORED: Final = {field.name for field in attrs.fields(StoredWork)}
-#: What a work item's standing has of what a backend reports, and what came with its enqueue.
+#: Which reported fields come from the work item's standing, and which from its enqueue.
 _OWN: Final = sorted(_STORED.intersection(field.name for field in attrs.fields(Work)))
 _ENQUEUED: Final = sorted(
     _STORED.intersection(field.name for field in attrs.fields(NewWork)).difference(_OWN)
@@ -140,14 +140,14 @@ _ENQUEUED: Final = sorted(
 
 
 def listed(works: list[Work], query: ListQuery) -> list[Work]:
-    """Return the page that the query asks for, in the order that its state has."""
+    """Return the page that the query asks for, in the order of its state."""
     chosen = [
         work
         for work in works
         if query.state in (None, work.state) and query.engine in (None, work.new.engine)
     ]
     if query.state is State.QUEUED:
-        # What is suspected stands behind, by how many workers died under it alone.
+        # What is suspected comes last, ordered by how many workers died running only that.
         chosen.sort(
             key=lambda work: (
                 (1, work.blame.deaths) if work.blame.is_suspected else (0, 0),

@@ -18,7 +18,8 @@ import pluggy
 from roost_core import hookspecs
 from roost_core.errors import PluginLoadError
 from roost_core.markers import PROJECT, hookimpl
-from roost_core.plugins.calls import ASYNC_HOOKS, ENGINE_HOOKS, is_async
+from roost_core.plugins.calls import is_async
+from roost_core.plugins.kinds import ASYNC_HOOKS, ENGINE_HOOKS
 from roost_core.wording.suggestions import did_you_mean
 
 _WRAPPER_ADVICE: Final = (

@@ -24,17 +24,13 @@ from roost_core.plugins import checks as plugin_checks
 from roost_core.plugins import declared
 from roost_core.plugins import providers as plugin_providers
 from roost_core.plugins import sources as plugin_sources
-from roost_core.plugins.calls import (
-    DEFAULT_OBSERVER_SECONDS,
-    ENGINE_HOOKS,
-    OBSERVER_HOOKS,
-    AroundStep,
-    Engine,
-    HookCall,
-    Observers,
-)
+from roost_core.plugins.around_step import AroundStep
+from roost_core.plugins.calls import HookCall
 from roost_core.plugins.checks import Implementation
+from roost_core.plugins.engines import Engine
 from roost_core.plugins.errors import telling_ctrl_c
+from roost_core.plugins.kinds import ENGINE_HOOKS, OBSERVER_HOOKS
+from roost_core.plugins.observers import DEFAULT_OBSERVER_SECONDS, Observers
 from roost_core.plugins.reports import PluginReport, PluginStatus, Record
 from roost_core.plugins.selection import Request, Selection, select
 from roost_core.plugins.sources import Candidate, Installed, Source

@@ -7,7 +7,7 @@ import enum
 import attrs
 
 from roost_core.errors import PluginError
-from roost_core.plugins.calls import Engine
+from roost_core.plugins.engines import Engine
 from roost_core.plugins.sources import Candidate, Source
 from roost_core.settings.declaring import Declaration
 from roost_core.values import Value

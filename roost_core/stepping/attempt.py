@@ -26,7 +26,8 @@ from roost_core.errors import InvalidStepResult
 from roost_core.models.snapshot import Snapshot
 from roost_core.models.work import WorkItem
 from roost_core.models.worker import Heartbeat
-from roost_core.plugins.calls import AroundStep, is_own
+from roost_core.plugins.around_step import AroundStep
+from roost_core.plugins.calls import is_own
 from roost_core.settings import Settings
 from roost_core.stepping.acceptance import accept, is_empty
 from roost_core.stepping.eager import Ended, Starter

@@ -21,7 +21,7 @@ from typing import Any, Final
 
 import attrs
 
-from roost_core.plugins import calls
+from roost_core.plugins import around_step, calls, engines, observers
 from roost_core.stepping import eager
 from roost_core.stepping.holds import Hold, current_hold
 
@@ -34,8 +34,8 @@ _OWN: Final = (
     str(Path(__file__).parents[1]) + os.sep,
     str(Path(asyncio.__file__).parent) + os.sep,
 )
-#: Whatever led to a frame of this one, such as the backend's lanes, led to a plugin's hook.
-_DOOR: Final = calls.__file__
+#: Whatever led to a frame of these, such as the backend's lanes, led to a plugin's hook.
+_DOORS: Final = frozenset(module.__file__ for module in (around_step, calls, engines, observers))
 _HANDLE_RUN: Final = asyncio.Handle._run.__code__
 #: Frames of these have a ``self`` with the context in which everything below runs.
 _IN_CONTEXT: Final = (_HANDLE_RUN, *eager.IN_CONTEXT)
@@ -113,7 +113,7 @@ def _theirs(frames: traceback.StackSummary) -> list[traceback.FrameSummary]:
     first = 0
     for number, one in enumerate(frames):
         is_run = one.name == _HANDLE_RUN.co_name and one.filename == _HANDLE_RUN.co_filename
-        if is_run or one.filename == _DOOR:
+        if is_run or one.filename in _DOORS:
             first = number + 1
     for number in range(first, len(frames)):
         if not any(own in frames[number].filename for own in _OWN):

@@ -22,7 +22,9 @@ from roost_core.errors import CorruptRecord, LeaseLost, RoostError, VersionConfl
 from roost_core.models.snapshot import Snapshot
 from roost_core.models.standing import DeadLetter, ErrorRecord
 from roost_core.models.work import State
-from roost_core.plugins.calls import AroundStep, Engine, Fresh, Observers
+from roost_core.plugins.around_step import AroundStep
+from roost_core.plugins.engines import Engine
+from roost_core.plugins.observers import Fresh, Observers
 from roost_core.settings import Settings
 from roost_core.shown import views
 from roost_core.stepping import outcome as outcomes

@@ -13,11 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roost_core.errors import EngineError, PluginError
-from roost_core.plugins.calls import (
-    AroundStep,
-    HookCall,
-)
-from tests.unit.plugins.hookcalls_bench import FATAL, call
+from roost_core.plugins.around_step import AroundStep
+from roost_core.plugins.calls import HookCall
+from tests.unit.plugins.calls_bench import FATAL, call
 
 
 def around(

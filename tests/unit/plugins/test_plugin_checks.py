@@ -17,7 +17,7 @@ from roost_core.errors import (
     PluginConflict,
     PluginLoadError,
 )
-from roost_core.plugins.calls import ASYNC_HOOKS
+from roost_core.plugins.kinds import ASYNC_HOOKS
 from roost_core.plugins.registry import Plugins
 from tests.unit.plugins.plugin_samples.building import (
     ENGINE,

@@ -13,7 +13,7 @@ from roost_core import hookimpl
 from roost_core.errors import (
     PluginConflict,
 )
-from roost_core.plugins.calls import OBSERVER_HOOKS
+from roost_core.plugins.kinds import OBSERVER_HOOKS
 from roost_core.plugins.registry import PluginReport, Plugins, PluginStatus
 from tests.unit.plugins.plugin_samples.building import (
     ENGINE,

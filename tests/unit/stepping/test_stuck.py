@@ -16,7 +16,7 @@ from roost_core.backend import Failure
 from roost_core.codec.records import decode_model, encode_model
 from roost_core.errors import BackendError, LeaseLost
 from roost_core.models import ErrorRecord, Lease, WorkerInfo
-from roost_core.plugins import calls
+from roost_core.plugins import around_step, calls, engines, observers
 from roost_core.stepping import hanging, holds, leases, stuck
 from roost_core.stepping.hanging import TICK, Pulse, _theirs
 from roost_core.stepping.holds import Hold
@@ -316,12 +316,15 @@ async def test_between_two_steps(bench):
     assert bench.stall.stuck.work_id is None
 
 
-def test_what_led_to_a_plugin_is_left_out():
-    """Whoever's backend runs the lanes: their frames tell nothing of the step that hangs."""
+@pytest.mark.parametrize(
+    "door", [around_step, calls, engines, observers], ids=lambda door: door.__name__
+)
+def test_what_led_to_a_plugin_is_left_out(door):
+    """Whoever's backend runs the lanes: their frames say nothing about the step that hangs."""
     way = [
         ("/site-packages/somebody_elses/lanes.py", 1, "run", "run()"),
-        (calls.__file__, 2, "call", "call()"),
-        (str(Path(calls.__file__).with_name("errors.py")), 3, "inner", "inner()"),
+        (door.__file__, 2, "call", "call()"),
+        (str(Path(door.__file__).with_name("errors.py")), 3, "inner", "inner()"),
     ]
     engine = [
         ("/srv/engine.py", 4, "step", "library()"),

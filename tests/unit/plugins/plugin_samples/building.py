@@ -10,8 +10,8 @@ import pytest
 from roost_core import hookimpl
 from roost_core.errors import PluginLoadError
 from roost_core.models import WorkItem
-from roost_core.plugins.calls import OBSERVER_HOOKS
 from roost_core.plugins.checks import Manager
+from roost_core.plugins.kinds import OBSERVER_HOOKS
 from roost_core.plugins.registry import Plugins, PluginStatus
 
 ITEM = WorkItem(work_id="w", engine="e")

@@ -1,4 +1,4 @@
-"""The bridge from pluggy's implementations of engines to the event loop."""
+"""Calls of engines: what they are given, where they run, and what their errors become."""
 
 from __future__ import annotations
 
@@ -12,16 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roost_core import hookspecs
 from roost_core.errors import EngineError
 from roost_core.models import Snapshot, WorkItem
-from roost_core.plugins.calls import (
-    ASYNC_HOOKS,
-    ENGINE_HOOKS,
-    OBSERVER_HOOKS,
-    Engine,
-)
-from tests.unit.plugins.hookcalls_bench import ERRORS, FATAL, ITEM, PATIENCE, call, raising
+from roost_core.plugins.engines import Engine
+from tests.unit.plugins.calls_bench import ERRORS, FATAL, ITEM, PATIENCE, call, raising
 
 
 def engine(step: Callable[..., Any], init: Callable[..., Any] | None = None) -> Engine:
@@ -32,21 +26,6 @@ def engine(step: Callable[..., Any], init: Callable[..., Any] | None = None) -> 
 async def run_step(step: Callable[..., Any]) -> object:
     """Run one step with stand-ins for its three arguments."""
     return await engine(step).step("snapshot", ITEM, "context")
-
-
-def test_every_hook_has_its_kind() -> None:
-    """The three kinds of hooks are all the hooks there are."""
-    specs = {name for name in vars(hookspecs) if hasattr(getattr(hookspecs, name), "roost_spec")}
-    others = {
-        "around_step",
-        "backend",
-        "artifact_store",
-        "workspace",
-        "register_commands",
-        "register_settings",
-    }
-    assert specs == {*ENGINE_HOOKS, *OBSERVER_HOOKS} | others
-    assert ASYNC_HOOKS == specs - others
 
 
 NAMES = ("snapshot", "item", "context")

@@ -13,12 +13,9 @@ from typing import Any
 import pytest
 
 from roost_core.models import WorkItem
-from roost_core.plugins.calls import (
-    OBSERVER_HOOKS,
-    Fresh,
-    Observers,
-)
-from tests.unit.plugins.hookcalls_bench import ERRORS, FATAL, ITEM, PATIENCE, call, raising
+from roost_core.plugins.kinds import OBSERVER_HOOKS
+from roost_core.plugins.observers import Fresh, Observers
+from tests.unit.plugins.calls_bench import ERRORS, FATAL, ITEM, PATIENCE, call, raising
 
 
 async def notify(observers: Observers, snapshot: object = "snapshot") -> None:

@@ -8,9 +8,7 @@ from typing import Any
 
 from roost_core.errors import PermanentError, RetryLater
 from roost_core.models import WorkItem
-from roost_core.plugins.calls import (
-    HookCall,
-)
+from roost_core.plugins.calls import HookCall
 from roost_core.plugins.checks import argument_names
 
 PATIENCE = 30.0

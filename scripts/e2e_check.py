@@ -1,4 +1,4 @@
-"""What the end-to-end script looks at in the commands' JSON.
+"""What the end-to-end script checks in the commands' JSON.
 
     e2e_check.py get KEY.KEY.INDEX < JSON     print one value
     e2e_check.py status URL < STATUS          check a finished watch; print its artifact's id
@@ -68,7 +68,7 @@ def check_report(report: dict[str, Any], work_id: str, url: str) -> None:
 
 
 def show(report: dict[str, Any]) -> None:
-    """Print the evidence report: JSON, indented, text in any script as it is."""
+    """Print the evidence report: indented JSON, with text in any script left unescaped."""
     print(json.dumps(report, indent=2, ensure_ascii=False))
 
 
@@ -84,7 +84,7 @@ def check_events(lines: Sequence[str]) -> None:
 
 
 def list_processes(mark: str, known: Sequence[str]) -> None:
-    """Print the ids of processes with the mark in their environment, without this one.
+    """Print the ids of processes with the mark in their environment, except this one.
 
     Where the system does not show environments, those of ``known`` that are alive.
     """
@@ -96,7 +96,7 @@ def list_processes(mark: str, known: Sequence[str]) -> None:
         try:
             marked = wanted in (folder / "environ").read_bytes().split(b"\0")
         except OSError:
-            continue  # it has ended, or is somebody else's
+            continue  # it has ended, or belongs to somebody else
         if marked and int(folder.name) != os.getpid():
             print(folder.name)
 

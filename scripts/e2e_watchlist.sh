@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Roost's main job through its real command line, with kill -9 in the middle: scripts/e2e_watchlist.sh
+# Roost's main job through its real command line, with kill -9 midway: scripts/e2e_watchlist.sh
 #
-# Watches a page on this machine three times, twice over: once the worker is killed in the middle
-# of a step, once the embedded server. Prints the evidence report, and exits with 1 if anything
-# that Roost promises did not hold.
-# Sets up .venv by itself; works in a temporary folder and leaves nothing behind.
+# Watches a page on this machine, three visits a time, twice: once the worker is killed in the
+# middle of a step, once the embedded server. Prints the evidence report, and exits with 1 if
+# anything that Roost promises did not hold.
+# Sets up .venv itself; works in a temporary folder and leaves nothing behind.
 set -euo pipefail
 
 source "$(dirname "${BASH_SOURCE[0]}")/run_in_venv.sh"
@@ -30,7 +30,7 @@ wrong() {
 }
 check() { python "$root/scripts/e2e_check.py" "$@"; }
 
-# Print the ids of all processes that this run has started and that are still there.
+# Print the ids of all processes that this run has started and that are still alive.
 ours() { check processes "$ROOST_X_E2E_MARK" $worker $page $servers; }
 
 cleanup() {
@@ -54,7 +54,7 @@ wait_until() {
     local ends=$((SECONDS + $1)) what=$2
     shift 2
     until "$@"; do
-        if [ "$SECONDS" -ge "$ends" ]; then wrong "waited in vain: $what"; fi
+        if [ "$SECONDS" -ge "$ends" ]; then wrong "timed out waiting for $what"; fi
         sleep 0.05
     done
 }
@@ -73,7 +73,7 @@ enqueue() {
         \"checks_required\": 3, \"delay_seconds\": 0.5}"
 }
 
-# Wait until the work item has version 2, so until it has been looked at once, and its next
+# Wait until the work item has version 2, that is, until the page was visited once and the next
 # visit is held in the middle of a step.
 until_held_in_second_visit() {
     local id=$1

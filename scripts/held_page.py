@@ -3,8 +3,8 @@
     held_page.py FOLDER
 
 It is steered by files in FOLDER: it writes ``port`` when it listens and adds a
-line to ``visits`` for each request; while there is a file ``hold``, a request
-stays unanswered, and ``held`` is there as long as one does.
+line to ``visits`` for each request; while there is a file ``hold``, requests
+stay unanswered, and ``held`` exists as long as one does.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing: a visitor that was killed does not take its answer."""
+        """Say nothing: a visitor that was killed does not read its answer."""
 
 
 with Server(("127.0.0.1", 0), Handler) as server:

@@ -1,9 +1,9 @@
-# Sourced by the scripts in this folder: finds a Python and goes on inside the clone's own .venv.
+# Sourced by the scripts in this folder: finds a Python and continues inside the clone's own .venv.
 #
 #   run_in_venv COMMAND [ARGUMENT...]    replaces this process; PATH begins with .venv/bin
 #
 # Nothing of the caller's own Python or Roost settings leaks in. What the .venv needs, when it is
-# made anew and how runs at the same time stay out of each other's way is in venv.py.
+# rebuilt, and how concurrent runs stay out of each other's way is in venv.py.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 
@@ -25,7 +25,7 @@ forget_callers_python() {
 find_python() {
     local name version found="" without_venv=""
     for name in python3.13 python3.12 python3.11 python3; do
-        # A version manager's stand-in may be there and refuse: only an answer counts.
+        # A version manager's shim may exist and still refuse to run: only an answer counts.
         version=$("$name" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || continue
         if ! "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
             found=$version

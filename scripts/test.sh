@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Run the tests: scripts/test.sh [PYTEST-ARGUMENT...]
 #
-# Sets up .venv by itself. Tests that need a redis-server or git skip with their reason where it
+# Sets up .venv itself. Tests that need a redis-server or git are skipped, with the reason, where it
 # is missing; with CI=1 they fail instead.
 set -euo pipefail
 

@@ -1,9 +1,9 @@
 """Bring the clone's ``.venv`` up to date, then become a command that runs in it.
 
-The environment is made when it is missing, broken or was made elsewhere, and
+The environment is made when it is missing, broken or made elsewhere, and
 installed into again when ``setup.cfg`` or ``pyproject.toml`` has changed since;
-else this costs some hundredths of a second. Runs share a lock on it for as long
-as they last, and whoever changes it holds that lock alone, so that no run sees
+otherwise this takes a few hundredths of a second. Runs share a lock on it for as long
+as they last, and whoever changes it holds that lock exclusively, so that no run sees
 an environment that is being changed.
 """
 
@@ -27,14 +27,14 @@ WANTED = ("-e", ".[testing]", "build>=1.2")
 
 
 def wanted_stamp() -> dict[str, str]:
-    """Return what a finished environment is known by."""
+    """Return the stamp of an environment that is finished and up to date."""
     files = (ROOT / name for name in ("setup.cfg", "pyproject.toml", "scripts/venv.py"))
     digest = hashlib.sha256(b"\0".join(file.read_bytes() for file in files))
     return {"root": str(ROOT), "digest": digest.hexdigest()}
 
 
 def found_stamp() -> dict[str, str]:
-    """Return what the environment there says of itself; empty if it is not finished."""
+    """Return the stamp of the existing environment; empty if it is not finished."""
     try:
         stamp = json.loads(STAMP.read_text())
     except (OSError, ValueError):
@@ -43,7 +43,7 @@ def found_stamp() -> dict[str, str]:
 
 
 def is_sound() -> bool:
-    """Return whether there is an environment here that can be installed into."""
+    """Return whether there is an environment that can be installed into."""
     if found_stamp().get("root", str(ROOT)) != str(ROOT):
         return False  # moved: its scripts name the old place
     check = "import sys, pip; sys.exit(sys.version_info < (3, 11))"
@@ -55,7 +55,7 @@ def is_sound() -> bool:
 
 
 def bring_up_to_date() -> None:
-    """Make or renew the environment; the stamp comes last, so that a kill leaves none."""
+    """Make or update the environment; the stamp comes last, so that a kill leaves none."""
     sound = is_sound()
     if VENV.is_file():
         VENV.unlink()  # PEP 832: another tool has noted here where its own environment is
@@ -95,7 +95,7 @@ def main() -> None:
     descriptor = os.open(LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     lock(descriptor, fcntl.LOCK_SH)
     while found_stamp() != wanted_stamp():
-        # The system cannot trade one kind of lock for the other in one move: look again.
+        # The system cannot convert one kind of lock to the other atomically: look again.
         fcntl.flock(descriptor, fcntl.LOCK_UN)
         lock(descriptor, fcntl.LOCK_EX)
         if found_stamp() != wanted_stamp():

@@ -16,7 +16,7 @@ from benchmarks.measuring.bench import Options, options
 from benchmarks.measuring.sampling import Plan, sample
 from benchmarks.showing.table import explain, show_surroundings, table, wide_console
 
-#: Rows that are other people's ways; a quick run leaves them out.
+#: Rows that are other people's systems; a quick run leaves them out.
 _PEERS: Final = frozenset({"streaq", "dbos", "langgraph", "celery"})
 #: Fields that the table does not show.
 _HIDDEN: Final = ("row", "unit", "size", "rates", "durability")
@@ -35,7 +35,7 @@ def main(
     """Measure steps a second and what each costs; exit with 1 if something cannot be measured.
 
     Every row does its work in a fresh process, once in each round, so that drift
-    hits all alike. Peers that are not installed are skipped: see requirements.txt.
+    affects all alike. Peers that are not installed are skipped: see requirements.txt.
     """
     chosen = [row for row in ROWS if keys is None or row.key in keys.split(",")]
     if common.is_quick:

@@ -96,7 +96,7 @@ def throughput(bench: Bench) -> Iterator[Result]:
 
 
 def round_trips(bench: Bench) -> Iterator[Result]:
-    """Commands that clients send; a step's are the difference between long and short work."""
+    """Commands that clients send; a step's are the difference between long and short work items."""
 
     async def enqueue(count: int) -> float:
         async with bench.connect() as roost:
@@ -176,7 +176,7 @@ def _await_lines(path: Path, count: int) -> str:
 
 
 def storm(bench: Bench) -> Iterator[Result]:
-    """Let many leases run out at once, alongside work that keeps stepping."""
+    """Let many leases expire at once, alongside work that keeps stepping."""
     items = 500 if bench.is_quick else 2_000
     cases = [case for case in storm_module.CASES if case.key in ("shared", "apart")]
     found = storm_module.storms(bench, items, cases)
@@ -226,7 +226,7 @@ def flat(bench: Bench) -> Iterator[Result]:
         pairs = [[asyncio.run(_costs(one)) for one in benches] for _ in range(passes)]
     for kind, what in (
         ("claim", "a claim"),
-        ("commit_continue", "a commit that goes on"),
+        ("commit_continue", "a commit that continues"),
         ("commit_sleep", "a commit that sleeps"),
     ):
         low, high = ([getattr(pair[index], kind) for pair in pairs] for index in (0, 1))

@@ -15,7 +15,7 @@ def main() -> None:
     """Run the row that the job names."""
     # A row's own processes end as well.
     unwind_when_told()
-    # As the `roost` command does, for all rows: else a look at every object of every module,
+    # As the `roost` command does, for all rows: otherwise a collection that visits every module,
     # some 50 ms, falls into one sample and not into another.
     hold_collector_back()
     job = Job(**json.loads(sys.argv[1]))

@@ -33,9 +33,10 @@ _MODULES: Final = (
 )
 #: The name under which Python alone is timed alongside them.
 _NOTHING: Final = "python -c pass"
-#: What `roost status` imports of others and needs: a Python that does only that is timed alongside
-#: it, with the collector as the command sets it. Each is used for what the command prints; whatever
-#: else it imports comes with one of these, but for three small modules of Python's own.
+#: The modules besides Roost's own that `roost status` needs: a Python that imports only those is
+#: timed alongside it, with the collector set as the command sets it. The command uses each of them
+#: for what it prints; whatever else it imports comes with one of these, except three small modules
+#: of Python's own.
 LIBRARIES: Final = (
     "asyncio, hashlib, importlib.metadata, json, attrs, cattrs, click, hiredis, pluggy"
 )
@@ -112,7 +113,7 @@ def _seconds(start: Callable[..., tuple[str, float]], *arguments: str) -> float:
 
 
 def _in_turns(calls: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
-    """Call each once in every round, so that drift hits all alike."""
+    """Call each once in every round, so that drift affects all alike."""
     took: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(rounds):
         for name, call in calls.items():
@@ -167,7 +168,7 @@ def start(bench: Bench) -> float:
 
 
 async def _first_step(bench: Bench, processes: Processes) -> float:
-    """Let work wait for a worker that is just being started."""
+    """Let work wait for a worker that is just starting."""
     bench.server.clear()
     async with bench.connect() as roost:
         await roost.enqueue(SmallEngine.engine_id, {"steps": 1}, any_engine=True)

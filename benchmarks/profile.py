@@ -20,10 +20,10 @@ from benchmarks.showing.table import explain, show_modes, show_surroundings, wid
 
 #: How work continues after a step: by its name, how many steps one claim may run.
 _MODES: Final = {"chained": 50, "through the queue": 1}
-#: CPU time between two looks at the stack. Seconds.
+#: CPU time between two samples of the stack. Seconds.
 _EVERY: Final = 0.0007
 #: Whose time it is: a frame's file, by its path in the clone. Innermost first, so what the
-#: standard library does is time of the one that calls it.
+#: standard library does counts as its caller's time.
 LAYERS: Final = {
     "benchmarks/measuring/working": "the engine itself",
     "roost_core/codec": "snapshots and items: JSON, models, checks",
@@ -39,7 +39,7 @@ _REST: Final = "the event loop"
 
 
 def layer_of(frame: FrameType | None) -> str:
-    """Return whose time it is that a stack's innermost frame spends."""
+    """Return the layer whose time a stack's innermost frame spends."""
     while frame is not None:
         path = Path(frame.f_code.co_filename)
         if path.is_relative_to(ROOT):
@@ -52,7 +52,7 @@ def layer_of(frame: FrameType | None) -> str:
 
 
 class SamplingClock(Clock):
-    """Looks at the stack at even steps of CPU time while the clock runs."""
+    """Samples the stack at even intervals of CPU time while the clock runs."""
 
     def __init__(self, bench: Bench) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ class SamplingClock(Clock):
         self.found: list[dict[str, Any]] = []
 
     def start(self, **_: Any) -> None:
-        """Begin to look."""
+        """Start sampling."""
         self._before = self._server()
         signal.signal(signal.SIGPROF, self._look)
         self._began = time.process_time()
@@ -95,7 +95,7 @@ def _row(side: str, what: str, us: float, of: float, calls: float | None = None)
 def _server_rows(
     before: Mapping[str, Any], after: Mapping[str, Any], steps: int
 ) -> list[dict[str, Any]]:
-    """Tell the server's time for a step apart, by its own count."""
+    """Break down the server's time for a step, by its own count."""
 
     def spent(name: str, field: str) -> float:
         earlier = before.get(name, {}).get(field, 0)
@@ -123,7 +123,7 @@ def _server_rows(
 
 
 def run(bench: Bench, seconds: float) -> list[dict[str, Any]]:
-    """Look at both ways of continuing."""
+    """Profile both ways of continuing."""
     rows = []
     for mode, slice_steps in _MODES.items():
         bench.say(f"{mode} …")
@@ -146,7 +146,7 @@ def main(told: Options, *, seconds: float) -> None:
     show_modes(console, "a step", rows)
     explain(
         console,
-        "Client: CPU time, by where the stack is; looking costs some, too. Server: its CPU time, "
+        "Client: CPU time, by where the stack is; sampling costs some, too. Server: its CPU time, "
         "and its own\ncount of the time in scripts and their commands, which includes waiting for "
         "a CPU.",
     )

@@ -22,7 +22,7 @@ import click
 from benchmarks.measuring.processes import ROOT, await_end, environment, unwind_when_told
 from benchmarks.showing import markdown
 
-#: The benchmarks by name: the module, and what it is told when all is to be measured. Fewer
+#: The benchmarks by name: the module, and its arguments when everything is measured. Fewer
 #: rounds where there are many samples, so that all of it takes about 25 minutes.
 BENCHMARKS: Final = {
     "steps": ("benchmarks", ("--rounds", "3")),
@@ -100,7 +100,7 @@ def main(*, quick: bool, only: str | None, is_render: bool, out: Path) -> None:
     names = list(BENCHMARKS) if only is None else only.split(",")
     if unknown := [name for name in names if name not in BENCHMARKS]:
         raise click.BadParameter(f"there is no {', '.join(unknown)}", param_hint="--only")
-    # The benchmark that runs is ended, too.
+    # The running benchmark is ended, too.
     unwind_when_told()
     out.mkdir(parents=True, exist_ok=True)
     failures: list[str] = []

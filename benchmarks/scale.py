@@ -72,7 +72,7 @@ async def costs(bench: Bench) -> dict[str, float]:
 
 
 def serve(bench: Bench, rounds: int, seconds: float) -> dict[str, float]:
-    """Run workers alongside the sleepers; of several samples the medians."""
+    """Run workers alongside the sleepers; return the medians of several samples."""
     found = {}
     for key, what, rate in (
         ("roost-chained", "steps a second, chained", 6_000),
@@ -92,7 +92,7 @@ def _start(bench: Bench) -> float:
     began = time.perf_counter()
     with child(bench.job("hold", 1, extra={"lease_ttl": 15.0})) as started:
         started.hear()
-        # The probe waits 0.3 s before its word.
+        # The probe waits 0.3 s before its signal.
         took = time.perf_counter() - began - 0.3
         started.tell("end")
     return took
@@ -183,7 +183,7 @@ def show(console: Console, around: Mapping[str, Any], found: Mapping[str, Any]) 
 
 
 @click.command()
-@click.option("--full", is_flag=True, help="Go on to a million: minutes, and 2 GB of memory.")
+@click.option("--full", is_flag=True, help="Continue to a million: minutes, and 2 GB of memory.")
 @click.option("--sizes", help="Other numbers of sleepers, rising, separated by commas.")
 @click.option("--rounds", type=click.IntRange(1), default=3, show_default=True)
 @click.option("--seconds", type=float, default=1.0, show_default=True, help="Of one sample.")

@@ -70,7 +70,7 @@ def _job(bench: Bench, kind: str, size: int, lanes: int) -> Job:
 
 
 def server_us_per_byte(found: Sequence[Mapping[str, Any]]) -> float:
-    """Return what a byte more of the state costs the server: a slope, from smallest to largest."""
+    """Return what one more byte of state costs the server: a slope, from smallest to largest."""
     lines = [one for one in found if one["lanes"] == max(_LANES)]
     slopes = []
     for kind in KINDS:
@@ -181,7 +181,7 @@ def _explain(console: Console, us_per_byte: float) -> None:
         console,
         f"server, measured: {us_per_byte * 1000:.2f} µs a KB of state. client/server: µs of the "
         "client for encoding and decoding, for each µs that the server is spared; below 1 it "
-        "takes less than it gives. Candidates come on top of the JSON's cost in each first line.",
+        "costs less than it saves. Candidates come on top of the JSON's cost in each first line.",
     )
 
 

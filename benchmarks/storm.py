@@ -1,4 +1,4 @@
-"""``python -m benchmarks.storm``: the work of many dead workers comes back at about one moment."""
+"""``python -m benchmarks.storm``: the work of many dead workers comes back almost at once."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ _BYSTANDERS: Final = 20
 #: Leases of each dead worker, and how long they last until the last renewal sets their end.
 _LEASES: Final = 100
 _HELD_MS: Final = 600_000
-#: For the storm to be over: this many seconds, and one more for this many work items.
+#: Time allowed for a storm to end: this many seconds, and one more for this many work items.
 _PATIENCE: Final = 60.0
 _PATIENCE_ITEMS: Final = 100
-#: How often the end of the storm is looked for. Seconds.
+#: How often to check whether the storm has ended. Seconds.
 _LOOK_AGAIN: Final = 0.02
-#: Events of one request.
+#: Events per request.
 _PAGE: Final = 2_000
 #: Commands of the server that take longer are counted. Microseconds.
 _SLOW_US: Final = 1_000
@@ -95,7 +95,7 @@ def storms(bench: Bench, items: int, cases: Iterable[Case] = CASES) -> dict[str,
 
 
 async def _claims(bench: Bench) -> dict[str, dict[str, float]]:
-    """Return for how long single claims hold the server while very much comes back at once."""
+    """Return how long single claims hold the server while very much work comes back at once."""
     found = {}
     for name, is_expired in (("recovering", True), ("promoting", False)):
         bench.say(f"claims, {name} …")
@@ -202,7 +202,7 @@ def _renew(roost: Roost, dead: Sequence[Dead], ttl_ms: int) -> None:
 
 
 async def _look(bench: Bench, after: str, count: int) -> tuple[list[Event], dict[str, int]]:
-    """Return the victims' events since, and the versions of those that are done."""
+    """Return the victims' events since then, and the versions of those that are done."""
     events: list[Event] = []
     async with bench.connect(**SETTINGS) as roost:
         while page := await roost.events(after=after, limit=_PAGE):
@@ -289,7 +289,7 @@ def _lateness(steps: Sequence[Sequence[float]], seconds: float) -> dict[str, flo
 @click.option("--items", type=click.IntRange(1), help="10,000; 1,000 with --quick.")
 @options(quick="1,000 work items.")
 def main(common: Options, *, items: int | None) -> None:
-    """Let many leases run out at once; exit with 1 if a work item ran twice or is missing."""
+    """Let many leases expire at once; exit with 1 if a work item ran twice or is missing."""
     with common.server() as (bench, around):
         found = storms(bench, items or (1_000 if common.is_quick else 10_000))
         claims = asyncio.run(_claims(bench))

@@ -40,7 +40,7 @@ class Bench:
         return Job(row=key, url=self.server.url, folder=self.folder, items=items, **fields)
 
     def connect(self, **more: Any) -> AbstractAsyncContextManager[Roost]:
-        """Return a client of this server, not connected yet, with such settings."""
+        """Return a client of this server, not connected yet, with these settings."""
         return Roost.connect(settings_of(self.job("", 0), **more))
 
 
@@ -55,13 +55,13 @@ class Options:
 
     @contextmanager
     def server(self) -> Iterator[tuple[Bench, dict[str, Any]]]:
-        """Start a server, and gather its surroundings; nothing is left of it."""
+        """Start a server, and record its surroundings; nothing of it is left behind."""
         with _folder() as folder, running(self.program, self.fsync) as server:
             yield Bench(server, folder, self.is_quick, _say), self._around(server)
 
     @contextmanager
     def cluster(self) -> Iterator[tuple[Bench, Sequence[Node], dict[str, Any]]]:
-        """Start the nodes of a cluster, likewise; the first one is in the bench."""
+        """Start the nodes of a cluster, in the same way; the first one is in the bench."""
         with _folder() as folder, cluster(self.program, self.fsync) as nodes:
             around = {**self._around(nodes[0].server), "nodes": len(nodes)}
             yield Bench(nodes[0].server, folder, self.is_quick, _say), nodes, around

@@ -18,7 +18,7 @@ from roost_core.codec.snapshots import encode_snapshot
 #: Sleepers sleep this long, each a little longer. Seconds.
 _LONG = 86_400.0
 _A_DAY = Sleep(round(_LONG * 1000))
-#: Calls of each script that a cost is the mean of, if not said otherwise.
+#: A cost is the mean of this many calls of each script, unless stated otherwise.
 _CALLS = 400
 #: When a backlog comes back, and the claims that are timed then. Seconds, number.
 _SOON = 3.0
@@ -94,7 +94,7 @@ class Costs:
 async def script_costs(roost: Roost, server: Server, calls: int = _CALLS) -> Costs:
     """Call each script alone, and read its cost from the server's own count.
 
-    Afterwards that many more work items sleep.
+    Afterwards, that many more work items are asleep.
     """
 
     async def cost_of(work: Any) -> tuple[float, Any]:

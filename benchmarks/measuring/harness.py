@@ -113,7 +113,7 @@ class Child:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
-                # Ctrl-C reaches this process only, which then ends its children in order.
+                # Ctrl-C reaches this process only, which then ends its children cleanly.
                 start_new_session=True,
             )
 
@@ -187,7 +187,7 @@ def measure_beside(server: Server, job: Job) -> Sample:
 def count_commands(server: Server, job: Job, *, pings: bool = True) -> tuple[float, float]:
     """Return commands per step: those that clients sent, and those inside scripts. Untimed.
 
-    :param pings: whether those of quiet connections count, which go by time and not by steps.
+    :param pings: whether those of quiet connections count, which depend on time and not on steps.
     """
     server.clear()
     with child(job) as running:

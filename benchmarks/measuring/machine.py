@@ -1,4 +1,4 @@
-"""What the system says of itself and of its processes."""
+"""What the system says about itself and its processes."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class Node:
         return filter(self.has, (f"{word}-{number}" for number in itertools.count()))
 
     def refusals(self) -> dict[str, int]:
-        """Return how often the node sent somebody away for a key's slot, by kind of error."""
+        """Return how often the node refused a client because of a key's slot, by kind of error."""
         found: Any = self.server.client.info("errorstats")
         kinds = ("MOVED", "ASK", "CROSSSLOT", "CLUSTERDOWN")
         counts = {kind: found.get(f"errorstat_{kind}", {}).get("count", 0) for kind in kinds}
@@ -53,7 +53,7 @@ class Node:
 def cluster(binary: str | None, fsync: str) -> Iterator[Sequence[Node]]:
     """Start a cluster on free ports of the loopback interface.
 
-    :raises RuntimeError: it does not come together.
+    :raises RuntimeError: it does not form.
     """
     ports = _free_ports(2 * COUNT)
     bounds = [index * _SLOTS // COUNT for index in range(COUNT + 1)]
@@ -73,7 +73,7 @@ def cluster(binary: str | None, fsync: str) -> Iterator[Sequence[Node]]:
         for port, bus in zip(ports[1:COUNT], ports[COUNT + 1 :], strict=True):
             servers[0].client.execute_command("CLUSTER MEET", LOOPBACK, port, bus)
         _await_agreement(servers)
-        # What was refused while they met is nobody's concern.
+        # What was refused while they met does not matter.
         for server in servers:
             server.client.config_resetstat()
         yield nodes
@@ -81,7 +81,7 @@ def cluster(binary: str | None, fsync: str) -> Iterator[Sequence[Node]]:
 
 def _free_ports(count: int) -> list[int]:
     with ExitStack() as stack:
-        # All are held until all are found, so that none comes twice.
+        # All are held until all are found, so that none is found twice.
         held = [stack.enter_context(socket.socket()) for _ in range(count)]
         for one in held:
             one.bind((LOOPBACK, 0))
@@ -99,7 +99,7 @@ def _await_agreement(servers: Sequence[Server]) -> None:
 
 def _agrees(server: Server) -> bool:
     text: Any = server.client.execute_command("CLUSTER INFO")
-    # Some versions of the client take it apart already.
+    # Some versions of the client parse it already.
     if isinstance(text, bytes):
         text = dict(line.split(":", 1) for line in text.decode().split())
     return (

@@ -27,7 +27,7 @@ def environment() -> dict[str, str]:
 
 
 def unwind_when_told() -> None:
-    """Let a polite end (SIGTERM) unwind like Ctrl-C, so that nothing is left behind."""
+    """Let SIGTERM unwind like Ctrl-C, so that nothing is left behind."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
@@ -96,7 +96,7 @@ class Processes:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                # Ctrl-C reaches the benchmark only, which then ends the worker in order.
+                # Ctrl-C reaches the benchmark only, which then ends the worker cleanly.
                 start_new_session=True,
             )
         try:

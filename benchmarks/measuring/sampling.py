@@ -19,7 +19,7 @@ from benchmarks.measuring.row import Row
 
 _T = TypeVar("_T")
 
-#: A sample writes at most this much into snapshots, so that large ones do not take for ever.
+#: A sample writes at most this much into snapshots, so that large ones do not take forever.
 _BYTES = 60_000_000
 #: Work items of the pass that counts commands.
 _COUNTED_ITEMS = 30

@@ -22,13 +22,13 @@ from benchmarks.measuring.processes import unwind_when_told
 _START_TIMEOUT: Final = 20.0
 #: Slow commands that are remembered.
 _SLOW_AT_MOST: Final = 10_000
-#: The only interface that a benchmark's server listens at.
+#: The only interface that a benchmark's server listens on.
 LOOPBACK: Final = "127.0.0.1"
 
 
 @attrs.frozen
 class Address:
-    """Where a server listens: at a unix socket, or at a port that only this machine reaches."""
+    """Where a server listens: on a unix socket, or on a port that only this machine can reach."""
 
     path: str = ""
     port: int = 0
@@ -122,7 +122,7 @@ class Server:
             time.sleep(0.01)
 
     def log_slow(self, over_us: int) -> None:
-        """Begin to note commands that take longer."""
+        """Start recording commands that take longer."""
         self.client.config_set("slowlog-log-slower-than", over_us)
         self.client.config_set("slowlog-max-len", _SLOW_AT_MOST)
         self.client.slowlog_reset()
@@ -199,7 +199,7 @@ def running(
 
     :param binary: a program to use; the one that Roost would run if not given.
     :param fsync: when the append-only file reaches the disk: no, everysec or always.
-    :param port: where to listen on the loopback interface; at a unix socket if not given.
+    :param port: where to listen on the loopback interface; on a unix socket if not given.
     :param options: more of the server's own options.
     """
     program = _binary(binary)

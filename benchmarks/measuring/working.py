@@ -20,7 +20,7 @@ from roost_core.worker import Worker
 
 
 class Engine:
-    """Stores a text of the wanted size at each step, or what ``data`` says of a step's number."""
+    """Stores a text of the wanted size at each step, or what ``data`` returns for its number."""
 
     engine_id = "bench"
 

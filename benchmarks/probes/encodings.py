@@ -24,7 +24,7 @@ from benchmarks.probes.states import State
 from roost_core import Snapshot
 from roost_core.codec.snapshots import decode_snapshot, encode_snapshot
 
-#: Passes that a cost is the median of, and the least CPU seconds of one.
+#: A cost is the median of this many passes, each of at least this many CPU seconds.
 _PASSES: Final = 3
 _PASS_SECONDS: Final = 0.01
 
@@ -145,7 +145,7 @@ def _compact(value: Any) -> bytes:
 
 
 def _patch(before: bytes, after: bytes) -> bytes:
-    # Both are parsed: what an engine was given, or has returned, it may have changed since.
+    # Both are parsed: an engine may have changed what it was given or has returned.
     return _compact(difference(json.loads(before), json.loads(after)))
 
 

@@ -14,7 +14,7 @@ from roost_core import Snapshot, WorkItem, hookimpl
 
 
 class HoldEngine:
-    """Writes down who begins a step, and holds it for a minute."""
+    """Records who begins a step, and holds it for a minute."""
 
     engine_id = "hold"
 

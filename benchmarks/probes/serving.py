@@ -1,7 +1,7 @@
 """Workers that only work: processes side by side, each on a queue that is filled beforehand.
 
 The ``serve`` child warms up on a queue of its own, takes its first work items, holds
-them until the word, and works until nothing is left. All begin at the same word;
+them until the signal, and works until nothing is left. All begin at the same signal;
 the time ends with the last step of any of them.
 """
 
@@ -72,7 +72,7 @@ async def _serve(job: Job, clock: Clock) -> None:
         engine.gate.set()
         busy, seen = time.monotonic(), 0
         while time.monotonic() - busy < _QUIET:
-            # Between two claims all lanes may be free, and this may look just then each time.
+            # Between two claims all lanes may be free, and each look may happen just then.
             if worker.running or engine.steps != seen:
                 busy, seen = time.monotonic(), engine.steps
             await asyncio.sleep(0.02)
@@ -109,9 +109,9 @@ async def check_done(job: Job, items: int) -> None:
 class Run:
     """What workers and servers showed together; times in seconds.
 
-    :ivar seconds: from the word to the last step of all.
+    :ivar seconds: from the signal to the last step of all.
     :ivar steps: of each worker.
-    :ivar own_seconds: from the word to each worker's own last step.
+    :ivar own_seconds: from the signal to each worker's own last step.
     :ivar client_cpu: of each worker.
     :ivar servers: what each server spent.
     :ivar others: cores that other processes and the kernel kept busy meanwhile.
@@ -170,6 +170,6 @@ def run_together(jobs: Sequence[Job], servers: Sequence[Server]) -> Run:
         own_seconds=[report["last"] - went for report in reports],
         client_cpu=client_cpu,
         servers=spent,
-        # The kernel counts in hundredths of a second, so that little may come out as less.
+        # The kernel counts in hundredths of a second, so a small value may come out negative.
         others=max(machine - own, 0.0) / (ended - went),
     )

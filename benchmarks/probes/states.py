@@ -44,7 +44,7 @@ class Noise:
 
 
 class Chat:
-    """A history of messages, to which each step adds one; counters stand behind it.
+    """A history of messages, to which each step adds one; counters come after it.
 
     It has the wanted size in the middle of the steps.
     """

@@ -18,7 +18,7 @@ from roost_core.client.requests import EnqueueRequest
 VICTIM_VERSIONS: Final = (1, 2)
 #: The time to live of all leases. Seconds: from the dead workers' last renewal to the storm.
 LEASE_TTL: Final = 3.0
-#: The settings that all processes of a storm share. All that happens is judged by its events,
+#: The settings that all processes of a storm share. Everything is judged by its events,
 #: so none may be trimmed.
 SETTINGS: Final[Mapping[str, Any]] = {"lease_ttl": LEASE_TTL, "events_kept": 2_000_000}
 #: How long a bystander sleeps between two steps. Seconds.
@@ -58,7 +58,7 @@ class Bystander:
 
     def __init__(self) -> None:
         self.steps: list[tuple[float, float, float]] = []
-        #: Of each work item's last step, which it does not know yet to be accepted.
+        #: Of each work item's last step, which is not yet known to be accepted.
         self._last: dict[str, tuple[float, float]] = {}
 
     @hookimpl

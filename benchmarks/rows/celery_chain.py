@@ -1,7 +1,7 @@
 """Celery on the same server: a task a step, each sending the next; one worker process.
 
 Late acknowledgement, so that a task outlives its worker; no results kept. The
-state travels in the message. The last task of a work item tells this process by
+state travels in the message. The last task of a work item notifies this process with
 one push to a list.
 """
 
@@ -79,7 +79,7 @@ def _run(job: Job, clock: Clock) -> None:
         worker.terminate()
         await_end(worker, 5)
         client.close()
-    # Celery's own threads would hold the process.
+    # Celery's own threads would keep the process alive.
     os._exit(0)
 
 

@@ -1,4 +1,4 @@
-"""LangGraph with its SQLite checkpointer: a graph that goes round, a checkpoint each time."""
+"""LangGraph with its SQLite checkpointer: a graph that loops, with a checkpoint each time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SAQ as it comes: empty jobs, its own Redis queue, its worker."""
+"""SAQ as shipped: empty jobs, its own Redis queue, its worker."""
 
 from __future__ import annotations
 

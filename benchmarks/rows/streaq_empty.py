@@ -1,4 +1,4 @@
-"""streaQ as it comes: empty jobs, its worker."""
+"""streaQ as shipped: empty jobs, its worker."""
 
 from __future__ import annotations
 

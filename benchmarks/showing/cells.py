@@ -41,7 +41,7 @@ _SHARES: Final = frozenset(
         *("machine_share", "margin"),
     }
 )
-#: How many figures stand side by side in one cell.
+#: How many figures are shown side by side in one cell.
 _SIDE_BY_SIDE: Final = 3
 
 
@@ -55,7 +55,7 @@ def head(name: str) -> str:
 
 
 def cell(name: str, value: Any) -> str:
-    """Return a figure as text; a few stand side by side, of many the lowest and the highest."""
+    """Return a figure as text: a few side by side, or the lowest and the highest of many."""
     if isinstance(value, list | tuple):
         if len(value) > _SIDE_BY_SIDE:
             return f"{cell(name, min(value))} to {cell(name, max(value))}"
@@ -75,6 +75,6 @@ def cell(name: str, value: Any) -> str:
 
 
 def margin(share: float | None) -> str:
-    """Return the distance to a budget with its sign; nothing if there is no budget."""
-    # Adding 0 makes +0% of -0%.
+    """Return the distance to a budget with its sign; empty if there is no budget."""
+    # Adding 0 turns -0% into +0%.
     return "" if share is None else f"{share + 0:+.0%}"

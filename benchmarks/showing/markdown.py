@@ -1,8 +1,8 @@
 """What a benchmark's JSON says, as Markdown tables.
 
 The JSON holds the surroundings and, under a name of its own, the figures: a list of
-flat rows, or figures by name, which may be nested. All that a benchmark wants shown
-in another way than the rest is in this module's constants and ``_SPECIAL``.
+flat rows, or figures by name, which may be nested. Whatever a benchmark wants shown
+differently from the rest is in this module's constants and ``_SPECIAL``.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def _row_tables(name: str, rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _table(rows: Sequence[Mapping[str, Any]], without: Sequence[str] = ()) -> str:
-    # Some rows have more to say than the first.
+    # Some rows have more fields than the first.
     names = dict.fromkeys(name for row in rows for name in row)
     shown = [name for name in names if name not in _HIDDEN and name not in without]
     is_text = [any(isinstance(row.get(name), str | bool) for row in rows) for name in shown]
@@ -132,7 +132,7 @@ def _steps(name: str, rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _budgets(_name: str, rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Yield the budgets with their units; what has no budget is only told."""
+    """Yield the budgets with their units; what has no budget is only reported."""
     lines = []
     for row in rows:
         verdict = "kept" if row["is_met"] else "**missed**"

@@ -14,11 +14,11 @@ import pytest
 from tests import event_loops
 from tests.servers import Server, need, redis_binary, server_in, valkey_binary
 
-# Before anything imports it: its assertions are to explain themselves.
+# Before anything imports it, so that pytest can rewrite its assertions.
 pytest.register_assert_rewrite("roost_core.testing.contract")
 
 # The same examples every time, so that a red build is red for everybody; the long profile
-# looks further and prints how to repeat what it found.
+# searches further and prints how to reproduce what it found.
 hypothesis.settings.register_profile(
     "ci", deadline=None, derandomize=True, database=None, max_examples=100, print_blob=True
 )
@@ -75,7 +75,7 @@ _TRIES = pytest.StashKey[Counter[tuple[str, str]]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make our marks known."""
+    """Register our marks."""
     config.stash[_TRIES] = Counter()
     config.addinivalue_line("markers", "fault(number, what, n=1): counts as n tries of a fault")
     config.addinivalue_line("markers", "event_loop(factory, clocks): see tests/event_loops.py")

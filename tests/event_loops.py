@@ -20,7 +20,7 @@ gets the context manager, and enters it itself.
 
 ``pytestmark = leaping(module, ...)`` lets the time leap in all tests of a file: when nothing is
 ready, the time of the next timer is now, and the named modules' ``time.monotonic`` is the loop's.
-``@real_time`` excepts a test of such a file.
+``@real_time`` exempts a test in such a file.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ import pytest
 
 
 class _LeapingSelector(selectors.DefaultSelector):
-    """Waits for nothing: when nothing is ready, the time of the next timer is now."""
+    """Never waits: when nothing is ready, the time of the next timer is now."""
 
     now = 0.0
 
@@ -95,7 +95,7 @@ def _plain(test, loop_factory, clocks):
 
 
 async def _entered(test, args, kwargs):
-    """Enter what has to be entered of a test's arguments, and run it."""
+    """Enter those of a test's arguments that have to be entered, and run it."""
     async with contextlib.AsyncExitStack() as stack:
         for name, value in kwargs.items():
             if isinstance(value, contextlib.AbstractAsyncContextManager):

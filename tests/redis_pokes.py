@@ -8,7 +8,7 @@ from roost_plugins.redis_saq.ledger.ledger import RedisLedger
 
 
 async def age_lease(ledger: RedisLedger, work_id: str) -> None:
-    """Make a work item's lease expire now: after those that have before."""
+    """Make a work item's lease expire now, after those that have expired before."""
     now = await ledger.now_ms()
     await ledger.client.zadd(ledger.keys.key("running"), {work_id: now}, xx=True)
 

@@ -26,7 +26,7 @@ def shown(record: Mapping[str, bytes]) -> list[bytes]:
 
 
 def claimed(token: bytes, **values: bytes) -> bytes:
-    """Return what a claim tells of a work item, besides its bytes."""
+    """Return what a claim says about a work item, besides its bytes."""
     new = {field.name: field.kind.default.encode() for field in fields.RECORD}
     found = {**new, **_CLAIM, **values}
     names = (*(field.name for field in fields.RECORD.claimed.fields), "expires")

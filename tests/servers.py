@@ -38,7 +38,7 @@ class Server:
         return f"unix://{self.socket}"
 
     def kill(self) -> None:
-        """End it as a power cut would, and wait until it is gone."""
+        """Kill it without warning, and wait until it is gone."""
         self.process.kill()
         self.process.wait()
 
@@ -52,7 +52,7 @@ def start_server(binary: str, folder: Path, *options: str) -> Server:
     """Start a server on the socket ``s`` in ``folder`` and wait until it answers.
 
     It keeps nothing on disk unless ``options`` say so (``"--appendonly", "yes"``).
-    Starting it again in the same folder finds the files of the one before.
+    A server started again in the same folder finds its predecessor's files.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "s"

@@ -101,7 +101,7 @@ class Crew:
         self._how.pop(id(worker))()
 
     def tend(self) -> None:
-        """Start workers anew that have ended by themselves, as a service manager would."""
+        """Restart workers that have ended by themselves, as a service manager would."""
         for worker in [one for one in self.workers if one.poll() is not None]:
             self.replace(self.workers.index(worker))
 
@@ -110,12 +110,12 @@ class Crew:
         return Counter((work_id, int(version)) for work_id, version, *_ in self._lines())
 
     def await_more(self, what: str) -> None:
-        """Wait until some more steps have begun than by now."""
+        """Wait until this many more steps have begun."""
         so_far = self.runs().total()
         eventually(lambda: self.runs().total() > so_far + 5, what)
 
     def last_begun(self) -> dict[int, float]:
-        """Return when each worker, by its process id, has begun its last step so far."""
+        """Return when each worker, by its process id, began its latest step."""
         return {int(pid): float(at) for *_, pid, at in self._lines()}
 
     def _lines(self) -> list[list[str]]:
@@ -127,7 +127,7 @@ class Crew:
 def eventually(
     true: Callable[[], bool], what: str, *, patience: float = PATIENCE, pause: float = 0.02
 ) -> None:
-    """Wait until something is true; fail if it never is. Looks once in ``pause`` seconds."""
+    """Wait until something is true; fail if it never is. Checks every ``pause`` seconds."""
     deadline = time.monotonic() + patience
     while not true():
         assert time.monotonic() < deadline, f"still not: {what}"
@@ -163,7 +163,7 @@ def counts(settings: Settings) -> dict[State, int]:
 
 
 def events(settings: Settings) -> list[Event]:
-    """Return all events, oldest first; again if the server ends between two pages."""
+    """Return all events, oldest first; start over if the server ends between two pages."""
 
     def read() -> object:
         return ask(settings, lambda roost: roost.events(limit=10_000_000))

@@ -1,4 +1,4 @@
-"""Harm to a crew, its server and the way between them, of kinds that dice choose."""
+"""Harm to a crew, its server and the connection between them, chosen by dice."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ ALL = 100_000
 
 
 class Havoc:
-    """Does one kind of harm after another; behaves the same for the same dice.
+    """Does one kind of harm after another; the same dice give the same behaviour.
 
     :ivar done: how often each kind of harm was done.
     :ivar frozen: process ids of workers that were stopped for a while, from when and to when.
-    :ivar looks: how often blame was found on work, and was looked into.
+    :ivar looks: how often work was found to be blamed, and the blame was checked.
     """
 
     def __init__(self, crew: Crew, server: Server, proxy: Proxy, dice: random.Random) -> None:
@@ -64,7 +64,7 @@ class Havoc:
         return chosen
 
     def do(self, kind: str) -> None:
-        """Do one kind of harm, and start anew what has ended of it."""
+        """Do one kind of harm, and restart what ended because of it."""
         _log.warning("%s", kind)  # shown if the test fails
         self.kinds[kind]()
         self.done[kind] += 1
@@ -128,7 +128,7 @@ class Havoc:
         count = 0
         for event in found:
             if event.kind == "recovered" and event.version == version:
-                # A worker's id is host, process id and chance.
+                # A worker's id is host, process id and a random part.
                 pid, at = int(str(event.data["worker_id"]).rsplit("-", 2)[1]), event.at.timestamp()
                 has_died = pid in dead and last.get(pid, 0.0) < at + lease
                 stood_still = any(
@@ -148,7 +148,7 @@ class Havoc:
                 found = await roost.work(work_id).events(limit=1000)
                 after = (await roost.work(work_id).status()).meta
                 if before.suspicions:
-                    # One is none yet: whether the worker that was lost last is gone is open.
+                    # One does not count yet: the worker lost last may still be alive.
                     lost = [one.event_id for one in found if one.kind == "recovered"]
                     found = [one for one in found if one.event_id not in lost[-1:]]
                 losses = self.losses(found, after.version)
@@ -162,7 +162,7 @@ class Havoc:
 
 
 def all_metas(crew: Crew) -> list[WorkMeta]:
-    """Return how all work stands."""
+    """Return the meta of all work items."""
     rows: Any = ask(crew.settings, lambda roost: roost.list(limit=ALL))
     return [row.meta for row in rows]
 

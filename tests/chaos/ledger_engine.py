@@ -28,7 +28,7 @@ def _later():
     raise RetryLater(0.05, "as the payload asks")
 
 
-#: What a payload may ask for. A hang or block holds the whole process: nothing else of it runs.
+#: What a payload may ask for. A hang or block holds up the whole process: nothing else in it runs.
 DEEDS = {
     "raise": _raise,
     "later": _later,
@@ -41,7 +41,7 @@ DEEDS = {
 
 
 def _is_first(snapshot):
-    """Return whether nobody has asked this about the step before; a file remembers it."""
+    """Return whether this is asked about the step for the first time; a file remembers."""
     name = f"{os.environ['ROOST_X_LEDGER']}.{snapshot.work_id}.{snapshot.version}"
     try:
         os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
@@ -58,7 +58,7 @@ async def init_snapshot(item):
 
 @hookimpl
 async def step(snapshot, item, context):
-    """Write down what runs, take a moment, count."""
+    """Record what runs, take a moment, count."""
     line = f"{snapshot.work_id} {snapshot.version} {context.fence} {os.getpid()} {time.time()}\n"
     ledger = os.open(os.environ["ROOST_X_LEDGER"], os.O_APPEND | os.O_WRONLY | os.O_CREAT, 0o600)
     os.write(ledger, line.encode())  # one write: lines of several workers do not mix

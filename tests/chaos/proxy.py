@@ -1,4 +1,4 @@
-"""A proxy between workers and the server that knows the scripts, and harms single calls of them.
+"""A proxy between workers and the server that knows the scripts, and harms single calls to them.
 
 It passes on one request of a connection at a time, so it knows which reply belongs to which
 request, and whether the server has carried it out. Nothing else changes for either side.
@@ -23,7 +23,7 @@ from roost_plugins.redis_saq import scripts
 from roost_plugins.redis_saq.keys import Keys
 from roost_plugins.redis_saq.settings import RedisSettings
 
-#: After one of these a connection talks without being asked.
+#: After one of these the server sends without being asked.
 _TALKATIVE = {b"SUBSCRIBE", b"PSUBSCRIBE", b"SSUBSCRIBE", b"MONITOR"}
 
 
@@ -91,7 +91,7 @@ class Proxy:
             return not self._plans
 
     def open_plans(self) -> list[str]:
-        """Return what is still to be done, for a failing test to say."""
+        """Return what is still to be done, for a failing test to report."""
         with self._lock:
             return [f"{one.script}: {one.harm}" for one in self._plans]
 
@@ -131,7 +131,7 @@ class Proxy:
             ends.append(to_far)
             await self._converse(near, to_near, far, to_far)
         except (OSError, EOFError, _Cut, asyncio.CancelledError):
-            pass  # either side is gone, or is to see it so
+            pass  # either side is gone, or has to believe so
         finally:
             for end in ends:
                 end.transport.abort()
@@ -172,7 +172,7 @@ class Proxy:
         far: asyncio.StreamReader,
         to_far: asyncio.StreamWriter,
     ) -> None:
-        """Hand on both ways until a side hangs up."""
+        """Forward both ways until one side hangs up."""
 
         async def out() -> None:
             while True:

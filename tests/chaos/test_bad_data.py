@@ -1,4 +1,4 @@
-"""Payloads that are none: each is refused in one line, and leaves nothing behind."""
+"""Invalid payloads: each is refused in one line, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from roost_core.models import State
 from tests.chaos.crew import ENGINE, PATIENCE, Crew, ask, counts, eventually
 from tests.servers import Server
 
-#: As files that a person might name, with words of the answer.
+#: As files that a person might name, with words of the error.
 BAD = {
     "nothing": (b"", "not JSON"),
     "broken": (b'{"a": ', "not JSON"),
@@ -30,7 +30,7 @@ BAD = {
     "a million deep": (b"[" * 1_000_000, "64"),
     "one byte over the cap": (b'"' + b"x" * (MAX_PAYLOAD_BYTES - 1) + b'"', str(MAX_PAYLOAD_BYTES)),
 }
-#: Just as deep, and as large, as may be.
+#: Just as deep, and as large, as is allowed.
 GOOD = {
     "64 deep": b"[" * 64 + b"]" * 64,
     "at the cap": b'"' + b"x" * (MAX_PAYLOAD_BYTES - 2) + b'"',
@@ -73,4 +73,4 @@ def test_payloads_that_are_none(
         assert ids == {row.meta.work_id for row in rows}  # type: ignore[attr-defined]
         crew.start()
         eventually(lambda: counts(settings)[State.DONE] == len(GOOD), "all done")
-    tally(10, "a payload that is none, on the command line", len(BAD))
+    tally(10, "an invalid payload on the command line", len(BAD))

@@ -83,7 +83,7 @@ def test_outages_are_no_deaths(server_root: Path, tmp_path: Path) -> None:
 
 
 async def test_lost_answers_to_claims_are_no_deaths(redis_server: Server) -> None:
-    """B2: what a claim has leased whose answer got lost is taken back by the next one."""
+    """B2: what a claim leased before its answer got lost is taken back by the next claim."""
     settings = settings_for(redis_server, lease_ttl=60.0)
     engine = Counting()
     async with queue(settings, engine) as roost:
@@ -103,7 +103,7 @@ async def test_lost_answers_to_claims_are_no_deaths(redis_server: Server) -> Non
             settings, roost.plugins, roost.server, MemoryArtifactStore(), concurrency=10
         )
         running = asyncio.create_task(worker.run())
-        # Far sooner than their leases run out.
+        # Long before their leases expire.
         assert [State.DONE] * 10 == await all_done(roost, items)
         worker.stop()
         await running

@@ -53,7 +53,7 @@ def test_wall_clock_shifted(
     started = [one.work_id for one in found if one.kind == "committed" and one.version == 1]
     assert in_line == [one for one in started if one != late]
     meta = ask(settings, lambda roost: roost.work(late).status()).meta  # type: ignore[attr-defined]
-    # The one time of its own that it tells shows that its clock was wrong.
+    # The one local time that it reports shows that its clock was wrong.
     assert abs(meta.created_at - about.started_at) > timedelta(hours=4)
     assert meta.leased_at - meta.created_at >= timedelta(seconds=4.0)
     tally(7, "wall clock shifted by hours", 1)

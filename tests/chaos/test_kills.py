@@ -1,4 +1,4 @@
-"""Kill -9 of workers and of the server loses nothing, and nothing runs twice for the record."""
+"""Kill -9 of workers and of the server loses nothing, and nothing is recorded twice."""
 
 from __future__ import annotations
 
@@ -182,7 +182,7 @@ def test_zombies(server_root: Path, tmp_path: Path, tally: Tally) -> None:
                     zombie.send_signal(signal.SIGCONT)
                 eventually(lambda: counts(settings)[State.DONE] == done, f"done, {number}")  # noqa: B023
                 check_record(settings, work_ids, steps=2)
-                # Whether by its own clock or by the server's word, each zombie has let go.
+                # Whether by its own clock or because the server said so, each zombie has let go.
                 eventually(
                     lambda: (
                         crew.log.read_bytes().count(b"the lease is lost") >= dropped + zombies  # noqa: B023

@@ -23,7 +23,7 @@ def test_steps_that_outlast_a_lease(
     work_ids = waiting + blocking
     with Crew(tmp_path, settings, steps=2, pause=2.5) as crew:
         crew.start()
-        # It has free lanes all the while, and looks for leases that have run out.
+        # It has free lanes all the while, and looks for leases that have expired.
         crew.start(ROOST_CONCURRENCY="20")
         eventually(lambda: counts(settings)[State.DONE] == len(work_ids), "all done")
         assert [None, None] == [worker.poll() for worker in crew.workers]

@@ -25,7 +25,7 @@ ITEMS, POISON_OF_A_KIND, FAULTS = (2000, 5, 180) if IS_LONG else (300, 1, 18)
 SLOW = 60 if IS_LONG else 12
 #: How long a step takes, in seconds: so that the work outlasts the faults.
 PAUSE = 0.9 if IS_LONG else 0.3
-#: How long the end may take when the faults have ended, in seconds.
+#: How long the rest of the work may take once the faults have ended, in seconds.
 PATIENCE = 1800.0 if IS_LONG else 120.0
 SEED = int(os.environ.get("ROOST_X_SEED") or (random.randrange(10**6) if IS_LONG else 8))
 STEPS = 5
@@ -108,7 +108,7 @@ def test_mixed(
 
 
 def check_dead_letters(havoc: Havoc, bad: dict[str, str]) -> None:
-    """Assert that they are the poison, each for what it did, and that the deaths were deaths."""
+    """Assert that they are the poison, each for what it did, and that counted deaths were real."""
     settings = havoc.crew.settings
     found: Any = ask(settings, lambda roost: roost.dead_letters(ALL))
     letters: list[DeadLetter] = list(found)
@@ -125,12 +125,12 @@ def check_good(crew: Crew, good: list[str], failing: list[str]) -> None:
     """Assert that each has every version once, each of its steps was run, and none is blamed."""
     found = events(crew.settings)
     accepted = accepted_versions(found)
-    # The first version is the start's own.
+    # The first version is init_snapshot's.
     expected = {work_id: list(range(1, STEPS + 2)) for work_id in good}
     assert expected == {work_id: accepted.get(work_id) for work_id in good}
     steps = {(work_id, version) for work_id in good for version in range(1, STEPS + 1)}
     assert set() == steps - set(crew.runs())
-    # Only what the engine did itself counts, and that not twice.
+    # Only what the engine did itself counts, and only once.
     failed = Counter(one.work_id for one in found if one.kind == "attempt_failed")
     assert Counter() == Counter({one: failed[one] for one in good}) - Counter(failing)
     blamed = {one.work_id: (one.recoveries, one.suspicions) for one in all_metas(crew)}

@@ -1,4 +1,4 @@
-"""Workers whose plugin breaks as it is imported: they touch no work, and others do it."""
+"""Workers whose plugin breaks on import: they touch no work, and others do it."""
 
 from __future__ import annotations
 

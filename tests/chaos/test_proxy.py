@@ -55,7 +55,7 @@ def check_all(settings: Settings, work_ids: list[str]) -> list[str]:
     Return the ids of the failed attempts, one for each.
     """
     found = events(settings)
-    # The first version is the start's own.
+    # The first version is init_snapshot's.
     expected = {work_id: list(range(1, STEPS + 2)) for work_id in work_ids}
     assert expected == accepted_versions(found)
     assert [] == [one for one in found if one.kind == "dead_lettered"]
@@ -66,12 +66,12 @@ def check_all(settings: Settings, work_ids: list[str]) -> list[str]:
 
 
 def make_purge_known(settings: Settings) -> None:
-    """Let the server know the script: the purge comes once a minute, and a cut ends its try."""
+    """Load the script beforehand: a purge runs once a minute, and a cut ends that attempt."""
     ask(settings, lambda roost: roost.ledger.purge(10**12, None, 0))
 
 
 def done(settings: Settings, work_ids: list[str]) -> Callable[[], bool]:
-    """Give the question whether all items are done."""
+    """Return a function that asks whether all items are done."""
     return lambda: counts(settings)[State.DONE] == len(work_ids)
 
 
@@ -119,7 +119,7 @@ def test_killed_in_a_call(
     script: str,
     harm: Harm,
 ) -> None:
-    """A worker dies as its call is seen, or as its reply comes: another one continues."""
+    """A worker dies as its call is seen, or as its reply arrives: another one continues."""
     settings = settings_of(redis_server, tmp_path, f"{script}-{harm.name.lower()}", 1.0)
     work_ids = enqueue_some(settings, 3)
     make_purge_known(settings)
@@ -137,7 +137,7 @@ def test_killed_in_a_call(
         assert -signal.SIGKILL == worker.wait(60)
         crew.start()
         eventually(done(settings, work_ids), "all done")
-        # What failed in the dying worker may be unheard of; nothing else failed.
+        # A failure in the dying worker may not have been recorded; nothing else failed.
         failed = Counter(check_all(settings, work_ids))
         assert Counter() == failed - Counter(work_ids)
         tally(3, f"kill -9 in a call, {harm}", 1)

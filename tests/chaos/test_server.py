@@ -79,7 +79,7 @@ def test_restarts(
 
 
 def test_loading(server_root: Path, tmp_path: Path, tally: Tally) -> None:
-    """Fault 14: a server that still reads its files is waited for, by commands and by workers."""
+    """Fault 14: commands and workers wait for a server that is still reading its files."""
     rounds = 2
     binary = need(redis_binary(), "redis-server")
     slow = ("--key-load-delay", "300")  # microseconds for each command in its file
@@ -108,7 +108,7 @@ def test_loading(server_root: Path, tmp_path: Path, tally: Tally) -> None:
                         "the server loads",
                         patience=20.0,
                     )
-                    # Whoever asks meanwhile is told in one line, or answered when it has loaded.
+                    # Commands meanwhile get one line that says so, or their answer in the end.
                     with contextlib.suppress(BackendUnavailable):
                         assert len(work_ids) == sum(counts(settings).values())
                     server = coming.result()

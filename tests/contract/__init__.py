@@ -1,1 +1,1 @@
-"""The contract of backends, over each that this project has."""
+"""The contract of backends, run over each backend of this project."""

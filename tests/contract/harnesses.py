@@ -1,4 +1,4 @@
-"""How the contract reaches the backends that this project has."""
+"""How the contract reaches the backends of this project."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class MemoryHarness(Harness):
         await self._server.open()
 
     async def close(self) -> None:
-        """Look at its invariants and close it."""
+        """Check its invariants and close it."""
         self.ledger.check()
         await self._server.close()
 

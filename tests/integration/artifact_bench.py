@@ -1,4 +1,4 @@
-"""What tests of the artifact store's folder know of it."""
+"""What tests of the artifact store know about its folder."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def blob(root: Path, artifact_id: str = AID) -> Path:
 
 
 def left(root: Path) -> list[Path]:
-    """Return all files of a store but its locks."""
+    """Return all files of a store except its locks."""
     return [path for path in root.rglob("*") if path.is_file() and path.parent.name != "locks"]
 
 

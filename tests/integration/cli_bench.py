@@ -71,7 +71,7 @@ class Shell:
         return subprocess.CompletedProcess(args, process.returncode, out, err)
 
     def ok(self, *args: str, stdin: str = "") -> str:
-        """Run a process that has to succeed in silence; return what it prints."""
+        """Run a process that has to succeed silently; return what it prints."""
         done = self.run(*args, stdin=stdin)
         assert (0, "") == (done.returncode, done.stderr), done
         return done.stdout
@@ -82,7 +82,7 @@ class Shell:
         return self.ok("enqueue", *words, *args).strip()
 
     def meta(self, work_id: str) -> dict:
-        """Return how a work item stands."""
+        """Return a work item's meta, as ``roost status`` shows it."""
         return json.loads(self.ok("status", work_id))["meta"]
 
 

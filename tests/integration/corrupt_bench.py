@@ -36,7 +36,7 @@ class Poked:
         await self.client.hset(self.name("work"), work_id, raw)
 
     async def places(self, work_id):
-        """Return the places where a work item stands."""
+        """Return the sets in which a work item is listed."""
         wanted = work_id.encode()
         return [
             state.value

@@ -60,7 +60,7 @@ class Counting:
 
 
 class Raising:
-    """An engine whose step does what the function does that it is given."""
+    """An engine whose step calls the function that it is given."""
 
     def __init__(self, engine_id, what):
         self.engine_id = engine_id
@@ -158,7 +158,7 @@ async def idle(roost):
 
 
 async def calls(roost):
-    """Return how often each command was called so far, and each of the queue's scripts' kinds."""
+    """Return how often each command, and each kind of the queue's scripts, was called so far."""
     stats = await roost.ledger.client.info("commandstats")
     return Counter({name.removeprefix("cmdstat_"): found["calls"] for name, found in stats.items()})
 

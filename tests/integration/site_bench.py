@@ -17,7 +17,7 @@ CAP = 64 << 10
 SMALL = Limits(body_bytes=CAP, deadline_seconds=20)
 
 
-#: Long enough for a loopback answer to begin, and all that a test of the deadline waits.
+#: Long enough for a loopback answer to begin; also how long a test of the deadline waits.
 HASTY = Limits(body_bytes=CAP, deadline_seconds=0.5)
 
 
@@ -65,7 +65,7 @@ class Site(http.server.ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """Where it is, without a slash at the end."""
+        """Its URL, without a trailing slash."""
         return f"http://127.0.0.1:{self.server_port}"
 
     def redirect(self, path: str, target: str) -> None:
@@ -80,7 +80,7 @@ async def get(url: str, limits: Limits = SMALL, **options: Any) -> Page:
 
 
 def only_the_site(address: str) -> str | None:
-    """Take 127.0.0.1 for the whole internet."""
+    """Treat 127.0.0.1 as the whole internet."""
     return None if address == "127.0.0.1" else "not the site"
 
 

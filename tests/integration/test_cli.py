@@ -71,7 +71,7 @@ def test_watch_follows_to_the_end(shell, page):
 def test_events_follow_until_interrupted(shell):
     """Events --follow shows what happens next; Ctrl-C ends it quietly with 130."""
     with ending(shell.start("events", "--follow")) as follow:
-        # The first event may be there before the command is: it is shown either way.
+        # The first event may come before the command starts: it is shown either way.
         shell.enqueue("later", 1, "--work-id", "w1")
         assert "\tenqueued\tw1\t" in follow.stdout.readline()
         shell.enqueue("later", 1, "--work-id", "w2")
@@ -83,7 +83,7 @@ def test_events_follow_until_interrupted(shell):
 
 
 def test_live_view_on_a_terminal(shell, slow):
-    """On a terminal watch draws state, step and heartbeat, and passes no escape from data on."""
+    """On a terminal, watch draws state, step and heartbeat, and passes on no escapes from data."""
     mark = shell.folder / "mark"
     work_id = shell.enqueue("slow", {"seconds": 4, "mark": str(mark)}, "--title", "Nap")
     ours, theirs = pty.openpty()

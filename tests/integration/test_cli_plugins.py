@@ -66,7 +66,7 @@ def roost(folder: Path, *words: str, **fields) -> subprocess.CompletedProcess[st
 
 
 def test_what_plugins_print_while_loading_is_not_data(tmp_path):
-    """Print, descriptor 1, children: all on standard error; standard output is Roost's alone."""
+    """Print, descriptor 1, children: all go to standard error; standard output is Roost's alone."""
     (tmp_path / "noisy.py").write_text(NOISY)
     done = roost(tmp_path, "engines", "--json", "--plugin", "./noisy.py")
 
@@ -76,7 +76,7 @@ def test_what_plugins_print_while_loading_is_not_data(tmp_path):
 
 
 def test_what_hooks_print_is_not_data(tmp_path):
-    """The hooks that a short command calls are no different from the import."""
+    """The same holds for the hooks that a short command calls."""
     (tmp_path / "noisy.py").write_text(NOISY)
     words = ("--plugin", "./noisy.py", "--redis-url", "unix:///nowhere/at/all.sock")
     done = roost(tmp_path, "doctor", "--json", *words)
@@ -87,7 +87,7 @@ def test_what_hooks_print_is_not_data(tmp_path):
 
 
 def test_what_a_plugins_command_prints_is_data(tmp_path):
-    """The command of a plugin prints where it wants; adding it does not."""
+    """A plugin's command prints where it wants; the hook that adds it does not."""
     (tmp_path / "noisy.py").write_text(NOISY)
     done = roost(tmp_path, "--plugin", "./noisy.py", "mine")
 
@@ -144,7 +144,7 @@ def test_a_closed_stream_is_no_trouble(tmp_path, closed):
 
 
 def test_closed_standard_output(tmp_path):
-    """A command that shows tables says nothing then, and fails for nothing."""
+    """A command that shows tables then says nothing, and does not fail."""
     for words in ("engines", "plugins", "list"):
         done = in_shell(tmp_path, f"{words} >&-")
         assert (0, False) == (done.returncode, "Traceback" in done.stderr)

@@ -10,7 +10,7 @@ from tests.integration.cli_bench import DEAF, LIMIT, ending, until
 
 
 def test_first_signal_drains(shell, slow):
-    """SIGTERM lets the step in flight end; the worker says what it awaits and exits with 0."""
+    """SIGTERM lets the step in flight end; the worker says what it waits for and exits with 0."""
     mark = shell.folder / "mark"
     work_id = shell.enqueue("slow", {"seconds": 1, "mark": str(mark)})
     with ending(shell.start("worker", *slow)) as worker:

@@ -21,7 +21,7 @@ from tests.integration.cli_bench import LIMIT, ending
     [["status", "w1"], ["list"], ["worker", "--wait-for-server", "0"], ["events"]],
 )
 def test_unreachable_server_is_one_line(shell, command):
-    """With a URL that leads nowhere: exit code 1 and one line without a password."""
+    """With a URL that leads nowhere: exit code 1 and one line without the password."""
     url = "redis://user:hunter2@127.0.0.1:9/0"
     done = shell.run(*command, "--redis-url", url)
 
@@ -124,7 +124,7 @@ def test_ids_that_cannot_be_printed_are_not_lost(shell, is_full):
 
     one, then = untold("--engine", "echo", "--wait")
     assert "" == then
-    # No more is stored than what can be told.
+    # No more is stored than can be reported.
     many, then = untold("--batch", "many.jsonl")
     assert (CHUNK, f"stopped before line {CHUNK + 1}") == (len(many), then)
     rows = json.loads(shell.ok("list", "--json", "--limit", "2000"))
@@ -132,7 +132,7 @@ def test_ids_that_cannot_be_printed_are_not_lost(shell, is_full):
 
 
 def test_a_closed_pipe_is_silent(shell):
-    """Roost list | head -1 complains about nothing."""
+    """``roost list | head -1`` prints no complaint."""
     lines = "".join(f'{{"payload": "{n}"}}\n' for n in range(2000))
     shell.ok("enqueue", "--batch", "-", "--engine", "watchlist", stdin=lines)
     with ending(shell.start("list", "--limit", "2000")) as listing:

@@ -32,7 +32,7 @@ def server(server_root):
 
 
 async def counted(roost, work):
-    """Return how often each command was called meanwhile."""
+    """Count how often each command is called meanwhile."""
     before = await calls(roost)
     await work()
     return await calls(roost) - before
@@ -49,7 +49,7 @@ async def done(roost, number):
 
 
 async def warm(roost):
-    """Let the server know all scripts, and the worker be idle."""
+    """Load all scripts on the server, and wait until the worker is idle."""
     await roost.enqueue("counting", {"steps": 1})
     await done(roost, 1)
     await idle(roost)
@@ -176,7 +176,7 @@ async def test_a_sleeping_step_is_two_calls_at_most(server, delays):
 
 
 async def test_sleeping_beside_work_of_an_engine_that_nobody_runs(server):
-    """Work that stays in the line does not make those who cannot take it ask more often."""
+    """Work that stays in the line does not make workers that cannot take it ask more often."""
     settings = settings_for(server, **QUIET)
     engine = Counting()
     other = Counting("other")
@@ -213,7 +213,7 @@ async def test_an_idle_worker(server):
 
 
 async def test_an_idle_worker_is_woken_without_asking(server):
-    """Work enqueued elsewhere is claimed at once, by one claim: nobody has polled for it."""
+    """Work enqueued elsewhere is claimed at once, by one claim: no worker has polled for it."""
     settings = settings_for(server, **QUIET)
     engine = Counting()
     async with queue(settings, engine) as roost, Crew(settings, engine) as crew:
@@ -227,6 +227,6 @@ async def test_an_idle_worker_is_woken_without_asking(server):
                 await idle(roost)
 
         found = await counted(roost, work)
-        # Enqueue, claim, init, step: and no claim in vain, but for what the register costs.
+        # Enqueue, claim, init, step: and no claim in vain, except what the register costs.
         assert 4 * 50 <= found["evalsha"] <= 5 * 50
         assert 50 <= found["publish"]

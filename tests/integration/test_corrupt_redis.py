@@ -37,7 +37,7 @@ def server(redis_server):
     ],
 )
 async def test_members_of_ready_that_are_none(server, member):
-    """The claim is bounded, the member goes, and those behind it are taken."""
+    """The claim is bounded, the member is removed, and those behind it are taken."""
     async with running(server) as (queue, _start):
         innocent = [await queue.enqueue() for _ in range(3)]
         await queue.add("ready", member)
@@ -47,13 +47,13 @@ async def test_members_of_ready_that_are_none(server, member):
         assert innocent == [one.lease.work_id for one in batch.claims]
         await queue.roost.ledger.claim(claim_of())
         left = await queue.client.zrange(queue.name("ready"), 0, -1)
-        # What begins with no engine that anybody runs is in nobody's way.
+        # A member that begins with no engine that anybody runs is in nobody's way.
         assert all(not one.startswith((b"led ", b"counting ")) for one in left)
 
 
 @pytest.mark.parametrize("score", ["-inf", -1, 7, 1e18, "inf"])
 async def test_scores_in_the_line(server, score):
-    """One other score in the set that is ordered by name hides nobody for long."""
+    """One odd score in the set that is ordered by name hides nobody for long."""
     async with running(server, lease_ttl=2.0) as (queue, start):
         await queue.add("ready", "zzz 00000 nobody", score)
         await queue.add("ready", "a 00000 nobody", score)
@@ -82,7 +82,7 @@ async def test_what_is_done_does_not_run_again(server, place):
 
 @pytest.mark.parametrize("place", ["sleeping", "retry_wait", "running"])
 async def test_work_in_a_wrong_place_goes_to_its_own(server, place):
-    """What stands only where it does not belong is put where its record says, and runs."""
+    """Work that is only in a wrong index is moved to where its record says, and runs."""
     async with running(server) as (queue, start):
         ready = await queue.enqueue()
         asleep = await queue.enqueue(delay_seconds=3600)
@@ -95,7 +95,7 @@ async def test_work_in_a_wrong_place_goes_to_its_own(server, place):
 
 
 async def test_a_lease_without_its_entry(server):
-    """Running work that stands among the ready gets a lease's time, and is then recovered."""
+    """Running work that is listed as ready gets a lease's time, and is then recovered."""
     async with running(server) as (queue, _start):
         item = await queue.enqueue()
         member = (await queue.client.zrange(queue.name("ready"), 0, 0))[0]
@@ -111,7 +111,7 @@ async def test_a_lease_without_its_entry(server):
 
 
 async def test_a_place_in_the_line_that_is_not_its_own(server):
-    """Work whose member has another place or engine comes to its own, once."""
+    """Work whose member has another place or engine is moved to its own place, once."""
     async with running(server) as (queue, start):
         items = [await queue.enqueue() for _ in range(2)]
         ((_, place, _),) = [(await queue.client.zrange(queue.name("ready"), 0, 0))[0].split(b" ")]
@@ -183,7 +183,7 @@ async def test_an_id_that_is_no_text(server):
 
 @pytest.mark.parametrize("score", ["inf", "-inf", 1e18, -1e18, 1.5])
 async def test_readers_and_scores(server, score):
-    """Whatever score one item has, it is listed among the others, and each by itself."""
+    """Whatever score an item has, it is listed among the others, and can be read by itself."""
     async with running(server) as (queue, _start):
         ids = [await queue.enqueue(delay_seconds=3600) for _ in range(2)]
         for place in ("sleeping", "running", "created"):
@@ -221,7 +221,7 @@ async def test_the_register_of_workers(server, damage):
 
 
 async def test_one_bad_event(server):
-    """The events before and after it are there, and so is a mark; following continues over it."""
+    """The events before and after it are there, with a mark in its place; following continues."""
     async with running(server) as (queue, _start):
         first = await queue.enqueue()
         for fields in ({"event": b"\xff"}, {"other": "x"}, {"event": b"claimed w e " + DIGITS}):
@@ -250,7 +250,7 @@ async def test_a_stream_at_its_end(server):
 
 @pytest.mark.parametrize("value", ["9" * 18, "-5", "x", "1.5", "", "9223372036854775807"])
 async def test_damaged_counters(server, value):
-    """The order of arrival continues from the clock: what comes later comes after."""
+    """The order of arrival continues from the clock: what arrives later comes after."""
     async with running(server) as (queue, start):
         ids = [await queue.enqueue()]
         await queue.client.set(queue.name("seq"), value)

@@ -26,7 +26,7 @@ def resources_line(raw, text):
 
 @pytest.mark.parametrize("text", [b"", b"scanner", b"x" * 300, b"\xff"])
 async def test_a_damaged_resource_line_leaks_no_hold(server, text):
-    """When its lease has ended, however it did, others get what it held."""
+    """When its lease has ended, in whatever way, others get what it held."""
     engine = Counting()
     async with running(server, engine, lease_ttl=1.0) as (queue, start):
         how = {"resources": ["printer"]}
@@ -60,7 +60,7 @@ async def test_holds_of_nobody(server, holder):
 
 
 async def test_a_holder_without_its_lease(server):
-    """One that has lost its entry gets a lease's time when somebody finds it in the way."""
+    """One that has lost its entry gets a lease's time once it is found to be in the way."""
     async with running(server) as (queue, _start):
         ledger = queue.roost.ledger
         first, second = [await queue.enqueue(resources=["printer"]) for _ in range(2)]
@@ -76,7 +76,7 @@ async def test_a_holder_without_its_lease(server):
 @pytest.mark.parametrize("score", [0, "-inf", "inf"])
 @pytest.mark.parametrize("place", ["000000000000000000", "x", ""])
 async def test_lines_of_nobody(server, score, place):
-    """Who stands in line and does not exist, or by another score, is in nobody's way for long."""
+    """What is in line but does not exist, or has another score, is in nobody's way for long."""
     async with running(server, lease_ttl=1.0) as (queue, start):
         done = await queue.enqueue()
         await start()

@@ -40,7 +40,7 @@ REST = (
 LINES = {0: HEAD.split(), 2: REST.split()}
 
 
-#: What cannot stand for a word; where nothing is said, any number but a whole one.
+#: What cannot be a word's value; unless listed here, any number but a whole one.
 WRONG = {
     "layout": b"0",
     "token": b"",
@@ -61,7 +61,7 @@ WRONG = {
 
 
 def damaged(number, word=None, by=None):
-    """Return what damages a record: replace a word by another, or by nothing, or a line by it."""
+    """Return what damages a record: replaces a word by another, or by nothing, or a line by it."""
 
     def damage(raw):
         lines = raw.split(b"\n")
@@ -79,7 +79,7 @@ def damaged(number, word=None, by=None):
 
 
 def extra(number, word):
-    """Return what gives a line a word too many."""
+    """Return what adds a word to a line."""
 
     def damage(raw):
         lines = raw.split(b"\n")
@@ -118,7 +118,7 @@ DAMAGES = [
 @pytest.mark.fault(11, "a word or line of a record damaged", n=len(DAMAGES))
 @pytest.mark.parametrize("when", ["waits", "is leased", "sleeps"])
 async def test_damaged_records(server, when):
-    """Each goes to the dead letters with its bytes; the others are not so much as delayed."""
+    """Each goes to the dead letters with its bytes; the others are not even delayed."""
     settings = settings_for(server)
     engine = Counting()
     wish = {"waits": {}, "is leased": {"gated": True}, "sleeps": {"delay": 3600}}[when]
@@ -199,7 +199,7 @@ NUMBERS = [
 
 @pytest.mark.fault(11, "an absurd number in a record", n=len(NUMBERS))
 async def test_absurd_numbers(server):
-    """A record that decodes may say what it likes: it is run or buried, and others are done."""
+    """A record that decodes may say anything: it is run or buried, and others are done."""
     settings = settings_for(server, lease_ttl=1.0)
     engine = Counting()
     async with queue(settings, engine) as roost, Crew(settings, engine) as crew:

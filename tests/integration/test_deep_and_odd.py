@@ -1,4 +1,4 @@
-"""Values at the bounds, from enqueue to done on a real server: nested deep, and of odd text."""
+"""Values at the bounds, from enqueue to done on a real server: deep nesting, and odd text."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ODD = f"{LABEL}\u2028{LABEL}"
 
 
 def nested(depth):
-    """Make a list that nests so deep."""
+    """Make a list that nests this deep."""
     return reduce(lambda inner, _: [inner], range(depth - 1), [])
 
 
@@ -41,7 +41,7 @@ class Deep:
 
     @hookimpl
     async def step(self, snapshot, context):
-        """Emit what nests as deep as an event may, and hand on what came."""
+        """Emit what nests as deep as an event may, and pass on what came."""
         if snapshot.version == 1:
             context.emit({"deep": nested(63)})
             return snapshot.evolve(data={"deep": snapshot.data["payload"]})
@@ -65,7 +65,7 @@ async def test_a_payload_that_nests_64_deep_runs_to_its_end(redis_server):
 
 
 class Odd:
-    """Labels its step, speaks, and asks to come back, all in odd text."""
+    """Labels its step, emits, and asks to come back, all in odd text."""
 
     engine_id = "odd"
 
@@ -80,7 +80,7 @@ class Odd:
 
 @pytest.mark.fault(10, "odd text")
 async def test_odd_text_is_read_back_as_it_was(redis_server, capsys):
-    """Quotes, backslashes, emoji, U+2028 and ZWJ in all that is told break no JSON on the way."""
+    """Quotes, backslashes, emoji, U+2028 and ZWJ break no JSON on the way, wherever they occur."""
     settings = settings_for(redis_server)
     async with queue(settings, Odd()) as roost:
         fields = {"title": LABEL, "idempotency_key": LABEL}
@@ -108,7 +108,7 @@ async def test_odd_text_is_read_back_as_it_was(redis_server, capsys):
 
 
 def test_odd_text_cannot_reorder_a_terminal():
-    """Of odd text a terminal gets no mark that reorders it, and no line of its own."""
+    """Odd text reaches a terminal without marks that reorder it, and makes no line of its own."""
     shown = clean(ODD)
 
     assert not set("\u202e\u202c\u2028\n") & set(shown)

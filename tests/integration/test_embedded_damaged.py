@@ -1,4 +1,4 @@
-"""Damage in the embedded server's append-only file: told by its size, and repaired on request."""
+"""Damage in the embedded server's append-only file: reported with its size, repaired on request."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.integration.test_embedded_prepared import resp
 from tests.integration.test_embedded_server import PATIENCE, ensure, processes, until
 
 SET = resp("SET", "second", "hello")
-#: What stands at the end, and how many commands are recognisable in it.
+#: What is at the end of the file, and how many commands are recognisable in it.
 TAILS = {
     "zeros": (b"\0" * 5000, 0),
     "garbage": (b"\xff\xfe*x\r\n hello" * 40, 0),
@@ -61,7 +61,7 @@ def roost(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("what", TAILS)
 def test_a_damaged_end_is_told_and_repaired(home: Path, what: str) -> None:
-    """One line with what is whole and what to type; that keeps a copy, and the data is there."""
+    """One line with what is intact and what to type; the repair keeps a copy, and the data."""
     log = log_of(home)
     whole = log.read_bytes()
     tail, commands = TAILS[what]
@@ -131,7 +131,7 @@ def test_other_damage_is_beyond_repair(home: Path, tmp_path: Path, what: str) ->
 
 
 def test_a_damaged_image_is_one_line(home: Path) -> None:
-    """The file before the one that grows is no matter of its end, and left as it is."""
+    """Damage in the file before the one that grows is not at the end, and is left as it is."""
     (image,) = (home / "server" / "appendonlydir").glob("*.base.rdb")
     spoilt = image.read_bytes()[:20] + b"\x07" * 40
     image.write_bytes(spoilt)

@@ -1,4 +1,4 @@
-"""The embedded server on a disk that takes no more: read, refused at once, gone on with."""
+"""The embedded server on a full disk: reads work, writes are refused at once, and it recovers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.integration.test_embedded_server import PATIENCE, ensure, processes, 
 
 #: Far longer than commands take that wait for nothing. Seconds.
 AT_ONCE = 15.0
-#: What is said of the disk.
+#: What is said about the disk.
 FULL = "is full: make room there"
 
 
@@ -61,7 +61,7 @@ class Disk:
 
 
 def limited(home: Path) -> Disk:
-    """Return a home whose server may not let its files grow: that takes no rights."""
+    """Return a home whose server may not let its files grow, which takes no privileges."""
 
     def limit(size: int) -> None:
         pid = standing(home)["server_pid"]
@@ -122,7 +122,7 @@ def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Disk]:
 
 
 def fill(disk: Disk) -> set[str]:
-    """Fill the disk and enqueue until the server knows; return the ids that it has taken."""
+    """Fill the disk and enqueue until the server notices; return the ids that it has accepted."""
     disk.fill()
     taken = set()
     while (done := disk.enqueue()).returncode == 0:
@@ -164,7 +164,7 @@ def _takes_writes(home: Path) -> bool:
 
 
 def test_a_batch_prints_what_is_stored(disk: Disk) -> None:
-    """All ids that are stored and no other, and the line to continue at, which does continue."""
+    """All ids that are stored and no others, and the line to continue at; that line works."""
     disk.fill()
     lines = [
         json.dumps({"engine": "e", "payload": "x" * 9000, "title": str(n)}) for n in range(1200)
@@ -185,7 +185,7 @@ def test_a_batch_prints_what_is_stored(disk: Disk) -> None:
 
 
 def test_an_idle_server_stays_until_all_is_written(disk: Disk) -> None:
-    """What the disk did not take is in its memory alone; once it is written the server leaves."""
+    """What the disk did not take is only in memory; once it is written the server leaves."""
     embedded.stop(disk.home)
     ensure(disk.home, idle_seconds=1.0)
     pid = standing(disk.home)["server_pid"]

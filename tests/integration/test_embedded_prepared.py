@@ -1,4 +1,4 @@
-"""Server folders that somebody else has prepared: what they hold does not leave them."""
+"""Server folders that somebody else has prepared: what is in them cannot reach beyond them."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ COMMANDS = [
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_commands_that_reach_out_are_not_obeyed(home: Path, command: tuple[str, ...]) -> None:
-    """Also for whoever trusts the folder: no server starts on it, one line says why, it is kept."""
+    """Even if the folder is trusted: no server starts on it, one line says why, and it is kept."""
     port = free_port()
     words = tuple(word.format(port=port) if "{port}" in word else word for word in command)
     with (
@@ -124,7 +124,7 @@ def test_scripts_reach_no_further(home: Path) -> None:
 
 
 def test_functions_in_the_image_are_found(home: Path, tmp_path: Path, server_root: Path) -> None:
-    """The file may begin with an image, whose functions no command brings in."""
+    """The file may begin with an image, whose functions come from no command."""
     folder = home / "server"
     folder.mkdir(parents=True, mode=0o700)
     options = ("--appendonly", "yes")
@@ -144,7 +144,7 @@ def test_functions_in_the_image_are_found(home: Path, tmp_path: Path, server_roo
 
 
 def test_a_prepared_folder_is_not_started(home: Path, tmp_path: Path) -> None:
-    """Without a word nothing is read, started or written; with one, once, the data is there."""
+    """Without permission nothing is read, started or written; with it, once, the data is there."""
     folder = prepare(home, ("SELECT", "0"), ("SET", "key", "value"))
     for name in ("valkey.log", "valkey.conf", "server.json.new"):
         (folder / name).symlink_to(tmp_path / "elsewhere")
@@ -162,7 +162,7 @@ def test_a_prepared_folder_is_not_started(home: Path, tmp_path: Path) -> None:
 
 
 def test_the_commands_are_out_of_reach_of_clients(home: Path) -> None:
-    """Whoever is connected has no more than what was read from the file."""
+    """Clients can use no more commands than the file may contain."""
     with Wire(ensure(home), PATIENCE) as wire:
         for words in (*COMMANDS, ("MONITOR",), ("SYNC",), ("ACL", "LIST")):
             with pytest.raises(Refused, match="unknown command"):
@@ -170,7 +170,7 @@ def test_the_commands_are_out_of_reach_of_clients(home: Path) -> None:
 
 
 def test_names_of_one_start_are_no_use_at_the_next(home: Path) -> None:
-    """What a file could have noted is not the name that counts when it is read."""
+    """A name that a file could have recorded is not the one that counts when it is read."""
     ensure(home)
     first = embedded.config_command(home)
     embedded.stop(home)

@@ -35,7 +35,7 @@ print(embedded.ensure(Path(sys.argv[1]), fsync="everysec", idle_seconds=30.0))
 
 
 def until(happened: Callable[[], Any], what: str) -> None:
-    """Wait for something, and fail by name if it does not come."""
+    """Wait for something, and fail with its name if it does not happen."""
     deadline = time.monotonic() + PATIENCE
     while not happened():
         assert time.monotonic() < deadline, f"never happened: {what}"
@@ -63,14 +63,14 @@ def ensure(home: Path, *, fsync: str = "everysec", idle_seconds: float = IDLE) -
 
 
 def standing(home: Path) -> dict[str, Any]:
-    """Return what is known of the home's server, which must run."""
+    """Return what is known about the home's server, which must be running."""
     known = embedded.describe(home)
     assert known is not None
     return known
 
 
 def config(home: Path, *names: str) -> dict[str, str]:
-    """Return settings of the home's server, by the name that it has for asking."""
+    """Return settings of the home's server, read by the command's private name."""
     with Wire(ensure(home), PATIENCE) as wire:
         words = wire.ask(embedded.config_command(home), "GET", *names)
     return dict(zip(words[::2], words[1::2], strict=True))
@@ -185,7 +185,7 @@ def test_it_is_out_of_reach_of_the_terminal(home: Path) -> None:
 def test_kill_9_loses_nothing_acknowledged(
     home: Path, victims: tuple[str, ...], fsync: str, record_property: Callable[[str, Any], None]
 ) -> None:
-    """Whoever is killed while a client writes, the next server has every answered write."""
+    """Whichever process is killed during writes, the next server has every answered write."""
     dice = random.Random(SEED)
     record_property("seed", SEED)
     acknowledged = 0
@@ -229,7 +229,7 @@ def test_kill_9_during_a_rewrite_loses_nothing(home: Path) -> None:
 
 
 def test_kill_9_in_the_middle_of_starting(home: Path) -> None:
-    """Whatever is killed while it starts, the next who asks gets a server with the data."""
+    """Whatever is killed while starting, the next caller gets a server with the data."""
     dice = random.Random(SEED)
     with Wire(ensure(home), PATIENCE) as wire:
         wire.call("SET", "key", "value")
@@ -252,7 +252,7 @@ def test_kill_9_in_the_middle_of_starting(home: Path) -> None:
 
 
 def test_kill_9_of_those_who_ask(home: Path) -> None:
-    """Ten processes are killed at ten moments of their asking; one server comes of it."""
+    """Ten processes are killed at ten moments while asking for it; one server is the result."""
     dice = random.Random(SEED)
     asking = ask_from(home, 10)
     for process in asking:
@@ -290,7 +290,7 @@ def test_short_visits_count_as_use(home: Path) -> None:
 
 
 def test_sigterm_ends_it_in_good_order(home: Path) -> None:
-    """The supervisor shuts the server down before it leaves."""
+    """The supervisor shuts the server down before it exits."""
     ensure(home)
     kill(standing(home)["supervisor_pid"], number=signal.SIGTERM)
     until(lambda: not processes(home), "the end of both")
@@ -298,7 +298,7 @@ def test_sigterm_ends_it_in_good_order(home: Path) -> None:
 
 
 def test_a_home_that_is_removed_takes_its_server_with_it(home: Path, tmp_path: Path) -> None:
-    """Nothing runs on for a folder that is gone, even while someone is connected."""
+    """Nothing keeps running for a folder that is gone, even while someone is connected."""
     with Wire(ensure(home), PATIENCE):
         (home / "server").rename(tmp_path / "away")
         until(lambda: not processes(home), "the end of both")
@@ -335,7 +335,7 @@ def test_leftovers_of_a_kill_are_no_obstacle(home: Path) -> None:
 
 
 def test_a_server_without_its_supervisor_is_not_handed_out(home: Path) -> None:
-    """Once the supervisor is dead, whoever asks gets another server, not the dying one."""
+    """Once the supervisor is dead, callers get another server, not the dying one."""
     folder = str(home / "server")
     for number in range(5):
         with Wire(ensure(home), PATIENCE) as wire:
@@ -369,7 +369,7 @@ def test_a_folder_open_for_reading_is_closed(home: Path) -> None:
 
 
 def test_a_stronger_promise_holds_at_once(home: Path) -> None:
-    """Who asks for ``always`` gets it from a running server; who does not takes nothing back."""
+    """A running server switches to ``always`` for whoever asks for it, and not back for others."""
     ensure(home)
     assert "everysec" == standing(home)["fsync"]
     ensure(home, fsync="always")
@@ -416,7 +416,7 @@ class TestLongPath:
         assert not path.parent.exists()
 
     def test_a_home_that_is_removed_leaves_no_short_path(self, home: Path) -> None:
-        """Also where the note of it went with the home, before the server had ended."""
+        """Even where the note of it went with the home, before the server had ended."""
         path = Path(ensure(home))
         shutil.rmtree(home)
         until(lambda: not processes(home), "the end of both")

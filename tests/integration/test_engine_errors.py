@@ -1,4 +1,4 @@
-"""What a person meets whose engine fails: errors on record, readable, harmless to others."""
+"""What a person sees when an engine fails: errors on record, readable, harmless to others."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def raising(error):
 
 
 class Unspeakable(BaseException):
-    """An error whose text cannot be had, in the worst way."""
+    """An error that raises SystemExit when its text is asked for."""
 
     def __str__(self):
         raise SystemExit(9)
@@ -194,7 +194,7 @@ EXPECTED = {
     "slow": ("failed", "timeout", "the step took longer than 0.5 s"),
 }
 
-#: Those whose engine gives what cannot be stored, each as a coroutine and in a thread.
+#: Those whose engine returns what cannot be stored, each as a coroutine and in a thread.
 BAD_DATA = [
     f"{name}{how}"
     for name in (

@@ -75,7 +75,7 @@ def test_folders_and_files_are_the_owners_alone(store, root):
 
 
 def test_equal_bytes_are_one_blob_with_metadata_per_work(store, root):
-    """Two works that store the same bytes share the blob and keep their own names for it."""
+    """Two work items that store the same bytes share the blob and keep their own names for it."""
     one = store.put(DATA, work_id="w1", ext="txt", name="one")
     two = store.put(DATA, work_id="W1", ext="json", name="two")
 
@@ -101,7 +101,7 @@ def test_empty_and_large_blobs(store):
 
 
 def test_what_nobody_stored(store):
-    """Reading without anything there says so, and makes nothing."""
+    """Reading what does not exist says so, and makes nothing."""
     with pytest.raises(ArtifactNotFound, match=AID):
         store.get(AID)
     assert not store.exists(AID)
@@ -146,7 +146,7 @@ def test_malformed_puts_store_nothing(store, root, wrong):
 @pytest.mark.fault(12, "a blob cut short or changed")
 @pytest.mark.parametrize("damage", [b"", b"some byte", b"somE bytes", b"some bytes and more"])
 def test_damaged_blobs_are_reported_and_repaired(store, root, damage):
-    """Get names the file and what to do; storing the same bytes again puts it right."""
+    """Get names the file and what to do; storing the same bytes again repairs it."""
     store.put(DATA, work_id="w1")
     blob(root).write_bytes(damage)
 

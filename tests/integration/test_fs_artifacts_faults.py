@@ -107,7 +107,7 @@ def test_short_writes_are_continued(store, monkeypatch):
 @pytest.mark.fault(12, "a death at each call")
 @pytest.mark.parametrize("function", ["write", "fsync", "rename", "open", "mkdir", "unlink"])
 def test_dying_at_any_call_leaves_all_or_nothing(tmp_path, monkeypatch, function):
-    """Whatever a dying put or forget leaves is whole, and forget takes all of it away."""
+    """Whatever a dying put or forget leaves is whole, and forget removes all of it."""
     for call in range(1, 100):
         root = tmp_path / str(call)
         store = FilesystemStore(root)
@@ -216,7 +216,7 @@ def test_forget_never_takes_a_blob_from_a_concurrent_put(root):
 
 
 def test_one_work_put_and_forgotten_at_once(root):
-    """Even one work's own puts and forgets may cross: nothing is half there at the end."""
+    """Even one work item's own puts and forgets may cross: nothing is half there at the end."""
     put = "for n in range(200): store.put(b'%d' % (n % 7), work_id='w1')"
     forget = "for n in range(200): store.forget('w1')"
     processes = [run(script, root) for script in (put, put, forget, forget)]

@@ -1,4 +1,4 @@
-"""The filesystem artifact store: what it forgets, its locks, and what doctor says of it."""
+"""The filesystem artifact store: what it forgets, its locks, and what doctor says about it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_forget_drops_what_nobody_else_has(store, root):
 
 
 def test_a_damaged_record_still_counts_as_a_reference(store, root):
-    """What cannot be read is not taken for permission to delete."""
+    """What cannot be read is not taken as permission to delete."""
     store.put(DATA, work_id="w1")
     store.put(DATA, work_id="w2")
     record(root, "w2").write_bytes(b"{")
@@ -50,7 +50,7 @@ def test_a_damaged_record_still_counts_as_a_reference(store, root):
 
 
 def test_a_late_forget_leaves_the_next_life_alone(store, root):
-    """What a successor with the same id has put, also the same bytes, is not of the former life."""
+    """What a successor with the same id has put, even the same bytes, is not the former life's."""
     store.put(DATA, work_id="w1", life=1)
     old = store.put(b"old", work_id="w1", life=1)
     store.put(DATA, work_id="w1", life=2)
@@ -83,7 +83,7 @@ def test_a_life_is_no_part_of_the_metadata(store):
 
 
 def test_forget_goes_on_past_an_error_and_can_be_repeated(store, root, monkeypatch):
-    """One artifact that cannot be dropped does not keep the others; the next call takes it."""
+    """One artifact that cannot be dropped does not save the others; the next call drops it."""
     for number in range(3):
         store.put(b"%d" % number, work_id="w1")
     with monkeypatch.context() as patch:
@@ -121,7 +121,7 @@ def test_stale_temporary_files_go_and_live_ones_stay(store, root):
 
 
 def test_shared_and_exclusive_locks(tmp_path):
-    """Shared locks go together, an exclusive one goes with none, and waiting ends."""
+    """Shared locks coexist, an exclusive one excludes all others, and waiting ends."""
     with files.Tree(tmp_path).folder() as folder:
         with files.lock(folder, "l", exclusive=False, timeout=0):
             with files.lock(folder, "l", exclusive=False, timeout=0):

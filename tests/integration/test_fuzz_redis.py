@@ -1,6 +1,6 @@
 """Random damage to everything that a queue keeps: innocent work is done, and readers continue.
 
-Each run is told by its seed alone. Damage is to what belongs to victims, or to nobody: also holds,
+A run is determined by its seed. Damage is to what belongs to victims, or to nobody: also holds,
 and places in lines, of what innocent work needs.
 """
 
@@ -94,7 +94,7 @@ class Vandal:
         await self.client.zadd(self.key(place), {member: self.one(SCORES)})
 
     async def change_member(self):
-        """Take a victim's member away, or give it another score."""
+        """Remove a victim's member, or give it another score."""
         place = self.key(self.one([*PLACES.values(), "created"]))
         members = [
             one
@@ -125,12 +125,12 @@ class Vandal:
         await self.client.hset(self.key(place), self.one([self.words(), self.name()]), value)
 
     async def add_event(self):
-        """Put an entry into the stream that is none."""
+        """Put an invalid entry into the stream."""
         field = self.one([b"event", b"\xff", b"other"])
         await self.client.xadd(self.key("events"), {field: self.one([self.words(), *TEXTS])})
 
     async def set_counter(self):
-        """Let a counter be something else."""
+        """Set a counter to something else."""
         await self.client.set(self.key(self.one(["seq", "turn"])), self.one(TEXTS))
 
 
@@ -170,7 +170,7 @@ async def innocent_work(roost):
 @pytest.mark.fault(11, "random damage to any key", n=PIECES + PIECES // 2)
 @pytest.mark.parametrize("seed", range(RUNS))
 async def test_damage_hurts_nobody_else(server, seed):
-    """The innocent are done; lists, events and counts are read; a repair leaves nothing to mend."""
+    """The innocent are done; lists, events and counts are read; a repair leaves nothing to fix."""
     settings = settings_for(server, lease_ttl=1.0)
     engine = Counting()
     async with queue(settings, engine) as roost, Crew(settings, engine) as crew:

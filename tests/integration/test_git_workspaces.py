@@ -124,7 +124,7 @@ def test_work_items_are_apart(spaces):
 
 
 def test_queues_are_apart(source, tmp_path):
-    """One id in three queues is three folders and three branches, and one's end is its own."""
+    """One id in three queues is three folders and branches; removing one leaves the others."""
     base = Settings(home=tmp_path / "home", extra={"workspace_source": source})
     paths = []
     for namespace, queue in (("default", "default"), ("default", "mail"), ("other", "mail")):
@@ -171,7 +171,7 @@ def test_a_late_removal_leaves_the_next_life_alone(spaces):
     (path / "new.txt").write_text("x")
     spaces.remove("w1", 1)
     assert (path / "new.txt").exists()
-    # Asked for by a person, it is what there is.
+    # When a person asks, the one that exists is shown.
     assert path == spaces.ensure("w1")
     assert (path / "new.txt").exists()
     spaces.remove("w1", 2)
@@ -189,7 +189,7 @@ def test_workspaces_without_a_life_belong_to_each(spaces):
 
 
 def test_remove_keeps_commits_that_nobody_merged(spaces, source):
-    """The branch of a workspace with own commits stays, and a new workspace continues it."""
+    """The branch of a workspace with commits of its own stays, and a new workspace continues it."""
     path = spaces.ensure("w1")
     (path / "file.txt").write_text("two\n")
     git(path, "commit", "--quiet", "-am", "two")
@@ -274,7 +274,7 @@ def test_hooks_and_git_variables_have_no_part(spaces, source, tmp_path, monkeypa
 
 
 def test_unusable_sources_say_why_in_one_line(source, tmp_path):
-    """Each kind of useless source has its own line, and no repository is made of it."""
+    """Each kind of unusable source has its own line, and no repository is made of it."""
     (tmp_path / "plain").mkdir()
     (tmp_path / "empty").mkdir()
     git(tmp_path / "empty", "init", "--quiet")
@@ -325,7 +325,7 @@ def test_a_gutted_workspace_is_reported(spaces):
 
 
 def test_a_damaged_state_file_is_reported(spaces):
-    """A state file that is not JSON is named; nothing is deleted on its word."""
+    """A state file that is not JSON is named; nothing is deleted because of it."""
     path = spaces.ensure("w1")
     (spaces.root / ".state" / "w1.json").write_text("{")
 
@@ -361,7 +361,7 @@ def test_many_processes_make_one_worktree(source, tmp_path):
     assert 2 == len(git(source, "worktree", "list").splitlines())
 
 
-#: Stands before the real git on PATH and dies with its parent in the middle of its work.
+#: Comes before the real git on PATH and dies with its parent in the middle of its work.
 SHIM = """#!/bin/sh
 case "$*" in
   *"worktree add"*) {worktree} kill -9 $PPID; exit 1;;

@@ -15,13 +15,13 @@ ENGINES = ("a", "b")
 
 
 async def _suspected(ledger, work_id):
-    """Make work of engine a over which two workers have died that ran other work as well."""
+    """Make work of engine a: two workers have died on it that ran other work as well."""
     await ledger.enqueue([new_work(work_id, engine="a")])
     for number in range(2):
         await ledger.claim(ClaimRequest(f"dead-{work_id}-{number}", ("a",), 1, 60_000))
         await age_lease(ledger, work_id)
         await ledger.claim(ClaimRequest("finder", ("none",), 1, 60_000))
-    # It was registered as idle itself.
+    # The finder was registered as idle, too.
     await ledger.retire("finder")
 
 
@@ -44,7 +44,7 @@ async def test_who_runs_suspects_is_told_of_nothing(redis_server: Server) -> Non
 
 
 async def test_who_drains_is_told_of_nothing(redis_server: Server) -> None:
-    """It takes nothing before it runs nothing; then it looks by itself."""
+    """It takes nothing until it runs nothing; then it looks by itself."""
     async with queue(settings_for(redis_server), Counting()) as roost:
         ledger = roost.ledger
         await _suspected(ledger, "s")

@@ -1,4 +1,4 @@
-"""A real worker process whose event loop hangs: what is shown of it, and how it ends."""
+"""A real worker process whose event loop hangs: what is shown about it, and how it ends."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ async def test_a_hung_worker_whose_server_is_away_ends_all_the_same(server_root,
 
 @pytest.mark.fault(2, "SIGSTOP of a worker past its lease")
 async def test_a_worker_that_was_stopped_goes_on(server, tmp_path):
-    """SIGSTOP for longer than a hung worker may live, then SIGCONT: it is none."""
+    """SIGSTOP for longer than a hung worker may live, then SIGCONT: it does not count as hung."""
     settings = settings_for(server, lease_ttl=1.0, stuck_after=3.0, home=tmp_path / "home")
 
     with Workers(tmp_path, settings) as workers:
@@ -176,5 +176,5 @@ async def test_a_worker_that_was_stopped_goes_on(server, tmp_path):
 
 
 def test_settings_say_when():
-    """Five minutes, unless somebody says otherwise."""
+    """Five minutes, unless the setting says otherwise."""
     assert 300.0 == Settings().stuck_after

@@ -33,7 +33,7 @@ def server(server_root):
 
 @pytest.fixture(autouse=True)
 def sharp(monkeypatch):
-    """Let deafness be seen soon."""
+    """Let deaf steps be noticed soon."""
     for module in (holds, lost):
         monkeypatch.setattr(module, "DEAF_AFTER", 0.1)
 

@@ -1,4 +1,4 @@
-"""Work that may kill as many workers as a bound can say."""
+"""Work that may kill as many workers as a bound can express."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ async def stand_in(roost, place, number):
 
 @pytest.mark.parametrize("place", ["ready", "sleeping", "retry_wait", "running"])
 async def test_many_in_front_hold_nobody_up(server, place):
-    """One claim gets what it can of its own; later ones do not meet the newer again."""
+    """One claim gets what it can of its own; later ones do not meet the newer work again."""
     settings = settings_for(server)
     async with queue(settings, Counting()) as roost:
         all_ids = await stand_in(roost, place, MANY + OTHERS)
@@ -97,7 +97,7 @@ async def test_many_in_front_hold_nobody_up(server, place):
         assert MANY == batch.left + (await roost.ledger.claim(request)).left
         again = await roost.ledger.claim(request)
         assert ((), 0) == (again.claims, again.left)
-        # Nothing but the lease of an own one is to come, so nothing is asked for before that.
+        # Nothing but the end of its own item's lease is to come, so it claims nothing before that.
         assert again.next_wake_ms > 1000
         assert after == await records_of(roost, newer)
         findings = {one.subject: one for one in await roost.ledger.diagnose()}
@@ -114,7 +114,7 @@ async def test_many_in_front_hold_nobody_up(server, place):
 
 
 async def test_purges_pass_them_over(server):
-    """Old work of a newer Roost stays; what comes behind it goes."""
+    """Old work of a newer Roost stays; what comes behind it is purged."""
     settings = settings_for(server)
     async with queue(settings, Counting()) as roost:
         newer = await stand_in(roost, "done", MANY)
@@ -129,7 +129,7 @@ async def test_purges_pass_them_over(server):
 
 
 async def test_people_are_told(server):
-    """A listing has a mark, and the status one line; what every layout tells is shown."""
+    """A listing has a mark, and the status one line; what every layout contains is shown."""
     settings = settings_for(server)
     async with queue(settings, Counting()) as roost:
         (newer,) = await stand_in(roost, "ready", 1)
@@ -187,7 +187,7 @@ async def test_bytes_with_a_newer_schema(server, what):
 
 
 async def test_words_and_lines_that_are_not_known(server):
-    """What a Roost of the same layout has added survives all that becomes of the work."""
+    """What a Roost of the same layout has added survives whatever happens to the work."""
     settings = settings_for(server, slice_steps=2)
     engine = Counting()
     async with queue(settings, engine) as roost:
@@ -208,7 +208,7 @@ async def test_words_and_lines_that_are_not_known(server):
 
 
 async def test_newer_work_is_listed_by_its_engine(server):
-    """Every layout says its engine: whoever asks for one engine's work is shown that, too."""
+    """Every layout names the engine: a listing of one engine's work shows that work, too."""
     settings = settings_for(server)
     async with queue(settings, Counting(), Counting("other")) as roost:
         mine = await roost.enqueue("counting", {"steps": 1})

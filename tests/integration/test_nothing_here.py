@@ -1,4 +1,4 @@
-"""Commands that only read, where no work ever was: they say so and make nothing."""
+"""Commands that only read, where there has never been work: they say so and make nothing."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_doctor_finds_that_nothing_is_here(folder):
 
 
 def test_there_is_no_log_to_repair(folder):
-    """Of a file that is not there, nobody says that it ends whole."""
+    """A file that does not exist is not reported to be intact."""
     done = roost(folder, "doctor", "--repair-log", "--json")
     (found,) = [one for one in json.loads(done.stdout) if one["subject"] == "log"]
 

@@ -1,4 +1,4 @@
-"""Workspaces of somebody else's plugin: a plain folder for each work item."""
+"""Workspaces from a third-party plugin: a plain folder for each work item."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_an_engine_a_person_and_the_purge_use_them(roost, tmp_path):
     ],
 )
 def test_without_a_plugin_one_line_says_so(roost, plugins, source, said):
-    """Nothing else fails; only who asks for a workspace is told what is missing."""
+    """Nothing else fails; only a call that needs a workspace is told what is missing."""
     variables = {"ROOST_PLUGINS": plugins, "ROOST_WORKSPACE_SOURCE": source}
     work_id = roost("enqueue", "--engine", "any", "--any-engine", **variables).stdout.strip()
     assert 0 == roost("worker", "--burst", **variables).returncode
@@ -143,7 +143,7 @@ class Asker:
 
 
 def test_the_kit_uses_those_of_the_plugins_under_test(tmp_path, monkeypatch):
-    """What a test hands to run_to_end comes before what is installed."""
+    """What a test passes to run_to_end comes before what is installed."""
     (tmp_path / "folders_for_the_kit.py").write_text(FOLDERS)
     monkeypatch.syspath_prepend(tmp_path)
     import folders_for_the_kit  # written above

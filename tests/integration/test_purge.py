@@ -61,7 +61,7 @@ async def test_a_damaged_record_has_the_life_that_the_index_knows(redis_server):
 
 
 async def test_many_are_forgotten_in_one_call(redis_server):
-    """The record of what is to be forgotten ends empty, however many there were."""
+    """The list of what is to be forgotten ends empty, however many there were."""
     async with driven(redis_server) as kit:
         for number in range(250):
             await kit.commit(await kit.leased(f"{number}"), Finish())

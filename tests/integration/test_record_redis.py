@@ -133,7 +133,7 @@ async def test_stored_bytes(ledger):
 
 @attrs.frozen(eq=False, repr=False)
 class TaggedWork(NewWork):
-    """Work with a field more."""
+    """Work with one more field."""
 
     tag: str | None = None
 
@@ -162,7 +162,7 @@ TICKS = fields.Field("ticks", kinds.COUNT, shown=("ticks",), accepted="'7'", is_
 
 @pytest.fixture
 def wider(monkeypatch):
-    """Give what makes this a Roost whose table has three fields more: nothing else knows them."""
+    """Give what makes this a Roost whose table has three more fields: nothing else knows them."""
 
     @contextlib.contextmanager
     def made():
@@ -184,7 +184,7 @@ def wider(monkeypatch):
 
 
 async def test_a_new_field(ledger, wider):
-    """Enqueued, claimed, committed, read and listed: the table is all that was told of it."""
+    """Enqueued, claimed, committed, read and listed: only the table was told about it."""
     work = TaggedWork(
         **{one.name: getattr(NEW, one.name) for one in attrs.fields(NewWork)}, tag="blue"
     )
@@ -215,7 +215,7 @@ async def test_a_new_field(ledger, wider):
 
 
 async def test_a_new_field_beside_an_older_roost(redis_server, wider):
-    """It has its default in what the older one stored, and stays as it is in that one's hands."""
+    """It has its default in what the older one stored, and the older one leaves it as it is."""
     settings = settings_for(redis_server)
     async with opened(settings) as older, opened(settings) as newer:
         await older.enqueue([NEW])
@@ -244,7 +244,7 @@ async def test_a_new_field_beside_an_older_roost(redis_server, wider):
 
 @pytest.mark.parametrize("name", ["advance", "commit"])
 async def test_a_part_that_the_scripts_do_not_know(ledger, name):
-    """A caller of another version's arguments is refused by name, and never half obeyed."""
+    """A call with another version's arguments is refused by name, and never half carried out."""
     await ledger.enqueue([NEW])
     claim = await claim_one(ledger)
     tail = (0,) if name == "advance" else ("yield", 0, "worker", "")

@@ -37,7 +37,7 @@ def keys_of(roost):
 
 
 async def stored(roost, *, times=True):
-    """Return all that is in a queue, but its events and what tells of workers."""
+    """Return everything in a queue except its events and the records of workers."""
     client, key = keys_of(roost)
     found = {}
     for name, kind in TYPES.items():
@@ -93,7 +93,7 @@ async def claim_nothing(roost):
 
 
 def said(found):
-    """Return findings in few words."""
+    """Return findings in a few words."""
     return sorted((one.outcome, one.subject, one.count) for one in found)
 
 
@@ -127,7 +127,7 @@ async def test_what_is_lost_is_made_again(server, place):
         assert len(before[place]) == mended[0].count == dry[0].count
         after = await stored(roost)
         if place in ("sleeping", "retry_wait", "running"):
-            # These times stand nowhere else.
+            # These times are stored nowhere else.
             assert before[place].keys() == after[place].keys()
         elif place != "blocked":
             assert before[place] == after[place]
@@ -135,7 +135,7 @@ async def test_what_is_lost_is_made_again(server, place):
 
 
 async def test_a_blocked_item_that_stands_in_no_line(server):
-    """It is ready again, and a claim puts it in line anew; so is one that `blocked` lacks."""
+    """It is ready again, and a claim puts it in line again; so is one that `blocked` lacks."""
     async with running(server) as (roost, _start):
         ids = await in_all_states(roost)
         client, key = keys_of(roost)
@@ -151,7 +151,7 @@ async def test_a_blocked_item_that_stands_in_no_line(server):
 
 
 async def test_holds_are_made_again(server):
-    """What runs holds what it names, and nothing else is held; those who wait then are let go."""
+    """What runs holds what it names, and nothing else is held; those who then wait are released."""
     async with running(server) as (roost, _start):
         ids = await in_all_states(roost)
         client, key = keys_of(roost)
@@ -172,7 +172,7 @@ async def test_holds_are_made_again(server):
 
 
 async def test_what_is_too_much_goes(server):
-    """Ids of no work, and of work that stands elsewhere, go from every index."""
+    """Ids of no work, and of work that belongs elsewhere, are removed from every index."""
     async with running(server) as (roost, _start):
         ids = await in_all_states(roost)
         client, key = keys_of(roost)
@@ -202,7 +202,7 @@ async def test_what_is_too_much_goes(server):
 
 @pytest.mark.parametrize("score", ["inf", "-inf", 1e18, -5])
 async def test_scores_that_cannot_be(server, score):
-    """Times out of all bounds are repaired from the record, or become now."""
+    """Impossible times are repaired from the record, or become now."""
     async with running(server) as (roost, _start):
         ids = await in_all_states(roost)
         client, key = keys_of(roost)
@@ -223,7 +223,7 @@ async def test_scores_that_cannot_be(server, score):
 
 @pytest.mark.parametrize("name", TYPES)
 async def test_keys_of_another_type(server, name):
-    """One is renamed, not deleted, and made anew; then all work is done."""
+    """Each is renamed, not deleted, and made anew; then all work is done."""
     async with running(server) as (roost, start):
         items = [await roost.enqueue("counting", {"steps": 1}) for _ in range(3)]
         items += [await roost.enqueue("counting", {"steps": 1}, delay_seconds=0.2)]

@@ -34,7 +34,7 @@ async def over(server):
 
 
 PLACE = "0000" + "0" * 14
-#: Members of `lines` that stand for nobody, in front of everybody.
+#: Members of `lines` that belong to nobody, in front of everybody.
 NOBODIES = [
     f"resource r {PLACE} counter gone",
     f"resource r {PLACE} counter other",
@@ -99,7 +99,7 @@ async def test_a_broken_one_in_line(server):
 
 
 async def test_a_newer_one_in_line(server):
-    """It is set aside and in nobody's way; a worker that knows it looks at it anew."""
+    """It is set aside and in nobody's way; a worker that knows its layout looks at it again."""
     async with over(server) as (kit, client, key):
         holder = await kit.leased("a", resources=("r",))
         await kit.created("b", "c", resources=("r",))
@@ -121,7 +121,7 @@ async def test_a_newer_one_in_line(server):
 
 
 async def test_what_an_earlier_roost_has_parked(server):
-    """A renewal has it looked at anew: it runs if it can, or stands in line."""
+    """A renewal has it looked at again: it runs if it can, or stands in line."""
     async with over(server) as (kit, client, key):
         holder = await kit.leased("a", resources=("r",))
         await kit.created("b", "c", resources=("r",))
@@ -174,7 +174,7 @@ async def test_a_worker_that_died(server):
 
 
 async def test_many_void_reservations(server):
-    """They step out in batches, so that no renewal holds the server up."""
+    """They are dropped in batches, so that no renewal holds the server up."""
     many = 1100
     async with over(server) as (kit, client, key):
         await kit.leased("a", resources=("s",))
@@ -212,7 +212,7 @@ async def test_nothing_is_left(server):
 
 
 def sets_of(names):
-    """Return all pairs, triples and single ones."""
+    """Return all single ones, pairs and triples."""
     return [set_ for size in (2, 3, 1) for set_ in itertools.combinations(names, size)]
 
 
@@ -233,7 +233,7 @@ async def test_the_number_of_events_does_not_grow_with_who_waits(server):
 
 
 async def test_workers_are_woken_for_sets(server):
-    """Idle workers of two engines hear of what they can run, and nobody shares a resource."""
+    """Idle workers of two engines are told what they can run, and no two share a resource."""
     settings = settings_for(server)
     engines = [Counting("one"), Counting("two")]
     async with queue(settings, *engines) as roost:

@@ -1,4 +1,4 @@
-"""Signals to real worker processes: stops, what is no stop, and what must not get in their way."""
+"""Signals to real worker processes: which stop, which do not, and what must not interfere."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 from tests.integration.cli_bench import LIMIT, Shell, ending, until
 from tests.servers import need, redis_binary, server_in
 
-#: One engine for each way to be awkward; the payload is the path of the mark that it leaves.
+#: One engine for each way to be awkward; the payload is the path of the marker that it leaves.
 ENGINES = """
 import asyncio, multiprocessing, os, signal, sys, time, warnings
 from pathlib import Path
@@ -197,7 +197,7 @@ def test_a_stop_does_not_need_standard_error(shell, is_full, engine):
 
 
 def test_a_plugin_that_listens_too(shell):
-    """A step that has the event loop listen to a signal takes none of the others away."""
+    """A step that adds a signal handler to the event loop does not disable the other handlers."""
     with working(shell, "listens") as (worker, work_id):
         worker.send_signal(signal.SIGTERM)
         _, err = worker.communicate(timeout=LIMIT)
@@ -208,7 +208,7 @@ def test_a_plugin_that_listens_too(shell):
 
 
 def test_a_stop_while_the_server_is_silent(shell, server_root):
-    """A server that answers nothing any more holds the worker no longer than the bound."""
+    """A server that has stopped answering holds the worker no longer than the bound."""
     binary = need(redis_binary(), "redis-server")
     with server_in(binary, server_root / "silent") as server:
         shell.variables["ROOST_REDIS_URL"] = server.url
@@ -222,7 +222,7 @@ def test_a_stop_while_the_server_is_silent(shell, server_root):
 
 
 def test_the_third_signal_needs_no_event_loop(shell):
-    """A step that never lets the loop have its turn cannot hold the process."""
+    """A step that never yields to the loop cannot hold the process."""
     with working(shell, "spin") as (worker, _):
         for word in ("stopping", "cancelling"):
             worker.send_signal(signal.SIGTERM)
@@ -237,7 +237,7 @@ def test_a_step_that_does_not_let_go(shell, engine):
     """One signal is enough: drain timeout and some seconds later the process has ended.
 
     With 0 if the work could be given back, as that of a plain function can; else with 130, and
-    with a word on what is left behind.
+    with a word about what is left behind.
     """
     with working(shell, engine, "--drain-timeout", "0.2") as (worker, work_id):
         worker.send_signal(signal.SIGTERM)
@@ -293,7 +293,7 @@ def test_a_stop_while_libraries_are_imported(shell, number):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stop_while_plugins_are_imported(shell, number):
-    """Options of plugins before the command's name load these; it listens by then."""
+    """A plugin option before the command's name loads that plugin; it listens by then."""
     mark = shell.folder / "mark"
     (shell.folder / "heavy.py").write_text(
         f"import pathlib, time\npathlib.Path({str(mark)!r}).touch()\ntime.sleep(600)\n"
@@ -308,7 +308,7 @@ def test_a_stop_while_plugins_are_imported(shell, number):
 
 @pytest.mark.fault(13, "a plugin that hangs as it is imported, in process 1")
 def test_the_first_process_of_a_container(shell):
-    """As process 1, which the kernel ends for nothing by itself, it obeys while it imports."""
+    """As process 1, which the kernel ends for no signal by itself, it obeys while it imports."""
     words = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child"]
     if shutil.which("unshare") is None or subprocess.run([*words, "true"]).returncode:
         pytest.skip("this system makes no process namespaces")

@@ -47,7 +47,7 @@ def small_server(server_root):
 
 @pytest.fixture
 def sharp(monkeypatch):
-    """Let silence be noticed soon, and nothing else help."""
+    """Let silence be noticed soon, and let nothing else help."""
     monkeypatch.setattr(subscription, "PING_AFTER", 0.2)
     monkeypatch.setattr(subscription, "ANSWER_WITHIN", 0.3)
     monkeypatch.setattr(pipe, "COMMAND_TIMEOUT", 0.6)
@@ -67,7 +67,7 @@ async def listening(roost, number=1):
 
 
 async def test_a_worker_whose_listener_hears_nothing(server, server_root, sharp, caplog):
-    """The one connection goes silent: that is noticed and told, and it is made anew."""
+    """The one connection goes silent: that is noticed and reported, and the worker reconnects."""
     settings = settings_for(server, lease_ttl=3600.0)
     engine = Counting()
     caplog.set_level(logging.INFO, "roost.worker")
@@ -85,7 +85,7 @@ async def test_a_worker_whose_listener_hears_nothing(server, server_root, sharp,
 
 
 async def test_a_wait_that_hears_nothing(server, server_root, sharp):
-    """The connection that is to tell of the end goes silent: the wait ends anyway."""
+    """The connection that should announce the end goes silent: the wait ends anyway."""
     settings = settings_for(server)
     engine = Counting()
     async with (
@@ -127,7 +127,7 @@ async def test_a_follower_that_hears_nothing(server, server_root, sharp):
 
 
 async def test_one_connection_for_all_who_wait_and_follow(server):
-    """Hundreds of waits and followers of one client share what they need of connections."""
+    """Hundreds of waits and followers of one client share a few connections."""
     settings = settings_for(server)
     engine = Counting()
     number = 200
@@ -160,7 +160,7 @@ async def test_one_connection_for_all_who_wait_and_follow(server):
 
 
 async def test_waits_after_their_connection_was_cut(server):
-    """All of them continue over the next one, also those whose work has ended in between."""
+    """All of them continue over the next one, even those whose work has ended in between."""
     settings = settings_for(server)
     engine = Counting()
     async with (
@@ -181,7 +181,7 @@ async def test_waits_after_their_connection_was_cut(server):
 
 
 async def test_a_lost_message_is_made_up_for(server, monkeypatch):
-    """An end of which no message tells is seen when all waits are looked after together."""
+    """An end that no message announces is seen when all waits are checked together."""
     monkeypatch.setattr(waiting, "LOOK_AGAIN", 0.2)
     settings = settings_for(server)
     async with queue(settings, Counting()) as roost, queue(settings, Counting()) as other:
@@ -261,12 +261,12 @@ def in_child(text, server):
 
 
 def test_1500_waits_and_64_files(server):
-    """Waits take no files of their own."""
+    """Waits need no file descriptors of their own."""
     assert ["1500 {'queued'}"] == in_child(MANY_WAITS, server)
 
 
 def test_no_files_left(server):
-    """Running out of files is an error in one line that says what to do."""
+    """Running out of file descriptors is an error in one line that says what to do."""
     expected = (
         f"no connection to the server at {server.url}: too many open files; "
         "close some, or raise the limit (ulimit -n)"
@@ -279,7 +279,7 @@ async def test_no_connections_left(small_server):
     settings = settings_for(small_server)
     async with contextlib.AsyncExitStack() as stack:
         roosts = []
-        # Whoever speaks before the server has hung up does not always hear why.
+        # A client that sends before the server has hung up does not always hear why.
         why = "raise its maxclients|does not answer"
 
         async def connect():

@@ -1,4 +1,4 @@
-"""Third parties' plugins that are installed and hang or break: what needs none does not notice."""
+"""Installed third-party plugins that hang or break: commands that need none do not notice."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.packaging.sources import ROOT
 LIMIT = 60.0
 
 METADATA = "Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n"
-#: What is imported of a plugin is noted in a file first.
+#: Each import of a plugin is first recorded in a file.
 NOTED = "import os, pathlib\npathlib.Path(os.environ['ROOST_X_NOTES']).open('a').write(__name__)\n"
 HANGS = f"{NOTED}import time\ntime.sleep(3600)\n"
 RAISES = f"{NOTED}raise RuntimeError('broken at import')\n"
@@ -180,7 +180,7 @@ def test_an_unknown_key_of_the_file_loads_all(place, url):
 
 
 def test_variables_of_plugins_that_are_not_loaded(place, url):
-    """They are left alone; one that is like a known setting is looked into."""
+    """They are left alone; one that resembles a known setting is looked into."""
     place.install("acme-s3", "[roost]\ns3 = acme_s3\n", acme_s3=DECLARES)
     words = ("list", "--redis-url", url)
     done = place.roost(*words, ROOST_S3_BUCKET="b", ROOST_OTHER_THING="x")
@@ -232,7 +232,7 @@ def test_a_shell_completes_options_of_plugins(place, typed, expected):
 
 
 def test_a_plugins_setting_reaches_its_command(place):
-    """The option stands on either side of the command, and the variable counts too."""
+    """The option may stand on either side of the command, and the variable counts too."""
     place.install("acme-s3", "[roost]\ns3 = acme_s3\n", acme_s3=DECLARES)
     for words in (["bucket", "--s3-bucket", "b"], ["--s3-bucket", "b", "bucket"]):
         done = place.roost(*words)
@@ -276,7 +276,7 @@ def backend(settings):
         done = place.roost(*words, **variables)
         assert (1, "roost: asked for pg://h\n") == (done.returncode, done.stderr)
         assert "acme_pg" == place.imported()
-    # Nobody is named for this one: all installed plugins are asked.
+    # The index has no plugin for this one: all installed plugins are asked.
     done = place.roost("list", "--redis-url", "pg://h")
     assert 2 == done.returncode
     assert "has a backend for the server pg://h" in done.stderr

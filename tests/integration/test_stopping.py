@@ -41,7 +41,7 @@ async def given_back(roost, items, version):
 @pytest.mark.parametrize("burst", [False, True])
 async def test_a_stop_ends_with_the_last_step(server, lanes, count, burst):
     """The worker leaves when its last step ends, long before the drain timeout is over."""
-    # Longer than the patience of the tests: whoever waits for it fails.
+    # Longer than the tests' patience: a worker that waits for it fails the test.
     settings = settings_for(server, drain_timeout=10 * PATIENCE)
     engine = Counting()
     async with queue(settings, engine) as roost, Crew(settings, engine) as crew:

@@ -35,7 +35,7 @@ async def driven(server, **settings):
 
 
 async def evict(kit):
-    """Let all events of the shared stream go."""
+    """Remove all events from the shared stream."""
     await kit.ledger.client.xtrim(kit.ledger.keys.key("events"), maxlen=0, approximate=False)
 
 
@@ -47,7 +47,7 @@ async def trail_of(kit, work_id):
 
 
 async def test_a_trail_outlives_the_stream(redis_server):
-    """What is in the shared stream no more is told by the work item itself."""
+    """What is no longer in the shared stream is still known from the work item itself."""
     async with driven(redis_server) as kit:
         await kit.fail(await kit.leased("a"), error=error_bytes(message="no such host"))
         await evict(kit)

@@ -80,7 +80,7 @@ async def test_a_chained_step_is_one_call_and_idle_queues_are_quiet(redis_server
 
 
 async def test_a_queue_that_is_broken_holds_up_no_other(redis_server, caplog):
-    """Claims, renewals and the upkeep of one fail for good: the other's work is done."""
+    """Claims, renewals and upkeep of one fail for good: the other's work is done."""
     settings, engine = settings_for(redis_server, lease_ttl=1.0), Counting()
     async with (
         queue(settings, engine) as roost,

@@ -1,4 +1,4 @@
-"""A worker whose server is not there yet, or not for it."""
+"""A worker whose server is not there yet, or refuses it."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def plain_server():
 
 
 def test_a_worker_before_its_server(shell, server_root):
-    """It says once that it waits, and does its work when the server has come."""
+    """It says once that it waits, and does its work when the server is there."""
     binary = need(redis_binary(), "redis-server")
     folder = server_root / "late"
     shell.variables["ROOST_REDIS_URL"] = f"unix://{folder / 's'}"
@@ -105,7 +105,7 @@ def test_patience_ends(shell):
     [("", True), (":hunter2@", True), ("nobody:hunter2@", True), (":hunter2@", False)],
 )
 def test_a_login_that_is_refused(shell, server_root, login, is_locked):
-    """What no waiting mends ends it at once, in one line, with the password hidden."""
+    """What no waiting can fix ends it at once, in one line, with the password hidden."""
     binary = need(redis_binary(), "redis-server")
     with server_in(binary, server_root / "locked") as server:
         if is_locked:
@@ -121,7 +121,7 @@ def test_a_login_that_is_refused(shell, server_root, login, is_locked):
 
 
 def test_tls_that_does_not_fit(shell):
-    """A server that speaks no TLS will not learn it."""
+    """A server that speaks no TLS is not waited for."""
     with plain_server() as port:
         done = shell.run("worker", "--redis-url", f"rediss://127.0.0.1:{port}")
 

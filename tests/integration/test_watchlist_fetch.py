@@ -18,7 +18,7 @@ from tests.integration.site_bench import CAP, HASTY, Handler, Site, get, names
 
 
 async def test_a_page_is_seen_whole(site: Site):
-    """Status, type, charset and the very bytes."""
+    """Status, type, charset and the exact bytes."""
     body = "Zürich".encode("latin-1")
     site.pages["/"] = lambda h: h.answer(200, body, Content_Type="text/plain; charset=latin-1")
     page = await get(f"{site.url}/?q=1")
@@ -102,7 +102,7 @@ async def test_a_silent_site_ends_at_the_deadline(site: Site):
 
 
 async def test_a_trickle_ends_at_the_deadline(site: Site):
-    """Each byte comes in good time; all of them would take for ever."""
+    """Each byte comes in good time; all of them would take forever."""
 
     def trickle(handler: Handler) -> None:
         handler.begin(200, Content_Length="100000")
@@ -220,7 +220,7 @@ async def test_gzip_is_undone(site: Site, body: bytes, expected: bytes):
 async def test_a_body_that_cannot_be_decoded_is_an_observation(
     site: Site, encoding: str, body: bytes
 ):
-    """Cut, false, and codings that were never asked for."""
+    """Truncated, invalid, and codings that were never asked for."""
     site.pages["/"] = lambda h: h.answer(200, body, Content_Encoding=encoding)
     page = await get(site.url)
     assert page.status == 200

@@ -29,7 +29,7 @@ def server(server_root):
 
 
 async def client_kill(roost, kind="normal"):
-    """Cut everybody's connections of a kind, but the one that asks."""
+    """Cut all connections of a kind, except the one that asks."""
     await roost.ledger.client.execute_command("CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes")
 
 
@@ -70,7 +70,7 @@ async def test_client_kill(server):
 
 @pytest.mark.fault(6, "CLIENT KILL, listeners too", n=10)
 async def test_client_kill_of_all_kinds(server):
-    """Also those that listen."""
+    """Including those that listen."""
 
     async def kill(roost):
         await client_kill(roost, "pubsub")

@@ -33,7 +33,7 @@ def server(server_root):
 
 
 async def client_kill(roost, kind="normal"):
-    """Cut everybody's connections of a kind, but the one that asks."""
+    """Cut all connections of a kind, except the one that asks."""
     await roost.ledger.client.execute_command("CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes")
 
 
@@ -42,7 +42,7 @@ async def client_kill(roost, kind="normal"):
 
 @pytest.mark.parametrize("concurrency", [1, 2, 10])
 async def test_a_burst_ends_when_nothing_is_in_flight(server, concurrency):
-    """Also work that goes back into the line many times is through when the burst is over."""
+    """Even work that goes back into the line many times is done when the burst is over."""
     settings = settings_for(server, slice_steps=7)
     engine = Counting()
     async with queue(settings, engine) as roost:
@@ -87,9 +87,9 @@ async def test_due_work_wakes_a_worker_whose_lanes_were_busy(server):
         claimed = next(one for one in await roost.work(later).events() if one.kind == "claimed")
         late = (claimed.at - status.created_at).total_seconds() - 1.0
         assert late >= 0
-        # By one claim, or a few: it was not asked for again and again, nor by chance.
+        # By one claim, or a few: not by polling, nor by chance.
         assert found["evalsha"] < 12
-        # Five seconds and more if nobody had told; no sharper, as machines are slow at times.
+        # Five seconds or more if nobody had told it; no tighter, as machines can be slow.
         assert late < 3
 
 
@@ -141,7 +141,7 @@ async def test_work_of_another_engine_is_left(server):
 
 
 async def test_two_workers_and_one_resource(server):
-    """However many lanes there are, one at a time holds it, and all come to their turn."""
+    """However many lanes there are, one at a time holds it, and all get their turn."""
     settings = settings_for(server)
     engine = Counting()
     async with queue(settings, engine) as roost, Crew(settings, engine) as crew:

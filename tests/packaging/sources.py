@@ -15,7 +15,7 @@ PACKAGES = ("roost_core", "roost_plugins")
 
 @attrs.frozen
 class Import:
-    """One imported module, and where that stands."""
+    """One imported module, and where the import is."""
 
     module: str
     line: int

@@ -40,7 +40,7 @@ def graph() -> dict[str, frozenset[str]]:
 
 
 def test_no_imports_in_circles():
-    """No module needs itself, by whatever way; a package is imported before its modules."""
+    """No module needs itself, directly or not; a package is imported before its modules."""
     with_packages = {
         name: needs | {one.rpartition(".")[0] for one in {name, *needs} if "." in one} - {name}
         for name, needs in graph().items()
@@ -49,7 +49,7 @@ def test_no_imports_in_circles():
 
 
 def test_imports_run_one_way():
-    """What measures and shows knows no row, and no row or probe the catalogue of all."""
+    """What measures and shows knows no row, and no row or probe knows the catalogue of all."""
 
     def rank(module: str) -> int:
         places = [place for place, one in enumerate(ORDER) if is_in(module, one)]

@@ -1,4 +1,4 @@
-"""What .editorconfig says, the files keep."""
+"""The files keep to what .editorconfig says."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def files() -> Iterator[Path]:
 
 
 def test_spaces_and_line_ends():
-    """UTF-8, line feeds, one at the end, no tabs, and nothing invisible behind a line."""
+    """UTF-8, line feeds, one at the end, no tabs, and no trailing white space."""
     told = configparser.ConfigParser()
     told.read_string("[top]\n" + (ROOT / ".editorconfig").read_text(encoding="utf-8"))
     assert "lf" == told["*"]["end_of_line"]

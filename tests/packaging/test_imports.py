@@ -14,7 +14,7 @@ import pytest
 from tests.packaging.sources import ROOT, all_imports, imports, is_in, modules, tree
 
 #: Each room of the core, a module or a package, imports only those that stand before it;
-#: within a package, modules only may not go in circles.
+#: within a package, modules only must not import each other in cycles.
 ORDER = [
     "errors",
     "markers",
@@ -80,7 +80,7 @@ def test_core_imports_run_one_way(module):
 
 
 def test_no_imports_in_circles():
-    """No module needs itself, by whatever way, nor for its types."""
+    """No module needs itself, directly or not, nor for its types."""
     graph = {
         name: {one.module for one in all_imports(name) if one.module in modules()} - {name}
         for name in modules()
@@ -104,7 +104,7 @@ def test_core_knows_no_choice(module):
     "module", [one for one in CORE if any(is_in(one, f"roost_core.{name}") for name in PURE)]
 )
 def test_rules_are_pure(module):
-    """What is decided by rules alone needs nothing to try it with."""
+    """What is decided by rules alone can be tested without anything else."""
     found = [
         f"line {one.line}: {one.module}"
         for one in imports(module)
@@ -139,7 +139,7 @@ def test_imports_are_absolute():
 
 
 def test_environment_is_read_in_settings_only():
-    """Whatever a process is told by its environment is a setting."""
+    """Whatever a process reads from its environment is a setting."""
     found = set()
     for name in modules():
         for node in ast.walk(tree(name)):

@@ -1,4 +1,4 @@
-"""Imports in functions: each is a known door, and none is opened by a second thread first."""
+"""Imports in functions: each is known, and none is first run by a second thread."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ def test_lazy_doors_are_one_list():
     assert set(DOORS) == {door for module in modules() for door in doors(module)}
 
 
-#: Notes whatever a thread other than the main one imports, while a worker runs whose server goes.
+#: Records what threads other than the main one import, while a worker runs whose server goes away.
 WATCHED = """
 import json, sys, threading
 
@@ -225,15 +225,15 @@ def test_no_thread_imports(redis_server):
     assert [] == json.loads(done.stdout)
 
 
-#: Does something, and tells on standard error which modules there are at the end.
+#: Does something, and reports on standard error which modules are loaded at the end.
 TOLD = """
 import atexit, json, sys
 atexit.register(lambda: print(json.dumps(sorted(sys.modules)), file=sys.stderr))
 """
 SHORT = f"{TOLD}from roost_core.cli import main\nsys.argv[0] = 'roost'\nmain()"
-#: What a short command has of Python's own besides the libraries that its time is compared with.
+#: Modules of Python's own that a short command loads besides the libraries it is compared with.
 SMALL = {"_queue", "gc", "hmac", "queue", "secrets"}
-#: What takes URLs apart; before Python 3.13 the libraries have it, too.
+#: What parses URLs; before Python 3.13 the libraries load it, too.
 URLS = {"ipaddress", "urllib", "urllib.parse"}
 
 

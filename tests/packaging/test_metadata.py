@@ -58,7 +58,7 @@ def test_version_is_said_once(setup_cfg):
 
 def test_hooks_use_the_linters_that_are_checked_with(setup_cfg):
     """What a hook lets pass before a commit, the lint stage lets pass as well."""
-    # mypy is none: it needs all that the product imports, and takes too long for each commit.
+    # mypy is not one: it needs all that the product imports, and takes too long for each commit.
     lint = lines(setup_cfg["options.extras_require"]["lint"])
     checked = {one for one in lint if not one.startswith("mypy")}
     text = (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")

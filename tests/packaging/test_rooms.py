@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.packaging.sources import ROOT
 
 UNIT = ROOT / "tests" / "unit"
-#: Plugins that a test loads as people's own would be.
+#: Plugins that tests load as if they were people's own.
 SAMPLES = "plugins/plugin_samples"
 
 

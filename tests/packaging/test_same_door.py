@@ -1,4 +1,4 @@
-"""Roost's own plugins are like others': copies in another distribution work as well."""
+"""Roost's own plugins are like any others: copies in another distribution work as well."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SHIPPED = sorted(
     path.name for path in (ROOT / "roost_plugins").iterdir() if (path / "__init__.py").is_file()
 )
 
-#: Lets no process import an original whose copy is to be shown to do.
+#: Keeps processes from importing an original whose copy is under test.
 REFUSES = """
 import sys
 
@@ -36,7 +36,7 @@ class Refusal:
 sys.meta_path.insert(0, Refusal())
 """
 
-#: Has an own workspace at each step.
+#: Uses a workspace of its own at each step.
 ENGINE = """
 from roost_core import hookimpl
 
@@ -184,7 +184,7 @@ def short_tmp() -> Iterator[Path]:
 
 @pytest.mark.parametrize("copied", [*([name] for name in SHIPPED), SHIPPED], ids="+".join)
 def test_a_copy_works(short_tmp, page, copied):
-    """Work goes to its end with it: queue, engine, artifact, workspace, settings and commands."""
+    """Work runs to its end with it: queue, engine, artifact, workspace, settings and commands."""
     place = Elsewhere(short_tmp, copied)
     git = ["git", "-c", "user.name=x", "-c", "user.email=x@x", "-C", str(short_tmp / "source")]
     subprocess.run(["git", "init", "-q", str(short_tmp / "source")], check=True)
@@ -217,7 +217,7 @@ def test_a_copy_works(short_tmp, page, copied):
 
 
 def test_originals_are_refused(short_tmp):
-    """The test above shows something: where a copy stands, the original cannot be imported."""
+    """The test above proves something: where there is a copy, the original cannot be imported."""
     place = Elsewhere(short_tmp, SHIPPED)
     program = f"""
 import importlib

@@ -1,4 +1,4 @@
-"""No file is so long, and no function, that a reader loses the thread."""
+"""No file or function is so long that a reader loses the thread."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FUNCTION_LINES = 60
 
 
 def files() -> Iterator[Path]:
-    """Yield every Python file of the repository, but not what tools have made in it."""
+    """Yield every Python file of the repository, except what tools have made in it."""
     for folder in FOLDERS:
         for path in sorted((ROOT / folder).rglob("*.py")):
             parts = path.relative_to(ROOT).parts
@@ -34,7 +34,7 @@ def files() -> Iterator[Path]:
 
 
 def too_long(name: str, text: str) -> Iterator[str]:
-    """Yield a file's name if it is too long, and those of its functions that are."""
+    """Yield a file's name if it is too long, and the names of its functions that are."""
     if len(text.splitlines()) > FILE_LINES:
         yield name
     for node in ast.walk(ast.parse(text)):
@@ -46,7 +46,7 @@ def too_long(name: str, text: str) -> Iterator[str]:
 
 
 def test_nothing_is_too_long():
-    """A file or a function that has grown beyond the bound is to be cut along its subjects."""
+    """A file or a function that has grown beyond the bound is to be split by subject."""
     found = set()
     for path in files():
         name = path.relative_to(ROOT).as_posix()

@@ -69,7 +69,7 @@ def installed(wheel: Path, tmp_path_factory) -> Path:
 
 
 def expected_files() -> set[str]:
-    """Return what of the tree belongs into the wheel."""
+    """Return which files of the tree belong in the wheel."""
     return {
         path.relative_to(ROOT).as_posix()
         for package in PACKAGES

@@ -18,7 +18,7 @@ from tests import redis_pokes
 from tests.property.views import WORK_IDS, Refused, answer_view, event_view, look
 
 ENGINES = ["a", "ab", "b"]
-#: Work may name an engine more, which no worker ever runs.
+#: Work may name one more engine, which no worker ever runs.
 NAMED_ENGINES = [*ENGINES, "nobody"]
 WORKERS = ["worker-1", "worker-2"]
 #: The states that are listed at the end, and those of them with an order that has no ties.
@@ -27,7 +27,7 @@ ORDERED = (State.QUEUED, State.BLOCKED)
 
 
 class Sides(RuleBasedStateMachine):
-    """Asks all sides the same, and sees that they agree. The rules come with subclasses."""
+    """Asks all sides the same, and checks that they agree. Subclasses add the rules."""
 
     #: The ids of all work items that there may ever be.
     work_ids: Sequence[str] = WORK_IDS
@@ -56,14 +56,14 @@ class Sides(RuleBasedStateMachine):
         return answers
 
     def agreed(self, request: Callable[[int, Ledger], Coroutine[Any, Any, Any]]) -> Any:
-        """Ask every side, see that the answers agree, and return the model's."""
+        """Ask every side, check that the answers agree, and return the model's."""
         answers = self.ask(request)
         for answer in answers[1:]:
             assert answer_view(answers[0]) == answer_view(answer)
         return answers[0]
 
     def standing(self, work_id: str) -> list[StoredWork | None]:
-        """Return one work item as each side has it, times and all."""
+        """Return one work item as each side has it, including times."""
         return [self.run(side.read(work_id)) for side in self.sides]
 
     def age(self, work_id: str, states: frozenset[State], method: str) -> None:
@@ -77,7 +77,7 @@ class Sides(RuleBasedStateMachine):
 
     @invariant()
     def the_model_is_sound(self) -> None:
-        """Q1, L1, R1, R2, D1, X1, X2, C1, C6, E1: by the model's own look at itself."""
+        """Q1, L1, R1, R2, D1, X1, X2, C1, C6, E1: by the model's own check of itself."""
         self.model.check()
 
     @invariant()
@@ -143,7 +143,7 @@ class BesideServer(Sides):
         self.run(self.real.client.script_flush())
 
     def age(self, work_id: str, states: frozenset[State], method: str) -> None:
-        """Age it on the server as well, and let that move on: no two are aged at one time."""
+        """Age it on the server as well, and let its clock advance: no two are aged at one time."""
         stored = self.standing(work_id)[0]
         super().age(work_id, states, method)
         if stored is not None and stored.state in states:

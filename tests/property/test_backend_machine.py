@@ -135,11 +135,11 @@ class LedgerMachine(Sides):
     @precondition(lambda self: self.requests)
     @rule(data=st.data())
     def enqueue_again(self, data: st.DataObject) -> None:
-        """Repeat an enqueue whose reply was lost, or that is long forgotten."""
+        """Repeat an enqueue whose reply was lost, or whose work was purged long ago."""
         self.send(data.draw(st.sampled_from(self.requests), label="request"))
 
     def send(self, new: NewWork) -> None:
-        """Enqueue; see what the key and the id say (Q6)."""
+        """Enqueue; check what the key and the id imply (Q6)."""
         known = self.standing(new.work_id)[0]
         (answer,) = self.agreed(lambda _, side: side.enqueue([new]))
         if answer.outcome is EnqueueOutcome.CREATED and known is None:
@@ -156,8 +156,8 @@ class LedgerMachine(Sides):
         alone=st.sampled_from(Alone),
     )
     def claim(self, engines: list[str], limit: int, worker: str, alone: Alone) -> None:
-        """Claim; each lease has a fence above all before it (L2)."""
-        # Whoever is always alone runs one at a time.
+        """Claim; each lease has a higher fence than all before it (L2)."""
+        # A worker that is always alone runs one item at a time.
         most = 1 if alone is Alone.ALWAYS else limit
         request = ClaimRequest(worker, tuple(engines), most, HOUR_MS, alone)
         before = in_line(self.model)
@@ -259,7 +259,7 @@ class LedgerMachine(Sides):
         engines=st.lists(st.sampled_from(ENGINES), unique=True),
     )
     def renew(self, data: st.DataObject, beat: str | None, worker: str, engines: list[str]) -> None:
-        """Renew some leases, old and new, in one command, and say what the worker runs."""
+        """Renew some leases, old and new, in one command, and announce what the worker runs."""
         chosen = []
         if self.held:
             chosen = data.draw(st.lists(st.sampled_from(self.held), unique=True, max_size=3))
@@ -276,7 +276,7 @@ class LedgerMachine(Sides):
 
     @rule(worker=st.sampled_from(WORKERS))
     def retire(self, worker: str) -> None:
-        """Strike a worker: what only it ran reserves nothing any more."""
+        """Remove a worker: what only it ran reserves nothing any more."""
 
         async def request(_index: int, side: Ledger) -> None:
             await side.retire(worker)

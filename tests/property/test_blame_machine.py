@@ -1,7 +1,7 @@
 """Random histories of workers that die: the model alone, and the model alongside a real server.
 
-All that happens here is about blame, so that much is suspected and runs in groups. What each
-death was is noted here, too, and never may more be held against a work item.
+Everything here is about blame, so that much is suspected and runs in groups. What each
+death was is recorded here, too, and a work item may never be blamed for more.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class BlameMachine(Sides):
             self.agreed(lambda _, side, new=new: side.enqueue([new]))
 
     def take(self, worker_id: str, engines: list[str], limit: int, alone: Alone) -> Batch:
-        """Claim on every side; see what comes together (B1)."""
+        """Claim on every side; check what comes together (B1)."""
         most = 1 if alone is Alone.ALWAYS else limit
         request = ClaimRequest(worker_id, tuple(engines), most, HOUR_MS, alone)
         batches = self.ask(lambda _, side: side.claim(request))
@@ -120,7 +120,7 @@ class BlameMachine(Sides):
         comes_back=st.sampled_from([None, None, None, "renews", "retires"]),
     )
     def die(self, engines: list[str], limit: int, alone: Alone, comes_back: str | None) -> None:
-        """Let a new worker take some, and be silent until that is found; it may come back."""
+        """Let a new worker take some, and be silent until that is noticed; it may come back."""
         batch = self.take(unique("worker"), engines, limit, alone)
         self.silence(batch)
         if comes_back is not None:
@@ -129,7 +129,7 @@ class BlameMachine(Sides):
                 self.alone_deaths[claims[0].lease.work_id] -= batch.was_alone
 
     def silence(self, batch: Batch) -> None:
-        """Let all leases of a worker run out, and be found."""
+        """Let all leases of a worker expire, and be found."""
         for claims in batch.claims:
             work_id = claims[0].lease.work_id
             if self.holds(claims):
@@ -138,7 +138,7 @@ class BlameMachine(Sides):
         self.take("finder", ["none"], 12, Alone.NEVER)
 
     def come_back(self, worker_id: str, how: str) -> None:
-        """Let a worker be heard of."""
+        """Let a worker be heard from again."""
 
         async def request(index: int, side: Ledger) -> None:
             if how == "renews":

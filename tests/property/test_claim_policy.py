@@ -33,12 +33,12 @@ class Lost:
 
     @property
     def is_full(self):
-        """Whether it is more than is made up for."""
+        """Whether it is more than extra lanes make up for."""
         return self.count > 3
 
 
 def claim_of(token, *, is_solo=False):
-    """Make what the policy looks at in a claim."""
+    """Make what the policy needs to know of a claim."""
     return SimpleNamespace(lease=SimpleNamespace(token=token), is_solo=is_solo)
 
 
@@ -70,7 +70,7 @@ class PolicyMachine(RuleBasedStateMachine):
     # -- what the lanes' loop does ----------------------------------------------------------
 
     def settle(self):
-        """Let all claims go out that the policy decides on; look at each."""
+        """Send all claims that the policy decides on; check each."""
         for _ in range(2 * len(self.policy.queues) + 1):
             before = [(one.is_due(self.now), one.under_way) for one in self.policy.queues]
             left = self.policy.decide(self.now)
@@ -85,7 +85,7 @@ class PolicyMachine(RuleBasedStateMachine):
             pass
 
     def see_that_it_may(self, ask, before):
-        """See that a claim has lanes, a reason, and the company that it says it has."""
+        """Check that a claim has lanes, a reason, and the company that it says it has."""
         queue = ask.queue
         others = [one for one in self.asks if one.queue is queue]
         asked = ask.limit + sum(one.limit for one in self.asks)
@@ -113,7 +113,7 @@ class PolicyMachine(RuleBasedStateMachine):
         assert is_due or under_way
 
     def see_that_it_will_go_on(self, left):
-        """See that, where a lane is free and nothing holds it back, something will happen (5)."""
+        """Check that, where a lane is free and nothing holds it back, something will happen (5)."""
         busy = len(self.in_flight) + len(self.ahead) + len(self.asks)
         is_held_back = self.solo or self.lost.is_full
         is_held_back = is_held_back or (self.policy.solo.is_draining and busy)
@@ -186,7 +186,7 @@ class PolicyMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.in_flight)
     @rule(data=st.data(), claim_in=st.none() | st.integers(0, 9_000), is_told=st.booleans())
     def a_lane_is_done(self, data, claim_in, is_told):
-        """Let a lane be through, with its end known or not."""
+        """Let a lane finish, with the end of its lease known or not."""
         token = data.draw(st.sampled_from(sorted(self.in_flight)))
         queue = self.in_flight[token]
         if is_told:
@@ -207,7 +207,7 @@ class PolicyMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.in_flight)
     @rule(data=st.data())
     def a_step_is_accepted(self, data):
-        """Let a lease go on; what was suspected is so no more."""
+        """Let a lease continue; what was suspected no longer is."""
         token = data.draw(st.sampled_from(sorted(self.in_flight)))
         self.solo.discard(token)
         self.policy.step_accepted(token, self.now)
@@ -228,7 +228,7 @@ class PolicyMachine(RuleBasedStateMachine):
 
     @rule(data=st.data(), ready=st.booleans())
     def told(self, data, ready):
-        """Hear a message, or connect anew."""
+        """Hear a message, or reconnect."""
         queue = data.draw(st.sampled_from(self.policy.queues))
         self.policy.told(queue, is_ready=ready)
         self.settle()
@@ -241,13 +241,13 @@ class PolicyMachine(RuleBasedStateMachine):
 
     @rule(count=st.integers(0, 5))
     def lose(self, count):
-        """Let steps go on although they were ended, or end after all."""
+        """Let steps continue although they were ended, or end after all."""
         self.lost.count = count
         self.settle()
 
     @invariant()
     def a_burst_is_over_only_with_nothing_to_do(self):
-        """See that nothing is in flight, or on its way."""
+        """Check that nothing is in flight, or on its way."""
         if hasattr(self, "policy") and self.policy.is_over:
             assert ({}, []) == (self.in_flight, self.asks)
 

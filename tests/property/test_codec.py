@@ -47,7 +47,7 @@ TIMES = st.datetimes(datetime(1990, 1, 1), datetime(2200, 1, 1), timezones=ZONES
 
 def extras(cls: type) -> st.SearchStrategy[dict[str, Any]]:
     """Return fields that a newer Roost might have written: none that this one knows."""
-    # A field called ``extra`` is none of ours in the bytes.
+    # A field called ``extra`` in the bytes is not one of ours.
     known = {field.name for field in attrs.fields(cls)} - {"extra"} | {"schema"}
     return st.dictionaries(TEXTS.filter(lambda name: name not in known), JSON, max_size=3)
 
@@ -229,7 +229,7 @@ MILLISECONDS = st.none() | st.integers(0, 253_402_300_799_999)
 def test_encoded_snapshots(
     snapshot: Snapshot, created: int | None, updated: int | None, finished: int | None
 ) -> None:
-    """What it says of its bytes is what decoding them brings, for whoever holds the bytes only."""
+    """What it says about its bytes is what decoding them gives, for readers of the bytes only."""
     encoded = EncodedSnapshot.of(snapshot)
     assert encode_snapshot(snapshot) == encoded.raw
     times = {"created_ms": created, "updated_ms": updated, "finished_ms": finished}
@@ -260,7 +260,7 @@ def test_encoded_snapshots_share_no_data(snapshot: Snapshot) -> None:
 
 @given(SNAPSHOTS, st.sampled_from([math.nan, "\ud800", b"", object()]))
 def test_what_cannot_be_encoded_is_refused(snapshot: Snapshot, bad: Any) -> None:
-    """Wherever in the data it stands."""
+    """Wherever in the data it is."""
     with pytest.raises(CodecError):
         EncodedSnapshot.of(snapshot.evolve(data={**snapshot.data, "x": [bad]}))
 

@@ -53,7 +53,7 @@ NASTY = st.one_of(
 
 @pytest.fixture(scope="module")
 def area(tmp_path_factory):
-    """Return a folder with a canary beside the store's root, and canaries in all the ways out."""
+    """Return a folder with canaries beside the store's root, and wherever a path could lead out."""
     area = tmp_path_factory.mktemp("area")
     (area / "canary").write_bytes(b"canary")
     (area / AID).write_bytes(DATA)
@@ -107,7 +107,7 @@ def test_no_input_reaches_outside_the_root(area, artifact_id, work_id, ext, name
 
 @given(st.from_regex(WORK_ID, fullmatch=True), st.from_regex(WORK_ID, fullmatch=True))
 def test_work_folders_are_one_component_each(one, other):
-    """A work's folder is one path component, and no two works share one, even without case."""
+    """A work item's folder is one path component, and no two share one, even ignoring case."""
     folder = work_folder(one)
 
     assert "/" not in folder
@@ -127,7 +127,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @property
     def store(self) -> FilesystemStore:
-        """A new store each time: all that counts is on the disk."""
+        """A new store each time: all state is on the disk."""
         return FilesystemStore(Path(self.folder.name) / "root")
 
     @rule(
@@ -137,14 +137,14 @@ class StoreMachine(RuleBasedStateMachine):
         name=st.sampled_from([None, "ä name"]),
     )
     def put(self, data: bytes, work: str, ext: str, name: str | None) -> None:
-        """Store bytes; the newest metadata of a work wins."""
+        """Store bytes; the newest metadata of a work item wins."""
         artifact = self.store.put(data, work_id=work, ext=ext, name=name)
         assert hashlib.sha256(data).hexdigest() == artifact.artifact_id
         self.model.setdefault(work, {})[artifact.artifact_id] = (data, artifact)
 
     @rule(work=st.sampled_from(["w1", "W1", "w2"]))
     def forget(self, work: str) -> None:
-        """Drop a work."""
+        """Forget a work item."""
         self.store.forget(work)
         self.model.pop(work, None)
 

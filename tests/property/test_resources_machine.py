@@ -1,7 +1,7 @@
 """Random histories of work that needs several resources: the model alone, and beside a real server.
 
-All that happens here is about resources, so that many wait for many: whoever
-stands in line is not passed by, nobody waits for nothing, and all of it comes to an end.
+Everything here is about resources, so that many wait for many: whoever
+stands in line is not overtaken, nobody waits for nothing, and everything comes to an end.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class ResourceMachine(Sides):
     def claim_some(
         self, engines: list[str], limit: int, worker: str, alone: Alone = Alone.NEVER
     ) -> int:
-        """Claim; nobody who stood in line was passed by by a later one (Q5)."""
+        """Claim; nobody who stood in line was overtaken by a later one (Q5)."""
         request = ClaimRequest(worker, tuple(engines), limit, HOUR_MS, alone)
         before = in_line(self.model)
         batches = self.ask(lambda _, side: side.claim(request))
@@ -139,7 +139,7 @@ class ResourceMachine(Sides):
 
     @rule(worker=st.sampled_from(WORKERS), engines=st.none() | SOME_ENGINES)
     def come_or_go(self, worker: str, engines: list[str] | None) -> None:
-        """Let a worker say what it runs, or retire: what nobody runs reserves nothing."""
+        """Let a worker announce what it runs, or retire: what nobody runs reserves nothing."""
 
         async def request(index: int, side: Ledger) -> object:
             if engines is None:
@@ -150,11 +150,11 @@ class ResourceMachine(Sides):
         assert [] == reserved_for_nobody(self.model)
 
     def all_ends(self) -> None:
-        """See that all that somebody runs comes to an end (Q3)."""
+        """Check that everything that has a worker comes to an end (Q3)."""
         for _ in range(4 * len(self.work_ids)):
             for claims in list(self.leased):
                 self.end_one(claims, "finish")
-            # Nothing else runs by now, so what is suspected may, too.
+            # Nothing else runs by now, so what is suspected may run, too.
             if not self.claim_some(ENGINES, 3, WORKERS[0], Alone.MAY):
                 break
         every = [self.standing(work_id)[0] for work_id in self.work_ids]
@@ -179,7 +179,7 @@ class RealMachine(BesideServer, ResourceMachine):
 
 
 def test_the_model_serves_sets_in_order() -> None:
-    """X1, X2, Q5: any history leaves the model sound, and nobody is passed by."""
+    """X1, X2, Q5: any history leaves the model sound, and nobody is overtaken."""
     run_state_machine_as_test(ResourceMachine, settings=settings(stateful_step_count=40))
 
 

@@ -42,7 +42,7 @@ def test_waits_do_not_shrink(policy: RetryPolicy, attempt: int, more: int) -> No
 
 @given(st.floats(0, MAX_DELAY_SECONDS))
 def test_milliseconds_never_come_early(seconds: float) -> None:
-    """Rounding is up, by less than a millisecond; what is in whole milliseconds stays."""
+    """Times are rounded up, by less than a millisecond; whole milliseconds stay as they are."""
     rounded = milliseconds(seconds)
     assert seconds * 1000 - 1e-4 <= rounded < seconds * 1000 + 1
     if seconds < 86_400:  # beyond that, a float's own steps may add one

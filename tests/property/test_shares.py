@@ -21,7 +21,7 @@ few = settings(max_examples=25)
 
 
 class World:
-    """A worker with so many lanes, and queues whose work takes so long each. Its clock leaps."""
+    """A worker with some lanes, and queues whose work takes a given time each. Its clock leaps."""
 
     def __init__(self, lanes, takes):
         self.policy = ClaimPolicy(len(takes), lanes, 10.0)
@@ -127,7 +127,7 @@ def test_backlogged_queues_have_equal_shares(lanes, takes):
     # What is under way at the end is not counted: a step for each lane at most.
     slack = 0.1 * fair + max(takes)
     assert all(abs(used - fair) <= slack for used in world.used), world.used
-    # And no lane was idle for want of a decision.
+    # And no lane was idle because nothing was decided.
     assert sum(world.used) >= 0.85 * lanes * (world.now - 2 * max(takes)) * min(
         1.0, min(takes) / (min(takes) + 3 * CALL)
     )

@@ -67,7 +67,7 @@ def test_a_watch_ends_exactly_at_its_number_of_checks(watch: Watch, pages: list[
 
 @given(WATCHES, st.lists(PAGES, min_size=12, max_size=12))
 def test_the_verdict_follows_from_the_observations(watch: Watch, pages: list[Page]):
-    """Said again from the listed observations, by another road than the counts."""
+    """Derived again from the listed observations, by another way than the counts."""
     for data in run(watch, pages):
         found = [seen["claim_found"] for seen in data["observations"] if seen["ok"]]
         if not data["observations"]:
@@ -122,7 +122,7 @@ def test_the_largest_snapshot_fits_the_codec():
 
 @given(JSON | st.dictionaries(FIELDS, JSON | st.just("https://example.com/")))
 def test_any_payload_is_a_watch_or_refused_for_good(payload: Any):
-    """Nothing else can come out, and the reason is one line."""
+    """There is no other result, and the reason is one line."""
     outcome: object
     try:
         outcome = Watch.from_payload(payload)

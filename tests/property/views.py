@@ -93,7 +93,7 @@ def in_line(model: MemoryLedger) -> InLine:
 
 
 def overtaken(model: MemoryLedger, before: InLine, taken: Iterable[str]) -> list[tuple[str, str]]:
-    """Return who stood in line all the time, and which later ones were taken before it."""
+    """Return who stood in line all the time, and which later ones were taken first."""
     after = in_line(model)
     works = model.run(lambda state, _now: dict(state.works))
     return [

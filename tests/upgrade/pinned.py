@@ -1,6 +1,6 @@
 """The code of the last commit that had the stored layout before today's, as a package to run.
 
-Which commit that is follows from the history: the one before the layout's number was changed.
+The history says which commit that is: the one before the layout's number changed.
 """
 
 from __future__ import annotations

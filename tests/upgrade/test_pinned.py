@@ -40,7 +40,7 @@ def step(snapshot, item):
 
 
 def blocked(tree: Path) -> list[str]:
-    """Block the plugins of today's that are installed here and that a tree does not have."""
+    """Block those of today's installed plugins that a tree does not have."""
     installed = metadata.entry_points(group="roost")
     return sorted(
         {f"no:{one.name}" for one in installed if one.module.startswith("roost_plugins.")}
@@ -80,7 +80,7 @@ class Side:
         return done.stdout
 
     def worker(self) -> subprocess.Popen[bytes]:
-        """Start a worker, and wait until it says that it runs."""
+        """Start a worker, and wait until it says that it is running."""
         log = self.folder / f"{uuid.uuid4().hex}.log"
         with log.open("ab") as file:
             worker = subprocess.Popen(
@@ -139,7 +139,7 @@ def ended(worker: subprocess.Popen[bytes]) -> int:
 
 
 def unblamed(side: Side, work_ids: list[str]) -> None:
-    """See that nothing is held against any of them."""
+    """Check that none of them is blamed for anything."""
     for work_id in work_ids:
         meta = side.meta(work_id)
         counters = [meta[name] for name in ("attempts", "recoveries", "suspicions")]
@@ -162,7 +162,7 @@ def test_todays_worker_goes_on_with_the_olders_work(sides: tuple[Side, Side]) ->
 
 
 def test_the_older_worker_leaves_todays_work(sides: tuple[Side, Side]) -> None:
-    """It runs its own alongside it, and neither touches the other's; today's worker does it all."""
+    """It runs its own work and leaves today's untouched, which today's worker then does."""
     older, today = sides
     todays = today.enqueue(2) + today.enqueue(1, delay="0.2")
     first = older.worker()

@@ -17,7 +17,7 @@ _real = datetime.datetime
 
 class _Meta(type):
     def __instancecheck__(cls, instance):
-        # What C code makes is a datetime as well.
+        # A datetime made by C code must pass as one as well.
         return isinstance(instance, _real)
 
 

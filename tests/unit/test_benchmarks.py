@@ -1,4 +1,4 @@
-"""What benchmarks make of their figures: they are part of a clone only, and skipped elsewhere."""
+"""What benchmarks do with their figures: only a clone has them; skipped elsewhere."""
 
 from __future__ import annotations
 
@@ -69,17 +69,17 @@ def test_each_layer_of_a_profile_is_there() -> None:
     ("share", "expected"), [(0.0, 1), (0.5, 51), (0.98, 99), (0.99, 100), (1.0, 100)]
 )
 def test_a_percentile_is_one_of_the_values(share: float, expected: int) -> None:
-    """However they are ordered, the value at that place counts; the last place is the highest."""
+    """However they are ordered, the value at that rank counts; the last rank is the highest."""
     assert expected == percentile(range(100, 0, -1), share)
 
 
 def test_a_spread_is_a_share_of_the_median() -> None:
-    """From lowest to highest; of nothing at all it is nothing."""
+    """From lowest to highest; of all zeros it is zero."""
     assert [1.5, 0.0] == [spread([1.0, 2.0, 4.0]), spread([0.0, 0.0])]
 
 
 def test_kept_figures_have_the_digits_that_matter() -> None:
-    """Small ones keep theirs, large ones become whole, and no JSON holds what is no number."""
+    """Small ones keep theirs, large ones become whole, and JSON never holds NaN."""
     found = {
         "a": [0.000123456, 123456.7],
         "b": float("nan"),
@@ -115,7 +115,7 @@ def test_a_processs_memory_is_read_from_its_status() -> None:
 def test_a_margin_is_the_distance_to_the_budget(
     result: Result, is_met: bool, margin: float | None, asked: str
 ) -> None:
-    """It is negative where a budget is missed; nothing has a margin to a budget of nothing."""
+    """It is negative where a budget is missed; there is no margin to a budget of zero."""
     found = result.as_row()
     assert (is_met, asked) == (found["is_met"], found["asked"])
     assert margin == (None if margin is None else pytest.approx(found["margin"]))
@@ -139,7 +139,7 @@ WHOLE = (("recovered", "w-1", 0), ("committed", "w-1", 1), ("committed", "w-1", 
     ("found", "done", "begun_twice", "twice", "missing"),
     [
         (WHOLE, {"w-1": 2}, 0, 0, 0),
-        # Committed again, and so finished with a version too many.
+        # Committed again, and so finished with one version too many.
         ((*WHOLE, ("committed", "w-1", 3)), {"w-1": 3}, 0, 0, 1),
         ((*WHOLE, ("committed", "w-1", 2)), {"w-1": 2}, 0, 1, 0),
         (WHOLE, {"w-1": 2}, 1, 1, 0),
@@ -158,7 +158,7 @@ def test_the_judge_counts_what_ran_twice_and_what_is_missing(
 
 
 def test_the_judge_misses_work_that_left_no_trace() -> None:
-    """What nobody has heard of is missing, too."""
+    """Work without any event is missing, too."""
     expected = {"items": 3, "recovered": 1, "twice": 0, "missing": 2}
     assert expected == judge(events(*WHOLE), {"w-1": 2}, 3, 0)
 
@@ -213,7 +213,7 @@ def test_a_difference_holds_what_changed(before: Any, after: Any, expected: Any)
 
 
 def test_budgets_are_shown_with_their_verdicts() -> None:
-    """What is only told has no verdict, and what could not be measured is named."""
+    """What is only reported has no verdict, and what could not be measured is named."""
     results = (
         Result("chained, of the limit", 0.75, 0.6, "x", is_floor=True),
         Result("wake-up", 50, 25, "ms"),

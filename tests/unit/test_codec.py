@@ -1,4 +1,4 @@
-"""JSON at the border: caps, refusals, and what survives a round trip."""
+"""JSON at the boundary: caps, refusals, and what survives a round trip."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ SHA = "0" * 64
 
 
 def nested(depth: int) -> Json:
-    """Return this many lists in each other."""
+    """Return this many nested lists."""
     value: Json = []
     for _ in range(depth - 1):
         value = [value]
@@ -100,13 +100,13 @@ def test_what_is_not_json_is_refused(value: Any) -> None:
     ],
 )
 def test_broken_json_is_refused(raw: bytes | str) -> None:
-    """Malformed texts, numbers without end and lone surrogates do not come in."""
+    """Malformed texts, infinite numbers and lone surrogates do not get in."""
     with pytest.raises(CodecError, match="it is not JSON"):
         loads(raw, "it", 10_000)
 
 
 def test_paired_surrogates_are_letters() -> None:
-    """An escaped pair spells one character, and is none of the lone ones."""
+    """An escaped pair spells one character, and does not count as lone surrogates."""
     assert "🦉" == loads(b'"\\ud83e\\udd89"', "it", 100)
 
 
@@ -127,7 +127,7 @@ def test_the_cap_is_in_bytes(value: Json) -> None:
 
 @pytest.mark.parametrize("wrap", [lambda value: value, lambda value: tuple(value)])
 def test_the_depth_is_64(wrap: Any) -> None:
-    """64 levels are fine, 65 are not, and no depth reaches the stack's end."""
+    """64 levels are fine, 65 are not, and no depth exhausts the stack."""
     value = wrap(nested(64))
     raw = dumps(value, "it", 1000)
     assert nested(64) == loads(raw, "it", 1000)
@@ -157,7 +157,7 @@ class Counted(dict[str, Any]):
 
 @pytest.mark.parametrize("wrap", [lambda it: it, lambda it: [it], lambda it: {"in": ({"it": it},)}])
 def test_a_circle_is_refused(wrap: Any) -> None:
-    """At once, not when it has been written down, with all it holds, to the end of the stack."""
+    """At once, not after it was written, with all it holds, until the stack is exhausted."""
     value = Counted(text="x")
     value["back"] = wrap(value)
     refusing: list[Any] = [
@@ -333,7 +333,7 @@ def test_records_that_are_none(raw: bytes) -> None:
     ],
 )
 def test_items_with_a_wrong_field(field: str, value: Json) -> None:
-    """A wrong type is never bent into a right one."""
+    """A wrong type is never converted into a right one."""
     with pytest.raises(CorruptRecord, match="the stored work item does not decode"):
         decode_item(stored("item", **{field: value}))
 
@@ -363,20 +363,20 @@ def test_items_with_a_wrong_field(field: str, value: Json) -> None:
     ],
 )
 def test_snapshots_with_a_wrong_field(field: str, value: Json) -> None:
-    """A wrong type is never bent into a right one."""
+    """A wrong type is never converted into a right one."""
     with pytest.raises(CorruptRecord, match="the stored snapshot does not decode"):
         decode_snapshot(stored("snapshot", **{field: value}))
 
 
 def test_texts_of_small_models_always_come_back() -> None:
-    """What went wrong, or what an engine says, can be stored whatever its letters are."""
+    """What went wrong, or what an engine says, can be stored whatever characters it has."""
     heartbeat = Heartbeat(message="a\ud800b ü🦉\x00")
     decoded = decode_model(Heartbeat, encode_model(heartbeat))
     assert "a?b ü🦉\x00" == decoded.message
 
 
 def test_small_models_that_are_no_json_are_refused() -> None:
-    """A number without end, or a text without end, is found out before it is stored."""
+    """NaN, or a text over the cap, is found before it is stored."""
     with pytest.raises(CodecError, match="the Heartbeat is not JSON"):
         encode_model(Heartbeat(progress=math.nan))
     with pytest.raises(CodecError, match="the ErrorRecord has"):

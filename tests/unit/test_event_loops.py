@@ -1,4 +1,4 @@
-"""How async tests run: each on a loop of its own, inside of what their fixtures set up."""
+"""How async tests run: each on a loop of its own, inside what their fixtures set up."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Item:
 
 
 def test_each_has_a_loop_of_its_own():
-    """Its tasks end with it, and it is told in none of them of another's loop."""
+    """Its tasks end with it, and none of them sees another test's loop."""
     loops = []
 
     async def test():
@@ -49,7 +49,7 @@ def test_each_has_a_loop_of_its_own():
 
 
 def test_one_that_fails_fails():
-    """And so it does in what a fixture has set up, which is reported it."""
+    """So it does inside a fixture's context manager, which gets to see the error."""
     told = []
 
     @contextlib.asynccontextmanager
@@ -81,7 +81,7 @@ def test_a_plain_one_is_left_as_it_is():
 
 @pytest.mark.parametrize("mark", [leaping(CLOCKED), real_time, None])
 def test_time_leaps_where_it_is_marked(mark):
-    """The named modules' clock goes with the loop's, until the test is over."""
+    """The named modules' clock follows the loop's, until the test is over."""
     leaps = mark not in (real_time, None)
 
     async def test():
@@ -110,6 +110,6 @@ def test_each_example_has_a_loop_of_its_own():
 
 
 async def test_this_one_runs(request):
-    """The hook is in place: what pytest runs is a coroutine function no more."""
+    """The hook is in place: what pytest runs is no longer a coroutine function."""
     assert asyncio.current_task() is not None
     assert not inspect.iscoroutinefunction(request.node.obj)

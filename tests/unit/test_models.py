@@ -44,7 +44,7 @@ def test_work_ids(work_id: str) -> None:
     "work_id", ["", "-a", ".", "..", "a/b", "a b", "a\n", "ä", "x" * 129, "a:b", "{a}", None, 1]
 )
 def test_bad_work_ids(work_id: Any) -> None:
-    """Nothing that could be a path, a key's part, or a line."""
+    """Nothing that could be a path, part of a key, or a line."""
     with pytest.raises(InvalidInput, match="work id"):
         item(work_id=work_id)
 
@@ -64,7 +64,7 @@ def test_priorities(priority: int) -> None:
 
 @pytest.mark.parametrize("priority", [MIN_PRIORITY - 1, MAX_PRIORITY + 1, 0.5, True, "1", None])
 def test_bad_priorities(priority: Any) -> None:
-    """Whole numbers in the range, and no truth values."""
+    """Whole numbers in the range, and no booleans."""
     with pytest.raises(InvalidInput, match="priority"):
         item(priority=priority)
 
@@ -93,7 +93,7 @@ def test_resources_become_a_tuple() -> None:
     ],
 )
 def test_bad_resources(resources: Any) -> None:
-    """A text is not a list of letters; names are visible ASCII, each once, not too many."""
+    """A string is not a list of letters; names are visible ASCII, each once, not too many."""
     with pytest.raises(InvalidInput, match="resource"):
         item(resources=resources)
 
@@ -190,7 +190,7 @@ def test_milliseconds_round_up(seconds: float, expected: int) -> None:
 
 
 def test_terminal_states() -> None:
-    """Three states are the end; all others are not."""
+    """Three states are terminal; all others are not."""
     assert {State.DONE, State.FAILED, State.CANCELLED} == TERMINAL_STATES
     assert {one for one in State if one.is_terminal} == TERMINAL_STATES
 
@@ -232,7 +232,7 @@ def test_steps_that_say_nothing_are_labelled() -> None:
 
 @pytest.mark.parametrize("changes", [{"other": 1}, {"step": ""}, {"step": "a\nb"}])
 def test_the_next_snapshot_is_checked_for_what_is_new(changes: dict[str, Any]) -> None:
-    """A field that is none, or a label that is none, fails where it is written."""
+    """An unknown field, or an invalid label, fails where it is written."""
     with pytest.raises(TypeError if "other" in changes else InvalidInput):
         Snapshot.start(item()).evolve(**changes)
 

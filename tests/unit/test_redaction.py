@@ -18,9 +18,9 @@ from roost_core.settings import Settings
 from roost_core.wording.redaction import redact, redacted_text, without
 from roost_plugins.redis_saq.connection.endpoint import Endpoint
 
-#: What is looked for in everything that is shown. No scheme, host or message has it.
+#: What is searched for in everything that is shown. No scheme, host or message has it.
 WORD = "Hunter2"
-#: What people have in passwords and URLs give a meaning to.
+#: Characters that people have in passwords and that mean something in URLs.
 AWKWARD = [*"/#?@%:&=;,[]+!*'\"\\ ~^|{}$<>", "//", "://", "%2F", "é", "密", "\u200b", "12"]
 #: A password: the word at both ends, and anything between, before and after.
 PASSWORDS = st.builds(
@@ -44,7 +44,7 @@ URLS = st.one_of(
     st.builds("unix://:{}@/run/s{}".format, PASSWORDS, st.sampled_from(["", "?db=1"])),
     st.builds("redis://h/0?{}={}".format, QUERY_NAMES, PASSWORDS.map(lambda p: quote(p, safe=""))),
     st.builds("redis://h/0?db=1&{}={}@h".format, QUERY_NAMES, st.just(WORD)),
-    # Without the server's name, which is what somebody forgets who types a URL by hand.
+    # Without the server's name, as somebody might forget who types a URL by hand.
     # What then follows an @ reads as a host, and is shown as one.
     st.builds("redis://:{}".format, PASSWORDS.filter(lambda password: "@" not in password)),
     st.builds("redis://me:{}".format, PASSWORDS.filter(lambda password: "@" not in password)),
@@ -89,7 +89,7 @@ URLS = st.one_of(
     ],
 )
 def test_passwords_are_hidden_and_the_rest_is_not(url: str, shown: str) -> None:
-    """A sound URL loses its password alone; one that is not shows no more than is safe."""
+    """A valid URL loses only its password; an invalid one shows no more than is safe."""
     assert shown == redact(url)
     assert "secret" not in redact(url).lower().replace("my_secret", "")
 
@@ -104,7 +104,7 @@ def test_passwords_are_hidden_and_the_rest_is_not(url: str, shown: str) -> None:
     ],
 )
 def test_urls_in_a_text(text: str, shown: str | None) -> None:
-    """Pages keep their addresses; a password is hidden in them as well."""
+    """Web addresses stay; a password in them is hidden as well."""
     assert (shown or text) == redacted_text(text)
 
 
@@ -183,7 +183,7 @@ def test_half_a_password_that_reads_as_an_option(url: str) -> None:
 
 @given(PASSWORDS)
 def test_what_a_parser_says_of_a_url_is_cleaned(password: str) -> None:
-    """Errors of other people's parsers quote pieces of what they could not read."""
+    """Errors of other libraries' parsers quote pieces of what they could not read."""
     url = f"other://:{password}@h"
     for piece in (password, password.partition("/")[0], repr(password), url):
         assert WORD not in without(url, f"Port could not be cast to integer value as {piece}")
@@ -196,6 +196,6 @@ def test_a_refused_url_is_an_expected_error() -> None:
 
 @pytest.mark.parametrize("option", ["foo=s3cret", "pass=s3cret", "db=1&key=s3cret"])
 def test_options_that_are_not_known(option):
-    """Whatever is in one of a server's URL may have been meant to be hidden."""
+    """Whatever is in an option of a server's URL may have been meant to be hidden."""
     assert "s3cret" not in redact(f"redis://localhost:1/0?{option}")
     assert "db=2" in redact("redis://localhost:1/0?db=2")

@@ -84,7 +84,7 @@ def test_the_error_that_decides(error: BaseException, expected: BaseException) -
 
 
 def test_a_group_of_others_decides_for_itself() -> None:
-    """It is what is put on record."""
+    """The group itself is recorded."""
     error = group(OTHER, KeyError("x"))
     assert decisive(error) is error
     assert ("exception", "ExceptionGroup") == (
@@ -94,7 +94,7 @@ def test_a_group_of_others_decides_for_itself() -> None:
 
 
 def test_a_wait_that_is_none_comes_first() -> None:
-    """So that it is told, and not hidden behind one that is sound."""
+    """So that it is reported, and not hidden behind a valid one."""
     wrong = RetryLater(float("nan"))
     assert decisive(group(SOON, wrong, LATE)) is wrong
 
@@ -108,7 +108,7 @@ def test_groups_that_hold_the_same_one_many_times() -> None:
 
 
 def test_errors_that_lie_about_themselves() -> None:
-    """What an error says of its own class or of what it holds is not asked."""
+    """What an error says about its own class or contents is not trusted."""
 
     class Liar(ExceptionGroup):  # type: ignore[type-arg] # of anything
         @property
@@ -123,7 +123,7 @@ def test_errors_that_lie_about_themselves() -> None:
 
 
 def test_the_record_of_a_group_is_that_of_the_one_that_decides() -> None:
-    """Kind, message and type are its own; the traceback tells of all."""
+    """Kind, message and type are its own; the traceback shows all."""
     record = error_record(group(OTHER, PERMANENT), "w")
     assert ("permanent", "gone", "PermanentError") == (
         record.kind,

@@ -38,7 +38,7 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
 
 
 def test_the_environment_may_name_the_file(tmp_path: Path) -> None:
-    """``ROOST_CONFIG`` is read; a file that merely lies around is not."""
+    """``ROOST_CONFIG`` is read; a file that just happens to be there is not."""
     path = config(tmp_path, 'queue = "file"\n')
     assert "file" == load(environ={"ROOST_CONFIG": str(path)}).queue
 
@@ -46,7 +46,7 @@ def test_the_environment_may_name_the_file(tmp_path: Path) -> None:
 def test_a_file_of_ones_own_folder_decides_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A folder that one happens to are in has no say."""
+    """The current folder has no say."""
     config(tmp_path, 'queue = "file"\n')
     monkeypatch.chdir(tmp_path)
     assert "default" == load(environ={}).queue
@@ -82,7 +82,7 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_text(tmp_path: Path) -> None:
-    """Bytes that are not UTF-8 are no settings."""
+    """Bytes that are not UTF-8 are refused."""
     path = tmp_path / "roost.toml"
     path.write_bytes(b"queue = '\xff'")
     with pytest.raises(SettingsError, match="is not TOML"):
@@ -108,7 +108,7 @@ def test_what_kubernetes_sets(key: str, caplog: pytest.LogCaptureFixture) -> Non
 
 
 def test_unknown_variables_leave_alone() -> None:
-    """What is not ours, or is left to plugins, is not looked at."""
+    """What is not ours, or is left to plugins, is ignored."""
     assert Settings() == load(environ={"ROOST_X_MINE": "x", "ROOSTER": "x", "PATH": "/bin"})
 
 
@@ -170,7 +170,7 @@ def test_bad_values(name: str, value: Any) -> None:
 
 
 def test_a_file_in_nobodys_home_folder() -> None:
-    """A path that cannot be resolved is an error of the settings, too."""
+    """A path that cannot be resolved is a settings error, too."""
     with pytest.raises(SettingsError, match="ROOST_CONFIG: "):
         load(environ={"ROOST_CONFIG": "~nobody-has-this-name/x"})
 

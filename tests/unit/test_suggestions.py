@@ -17,5 +17,5 @@ def test_one_slip(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["que", "eueuq", "s3_queue", "", "queuexx", "uqeeu"])
 def test_more_than_a_slip(name: str) -> None:
-    """Whatever else is somebody's own word."""
+    """Anything else may well be meant as it is."""
     assert not is_slip(name, ["home", "queue"])

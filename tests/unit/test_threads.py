@@ -31,11 +31,11 @@ def threads() -> Iterator[DaemonThreads]:
 
 
 class Odd(BaseException):
-    """Neither an Exception nor known to anybody."""
+    """Not an Exception, and of no known kind."""
 
 
 class Unspeakable(BaseException):
-    """An error whose text cannot be had, in the worst way."""
+    """An error that raises SystemExit when its text is asked for."""
 
     def __str__(self) -> str:
         raise SystemExit(9)
@@ -77,7 +77,7 @@ async def test_an_idle_thread_is_used_again(threads: DaemonThreads) -> None:
 
 @given(sizes=st.lists(st.integers(min_value=1, max_value=8), min_size=1, max_size=5))
 async def test_no_more_threads_than_calls_at_a_time(sizes: list[int]) -> None:
-    """Whatever comes in waves, the crew is as large as the largest wave, and all is answered."""
+    """However calls come in waves, there are as many threads as in the largest, and all return."""
     threads = DaemonThreads("wave", idle_seconds=PATIENCE)
     seen = set()
 

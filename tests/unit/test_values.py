@@ -1,4 +1,4 @@
-"""What frozen classes without code of their own have in common with those that attrs equips."""
+"""What frozen classes without generated code have in common with those that attrs equips."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from roost_core.values import Value, unchecked
 
 @attrs.frozen(eq=False, repr=False)
 class Point(Value):
-    """Two numbers, one that does not count, one that is not shown, one that is shown in part."""
+    """Two numbers; a field that does not count, one that is hidden, one that is shown in part."""
 
     x: int
     y: int = 0
@@ -61,7 +61,7 @@ class One(Value):
     ],
 )
 def test_equal_fields_make_equals(one: object, other: object, are_equal: bool) -> None:
-    """Of the same class only; a field that says so does not count; equals hash alike."""
+    """Only within a class; a field that says so does not count; equal ones hash alike."""
     assert (are_equal, not are_equal) == (one == other, one != other)
     assert are_equal == (len({one, other}) == 1)
 
@@ -73,7 +73,7 @@ def test_fields_are_shown_as_they_ask_for() -> None:
 
 
 def test_what_cannot_be_hashed_says_so() -> None:
-    """A field that is no constant makes the whole one that is none."""
+    """A mutable field makes the whole unhashable."""
     with pytest.raises(TypeError, match="unhashable"):
         hash(One([]))
 
@@ -87,11 +87,11 @@ def test_copies_are_equal(value: Value) -> None:
 
 
 def test_what_has_been_checked_is_made_without_a_look() -> None:
-    """It equals one that the class makes, in all fields, and is as frozen."""
+    """It equals one that the class makes, in all fields, and is just as frozen."""
     made = unchecked(Point)(1, 2, "note", "secret", "url")
     assert Point(1, 2, "note", "secret", "url") == made
     assert "note" == made.note
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
-        made.x = 2  # type: ignore[misc] # this is what is tried
+        made.x = 2  # type: ignore[misc] # this is what is tested
     with pytest.raises(TypeError):
         unchecked(Point)(1)

@@ -1,4 +1,4 @@
-"""A worker over a backend in memory: choosing engines, ending in order, upkeep, observers."""
+"""A worker over a backend in memory: choosing engines, ending cleanly, upkeep, observers."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ async def test_its_word_about_itself():
 
 
 def test_ids_are_new_at_every_start(monkeypatch):
-    """Also where host and process id are the same; and they are plain whatever the host's name."""
+    """Even where host and process id are the same; and they are plain whatever the host's name."""
     monkeypatch.setattr(worker_module.socket, "gethostname", lambda: "bad host/näme:" + "x" * 100)
     ids = {new_worker_id() for _ in range(100)}
     assert 100 == len(ids)
@@ -111,7 +111,7 @@ async def test_a_burst_from_start_to_end():
 
 
 async def test_it_announces_itself():
-    """A running worker is in the register, with its word."""
+    """A running worker is in the register, with its announcement."""
     ledger = MemoryLedger(ManualClock())
     listed = asyncio.Event()
 
@@ -143,7 +143,7 @@ async def test_stopped_before_it_began():
 
 
 async def test_abort_gives_back_without_blame():
-    """All that runs is cancelled and given back, each once, however often it is said."""
+    """Whatever runs is cancelled and given back, each once, however often abort is called."""
     ledger = MemoryLedger(ManualClock())
     begun = asyncio.Event()
 
@@ -167,7 +167,7 @@ async def test_abort_gives_back_without_blame():
 
 
 class TidyServer(MemoryServer):
-    """A server that has an upkeep first."""
+    """A server whose upkeep runs first."""
 
     async def serve(self, plan, handle, on_dead_letters, upkeep):
         """Do the upkeep and serve."""
@@ -208,7 +208,7 @@ class Failing(MemoryLedger):
 
 @pytest.mark.parametrize("what", ["serve", "retire", "purge"])
 async def test_a_backend_that_cannot(what, caplog):
-    """Serving that fails is the caller's to know; failing upkeep and farewell are only told."""
+    """The caller gets the error of serving; errors of upkeep and of retiring are only logged."""
     ledger = Failing(what)
     work_id = await enqueue(ledger)
     worker = worker_of(engine(one_step), ledger=ledger, burst=True)
@@ -232,7 +232,7 @@ async def test_the_keepers_thread_ends_with_the_worker():
 
 
 async def test_upkeep_forgets_what_is_purged(caplog):
-    """Artifacts of purged work go, in pages; what cannot be removed is told, and stops nothing."""
+    """Artifacts of purged work go, in pages; failures to remove are logged, and stop nothing."""
     clock = ManualClock()
     ledger = Failing("nothing", clock)
     settings = Settings(lease_ttl=30.0, retention=60.0)
@@ -261,7 +261,7 @@ async def test_upkeep_forgets_what_is_purged(caplog):
 
 
 async def test_upkeep_forgets_what_a_lost_answer_told_of(caplog):
-    """A purge whose answer gets lost leaves nothing behind: the next one tells of it again."""
+    """A purge whose answer gets lost leaves nothing behind: the next one names the work again."""
     ledger = Failing("nothing")
     settings = Settings(lease_ttl=30.0, retention=0.0)
     work_id = await enqueue(ledger)

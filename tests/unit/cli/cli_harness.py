@@ -25,7 +25,7 @@ from roost_core.testing import ManualClock, MemoryArtifactStore, MemoryServer
 
 @attrs.define(eq=False)
 class MemoryProvider:
-    """A plugin with a backend and an artifact store that outlive the single command."""
+    """A plugin with a backend and an artifact store that outlive a single command."""
 
     clock: ManualClock = attrs.field(factory=ManualClock)
     store: MemoryArtifactStore = attrs.field(factory=MemoryArtifactStore)
@@ -84,7 +84,7 @@ class Bench:
         return result
 
     def ok(self, *args: str, stdin: str | bytes | None = None) -> str:
-        """Run one command line that has to succeed in silence; return what it prints."""
+        """Run one command line that has to succeed silently; return what it prints."""
         result = self.invoke(*args, stdin=stdin)
         assert (0, "") == (result.exit_code, result.stderr)
         return result.stdout

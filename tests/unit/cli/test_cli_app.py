@@ -1,4 +1,4 @@
-"""The group itself: help, options, errors, plugins' commands, what is imported when."""
+"""The group itself: help, options, errors, plugins' commands, and what is imported when."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_options_stand_on_either_side(bench):
 
 
 def test_settings_have_one_order(bench, tmp_path, monkeypatch):
-    """The command line wins over the environment, that over the file, that over the default."""
+    """The command line wins over the environment, which wins over the file, then the default."""
     bench.plugins.register(Commands(), "commands")
     file = tmp_path / "roost.toml"
     file.write_text('queue = "file"\nlease_ttl = 4\n')
@@ -142,7 +142,7 @@ def test_settings_have_one_order(bench, tmp_path, monkeypatch):
     ],
 )
 def test_wrong_words_exit_with_2(words, text, tmp_path, monkeypatch):
-    """What was typed wrongly is said in one line; nothing goes to stdout."""
+    """What was mistyped is named in one line; nothing goes to stdout."""
     monkeypatch.chdir(tmp_path)
     bench = Bench()
     fresh = [one for one in words if one.startswith(("./", "no"))]
@@ -155,7 +155,7 @@ def test_wrong_words_exit_with_2(words, text, tmp_path, monkeypatch):
 
 
 def test_unknown_variables_are_told(bench, monkeypatch, caplog):
-    """A misspelt ROOST_ variable is warned of with the right name, and stops nothing."""
+    """A misspelt ROOST_ variable causes a warning with the right name, and stops nothing."""
     monkeypatch.setattr("roost_core.settings.judging._warned", set())
     monkeypatch.setenv("ROOST_QUEU", "x")
     result = bench.invoke("list")
@@ -195,7 +195,7 @@ def test_two_engines_of_one_name_are_named(tmp_path, monkeypatch):
 
 
 def test_a_command_may_come_from_a_plugin_named_after_it(tmp_path, monkeypatch):
-    """Roost mine --plugin ./commands.py works, though the plugin is named last."""
+    """``roost mine --plugin ./commands.py`` works, though the plugin is named last."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "commands.py").write_text(
         "import click\nfrom roost_core import hookimpl\n@hookimpl\ndef register_commands(cli):\n"

@@ -42,7 +42,7 @@ def test_status_has_three_parts_and_no_token(bench):
 
 
 def test_status_says_where_the_past_is(bench, monkeypatch):
-    """Whoever looks at a terminal is told the command that shows the trail; programs are not."""
+    """On a terminal, the command that shows the trail is named; programs do not see it."""
     bench.enqueue(work_id="w1")
     bench.ok("status", "w1")
     assert "roost events --work ID" in " ".join(bench.ok("status", "--help").split())
@@ -71,7 +71,7 @@ def test_status_escapes_what_a_terminal_might_obey(bench):
 )
 @pytest.mark.parametrize("command", ["status", "watch", "workspace-path"])
 def test_unknown_and_impossible_ids(bench, command, work_id, code, text):
-    """An unknown id exits with 1, one that cannot be with 2."""
+    """An unknown id exits with 1, an impossible one with 2."""
     result = bench.invoke(command, work_id)
 
     assert (code, "") == (result.exit_code, result.stdout)
@@ -97,7 +97,7 @@ def _corrupt(work):
 
 
 def test_list_is_tab_separated_without_heading(bench):
-    """Off a terminal a row is a line of cells; what is not there is a dash."""
+    """Off a terminal a row is a line of cells; a missing value is a dash."""
     bench.enqueue(work_id="w1", title="a [b]")
 
     (line,) = bench.ok("list").splitlines()
@@ -301,7 +301,7 @@ def test_unreachable_server_is_one_line(bench, monkeypatch, words):
 
 
 def test_follow_goes_on_from_what_was_shown(bench):
-    """Events --follow prints what is there and then what happens, with nothing twice."""
+    """``events --follow`` prints what is there and then what happens, with nothing twice."""
     bench.enqueue(work_id="w1")
     seen = []
 

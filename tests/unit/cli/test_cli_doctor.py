@@ -19,7 +19,7 @@ def bench():
 
 
 def test_doctor_tells_of_workers_that_it_cannot_read(bench):
-    """A live worker whose words do not decode is counted, and hides no other."""
+    """A live worker whose record does not decode is counted, and hides no other."""
 
     async def workers():
         return [(b"\xff", 1000)]
@@ -51,7 +51,7 @@ def test_doctor_repairs(bench, outcomes, code):
 
 
 def test_doctor_repairs_only_what_can_be(bench):
-    """A backend without a repair says so; a dry run of nothing is a wrong question."""
+    """A backend without a repair says so; --dry-run without a repair is a usage error."""
     result = bench.invoke("doctor", "--repair")
     assert 1 == result.exit_code
     assert "there is no repair for this backend" in result.stderr
@@ -60,7 +60,7 @@ def test_doctor_repairs_only_what_can_be(bench):
 
 
 def test_doctor_tells_of_suspected_work_that_waits(bench):
-    """Whoever sees work queued beside idle lanes learns why; one death among others is nothing."""
+    """Work that is queued despite idle lanes is explained; one shared death is not suspicious."""
     first, second, _ = (bench.ok("enqueue", "--engine", "echo").strip() for _ in range(3))
 
     def blame(work_id, **counts):

@@ -117,7 +117,7 @@ def test_the_cores_commands_come_through_the_hook() -> None:
 
 
 def test_a_later_plugin_cannot_replace_a_command() -> None:
-    """Neither with a lazy one: the error names the plugin, and the command stays."""
+    """Not with a lazy one, either: the error names the plugin, and the command stays."""
     plugins = Plugins.empty()
     plugins.register(adding(LazyCommand("status", "acme_mine:command", "Steal.")), "thief")
     group = build()

@@ -40,7 +40,7 @@ from tests.unit.cli.cli_harness import Bench
     ],
 )
 def test_clean(text, expected):
-    """Terminal commands, controls and passwords go; what people write stays."""
+    """Terminal commands, controls and passwords are removed; what people write stays."""
     assert expected == clean(text)
 
 
@@ -172,7 +172,7 @@ def test_live_view_shows_standing_and_events():
 
 
 def test_live_view_shows_when_a_heartbeat_was_made():
-    """What the engine says stands with the time of the worker's clock, if it has one."""
+    """What the engine says is shown with the time of the worker's clock, if it has one."""
     bench = Bench()
     bench.enqueue(work_id="w1")
 

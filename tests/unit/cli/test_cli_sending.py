@@ -51,7 +51,7 @@ def stop_after(bench, monkeypatch):
 @pytest.mark.parametrize("words", [(), ("--work-id", "mine"), ("--idempotency-key", "k")])
 @pytest.mark.parametrize("is_stored", [True, False])
 def test_a_lost_answer_names_the_id(bench, monkeypatch, words, is_stored):
-    """Nothing on standard output; the error says under which id the work may be, and it is."""
+    """Nothing on standard output; the error has the id that the work may have, and it is there."""
     enqueue = bench.ledger.enqueue
 
     async def losing(works):
@@ -90,7 +90,7 @@ def test_a_batch_that_stops_prints_what_is_stored(bench, stop_after, number, err
 
 
 def test_a_batch_whose_server_is_gone_names_what_may_be_stored(bench, stop_after):
-    """The ids of the chunk whose answer was lost, of given and of made names alike."""
+    """The ids of the chunk whose answer was lost, both given and generated ones."""
     stop_after(4, BackendUnavailable("went"), is_silent=True)
     lines = LINES.replace('"work_id": "w5"', "")
     result = bench.invoke(*BATCH, stdin=lines)
@@ -121,7 +121,7 @@ def test_a_batch_goes_on_if_only_the_answer_was_lost(bench, monkeypatch):
 
 
 async def test_a_full_disk_is_not_waited_for():
-    """A person has to make room, so nobody asks again; doubts of earlier calls remain."""
+    """A person has to make room, so nothing is sent again; doubts about earlier calls remain."""
     asked = []
 
     async def call(errors):

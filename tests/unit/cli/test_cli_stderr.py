@@ -1,4 +1,4 @@
-"""Standard error from a thread: nobody waits for it, and a reader that is gone is no error."""
+"""Standard error from a thread: nobody waits for it, and a missing reader is no error."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def pipe():
 
 def stderr_on(stream, monkeypatch):
     """Make what the tests are about, on a stream."""
-    # In the test itself, because pytest puts a stream of its own there when a test begins.
+    # In the test itself, because pytest installs a stream of its own when a test begins.
     monkeypatch.setattr(sys, "stderr", stream)
     return Stderr()
 
@@ -106,7 +106,7 @@ def test_records_of_logging(pipe, monkeypatch):
 
 
 def test_flushing_waits_until_it_is_written(pipe, monkeypatch):
-    """Who ends the process at once has had the last word; a pipe that nobody reads holds it not."""
+    """Before an immediate exit everything is written; a pipe that nobody reads does not block."""
     reader, stream = pipe
     stderr = stderr_on(stream, monkeypatch)
     handler = StderrHandler(stderr)

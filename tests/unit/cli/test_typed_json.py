@@ -14,7 +14,7 @@ TWICE = '{"a": [{"k": 1, "b": 2, "k": 3}]}'
 
 
 def test_a_key_that_stands_twice() -> None:
-    """The first value would be lost in silence: the text is refused, and the key named."""
+    """The first value would be lost silently: the text is refused, and the key named."""
     with pytest.raises(CodecError, match="the key 'k' appears twice"):
         loads_typed(TWICE, "it", 1000)
 
@@ -25,7 +25,7 @@ def test_equal_keys_of_different_objects() -> None:
 
 
 def test_a_batch_line_with_a_key_twice() -> None:
-    """A line's own keys and those of its payload are looked at."""
+    """A line's own keys and those of its payload are checked."""
     for line in (b'{"engine": "e", "engine": "f"}', b'{"engine": "e", "payload": %s}'):
         with pytest.raises(InvalidInput, match=r"line 1: .* appears twice"):
             read_batch([line.replace(b"%s", TWICE.encode())], None)
@@ -42,7 +42,7 @@ def test_a_batch_line_with_a_key_twice() -> None:
     ],
 )
 def test_an_error_names_the_option(option, value) -> None:
-    """A time that cannot be is a usage error of the option it was given to."""
+    """An impossible time is a usage error of the option it was given to."""
     result = CliRunner().invoke(command, ["--engine", "e", option, value])
     assert (2, True) == (result.exit_code, f"'{option}'" in result.output)
 

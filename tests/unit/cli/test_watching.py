@@ -13,7 +13,7 @@ from tests.event_loops import leaping
 
 @leaping()
 async def test_a_break_does_not_end_the_heartbeats():
-    """A server that is away for a moment costs a look, and no more."""
+    """A server that is away for a moment costs one look, and no more."""
     row = SimpleNamespace(meta=SimpleNamespace(state=State.RUNNING))
     answers = [row, BackendUnavailable("away"), row, row]
     shown = []

@@ -86,7 +86,7 @@ def renewed(bench, info):
 
 @pytest.fixture
 def no_pauses(monkeypatch):
-    """Let pauses pass at once, on a clock that counts them."""
+    """Let pauses take no time, on a clock that counts them."""
     now = [0.0]
 
     async def sleep(seconds):
@@ -107,7 +107,7 @@ def test_enqueue_of_an_installed_engine_is_one_round_trip(bench, monkeypatch):
 
 
 def test_a_live_worker_can_offer_the_engine(bench):
-    """Without the plugin here, a live worker's word is enough."""
+    """Without the plugin here, a live worker that announces it is enough."""
     now = datetime(2023, 1, 1, tzinfo=UTC)
     info = WorkerInfo("x-1", "h", 1, ("far",), 1, 15.0, "0", now)
     with renewed(bench, encode_model(info)):
@@ -187,7 +187,7 @@ def test_deadline_counts_from_the_servers_clock(bench):
 
 @pytest.mark.parametrize("late_ms", [0, 1, 86_400_000])
 def test_a_deadline_that_has_passed(bench, late_ms):
-    """By the server's clock it is over: such work would only be dead-lettered."""
+    """By the server's clock it is past: such work would only be dead-lettered."""
     past = from_milliseconds(bench.provider.clock.now_ms() - late_ms)
     with pytest.raises(InvalidInput, match="has passed"):
         run(bench, lambda roost: roost.enqueue("echo", deadline_at=past))
@@ -388,7 +388,7 @@ def test_status_tells_why_work_sleeps(bench):
 
 
 def test_status_of_work_that_never_ran_has_no_reason(bench):
-    """Work that sleeps because it was enqueued so gives no reason."""
+    """Work that sleeps because it was enqueued that way gives no reason."""
     bench.enqueue(work_id="w1", delay_seconds=60)
     found = run(bench, lambda roost: roost.work("w1").status())
 

@@ -1,4 +1,4 @@
-"""Values at the border: what a new work item may ask for, and what is refused in one line."""
+"""Values at the bounds: what a new work item may ask for, and what is refused in one line."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_what_nothing_can_keep_is_refused(fields: dict[str, Any]) -> None:
 
 
 def test_the_highest_count_is_accepted() -> None:
-    """The bound itself still goes."""
+    """The bound itself is accepted."""
     request = EnqueueRequest(engine="e", max_recoveries=MAX_COUNT)
     assert MAX_COUNT == request.build(0)[1].max_recoveries
 
@@ -108,7 +108,7 @@ def test_titles_of_any_script(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["a\nb", "\x00", "\x1b[1m", "\x85", "\u2028", "\u2029", "\ud800"])
 def test_titles_without_control_characters(text: str) -> None:
-    """Control characters, line separators and lone surrogates are no text."""
+    """Control characters, line separators and lone surrogates are refused."""
     with pytest.raises(InvalidInput):
         EnqueueRequest(engine="e", title=text).build()
 
@@ -116,7 +116,7 @@ def test_titles_without_control_characters(text: str) -> None:
 @pytest.mark.parametrize("name", ["concurrency", "slice_steps", "events_kept", "events_bytes"])
 @pytest.mark.parametrize("value", [sys.maxsize, 10**5000], ids=["maxsize", "huge"])
 def test_whole_settings_have_an_upper_bound(name: str, value: int) -> None:
-    """What no worker and no server can do is refused by the setting's name."""
+    """What no worker and no server can do is refused, with the setting's name."""
     with pytest.raises(SettingsError, match=name):
         load({name: value}, environ={})
 
@@ -134,7 +134,7 @@ def test_a_sound_record_with_huge_numbers_is_shown() -> None:
 
 @pytest.mark.parametrize("key", [1, -1, 0, 10**40, 1.5, 1e300, -1e-9, True, False, None])
 def test_keys_that_are_no_texts(key: Any) -> None:
-    """JSON would make such a key a text, and two keys one: it is refused wherever JSON is made."""
+    """JSON would turn such a key into text, and two into one: refused wherever JSON is made."""
     value = {"deep": [({key: 1, str(key): 2},)]}
     makers = [
         lambda: dumps(value, "it", 1000),

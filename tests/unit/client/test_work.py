@@ -34,7 +34,7 @@ def run(bench, work):
 
 
 def asked(method):
-    """Return what asks a handle on w-none or w1 for something."""
+    """Return a function that asks a handle on w-none or w1 for something."""
     return lambda roost, work_id="w1": getattr(roost.work(work_id), method)()
 
 
@@ -48,7 +48,7 @@ def test_a_handle_is_made_of_an_id_or_an_item(bench):
 
 @pytest.mark.parametrize("wrong", ["", "a b", "-w", "w" * 129, "w\n", 7, None])
 def test_what_is_no_id_fails_at_once(bench, wrong):
-    """A typo is told where it is made, not by what is asked later."""
+    """A typo is reported where it is made, not by a later call."""
     with pytest.raises(InvalidInput, match="is not a valid work id"):
         bench.roost().work(wrong)
 
@@ -71,13 +71,13 @@ def test_a_handle_needs_an_open_connection(bench, method):
 
 
 def test_before_the_first_step_there_is_no_snapshot(bench):
-    """And so no artifact."""
+    """And therefore no artifact."""
     assert run(bench, asked("snapshot")) is None
     assert () == run(bench, asked("artifacts"))
 
 
 def test_the_last_snapshot_and_its_artifacts(bench):
-    """What the engine has brought, without all else that is known."""
+    """What the engine has returned, without everything else that is known."""
     bench.finish("w1", data={"n": 3}, artifacts=(ARTIFACT,))
     snapshot = run(bench, asked("snapshot"))
     assert (True, {"n": 3}) == (snapshot.is_finished, snapshot.data)
@@ -107,6 +107,6 @@ def test_events_are_the_work_items_own(bench):
 
 
 def test_there_is_one_way_to_ask():
-    """What is asked of one work item is asked of its handle; streams are of a queue, too."""
+    """Questions about one work item go to its handle; streams exist for a queue, too."""
     shared = {name for name in dir(Work) if not name.startswith("_")} & set(dir(Roost))
     assert {"events", "follow"} == shared

@@ -24,7 +24,7 @@ def test_plain_ids_name_themselves():
 
 @pytest.mark.parametrize("work_id", ["a..b", "a.", "a.lock", "Fix", "a.lock.lock", "a...lock"])
 def test_unruly_ids_get_a_digest(work_id):
-    """An id that git or a case-blind file system would mistake is marked with a digest."""
+    """An id that git or a case-insensitive file system would confuse is marked with a digest."""
     assert "+" in workspace_name(work_id)
 
 
@@ -55,7 +55,7 @@ QUEUES = st.tuples(*[st.from_regex(r"[A-Za-z0-9_.-]{1,64}", fullmatch=True)] * 2
 
 @given(QUEUES, QUEUES)
 def test_queues_have_folders_and_branches_of_their_own(one, other):
-    """Each name is one safe component, and no two queues share one, also where case is ignored."""
+    """Each name is one safe component, and no two queues share one, even where case is ignored."""
     name = queue_name(*one)
 
     assert "/" not in name

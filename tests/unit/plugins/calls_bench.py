@@ -25,7 +25,7 @@ ERRORS = [ValueError("bad"), PermanentError("no"), RetryLater(3), TimeoutError()
 
 
 class Unspeakable(BaseException):
-    """An error whose text cannot be had, in the worst way."""
+    """An error that raises SystemExit when its text is asked for."""
 
     def __str__(self) -> str:
         raise SystemExit(9)

@@ -1,4 +1,4 @@
-"""What stands around a step: managers that are entered and left whatever happens."""
+"""What runs around a step: managers that are entered and left whatever happens."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ async def test_around_step_gets_the_context_and_may_decline() -> None:
 async def test_whatever_was_entered_is_left(
     enters: list[bool], body_fails: bool, data: st.DataObject
 ) -> None:
-    """Managers that fail or swallow at any point: all entered ones are left, and errors go on."""
+    """Managers that fail or swallow anywhere: all entered ones are left, and errors propagate."""
     seen: list[str] = []
     calls = [
         around(

@@ -60,7 +60,7 @@ async def test_a_plain_def_runs_in_a_thread_and_async_def_does_not() -> None:
 
 
 async def test_an_awaitable_from_a_plain_def_is_awaited() -> None:
-    """A decorated coroutine function, or one called for its caller, still works."""
+    """A decorated coroutine function, or one called through another, still works."""
 
     async def inner(value: object) -> tuple[object, int]:
         return value, threading.get_ident()
@@ -100,7 +100,7 @@ async def test_the_result_is_not_judged() -> None:
 async def test_the_default_first_snapshot_is_the_payload(
     payload: Any, data: dict[str, Any]
 ) -> None:
-    """An object becomes the data, anything else stands under ``payload``."""
+    """An object becomes the data, anything else goes under ``payload``."""
     item = WorkItem(work_id="w", engine="e", payload=payload)
     first = await engine(lambda: None).init_snapshot(None, item, None)
     assert Snapshot(work_id="w", engine="e", data=data) == first
@@ -125,7 +125,7 @@ async def test_an_engine_makes_its_own_first_snapshot(is_async: bool) -> None:
 @pytest.mark.parametrize("kind", ["async", "def", "returned"])
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 async def test_an_engine_error_comes_as_it_is(error: Exception, kind: str) -> None:
-    """The stepper tells PermanentError and RetryLater from the rest, so they stay themselves."""
+    """The stepper tells PermanentError and RetryLater from the rest, so they are not wrapped."""
     with pytest.raises(type(error)) as raised:
         await run_step(raising(error, kind))
     assert error is raised.value
@@ -166,7 +166,7 @@ async def test_cancelling_a_step_is_a_cancellation(kind: str) -> None:
 
 
 async def test_a_timeout_around_a_step_is_a_timeout() -> None:
-    """asyncio.timeout works through cancellation, and must find it again."""
+    """asyncio.timeout works by cancelling, and has to see its cancellation again."""
 
     async def step() -> None:
         await asyncio.Event().wait()
@@ -177,7 +177,7 @@ async def test_a_timeout_around_a_step_is_a_timeout() -> None:
 
 
 async def test_a_closed_coroutine_is_no_failure() -> None:
-    """What is thrown into a call that nobody runs any more goes through, and is no error."""
+    """What is thrown into a call that nothing runs any more passes through, and is no error."""
 
     async def step() -> None:
         await asyncio.sleep(100)
@@ -193,7 +193,7 @@ async def test_a_closed_coroutine_is_no_failure() -> None:
 
 
 def test_a_real_ctrl_c_is_a_stop() -> None:
-    """Where a signal raises in the midst of whatever runs, it is not the step that has raised."""
+    """Where a signal raises in the middle of whatever runs, it is not the step that has raised."""
 
     async def step() -> None:
         signal.raise_signal(signal.SIGINT)

@@ -1,4 +1,4 @@
-"""Calls of observers: one by one, each for itself, none for too long."""
+"""Calls of observers: one by one, isolated, none for too long."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ async def test_observers_are_called_one_by_one_with_what_they_name() -> None:
 
 
 def test_has_tells_whether_anybody_observes() -> None:
-    """Nobody means nothing to prepare; a hook that does not exist is a mistake of the caller."""
+    """Without observers nothing is prepared; an unknown hook is a mistake of the caller."""
     some = observers(lambda: None)
     assert some.has("on_step_committed")
     assert not some.has("on_dead_letter")
@@ -102,7 +102,7 @@ async def test_t6_a_raising_observer_stops_nobody(
 
 
 async def test_a_slow_observer_is_left_behind(caplog: pytest.LogCaptureFixture) -> None:
-    """One that hangs in a thread, one that waits for ever, one that resists cancelling."""
+    """One that hangs in a thread, one that waits forever, one that resists cancelling."""
     release = threading.Event()
     seen = []
 

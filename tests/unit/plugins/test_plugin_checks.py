@@ -182,7 +182,7 @@ def test_t9_registration_runs_no_property() -> None:
 
 
 def test_hooks_without_a_mark_are_pointed_out() -> None:
-    """A plugin whose author forgot the decorator is not taken in silence."""
+    """A plugin whose author forgot the decorator is not accepted silently."""
 
     def step(self: object) -> None: ...
 
@@ -203,7 +203,7 @@ def test_hooks_without_a_mark_are_pointed_out() -> None:
 
 
 def test_one_plugin_is_one_engine() -> None:
-    """Two steps in one plugin would leave open which one runs."""
+    """With two steps in one plugin it would be unclear which one runs."""
     twice = plugin(
         step=hookimpl(lambda self: None), other=hookimpl(specname="step")(lambda self: None)
     )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # pytest imports it first, to explain its assertions
 
 pytest_plugins = ["tests.unit.plugins.plugin_samples.fixtures"]
 
-#: Notes that it is executed, and may have a backend.
+#: Records that it is executed, and may have a backend.
 NOTED = """
     import builtins
     from roost_core import hookimpl
@@ -32,7 +32,7 @@ NOTED = """
         def backend(self, settings):
             return None
 """
-#: A file that notes that it is executed.
+#: A file that records that it is executed.
 NAMED = """
     import builtins
     from roost_core import hookimpl
@@ -58,7 +58,7 @@ INDEXED = """
 def seen(
     install_distribution: Install, write_module: Write, monkeypatch: pytest.MonkeyPatch
 ) -> list[str]:
-    """Install plugins with an index of backends; give the list of what is executed of them."""
+    """Install plugins with an index of backends; give the list of those that are executed."""
     found: list[str] = []
     monkeypatch.setattr("builtins.acme_seen", found, raising=False)
     install_distribution("acme", textwrap.dedent(INDEXED))
@@ -113,7 +113,7 @@ def test_blocks_and_replacements_hold_without_loading_all(seen: list[str]) -> No
 
 
 def test_a_broken_plugin_is_told_when_it_is_needed(seen: list[str], write_module: Write) -> None:
-    """A set that keeps going has what to raise; the strict raise what is only installed."""
+    """With keep_going it is reported; its error is raised only on request, and only if strict."""
     write_module("acme_other.py", "raise ValueError('broken')")
     everything = Plugins.for_backend([], keep_going=True).complete()
     assert [("other", "broken"), ("postgres", "ok"), ("redis", "ok")] == statuses(everything)

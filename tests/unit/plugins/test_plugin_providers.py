@@ -86,7 +86,7 @@ def test_the_first_provider_that_takes_it_wins(hook: str, method: str, made: Any
 
 
 def test_a_backend_that_somebody_chose_goes_before_the_default() -> None:
-    """The one that ships has a server for whoever names none, so it is asked last."""
+    """The built-in one has a server for everybody who names none, so it is asked last."""
     plugins = Plugins.empty()
     chosen = SampleServer()
     plugins.register(provider("backend", chosen), "chosen")
@@ -97,7 +97,7 @@ def test_a_backend_that_somebody_chose_goes_before_the_default() -> None:
 @each_provider
 @pytest.mark.parametrize("result", [7, "made", Server, ArtifactStore, Workspaces, object()])
 def test_a_wrong_result_names_the_plugin(hook: str, method: str, made: Any, result: object) -> None:
-    """What is no backend is refused, a class instead of an object too."""
+    """What is not a backend is refused, and so is a class instead of an object."""
     plugins = registered(provider(hook, result))
     with pytest.raises(PluginError, match=rf"^plugin mine: {hook} returned .*, not an? \w+$"):
         getattr(plugins, method)(SETTINGS)
@@ -133,7 +133,7 @@ def test_a_failing_provider_is_named_without_the_password(
 
 @each_provider
 def test_a_providers_own_error_goes_through(hook: str, method: str, made: Any) -> None:
-    """A backend that says what is wrong with the settings says it best."""
+    """If a backend says what is wrong with the settings, its own error is kept."""
     plugins = registered(provider(hook, SettingsError("the URL needs a host")))
     with pytest.raises(SettingsError, match=r"^the URL needs a host$"):
         getattr(plugins, method)(SETTINGS)

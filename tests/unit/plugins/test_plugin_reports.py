@@ -1,4 +1,4 @@
-"""Plugins that are registered as objects, and what is reported of a set of plugins."""
+"""Plugins that are registered as objects, and what is reported about a set of plugins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings that plugins declare: read where they are asked for, and each name with one plugin."""
+"""Settings that plugins declare: read on demand, each name owned by one plugin."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def declaration(namespace: object = "mine", **defaults: Any) -> Any:
 
 
 def complete(*plugins: Any) -> Plugins:
-    """Return a set that is all there is."""
+    """Return a set of plugins that is complete."""
     found = Plugins.empty()
     for number, one in enumerate(plugins):
         found.register(one, f"p{number}")
@@ -109,7 +109,7 @@ def test_changed_settings_keep_the_rest() -> None:
 
 
 def test_settings_with_others_values_are_values() -> None:
-    """They are equal and hashed by what was given, wherever that was."""
+    """They are equal and hashed by what was given, wherever it was given."""
     one = Settings(extra={"s3_bucket": "b"})
     other = load({"s3_bucket": "b"}, environ={})
     assert (one, hash(one)) == (other, hash(other))
@@ -164,7 +164,7 @@ def test_a_value_that_is_a_secret_is_never_shown() -> None:
 
 
 def test_unknown_options_are_refused() -> None:
-    """A program's option that no plugin declares is told so, with what is near."""
+    """A program's option that no plugin declares is refused, with near misses."""
     with pytest.raises(SettingsError, match="unknown setting; did you mean lease_ttl"):
         complete().check_settings(load({"lease_tt": 5}, environ={}))
     with pytest.raises(SettingsError, match="unknown setting; did you mean s3_bucket"):
@@ -183,7 +183,7 @@ def test_unknown_keys_are_refused(tmp_path: Path) -> None:
 def test_unknown_variables_are_typos(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A variable with our prefix that we do not know is warned of, once."""
+    """An unknown variable with our prefix causes one warning."""
     monkeypatch.setattr("roost_core.settings.judging._warned", set())
     for _ in range(2):
         complete().check_settings(load(environ={"ROOST_QUEU": "x"}))
@@ -195,7 +195,7 @@ def test_unknown_variables_are_typos(
 
 
 def test_names_of_plugins_that_are_not_loaded(caplog: pytest.LogCaptureFixture) -> None:
-    """A set that has not all plugins does not know what others declare."""
+    """A set that does not have all plugins does not know what the others declare."""
     registered(declaring(S3Settings)).check_settings(
         load({"other": 1}, environ={"ROOST_OTHER_THING": "x"})
     )
@@ -207,7 +207,7 @@ def test_settings_of_a_plugin_that_is_away(
 ) -> None:
     """Blocking a plugin, or its being broken, makes neither the file nor variables wrong.
 
-    Only what is very like a known name is told, and stops nothing: it may be the plugin's.
+    Only what closely resembles a known name is reported, and stops nothing: it may be the plugin's.
     """
     monkeypatch.setattr("roost_core.settings.judging._warned", set())
     file = tmp_path / "roost.toml"
@@ -309,13 +309,13 @@ def test_a_name_belongs_to_one_plugin(first: Any, second: Any, message: str) -> 
 
 
 def test_a_plugin_declares_a_name_once() -> None:
-    """Two classes of one plugin may not have one name either."""
+    """Two classes of one plugin may not share a name, either."""
     with pytest.raises(PluginConflict, match="declares the setting a_b_c twice"):
         registered(declaring(declaration("a", b_c=""), declaration("a_b", c="")))
 
 
 def test_the_cores_names_are_its_own() -> None:
-    """lease_ttl would be a plugin's of the namespace lease; it is refused."""
+    """lease_ttl could belong to a plugin with the namespace lease; it is refused."""
     with pytest.raises(PluginError, match="the setting lease_ttl is Roost's own"):
         registered(declaring(declaration("lease", ttl="")))
 

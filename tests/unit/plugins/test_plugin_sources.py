@@ -80,7 +80,7 @@ def test_a_missing_module_is_told_from_a_missing_need(write_module: Write) -> No
 
 @pytest.mark.parametrize("text", ["a-b", "a b", ".relative", "a..b", "a:", "a:b-c", "3a", "-x"])
 def test_what_cannot_be_imported_is_said_so(text: str) -> None:
-    """A text that is no name gets one line, not a traceback."""
+    """A text that is not a name gets one line, not a traceback."""
     assert "nor a name that can be imported" in refused(text)
 
 
@@ -131,13 +131,13 @@ def test_whatever_an_import_raises_is_a_load_error(
     before = set(sys.modules)
     message = refused("acme_bad" if kind == "module" else str(path))
     assert shown in message
-    # Where a file does not compile is told once.
+    # Where a file does not compile is said once.
     assert ", line 1" not in message
     assert before == set(sys.modules)
 
 
 def test_ctrl_c_during_an_import_is_ctrl_c(write_module: Write) -> None:
-    """A KeyboardInterrupt that a signal has caused is the person's, not the plugin's."""
+    """A KeyboardInterrupt that a signal has caused comes from the user, not from the plugin."""
     write_module("acme_interrupted.py", "import signal\nsignal.raise_signal(signal.SIGINT)")
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
@@ -177,7 +177,7 @@ def test_an_import_error_names_the_plugins_own_line(
 
 
 def test_a_syntax_error_further_in_names_that_file(write_module: Write) -> None:
-    """What does not compile is the file to look at, whoever imported it."""
+    """The file that does not compile is the one to look at, whoever imported it."""
     path = write_module("acme_lib.py", "ok = 1\nif:")
     write_module("acme_user.py", "import acme_lib")
     assert refused("acme_user").endswith(f" ({path}:2)")
@@ -243,7 +243,7 @@ def test_a_file_is_imported_from_its_path(
 
 
 def test_a_file_stands_alone(tmp_path: Path) -> None:
-    """Its folder stays off the import path, nothing is written beside it, and others keep names."""
+    """Its folder stays off the import path, nothing is written beside it, and no name is hidden."""
     path = tmp_path / "json.py"
     path.write_text("import sys\nseen = list(sys.path)")
     import json
@@ -387,7 +387,7 @@ def test_an_older_copy_down_the_path_is_not_seen(
 def test_a_newer_copy_without_plugins_hides_the_older_ones(
     install_distribution: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the older copy offered is gone, though nothing of the newer one is ours."""
+    """What the older copy offered is gone, though the newer one has no plugin at all."""
     install_distribution("acme-copy", "[console_scripts]\nacme = acme:main\n", version="2.0")
     older = tmp_path / "older" / "acme_copy-1.0.dist-info"
     older.mkdir(parents=True)
@@ -398,7 +398,7 @@ def test_a_newer_copy_without_plugins_hides_the_older_ones(
 
 
 def test_metadata_without_a_name(install_distribution: Install, write_module: Write) -> None:
-    """Whoever damaged it, what is alongside it is loaded."""
+    """However it was damaged, what is alongside it is loaded."""
     install_distribution("acme-good", "[roost]\ngood = g\n")
     for name in ("acme_odd", "acme_none"):
         write_module(f"{name}-1.0.dist-info/entry_points.txt", f"[roost]\n{name} = o\n")

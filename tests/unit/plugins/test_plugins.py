@@ -183,7 +183,7 @@ def test_two_installed_plugins_of_one_name_are_a_conflict(
 def test_a_block_comes_before_any_import(
     install_distribution: Install, write_module: Write, where: str, first: bool
 ) -> None:
-    """``no:NAME`` wins wherever it stands, over every source, and nothing is imported."""
+    """``no:NAME`` wins wherever it is given, over every source, and nothing is imported."""
     install_distribution("acme", "[roost]\nagent = acme_agent\n[roost.engines]\nmade = acme_made:x")
     for name in ("acme_agent", "acme_made", "acme_named", "acme_file"):
         path = write_module(f"{name}.py", "raise AssertionError('imported')")
@@ -290,7 +290,7 @@ def test_a_broken_plugin_that_somebody_named_stops(
 
 @pytest.mark.parametrize("kind", BROKEN)
 def test_who_looks_at_plugins_sees_the_broken_ones(write_module: Write, kind: str) -> None:
-    """With keep_going one that somebody named is reported as well, and the rest is there."""
+    """With keep_going, a named one is reported as well, and the rest works."""
     write_module("acme_a.py", "engine_id = 'taken'" + ENGINE)
     write_module("acme_broken.py", BROKEN[kind])
     write_module("acme_z.py", ENGINE)
@@ -332,7 +332,7 @@ def test_t10_an_unknown_hook_fails_with_a_hint() -> None:
 
 
 def test_t4_registration_is_all_or_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """T4: when pluggy itself fails half-way, what it had registered does not fire."""
+    """T4: when pluggy itself fails halfway, what it had registered does not fire."""
     for error in (ValueError("late"), SystemExit(1)):
 
         def check_pending(self: object, error: BaseException = error) -> None:

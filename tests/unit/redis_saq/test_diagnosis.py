@@ -1,4 +1,4 @@
-"""What a server is told to be, by its own INFO."""
+"""What a server is reported to be, by its own INFO."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ async def test_clocks():
 
 
 async def test_a_hosted_server_that_hides_its_settings():
-    """CONFIG may be forbidden: then less is said, and nothing is wrong."""
+    """CONFIG may be forbidden: then less is reported, and nothing is wrong."""
     _, messages = await look(FakeClient(config=redis.exceptions.ResponseError("unknown command")))
     assert "the append-only file is on" == messages["persistence"]
     _, messages = await look(FakeClient(config={}))

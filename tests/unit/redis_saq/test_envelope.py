@@ -23,7 +23,7 @@ def test_what_both_scripts_begin_with():
 
 
 def test_parts():
-    """Each is its name, a count, and this many values; one that is not there is nothing at all."""
+    """Each is its name, a count, and this many values; an absent one is nothing at all."""
     assert () == envelope.parts(COMMIT)
     with_events = attrs.evolve(COMMIT, events=(b"1", b"2"))
     assert ("events", 2, b"1", b"2") == envelope.parts(with_events)
@@ -45,7 +45,7 @@ def test_what_follows(what_follows, expected):
 
 
 def test_what_this_backend_does_not_know():
-    """A core that asks for more than this backend offers is told so."""
+    """A core that asks for more than this backend offers gets an error that says so."""
 
     class Dream:
         """Something else to do."""

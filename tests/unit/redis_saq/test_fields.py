@@ -142,7 +142,7 @@ def test_tables_that_cannot_be(change, error):
 
 
 def test_arguments_of_an_enqueue():
-    """In the table's order, with what stands for none."""
+    """In the table's order, with whatever stands for none."""
     work = NewWork("w", "demo", b"", "n", "d", resources=("b", "a"), max_steps=7, priority=-3)
     assert ["demo", 7, 0, -3, 5, 3, "n", "a b", ""] == RECORD.arguments(work)
     early = attrs.evolve(work, deadline_ms=-5, idempotency_key="a key")

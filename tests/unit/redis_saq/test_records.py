@@ -137,14 +137,14 @@ def test_a_claim():
     ],
 )
 def test_the_claim_of_something_suspected(blame, is_solo):
-    """Alone or among others such, it has the worker for itself; not where all run alone."""
+    """Alone or with others like it, it has the worker for itself; not where all run alone."""
     standing = rows.claimed(b"token", blame=blame)
     found = claims.claim([b"w-1", standing, b"item", None], "worker-1", 1.5)
     assert is_solo == found.is_solo
 
 
 def test_the_claim_of_a_new_item():
-    """Numbers that are not there come as None, and so does a snapshot; a lost item as no bytes."""
+    """Missing numbers and a missing snapshot come as None; a lost item as empty bytes."""
     standing = rows.claimed(b"t", version=b"0", committed=b"0", deadline=b"0")
     found = claims.claim([b"w", standing, None, None], "worker-1", 0.0)
     assert (None, None) == (found.committed_ms, found.deadline_ms)
@@ -191,7 +191,7 @@ def test_a_record():
 
 
 def test_a_new_record():
-    """What has not been yet is None, not a word or number that stands for it."""
+    """What has not happened yet is None, not a word or number that stands for it."""
     found = standing.stored_work(row(NEW, b"1700000000500"))
     assert (State.QUEUED, 0, 1_700_000_000_500) == (found.state, found.version, found.due_ms)
     assert [None] * 9 == [
@@ -209,7 +209,7 @@ def test_a_new_record():
 
 @pytest.mark.parametrize("state", State)
 def test_the_end_of_a_record(state):
-    """What is terminal ended when it was last changed; the rest has not ended."""
+    """Terminal work ended when it was last changed; the rest has not ended."""
     found = standing.stored_work(row(RECORD | {"state": state.value.encode()}))
     assert state is found.state
     assert (1_700_000_000_001 if state.is_terminal else None) == found.finished_ms
@@ -256,7 +256,7 @@ BROKEN = [
 
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda value: str(value)[:40])
 def test_broken_records(broken):
-    """One that does not decode is shown as failed, of no engine; its bytes are there to look at."""
+    """One that does not decode is shown as failed, of no engine; its bytes can be inspected."""
     found = standing.stored_work(row(broken, None, None, b"item", b"error", b"snapshot", None))
     expected = StoredWork(
         work_id="w-1",
@@ -363,7 +363,7 @@ def test_any_entry_is_an_event(raw):
     [(b"inf", 9999), (b"1e18", 9999), (b"-inf", 1970), (b"-1e300", 1970), (b"1.5e12", 2017)],
 )
 def test_any_score_is_a_time(score, year):
-    """A damaged time lies at one end of all times; it takes no listing along."""
+    """A damaged time lies at one end of all times; it does not break a listing."""
     found = row_json(views.row(standing.stored_work(row(RECORD, score, score))))
     assert str(year) == found["due_at"][:4] == found["lease"]["expires_at"][:4]
 

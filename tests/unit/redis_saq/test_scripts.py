@@ -1,4 +1,4 @@
-"""The Lua scripts as texts: every key is declared, and nothing is asked for that is not there."""
+"""The Lua scripts as texts: every key is declared, and no command is used that servers lack."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def composed(name):
 
 
 def seldom_of(source):
-    """Return what of a composed script is made when it is first called, as in its file."""
+    """Return the parts of a composed script that are made when first called, as in its file."""
     found = SELDOM.search(source)
     return "".join(
         textwrap.dedent(text).replace("one = function(", f"local function {name}(", 1)
@@ -59,7 +59,7 @@ def flat(source):
 def reachable_keys(source):
     """Return the keys that a script can touch, through its functions, too."""
     functions = {found[1] or found[2]: found[0] for found in FUNCTION.finditer(source)}
-    # What stands outside of functions always runs.
+    # What is outside of functions always runs.
     texts = [FUNCTION.sub("", source)]
     seen, keys = set(), set()
     while texts:
@@ -82,7 +82,7 @@ def test_every_key_is_declared(name):
 
 @pytest.mark.parametrize("name", scripts.names())
 def test_nothing_is_composed_in_vain(name):
-    """Each function in front of a script is named in it: the server makes them in every call."""
+    """Each function in front of a script is used in it: the server makes them in every call."""
     source = flat(composed(name))
     functions = [found[1] or found[2] for found in FUNCTION.finditer(source)]
     assert [] == [one for one in functions if len(re.findall(rf"\b{one}\b", source)) < 2]
@@ -92,7 +92,7 @@ def test_nothing_is_composed_in_vain(name):
 @pytest.mark.parametrize("name", scripts.names())
 def test_functions_stand_before_their_use(name):
     """Lua knows a local function from its definition on: later ones would be unknown globals."""
-    # `seldom` is declared in front of all, and set behind those that it calls and that call it.
+    # `seldom` is declared before all, and set after those that it calls and that call it.
     source = re.sub(r"\blocal seldom\n", "", SELDOM_CALL.sub("", composed(name)))
     for found in FUNCTION.finditer(source):
         function = found[1] or found[2]
@@ -113,7 +113,7 @@ def test_what_is_seldom_called(name):
 
 
 def test_the_most_frequent_script_is_short():
-    """An advance is made of what it needs: nothing of lines, resources or whole records."""
+    """An advance has only what it needs: nothing about lines, resources or whole records."""
     source = flat(composed("advance"))
     functions = {found[1] or found[2] for found in FUNCTION.finditer(source)}
     assert {"upgraded", "newer_layout", "remembered", "quoted", "emit", "event"} <= functions
@@ -166,7 +166,7 @@ def test_scripts_ask_for_nothing_that_servers_lack(name):
         *("ZCOUNT", "EXISTS"),
         *("XREVRANGE", "XLEN", "MEMORY"),
     }
-    # A command may be given by a name of the script's own: that is one of its words, too.
+    # A command may come from a variable of the script: that is one of its words, too.
     # Without NOVALUES, where a server lacks it, the same is asked again.
     options = {"LIMIT", "WITHSCORES", "MAXLEN", "COUNT", "NOVALUES", "SAMPLES", "USAGE"}
     named = set(re.findall(r"'([A-Z]{3,})'", body)) - options
@@ -192,7 +192,7 @@ SHARED = {
 
 @pytest.fixture
 def shared(monkeypatch):
-    """Give shared functions that a test can overlook; return those composed for a script."""
+    """Provide a few simple shared functions; return those composed for a script."""
     monkeypatch.setattr(scripts, "_text", lambda name: SHARED.get(name, ""))
 
     def functions_for(body):
@@ -222,7 +222,7 @@ def test_what_is_reached_is_kept(shared, body, expected):
 
 
 def test_what_is_kept_stays_as_it_is(shared):
-    """A function with its comment, to the letter; what is left out leaves no part behind."""
+    """A function with its comment, exactly; what is left out leaves nothing behind."""
     text = scripts._composed("return one()")
     comment = "-- One.\n-- It has two lines.\n"
     assert f"{comment}local function one()\n  return 1\nend\n" in text
@@ -231,7 +231,7 @@ def test_what_is_kept_stays_as_it_is(shared):
 
 
 def test_what_is_seldom_called_is_made_when_it_is(shared):
-    """Alone, behind all others, whoever calls it."""
+    """Alone, after all others, whoever calls it."""
     text = scripts._composed("if x then return odd() end\nreturn one()")
     often, seldom = text.split("local made\n")
     assert "odd" not in often

@@ -49,7 +49,7 @@ def test_nothing_is_told_twice():
 
 
 def test_without_events_there_is_the_trail():
-    """The trail alone is an answer, and a stream that goes back to the beginning another."""
+    """The trail alone is an answer, and so is a stream that goes back to the beginning."""
     trail = [event(1, "enqueued"), lease(2, 3)]
     assert trail == completed([], trail)
     assert is_complete([event(1, "enqueued")])
@@ -88,7 +88,7 @@ def test_cut_data_is_read_as_far_as_it_goes(text, data):
 
 
 def test_damaged_entries_are_left_out():
-    """The others are told anyway."""
+    """The others are shown anyway."""
     row = [b"w", None, None, None, None, None]
     good = b"5-1 emitted 2 running {}"
     bad = [b"", b"5-1", b"x emitted 2 running {}", b"5-1 emitted x running {}", b"\xff\xfe"]

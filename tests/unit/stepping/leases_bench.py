@@ -1,4 +1,4 @@
-"""What the tests of leases share: a keeper, and a renewer that notes what it renews."""
+"""What the tests of leases share: a keeper, and a renewer that records what it renews."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def lease(token="t1"):
 
 
 class FakeRenewer(Renewer):
-    """Notes what is renewed; says that some leases are lost, or fails."""
+    """Records what is renewed; says that some leases are lost, or fails."""
 
     def __init__(self):
         self.rounds = []
@@ -41,7 +41,7 @@ class FakeRenewer(Renewer):
         self.asked = threading.Event()
 
     def renew(self, info, beats, lease_ttl_ms):
-        """Note, fail if told to, and answer."""
+        """Record it, fail if told to, and answer."""
         self.rounds.append((decode_model(WorkerInfo, info), list(beats), lease_ttl_ms))
         self.asked.set()
         if self.errors:

@@ -31,7 +31,7 @@ leaping = event_loops.leaping(stepper, delivery, holds, leases, memory)
 
 
 class LoopClock(Clock):
-    """The server's clock, which goes with the loop's."""
+    """The server's clock, which follows the loop's."""
 
     def now_ms(self):
         """Return the loop's time as a date."""
@@ -43,7 +43,7 @@ class LoopClock(Clock):
 
 
 class FakeKeeper:
-    """Makes holds, keeps nothing, and writes down heartbeats."""
+    """Makes holds, renews nothing, and records heartbeats."""
 
     def __init__(self):
         self.holds = []
@@ -138,7 +138,7 @@ class Bench:
         await self.stepper.run(await self.claim())
 
     async def through(self):
-        """Run everything until nothing is left but what is terminal; return how many claims."""
+        """Run everything until only terminal work is left; return the number of claims."""
         claims = 0
         while True:
             claim = await self.claim()
@@ -156,7 +156,7 @@ class Bench:
         return [one.kind for one in await self.ledger.events(work_id=work_id, limit=10_000)]
 
     async def state(self, work_id):
-        """Return where a work item stands."""
+        """Return a work item's state."""
         return (await self.ledger.read(work_id)).state
 
 
@@ -185,9 +185,9 @@ def noting_losses(found):
 
 
 class Flaky(MemoryLedger):
-    """A backend whose answers get lost, or that is away.
+    """A backend whose answers get lost, or that does not answer.
 
-    :ivar lost: how many of the next answers get lost, per method, after the fact.
+    :ivar lost: how many of the next answers get lost, per method, after the call was applied.
     :ivar away_until: the loop's time until which nothing is answered, nor applied.
     """
 
@@ -209,15 +209,15 @@ class Flaky(MemoryLedger):
         return result
 
     async def commit(self, lease, commit):
-        """Accept a step, perhaps without saying so."""
+        """Accept a step, perhaps without an answer."""
         return await self._flaky("commit", super().commit(lease, commit))
 
     async def fail(self, lease, failure):
-        """Give up an attempt, perhaps without saying so."""
+        """Give up an attempt, perhaps without an answer."""
         return await self._flaky("fail", super().fail(lease, failure))
 
     async def interrupt(self, lease, commit_id, reason, delay_ms):
-        """Give work back, perhaps without saying so."""
+        """Give work back, perhaps without an answer."""
         answer = super().interrupt(lease, commit_id, reason, delay_ms)
         return await self._flaky("interrupt", answer)
 

@@ -48,7 +48,7 @@ def test_the_engines_version_is_ignored(version):
 
 
 def test_the_given_snapshot_is_no_next_one():
-    """An engine that returns what it was given has got nowhere; an equal new one is accepted."""
+    """Returning what was given is no progress; an equal new one is accepted."""
     given = start(version=4, data={"n": 1})
     with pytest.raises(InvalidStepResult, match=r"demo returned the snapshot that it was given"):
         accept(given, ITEM, 4, given)
@@ -57,7 +57,7 @@ def test_the_given_snapshot_is_no_next_one():
 
 @pytest.mark.parametrize("version", [1, 3])
 def test_an_older_snapshots_child_is_no_next_one(version):
-    """An engine that continues from what it has kept would undo what was accepted since."""
+    """An engine that continues from a snapshot that it kept would undo what was accepted since."""
     old = start(version=version)
     with pytest.raises(
         InvalidStepResult, match=rf"demo .* made from version {version}, .*4: evolve"
@@ -67,7 +67,7 @@ def test_an_older_snapshots_child_is_no_next_one(version):
 
 @pytest.mark.parametrize("version", [0, -3, 4, 5, 99, None, "7", True, 3.0, math.nan])
 def test_other_versions_are_ignored(version):
-    """One made from nothing has version 0; whatever else is there is the engine's whim."""
+    """One made from nothing has version 0; any other number is the engine's invention."""
     assert 5 == accept(start(version=version), ITEM, 4, start(version=4)).version
 
 
@@ -139,7 +139,7 @@ def test_data_is_an_object(data):
 
 
 def test_data_may_be_any_mapping():
-    """What is a mapping passes here; whether it is JSON is the codec's business."""
+    """Any mapping passes here; whether it is JSON is for the codec to decide."""
     assert {"a": 1} == dict(accept(start(data=MappingProxyType({"a": 1})), ITEM, 0).data)
 
 
@@ -153,7 +153,7 @@ def test_artifacts_are_what_the_store_gave(artifacts):
 
 
 def test_a_generator_of_artifacts_is_refused():
-    """Looking at a generator would use it up, and the artifacts would be lost in silence."""
+    """Looking at a generator would use it up, and the artifacts would be lost silently."""
     assert "artifacts must hold" in refusal(start(artifacts=(one for one in [ARTIFACT])))
 
 
@@ -167,7 +167,7 @@ def test_a_list_of_artifacts_becomes_a_tuple():
 
 @pytest.mark.parametrize("fields", [{"is_finished": 1}, {"is_finished": None}, {"step": None}])
 def test_flags_and_labels_have_their_types(fields):
-    """A truthy value is not True, and no label is not a text."""
+    """A truthy value is not True, and a label has to be text."""
     assert "wrong type" in refusal(start(**fields))
 
 
@@ -205,7 +205,7 @@ def test_bad_delays(delay):
     [(None, None), (0, None), (0.0, None), (-0.0, None), (1, 1.0), (0.9, 0.9), (5e-324, 5e-324)],
 )
 def test_good_delays(delay, expected):
-    """A delay is kept as it is, and none is None."""
+    """A delay is kept as it is; without one it is None."""
     accepted = accept(start(next_step_delay_seconds=delay), ITEM, 0)
     assert expected == accepted.next_step_delay_seconds
 

@@ -1,4 +1,4 @@
-"""Requests that have to arrive: repeated until they are answered, or the lease is not trusted."""
+"""Requests that have to arrive: repeated until answered, or until the lease is not trusted."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ENDED = Ack(State.QUEUED, 3, 0, 1000)
 
 
 class Line:
-    """Answers requests with what is given, in turn, and notes each."""
+    """Answers requests with what is given, in turn, and records each."""
 
     def __init__(self, *answers):
         self.answers = list(answers)
@@ -36,7 +36,7 @@ class Line:
 
 
 def run_of(*, lost=None):
-    """Return as much of a run as a delivery looks at."""
+    """Return the parts of a run that a delivery uses."""
     extended = []
     hold = SimpleNamespace(lost=lost, extend=extended.append, extended=extended)
     return SimpleNamespace(hold=hold, in_flight=None)

@@ -59,7 +59,7 @@ async def test_its_first_part_runs_at_once_and_the_rest_as_in_any_task():
 
 
 async def test_what_it_raises_is_raised_where_it_is_awaited():
-    """After a wait; what comes before one is raised at once or there."""
+    """After a wait; what is raised before one comes at once or there."""
 
     async def step(log):
         await asyncio.sleep(0)
@@ -114,7 +114,7 @@ async def test_one_that_cancels_itself_and_ends(when):
 
 @pytest.mark.parametrize("when", ["at once", "after a wait"])
 async def test_one_that_cancels_itself_and_waits(when):
-    """It hears of that where it waits."""
+    """It is told where it waits."""
 
     async def step(log):
         if when == "after a wait":
@@ -147,7 +147,7 @@ async def test_one_that_swallows_its_own_cancellation_goes_on():
 
 
 async def test_cancelling_it_from_outside():
-    """It hears of that, like any task."""
+    """It is told, like any task."""
     heard = []
 
     async def step():
@@ -166,7 +166,7 @@ async def test_cancelling_it_from_outside():
 
 @pytest.mark.parametrize("rounds", range(4))
 async def test_what_it_waits_for_is_cancelled_with_it(rounds):
-    """As with any task, also before the loop has gone on."""
+    """As with any task, even before the loop has continued."""
     heard, inner = [], asyncio.get_running_loop().create_future()
 
     async def step():

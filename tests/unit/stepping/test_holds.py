@@ -14,7 +14,7 @@ pytestmark = leaping(hanging, holds, leases)
 
 
 async def test_trust_ends_by_the_own_clock():
-    """A hold that nobody extends stops trusting itself one TTL after the request went out."""
+    """A hold that nobody extends is no longer trusted one TTL after the request went out."""
     bench = Bench()
     await asyncio.sleep(100)
     hold = bench.keeper.hold(lease(), bench.loop.time() - 5)
@@ -42,7 +42,7 @@ async def test_trust_counts_from_before_the_request():
 
 
 async def test_worth_extending():
-    """A lease is extended on the way once a third of its time is over, counted anew each time."""
+    """A commit extends a lease once a third of its time is over, counted anew each time."""
     bench = Bench()
     await asyncio.sleep(100)
     hold = bench.hold()
@@ -107,7 +107,7 @@ def keep_renewed(bench):
 
 @pytest.mark.parametrize("seconds", [0.001, 1.5, TTL - 0.01, TTL, TTL + 0.01, 3 * TTL + 2, 900.0])
 async def test_a_step_has_its_time(seconds):
-    """To the moment, whether it may take less than a lease or much more; the lease stays."""
+    """To the millisecond, whether it may take less than a lease or much more; the lease stays."""
     bench = Bench()
     hold = bench.hold()
     renewing = keep_renewed(bench)
@@ -120,7 +120,7 @@ async def test_a_step_has_its_time(seconds):
 
 
 async def test_steps_of_one_hold_have_each_their_own_time():
-    """What is left of one's time, or was short of it, is nothing to the next."""
+    """Time that one step left over, or lacked, does not affect the next."""
     bench = Bench()
     hold = bench.hold()
     renewing = keep_renewed(bench)
@@ -151,7 +151,7 @@ async def test_time_between_steps_is_no_steps_time():
 
 
 async def test_trust_may_end_before_the_step():
-    """Without renewals the lease is over first: that ends the step, and is the reason."""
+    """Without renewals the lease ends first: that ends the step, and is the reason."""
     bench = Bench()
     hold = bench.hold()
     assert (TTL, True) == await timed(bench, hold, 100.0)
@@ -159,7 +159,7 @@ async def test_trust_may_end_before_the_step():
 
 
 async def test_the_step_may_end_before_the_trust():
-    """Its timer is in nobody's way: the trust still ends when it would have."""
+    """Its timer changes nothing: the trust still ends when it would have."""
     bench = Bench()
     hold = bench.hold()
     assert (5.0, True) == await timed(bench, hold, 5.0)
@@ -190,7 +190,7 @@ async def test_the_first_reason_stays():
 
 
 async def test_loss_while_the_step_is_being_ended():
-    """A scope that has expired, or was left, takes no harm."""
+    """A scope that has expired, or was left, is not affected."""
     bench = Bench()
     hold = bench.hold()
 

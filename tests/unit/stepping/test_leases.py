@@ -40,7 +40,7 @@ async def test_a_report_of_loss_ends_the_step():
 
 
 async def test_a_lost_lease_is_not_renewed():
-    """What is lost stays lost: to renew it would take it back from nobody."""
+    """What is lost stays lost: renewing it could not get it back."""
     bench = Bench()
     hold = bench.hold()
     hold.mark_lost("gone")
@@ -63,7 +63,7 @@ async def test_a_report_after_letting_go_is_ignored():
 
 
 async def test_one_command_for_all():
-    """However many leases there are, one request renews them, with the worker's word."""
+    """However many leases there are, one request renews them, with the worker's announcement."""
     bench = Bench()
     for number in range(50):
         bench.hold(f"t{number}")
@@ -134,7 +134,7 @@ async def test_rounds_come_every_third_of_the_ttl():
 
 
 async def test_errors_of_the_renewer(caplog):
-    """Any error is survived and tried again soon; a row of them is told once, and its end too."""
+    """Any error is survived and retried soon; a series is logged once, and so is its end."""
     bench = Bench()
     caplog.set_level(logging.INFO, "roost.leases")
     keeper = Rounds([bench.renewer], INFO)

@@ -1,4 +1,4 @@
-"""A loop that continues, whatever somebody's task or callback raises in it."""
+"""A loop that continues, whatever a task or callback raises in it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_a_task_cannot_end_the_loop(error, nobody_listens, caplog):
 
 
 def test_a_callback_cannot_end_the_loop(caplog):
-    """Nor several of them in one round: none of the others is left out."""
+    """Nor can several of them in one round: none of the others is skipped."""
 
     async def main():
         loop = asyncio.get_running_loop()
@@ -60,7 +60,7 @@ def test_a_callback_cannot_end_the_loop(caplog):
 
 
 def test_stopping_the_loop_does_not_end_it(caplog):
-    """Once, again, and in the round in which all is done."""
+    """Once, again, and in the round in which everything is done."""
 
     async def main():
         loop = asyncio.get_running_loop()
@@ -77,7 +77,7 @@ def test_stopping_the_loop_does_not_end_it(caplog):
 
 
 def test_a_loop_that_cannot_go_on_ends():
-    """Nobody tries for ever where no task can be made any more."""
+    """It does not try forever where no task can be made any more."""
 
     def refuses(_loop, coro, **_options):
         coro.close()
@@ -94,7 +94,7 @@ def test_a_loop_that_cannot_go_on_ends():
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_cancelling_all_tasks_cancels_main_once(order):
-    """In whichever order: it may put its things in order for that."""
+    """In whichever order: it gets the chance to clean up."""
 
     def cancel_all():
         for task in sorted(asyncio.all_tasks(), key=lambda one: one is the_main)[::order]:
@@ -135,7 +135,7 @@ def test_what_is_left_cannot_decide_the_end(caplog):
 
 @pytest.mark.parametrize("error", [SystemExit(3), ValueError("no")])
 def test_what_main_raises_comes_out(error):
-    """It is the caller's to know."""
+    """The caller gets it."""
     with pytest.raises(type(error)):
         loops.run(raises(error))
 

@@ -1,4 +1,4 @@
-"""Steps that continue although they were ended: seen, told, and ended on record."""
+"""Steps that continue although they were ended: noticed, logged, and ended on record."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def lease(token="t1"):
 
 
 class Bench:
-    """Lost steps of a worker with two lanes; failed attempts are noted."""
+    """Lost steps of a worker with two lanes; failed attempts are recorded."""
 
     def __init__(self):
         self.loop = asyncio.get_running_loop()
@@ -51,7 +51,7 @@ class Bench:
         return found
 
     async def step(self, hold, seconds, deaf_for):
-        """Run a step that may take this long, and continues for so long after it was ended."""
+        """Run a step that may take this long, and continues for a time after it was ended."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(None) as scope:
                 hold.begin_step(scope, seconds)
@@ -68,20 +68,20 @@ pytestmark = leaping(holds, lost)
 
 
 def told(caplog, action):
-    """Return the work items of which the log told so."""
+    """Return the work items that the log reports in this way."""
     found = [one for one in caplog.records if getattr(one, "action", "") == action]
     return [getattr(one, "work_id", None) for one in found]
 
 
 async def until(true):
-    """Wait until threads have come so far that something is true."""
+    """Wait until threads have made something true."""
     async with asyncio.timeout(60):
         while not true():  # noqa: ASYNC110 - threads set no event of a loop's
             await asyncio.sleep(0)
 
 
 async def test_a_step_that_hears_in_time_is_none_of_ours(caplog):
-    """Some seconds to clean up are everybody's right."""
+    """Every step may take some seconds to clean up."""
     bench = Bench()
     hold = bench.hold()
     for _ in range(10):
@@ -92,7 +92,7 @@ async def test_a_step_that_hears_in_time_is_none_of_ours(caplog):
 
 
 async def test_a_deaf_step(caplog):
-    """Its lane counts as lost until it ends; a TTL beyond its time its attempt has failed."""
+    """Its lane counts as lost until it ends; one TTL after its time its attempt has failed."""
     bench = Bench()
     hold = bench.hold()
     step = asyncio.create_task(bench.step(hold, 10.0, 100.0))
@@ -114,7 +114,7 @@ async def test_a_deaf_step(caplog):
 
 
 async def test_a_deaf_step_that_ends_before_its_ttl_is_over():
-    """Then its own end says what has become of it."""
+    """Then its own end decides its outcome."""
     bench = Bench()
     await bench.step(bench.hold(), 10.0, DEAF_AFTER + 1)
     await asyncio.sleep(10 * TTL)
@@ -130,7 +130,7 @@ async def test_a_step_deaf_to_the_loss_of_its_lease(caplog):
     hold.mark_lost("somebody else owns the work now")
     await asyncio.sleep(DEAF_AFTER + 0.1)
     assert 1 == bench.lost.lanes.lanes
-    # The lanes are to know that the work is others' by now.
+    # The lanes have to know that the work is others' by now.
     assert {"t1"} == bench.lost.lanes.ended
     await step
     assert (0, set(), []) == (bench.lost.lanes.lanes, bench.lost.lanes.ended, bench.failed)
@@ -138,7 +138,7 @@ async def test_a_step_deaf_to_the_loss_of_its_lease(caplog):
 
 
 async def test_a_server_that_is_away_when_an_attempt_fails(caplog):
-    """That is told; the lease runs out by itself."""
+    """That is logged; the lease expires by itself."""
     bench = Bench()
     bench.refusal = BackendUnavailable("away")
     await bench.step(bench.hold(), 1.0, 100.0)
@@ -146,7 +146,7 @@ async def test_a_server_that_is_away_when_an_attempt_fails(caplog):
 
 
 async def test_more_than_can_be_made_up_for(caplog):
-    """As many as there are lanes are; then the worker is full, and says so once."""
+    """As many are made up for as there are lanes; then the worker is full, and says so once."""
     bench = Bench()
     assert 2 == bench.lost.lanes.bound
     steps = [asyncio.create_task(bench.step(bench.hold(f"t{n}"), 1.0, 60.0)) for n in range(4)]
@@ -159,7 +159,7 @@ async def test_more_than_can_be_made_up_for(caplog):
 
 @real_time
 async def test_threads_that_go_on(monkeypatch, caplog):
-    """They are counted at once, told of with their place, and forgotten when they end."""
+    """They are counted at once, logged with their place, and forgotten when they end."""
     entered, release = threading.Event(), threading.Event()
 
     def block():

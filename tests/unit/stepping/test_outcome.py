@@ -1,4 +1,4 @@
-"""What a step comes to, and what is asked for it: rules, with no event loop."""
+"""What a step comes to, and what is requested for it: rules, with no event loop."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def of_attempt(brought, *, is_lost=False, is_ended=False):
 @pytest.mark.parametrize("brought", [accepted(), Later("", 100), GivenBack(), None])
 @pytest.mark.parametrize("is_ended", [False, True])
 def test_without_the_lease_nothing_counts(brought, is_ended):
-    """Whatever a step brought, and whether it was too slow: it is dropped."""
+    """Whatever a step returned, and however slow it was: it is dropped."""
     assert Lost() == of_attempt(brought, is_lost=True, is_ended=is_ended)
 
 
 @pytest.mark.parametrize("brought", [accepted(), Later("", 100), GivenBack(), None])
 def test_a_step_that_was_ended_has_timed_out(brought):
-    """What it brings after that is too late."""
+    """What it returns after that is too late."""
     found = of_attempt(brought, is_ended=True)
     assert isinstance(found, Failed)
     assert ("timeout", "the step took longer than 2.5 s", "worker-1") == (
@@ -53,12 +53,12 @@ def test_a_step_that_was_ended_has_timed_out(brought):
 
 @pytest.mark.parametrize("brought", [accepted(), Later("", 100), GivenBack()])
 def test_what_a_step_brings_in_time_counts(brought):
-    """Nothing else is made of it."""
+    """It is taken as it is."""
     assert brought is of_attempt(brought)
 
 
 def test_a_cancelled_task_is_the_engines_doing():
-    """A step whose task was cancelled, not by the worker, has failed."""
+    """A step whose task was cancelled, but not by the worker, has failed."""
     found = of_attempt(None)
     assert isinstance(found, Failed)
     assert ("exception", "EngineError") == (found.record.kind, found.record.error_type)
@@ -98,13 +98,13 @@ def test_a_wait_that_makes_no_sense_is_a_failed_attempt(seconds):
     ],
 )
 def test_other_errors_are_failed_attempts(error, kind):
-    """Their kind is in the record, and so does the worker."""
+    """Their kind is in the record, and so is the worker."""
     found = outcome.judged(error, "worker-1")
     assert (kind, "worker-1") == (found.record.kind, found.record.worker_id)
 
 
 def test_of_several_waits_the_longest_counts():
-    """A group waits for the last of those that it waits for."""
+    """A group waits for the latest of them."""
     group = ExceptionGroup("both", [RetryLater(1, "a"), RetryLater(5, "b"), ValueError()])
     found = outcome.judged(group, "worker-1")
     assert ("b", 5000) == (found.reason, found.delay_ms)
@@ -112,7 +112,7 @@ def test_of_several_waits_the_longest_counts():
 
 @pytest.mark.parametrize("bad", [float("nan"), {1: 2}, object(), "\ud800"])
 def test_data_that_is_not_json_is_refused(bad):
-    """In the name of the engine."""
+    """The error names the engine."""
     with pytest.raises(InvalidStepResult, match="engine demo: the snapshot"):
         accepted(data={"x": bad})
 
@@ -173,7 +173,7 @@ def test_a_failure_carries_the_record_and_the_wait(kind, is_permanent):
 
 
 def test_what_does_not_decode_is_never_tried_again():
-    """A corrupt record ends the work, and says so."""
+    """A corrupt record ends the work, and the error says so."""
     found = outcome.corrupt(CorruptRecord("broken"), "worker-1")
     assert ("f0", True, 0) == (found.commit_id, found.permanent, found.delay_ms)
     assert ErrorRecord("corrupt", "broken", worker_id="worker-1") == decode_model(

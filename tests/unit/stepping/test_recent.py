@@ -21,7 +21,7 @@ def item_bytes(work_id="w-1", payload=None, **fields):
 
 
 def test_the_same_again():
-    """Equal bytes are not decoded twice, and bring an equal item."""
+    """Equal bytes are not decoded twice, and give an equal item."""
     items = RecentItems()
     raw = item_bytes(payload={"a": [1, 2.5, None, "ü"]})
     first = items.decode(raw, 1000)
@@ -41,7 +41,7 @@ def test_another_life_of_an_id():
 @pytest.mark.parametrize("size", [1, 50_000])
 @pytest.mark.parametrize("touch", [1, "text", [2], float("nan"), {1, 2}, object(), "\ud800"])
 def test_a_payload_that_was_changed_in_place(touch, size):
-    """Whatever was put there, the next one gets what is stored, however large it is."""
+    """Whatever was put there, the next step gets what is stored, however large it is."""
     items = RecentItems()
     raw = item_bytes(payload={"a": {"b": []}, "size": "x" * size})
     known = items.decode(raw, 1000)
@@ -54,7 +54,7 @@ def test_a_payload_that_was_changed_in_place(touch, size):
 
 
 def test_all_that_can_be_changed_is_its_own():
-    """Also what lies alongside the payload, and nothing is shared that has an inside."""
+    """So is what lies alongside the payload; no containers are shared."""
     raw = item_bytes(retry=RetryPolicy(max_attempts=9), resources=("a", "b"), title="t")
     known = RecentItems().decode(raw, 1000)
     one = known.fresh()
@@ -88,7 +88,7 @@ def test_the_order_of_keys_is_kept():
 
 
 def test_large_ones_are_decoded_each_time():
-    """They would take room."""
+    """They would take too much memory."""
     items = RecentItems()
     raw = item_bytes(payload="x" * 10_000)
     assert items.decode(raw, 1000) is not items.decode(raw, 1000)
@@ -107,7 +107,7 @@ def test_the_oldest_make_room(monkeypatch):
 
 
 def test_what_is_done_is_kept_no_longer():
-    """Its place is others'; the item itself continues."""
+    """Its place is free for others; the item itself stays usable."""
     items = RecentItems()
     raw = item_bytes()
     known = items.decode(raw, 1000)

@@ -18,13 +18,13 @@ def encoded(version, data, step="look"):
 
 
 def words(snapshots, delays=False):
-    """Return after which snapshots, counted from 0, there was a word."""
+    """Return after which snapshots, counted from 0, there was a warning."""
     standstill = Standstill()
     return [n for n, raw in enumerate(snapshots) if standstill.note(raw, delays=delays)]
 
 
 def test_what_changes_is_no_standstill():
-    """Neither is a change of nothing but a digit."""
+    """Not even a change of a single digit."""
     assert [] == words(encoded(n, {"n": n % 2}) for n in range(10, 99))
     assert [] == words(encoded(n, {"text": "a" * n}) for n in range(10, 99))
 
@@ -38,7 +38,7 @@ def test_what_stays_the_same_is_told_now_and_then():
 
 @pytest.mark.parametrize("size", [10, 5000])
 def test_large_data_is_not_kept(size):
-    """A worker knows a thousand work items of late, and their data may have megabytes."""
+    """A worker remembers a thousand recent work items, and their data may have megabytes."""
     snapshots = [encoded(n, {"text": "x" * size}) for n in range(100, 127)]
     before = [sys.getrefcount(raw) for raw in snapshots]
     standstill = Standstill()
@@ -51,7 +51,7 @@ def test_large_data_is_not_kept(size):
 
 
 def test_a_delay_is_no_standstill():
-    """Whoever looks now and then, and finds nothing new, does what it should."""
+    """An engine that looks now and then, and finds nothing new, does what it should."""
     assert [] == words((encoded(n, {}) for n in range(100, 300)), delays=True)
 
 

@@ -71,7 +71,7 @@ async def test_slice_by_steps():
 
 
 async def test_slice_by_seconds():
-    """After so much time, too; a slow step is not cut short for it."""
+    """After this much time, too; a slow step is not cut short for it."""
 
     async def step(snapshot):
         await asyncio.sleep(2)
@@ -86,7 +86,7 @@ async def test_slice_by_seconds():
 
 
 async def test_stopping_yields():
-    """A worker that stops lets the step end, and takes no other."""
+    """A worker that stops lets the step end, and starts no other."""
 
     async def step(snapshot):
         bench.stopping = True
@@ -114,7 +114,7 @@ async def test_delays(delay, expected_ms):
 
 
 async def test_engine_sees_what_json_leaves():
-    """Tuples come back as lists: in the same slice as after a crash."""
+    """Tuples come back as lists: within a slice just as after a crash."""
     seen = []
 
     async def step(snapshot):
@@ -179,7 +179,7 @@ async def test_heartbeats_only_during_the_step():
     await bench.through()
     contexts[1].heartbeat(1.0, "too late")
     assert ["run 1"] == [one.message for one in bench.keeper.beats]
-    # By the worker's clock, whole: with its zone.
+    # By the worker's clock, complete: with its zone.
     at = bench.keeper.beats[0].at
     assert began <= at <= datetime.now(UTC)
     assert [True, True] == [one.cancelled for one in contexts]
@@ -190,7 +190,7 @@ async def test_heartbeats_only_during_the_step():
 
 @pytest.mark.parametrize("names", ["init", "step", "both", "neither"])
 async def test_a_work_item_is_copied_for_hooks_that_name_it(monkeypatch, names):
-    """Each step of an engine that does not look at it would pay for the copy."""
+    """Otherwise each step of an engine that does not use it would pay for the copy."""
     copied = []
     fresh = StoredItem.fresh
     monkeypatch.setattr(StoredItem, "fresh", lambda self: copied.append(1) or fresh(self))

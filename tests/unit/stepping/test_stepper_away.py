@@ -56,7 +56,7 @@ async def test_a_repeat_extends_trust_from_the_first_request():
     """The server extended the lease when it applied the commit, not when it was asked again."""
 
     async def step(snapshot):
-        await asyncio.sleep(TTL / 2)  # else the commit would not extend the lease
+        await asyncio.sleep(TTL / 2)  # otherwise the commit would not extend the lease
         ledger.lost["commit"] = 6
         return await counting(2)(snapshot)
 
@@ -101,7 +101,7 @@ async def test_server_away_for_less_than_the_lease():
 
 
 async def test_server_away_for_longer_than_the_lease():
-    """After that the lease is not believed in; observers hear of it, and others continue."""
+    """After that the lease is not trusted; observers are told, and others continue."""
     lost = []
 
     async def step(snapshot):

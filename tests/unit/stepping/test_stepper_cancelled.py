@@ -54,7 +54,7 @@ async def test_cancelled_in_the_step(manner):
 
 
 async def test_cancelled_step_that_finishes_all_the_same():
-    """An engine that returns its snapshot in spite of all has it committed."""
+    """If an engine returns its snapshot despite the cancellation, it is committed."""
 
     async def step(snapshot):
         begun.append(1)
@@ -77,7 +77,7 @@ async def test_cancelled_step_that_finishes_all_the_same():
 @pytest.mark.parametrize("kind", ["async", "def", "init"])
 @real_time
 async def test_an_early_end_in_a_drain(empty, kind):
-    """An engine that ends with nothing because it was asked to gives back; none is blamed."""
+    """If an engine returns nothing because it was asked to end, the work is given back unblamed."""
 
     def step(snapshot, context):
         assert (False, False) == (context.stopping, context.cancelled)
@@ -106,7 +106,7 @@ async def test_an_early_end_in_a_drain(empty, kind):
 
 @pytest.mark.parametrize("empty", ["nothing", "the same snapshot"])
 async def test_an_early_end_unasked(empty):
-    """While nobody has asked, it is a failed attempt, as a step without progress."""
+    """If nobody has asked, it is a failed attempt, like a step without progress."""
 
     async def step(snapshot):
         return None if empty == "nothing" else snapshot
@@ -120,7 +120,7 @@ async def test_an_early_end_unasked(empty):
 
 
 async def test_what_is_told_to_a_cancelled_step():
-    """A step that is cancelled is void; one whose worker only drains is not."""
+    """A cancelled step is void; one whose worker is only draining is not."""
     told = []
 
     async def step(context):
@@ -175,7 +175,7 @@ async def test_cancelled_in_the_failure():
 
 
 async def test_cancelled_while_the_server_is_away():
-    """Giving back is tried for a moment, and then left to the lease's end."""
+    """Giving back is tried for a moment, and then left to the end of the lease."""
 
     async def step(snapshot):
         begun.append(asyncio.get_running_loop().time())

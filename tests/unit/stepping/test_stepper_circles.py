@@ -1,7 +1,7 @@
 """What a step leaves behind is gone with it: nothing waits for the garbage collector.
 
-Objects that hold each other in a circle are freed when the collector happens to run. With
-snapshots of megabytes hanging on them that is memory, and for small ones it takes a sixth
+Objects that hold each other in a cycle are freed when the collector happens to run. With
+snapshots of megabytes attached to them that costs memory, and for small ones it takes a sixth
 of a worker's time to find them.
 """
 
@@ -35,7 +35,7 @@ def blocks(snapshot):
 
 
 async def uses_its_context(snapshot, item, context):
-    """Ask for all that there is."""
+    """Use everything that the context offers."""
     context.emit({"n": len(item.payload)})
     context.heartbeat(0.5)
     assert (False, False) == (context.stopping, context.cancelled)
@@ -64,7 +64,7 @@ async def cancels_itself():
 
 
 async def brings_nothing():
-    """Return what is no snapshot."""
+    """Return something other than a snapshot."""
 
 
 async def left_behind(step, count, *observers):
@@ -85,7 +85,7 @@ async def left_behind(step, count, *observers):
 
 
 def least(step, count, *observers):
-    """Return what is left behind each time: what ends alongside it, a thread say, is so once."""
+    """Return what is left behind each time; extras, say of a thread that ends, come only once."""
     return min(asyncio.run(left_behind(step, count, *observers)) for _ in range(3))
 
 
@@ -105,7 +105,7 @@ def least(step, count, *observers):
     ids=lambda step: step.__name__,
 )
 def test_a_claim_leaves_no_circle(step):
-    """Whatever it comes to: many claims leave no more behind than few."""
+    """Whatever its outcome: many claims leave no more behind than few."""
     few, many = (least(step, count) for count in (FEW, MANY))
     # The collector may find this or that, but nothing for each claim.
     assert many - few < MANY - FEW

@@ -1,4 +1,4 @@
-"""Stored bytes that do not decode: a dead letter that keeps them, and nobody else suffers."""
+"""Stored bytes that do not decode: a dead letter keeps them, and no other work suffers."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ async def test_corrupt_bytes(what):
 
 
 async def test_missing_snapshot():
-    """A version without its snapshot is corrupt: the agent does not begin anew in silence."""
+    """A version without its snapshot is corrupt: the agent does not silently start over."""
     bench = Bench(engine(counting(3)), slice_steps=1)
     work_id = await bench.enqueue()
     await bench.once()

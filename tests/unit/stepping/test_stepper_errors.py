@@ -25,7 +25,7 @@ pytestmark = leaping
 
 
 class NastyText(Exception):
-    """An error whose text cannot be had."""
+    """An error that raises when its text is asked for."""
 
     def __str__(self):
         raise RuntimeError("no text")
@@ -94,7 +94,7 @@ async def test_what_is_raised_is_a_recorded_attempt(raised, kind, message):
 
 
 async def test_recursion():
-    """Running out of stack is an attempt like others."""
+    """Running out of stack is an attempt like any other."""
 
     async def step(snapshot):
         return recurse()
@@ -127,7 +127,7 @@ async def test_recursion():
     ],
 )
 async def test_results_that_cannot_be_stored(returned, message):
-    """A result that is no sound snapshot is a recorded attempt; the old snapshot stays."""
+    """A result that is not a valid snapshot is a recorded attempt; the old snapshot stays."""
 
     async def step(snapshot):
         return returned(snapshot)
@@ -203,7 +203,7 @@ async def test_an_accepted_step_starts_the_count_anew():
 
 
 async def test_permanent_error():
-    """PermanentError is the end at once."""
+    """PermanentError ends the work at once."""
 
     async def step(snapshot):
         raise PermanentError("the site is gone")
@@ -226,7 +226,7 @@ async def test_permanent_error():
     ids=["asked", "full"],
 )
 async def test_retry_later(error, delay_ms):
-    """RetryLater comes back then, and does not count; a full artifact store means the same."""
+    """RetryLater brings the work back then, and does not count; so does a full artifact store."""
 
     async def step(snapshot, context):
         if len(tries) < 7:
@@ -251,7 +251,7 @@ async def test_retry_later(error, delay_ms):
 
 @pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf"), "5", None, True, 10**400])
 async def test_retry_later_with_bad_seconds(seconds):
-    """A wait that is none is a recorded attempt."""
+    """An invalid wait is a recorded attempt."""
 
     async def step(snapshot):
         raise RetryLater(seconds)

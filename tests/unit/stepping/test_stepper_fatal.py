@@ -1,4 +1,4 @@
-"""Steps that raise what would end a process, or a group of errors, end an attempt."""
+"""Steps that raise what would end a process, or a group of errors, only end their attempt."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = leaping
 
 
 class Unspeakable(BaseException):
-    """An error whose text cannot be had, in the worst way."""
+    """An error that raises SystemExit when its text is asked for."""
 
     def __str__(self):
         raise SystemExit(9)
@@ -60,7 +60,7 @@ async def test_what_would_end_a_process_is_an_attempt(error, kind, where):
 @BY_TYPE
 @pytest.mark.parametrize("where", ["call", "enter", "leave"])
 async def test_managers_cannot_end_the_worker(error, where):
-    """What a manager around a step raises is the attempt's."""
+    """What a manager around a step raises counts as the attempt's error."""
 
     def around_step(context):
         @asynccontextmanager
@@ -87,7 +87,7 @@ async def _start(item):
 
 @BY_TYPE
 async def test_a_result_cannot_end_the_worker(error):
-    """What comes back is the engine's, and so is its code: it runs when it is judged and stored."""
+    """A result may have code of the engine's, which runs when the result is judged and stored."""
 
     class Evil(dict):
         def items(self):
@@ -144,7 +144,7 @@ async def test_groups(group, state, kind):
 
 
 async def test_a_task_group_of_a_step():
-    """The usual way to a group: one of several calls finds that there is no point."""
+    """The usual source of a group: one of several calls finds that there is no point."""
 
     async def hopeless():
         raise PermanentError("gone")

@@ -24,7 +24,7 @@ async def count_to_two(snapshot):
 
 
 async def fail(snapshot):
-    """Never get anywhere."""
+    """Fail every time."""
     raise ValueError("no")
 
 
@@ -63,7 +63,7 @@ async def test_dead_letters_are_observed():
 
 
 async def test_dead_letters_of_a_claim_are_observed():
-    """Letters that a claim has made, of deadlines and dead workers, are read and told."""
+    """Letters made by a claim, for deadlines and dead workers, are read and observed."""
     letters = []
 
     async def on_dead_letter(letter):
@@ -79,7 +79,7 @@ async def test_dead_letters_of_a_claim_are_observed():
 
 
 async def test_steps_in_a_row_end_as_a_dead_letter():
-    """An engine without progress: its last step is seen, and then its letter."""
+    """An engine without progress: its last step is observed, and then its letter."""
     seen = []
 
     async def on_dead_letter(letter):
@@ -139,7 +139,7 @@ async def test_observers_cannot_change_the_snapshot():
 
 
 def around(name, log, *, enters=None, leaves=None):
-    """Make a plugin whose manager writes down what it sees."""
+    """Make a plugin whose manager records what it sees."""
 
     @asynccontextmanager
     async def manager(context):
@@ -211,7 +211,7 @@ def artifact_step(make):
 
 @real_time
 async def test_artifacts_must_be_in_the_store():
-    """A snapshot that names an artifact which the store lacks is an invalid result."""
+    """A snapshot that names an artifact that the store lacks is an invalid result."""
     made = Artifact("ab" * 32, 3)
     bench = Bench(engine(artifact_step(lambda snapshot, context: [made])))
     work_id = await bench.enqueue()

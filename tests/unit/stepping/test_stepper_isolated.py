@@ -191,7 +191,7 @@ async def test_a_payload_that_a_step_changes(size):
     await bench.through()
     assert State.DONE is await bench.state(work_id)
     assert {"init", "step", "observer"} == {who for who, *_ in seen}
-    # What was seen is looked at now, so each list holds what its own reader has added, and no more.
+    # The lists are checked only now, so each holds what its own reader has added, and no more.
     assert [(who, ["stored", who], {}, {}) for who, *_ in seen] == seen
 
 
@@ -227,7 +227,7 @@ async def test_an_item_that_is_changed_behind_the_steps_end():
 
 @pytest.mark.parametrize("ends", ["dead letter", "lease lost"])
 async def test_observers_see_what_is_stored(ends):
-    """Not what the last step has made of its item and snapshot; each observer has its own."""
+    """Not what the last step did to its item and snapshot; each observer has its own."""
     seen = []
 
     async def step(snapshot, item, context):

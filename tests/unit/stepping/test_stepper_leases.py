@@ -32,7 +32,7 @@ pytestmark = leaping
 
 
 async def test_step_timeout():
-    """A step that takes too long is cancelled and counted, and told what it exceeded."""
+    """A step that takes too long is cancelled and counted; the error says what it exceeded."""
     ended = []
 
     async def step(snapshot, context):
@@ -94,7 +94,7 @@ async def test_lease_lost_during_the_step():
 @pytest.mark.parametrize("ending", ["fail", "interrupt", "give back"])
 @pytest.mark.parametrize("is_away", [True, False])
 async def test_lease_lost_while_the_end_is_delivered(ending, is_away):
-    """Observers hear of a loss that is found with a failure, a RetryLater or an early end, too."""
+    """Observers are told of a loss found with a failure, a RetryLater or an early end, too."""
     lost = []
 
     async def step(snapshot):
@@ -157,7 +157,7 @@ async def test_lease_lost_between_steps():
 
 
 async def test_a_swallowed_loss_commits_nothing():
-    """An engine that swallows the cancellation of a lost lease returns its snapshot to nobody."""
+    """If an engine swallows the cancellation of a lost lease, its snapshot goes nowhere."""
 
     async def step(snapshot):
         bench.keeper.holds[0].mark_lost("somebody else owns the work now")
@@ -190,7 +190,7 @@ async def test_trust_runs_out_without_renewal():
 
 @real_time
 async def test_plain_def_sees_its_timeout():
-    """A plain def that has timed out runs on in its thread until it looks: then it is told."""
+    """A plain def that has timed out keeps running in its thread until it asks: then it is told."""
     began, told = threading.Event(), threading.Event()
 
     def step(snapshot, context):
@@ -216,7 +216,7 @@ async def test_plain_def_sees_its_timeout():
 
 
 async def test_what_a_step_says_after_its_time_is_dropped():
-    """From the moment on when it can know that it was ended, while it still cleans up."""
+    """From the moment when it can know that it was ended, even while it still cleans up."""
 
     async def step(snapshot, context):
         context.heartbeat(0.5)
@@ -234,14 +234,14 @@ async def test_what_a_step_says_after_its_time_is_dropped():
 
 
 class Noting(MemoryLedger):
-    """A backend that notes by how much each commit extends the lease."""
+    """A backend that records by how much each commit extends the lease."""
 
     def __init__(self):
         super().__init__(LoopClock())
         self.extensions = []
 
     async def commit(self, lease, commit):
-        """Note, and commit."""
+        """Record it, and commit."""
         goes_on = isinstance(commit.next, GoOn)
         self.extensions.append(commit.next.lease_ttl_ms if goes_on else 0)
         return await super().commit(lease, commit)

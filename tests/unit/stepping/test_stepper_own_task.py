@@ -1,4 +1,4 @@
-"""Steps that cancel the task which they run in reach nothing beyond it."""
+"""Steps that cancel the task that they run in affect nothing beyond it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def cancelled_by_a_child(snapshot):
 
 
 async def cancelled_many_times(snapshot):
-    """Cancel again and again, and take no notice."""
+    """Cancel again and again, and ignore it."""
     for _ in range(5):
         asyncio.current_task().cancel()
         with suppress(asyncio.CancelledError):
@@ -113,7 +113,7 @@ class RemoteBackend(MemoryLedger):
 @pytest.mark.parametrize("waits", [False, True])
 @pytest.mark.parametrize("end", ["raise", "return nothing", "return"])
 async def test_a_step_that_cancels_its_lane(waits, end):
-    """Whether it waits or not, and whatever it comes to: the lane leaves nothing undone."""
+    """Whether it waits or not, and whatever its outcome: the lane leaves nothing undone."""
 
     async def step(snapshot):
         if waits:

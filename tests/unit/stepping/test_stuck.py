@@ -1,4 +1,4 @@
-"""An event loop that does not move: what is seen of it, told, shown, and done about it."""
+"""An event loop that does not move: what is seen, logged, shown, and done about it."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Giving(FakeRenewer):
 
 
 class Clock:
-    """A clock that a test moves."""
+    """A clock that a test advances."""
 
     def __init__(self):
         self.now = 1000.0
@@ -66,7 +66,7 @@ class Clock:
 
 
 def said(caplog):
-    """Return what was logged, when all of it has been."""
+    """Return what was logged, once all of it is there."""
     for one in threading.enumerate():
         if one is not threading.current_thread() and one.daemon and "Thread-" in one.name:
             one.join(10)
@@ -94,7 +94,7 @@ class Bench:
         return found
 
     def hang(self, seconds, *, step=TICK):
-        """Let time pass, in which the thread looks and the loop does not move."""
+        """Let time pass in which the thread looks and the loop does not move."""
         ends = self.clock.now + seconds
         while self.clock.now < ends and not self.exits:
             self.clock.now += step
@@ -145,7 +145,7 @@ async def test_a_hang_is_told_once_with_its_place(bench, caplog):
     hangs, moves = said(caplog)
     assert "the step of w-t1 hangs at" in hangs
     assert "in look" in hangs or "in sight" in hangs
-    # Where the way through the event loop ends, what hangs begins.
+    # The shown stack begins where the frames of the event loop end.
     assert "run_until_complete" not in hangs
     assert "in test_a_hang_is_told_once" in hangs
     assert moves.startswith("the event loop moves again, after 1")
@@ -154,7 +154,7 @@ async def test_a_hang_is_told_once_with_its_place(bench, caplog):
 
 
 async def test_the_register_shows_it_after_a_ttl(bench):
-    """Since when, in which step, where; and no more when the loop moves again."""
+    """Since when, in which step, where; and no longer when the loop moves again."""
     holds.current_hold.set(bench.hold("t1"))
     bench.hang(TTL - TICK)
     assert bench.stall.stuck is None
@@ -168,7 +168,7 @@ async def test_the_register_shows_it_after_a_ttl(bench):
 
 
 async def test_the_end(bench, caplog):
-    """The step that hangs is blamed, all else is given back, and the process ends with its code."""
+    """The hanging step is blamed, all else is given back, and the process ends with its code."""
     bench.hold("t2")
     guilty = bench.hold("t1")
     bench.hold("t3", in_step=False)
@@ -188,7 +188,7 @@ async def test_the_end(bench, caplog):
 
 @pytest.mark.parametrize("error", [BackendError("cannot"), LeaseLost("gone"), None])
 async def test_the_end_comes_whatever_the_server_says(bench, error):
-    """A server that refuses is asked no more; a lease that is lost is none of ours."""
+    """A server that refuses is not asked again; a lost lease is left alone."""
     guilty = bench.hold("t1")
     bench.hold("t2")
     holds.current_hold.set(guilty)
@@ -231,7 +231,7 @@ async def test_a_process_that_was_stopped_did_not_hang(bench, caplog):
 
 
 async def test_a_step_a_ttl_beyond_its_time(bench):
-    """The work of a hung worker is let go as its step timeout says: with the blame where it is."""
+    """A hung worker's work is given up as its step timeout says: the hanging step is blamed."""
     guilty = bench.hold("t1", seconds=60)
     bench.hold("t2", seconds=30)
     bench.hold("t3", seconds=3600)
@@ -304,7 +304,7 @@ async def test_what_a_thread_sees(in_task):
 
 
 async def test_between_two_steps(bench):
-    """What hangs beside a step, an observer say, belongs to the work that is held, while it is."""
+    """What hangs beside a step, say an observer, belongs to the work that is held, while it is."""
     hold = bench.hold("t1", in_step=False)
     assert hold is holds.current_hold.get()
     bench.hang(TTL + 2)

@@ -77,7 +77,7 @@ async def test_a_real_clock_moves_on() -> None:
 
 
 async def test_only_what_has_a_time_can_be_aged(kit: MemoryHarness) -> None:
-    """A test that ages the wrong work is told so."""
+    """A test that ages the wrong work gets an error."""
     await kit.created("a")
     with pytest.raises(ValueError, match="a is not leased"):
         kit.ledger.age_lease("a")
@@ -107,7 +107,7 @@ async def test_leases_expire_when_the_clock_says_so(kit: MemoryHarness) -> None:
 
 
 async def test_silent_workers_leave_the_register(kit: MemoryHarness) -> None:
-    """A worker whose last renewal can hold no lease any more is not live."""
+    """A worker whose last renewal is too old to hold a lease is not live."""
     await kit.renew(ttl_ms=MINUTE_MS)
     await kit.pass_time(MINUTE_MS - 1)
     assert 1 == len(await kit.ledger.workers())
@@ -182,7 +182,7 @@ async def test_a_handler_that_raises_ends_the_lanes(kit: MemoryHarness) -> None:
 
 
 async def test_cancelling_serve_cancels_the_lanes(kit: MemoryHarness) -> None:
-    """Nothing is left running behind."""
+    """Nothing keeps running."""
     await kit.created("a")
     started, ended = asyncio.Event(), asyncio.Event()
 
@@ -245,7 +245,7 @@ async def soundly_full(kit: MemoryHarness) -> MemoryState:
 async def test_check_finds_what_is_broken(
     kit: MemoryHarness, work_id: str, changes: dict[str, Any], invariant: str
 ) -> None:
-    """A state that cannot be is called by the name of its invariant."""
+    """An impossible state is reported with the name of its invariant."""
     state = await soundly_full(kit)
     state.works["running-2"].token = "same"
     for name, value in changes.items():
@@ -280,7 +280,7 @@ async def test_check_finds_lost_keys_and_events(kit: MemoryHarness) -> None:
 
 
 async def test_a_claim_that_gives_up_says_so(kit: MemoryHarness) -> None:
-    """Whoever takes none of a long line is asked to come again at once."""
+    """A claim that takes nothing from a long line is asked to come again at once."""
     works = [new_work(f"w{number:03}", deadline_ms=1) for number in range(150)]
     await kit.ledger.enqueue(works)
     request = ClaimRequest("w", ("counter",), 2, MINUTE_MS)
@@ -294,7 +294,7 @@ async def test_a_claim_that_gives_up_says_so(kit: MemoryHarness) -> None:
 
 
 def test_artifacts_are_named_by_their_bytes() -> None:
-    """The same bytes are one blob, whoever puts them, and as often."""
+    """The same bytes are one blob, whoever puts them, and however often."""
     store = MemoryArtifactStore()
     first = store.put(b"data", work_id="a", ext="txt", name="one")
     second = store.put(b"data", work_id="b")
@@ -341,7 +341,7 @@ def test_bad_names_are_refused() -> None:
 
 
 async def test_a_state_can_be_kept_elsewhere():
-    """All goes through ``run``, and a state that was pickled in between goes on as it was."""
+    """Everything goes through ``run``, and a state pickled in between continues as it was."""
 
     class Pickling(MemoryLedger):
         raw = pickle.dumps(MemoryState())

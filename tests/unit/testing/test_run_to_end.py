@@ -90,7 +90,7 @@ def test_an_engine_needs_no_marks() -> None:
 
 
 def test_failures_are_retried_and_dead_lettered() -> None:
-    """The waits between attempts are skipped, too; observers hear of the end."""
+    """The waits between attempts are skipped, too; observers are told of the end."""
     letters: list[DeadLetter] = []
 
     class Observer:
@@ -142,7 +142,7 @@ async def test_in_a_running_loop():
 
 
 def test_a_payload_that_nests_64_deep_runs_to_its_end():
-    """What is no object starts as a value in the data, which nests one deeper than the payload."""
+    """What is not an object becomes a value in the data, which is nested one deeper."""
     payload: Any = []
     for _ in range(63):
         payload = [payload]

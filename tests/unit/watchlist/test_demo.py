@@ -15,7 +15,7 @@ def event(kind: str) -> Event:
 
 
 def test_the_first_workers_own_claim_is_no_takeover(capsys):
-    """Its event may be heard of after the kill; the claim after the recovery is what counts."""
+    """Its event may arrive after the kill; the claim after the recovery is what counts."""
     story = Story(killed_at=time.monotonic())
 
     _tell(story, event("claimed"))

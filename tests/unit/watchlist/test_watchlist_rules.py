@@ -172,7 +172,7 @@ def test_texts_from_the_web_are_cleaned_and_cut():
         ("no-such-charset", b"ok\xff", "ok\ufffd"),
         ("charset\x00", b"ok", "ok"),
         ("utf-8", b"\xff\xfe", "\ufffd\ufffd"),
-        # Codecs of Python that are not for pages count as not declared.
+        # Python's codecs that are not for pages count as not declared.
         ("zlib", b"plain", "plain"),
         ("punycode", b"plain-", "plain-"),
         ("unicode_escape", rb"\x41", r"\x41"),
@@ -350,7 +350,7 @@ async def test_a_bad_payload_fails_at_the_first_snapshot():
 
 
 async def test_a_refused_address_names_the_operators_setting():
-    """The payload has no say in it, and a literal needs no lookup."""
+    """The payload cannot change that, and a literal needs no lookup."""
     item = WorkItem(work_id="w1", engine="watchlist", payload={"url": "http://[::ffff:7f00:1]/"})
     context: Any = SimpleNamespace(settings=Settings(), heartbeat=lambda *_: None)
     first = await watchlist.init_snapshot(item)

@@ -1,4 +1,4 @@
-"""Plugins in one line, and what their tests look at."""
+"""Plugins in one line, and what their tests check."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def registered(one: object, name: str = "mine") -> Plugins:
 
 
 def refused(one: object) -> str:
-    """Return why a plugin cannot be registered; nothing of it may be left."""
+    """Return why a plugin cannot be registered; nothing of it may be left behind."""
     plugins = Plugins.empty()
     with pytest.raises(PluginLoadError) as raised:
         plugins.register(one, "mine")

@@ -1,4 +1,4 @@
-"""Modules and distributions that a test makes for itself, and that go away with it."""
+"""Modules and distributions that a test makes for itself, and that vanish with it."""
 
 from __future__ import annotations
 

@@ -41,18 +41,18 @@ def words_of(script, *arguments):
 
 
 async def outcomes(*answers):
-    """Wait for all; return answers, and of errors their types."""
+    """Wait for all; return the answers, and the types of errors."""
     found = await asyncio.gather(*answers, return_exceptions=True)
     return [type(one) if isinstance(one, Exception) else one for one in found]
 
 
 async def ours(true):
-    """Wait until something is true that only this side knows."""
+    """Wait until something is true that only the client's side knows."""
     while not true():  # noqa: ASYNC110 - bounded by the test's time
         await asyncio.sleep(0)
 
 
 async def turns(number=5):
-    """Let the loop go round."""
+    """Let the loop run some turns."""
     for _ in range(number):
         await asyncio.sleep(0)

@@ -43,14 +43,14 @@ class Peer(asyncio.Protocol):
         self.server.changed.set()
 
     def data_received(self, data):
-        """Take a write apart, and answer at once what is to be answered so."""
+        """Parse a write, and answer what is to be answered at once."""
         self.raw += data
         while (found := _parsed(self.raw)) is not None:
             words, self.raw = found
             if words[0] in (b"EVALSHA", b"EVAL"):
                 self.server.take(self, words)
             else:
-                self.transport.write(b"+OK\r\n")  # what a client says of itself on connecting
+                self.transport.write(b"+OK\r\n")  # what a client says about itself on connecting
 
     def write(self, raw):
         """Send bytes."""
@@ -65,7 +65,7 @@ class RespServer:
     """An endpoint, and the server behind it.
 
     As long as it ``echoes``, a call is answered with its last argument, or, if there is one, with
-    the next of ``answers``. Else calls wait in ``asked`` for the test to answer them.
+    the next of ``answers``. Otherwise calls wait in ``asked`` for the test to answer them.
     """
 
     description = "there"
@@ -93,7 +93,7 @@ class RespServer:
         self._server = await loop.create_unix_server(lambda: Peer(self), self.path)
 
     async def stop(self):
-        """Listen no more, and hang up."""
+        """Stop listening, and hang up."""
         self._server.close()
         for peer in self.peers:
             peer.transport.abort()
@@ -143,7 +143,7 @@ class RespServer:
         return self.answers.pop(0) if self.answers else bulk(words[-1])
 
     async def until(self, true):
-        """Wait until something is true that the server hears of."""
+        """Wait until something is true that changes with what the server receives."""
         while not true():
             self.changed.clear()
             await self.changed.wait()
@@ -159,7 +159,7 @@ class RespServer:
 
 
 def _parsed(raw):
-    """Take one command of RESP off; return its words and the rest, or None if it is not all."""
+    """Split one RESP command off; return its words and the rest, or None if it is incomplete."""
     head, end, rest = raw.partition(b"\r\n")
     if not end:
         return None
@@ -178,7 +178,7 @@ def _parsed(raw):
 
 @contextlib.contextmanager
 def resp_server(is_plain):
-    """Give a server that can listen; nothing may go wrong unseen, up to the loop's end."""
+    """Give a server that can listen; nothing may go wrong unnoticed, up to the loop's end."""
     with tempfile.TemporaryDirectory(prefix="roost-") as folder:
         server = RespServer(folder, is_plain)
         yield server

@@ -58,7 +58,7 @@ async def test_answers_of_all_kinds(calls, server, raw, value):
 
 
 async def test_large_arguments_and_answers(calls, server):
-    """What does not go through at once goes through in parts, and the others wait for it."""
+    """What cannot be sent at once is sent in parts, and the others wait for it."""
     large = b"x" * 1_000_000
     found = await asyncio.gather(*(calls(SCRIPT, one) for one in (large, "a", large, "b", "c")))
     assert [large, b"a", large, b"b", b"c"] == found
@@ -89,7 +89,7 @@ async def test_calls_leave_in_groups(calls, server, monkeypatch):
 
 
 async def test_many_calls_at_once(calls, server):
-    """Also those made before there is a connection: over one, and each has its own answer."""
+    """Even those made before there is a connection: all go over one, each has its own answer."""
     answers = await asyncio.gather(*(calls(SCRIPT, str(number)) for number in range(300)))
     assert [str(number).encode() for number in range(300)] == answers
     assert 300 == len(server.asked)
@@ -97,7 +97,7 @@ async def test_many_calls_at_once(calls, server):
 
 
 async def test_answers_in_parts(calls, server):
-    """However the bytes arrive, one by one too: in order, each to whom it belongs."""
+    """However the bytes arrive, even one by one: in order, each to its own call."""
     server.echoes = False
     mine = [calls(SCRIPT, one) for one in "abc"]
     await server.until_asked(3)
@@ -133,7 +133,7 @@ async def test_an_argument_that_cannot_be_sent(calls, server):
 
 
 async def test_forgotten_scripts(calls, server):
-    """They are called again by their source; nobody else's answer is touched."""
+    """They are called again by their source; no other call's answer is affected."""
     server.known = {OTHER.sha}
     mine = [calls(SCRIPT if number % 3 else OTHER, str(number)) for number in range(20)]
     assert [str(number).encode() for number in range(20)] == await asyncio.gather(*mine)
@@ -148,7 +148,7 @@ async def test_forgotten_scripts(calls, server):
 
 
 async def test_a_server_that_knows_no_script_whatever_it_is_told(calls, server):
-    """That is a refusal; nobody goes round in circles."""
+    """That is a refusal; it is not tried again and again."""
     server.answers = [b"-NOSCRIPT No matching script.\r\n"] * 2
     with pytest.raises(BackendError, match="refused: NOSCRIPT"):
         await calls(SCRIPT, "a")
@@ -170,7 +170,7 @@ async def test_who_gives_up_before_it_is_repeated(calls, server):
 
 @pytest.mark.parametrize("then", [b"-READONLY You can't write.\r\n", b"?riddle\r\n"])
 async def test_a_forgotten_script_and_the_end_of_the_connection(calls, server, then):
-    """Come in one packet, they leave nobody waiting for ever."""
+    """If both arrive in one packet, no call waits forever."""
     server.echoes = False
     mine = [calls(SCRIPT, "a"), calls(SCRIPT, "b")]
     await server.until_asked(2)
@@ -219,7 +219,7 @@ async def test_a_replica(calls, server, refusal):
     server.echoes = False
     mine = [calls(SCRIPT, one) for one in "abc"]
     await server.until_asked(3)
-    # What the same packet brings to others is theirs anyway.
+    # What the same packet brings for others still reaches them.
     server.peers[0].write(refusal + b":1\r\n")
     assert [BackendUnavailable, 1, BackendUnavailable] == await outcomes(*mine)
     server.echoes = True
@@ -229,7 +229,7 @@ async def test_a_replica(calls, server, refusal):
 
 @pytest.mark.parametrize("word", [b"NOPERM", b"NOAUTH", b"WRONGPASS"])
 async def test_a_login_that_was_served_before(calls, server, word):
-    """The first call fails for good; later ones are to be repeated, over a login made anew."""
+    """The first call fails for good; later ones are to be repeated, after a new login."""
     refusal = b"-" + word + b" not you\r\n"
     server.answers = [refusal]
     assert [BackendError] == await outcomes(calls(SCRIPT, "a"))
@@ -240,6 +240,6 @@ async def test_a_login_that_was_served_before(calls, server, word):
         peer.cut()
     await server.until(lambda: not any(peer.is_open for peer in server.peers))
     server.answers = [refusal]
-    while server.answers:  # the first may still hear of the cut
+    while server.answers:  # the first may still notice the cut
         assert [BackendUnavailable] == await outcomes(calls(SCRIPT, "d"))
     assert [b"e"] == await outcomes(calls(SCRIPT, "e"))

@@ -50,7 +50,7 @@ async def test_a_cut_connection(calls, server):
 
 
 async def test_a_reset_connection(calls, server):
-    """The reason is told."""
+    """The error says why."""
     server.echoes = False
     mine = calls(SCRIPT, "a")
     await server.until_asked(1)
@@ -60,7 +60,7 @@ async def test_a_reset_connection(calls, server):
 
 
 async def test_a_connection_cut_while_idle(calls, server):
-    """Nobody has noticed it but the next call, which has a new connection."""
+    """Only the next call notices, and has a new connection."""
     await calls(SCRIPT, "a")
     server.peers[0].cut()
     await ours(lambda: calls._pipe is None)
@@ -80,7 +80,7 @@ async def test_connections_go_back_to_the_pool(redis_py_server):
 
 
 async def test_nobody_listens(calls, server):
-    """All that wait fail together, by one attempt; later calls try anew."""
+    """All that wait fail together, after one attempt; later calls try again."""
     await server.stop()
     mine = [calls(SCRIPT, str(number)) for number in range(10)]
     assert [BackendUnavailable] * 10 == await outcomes(*mine)
@@ -91,7 +91,7 @@ async def test_nobody_listens(calls, server):
 
 
 async def test_a_connection_that_closes_as_it_is_made(redis_py_server, monkeypatch):
-    """No answer, at once, rather than a wait for nothing; and it is not lost to the pool."""
+    """It fails at once instead of waiting in vain, and the connection is not lost to the pool."""
     async with opened(redis_py_server) as calls:
         pool = calls.client.connection_pool
         get_connection = pool.get_connection
@@ -121,7 +121,7 @@ async def _disconnect(connection):
 
 @pytest.mark.parametrize("riddle", [b"?\r\n", b"HTTP/1.1 400 Bad Request\r\n", b"$x\r\n"])
 async def test_garbage(calls, server, riddle):
-    """It ends the connection: what is asked has no answer, and the next call has a new one."""
+    """It ends the connection: pending calls get no answer, and the next call has a new one."""
     server.echoes = False
     mine = [calls(SCRIPT, "a"), calls(SCRIPT, "b")]
     await server.until_asked(2)
@@ -133,7 +133,7 @@ async def test_garbage(calls, server, riddle):
 
 
 async def test_an_answer_that_nobody_asked_for(calls, server):
-    """Nobody gets it: the connection ends, because from now on none could be trusted."""
+    """Nobody gets it: the connection ends, because no later answer could be trusted."""
     assert b"a" == await calls(SCRIPT, "a")
     server.peers[0].write(b":1\r\n")
     await server.until(lambda: not server.peers[0].is_open)
@@ -145,7 +145,7 @@ async def test_an_answer_that_nobody_asked_for(calls, server):
 
 @leaping()
 async def test_a_silent_server(calls, server):
-    """After the time that a command may take its calls have no answer; others connect anew."""
+    """After the time that a command may take, its calls get no answer; later ones reconnect."""
     await calls(SCRIPT, "a")
     server.echoes = False
     loop = asyncio.get_running_loop()
@@ -177,7 +177,7 @@ async def test_silence_is_counted_from_the_last_answer(calls, server):
 
 @leaping()
 async def test_silence_without_a_question(calls, server):
-    """A connection on which nothing is asked may be silent; the next call has its whole time."""
+    """A connection without pending calls may be silent; the next call has its whole time."""
     assert b"a" == await calls(SCRIPT, "a")
     await asyncio.sleep(3600)
     server.echoes = False
@@ -193,7 +193,7 @@ async def test_silence_without_a_question(calls, server):
 
 
 async def test_who_gives_up_before_it_is_sent(calls, server):
-    """Such a call is not sent: a claim would be nobody's."""
+    """Such a call is not sent: a claim would belong to nobody."""
     early, first = calls(SCRIPT, "early"), calls(SCRIPT, "first")
     early.cancel()
     assert b"first" == await first
@@ -204,7 +204,7 @@ async def test_who_gives_up_before_it_is_sent(calls, server):
 
 
 async def test_all_give_up_before_it_is_sent(calls, server):
-    """Then nothing is."""
+    """Then nothing is sent."""
     await calls(SCRIPT, "a")
     for one in [calls(SCRIPT, "b"), calls(SCRIPT, "c")]:
         one.cancel()
@@ -214,7 +214,7 @@ async def test_all_give_up_before_it_is_sent(calls, server):
 
 
 async def test_who_gives_up_while_it_is_under_way(calls, server):
-    """Its answer is read and dropped, a refusal as well: the next one's is its own."""
+    """Its answer is read and dropped, even a refusal: the next call gets its own."""
     server.echoes = False
     mine = [calls(SCRIPT, str(number)) for number in range(3)]
     await server.until_asked(3)
@@ -227,7 +227,7 @@ async def test_who_gives_up_while_it_is_under_way(calls, server):
 
 
 async def test_who_gives_up_before_the_connection_breaks(calls, server):
-    """It has no error that nobody looks at."""
+    """It leaves no error that nobody retrieves."""
     server.echoes = False
     first, second = calls(SCRIPT, "a"), calls(SCRIPT, "b")
     await server.until_asked(2)
@@ -241,7 +241,7 @@ async def test_who_gives_up_before_the_connection_breaks(calls, server):
 
 
 async def test_calls_that_are_not_open(calls, server):
-    """They say so, to whoever calls and to whoever wants the client."""
+    """They say so, both to calls and to code that asks for the client."""
     await calls.close()
     with pytest.raises(BackendUnavailable, match="the backend is not open"):
         await calls(SCRIPT, "a")
@@ -270,7 +270,7 @@ async def test_closing_with_calls_under_way(calls, server):
 
 @pytest.mark.parametrize("count", range(8))
 async def test_closing_while_it_connects(calls, server, count):
-    """Wherever the connecting stands, the calls fail, and no connection is left over."""
+    """However far the connecting has come, the calls fail, and no connection is left over."""
     server.echoes = False
     mine = [calls(SCRIPT, "a"), calls(SCRIPT, "b")]
     await turns(count)
@@ -294,7 +294,7 @@ async def test_a_call_while_it_closes(calls, server):
 
 
 async def test_a_full_connection(calls, server):
-    """What is asked then stays here until there is room; who gives up meanwhile is not sent."""
+    """Calls then stay here until there is room; those given up meanwhile are not sent."""
     assert b"a" == await calls(SCRIPT, "a")
     calls._pipe.pause_writing()
     mine = [calls(SCRIPT, str(number)) for number in range(9)]
@@ -323,7 +323,7 @@ async def test_a_server_that_reads_nothing_for_a_while(calls, server):
 
 
 async def test_a_full_connection_that_breaks(calls, server):
-    """Also what was kept back fails."""
+    """What was kept back fails, too."""
     assert b"a" == await calls(SCRIPT, "a")
     calls._pipe.pause_writing()
     mine = [calls(SCRIPT, str(number)) for number in range(5)]
@@ -335,7 +335,7 @@ async def test_a_full_connection_that_breaks(calls, server):
 
 
 async def test_an_embedded_server_is_started_again(calls, server):
-    """A connection that cannot be made anew is a reason to look after it, with a new client."""
+    """Failing to reconnect is a reason to start it again, with a new client."""
     server.is_embedded = True
     await calls(SCRIPT, "a")
     former = calls.client
@@ -348,7 +348,7 @@ async def test_an_embedded_server_is_started_again(calls, server):
 
 
 async def test_an_embedded_server_that_was_there_all_the_time(calls, server):
-    """If only the connection broke, whoever has connected anew meanwhile is not disturbed."""
+    """If only the connection broke, those that have reconnected meanwhile are not disturbed."""
     server.is_embedded = True
     looked = asyncio.Event()
 
@@ -380,7 +380,7 @@ async def test_refusals_are_no_reason_to_start_it_again(calls, server):
 
 
 async def test_a_server_that_is_not_embedded_is_left_alone(calls, server):
-    """Its connection broke; to start it is somebody else's task."""
+    """Its connection broke; starting it is not Roost's task."""
     await calls(SCRIPT, "a")
     await server.stop()
     assert [BackendUnavailable] == await outcomes(calls(SCRIPT, "b"))
@@ -389,7 +389,7 @@ async def test_a_server_that_is_not_embedded_is_left_alone(calls, server):
 
 
 async def test_one_look_after_the_server_at_a_time(calls, server):
-    """However many calls fail, and if it fails itself, the next failure tries again."""
+    """However many calls fail; and if the look fails itself, the next failure tries again."""
     server.is_embedded = True
     looks = []
     going_on = asyncio.Event()
@@ -415,7 +415,7 @@ async def test_one_look_after_the_server_at_a_time(calls, server):
 
 @pytest.mark.parametrize("is_connected", [True, False])
 async def test_closing_is_no_reason_to_start_it_again(calls, server, is_connected):
-    """Nor does what was begun continue: who has closed is closed."""
+    """Nor does what was begun continue: closed is closed."""
     server.is_embedded = True
     await calls(SCRIPT, "a")
     if not is_connected:

@@ -1,4 +1,4 @@
-"""Servers' URLs: which client they make, which are refused, and what is said of errors."""
+"""Servers' URLs: which client they make, which are refused, and what is said about errors."""
 
 from __future__ import annotations
 
@@ -55,14 +55,14 @@ def test_urls(url, expected, shown):
 
 
 def test_tls():
-    """A rediss URL makes connections with TLS, that check certificates."""
+    """A rediss URL makes connections with TLS, which check certificates."""
     pool = endpoint("rediss://h").client().connection_pool
     assert pool.connection_class is redis.asyncio.SSLConnection
     assert "required" == pool.make_connection().ssl_context.cert_reqs.name.split("_")[-1].lower()
 
 
 def test_timeouts_and_retries_are_stated():
-    """No default of redis-py decides how long is waited, or what is repeated."""
+    """No default of redis-py decides how long to wait, or what is repeated."""
     for found in (
         arguments("redis://h"),
         endpoint("unix:///s").client().connection_pool.connection_kwargs,
@@ -226,7 +226,7 @@ LASTING = [
 
 @pytest.mark.parametrize("error", PASSING, ids=str)
 def test_errors_that_pass(error):
-    """No answer, and refusals that end by themselves, are to be repeated."""
+    """Calls without an answer, or with a refusal that will pass, are to be repeated."""
     with pytest.raises(BackendUnavailable, match="the server at there") as caught:
         raise_translated(error)
     assert not str(caught.value).endswith(": ")
@@ -234,7 +234,7 @@ def test_errors_that_pass(error):
 
 @pytest.mark.parametrize("error", LASTING, ids=str)
 def test_errors_that_last(error):
-    """A refusal that will be the same again is not."""
+    """Calls with a refusal that will stay the same are not."""
     with pytest.raises(BackendError, match="the server at there refused") as caught:
         raise_translated(error)
     assert not isinstance(caught.value, BackendUnavailable)
@@ -250,7 +250,7 @@ def test_errors_that_last(error):
     ids=str,
 )
 def test_a_login_that_was_good_is_refused_for_now(error, text):
-    """Passwords are being changed: who was served before repeats, and a new one does not."""
+    """Passwords are being changed: a client that was served before repeats, a new one does not."""
     with pytest.raises(BackendUnavailable, match="for now"), translated("there", was_served=True):
         raise error
     told = str(refused("there", text))
@@ -285,7 +285,7 @@ def test_a_login_that_was_good_is_refused_for_now(error, text):
     ],
 )
 def test_a_disk_that_takes_nothing_is_named(text, expected):
-    """The cause, and whose disk it is; whoever asked knows that nothing was changed."""
+    """The error names the cause and whose disk it is, and says that nothing was changed."""
     error = refused("embedded server in /a/.roost", text)
     assert expected in str(error)
     assert (DiskFull, True) == (type(error), error.took_no_effect)
@@ -309,5 +309,5 @@ def test_other_errors_are_left_alone():
     ],
 )
 def test_sockets_that_need_no_login(url, socket):
-    """Only where there is nothing to say on connecting is redis-py done without."""
+    """redis-py is bypassed only where there is nothing to say on connecting."""
     assert socket == endpoint(url).plain_socket

@@ -1,4 +1,4 @@
-"""A connection that listens: what it hears, and what it makes of silence. Time leaps."""
+"""A connection that listens: what it hears, and how it treats silence. Time leaps."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = leaping()
 
 
 class Wire:
-    """A transport that notes when something is said, and answers pings if it is told to."""
+    """A transport that records when something is sent, and answers pings if it is told to."""
 
     def __init__(self):
         self.loop = asyncio.get_running_loop()
@@ -82,7 +82,7 @@ async def test_what_is_heard_is_as_good_as_a_ping(wire):
 
 
 async def test_a_black_hole_is_noticed(wire):
-    """A ping that nobody answers ends the connection, with words that say so."""
+    """A ping that nobody answers ends the connection, and the error says so."""
     wire.answers = False
     began = wire.loop.time()
     with pytest.raises(BackendUnavailable, match="there does not answer: nothing for 10 s"):
@@ -92,7 +92,7 @@ async def test_a_black_hole_is_noticed(wire):
 
 
 async def test_a_subscription_that_is_not_confirmed(wire):
-    """Whoever does not answer SUBSCRIBE is away as well, and sooner."""
+    """A server that does not answer SUBSCRIBE is away as well, and found out sooner."""
     wire.line.subscribe(["a"])
     began = wire.loop.time()
     with pytest.raises(BackendUnavailable):
@@ -101,7 +101,7 @@ async def test_a_subscription_that_is_not_confirmed(wire):
 
 
 async def test_messages_are_passed_on(wire):
-    """Confirmations and messages, also in pieces; what else is said is nobody's business."""
+    """Confirmations and messages, even in pieces; anything else is ignored."""
     wire.line.subscribe(["a", "b"])
     assert [b"*3\r\n$9\r\nSUBSCRIBE\r\n$1\r\na\r\n$1\r\nb\r\n"] == wire.said
     raw = b"*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n"
@@ -122,7 +122,7 @@ async def test_messages_are_passed_on(wire):
     ],
 )
 async def test_refusals(wire, raw, kind, text):
-    """What the server says against it ends the connection, in words for people."""
+    """The server's refusal ends the connection, with a message for people."""
     wire.line.data_received(raw)
     with pytest.raises(kind, match=text) as found:
         await wire.line.until_end()

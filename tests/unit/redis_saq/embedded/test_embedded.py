@@ -27,7 +27,7 @@ RECORD: dict[str, Any] = {
 
 
 def test_a_whole_record_is_read() -> None:
-    """What the supervisor writes comes back as it is."""
+    """What the supervisor writes is read back as it is."""
     assert finding.parse_record(json.dumps(RECORD).encode()) == RECORD
 
 
@@ -46,7 +46,7 @@ def test_a_whole_record_is_read() -> None:
     ],
 )
 def test_anything_else_is_no_record(text: bytes) -> None:
-    """Garbage, half a record, or one of a later version counts as none."""
+    """Garbage, half a record, or one of a later version counts as no record."""
     assert finding.parse_record(text) is None
 
 
@@ -63,7 +63,7 @@ def test_the_program_of_this_machine_is_preferred(
 
 
 def test_no_program_is_one_clear_line(tmp_path: Path) -> None:
-    """Where the package has nothing for the platform, the text says what to set."""
+    """Where the package has nothing for the platform, the error says what to set."""
     with pytest.raises(BackendUnavailable, match=r"^there is no embedded server .*ROOST_REDIS_URL"):
         starting.server_binary(tmp_path)
 
@@ -131,7 +131,7 @@ def test_a_record_that_others_can_write_is_refused(tmp_path: Path) -> None:
 
 
 def test_describe_and_stop_leave_no_trace(tmp_path: Path) -> None:
-    """Asking after a server that never was makes nothing."""
+    """Asking about a server that never existed makes nothing."""
     home = tmp_path / "home"
     assert embedded.describe(home) is None
     embedded.stop(home)
@@ -139,7 +139,7 @@ def test_describe_and_stop_leave_no_trace(tmp_path: Path) -> None:
 
 
 def test_the_lock_has_one_holder(tmp_path: Path) -> None:
-    """A second taker is refused, a tester sees it, and closing gives it up."""
+    """A second process is refused, a test of the lock sees it, and closing releases it."""
     path = tmp_path / server_folder.LOCK
     assert server_folder.is_free(str(tmp_path))
     first, second = (os.open(path, os.O_RDWR | os.O_CREAT) for _ in range(2))

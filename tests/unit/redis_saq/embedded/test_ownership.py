@@ -15,7 +15,7 @@ from roost_plugins.redis_saq.embedded import ownership
 
 @pytest.fixture
 def state(tmp_path: Path) -> str:
-    """Return a user's folder for state, which is not there yet."""
+    """Return a user's folder for state, which does not exist yet."""
     return str(tmp_path / "state" / "roost")
 
 
@@ -28,7 +28,7 @@ def made(path: Path, state: str | None) -> str:
 
 
 def is_refused(folder: str | Path, state: str | None) -> bool:
-    """Return whether nothing is started on it without a word, and nothing in it is changed."""
+    """Return whether no server starts on it without permission, and nothing in it is changed."""
     before = sorted(os.listdir(folder))
     try:
         ownership.claim(str(folder), state, trusted=False)
@@ -50,7 +50,7 @@ def test_what_roost_made_is_known_again(tmp_path: Path, state: str) -> None:
 
 
 def test_a_copy_needs_a_word_once(tmp_path: Path, state: str) -> None:
-    """A restored backup is another folder; what was said of it is remembered."""
+    """A restored backup is another folder; the permission for it is remembered."""
     made(tmp_path / "a" / "server", state)
     shutil.copytree(tmp_path / "a", tmp_path / "b")
     copy = tmp_path / "b" / "server"
@@ -60,7 +60,7 @@ def test_a_copy_needs_a_word_once(tmp_path: Path, state: str) -> None:
 
 
 def test_a_prepared_folder_is_refused(tmp_path: Path, state: str) -> None:
-    """Whatever an archive brings, of another user's or of invented signatures."""
+    """Whatever signatures an archive contains, another user's or invented ones."""
     other = made(tmp_path / "other" / "server", str(tmp_path / "other-state"))
     assert is_refused(other, state)
     (Path(other) / "made-by").write_text("0" * 64)
@@ -72,7 +72,7 @@ def test_a_prepared_folder_is_refused(tmp_path: Path, state: str) -> None:
 
 @pytest.mark.parametrize("name", ["appendonlydir", "appendonly.aof", "valkey.log", "anything"])
 def test_any_file_counts_as_data(tmp_path: Path, state: str, name: str) -> None:
-    """Only what holds nothing may be there without a signature."""
+    """Only files that hold nothing may be there without a signature."""
     folder = tmp_path / "server"
     folder.mkdir(mode=0o700)
     for empty in ("lock", "supervised"):
@@ -85,7 +85,7 @@ def test_any_file_counts_as_data(tmp_path: Path, state: str, name: str) -> None:
 
 @pytest.mark.parametrize("broken", ["a file", "no home", "a short key", "a key of others"])
 def test_without_a_key_a_word_is_enough(tmp_path: Path, state: str, broken: str) -> None:
-    """Where nothing can be kept, new folders work, and others as long as the word is given."""
+    """Where no key can be kept, new folders work, and others as long as permission is given."""
     key = Path(state) / "key"
     if broken == "a file":
         key.parent.parent.write_text("")

@@ -47,12 +47,12 @@ class FakeSubscription:
             self.heard("message", self.channels[0])
 
     async def close(self):
-        """Listen no more."""
+        """Stop listening."""
         self.ledger.listeners -= 1
 
 
 class FakeLedger:
-    """Answers claims from a script of its own, and notes when they came."""
+    """Answers claims from a prepared list, and records when they came."""
 
     def __init__(self):
         self.loop = asyncio.get_running_loop()

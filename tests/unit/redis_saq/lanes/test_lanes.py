@@ -73,7 +73,7 @@ async def test_the_next_due_time_is_an_alarm(bench):
 
 
 async def test_an_earlier_alarm_replaces_a_later_one(bench):
-    """Of the leases that end, the soonest due time counts; each later one is learned anew."""
+    """Of the leases that end, the earliest due time counts; each later one is learned again."""
     bench.free()
     await asyncio.sleep(1)
     before = len(times(bench))
@@ -110,7 +110,7 @@ async def test_a_lane_that_learns_of_ready_work_claims_at_once(bench):
 
 
 async def test_a_lane_that_knows_nothing_claims(bench):
-    """A lease that was lost, or whose end nobody heard, is a reason to look."""
+    """A lease that was lost, or whose end went unconfirmed, is a reason to look."""
     bench.ledger.ready = [claim_of(1)]
     claim = await bench.free()
     await asyncio.sleep(0.1)
@@ -150,9 +150,9 @@ async def test_idle_or_not(bench):
 
 
 async def test_errors_of_claims(bench, caplog):
-    """Whatever a claim raises, the worker tries again, more and more slowly; told once.
+    """Whatever a claim raises, the worker tries again, more and more slowly; it is logged once.
 
-    So is the end of it.
+    So is its end.
     """
     caplog.set_level(logging.INFO, "roost.worker")
     bench.ledger.errors = [BackendUnavailable("away")] * 8
@@ -186,7 +186,7 @@ async def test_failing_observers_of_dead_letters(bench):
 
 
 async def test_the_connection_that_listens_breaks(bench):
-    """It is made anew, more and more slowly, and each time there is a look at what was missed."""
+    """It is replaced, more and more slowly, and each time the worker looks for what it missed."""
     bench.free()
     await asyncio.sleep(0.5)
     for error in (BackendUnavailable("cut"), ConnectionResetError(), ValueError("a bug")):
@@ -210,7 +210,7 @@ async def test_a_lane_that_is_cancelled_before_its_claim(bench):
 
 
 async def test_a_lane_that_is_cancelled_with_its_claim(bench):
-    """What it was just given goes back, without blame."""
+    """What it was just given is given back, without blame."""
     lane = bench.free()
     await asyncio.sleep(0)
     place = bench.lanes._free[0] if bench.lanes._free else None
@@ -276,7 +276,7 @@ async def test_standing_by(bench):
 
 
 async def test_a_claim_without_an_answer_is_named_by_the_next(bench):
-    """What it has leased is taken back then; so it is when the worker leaves before."""
+    """What it has leased is then taken back; so it is if the worker leaves before that."""
     bench.ledger.errors = [BackendUnavailable("lost"), BackendUnavailable("lost")]
     bench.ledger.ready = [claim_of(1)]
     await bench.free()
@@ -303,7 +303,7 @@ async def test_a_solo_claim_has_the_worker_for_itself(bench):
 
 
 async def test_who_is_held_back_takes_nothing_of_others(bench):
-    """What a lease's end makes ready is others' while suspects, or a drain, keep lanes empty."""
+    """What a lease's end makes ready is for others while suspects or a drain keep lanes empty."""
     bench.ledger.leaves_more = True
     bench.ledger.ready = [attrs.evolve(claim_of(number), is_solo=True) for number in (1, 2)]
     one, two = await asyncio.gather(bench.free(), bench.free())
@@ -329,7 +329,7 @@ async def test_who_has_lost_steps_is_not_asked_to_drain(bench):
 
 
 async def test_what_may_bring_suspects_is_for_all_lanes(bench):
-    """Also with a backlog: how many come together goes by how many lanes there are."""
+    """Even with a backlog: how many come together depends on how many lanes there are."""
     bench.ledger.leaves_more = True
     for numbers in ((1, 2, 3), (4, 5, 6)):
         bench.ledger.ready = [claim_of(number) for number in numbers]
@@ -354,7 +354,7 @@ async def test_closing_waits_for_no_backoff(bench):
 
 
 async def test_a_person_is_told_why_lanes_are_empty(bench, caplog):
-    """The log names what runs alone, and says once that work is let end for it."""
+    """The log names what runs alone, and says once that other work has to end first."""
     bench.ledger.ready = [claim_of(1)]
     await bench.free()
     bench.ledger.drain = True

@@ -1,4 +1,4 @@
-"""Claims while more is ready: made ahead of lanes that are soon free, and two under way."""
+"""Claims while more is ready: made ahead for lanes that are soon free, and two under way."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ async def test_a_claim_follows_the_call_that_ends_a_lease(bench):
 
 
 async def test_no_claim_ahead_without_more(bench):
-    """Where a claim found less than it might take, the script that ends a lease looks itself."""
+    """Where a claim found less than it could take, the script that ends a lease looks itself."""
     bench.ledger.ready = [claim_of(1)]
     await bench.free()
     await asyncio.sleep(0.01)
@@ -81,7 +81,7 @@ async def test_a_lane_that_does_not_come(bench):
 
 
 async def test_lanes_that_are_held_up_again_and_again(bench):
-    """Nothing more is claimed ahead of lanes that do not come, for a while."""
+    """Nothing more is claimed ahead for lanes that do not come, for a while."""
     claim = await backlog(bench)
     bench.ledger.ready = [claim_of(number) for number in range(2, 9)]
     bench.served.lease_ends("t1")
@@ -153,7 +153,7 @@ async def test_two_claims_while_more_is_ready(bench):
 
 
 async def test_each_takes_half_of_the_lanes(bench):
-    """So that worker and server take turns at halves; and no third is under way."""
+    """Worker and server take turns with the halves; and no third claim is under way."""
     for claim in await busy_with_more(bench):
         bench.served.lease_ends(claim.lease.token)
     for _ in range(3):
@@ -193,12 +193,12 @@ async def test_no_second_claim_after_an_error(bench):
     assert 1 == len(bench.ledger.claims)
     await asyncio.sleep(0.02)
     assert 2 == len(bench.ledger.claims)
-    # Whether the one that failed was carried out, nobody knows.
+    # Nobody knows whether the one that failed was carried out.
     assert bench.ledger.idle_flags[1]
 
 
 async def test_a_burst_is_not_over_while_a_claim_is_under_way():
-    """What the first of two has found in vain, the second may find."""
+    """What the first of two did not find, the second may."""
     async with over_lanes(burst=True) as bench:
         bench.ledger.leaves_more = True
         bench.ledger.ready = [claim_of(1), claim_of(2)]

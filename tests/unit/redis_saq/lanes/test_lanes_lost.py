@@ -39,8 +39,8 @@ async def test_nothing_is_claimed_beyond_the_bound(bench):
 
 @pytest.mark.parametrize("lost", [0, 1])
 async def test_a_worker_with_lost_steps_does_not_wait_for_them(bench, lost):
-    """Asked to let its work end, it would wait for ever: it continues, and runs nothing alone."""
-    # A lane is at work for ever; the worker is told that something suspected waits.
+    """Asked to let its work end, it would wait forever: it continues, and runs nothing alone."""
+    # A lane is at work forever; the worker is told that something suspected waits.
     lane = bench.free()
     bench.ledger.ready = [claim_of(1)]
     await lane
@@ -73,7 +73,7 @@ async def test_a_suspect_that_is_lost_holds_up_nobody(bench):
 
 
 async def test_a_suspect_whose_lease_is_lost_holds_up_nobody(bench):
-    """Nobody tells then that its lease has ended: the worker's own count of lost steps does."""
+    """Nothing says then that its lease has ended: the worker's own count of lost steps decides."""
     extra = ExtraLanes(bench.lanes, bench.lost, _no_step)
     lane = bench.free()
     bench.ledger.ready = [attrs.evolve(claim_of(1), is_solo=True)]
@@ -94,7 +94,7 @@ async def test_a_suspect_whose_lease_is_lost_holds_up_nobody(bench):
 
 
 async def test_a_suspect_that_no_lane_took_holds_up_nobody(bench):
-    """Also if it cannot be given back, because its lease is lost."""
+    """Even if it cannot be given back, because its lease is lost."""
     lane = bench.free()
     bench.free()
     await asyncio.sleep(1)

@@ -12,7 +12,7 @@ from roost_plugins.redis_saq.lanes.solo import Solo
 
 @pytest.fixture
 def clock():
-    """Give a clock that a test moves on."""
+    """Give a clock that a test advances."""
     return SimpleNamespace(at=1000.0)
 
 
@@ -33,7 +33,7 @@ def test_only_who_runs_nothing_may_take_it(clock):
 
 
 def test_no_second_claim_beside_one_that_may_bring_it(clock):
-    """Else what comes with the second one would not be alone."""
+    """Otherwise what comes with the second one would not be alone."""
     solo = Solo(10)
     alone = solo.claims(clock.at, is_busy=False)
     assert solo.holds_back(is_busy=True)
@@ -61,7 +61,7 @@ def test_it_has_the_worker_for_itself_until_a_step_is_accepted(clock):
 
 
 def test_several_have_the_worker_until_a_step_of_each_is_accepted(clock):
-    """The last one counts: until then a death would be all of theirs."""
+    """The last one counts: until then a death could be due to any of them."""
     solo = Solo(10)
     solo.brought(batch("a", "b", solo=True), solo.claims(clock.at, is_busy=False), clock.at)
     assert (True, True) == (solo.runs("a"), solo.runs("b"))
@@ -88,7 +88,7 @@ def test_half_of_the_time_is_the_others(clock):
 
 
 def test_draining_lets_the_work_end(clock):
-    """Asked to, a worker claims nothing until it runs nothing, and then what has waited."""
+    """When asked to, a worker claims nothing until it runs nothing, and then what has waited."""
     solo = Solo(10)
     solo.brought(batch("a", drain=True), solo.claims(clock.at, is_busy=True), clock.at)
     assert solo.is_draining

@@ -19,7 +19,7 @@ def test_answered_claims_leave_nothing():
 
 
 def test_an_unanswered_one_keeps_its_slot_until_it_is_settled():
-    """Else the claim that comes next would wipe out what the server knows of it."""
+    """Otherwise the next claim would overwrite what the server knows about it."""
     tickets = Tickets()
     lost = tickets.take()
     tickets.lost(lost)
@@ -33,7 +33,7 @@ def test_an_unanswered_one_keeps_its_slot_until_it_is_settled():
 
 
 def test_there_is_an_end_to_it():
-    """After many in a row the oldest is given up: its leases run out by themselves."""
+    """After many in a row the oldest is given up: its leases expire by themselves."""
     tickets = Tickets()
     lost = []
     for _ in range(SLOTS + 3):
@@ -44,7 +44,7 @@ def test_there_is_an_end_to_it():
 
 
 def test_its_text():
-    """As the scripts take it apart."""
+    """As the scripts parse it."""
     assert "3:0af" == str(Ticket(3, "0af"))
 
 

@@ -36,7 +36,7 @@ def directives() -> list[Directive]:
 
 
 def documented() -> list[str]:
-    """Return the names that the directives show, each with its module, as often as they do."""
+    """Return the names that the directives show, each with its module, once for each time."""
     found = []
     for one in directives():
         if one.kind != "module":
@@ -67,7 +67,7 @@ def names_of_roost(path: Path) -> set[str]:
 
 
 def members(module: ModuleType) -> list[str]:
-    """Return what a module's page shows: what it lists, or what it explains of its own."""
+    """Return what a module's page shows: what it lists, or its own documented names."""
     if hasattr(module, "__all__"):
         return list(module.__all__)
     source = inspect.getsource(module)

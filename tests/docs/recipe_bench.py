@@ -45,7 +45,7 @@ class Recipe:
 
     @property
     def is_package(self) -> bool:
-        """Whether it makes a package of its own, and changes nothing of Roost."""
+        """Whether it makes a package of its own, and changes nothing in Roost."""
         return any(path.endswith("/pyproject.toml") for path in self.changed)
 
     @property
@@ -78,7 +78,7 @@ def copy_of_the_tree(folder: Path) -> None:
 def apply(recipe: Recipe, folder: Path) -> None:
     """Apply a recipe's diffs to a copy, and install the packages that they make.
 
-    A hunk that does not fit any more fails the test, which shows it.
+    A hunk that no longer fits fails the test, which shows it.
     """
     for diff in recipe.diffs:
         for old, path, hunks in _files_of(diff):
@@ -87,7 +87,7 @@ def apply(recipe: Recipe, folder: Path) -> None:
         done = subprocess.run(
             ["git", "apply", "--whitespace=error-all", "-"],
             cwd=folder,
-            # A clone somewhere above the copy has no say.
+            # A clone in a folder above the copy must not interfere.
             env={**os.environ, "GIT_CEILING_DIRECTORIES": str(folder.parent)},
             input=diff,
             capture_output=True,
@@ -114,7 +114,7 @@ def _hunks(text: str) -> list[str]:
 
 
 def _see_that_it_fits(hunk: str, path: Path, name: str) -> None:
-    """See that a hunk's old lines stand in its file, and once.
+    """Check that a hunk's old lines are in its file, exactly once.
 
     Where they are not at the hunk's place, git looks for them elsewhere and takes the nearest.
     """
@@ -132,7 +132,7 @@ def _see_that_it_fits(hunk: str, path: Path, name: str) -> None:
 def _run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Run a command as a person who has the copy installed, and no other Roost."""
     packages = [one.parent for one in folder.glob("*/pyproject.toml")]
-    # What is only tried need not reach a disk: the syncs of a folder take most of the time there.
+    # A trial need not reach the disk: syncing folders would take most of the time.
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(
         prefix="roost-", dir=memory if os.access(memory, os.W_OK) else None
@@ -151,8 +151,8 @@ def _run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 def follow(check: str, folder: Path) -> None:
     """Run a check's commands in one shell, and look for the output that it shows.
 
-    What stands behind ``$`` is a command; any other line is one of the output. These are there,
-    in this order, with others between them; ``...`` stands for whatever else is in a line.
+    What follows ``$`` is a command; any other line is a line of output. These must appear,
+    in this order, possibly with others between them; ``...`` stands for the rest of a line.
     """
     lines = check.splitlines()
     commands = [line[2:] for line in lines if line.startswith("$ ")]

@@ -19,7 +19,7 @@ def environment(folder: Path) -> dict[str, str]:
     """Return what a person's shell has after an installation, and no settings."""
     scripts = folder / "bin"
     if not scripts.exists():
-        # Once: what another process is about to run must not be written anew under it.
+        # Once: what another process is about to run must not be rewritten under it.
         scripts.mkdir()
         for name, module in (("roost", " -m roost_core.cli"), ("python", "")):
             command = scripts / name
@@ -29,7 +29,7 @@ def environment(folder: Path) -> dict[str, str]:
         "PATH": f"{scripts}:{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),
         "HOME": str(folder),
-        # The test waits for the server's end: it need not stay for a next command.
+        # The test waits for the server to end: it need not stay for another command.
         "ROOST_EMBEDDED_IDLE": "1",
     }
 

@@ -79,7 +79,7 @@ def test_shared_options_stand():
 
 
 def test_settings_stand_as_they_are_declared():
-    """The table of settings is the declaration table: variable, default and help."""
+    """The table of settings matches the declarations: variable, default and help."""
     declared = [
         [f"`{row['variable']}`", f"`{row['default']}`" if row["default"] else "none", row["help"]]
         for row in settings.table(*Plugins.load(strict=True).declarations())
@@ -118,7 +118,7 @@ def test_event_kinds_are_those_of_the_scripts():
         for script in scripts
         for kind in re.findall(r"\b(?:event|noted)\('(\w+)'", script.read_text(encoding="utf-8"))
     }
-    # A lease is no event: only what a work item keeps of its own past has it.
+    # A lease is not an event: it is only in what a work item keeps of its own past.
     assert words_of(Event.__doc__, "``kind`` is one of") == written | {"leased"}
 
 
@@ -156,7 +156,7 @@ def anchor(heading: str) -> str:
     ids=lambda path: path.relative_to(ROOT).as_posix(),
 )
 def test_links_lead_somewhere(path):
-    """Each link between pages names a file that is there, and a heading in it."""
+    """Each link between pages names an existing file, and a heading in it."""
     broken = []
     for target, heading in LINK.findall(prose(path.read_text(encoding="utf-8"))):
         if "://" in target:

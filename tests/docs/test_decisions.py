@@ -41,7 +41,7 @@ def test_records_are_short():
 
 
 def test_template_has_the_parts():
-    """Whoever copies the template has every heading."""
+    """A copy of the template has every heading."""
     _, *headings = sections((FOLDER / "template.md").read_text(encoding="utf-8"))
     assert HEADINGS == headings
 
@@ -67,7 +67,7 @@ def test_index_lists_each_record():
 
 
 def test_design_links_each_record_that_holds():
-    """The account of how it works today leads to the reason for it."""
+    """The page about how it works today links to the reasons."""
     text = (DOCS / "design.md").read_text(encoding="utf-8")
     accepted = [path for path in RECORDS if "- Status: accepted" in path.read_text("utf-8")]
     assert [] == [path.name for path in accepted if f"(decisions/{path.name})" not in text]

@@ -9,14 +9,14 @@ import pytest
 
 from tests.docs.pages import ROOT
 
-#: What was found where nobody would say it so, and what people say.
+#: Phrases that nobody would use, and what people say instead.
 UNIDIOMATIC = {
     r"\bin case that\b": "if",
     r"\ba wish to\b": "a request to",
     r"\basked wrongly\b": "wrong usage",
     r"\bspeaks? in riddles\b": "is unclear",
     r"\bseldom\b": "rarely",
-    r"\b(for|of) who\b": "for whoever, for those who",
+    r"\b(for|of) who\b(?!,| in\b)": "for whoever, for those who",
     r"(^|[.:] )Who \w+s\b": "Whoever",
     r"\bbut for \d": "except",
     r"\bas ever\b": "as usual",
@@ -40,13 +40,14 @@ UNIDIOMATIC_IN_CODE = {
     r"\bin one (go|piece)\b": "at once, unparsed",
     r"\ball the same\b": "still, anyway",
     r"\bTell whether\b": "Return whether",
+    r"\bin silence\b": "silently",
     r"\bstands? twice\b": "appears twice",
 }
 PAGES = [
     path
     for top in ("*.md", "docs/**/*.md", "examples/**/*.md", "changes/*.md", "benchmarks/*.md")
     for path in sorted(ROOT.glob(top))
-    # What is released stays as it was said.
+    # What is released keeps its words.
     if path != ROOT / "CHANGELOG.md"
 ]
 
@@ -70,13 +71,14 @@ NOT_YET = (
     "roost_plugins/redis_saq/ledger/",
     "roost_plugins/redis_saq/lua/claim.lua",
 )
-#: The code.
+#: The code, except this file, which has all of the phrases.
 CODE = [
     path
-    for top in ("roost_core", "roost_plugins", "scripts")
-    for suffix in ("*.py", "*.lua")
+    for top in ("roost_core", "roost_plugins", "scripts", "benchmarks", "tests")
+    for suffix in ("*.py", "*.lua", "*.sh")
     for path in sorted((ROOT / top).rglob(suffix))
     if not path.relative_to(ROOT).as_posix().startswith(NOT_YET)
+    if path != Path(__file__)
 ]
 
 

@@ -165,7 +165,7 @@ class Given:
 
 @pytest.mark.parametrize("why", ["stopping", "cancelled"])
 def test_agent_gives_way(why):
-    """A long tool ends soon where the worker stops or the run is void, and tells its progress."""
+    """A long tool ends early if the worker stops or the run is void, and reports its progress."""
     agent = module("agent")
     given = Given()
     assert agent.is_prime(given, 7)
@@ -176,7 +176,7 @@ def test_agent_gives_way(why):
 
 
 def test_agent_sends_a_mail_once(folder, monkeypatch):
-    """A step that runs twice has the same key, and the mail system drops what it has seen."""
+    """A step that runs twice uses the same key, and the mail system drops what it has seen."""
     monkeypatch.chdir(folder)
     for text in ("first", "again"):
         module("agent").send_mail(Given(), text)
@@ -228,7 +228,7 @@ def test_rate_limit_has_a_setting():
 
 
 def test_rate_limit_spaces_steps():
-    """A short wait is spent in the lane, a long one outside of it, and no place is lost."""
+    """A short wait is spent in the lane, a long one outside it, and no place is lost."""
     limit = module("rate_limit").RateLimit(4, patience=0.5, clock=lambda: 100.0)
     assert [0.0, 0.25, 0.5] == [limit.take() for _ in range(3)]
     with pytest.raises(RetryLater) as refused:

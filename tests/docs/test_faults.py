@@ -1,4 +1,4 @@
-"""The table of faults names each test that injects one, and every fault has some."""
+"""The table of faults names each test that injects one, and every fault has at least one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pages' examples of a plugin's setting and command do what the pages say of them."""
+"""The pages' examples of a plugin's setting and command do what the pages say."""
 
 from __future__ import annotations
 

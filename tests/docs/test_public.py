@@ -68,12 +68,12 @@ def used(module: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("module", PLUGINS)
 def test_plugins_use_public_names_only(module):
-    """What Roost's own plugins can do, everybody's can: they come through the same door."""
+    """What Roost's own plugins can do, anybody's can: they use the same names."""
     assert set() == set(used(module)) - public_names()
 
 
 def test_what_is_used_is_seen():
-    """The look at imports finds names, names of whole modules, and those in functions."""
+    """The search of imports finds names, names of whole modules, and those in functions."""
     demo = set(used("roost_plugins.watchlist.demo"))
     assert {"roost_core.cli.output.note", "roost_core.client.roost.Roost"} <= demo
     assert "roost_core.cli.lazy.LazyCommand" in set(used("roost_plugins.watchlist"))

@@ -31,7 +31,7 @@ class Code:
 
     @property
     def name(self) -> str:
-        """All of its name."""
+        """Its full name."""
         return ".".join(filter(None, (self.home, self.owner, self.function.name)))
 
 
@@ -56,7 +56,7 @@ def methods(home: str, name: str | None) -> dict[str, Function]:
 
 
 def named() -> Iterator[tuple[str, str, bool]]:
-    """Yield what the reference has: module, name, and whether with its members."""
+    """Yield what the reference lists: module, name, and whether with its members."""
     pattern = r"auto(\w+):: (roost_core[\w.]+)((?:\n   :.*)*)"
     for kind, full, options in re.findall(pattern, page("reference")):
         with_members = ":no-members:" not in options
@@ -84,7 +84,7 @@ def public() -> Iterator[Code]:
 
 
 def called(code: Code, call: ast.Call) -> Code | None:
-    """Return the function of the core that a call is of, as far as names tell."""
+    """Return the core's function that is called, as far as names tell."""
     text = ast.unparse(call.func)
     if text.startswith("self."):
         found = methods(code.home, code.owner).get(text.removeprefix("self."))
@@ -126,19 +126,19 @@ def raised(code: Code, seen: set[str]) -> set[str]:
             found.add(ast.unparse(node.exc.func).rpartition(".")[2])
         elif isinstance(node, ast.Call) and (other := called(code, node)) is not None:
             found |= raised(other, seen)
-    # What begins with a small letter makes an error: which one, its name does not tell.
+    # A lower-case name is a function that makes an error: which one, its name does not say.
     return {error for error in found - BUGS if error[0].isupper()}
 
 
 def kin(error: str) -> set[str]:
-    """Return the names of an error's class and of those that it descends from."""
+    """Return the names of an error's class and of its base classes."""
     found = getattr(errors, error, None) or getattr(builtins, error, None)
     return {error} if found is None else {kind.__name__ for kind in found.__mro__}
 
 
 @pytest.mark.parametrize("code", list(public()), ids=lambda code: code.name)
 def test_what_is_raised_is_documented(code):
-    """Each error that the code names is in the docstring, or one that it descends from."""
+    """Each error that the code names, or one of its base classes, is in the docstring."""
     text = ast.get_docstring(code.function) or ""
     told = set(re.findall(r":raises ~?(?:[\w.]+\.)?(\w+):", text))
     missing = {error for error in raised(code, set()) if not kin(error) & told}

@@ -1,4 +1,4 @@
-"""The recipes, followed: each diff fits today's code, and what comes of it works."""
+"""The recipes, followed: each diff fits today's code, and the result works."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.docs.pages import DOCS
 from tests.docs.public import names_of_roost, public_names
 from tests.docs.recipe_bench import NAMES, Recipe
 
-#: What every change meets, wherever it is: imports, sizes, documentation.
+#: The tests that every change has to pass, wherever it is: imports, sizes, documentation.
 CHECKS = (
     "tests/packaging/test_imports.py",
     "tests/packaging/test_lazy_imports.py",

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
+    invariant,
     precondition,
     rule,
     run_state_machine_as_test,
@@ -45,7 +46,8 @@ from roost_core.testing.contract.kit import (
     unique,
     worker_bytes,
 )
-from tests.property.sides import ENGINES, NAMED_ENGINES, WORKERS, BesideServer, Sides
+from tests.property.ordering import Ordering
+from tests.property.sides import ENGINES, NAMED_ENGINES, WORKERS, BesideServer
 from tests.property.views import (
     WORK_IDS,
     Held,
@@ -64,7 +66,7 @@ DELAYS = st.sampled_from([0, HOUR_MS])
 COMMIT_IDS = st.sampled_from([None, None, "c1", "c2", "c3"])
 
 
-class LedgerMachine(Sides):
+class LedgerMachine(Ordering):
     """All transitions in any order, with current, old and stolen leases."""
 
     def __init__(self) -> None:
@@ -266,11 +268,15 @@ class LedgerMachine(Sides):
         heartbeat = None if beat is None else heartbeat_bytes(beat)
         info = worker_bytes(worker, engines)
 
-        async def request(index: int, _side: Ledger) -> list[int]:
+        async def request(index: int, _side: Ledger) -> list[list[int]]:
             leases = [held.claims[index].lease for held in chosen]
             beats = [Beat(lease.work_id, lease.token, heartbeat) for lease in leases]
-            lost = self.renewers[index].renew(info, beats, HOUR_MS).lost
-            return [[lease.token for lease in leases].index(token) for token in lost]
+            renewed = self.renewers[index].renew(info, beats, HOUR_MS)
+            tokens = [lease.token for lease in leases]
+            return [
+                [tokens.index(token) for token in those]
+                for those in (renewed.lost, renewed.wanted)
+            ]
 
         self.agreed(request)
 
@@ -305,9 +311,14 @@ class LedgerMachine(Sides):
             return sorted(one.work_id for one in gone)
 
         failed = [one for one in WORK_IDS if self.is_in(one, State.FAILED)]
-        gone = self.agreed(request)
+        self.agreed(request)
         for work_id in failed:
-            assert (work_id in gone) == (dead_letters is not None)
+            assert self.is_in(work_id, State.FAILED) == (dead_letters is None)
+
+    @invariant()
+    def what_people_want_holds(self) -> None:
+        """V1: what was acknowledged is true from then on."""
+        self.wishes_come_true()
 
     def is_in(self, work_id: str, state: State) -> bool:
         """Return whether a work item is in a state."""

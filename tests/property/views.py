@@ -42,6 +42,9 @@ def view(stored: StoredWork | None) -> Any:
     for name in ("due_ms", "expires_ms", "started_ms", "finished_ms", "committed_ms", "leased_ms"):
         fields[name] = fields[name] is not None
     del fields["created_ms"], fields["updated_ms"]
+    if stored.act is not None:
+        confirmed = stored.act.confirmed_at is not None
+        fields["act"] = (stored.act.verb, stored.act.actor, confirmed)
     fields["error"] = None if stored.error is None else json.loads(stored.error)["kind"]
     return fields
 

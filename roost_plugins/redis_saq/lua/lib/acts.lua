@@ -111,6 +111,7 @@ end
 local function taken_wish(r)
   local wish = r.wish
   if wish == 'cancel' or wish == 'bury' or wish == 'pause' or wish == 'halt' then r.wish = '-' end
+  r.was_halted = wish == 'halt'
   return wish
 end
 

@@ -28,6 +28,10 @@ local function given_back(id, r, token, commit_id, due, worker, engines, snapsho
     if engines == '' and r.state == 'queued' then wake(r.engine) end
     return 'ok ' .. answer .. ' -1'
   end
+  -- What is ready itself need not be looked for: were its engine held, that would have been a wish.
+  if r.state == 'queued' and not r.was_halted and string.find(' ' .. engines .. ' ', ' ' .. r.engine .. ' ', 1, true) then
+    return 'ok ' .. answer .. ' 0'
+  end
   return 'ok ' .. answer .. ' ' .. whole(lane_free(worker, engines))
 end
 

@@ -8,8 +8,8 @@ import re
 
 import pytest
 
-from roost_core.backend import ClaimRequest
-from roost_core.models import State
+from roost_core.backend import ClaimRequest, Order, OrderOutcome
+from roost_core.models import Actor, State, Verb
 from roost_plugins.redis_saq.keys import PLACES, TYPES
 from tests.docs.pages import page
 from tests.integration.redis_bench import Counting, Crew, all_done, queue, settings_for
@@ -81,6 +81,9 @@ async def in_all_states(roost):
         await client.hset(key("work"), ids[state], raw.replace(b"queued", state.encode(), 1))
         due = 3_600_000 if state == "retry_wait" else 0
         await client.zadd(key(state), {ids[state]: int(raw.split(b" ")[6]) + due})
+    await one("paused", delay_seconds=3600)
+    pause = Order("a-request", Verb.PAUSE, Actor("alice", "tests"))
+    assert OrderOutcome.DONE == (await roost.ledger.order(ids["paused"], pause)).outcome
     await one("sleeping", delay_seconds=3600)
     await one("queued", idempotency_key="key of queued")
     return ids
@@ -107,7 +110,7 @@ async def test_a_sound_queue_is_left_as_it_is(server):
         assert "damage" not in {one.subject for one in await roost.ledger.diagnose()}
 
 
-@pytest.mark.parametrize("place", [*set(PLACES.values()) - {"waiting", "paused"}, "created", "key"])
+@pytest.mark.parametrize("place", [*set(PLACES.values()) - {"waiting"}, "created", "key"])
 async def test_what_is_lost_is_made_again(server, place):
     """Each index comes back from the records; a dry run says the same, and does nothing."""
     async with running(server) as (roost, _start):
@@ -207,14 +210,14 @@ async def test_scores_that_cannot_be(server, score):
         ids = await in_all_states(roost)
         client, key = keys_of(roost)
         before = await stored(roost)
-        for place in {*PLACES.values()} - {"waiting", "paused"}:
+        for place in {*PLACES.values()} - {"waiting"}:
             members = await client.zrange(key(place), 0, -1)
             await client.zadd(key(place), dict.fromkeys(members, score))
         await client.zadd(key("created"), {ids["done"]: score})
         assert {"mended"} == {one.outcome for one in await roost.repair()}
         after = await stored(roost)
         now = await roost.server.now_ms()
-        for place in ("ready", "blocked", "created", "done", "failed", "cancelled"):
+        for place in ("ready", "blocked", "created", "paused", "done", "failed", "cancelled"):
             assert before[place] == after[place]
         assert all(abs(now - at) < 60_000 for at in after["sleeping"].values())
         assert all(0 < at - now < 60_000 for at in after["running"].values())

@@ -274,8 +274,7 @@ class LedgerMachine(Ordering):
             renewed = self.renewers[index].renew(info, beats, HOUR_MS)
             tokens = [lease.token for lease in leases]
             return [
-                [tokens.index(token) for token in those]
-                for those in (renewed.lost, renewed.wanted)
+                [tokens.index(token) for token in those] for those in (renewed.lost, renewed.wanted)
             ]
 
         self.agreed(request)

@@ -38,9 +38,9 @@ INTERRUPTED: Final = 130
 _HELP: Final = """Run long-lived agent work that survives crashes.
 
 Settings come from options, else from ROOST_ variables, else from the file that
---config names. Without --redis-url Roost runs a server of its own in the home
-folder. Data goes to standard output, messages to standard error; exit codes are 0
-(done), 1 (not possible) and 2 (wrong usage).
+--config names. Without --redis-url Roost runs a server of its own, in ./.roost
+unless --home names another folder. Data goes to standard output, messages to
+standard error; exit codes are 0 (done), 1 (not possible) and 2 (wrong usage).
 
 Completion in your shell: eval "$(_ROOST_COMPLETE=bash_source roost)", and the
 same with zsh_source or fish_source.

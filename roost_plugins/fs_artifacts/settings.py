@@ -20,7 +20,7 @@ class ArtifactSettings(Value):
     root: Path | None = setting(
         None,
         path,
-        "Folder for artifacts. Empty: artifacts/ in the home folder.",
+        "Folder for artifacts. Empty: artifacts/ in ROOST_HOME.",
         "DIR",
         on=On.EVERY_COMMAND,
     )

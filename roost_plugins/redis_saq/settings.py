@@ -23,7 +23,7 @@ class RedisSettings(Value):
     url: str = setting(
         "",
         text,
-        f"Server to use: {SERVER_URLS}. Empty: Roost runs its own server in the home folder.",
+        f"Server to use: {SERVER_URLS}. Empty: Roost runs its own server in ROOST_HOME.",
         "URL",
         on=On.EVERY_COMMAND,
         shown=redact,

@@ -99,7 +99,7 @@ class Enqueueing:
             return result
         stored = await self.ledger.read(answer.work_id)
         if stored is None:
-            return not_found(answer.work_id)
+            return not_found(answer.work_id, self.ledger.queue)
         try:
             return views.item(stored)
         except CorruptRecord as error:

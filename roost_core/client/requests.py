@@ -175,8 +175,7 @@ def unknown_engine(
     close = close_matches(engine, sorted(offered))
     if close:
         hint = f"did you mean {' or '.join(close)}?"
-    elif offered:
-        hint = f"offered are: {', '.join(sorted(offered)[:10])}"
     else:
-        hint = "none is installed"
+        known = f"offered are: {', '.join(sorted(offered)[:10])}" if offered else "none is offered"
+        hint = f"name its plugin with --plugin or ROOST_PLUGINS ({known})"
     return UnknownEngine(f"{by} the engine {engine!r}; {hint}")

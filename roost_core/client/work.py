@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import attrs
 
@@ -19,6 +19,8 @@ from roost_core.models.snapshot import Artifact, Snapshot
 from roost_core.models.standing import WorkRow, WorkStatus
 from roost_core.models.work import State
 from roost_core.shown import views
+
+_T = TypeVar("_T")
 
 
 class Connected(Protocol):
@@ -115,7 +117,7 @@ class Work:
         :raises BackendUnavailable: the server is unreachable for longer.
         """
         stored = await until_terminal(self._roost.ledger, self.id, timeout)
-        return views.status(_found(stored, self.id))
+        return views.status(self._found(stored))
 
     async def events(self, *, after: str | None = None, limit: int = 100) -> Sequence[Event]:
         """Return the work item's events in order: the newest ``limit``, or those after an id.
@@ -126,10 +128,7 @@ class Work:
         :raises WorkNotFound: no work item has this id, and no event is about it.
         :raises BackendUnavailable: no answer.
         """
-        found = await events.of_work(self._roost.ledger, self.id, after, limit)
-        if found is None:
-            raise not_found(self.id)
-        return found
+        return self._found(await events.of_work(self._roost.ledger, self.id, after, limit))
 
     def follow(self, *, after: str | None = None) -> AsyncGenerator[Event, None]:
         """Yield the work item's events as they happen, for ever.
@@ -142,15 +141,17 @@ class Work:
         return events.follow(self._roost.ledger, self.id, after)
 
     async def _stored(self) -> StoredWork:
-        return _found(await self._roost.ledger.read(self.id), self.id)
+        return self._found(await self._roost.ledger.read(self.id))
+
+    def _found(self, found: _T | None) -> _T:
+        if found is None:
+            raise not_found(self.id, self._roost.ledger.queue)
+        return found
 
 
-def not_found(work_id: str) -> WorkNotFound:
+def not_found(work_id: str, queue: str) -> WorkNotFound:
     """Return the error for an id that no work item of the queue has."""
-    return WorkNotFound(f"no work item {work_id!r} in this queue: `roost list` shows what is there")
-
-
-def _found(stored: StoredWork | None, work_id: str) -> StoredWork:
-    if stored is None:
-        raise not_found(work_id)
-    return stored
+    return WorkNotFound(
+        f"no work item {work_id!r} in the queue {queue!r}: `roost list` shows what is there, "
+        "and --queue names another queue"
+    )

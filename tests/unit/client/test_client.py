@@ -122,6 +122,12 @@ def test_unknown_engine_names_close_ones(bench):
         run(bench, lambda roost: roost.enqueue("ech"))
 
 
+def test_unknown_engine_says_where_plugins_are_named(bench):
+    """Nothing is close: most likely the plugin that has the engine was not named."""
+    with pytest.raises(UnknownEngine, match=r"--plugin or ROOST_PLUGINS \(offered are: echo\)"):
+        run(bench, lambda roost: roost.enqueue("countdown"))
+
+
 def test_any_engine_asks_nobody(bench, monkeypatch):
     """any_engine accepts the name as it is, in one round trip."""
     counting = Counting(monkeypatch, bench.ledger)

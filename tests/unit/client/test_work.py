@@ -56,7 +56,7 @@ def test_what_is_no_id_fails_at_once(bench, wrong):
 @pytest.mark.parametrize("method", ["status", "row", "snapshot", "artifacts", "wait", "events"])
 def test_whoever_asks_for_what_is_not_there_is_told(bench, method):
     """Each method says so, and what to do."""
-    with pytest.raises(WorkNotFound, match="'w-none' in this queue: `roost list`"):
+    with pytest.raises(WorkNotFound, match="'w-none' in the queue 'default': `roost list`"):
         run(bench, lambda roost: asked(method)(roost, "w-none"))
 
 

@@ -1,11 +1,11 @@
 """The interfaces that backends and artifact stores implement, and their vocabulary.
 
-A backend is a :class:`Server`: it keeps a :class:`Ledger` for each queue, and runs a worker's
-lanes over one or several of them. A ledger is made of :class:`Transitions`, :class:`Reading`,
-:class:`Renewal` and :class:`Control`. It deals in bytes and numbers: it stores encoded items and
-snapshots without looking inside, decides by its server's clock, and guarantees the invariants.
-The models around the bytes are the core's business. Times that cross this border are whole
-milliseconds since the epoch by the server's clock, and durations are whole milliseconds.
+A backend is a :class:`Server`: it has a :class:`Ledger` for each queue, and runs a worker's lanes
+over one or more of them. A ledger combines :class:`Transitions`, :class:`Reading`, :class:`Renewal`
+and :class:`Control`. It deals in bytes and numbers: it stores encoded items and snapshots without
+looking inside, decides by its server's clock, and guarantees the invariants. The models around the
+bytes belong to the core. Times that cross this boundary are whole milliseconds since the epoch by
+the server's clock, and durations are whole milliseconds.
 """
 
 from __future__ import annotations

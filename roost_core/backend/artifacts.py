@@ -10,7 +10,7 @@ from roost_core.models.snapshot import Artifact
 
 
 class ArtifactStore(abc.ABC):
-    """Bytes by their SHA-256. Synchronous: callers on an event loop use a thread."""
+    """Bytes stored under their SHA-256. Synchronous: callers on an event loop use a thread."""
 
     @abc.abstractmethod
     def put(
@@ -24,10 +24,9 @@ class ArtifactStore(abc.ABC):
     ) -> Artifact:
         """Store bytes durably and note that the work item refers to them.
 
-        :param life: of the work item, as in :class:`Purged`. None belongs to every life.
+        The same bytes stored again, from any number of processes, are one blob.
 
-        Storing the same bytes again, from any number of processes, is one blob.
-
+        :param life: the work item's, as in :class:`Purged`; None belongs to every life.
         :raises InvalidInput: the work id, ``ext`` or ``name`` is malformed, or ``data`` not bytes.
         :raises ArtifactDiskFull: there is no room.
         :raises ArtifactError: they could not be made durable; nothing half-written is visible.
@@ -45,7 +44,7 @@ class ArtifactStore(abc.ABC):
 
     @abc.abstractmethod
     def exists(self, artifact_id: str) -> bool:
-        """Return whether the artifact is there; its content is not read.
+        """Return whether the artifact exists, without reading its content.
 
         :raises InvalidInput: not an artifact id.
         :raises ArtifactError: the store cannot be read.
@@ -53,24 +52,34 @@ class ArtifactStore(abc.ABC):
 
     @abc.abstractmethod
     def describe(self, artifact_id: str) -> Sequence[tuple[str, Artifact]]:
-        """Return who refers to an artifact: pairs of work id and that work's metadata."""
+        """Return what refers to an artifact: pairs of work id and that work's metadata.
+
+        :raises InvalidInput: not an artifact id.
+        :raises ArtifactError: the store cannot be read.
+        """
 
     @abc.abstractmethod
     def of_work(self, work_id: str) -> Sequence[Artifact]:
-        """Return the metadata of everything a work item produced, sorted by artifact id."""
+        """Return the metadata of everything a work item produced, sorted by artifact id.
+
+        :raises InvalidInput: not a work id.
+        :raises ArtifactError: the store cannot be read.
+        """
 
     @abc.abstractmethod
     def forget(self, work_id: str, life: int | None = None) -> None:
-        """Drop a purged work item's metadata, and blobs that nobody refers to any more.
+        """Drop a purged work item's metadata, and blobs that nothing refers to any more.
 
         May be repeated, and may come late: what was put in another life of the id stays.
 
-        :param life: as in :class:`Purged`; None is all of them.
+        :param life: as in :class:`Purged`; None means all of them.
+        :raises InvalidInput: not a work id.
+        :raises ArtifactError: something could not be dropped; everything else was.
         """
 
     @abc.abstractmethod
     def diagnose(self) -> Sequence[Finding]:
-        """Look for what would lose data: a folder that cannot be written, wrong modes."""
+        """Check for what would lose data: an unwritable folder, wrong permissions."""
 
     @property
     @abc.abstractmethod

@@ -13,8 +13,8 @@ from roost_core.models.control import Actor
 class Control(abc.ABC):
     """The verbs. Each call is atomic, and durable when it returns.
 
-    A backend without one of them says so: each raises
-    :class:`~roost_core.errors.BackendError` by default. Each raises
+    A backend may lack some of them: by default each raises
+    :class:`~roost_core.errors.BackendError` to say so. Each raises
     :class:`~roost_core.errors.BackendUnavailable` if there is no answer.
     """
 
@@ -40,7 +40,7 @@ class Control(abc.ABC):
         raise self._not_offered(f"holding the engine {engine}")
 
     async def unhalt(self, engine: str, actor: Actor) -> bool:
-        """Let the work of a held engine go on.
+        """Let the work of a held engine continue.
 
         :returns: whether it was held.
         :raises BackendError: this backend does not offer it.

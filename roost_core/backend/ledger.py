@@ -1,4 +1,4 @@
-"""The record of one queue, whole."""
+"""The complete record of one queue."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from roost_core.errors import BackendError
 class Ledger(Transitions, Reading, Renewal, Control):
     """The durable record of one queue. Get it from :meth:`Server.ledger`.
 
-    Every method is atomic and durable when it returns. A method that raises
-    :class:`~roost_core.errors.BackendUnavailable` may or may not have taken
-    effect and can be repeated safely, with the same ids.
+    Every method is atomic, and durable when it returns. A method that raises
+    :class:`~roost_core.errors.BackendUnavailable` may or may not have taken effect, and can be
+    repeated safely with the same ids.
     """
 
     @property
@@ -32,20 +32,25 @@ class Ledger(Transitions, Reading, Renewal, Control):
         """Where the data is, for people; no password in it."""
 
     async def diagnose(self) -> Sequence[Finding]:
-        """Look for what is wrong with this queue alone; the server has its own findings."""
+        """Check for what is wrong with this queue alone; the server has its own findings.
+
+        :raises BackendUnavailable: no answer.
+        :raises BackendError: the server refuses.
+        """
         return []
 
     async def repair(
         self, *, dry_run: bool, progress: Callable[[int], None] | None = None
     ) -> Sequence[Repaired]:
-        """Put right, from the records of the work, whatever else is derived from them.
+        """Repair, from the records of the work, whatever is derived from them.
 
-        It goes in small steps and is safe while workers run. A backend in which nothing can
-        disagree need not have it.
+        It works in small steps and is safe while workers run. A backend in which nothing can
+        disagree need not offer it.
 
-        :param dry_run: only say what would be done.
-        :param progress: called now and then with how many work items were looked at so far.
-        :raises BackendError: this backend does not offer it.
+        :param dry_run: only report what would be done.
+        :param progress: called occasionally with how many work items were checked so far.
+        :raises BackendUnavailable: no answer; what was repaired so far stays so.
+        :raises BackendError: this backend does not offer it, or the server refuses.
         """
         del dry_run, progress
         raise BackendError(f"there is no repair for this backend: {self.description}")

@@ -1,9 +1,9 @@
-"""What a ledger is asked to do, and what it answers.
+"""What a ledger is asked to do, and its answers.
 
 A ledger deals in bytes and numbers: it stores encoded items and snapshots without looking
 inside, decides by its server's clock, and guarantees the invariants. The models around the
-bytes are the core's business. Times that cross this border are whole milliseconds since the
-epoch by the server's clock, and durations are whole milliseconds.
+bytes belong to the core. Times that cross this boundary are whole milliseconds since the epoch by
+the server's clock, and durations are whole milliseconds.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from roost_core.models.work import State
 from roost_core.models.worker import Lease
 from roost_core.values import Value
 
-#: So many workers that died over a step, or are silent, make work suspected: from then on it
-#: runs apart from other work, in groups or alone, until a step of it is accepted.
+#: Once this many workers have died over a step, or gone silent, the work is suspected: it runs
+#: apart from other work, in groups or alone, until a step of it is accepted.
 SUSPECTED_AFTER: Final = 2
 
 
@@ -27,10 +27,9 @@ SUSPECTED_AFTER: Final = 2
 class NewWork(Value):
     """A work item to store.
 
-    ``nonce`` makes a repeated request recognizable: the same id with the same
-    nonce is one enqueue whose reply was lost. ``digest`` stands for engine and
-    payload, and is what an idempotency key is compared by. ``max_steps`` is how many steps
-    may be accepted in a row without a delay; 0 is any number.
+    ``nonce`` identifies a repeated request: the same id with the same nonce is one enqueue whose
+    reply was lost. ``digest`` represents engine and payload; idempotency keys are compared by it.
+    ``max_steps`` is how many steps may be accepted in a row without a delay; 0 means any number.
     """
 
     work_id: str
@@ -49,10 +48,10 @@ class NewWork(Value):
 
 
 class EnqueueOutcome(enum.StrEnum):
-    """What became of a :class:`NewWork`."""
+    """The outcome of a :class:`NewWork`."""
 
     CREATED = "created"
-    EXISTING = "existing"  #: the idempotency key stands for a stored item: its id is returned
+    EXISTING = "existing"  #: the idempotency key belongs to a stored item, whose id is returned
     TAKEN = "taken"  #: the id belongs to another item, which was left alone
     CONFLICT = "conflict"  #: the idempotency key was used for another engine or payload
 
@@ -66,31 +65,32 @@ class Enqueued(Value):
 
 
 class Alone(enum.StrEnum):
-    """Whether what a claim brings is all that the worker's process runs.
+    """Whether the work that a claim brings is all that the worker's process runs.
 
-    Only then is the death of the process that work's own.
+    Only then is the process's death to be blamed on that work.
     """
 
-    NEVER = "never"  #: it runs, or may soon run, other work, too
-    MAY = (
-        "may"  #: it runs nothing, and will not until a suspected work item has had a step accepted
-    )
-    ALWAYS = "always"  #: it never runs more than one at a time
+    NEVER = "never"  #: it runs other work as well, or soon may
+    #: it runs nothing now; given suspected work, nothing else until a step of that is accepted
+    MAY = "may"
+    ALWAYS = "always"  #: it never runs more than one work item at a time
 
 
 @attrs.frozen(eq=False, repr=False)
 class ClaimRequest(Value):
-    """A worker's request for up to ``limit`` leases on work of its ``engines``.
+    """A worker's request for up to ``limit`` leases on work for its ``engines``.
 
-    With a limit of 0 it takes nothing: what is ready is for others, and if a backend wakes idle
-    workers it wakes one.
+    With a limit of 0 it takes nothing: what is ready is for others, and a backend that wakes idle
+    workers wakes one.
 
-    A worker id is one word: visible ASCII characters without spaces. Work over which
-    workers have died more than once is suspected: it is leased only where it is ``alone``.
-    With ``Alone.MAY`` that goes before all else, and nothing else comes with it; up to
-    half of ``limit`` such come together after two deaths, a quarter after three, and so on.
-    Who ``can_drain`` may be asked to let its work end, so that it is; a worker whose steps
-    do not end cannot.
+    A worker id is one word: visible ASCII characters without spaces. Work over which workers have
+    died more than once is suspected: it is leased only where it runs ``alone``. With ``Alone.MAY``
+    it comes before all other work, and nothing else comes with it; up to half of ``limit`` come
+    together after two deaths, a quarter after three, and so on. A worker that ``can_drain`` may be
+    asked to finish its work first, so that suspected work can run alone; a worker whose steps do
+    not end cannot.
+
+    :raises InvalidInput: the worker id is not one word.
     """
 
     worker_id: str = attrs.field(validator=matching(WORD, "worker id"))
@@ -105,13 +105,13 @@ class ClaimRequest(Value):
 class Claim(Value):
     """A leased work item with everything needed to run its next step.
 
-    ``recoveries`` are the deaths of workers that ran nothing but this step. ``is_solo`` tells
-    that it is suspected, and nothing else may be leased until a step was accepted of it, and of
-    each that came with it.
+    ``recoveries`` counts the deaths of workers that ran nothing but this step. ``is_solo`` means
+    that it is suspected: nothing else may be leased until a step of it, and of each that came with
+    it, is accepted.
 
-    ``committed_ms`` is when its snapshot was accepted, or None if it has none.
-    ``asked_at`` is this process's monotonic clock, in seconds, from before the
-    request went out: the lease cannot have begun earlier.
+    ``committed_ms`` is when its snapshot was accepted, or None if it has none. ``asked_at`` is this
+    process's monotonic clock, in seconds, just before the request was sent: the lease cannot have
+    begun earlier.
     """
 
     lease: Lease
@@ -132,13 +132,12 @@ class Claim(Value):
 class ClaimBatch(Value):
     """The answer to a :class:`ClaimRequest`.
 
-    ``dead_letters`` are the ids that this claim dead-lettered on the way, for
-    the observers. ``next_wake_ms`` is 0 if more is ready than was taken. For a claim
-    that took less than it might, it is how long until something becomes due or a lease
-    expires, or None if nothing is known to. ``left`` is how many work items were found that
-    a newer Roost has written; they are left for a worker that knows how. ``drain`` asks the
-    worker to let its work end before it claims more, because something suspected has
-    waited for a worker that runs nothing else.
+    ``dead_letters`` are the ids that this claim dead-lettered along the way, for observers.
+    ``next_wake_ms`` is 0 if more is ready than was taken. For a claim that took less than it could
+    have, it is how long until something becomes due or a lease expires, or None if nothing is known
+    to. ``left`` counts the work items found that a newer Roost wrote; they are left for a worker
+    that knows them. ``drain`` asks the worker to finish its work before it claims more, because
+    suspected work has waited for a worker that runs nothing else.
     """
 
     claims: tuple[Claim, ...]
@@ -152,7 +151,7 @@ class ClaimBatch(Value):
 class GoOn(Value):
     """Keep the lease: the next step follows at once.
 
-    With ``lease_ttl_ms`` the lease is extended by so much from now; 0 leaves its expiry alone.
+    With ``lease_ttl_ms`` the lease then expires that long from now; 0 leaves its expiry as it is.
     """
 
     lease_ttl_ms: int = 0
@@ -160,12 +159,12 @@ class GoOn(Value):
 
 @attrs.frozen(eq=False, repr=False)
 class Yield(Value):
-    """Give the lease back, and stand in the ready queue again."""
+    """Give the lease back, and return to the ready queue."""
 
 
 @attrs.frozen(eq=False, repr=False)
 class Sleep(Value):
-    """Give the lease back, and come back after ``delay_ms``."""
+    """Give the lease back, and become due after ``delay_ms``."""
 
     delay_ms: int
 
@@ -181,13 +180,12 @@ Next: TypeAlias = GoOn | Yield | Sleep | Finish
 
 @attrs.frozen(eq=False, repr=False)
 class Commit(Value):
-    """A step's outcome to be made durable, in one piece: all of it is accepted, or nothing.
+    """A step's outcome to be made durable: all of it is accepted, or nothing.
 
-    ``commit_id`` names this commit, in one word without a semicolon: repeating it gives the
-    recorded answer.
-    ``expected_version`` is the version that the step started from; the stored
-    one becomes ``expected_version + 1``. ``next`` is what follows. The rest are parts that
-    most commits lack, and that cost those nothing: ``events`` are the engine's own.
+    ``commit_id`` identifies this commit, as one word without a semicolon: repeating it returns the
+    recorded answer. ``expected_version`` is the version that the step started from; the stored one
+    becomes ``expected_version + 1``. ``next`` is what follows. The rest are parts that most commits
+    lack, which costs them nothing: ``events`` are the engine's own.
     """
 
     commit_id: str
@@ -212,7 +210,7 @@ class Failure(Value):
 class Ack(Value):
     """The answer to a commit, a failure or an interrupt: where the work stands now.
 
-    ``state`` is ``running`` if the lease goes on; else the lease has ended.
+    ``state`` is ``running`` if the lease continues; otherwise the lease has ended.
     """
 
     state: State
@@ -224,10 +222,10 @@ class Ack(Value):
 
 @attrs.frozen(eq=False, repr=False)
 class Renewed(Value):
-    """The answer to a renewal: tokens of leases that go on no more.
+    """The answer to a renewal: tokens of leases that do not continue.
 
-    ``lost`` are not current any more. ``wanted`` are current, but people want their work cancelled
-    or buried: the step is to be ended, and the lease given back.
+    ``lost`` are no longer current. ``wanted`` are current, but people want their work cancelled or
+    buried: the step is to be ended, and the lease given back.
     """
 
     lost: tuple[str, ...] = ()

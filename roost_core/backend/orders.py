@@ -1,4 +1,4 @@
-"""What a ledger is asked to do by people, and what it answers. Times as in the messages."""
+"""What people ask a ledger to do, and its answers. Times as in ``messages``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from roost_core.values import Value
 class Order(Value):
     """A verb for one work item.
 
-    ``request_id`` names this order, in one word without a semicolon: repeating it gives the
+    ``request_id`` identifies this order, as one word without a semicolon: repeating it returns the
     recorded answer, so that a lost reply does not make it count twice. With ``if_state`` and
     ``if_fence`` nothing happens unless the work item still has both: what a preview showed may have
     changed.
@@ -26,6 +26,8 @@ class Order(Value):
     ``max_attempts``, ``deadline_ms`` and ``max_steps`` are new limits, None for those that it has.
     Only a drop has ``life``: when the work item was created, in milliseconds, so that a repeat is
     recognized after the record is gone.
+
+    :raises InvalidInput: the request id is not one word.
     """
 
     request_id: str = attrs.field(validator=matching(WORD, "request id"))
@@ -41,7 +43,7 @@ class Order(Value):
 
 
 class OrderOutcome(enum.StrEnum):
-    """What became of an :class:`Order`."""
+    """The outcome of an :class:`Order`."""
 
     DONE = "done"
     REQUESTED = "requested"  #: it takes effect when the running step ends, or its lease does

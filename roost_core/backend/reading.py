@@ -1,4 +1,4 @@
-"""How a queue is looked at: the second part of a ledger."""
+"""How a queue is read: the second part of a ledger."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from roost_core.models.work import State
 
 
 class Reading(abc.ABC):
-    """What tells of the work of one queue, and of its workers. Nothing changes by it.
+    """Reads about the work of one queue and its workers, without changing anything.
 
-    Each raises :class:`~roost_core.errors.BackendUnavailable` if there is no answer, and
+    Each method raises :class:`~roost_core.errors.BackendUnavailable` if there is no answer, and
     :class:`~roost_core.errors.BackendError` if the server refuses.
     """
 
     @abc.abstractmethod
     async def read(self, work_id: str) -> StoredWork | None:
-        """Return one work item with all its bytes, read at one moment, or None."""
+        """Return one work item with all its bytes, read atomically, or None."""
 
     @abc.abstractmethod
     async def counts(self) -> Mapping[State, int]:
-        """Return how many work items are in each state; states without any are there as 0."""
+        """Return how many work items are in each state; states without any have 0."""
 
     @abc.abstractmethod
     async def events(
@@ -37,20 +37,21 @@ class Reading(abc.ABC):
     ) -> Sequence[Event]:
         """Return events in order.
 
-        The stream is shared and bounded: of one work item it may have none any more; its
+        The stream is shared and bounded: it may no longer have any of one work item; its
         :meth:`trail` has the rest.
 
-        :param after: an event id; only later ones. None: the newest ``limit``.
-        :param block_ms: wait so long for the first one; None does not wait.
+        :param after: an event id; only later events are returned. None returns the newest
+            ``limit``.
+        :param block_ms: how long to wait for the first one, in milliseconds; None does not wait.
         """
 
     async def trail(self, work_id: str) -> Sequence[Event] | None:
-        """Return what a work item keeps of its own past, oldest first, read in one call.
+        """Return a work item's own history, oldest first, read in one call.
 
-        However busy other work is, it has the item's ``enqueued``, one ``leased`` for each
-        lease, and each event that is neither a claim nor a commit: the newest 160 at most, and
-        fewer if they are long. A ``leased`` comes after the last event under it, and has its
-        id. Data is cut to a few hundred bytes.
+        However busy other work is, it has the item's ``enqueued``, one ``leased`` for each lease,
+        and each event that is neither a claim nor a commit: at most the newest 160, and fewer if
+        they are long. A ``leased`` comes after the last event under that lease, and has that
+        event's id. Data is cut to a few hundred bytes.
 
         By default it is what the stream still has.
 
@@ -65,17 +66,17 @@ class Reading(abc.ABC):
         """Wait until a work item is terminal, without polling, and return it.
 
         :param timeout: seconds; None waits for ever.
-        :returns: its last known standing, terminal or not; None if it does not exist.
+        :returns: the work item as last read, terminal or not; None if it does not exist.
         """
 
     @abc.abstractmethod
     async def workers(self) -> Sequence[tuple[bytes, int]]:
-        """Return live workers: encoded ``WorkerInfo`` and when each was last seen (ms)."""
+        """Return live workers: encoded ``WorkerInfo``, and when each was last seen (ms)."""
 
     async def worker(self, worker_id: str) -> bytes | None:
         """Return a worker's encoded ``WorkerInfo``, or None if it is not known.
 
-        Backends with a quicker way than :meth:`workers` have their own.
+        Backends with a faster way than :meth:`workers` override it.
         """
         for raw, _ in await self.workers():
             try:

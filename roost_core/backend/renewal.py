@@ -1,4 +1,4 @@
-"""Leases kept by a thread beside the event loop: the third part of a ledger."""
+"""Leases kept alive by a thread beside the event loop: the third part of a ledger."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ from roost_core.models.worker import Lease
 
 
 class Renewer(abc.ABC):
-    """Keeps one worker's leases, and its registration, alive.
+    """Keeps one worker's leases and its registration alive.
 
-    It is used from a thread of its own, so it is synchronous and shares no
-    connection with the event loop. When that loop hangs, the thread ends leases on
-    its behalf with :meth:`fail` and :meth:`interrupt`; a renewer that does not offer
-    these leaves such leases to run out.
+    It is used from its own thread, so it is synchronous and shares no connection with the event
+    loop. When that loop hangs, the thread ends leases on its behalf with :meth:`fail` and
+    :meth:`interrupt`; if a renewer does not offer these, such leases run out.
     """
 
     @abc.abstractmethod
@@ -24,22 +23,24 @@ class Renewer(abc.ABC):
         """Extend all leases at once and announce the worker, in one command.
 
         :param info: the encoded ``WorkerInfo``.
-        :returns: the tokens of the leases that go on no more.
-        :raises BackendUnavailable: no answer; nothing may be concluded.
+        :returns: the tokens of the leases that do not continue.
+        :raises BackendUnavailable: no answer; nothing can be concluded about the leases.
+        :raises BackendError: the server refuses.
         """
 
-    def fail(self, lease: Lease, failure: Failure) -> Ack:  # noqa: ARG002 - for those who offer it
+    def fail(self, lease: Lease, failure: Failure) -> Ack:  # noqa: ARG002 - for those that offer it
         """Give up an attempt, as :meth:`Transitions.fail` does.
 
         :raises BackendUnavailable: no answer.
-        :raises BackendError: this renewer does not offer it.
+        :raises BackendError: this renewer does not offer it, or the server refuses.
         :raises LeaseLost: the token is not current.
+        :raises CorruptRecord: the stored record does not decode.
         """
         raise BackendError(f"{type(self).__name__} does not end leases")
 
     def interrupt(
         self,
-        lease: Lease,  # noqa: ARG002 - for those who offer it
+        lease: Lease,  # noqa: ARG002 - for those that offer it
         commit_id: str,  # noqa: ARG002 - as above
         reason: str,  # noqa: ARG002 - as above
         delay_ms: int | None,  # noqa: ARG002 - as above
@@ -47,8 +48,9 @@ class Renewer(abc.ABC):
         """Give work back without blame, as :meth:`Transitions.interrupt` does.
 
         :raises BackendUnavailable: no answer.
-        :raises BackendError: this renewer does not offer it.
+        :raises BackendError: this renewer does not offer it, or the server refuses.
         :raises LeaseLost: the token is not current.
+        :raises CorruptRecord: the stored record does not decode.
         """
         raise BackendError(f"{type(self).__name__} does not end leases")
 
@@ -58,12 +60,16 @@ class Renewer(abc.ABC):
 
 
 class Renewal(abc.ABC):
-    """What keeps one worker's leases on the work of one queue, and its entry in the register."""
+    """Keeps a worker's leases on the work of one queue, and its entry in the register."""
 
     @abc.abstractmethod
     def renewer(self) -> Renewer:
-        """Return a renewer with a connection of its own; the server is open."""
+        """Return a renewer with its own connection; the server must be open."""
 
     @abc.abstractmethod
     async def retire(self, worker_id: str) -> None:
-        """Strike a worker that has stopped from the register."""
+        """Remove a stopped worker from the register.
+
+        :raises BackendUnavailable: no answer.
+        :raises BackendError: the server refuses.
+        """

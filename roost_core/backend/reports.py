@@ -1,4 +1,4 @@
-"""What people and programs are told of a ledger and its server. Times as in the messages."""
+"""What people and programs learn about a ledger and its server. Times as in ``messages``."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from roost_core.values import Value
 
 @attrs.frozen(eq=False, repr=False)
 class StoredWork(Value):
-    """A work item as it stands in the backend. Missing bytes are None.
+    """A work item as the backend stores it. Missing bytes are None.
 
-    ``error`` is the latest one and goes with the next accepted step; ``heartbeat``
-    is the running step's and goes with its end. ``recoveries`` are the workers that died over
-    the current step while they ran nothing else, ``suspicions`` those that died, or are
-    silent, over this and other work; ``steps_in_row`` are the steps since the last delay.
-    ``leased_ms`` and ``leased_version`` tell when, and at which version, the newest lease
-    began. ``wish`` is what its running step was asked for and has not done yet, ``act`` what a
-    person last did to it. With a ``newer_layout`` a newer Roost has written the work item, and
-    only its id, engine and state can be told.
+    ``error`` is the latest one, and the next accepted step clears it; ``heartbeat`` is the running
+    step's, and that step's end clears it. ``recoveries`` counts the workers that died over the
+    current step while they ran nothing else, ``suspicions`` those that died, or are silent, over
+    this and other work; ``steps_in_row`` counts the steps since the last delay. ``leased_ms`` and
+    ``leased_version`` say when, and at which version, the newest lease began. ``wish`` is what its
+    running step was asked for and has not done yet, ``act`` what a person last did to it.
+    ``newer_layout`` means that a newer Roost wrote the work item, of which only id, engine and
+    state are known here.
     """
 
     work_id: str
@@ -62,8 +62,8 @@ class StoredWork(Value):
 class Purged(Value):
     """A work item that is gone, and whose artifacts and workspaces are to be forgotten.
 
-    ``life`` tells it from another work item that has the same id later: when it was created,
-    in milliseconds by the server's clock. None if that is not known: then it stands for all.
+    ``life`` distinguishes it from a later work item with the same id: it is when it was created, in
+    milliseconds by the server's clock. None if that is not known: then every life is meant.
     """
 
     work_id: str
@@ -72,7 +72,7 @@ class Purged(Value):
 
 @attrs.frozen(eq=False, repr=False)
 class ListQuery(Value):
-    """Which work items to list: newest first, or next first where a state waits for its turn."""
+    """Which work items to list: newest first, or next first in states that wait their turn."""
 
     state: State | None = None
     engine: str | None = None
@@ -96,8 +96,8 @@ class Finding(Value):
 class Repaired(Value):
     """One kind of thing that a repair found, and how often.
 
-    ``outcome`` is ``mended``, ``found`` (it would be mended, were it no dry run) or ``left``: only
-    a person can put that right. ``examples`` are up to three ids or names.
+    ``outcome`` is ``mended``, ``found`` (in a dry run, which mends nothing) or ``left`` (only a
+    person can fix it). ``examples`` are up to three ids or names.
     """
 
     outcome: str

@@ -1,4 +1,4 @@
-"""Where ledgers are: a connection, a clock, and the lanes of a worker."""
+"""Where ledgers are kept: a connection, a clock, and the lanes of a worker."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from roost_core.backend.serving import ServePlan
 
 
 class Server(abc.ABC):
-    """A place that keeps the ledgers of queues.
+    """Keeps the ledgers of queues.
 
-    A method that raises :class:`~roost_core.errors.BackendUnavailable` can be repeated; one that
-    raises another :class:`~roost_core.errors.BackendError` was refused for good.
+    A method that raises :class:`~roost_core.errors.BackendUnavailable` can be repeated; any other
+    :class:`~roost_core.errors.BackendError` is a permanent refusal.
     """
 
     @abc.abstractmethod
     async def open(self) -> None:
-        """Connect, start a server if that is this backend's way, check its version.
+        """Connect, starting a server first if this backend does that, and check its version.
 
         :raises BackendUnavailable: one line that says where it tried and what to do.
-        :raises BackendError: the server refuses for good: its version, the login.
+        :raises BackendError: it cannot work: the server's version, or a refused login.
         """
 
     @property
     def is_started_here(self) -> bool:
-        """Whether :meth:`open` starts the server, so that nobody has to wait for somebody else."""
+        """Whether :meth:`open` starts the server, so that there is no one else to wait for."""
         return False
 
     def nothing_here(self) -> str | None:
         """Return why there cannot be any work yet, in one line, or None. Blocks briefly.
 
-        Asked before :meth:`open` by who only wants to read, and must not make a place for
-        work. A backend whose ``open`` makes nothing does not need it.
+        Called before :meth:`open` by those that only want to read, and must not create a place
+        for work. A backend whose ``open`` creates nothing does not need it.
         """
         return None
 
     @abc.abstractmethod
     async def close(self) -> None:
-        """Give back every connection. May be called twice."""
+        """Release every connection. May be called twice."""
 
     @property
     @abc.abstractmethod
@@ -50,27 +50,35 @@ class Server(abc.ABC):
 
     @abc.abstractmethod
     def ledger(self, queue: str) -> Ledger:
-        """Return the ledger of a queue, the same one each time. It makes no call.
+        """Return the ledger of a queue, the same one each time, without calling the server.
 
-        A queue need not exist before: its first work item makes it.
+        The queue need not exist yet: its first work item creates it.
         """
 
     @abc.abstractmethod
     async def now_ms(self) -> int:
-        """Return the server's clock."""
+        """Return the server's clock.
+
+        :raises BackendUnavailable: no answer.
+        :raises BackendError: the server refuses.
+        """
 
     @abc.abstractmethod
     async def diagnose(self) -> Sequence[Finding]:
-        """Look for what would lose data: version, persistence, eviction policy, clock."""
+        """Check for what would lose data: version, persistence, eviction policy, clock.
+
+        :raises BackendUnavailable: no answer.
+        :raises BackendError: the server refuses.
+        """
 
     def repair_log(self) -> Sequence[Finding]:
-        """Cut off damage that keeps a server of Roost's own from starting; keep a copy.
+        """Cut off damage that keeps Roost's own server from starting; keep a copy.
 
         Called instead of, or before, :meth:`open`. It may block.
 
         :raises BackendError: it cannot be repaired; nothing was changed.
         """
-        return [Finding("info", "log", "this server looks after its files itself")]
+        return [Finding("info", "log", "this server takes care of its own files")]
 
     @abc.abstractmethod
     async def serve(
@@ -82,10 +90,10 @@ class Server(abc.ABC):
     ) -> None:
         """Run a worker's lanes until ``plan.stopping`` is set and they are empty.
 
-        Each claim goes to ``handle`` with its ledger, at most ``plan.concurrency`` at a time; a
-        handle that is still running at the end of the drain is cancelled and
-        must give its work back. ``upkeep`` is called about once a minute. A
-        server that is away is waited for; only a bug ends the lanes early.
+        Each claim is passed to ``handle`` with its ledger, at most ``plan.concurrency`` at a time;
+        a ``handle`` still running at the end of the drain is cancelled, and must give its work
+        back. ``upkeep`` is called about once a minute. The lanes wait for a server that is away;
+        only a bug ends them early.
 
         :raises BackendError: the server would lose work, or refuses what lanes need.
         """

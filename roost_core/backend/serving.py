@@ -13,11 +13,11 @@ from roost_core.values import Value
 
 @attrs.define(eq=False)
 class LostLanes:
-    """What a worker has lost to steps that go on although they were ended.
+    """What a worker has lost to steps that continue although they were ended.
 
-    ``lanes`` counts lanes that wait for such steps: a backend runs so many more, up to
-    ``bound``. ``threads`` counts threads that go on. ``ended`` has the tokens of leases that
-    have ended, or are given up, while their steps go on. ``changed`` is set after each change.
+    ``lanes`` counts lanes that wait for such steps: a backend runs that many more, up to ``bound``.
+    ``threads`` counts threads that continue. ``ended`` has the tokens of leases that have ended, or
+    are being given up, while their steps continue. ``changed`` is set after each change.
     """
 
     bound: int
@@ -33,19 +33,19 @@ class LostLanes:
 
     @property
     def is_full(self) -> bool:
-        """Whether more is lost than is made up for: the worker must claim no more."""
+        """Whether more is lost than is made up for: the worker must not claim."""
         return self.count > self.bound
 
 
 @attrs.frozen(eq=False, repr=False)
 class ServePlan(Value):
-    """How a worker wants its lanes run, for the work of ``ledgers``, all of one server.
+    """How a worker wants its lanes run, over ``ledgers`` that are all on one server.
 
-    ``stopping`` ends claiming when it is set; steps in flight then have
-    ``drain_timeout`` seconds before they are cancelled. With ``burst`` the lanes
-    also end when nothing is ready. ``lost`` says which lanes are to be made up for. A backend that
-    hears that people want something of what runs here calls ``look`` with the ledger's number: the
-    worker then renews at once, instead of at its next turn, and so learns of it.
+    Claiming ends when ``stopping`` is set; steps in flight then have ``drain_timeout`` seconds
+    before they are cancelled. With ``burst`` the lanes also end when nothing is ready. ``lost`` has
+    the lanes to make up for. A backend that hears that people want something of what runs here
+    calls ``look`` with the ledger's number: the worker then renews at once, instead of at its next
+    turn, and so learns of it.
     """
 
     ledgers: tuple[Ledger, ...]

@@ -1,4 +1,4 @@
-"""What a work item keeps of its own past, and how that completes the queue's events."""
+"""A work item's own history, and how it completes the queue's events."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def lease_event(
 ) -> Event:
     """Return a lease as one event.
 
-    :param event_id: that of the last event under it.
-    :param from_ms: when it was given, in milliseconds by the server's clock, if that is known.
-    :param to_ms: when it ended; None while it is current.
+    :param event_id: the id of the last event under it.
+    :param from_ms: when it began, in milliseconds by the server's clock, if that is known.
+    :param to_ms: when it ended; None while it is current, and then ``from_ms`` is known.
     :param ended: the kind of the event that ended it; None while it is current.
     """
     at_ms = from_ms if to_ms is None else to_ms
@@ -53,7 +53,7 @@ def lease_event(
 
 
 def current_lease(work: StoredWork) -> Event | None:
-    """Return the lease that is current as an event, or None if there is none."""
+    """Return the current lease as an event, or None if there is none."""
     if work.state is not State.RUNNING or work.leased_ms is None:
         return None
     return lease_event(
@@ -77,9 +77,9 @@ def _text(at_ms: int | None) -> str | None:
 
 
 def completed(events: Sequence[Event], trail: Sequence[Event]) -> Sequence[Event]:
-    """Put what a work item itself keeps in front of those of its events that the stream still has.
+    """Complete the events that the stream still has of a work item with its own history.
 
-    Of a lease that the events tell in full there is no entry in the result.
+    A lease has no entry of its own in the result if all of its events are there.
     """
     if not events:
         return trail
@@ -94,11 +94,11 @@ def completed(events: Sequence[Event], trail: Sequence[Event]) -> Sequence[Event
 def reason_of_sleep(trail: Sequence[Event], version: int) -> str | None:
     """Return why work that sleeps at this version was given back, or None if it was not.
 
-    Work sleeps for a delay as well, of its own or its step's: that gives no reason.
+    Work also sleeps for a delay, its own or its step's: that has no reason.
     """
     for event in reversed(trail):
         if event.kind == "leased":
-            continue  # it stands behind the event that ended it
+            continue  # it comes after the event that ended it
         if (event.kind, event.version, event.state) != ("interrupted", version, State.SLEEPING):
             return None
         reason = event.data.get("reason")
@@ -113,7 +113,7 @@ def is_complete(events: Sequence[Event]) -> bool:
 
 def go_on_from(*known: Event) -> str | None:
     """Return the id of the last of these events, to follow the stream from, or None."""
-    # A lease that is current is no event, and its id only a time.
+    # A current lease is not in the stream: its id is only a time.
     ended = [one for one in known if one.kind != "leased" or one.data.get("to") is not None]
     return max(ended, key=place_of).event_id if ended else None
 

@@ -1,4 +1,4 @@
-"""How a work item moves: the first part of a ledger."""
+"""How work items change state: the first part of a ledger."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from roost_core.models.worker import Lease
 
 
 class Transitions(abc.ABC):
-    """What moves the work of one queue. Each call is atomic, and durable when it returns.
+    """Changes the state of one queue's work. Each call is atomic, and durable when it returns.
 
-    Each raises :class:`~roost_core.errors.BackendUnavailable` if there is no answer, and
+    Each method raises :class:`~roost_core.errors.BackendUnavailable` if there is no answer, and
     :class:`~roost_core.errors.BackendError` if the server refuses.
     """
 
     @abc.abstractmethod
     async def enqueue(self, works: Sequence[NewWork]) -> list[Enqueued]:
-        """Store work items, pipelined; each by itself is all or nothing."""
+        """Store work items, pipelined; each one is stored entirely or not at all."""
 
     @abc.abstractmethod
     async def claim(self, request: ClaimRequest) -> ClaimBatch:
-        """Take leases: recover expired ones, promote what is due, take the first ones ready."""
+        """Take leases: recover expired ones, promote what is due, take the first that are ready."""
 
     @abc.abstractmethod
     async def commit(self, lease: Lease, commit: Commit) -> Ack:
@@ -39,6 +39,8 @@ class Transitions(abc.ABC):
 
         :raises LeaseLost: the token is not current.
         :raises VersionConflict: the stored version is not the expected one.
+        :raises CorruptRecord: the stored record does not decode.
+        :raises BackendError: this backend does not offer ``commit.next``.
         """
 
     @abc.abstractmethod
@@ -46,6 +48,7 @@ class Transitions(abc.ABC):
         """Give up an attempt: retry later, or dead-letter if it was the last.
 
         :raises LeaseLost: the token is not current.
+        :raises CorruptRecord: the stored record does not decode.
         """
 
     @abc.abstractmethod
@@ -54,18 +57,20 @@ class Transitions(abc.ABC):
     ) -> Ack:
         """Give the work back without blame, to its old place in the queue.
 
-        :param delay_ms: None to be ready at once, else sleep so long.
+        :param delay_ms: how long it sleeps; with None it is ready at once.
         :raises LeaseLost: the token is not current.
+        :raises CorruptRecord: the stored record does not decode.
         """
 
     async def leave(self, lease: Lease, commit_id: str, layout: int) -> Ack:
-        """Give work back that a newer Roost has written: only a worker that knows it may take it.
+        """Give back work that a newer Roost wrote: only a worker that knows it may take it.
 
-        By default it only sleeps for a minute, so that workers which do not know it meet it no
-        oftener than that.
+        By default it only sleeps for a minute, so that workers that do not know it see it no more
+        often than that.
 
-        :param layout: the number of the layout that reading it takes.
+        :param layout: the number of the layout that a worker must know to read it.
         :raises LeaseLost: the token is not current.
+        :raises CorruptRecord: the stored record does not decode.
         """
         reason = f"a newer Roost wrote it: layout {layout}"
         return await self.interrupt(lease, commit_id, reason, 60_000)
@@ -78,13 +83,13 @@ class Transitions(abc.ABC):
         limit: int,
         forgotten: Sequence[Purged] = (),
     ) -> Sequence[Purged]:
-        """Remove up to ``limit`` work items that are terminal for longer than the retention.
+        """Remove up to ``limit`` work items that have been terminal for longer than the retention.
 
-        What is gone stays on record until it is said to be forgotten, so that no lost answer and
-        no worker that dies in between leaves its artifacts behind for ever.
+        What is gone stays on record until it is reported as forgotten, so that neither a lost
+        answer nor a worker that dies in between leaves its artifacts behind for ever.
 
         :param dead_letter_retention_ms: None keeps dead letters for ever.
-        :param forgotten: what was returned before, and has no artifacts or workspaces any more.
-        :returns: up to ``limit`` that are gone and not forgotten yet, also of earlier calls and
-            of other workers; those first that were not returned for the longest time.
+        :param forgotten: what was returned earlier, and no longer has artifacts or workspaces.
+        :returns: up to ``limit`` that are gone but not forgotten yet, including those of earlier
+            calls and other workers; those not returned for the longest time come first.
         """

@@ -1,4 +1,4 @@
-"""Lanes beside SAQ's, in place of those that are lost to steps which do not end."""
+"""Lanes beside SAQ's, in place of those lost to steps that do not end."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _log = logging.getLogger("roost.worker")
 
 
 class ExtraLanes:
-    """As many lanes as are lost, up to the bound; they leave again when those come back."""
+    """As many lanes as are lost, up to the bound; they leave when the lost ones come back."""
 
     def __init__(
         self, lanes: Lanes, lost: LostLanes, handle: Callable[[Claim], Awaitable[None]]
@@ -26,7 +26,7 @@ class ExtraLanes:
         self._keeping = asyncio.create_task(self._keep())
 
     async def close(self) -> None:
-        """Make up for nothing any more; lanes that are at work are the caller's to end."""
+        """Stop making up for lost lanes; lanes that are at work are left for the caller to end."""
         self._keeping.cancel()
         for task in list(self._waiting):
             task.cancel()
@@ -43,7 +43,7 @@ class ExtraLanes:
                 task.add_done_callback(self._tasks.discard)
             for task in list(self._waiting)[: max(0, len(self._tasks) - wanted)]:
                 task.cancel()
-            # Whether there is room for claims may have changed, too.
+            # Whether there is room for claims may have changed as well.
             self._lanes.look_again()
 
     async def _lane(self) -> None:

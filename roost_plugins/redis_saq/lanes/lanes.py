@@ -1,7 +1,7 @@
-"""The free lanes of one worker, and the claims that go out for them.
+"""The free lanes of one worker, and the claims made for them.
 
-What is claimed when, and for how many lanes, is decided in ``policy.py``; here is what
-carries it out: the loop, the calls to the ledgers, and the claims on their way to lanes.
+``policy.py`` decides what is claimed when, and for how many lanes; this module carries it out: the
+loop, the calls to the ledgers, and the claims on their way to lanes.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from roost_plugins.redis_saq.ledger.ledger import RedisLedger
 
 _log = logging.getLogger("roost.worker")
 
-#: An idle worker asks by itself this often, at least: a connection that is broken or silent is
-#: noticed, so only a message that gets lost on a sound one waits for this. Seconds.
+#: An idle worker claims unprompted at least this often. A broken or silent connection is noticed,
+#: so only a message that gets lost on a sound one waits for this. Seconds.
 _ASK_AGAIN: Final = 10.0
-#: Waits after a failed claim: from, to. Seconds.
+#: Pauses after a failed claim: from, to. Seconds.
 _BACKOFF: Final = (0.05, 2.0)
-#: A claim that was made ahead waits so long for its lane, and is given back then. Seconds.
+#: How long a claim made ahead waits for its lane before it is given back. Seconds.
 _AHEAD_GRACE: Final = 0.5
-#: How long closing waits for a claim that is under way, and for observers. Seconds.
+#: How long closing waits for claims under way, and for observers. Seconds.
 _CLOSE_GRACE: Final = 2.0
 #: How long closing may take to give back what no lane has begun. Seconds.
 _GIVE_BACK_GRACE: Final = 2.0
@@ -49,7 +49,7 @@ class Lanes:
     ) -> None:
         self._plan = plan
         self._on_dead_letters = on_dead_letters
-        # Within a lease's time, so that each lease's expiry is known before it comes.
+        # Within a lease's lifetime, so that each lease's expiry is known before it comes.
         ask_again = min(_ASK_AGAIN, plan.lease_ttl_ms / 1500)
         self.policy = ClaimPolicy(
             len(ledgers), plan.concurrency, ask_again, is_burst=plan.burst, lost=plan.lost
@@ -64,28 +64,28 @@ class Lanes:
         self._ahead: deque[tuple[ServedQueue, Claim]] = deque()
         #: The claims whose lanes are at work, and their queues, by token.
         self._in_flight: dict[str, tuple[ServedQueue, Claim]] = {}
-        #: Set while there is none.
+        #: Set while there are none.
         self._is_drained = asyncio.Event()
         self._is_drained.set()
-        #: Set when there may be a reason to claim that was not there before.
+        #: Set when there may be a new reason to claim.
         self._changed = asyncio.Event()
-        #: Set when a burst is over: nothing is ready and nothing in flight.
+        #: Set when a burst is over: nothing is ready, and nothing is in flight.
         self.is_over = asyncio.Event()
         self._closing = False
         self._tasks: list[asyncio.Task[None]] = []
         self._beside: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
-        """Begin to claim and to listen."""
+        """Begin claiming and listening."""
         listening = listen(self.served, self._heard, _backoff)
         self._tasks = [asyncio.create_task(one) for one in (self._claim_loop(), listening)]
 
     async def close(self) -> None:
-        """Stop claiming and listening; free lanes stay where they are until cancelled."""
+        """Stop claiming and listening; free lanes keep waiting until they are cancelled."""
         self._closing = True
         self._changed.set()
         if self._beside:
-            # A claim under way is waited for: leases that it took would otherwise be nobody's.
+            # Wait for a claim under way: leases that it took would otherwise belong to nobody.
             await asyncio.wait(self._beside, timeout=_CLOSE_GRACE)
         for task in (*self._tasks, *self._beside):
             task.cancel()
@@ -112,7 +112,7 @@ class Lanes:
             return await place
         except asyncio.CancelledError:
             if place.done() and not place.cancelled():
-                # Nobody will run it: a lane that was just given work is being ended.
+                # This lane is being ended just after it was given work, so nobody will run that.
                 served, claim = self._in_flight[place.result().lease.token]
                 self._ends(claim)
                 await asyncio.shield(self._give_back(served, claim))
@@ -123,7 +123,7 @@ class Lanes:
         return self._in_flight[claim.lease.token][0].ledger
 
     def lane_done(self, claim: Claim) -> None:
-        """Take note that a lane is through with a claim, whatever has become of it."""
+        """Note that a lane is done with a claim, whatever the outcome."""
         token = claim.lease.token
         found = self._forgotten(token)
         if found is None:
@@ -137,7 +137,7 @@ class Lanes:
         await self._is_drained.wait()
 
     async def give_back_all_but(self, begun: Collection[Claim]) -> None:
-        """Give back what was handed out to lanes that ended before they could begin with it."""
+        """Give back what was handed out to lanes that ended before they could begin it."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_GIVE_BACK_GRACE):
                 left = [one for one in self._in_flight.values() if one[1] not in begun]
@@ -146,14 +146,14 @@ class Lanes:
                     await self._give_back(served, claim)
 
     def look_again(self) -> None:
-        """Take note that there may be more lanes, or fewer, or that a lost step's lease is over."""
+        """Note that there may be more or fewer lanes, or that a lost step's lease is over."""
         now = time.monotonic()
         for token in self._plan.lost.ended if self._plan.lost is not None else ():
             self.policy.step_accepted(token, now)
         self._changed.set()
 
     def look(self) -> None:
-        """Take note that there may be a reason to claim that was not there before."""
+        """Note that there may be a new reason to claim."""
         self._changed.set()
 
     def _begins(self, served: ServedQueue, claim: Claim, now: float) -> None:
@@ -188,7 +188,7 @@ class Lanes:
             left = self.policy.decide(now)
             if isinstance(left, Ask):
                 self._keep(self._claim_for(left))
-                continue  # Perhaps there are lanes enough for a second one.
+                continue  # There may be enough lanes for a second one.
             while (view := self.policy.to_pass_on(now)) is not None:
                 self._keep(self._pass_on(self.served[view.number]))
             self._changed.clear()
@@ -222,7 +222,7 @@ class Lanes:
         try:
             batch = await served.claim(request, was_idle=ask.was_idle)
             is_answered = True
-        except Exception as error:  # noqa: BLE001 - whatever it is, the worker must live on
+        except Exception as error:  # noqa: BLE001 - whatever it is, the worker must keep running
             ask.queue.failures += 1
             served.report("cannot claim", error, ask.queue.failures)
             return ClaimBatch(claims=())
@@ -236,12 +236,12 @@ class Lanes:
         return batch
 
     async def _pass_on(self, served: ServedQueue) -> None:
-        """Let an idle worker have what is ready in a queue: there is no lane for it here."""
+        """Let an idle worker take what is ready in a queue: there is no lane for it here."""
         plan = self._plan
         request = ClaimRequest(
             plan.worker_id, plan.engines, 0, plan.lease_ttl_ms, Alone.NEVER, can_drain=False
         )
-        # It only makes others look sooner than they would.
+        # It only makes others look sooner than they otherwise would.
         with contextlib.suppress(BackendError):
             await served.ledger.claim(request, was_idle=False)
 
@@ -265,12 +265,12 @@ class Lanes:
         if batch.dead_letters:
             # Beside the loop: observers may take their time, and lanes must not wait for them.
             self._keep(self._tell(served, batch.dead_letters))
-        # A lane in flight may still make more work ready, so the burst is not over before the last.
+        # A lane in flight may still make more work ready, so a burst lasts until the last one ends.
         if not batch.claims and self.policy.is_over:
             self.is_over.set()
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run something beside the loop."""
+        """Run a coroutine beside the loop."""
         task = asyncio.create_task(work)
         self._beside.add(task)
         task.add_done_callback(self._beside.discard)
@@ -278,13 +278,13 @@ class Lanes:
     async def _tell(self, served: ServedQueue, work_ids: Sequence[str]) -> None:
         try:
             await self._on_dead_letters(served.ledger, work_ids)
-        except Exception as error:  # noqa: BLE001 - the letters are stored; only the telling failed
-            served.report("cannot tell of dead letters", error, 1)
+        except Exception as error:  # noqa: BLE001 - they are stored; only an observer failed
+            served.report("cannot report dead letters", error, 1)
 
     # -- giving back -----------------------------------------------------------------------
 
     def _look_ahead(self, last: Claim) -> None:
-        """Give back what was claimed ahead, up to ``last``, if its lanes have not come."""
+        """Give back what was claimed ahead, if ``last`` still is: its lane has not come."""
         if any(claim is last for _, claim in self._ahead):
             self.policy.ahead_in_vain(time.monotonic())
             self._keep(self._give_back_ahead())
@@ -308,18 +308,18 @@ class Lanes:
 
 
 def _tell_of(batch: ClaimBatch, *, makes_room: bool) -> None:
-    """Tell a person why lanes stay empty, and what is left to others."""
+    """Log why lanes stay empty, and what is left to others."""
     for claim in batch.claims:
         if claim.is_solo:
             _log.warning(
-                "%s: suspected, because workers died that ran it: nothing but suspected work "
-                "runs here until a step of it is accepted",
+                "%s: suspected, because workers that ran it died: only suspected work runs here "
+                "until a step of it is accepted",
                 claim.lease.work_id,
                 extra={"action": "runs_alone", "work_id": claim.lease.work_id},
             )
     if makes_room:
         _log.warning(
-            "something suspected waits to run alone: this worker lets its work end for it",
+            "suspected work is waiting to run alone: this worker finishes its other work first",
             extra={"action": "makes_room"},
         )
     if batch.left:

@@ -1,7 +1,7 @@
-"""Hearing that there is work: one connection for all queues of a worker.
+"""Listening for work: one connection for all queues of a worker.
 
-A server that refuses to let it listen to one of them must not make it deaf to the others:
-then each has a connection of its own.
+A server that refuses to let it listen to one queue must not make it deaf to the others: then each
+has its own connection.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ _log = logging.getLogger("roost.worker")
 
 
 class Heard(Protocol):
-    """Who is to know when there may be something in a queue."""
+    """Called when there may be something in a queue."""
 
     def __call__(self, served: ServedQueue, *, is_ready: bool) -> None:
-        """Take note of it; ``is_ready`` if a message says that there is."""
+        """Note it; ``is_ready`` if a message says that there is."""
 
 
 async def listen(
     served: Sequence[ServedQueue], heard: Heard, backoff: Callable[[int], float]
 ) -> None:
-    """Hear the server's messages; after each break, look for what was missed. Does not return.
+    """Listen to the server's messages; after each break, look for what was missed. Never returns.
 
-    :param backoff: how many seconds to pause after so many failures in a row.
+    :param backoff: returns how many seconds to pause after a number of failures in a row.
     """
     failures = 0
     by_channel = {one.wake_channel: one for one in served}
@@ -46,7 +46,7 @@ async def listen(
         try:
             messages = await served[0].ledger.subscribe(list(by_channel), hear)
             await messages.until_end()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the worker must live on
+        except Exception as error:  # noqa: BLE001 - whatever it is, the worker must keep running
             failures += 1
             served[0].report("cannot listen for work", error, failures)
             await asyncio.sleep(backoff(failures))

@@ -1,10 +1,10 @@
-"""SAQ's worker over Roost's claims; the one module that imports ``saq``.
+"""SAQ's worker over Roost's claims; the only module that imports ``saq``.
 
-SAQ runs the lanes: as many tasks as the worker's concurrency, each taking a job
-from a queue and awaiting its function, with upkeep beside them. Its queue here is
-ours: ``dequeue`` waits for a claim, the job carries the claim and its function goes
-on with the lane's next ones, and what becomes of each is already durable when its
-turn is over, so the calls with which SAQ would write a job's fate to Redis do nothing.
+SAQ runs the lanes: as many tasks as the worker's concurrency, each taking a job from a queue and
+awaiting its function, with upkeep beside them. Its queue here is ours: ``dequeue`` waits for a
+claim, the job carries the claim, and its function continues with the lane's next ones. The outcome
+of each is already durable when it ends, so the calls with which SAQ would store a job's outcome in
+Redis do nothing.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _log = logging.getLogger("roost.worker")
 _UPKEEP_EVERY = 60
 #: SAQ's timers that have nothing to do here still tick; once a day will do. Seconds.
 _SELDOM = 86_400
-#: A job of SAQ's is a lane's shift of so many claims, because SAQ's own part in a job takes
+#: One of SAQ's jobs is a lane's shift of this many claims, because SAQ's own part in a job takes
 #: longer than ours in a claim.
 _SHIFT = 100
 
@@ -34,9 +34,9 @@ _Q = TypeVar("_Q", bound=Queue)
 
 
 def _refusing_the_rest(cls: type[_Q]) -> type[_Q]:
-    """Let a queue refuse what its worker never asks: to enqueue, read, count, end or list jobs.
+    """Make a queue refuse what its worker never does: enqueue, read, count, end or list jobs.
 
-    A work item needs more than a job has, and is read and ended by Roost alone.
+    A work item needs more than a job has, and only Roost reads and ends it.
     """
     for name in cls.__abstractmethods__:
 
@@ -49,18 +49,18 @@ def _refusing_the_rest(cls: type[_Q]) -> type[_Q]:
 
 @dataclasses.dataclass(eq=False, repr=False)
 class ClaimJob(Job):
-    """A job that stands for a claim."""
+    """A job that carries a claim."""
 
     claim: Claim | None = None
 
     def info(self, full: bool = False) -> str:  # noqa: ARG002 - SAQ's signature
-        """Return a short text: SAQ makes it for each job, whether it is logged or not."""
+        """Return a short text: SAQ makes it for each job, whether or not it is logged."""
         return self.key
 
 
 @_refusing_the_rest
 class RoostQueue(Queue):
-    """What SAQ's worker needs of a queue, over the lanes of one worker."""
+    """What SAQ's worker needs from a queue, over the lanes of one worker."""
 
     def __init__(self, lanes: Lanes, name: str, upkeep: Callable[[], Awaitable[None]]) -> None:
         super().__init__(name, None, None)
@@ -80,13 +80,13 @@ class RoostQueue(Queue):
         )
 
     async def update(self, job: Job, **kwargs: Any) -> None:
-        """Do nothing: the claim is on record already."""
+        """Do nothing: the claim is already stored."""
 
     async def finish(self, job: Job, status: Status, **kwargs: Any) -> None:
         """Do nothing, as :meth:`update`."""
 
     async def retry(self, job: Job, error: str | None) -> None:
-        """Say what happened; a claim that is not given back comes back when its lease expires."""
+        """Log what happened; a claim that was not given back returns when its lease expires."""
         level = logging.DEBUG if error == "cancelled" else logging.ERROR
         _log.log(level, "the lane of %s ended: %s", job.key, error)
 
@@ -97,12 +97,12 @@ class RoostQueue(Queue):
 
 
 class LaneWorker(Worker[Any]):
-    """SAQ's worker without its signal handlers: the process's signals are the core's."""
+    """SAQ's worker without its signal handlers: the core handles the process's signals."""
 
-    SIGNALS: list[Any] = []  # noqa: RUF012 - SAQ declares it so
+    SIGNALS: list[Any] = []  # noqa: RUF012 - as SAQ declares it
 
     async def abort(self, abort_threshold: float) -> None:
-        """Do nothing: nobody can mark a claim's job to be ended."""
+        """Do nothing: nobody can ask for a claim's job to be aborted."""
 
     async def worker_info(self, ttl: int = 60) -> Any:
         """Do nothing: each renewal of the leases announces the worker."""
@@ -129,7 +129,7 @@ def lane_worker(
 
     name = " ".join(one.ledger.keys.tag for one in lanes.served)
     return LaneWorker(
-        RoostQueue(lanes, name, upkeep),  # type: ignore[abstract] # the decorator gives it the rest
+        RoostQueue(lanes, name, upkeep),  # type: ignore[abstract] # the decorator adds the rest
         [("run", shift)],
         id=worker_id,
         concurrency=concurrency,

@@ -1,4 +1,4 @@
-"""What the policy of claims knows of one queue, and how it asks for a claim."""
+"""What the claim policy knows about one queue, and how it asks for a claim."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Lost(Protocol):
 
     @property
     def count(self) -> int:
-        """How many lanes and threads."""
+        """How many lanes and threads are lost."""
 
     @property
     def is_full(self) -> bool:
@@ -23,18 +23,18 @@ class Lost(Protocol):
 
 @attrs.define(eq=False)
 class QueueView:
-    """What a worker knows of one queue.
+    """What a worker knows about one queue.
 
     :ivar is_news: whether a claim might bring something that the last one did not.
-    :ivar is_told: whether that was said of something ready, and nobody else knows of it.
-    :ivar alarm: when to claim without news.
+    :ivar is_told: whether it was told of something ready that nobody else knows about.
+    :ivar alarm: when to claim even without news.
     :ivar paused_until: no claim before this.
     :ivar under_way: how many claims are under way, for ``asked`` leases in all.
-    :ivar failures: how many failed in a row.
-    :ivar was_idle: whether the worker may stand in the register of idle ones.
+    :ivar failures: how many claims failed in a row.
+    :ivar was_idle: whether the worker may be in the register of idle ones.
     :ivar is_backlog: whether the last claim left something ready.
-    :ivar lanes: how many lanes run its work, or will.
-    :ivar had_work: whether it had work, or might have, when that was last looked at.
+    :ivar lanes: how many lanes run its work, or soon will.
+    :ivar had_work: whether it had work, or might have had, at the last check.
     """
 
     number: int
@@ -59,13 +59,13 @@ class QueueView:
         return bool(self.lanes or self.asked or self.is_backlog) or self.is_due(now)
 
     def due_at(self) -> float:
-        """When there will be a reason, as far as is known."""
+        """When there will be a reason to claim, as far as is known."""
         return self.paused_until if self.is_news else max(self.alarm, self.paused_until)
 
 
 @attrs.frozen(eq=False)
 class Ask:
-    """A claim that is to go out now."""
+    """A claim to send now."""
 
     queue: QueueView
     limit: int

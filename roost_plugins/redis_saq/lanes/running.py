@@ -1,4 +1,4 @@
-"""A worker's lanes from their start to their end: SAQ's, and those beside them."""
+"""A worker's lanes from start to end: SAQ's, and those beside them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from roost_plugins.redis_saq.lanes.queue import LaneWorker, lane_worker
 
 #: How long a cancelled step may take to end. Seconds.
 _CANCEL_GRACE = 5.0
-#: How long SAQ may take to end its tasks, which wait for nothing by then. Seconds.
+#: How long SAQ may take to end its tasks, which by then wait for nothing. Seconds.
 _SAQ_GRACE = 2.0
 
 
@@ -26,7 +26,7 @@ async def run_lanes(
 ) -> None:
     """Run the lanes until ``plan.stopping`` is set and those in flight have drained.
 
-    The end of a burst is ours as well: SAQ would wait a second for its upkeep then.
+    A burst is ended here as well: SAQ would first wait a second for its upkeep.
     """
     in_flight: dict[asyncio.Task[Any], Claim] = {}
 
@@ -58,25 +58,25 @@ async def run_lanes(
         for task in list(in_flight):
             task.cancel()
         if in_flight:
-            # A step that does not end when it is cancelled is left behind; its lease runs out.
+            # A step that does not end when cancelled is left behind; its lease runs out.
             await _in_time(lanes.drained(), _CANCEL_GRACE)
         await _end(worker, running)
         await lanes.give_back_all_but(list(in_flight.values()))
 
 
 async def _end(worker: LaneWorker, running: asyncio.Task[None]) -> None:
-    """Let SAQ end; its lanes and upkeep have nothing to finish, and it would wait for them."""
+    """End SAQ, cancelling its lanes and upkeep: it would wait, but they have nothing to finish."""
     worker.event.set()
     for task in list(worker.tasks):
         task.cancel()
-    # Not awaited: SAQ waits without end for a step that does not end when it is cancelled.
+    # Not awaited: SAQ waits for ever for a step that does not end when cancelled.
     await asyncio.wait({running}, timeout=_SAQ_GRACE)
     if running.done() and not running.cancelled():
         running.result()
 
 
 async def _drain(lanes: Lanes, timeout: float) -> None:
-    """Stop claiming, and wait for the steps in flight, so long as they may take.
+    """Stop claiming, and wait up to ``timeout`` seconds for the steps in flight.
 
     Not for the lanes' tasks: a lane whose step has ended waits for a claim that never comes.
     """
@@ -88,7 +88,7 @@ async def _drain(lanes: Lanes, timeout: float) -> None:
 
 
 async def _in_time(what: Awaitable[None], seconds: float) -> None:
-    """Wait for something, but not longer than so many seconds."""
+    """Wait for something, but no longer than ``seconds``."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await what

@@ -18,10 +18,10 @@ _log = logging.getLogger("roost.worker")
 
 
 class ServedQueue(LaneWatch):
-    """A ledger, what the policy knows of it, and the tickets of the claims of it.
+    """A ledger, what the policy knows about it, and the tickets of its claims.
 
     :ivar ledger: the queue's record.
-    :ivar view: what the policy knows of the queue.
+    :ivar view: what the policy knows about the queue.
     """
 
     def __init__(
@@ -44,16 +44,20 @@ class ServedQueue(LaneWatch):
 
     @property
     def unanswered(self) -> tuple[Ticket, ...]:
-        """Claims that may have leased work which this worker does not know of."""
+        """Claims that may have leased work unknown to this worker."""
         return self._tickets.unanswered
 
     @property
     def wake_channel(self) -> str:
-        """The channel on which this worker hears that there is work."""
+        """The channel that tells this worker that there is work."""
         return self.ledger.keys.wake_channel(self._plan.worker_id)
 
     async def claim(self, request: ClaimRequest, *, was_idle: bool) -> ClaimBatch:
-        """Claim, under a ticket, naming those whose answers were lost."""
+        """Claim under a ticket, naming the claims whose answers were lost.
+
+        :raises BackendUnavailable: no answer.
+        :raises BackendError: the server refused.
+        """
         ticket, named = self._tickets.take(), self._tickets.unanswered
         try:
             batch = await self.ledger.claim(
@@ -66,7 +70,7 @@ class ServedQueue(LaneWatch):
         return batch
 
     def lease_ends(self, token: str) -> After:
-        """Take note that a call which ends a lease is about to go out."""
+        """Note that a call is about to end a lease; return what its lane does next."""
         is_stopping = self._plan.stopping.is_set()
         after = self._policy.lease_ends(self.view, token, time.monotonic(), is_stopping=is_stopping)
         if after is not After.STANDS_BY:
@@ -74,18 +78,18 @@ class ServedQueue(LaneWatch):
         return after
 
     def step_accepted(self, token: str) -> None:
-        """Take note that a step was accepted whose lease goes on."""
-        # In each step's way.
+        """Note that a step was accepted whose lease continues."""
+        # Every step passes through here.
         if token in self._suspects and self._policy.step_accepted(token, time.monotonic()):
             self._look()
 
     def lease_ended(self, token: str, claim_in_ms: int | None) -> None:
-        """Take note that a lease was given back by a script that told when to claim next."""
+        """Note that a lease was given back by a script that said when to claim next."""
         if self._policy.lease_ended(self.view, token, claim_in_ms, time.monotonic()):
             self._look()
 
     def report(self, what: str, error: Exception, failures: int) -> None:
-        """Log the first failure of a row; one that is not the server's doing with its traceback."""
+        """Log the first failure in a row; any that is not the server's, with its traceback."""
         if len(self._plan.ledgers) > 1:
             what = f"queue {self.ledger.queue}: {what}"
         if not isinstance(error, BackendError):

@@ -1,12 +1,12 @@
 """Equal shares of a worker's lanes for the queues that have a backlog. No clock, no I/O.
 
-Two things are made equal: how many lanes each has now, and how much lane time it has had.
+Two things are made equal: how many lanes each queue has now, and how much lane time it has had.
 Lanes are given one at a time to the queue that has the fewest; each second of lane time that a
-queue has had more than another counts as one lane, in steps of a quarter of a second. Less counts
-as nothing, and queues that are level take turns: a stall of the process is charged to whichever
-queue it fell upon, and would be a hundred short work items' worth for the others.
+queue has had more than another counts as one lane, in steps of a quarter of a second. Less does not
+count, and queues that are level take turns: a stall of the process is charged to whichever queue it
+happened in, and would be worth a hundred short work items to the others.
 
-A queue that had nothing to do, or all that it wanted, brings no credit from then: it is put level
+A queue that had nothing to do, or all that it wanted, has no credit from that time: it is set level
 with the lowest of the others.
 """
 
@@ -25,12 +25,12 @@ _STEP: Final = 0.25
 
 @attrs.define(eq=False)
 class _Account:
-    """The lane time of one queue: ``level`` at the time ``at``, growing by ``lanes`` a second."""
+    """The lane time of one queue: ``level`` at the time ``at``, growing by ``lanes`` per second."""
 
     lanes: int = 0
     level: float = 0.0
     at: float = 0.0
-    #: When it was given a lane, counted in lanes given.
+    #: When it was last given a lane, counted in lanes given.
     turn: int = 0
 
     def level_at(self, now: float) -> float:
@@ -48,7 +48,7 @@ class Shares:
         self._turns = 0
 
     def begins(self, queue: int, now: float) -> None:
-        """Take note that a lane runs work of a queue."""
+        """Note that a lane runs work from a queue."""
         account = self._accounts[queue]
         account.is_set(account.level_at(now), now)
         account.lanes += 1
@@ -56,13 +56,13 @@ class Shares:
         account.turn = self._turns
 
     def ends(self, queue: int, now: float) -> None:
-        """Take note that a lane is through with work of a queue."""
+        """Note that a lane is done with work from a queue."""
         account = self._accounts[queue]
         account.is_set(account.level_at(now), now)
         account.lanes -= 1
 
     def wanted_no_more(self, queue: int, others: Iterable[int], now: float) -> None:
-        """Let a queue have no credit: up to now it had all that it wanted.
+        """Give a queue no credit: until now it had all that it wanted.
 
         :param others: the queues that have work.
         """
@@ -74,15 +74,15 @@ class Shares:
     def split(self, room: int, wanting: Iterable[tuple[int, int]], now: float) -> dict[int, int]:
         """Share out free lanes.
 
-        :param wanting: queues that could use some, with how many lanes each has already, also
-            those that are asked for.
-        :returns: how many each gets; the one that is furthest behind comes first.
+        :param wanting: queues that could use some, with how many lanes each already has, including
+            those already claimed for.
+        :returns: how many each gets; the one furthest behind comes first.
         """
         held = dict(wanting)
         levels = {queue: self._accounts[queue].level_at(now) for queue in held}
         lowest = min(levels.values(), default=0.0)
         ahead = {
-            # Of those that are level, the one that has waited longest comes first.
+            # Among those that are level, the one that has waited longest comes first.
             queue: (
                 (level - lowest) // _STEP * _STEP / _WORTH_A_LANE + held[queue],
                 self._accounts[queue].turn,

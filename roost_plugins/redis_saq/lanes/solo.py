@@ -1,10 +1,10 @@
-"""When a worker runs suspected work and nothing else, until its death can only be one item's own.
+"""When a worker runs suspected work and nothing else, until a death can be only one item's own.
 
-Work over which workers have died is suspected. The server leases it only to a worker that
-says that it runs nothing, of any queue: one, or several together, half as many after each death.
-Such a worker claims nothing more until a step of each has been accepted. Whoever has waited
-behind them is next, for as long as it took: suspected work gets half of a worker's time at most,
-if there is other work. No clock, no I/O: the time comes as ``now``, in seconds.
+Work over which workers have died is suspected. The server leases it only to a worker that says that
+it runs nothing, from any queue: one item, or several together, half as many after each death. Such
+a worker claims nothing more until a step of each has been accepted. Then the work that waited
+behind them goes first, for as long as they took: suspected work gets at most half of a worker's
+time if there is other work. No clock, no I/O: the time is passed as ``now``, in seconds.
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ from typing import Final
 
 from roost_core.backend import Alone, ClaimBatch
 
-#: Of a worker that runs one at a time, every so many claims of a backlog look for suspected work.
+#: A worker that runs one item at a time looks for suspected work with one in this many claims of a
+#: backlog.
 _OFTEN: Final = 4
 
 
 class Solo:
-    """What one worker's lanes know about running something alone. Queues are numbered from 0.
+    """What one worker's lanes know about running work alone. Queues are numbered from 0.
 
-    :ivar tokens: the leases of what is suspected and runs.
-    :ivar drain_for: the queues for whose sake the worker lets its work end, because something
-        suspected waits there.
+    :ivar tokens: the leases of suspected work that runs.
+    :ivar drain_for: the queues for which the worker finishes its other work, because suspected work
+        waits there.
     """
 
     def __init__(self, concurrency: int, queues: int = 1) -> None:
@@ -32,10 +33,10 @@ class Solo:
         self._is_always = concurrency == 1
         #: Per queue, how many claims of a backlog ago suspected work went first.
         self._since_first: Counter[int] = Counter()
-        #: A claim is under way that may bring something suspected.
+        #: Whether a claim is under way that may bring suspected work.
         self._may_come = False
         self.tokens: set[str] = set()
-        #: Since when those run.
+        #: Since when it runs.
         self._since = 0.0
         #: Until when other work goes first, and the queues that have none.
         self._others_until = 0.0
@@ -43,7 +44,7 @@ class Solo:
 
     @property
     def is_draining(self) -> bool:
-        """Whether the worker lets its work end, because something suspected waits."""
+        """Whether the worker finishes its other work, because suspected work waits."""
         return bool(self.drain_for)
 
     def holds_back(self, *, is_busy: bool) -> bool:
@@ -53,18 +54,18 @@ class Solo:
         return is_busy and bool(self.drain_for)
 
     def has_others_than(self, token: str) -> bool:
-        """Whether something suspected runs under another lease than this one."""
+        """Whether suspected work runs under another lease than this one."""
         return len(self.tokens) > (token in self.tokens)
 
     def claims(
         self, now: float, queue: int = 0, *, is_busy: bool, is_backlog: bool = False
     ) -> Alone:
-        """Take note that a claim goes out; return how what it brings would run.
+        """Note that a claim is about to be sent; return how the work that it brings would run.
 
-        :param is_backlog: whether the last claim of this queue has left something ready.
+        :param is_backlog: whether the last claim from this queue left something ready.
         """
         if self._is_always:
-            # What is suspected stands behind all other work then, so now and then it goes first.
+            # Suspected work is then behind all other work, so now and then it goes first.
             self._since_first[queue] = (self._since_first[queue] + 1) % _OFTEN if is_backlog else 0
             return Alone.MAY if self._since_first[queue] == _OFTEN - 1 else Alone.ALWAYS
         if is_busy or now < self._others_until:
@@ -74,16 +75,16 @@ class Solo:
         return Alone.MAY
 
     def failed(self, alone: Alone, queue: int = 0) -> None:
-        """Take note that a claim got no answer."""
+        """Note that a claim got no answer."""
         if alone is Alone.MAY:
             self._may_come = False
-        # Whoever cannot be asked holds nobody up.
+        # A queue that cannot be reached must not hold up others.
         self.drain_for.discard(queue)
 
     def brought(self, batch: ClaimBatch, alone: Alone, now: float, queue: int = 0) -> bool:
-        """Take note of what a claim has brought.
+        """Note what a claim has brought.
 
-        :returns: whether there is a reason to claim again at once, of any queue.
+        :returns: whether there is a reason to claim again at once, from any queue.
         """
         if alone is Alone.MAY:
             self._may_come = False
@@ -104,13 +105,13 @@ class Solo:
         return False
 
     def runs(self, token: str) -> bool:
-        """Whether this lease is of something suspected, which nothing else runs beside."""
+        """Whether this lease is on suspected work, beside which nothing else runs."""
         return token in self.tokens
 
     def step_accepted(self, token: str, now: float) -> bool:
-        """Take note that a lease's step was accepted, or that the lease has ended.
+        """Note that a lease's step was accepted, or that the lease has ended.
 
-        :returns: whether other work may be claimed now that might not before.
+        :returns: whether other work may now be claimed that could not be before.
         """
         if token not in self.tokens:
             return False

@@ -14,12 +14,12 @@ from roost_plugins.redis_saq.record.acts import actor_json, actor_of
 from roost_plugins.redis_saq.record.answers import time_of
 from roost_plugins.redis_saq.record.kinds import STATES, UNKNOWN, WISH
 
-#: About how many leases one call looks at when an engine is held.
+#: About how many leases one call checks when an engine is held.
 _STEP: Final = 200
 
 
 class RedisControl(OneQueue, Control):
-    """Does to the work of one queue what people want, each time by one script."""
+    """Does to the work of one queue what people want, each time with one script."""
 
     async def order(self, work_id: str, order: Order) -> OrderAnswer:
         """Do to a work item what a person wants."""
@@ -58,7 +58,7 @@ class RedisControl(OneQueue, Control):
         return bool(is_new)
 
     async def unhalt(self, engine: str, actor: Actor) -> bool:
-        """Let the work of a held engine go on."""
+        """Let the work of a held engine continue."""
         del actor
         return bool(await self._call("unhalt", engine))
 

@@ -1,9 +1,9 @@
 """A commit as the arguments of the scripts ``advance`` and ``commit``.
 
-First come the step's own, then what the one or the other script needs, and then any number of
-*parts*: each is a name, how many values follow, and these. A part that a commit lacks is not there,
-so it costs nothing on the way or in the script; ``lua/lib/parts.lua`` takes them apart, and
-tells how one is added.
+First come the step's own, then what only one of the scripts needs, then any number of *parts*: each
+is a name, how many values follow, and the values. A part that a commit lacks is not sent, so it
+costs nothing on the wire or in the script; ``lua/lib/parts.lua`` takes them apart, and says how to
+add one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _Argument: TypeAlias = str | int | bytes
 
 
 def step(lease: Lease, commit: Commit) -> tuple[_Argument, ...]:
-    """Return what both scripts begin with."""
+    """Return the arguments that both scripts begin with."""
     return (
         lease.work_id,
         lease.token,
@@ -30,7 +30,7 @@ def step(lease: Lease, commit: Commit) -> tuple[_Argument, ...]:
 
 
 def parts(commit: Commit) -> tuple[_Argument, ...]:
-    """Return the parts that are there."""
+    """Return the parts that the commit has."""
     events = commit.events
     return ("events", len(events), *events) if events else ()
 
@@ -38,8 +38,7 @@ def parts(commit: Commit) -> tuple[_Argument, ...]:
 def what_follows(next_: Next) -> tuple[_Argument, ...]:
     """Return what a step that ends its lease asks for, with its delay in milliseconds.
 
-    A step that cannot go on, because the deadline has passed, is one that yields: the next claim
-    finds that out.
+    A step that cannot continue, because the deadline has passed, yields: the next claim notices.
 
     :raises BackendError: this backend does not offer it.
     """
@@ -50,4 +49,4 @@ def what_follows(next_: Next) -> tuple[_Argument, ...]:
             return ("finish", 0)
         case Yield() | GoOn():
             return ("yield", 0)
-    raise BackendError(f"this backend does not offer what follows: {type(next_).__name__}")
+    raise BackendError(f"this backend does not offer {type(next_).__name__} after a step")

@@ -1,4 +1,4 @@
-"""The events of a queue: its stream, and what a work item keeps of its own past."""
+"""The events of a queue: its stream, and each work item's own history."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from roost_plugins.redis_saq.record.events import event
 
 #: No entry of a stream can come after this one.
 _LAST_EVENT: Final = f"{2**64 - 1}-{2**64 - 1}"
-#: So many events one call looks through for those of one work item.
+#: How many events one call searches for those of one work item.
 _LOOK_AT: Final = 1_000
 
 
@@ -30,7 +30,7 @@ class RedisEvents(OneQueue):
         self._tail = Tail(endpoint, self.keys.key("events"))
 
     async def close(self) -> None:
-        """Hang up; whoever still follows is told so."""
+        """Close the connection; those who still follow get an error."""
         await self._tail.close()
 
     async def events(
@@ -70,12 +70,12 @@ class RedisEvents(OneQueue):
         ]
 
     async def trail(self, work_id: str) -> Sequence[Event] | None:
-        """Return what a work item keeps of its own past, in one call."""
+        """Return a work item's own history, in one call."""
         found = await self._call("trail", work_id)
         return None if found is None else trail.events(*found)
 
     async def _newest_of(self, work_id: str, limit: int) -> Sequence[Event]:
-        """Look through the stream for one work item's events; only those come over the wire."""
+        """Search the stream for one work item's events; only those are sent."""
         found: list[Event] = []
         before: Any = "+"
         while before and len(found) < limit:

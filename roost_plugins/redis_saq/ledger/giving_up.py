@@ -1,4 +1,4 @@
-"""How a lease is given up, as the arguments of the scripts: by the event loop or by its keeper."""
+"""The arguments of the scripts that give a lease up, for the event loop and for its keeper."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any, Final
 from roost_core.backend import Failure
 from roost_core.models import Lease
 
-#: In the place of the engines: the lane leaves, so what is ready is for others.
+#: In place of the engines: the lane leaves, so what is ready is for others.
 NOTHING: Final = ""
-#: In the place of the engines: a claim follows, so nothing need be looked for.
+#: In place of the engines: a claim follows, so the script need not look for work.
 NO_LOOKING: Final = "-"
 #: The longest reason that is stored, in characters.
 _REASON: Final = 500
@@ -19,7 +19,7 @@ _REASON: Final = 500
 def fail(lease: Lease, failure: Failure, engines: str) -> tuple[Any, ...]:
     """Return the arguments of ``lua/fail.lua``.
 
-    :param engines: those for whose next work it is to look, or one of the words above.
+    :param engines: the engines to look for work for, or one of the words above.
     """
     return (
         lease.work_id,
@@ -43,8 +43,8 @@ def interrupt(
 ) -> tuple[Any, ...]:
     """Return the arguments of ``lua/interrupt.lua``.
 
-    :param engines: as above.
-    :param layout: of the record, if only a newer Roost can take it.
+    :param engines: as in :func:`fail`.
+    :param layout: the record's, if only a newer Roost can take it; otherwise 0.
     """
     return (
         lease.work_id,

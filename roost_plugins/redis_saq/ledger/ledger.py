@@ -22,24 +22,24 @@ class RedisLedger(RedisTransitions, RedisReading, RedisControl, Ledger):
     """One queue on a Redis or Valkey server."""
 
     def renewer(self) -> Renewer:
-        """Return a renewer with a connection of its own."""
-        # It is for a thread, and what a thread needs is imported before the thread is there.
+        """Return a renewer with its own connection."""
+        # It is for a thread, and what a thread needs is imported before the thread starts.
         self.endpoint.import_for_threads()
         ready = {name: self.scripts[name] for name in NEEDED}
         return RedisRenewer(self.endpoint, ready)
 
     async def diagnose(self) -> Sequence[Finding]:
-        """Look for what disagrees in this queue, and what was left for newer workers."""
+        """Check for what disagrees in this queue, and for what was left for newer workers."""
         with translated(self.endpoint.description):
             found = await diagnosis.disagreements(self.client, self.keys)
             if any(one.subject == "damage" and one.level == "problem" for one in found):
-                return found  # A key of another type cannot be asked.
+                return found  # A key of the wrong type cannot be queried.
             return [*found, *await diagnosis.left_for_newer(self.client, self.keys.key("newer"))]
 
     async def repair(
         self, *, dry_run: bool, progress: Callable[[int], None] | None = None
     ) -> Sequence[Repaired]:
-        """Put indexes, holds and idempotency keys right from the records."""
+        """Repair indexes, holds and idempotency keys from the records."""
         from roost_plugins.redis_saq.repair import Repair
 
         return await Repair(self, self._lease_ttl_ms, dry_run=dry_run, progress=progress).run()

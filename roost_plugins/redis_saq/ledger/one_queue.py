@@ -1,4 +1,4 @@
-"""What all parts of a ledger have: the queue's keys, its scripts, and the way to the server."""
+"""What all parts of a ledger share: the queue's keys, its scripts, and calls to the server."""
 
 from __future__ import annotations
 
@@ -39,20 +39,36 @@ class OneQueue:
 
     @property
     def client(self) -> Any:
-        """The redis-py client, for diagnosis and repair."""
+        """The redis-py client, for diagnosis and repair.
+
+        :raises BackendUnavailable: the server is not open.
+        """
         return self._calls.client
 
     async def now_ms(self) -> int:
-        """Return the server's clock."""
+        """Return the server's clock.
+
+        :raises BackendUnavailable: no answer.
+        :raises BackendError: the server refused.
+        """
         return await self._calls.now_ms()
 
     def _call(self, name: str, *args: Any) -> Awaitable[Any]:
         return self._calls(self.scripts[name], *args)
 
     async def call(self, script: Script, *args: Any) -> Any:
-        """Call a script, for the repair."""
+        """Call a script, for the repair.
+
+        :raises BackendUnavailable: no answer; it may or may not have run.
+        :raises BackendError: the server refused.
+        """
         return await self._calls(script, *args)
 
     async def subscribe(self, channels: Sequence[str], heard: Heard) -> Subscription:
-        """Listen to channels over a connection of its own; see there."""
+        """Listen to channels over a connection of its own.
+
+        :param heard: as in :class:`Subscription`.
+        :raises BackendUnavailable: there is no connection.
+        :raises BackendError: the server refused.
+        """
         return await subscribe(self.endpoint, channels, heard)

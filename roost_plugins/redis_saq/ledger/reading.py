@@ -1,4 +1,4 @@
-"""How a queue is looked at: work items, counts, workers, and the end of one."""
+"""How a queue is read: work items, counts, workers, and waiting for a work item to end."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from roost_plugins.redis_saq.record.answers import time_of
 from roost_plugins.redis_saq.record.standing import stored_work
 from roost_plugins.redis_saq.scripts import with_index
 
-#: A worker that has been silent for so many of its own lease times does not count as live.
+#: A worker that has been silent for this many of its own lease times does not count as live.
 _SILENT_TTLS: Final = 3
-#: How many members one call of the ``list`` script looks at.
+#: How many members one call of the ``list`` script checks.
 _SCAN: Final = 10_000
-#: Listing order: soonest first where the set is ordered by due time or place in the line.
+#: Listing order: soonest first where the set is ordered by due time or place in line.
 _FORWARD: Final = frozenset({State.QUEUED, State.SLEEPING, State.RETRY_WAIT, State.BLOCKED})
 
 
@@ -41,12 +41,12 @@ class RedisReading(RedisEvents, Reading):
         self._endings = Endings(endpoint, self.keys, calls)
 
     async def close(self) -> None:
-        """Hang up; whoever still waits is told so."""
+        """Close the connection; those who still wait get an error."""
         await self._endings.close()
         await super().close()
 
     async def read(self, work_id: str) -> StoredWork | None:
-        """Return one work item, read at one moment, or None."""
+        """Return one work item, read atomically, or None."""
         row = await self._call("read", work_id)
         return None if row is None else stored_work(row)
 
@@ -59,7 +59,7 @@ class RedisReading(RedisEvents, Reading):
             return dict(zip(PLACES, await pipeline.execute(), strict=True))
 
     async def wait_terminal(self, work_id: str, timeout: float | None) -> StoredWork | None:
-        """Wait until a work item is terminal, told by the server."""
+        """Wait until a work item is terminal, as notified by the server."""
         work = await self.read(work_id)
         if work is None or work.state in TERMINAL_STATES or timeout == 0:
             return work
@@ -86,13 +86,13 @@ class RedisReading(RedisEvents, Reading):
         live = []
         for worker_id, at in seen:
             info = infos.get(worker_id)
-            # What lies in the future is damaged: a worker that lives puts it right.
+            # A time in the future is damaged: a live worker corrects it.
             if info is not None and abs(now - at) <= _silence_allowed_ms(info):
                 live.append((info, time_of(at)))
         return live
 
     async def worker(self, worker_id: str) -> bytes | None:
-        """Return one worker's own words, or None."""
+        """Return one worker's encoded ``WorkerInfo``, or None."""
         found: bytes | None = await self._calls.plain("HGET", self.keys.key("workers"), worker_id)
         return found
 
@@ -112,7 +112,7 @@ class RedisReading(RedisEvents, Reading):
 
 def _silence_allowed_ms(info: bytes) -> float:
     try:
-        plain: Any = loads(info, "the words of a worker", MAX_PAYLOAD_BYTES)
+        plain: Any = loads(info, "a worker's info", MAX_PAYLOAD_BYTES)
         return max(5.0, _SILENT_TTLS * float(plain["lease_ttl_seconds"])) * 1000
     except (CodecError, KeyError, TypeError, ValueError, OverflowError):
         return 60_000.0

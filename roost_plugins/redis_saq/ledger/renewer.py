@@ -1,4 +1,4 @@
-"""The keeper's thread's own way to the server: synchronous, over one connection."""
+"""The keeper thread's own connection to the server, which is synchronous."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ NEEDED = ("renew", "fail", "interrupt")
 
 
 class RedisRenewer(Renewer):
-    """Renews over a synchronous connection of its own."""
+    """Renews over its own synchronous connection."""
 
     def __init__(self, endpoint: Endpoint, ready: Mapping[str, Script]) -> None:
-        """Take the scripts of ``NEEDED``, made ready: threads do not share what makes them."""
+        """Take the scripts of ``NEEDED``, ready made: threads do not share what makes them."""
         self._endpoint = endpoint
         self._scripts = ready
         self._client: Any = None
@@ -35,7 +35,7 @@ class RedisRenewer(Renewer):
         args: list[Any] = [worker_id, info, lease_ttl_ms]
         for beat in beats:
             args += (beat.work_id, beat.token, beat.heartbeat or b"")
-        # An answer that comes after the lease has expired is no use.
+        # An answer that comes after the lease has expired is useless.
         self._timeout = lease_ttl_ms / 3000
         lost, wanted = self._call("renew", *args)
         return Renewed(
@@ -66,7 +66,7 @@ class RedisRenewer(Renewer):
             self._endpoint.ensure_blocking()
             raise
         except BackendError:
-            self.close()  # Who was refused for a login connects anew to give it.
+            self.close()  # After a refused login, only a new connection logs in again.
             raise
 
     def _evalsha(self, script: Script, args: Sequence[Any]) -> Any:

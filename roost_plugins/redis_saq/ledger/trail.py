@@ -1,4 +1,4 @@
-"""What a work item keeps of its own past, as events; ``lua/lib/trail.lua`` has the layout."""
+"""A work item's own history, as events; ``lua/lib/trail.lua`` has the layout."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _DECODER: Final = json.JSONDecoder()
 def events(
     row: Sequence[Any], entries: Sequence[bytes], tail: bytes | None = None
 ) -> Sequence[Event]:
-    """Return a work item's trail, oldest first; an entry that is damaged is left out.
+    """Return a work item's trail, oldest first; damaged entries are left out.
 
-    The beginning and the lease that is current stand in the record itself. What people did has a
-    ring of its own, in its tail.
+    Its beginning and the current lease come from the record itself. What people did has its own
+    ring, in the record's tail.
     """
     work = stored_work(row)
     told = [found for raw in entries if (found := _event(work, raw)) is not None]
@@ -131,8 +131,8 @@ def _event(work: StoredWork, raw: bytes) -> Event | None:
 def readable(text: str) -> Mapping[str, Json]:
     """Read a JSON object that may have been cut off, as far as it goes.
 
-    Half a word is left out, because half a password cannot be recognized and hidden; of a
-    cut object ``cut`` is true.
+    Half a word is left out, because half a password cannot be recognized and hidden; an object that
+    was cut off has ``cut`` set to true.
     """
     try:
         data = json.loads(text)
@@ -142,7 +142,7 @@ def readable(text: str) -> Mapping[str, Json]:
 
 
 def _as_far_as_it_goes(text: str, at: int) -> dict[str, Json] | None:
-    """Return the whole pairs of an object from ``at`` on, and what can be told of the next."""
+    """Return the complete pairs of the object at ``at``, and what can be read of the next."""
     found: dict[str, Json] = {}
     if text[at : at + 1] != "{":
         return None
@@ -159,7 +159,7 @@ def _as_far_as_it_goes(text: str, at: int) -> dict[str, Json] | None:
                 part = _part(text, value_at)
                 return found if part is None else {**found, key: part}
             if text[at : at + 1] != ",":
-                # A number at the very end may go on.
+                # A number at the very end may be cut off.
                 return found if at >= len(text) else {**found, key: value}
             found[key] = value
             at += 1
@@ -169,7 +169,7 @@ def _as_far_as_it_goes(text: str, at: int) -> dict[str, Json] | None:
 
 
 def _part(text: str, at: int) -> Json:
-    """Return the beginning of a value that was cut off, or None."""
+    """Return the readable beginning of a value that was cut off, or None."""
     if text[at : at + 1] == "{":
         return _as_far_as_it_goes(text, at)
     if text[at : at + 1] != '"' or " " not in text[at:]:

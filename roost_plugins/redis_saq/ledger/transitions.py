@@ -1,4 +1,4 @@
-"""How work moves: the scripts behind enqueue, claim, commit and what gives a lease up."""
+"""How work changes state: the scripts behind enqueueing, claiming, commits and giving up."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ from roost_plugins.redis_saq.record import fields
 
 #: Workers that have been silent for a day are forgotten. Milliseconds.
 _FORGET_WORKERS_MS: Final = 86_400_000
-#: As in the stepper: a look-up in each step's way.
+#: As in the stepper: looking these up would cost each step time.
 _RUNNING: Final = State.RUNNING
 _CLAIMS: Final = After.CLAIMS
 _STANDS_BY: Final = After.STANDS_BY
-#: A lease's token has so many random bytes.
+#: How many random bytes a lease's token has.
 _TOKEN_BYTES: Final = 8
 
 
@@ -50,7 +50,7 @@ def _mode(request: ClaimRequest) -> str:
 
 
 class RedisTransitions(OneQueue, Transitions):
-    """Moves the work of one queue, each time by one script."""
+    """Changes the state of one queue's work, each time with one script."""
 
     #: The lanes that this process serves, if it is a worker.
     lanes: LaneWatch | None = None
@@ -83,10 +83,12 @@ class RedisTransitions(OneQueue, Transitions):
     ) -> ClaimBatch:
         """Take leases.
 
-        :param was_idle: whether the worker may stand in the register of idle ones.
-        :param ticket: under which the claim is remembered, in case its answer gets lost.
-        :param unanswered: tickets of claims whose answers were lost: what they have leased is
-            taken back without blame.
+        :param was_idle: whether the worker may be in the register of idle ones.
+        :param ticket: what the claim is remembered under, in case its answer gets lost.
+        :param unanswered: tickets of claims whose answers were lost: what they leased is taken back
+            without blame.
+        :raises BackendUnavailable: no answer.
+        :raises BackendError: the server refused.
         """
         asked_at = time.monotonic()
         mine = ticket or Ticket.new(1)
@@ -103,13 +105,14 @@ class RedisTransitions(OneQueue, Transitions):
             mine.claim_id,
             " ".join(map(str, unanswered)),
             *(tokens[at : at + 2 * _TOKEN_BYTES] for at in range(0, len(tokens), 2 * _TOKEN_BYTES)),
-            # Lanes wait for it, and those that run now would hold up its way out.
+            # Lanes wait for it, and those that run now would delay sending it.
             at_once=True,
         )
         claims, broken = claiming.claims(rows, request.worker_id, asked_at)
         dead_letters = [answering.text(work_id) for work_id in dead]
         for one in broken:
-            with contextlib.suppress(BackendUnavailable):  # Its lease runs out, and it comes again.
+            # Without an answer, its lease runs out, and it is claimed again.
+            with contextlib.suppress(BackendUnavailable):
                 await self._bury(one, request.worker_id)
                 dead_letters.append(answering.text(one.work_id))
         return ClaimBatch(
@@ -121,7 +124,7 @@ class RedisTransitions(OneQueue, Transitions):
         )
 
     async def _bury(self, one: claiming.BrokenClaim, worker_id: str) -> None:
-        """Dead-letter a claim that no worker can be given, for itself alone."""
+        """Dead-letter a claim that no worker can be given, without affecting others."""
         error = encode_model(ErrorRecord("corrupt", one.reason, worker_id=worker_id))
         await self._call(
             "fail", one.work_id, one.token, "f0", error, 1, 0, worker_id, giving_up.NO_LOOKING
@@ -157,7 +160,7 @@ class RedisTransitions(OneQueue, Transitions):
         return await self._interrupt(lease, commit_id, reason, delay_ms)
 
     async def leave(self, lease: Lease, commit_id: str, layout: int) -> Ack:
-        """Give work back that a newer Roost has written, set aside for a worker that knows it."""
+        """Give back work that a newer Roost wrote, set aside for a worker that knows it."""
         reason = f"a newer Roost wrote it: layout {layout}"
         return await self._interrupt(lease, commit_id, reason, None, layout)
 
@@ -172,7 +175,7 @@ class RedisTransitions(OneQueue, Transitions):
         return self._acknowledged(lease, answer)
 
     def _engines_to_ask_for(self, lease: Lease) -> str:
-        """Return the engines of which a script that ends the lease is to look for work."""
+        """Return the engines whose work the script that ends the lease should look for."""
         if self.lanes is None:
             return giving_up.NOTHING
         after = self.lanes.lease_ends(lease.token)
@@ -190,7 +193,7 @@ class RedisTransitions(OneQueue, Transitions):
         return ack
 
     async def retire(self, worker_id: str) -> None:
-        """Strike a worker that has stopped from the register."""
+        """Remove a stopped worker from the register."""
         engines = self.lanes.engines if self.lanes is not None else giving_up.NOTHING
         unanswered = self.lanes.unanswered if self.lanes is not None else ()
         await self._call("retire", worker_id, engines, " ".join(map(str, unanswered)))
@@ -202,7 +205,7 @@ class RedisTransitions(OneQueue, Transitions):
         limit: int,
         forgotten: Sequence[Purged] = (),
     ) -> Sequence[Purged]:
-        """Remove work items that are terminal for longer than the retention."""
+        """Remove work items that have been terminal for longer than the retention."""
         gone = await self._call(
             "purge",
             retention_ms,

@@ -1,8 +1,8 @@
-"""Waiting for work to end, and for events: any number of waits over one connection each.
+"""Waiting for work to end, and for events: each has one connection for any number of waits.
 
-A message tells that a work item has ended. Beside that one look at the server every few
-seconds serves all waits together, in case a message was lost: it asks for places in
-the indexes, a few hundred work items a command, and reads none of them.
+A message says that a work item has ended. In case one was lost, a check every few seconds serves
+all waits together: it asks for places in the indexes, a few hundred work items per command, and
+reads none of them.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from roost_plugins.redis_saq.connection.endpoint import COMMAND_TIMEOUT, Endpoin
 from roost_plugins.redis_saq.connection.subscription import Subscription, subscribe
 from roost_plugins.redis_saq.keys import Keys
 
-#: How often all waits are looked after, about, in case a message was lost. Seconds.
+#: About how often all waits are checked, in case a message was lost. Seconds.
 LOOK_AGAIN: Final = 5.0
-#: For so many work items one command asks.
+#: How many work items one command asks about.
 _AT_ONCE: Final = 500
-#: A work item that stands in one of these has ended; one that is not in the last is gone.
+#: A work item in one of the first three has ended; one that is not in the last is gone.
 _PLACES: Final = ("done", "failed", "cancelled", "created")
-#: How long the server may keep a question for new events; well within what an answer may take.
+#: How long the server may hold a request for new events: well within what an answer may take.
 _BLOCK_MS: Final = int(COMMAND_TIMEOUT / 2 * 1000)
 
 
@@ -38,14 +38,14 @@ class _Wait:
         self._error: Exception | None = None
 
     def tell(self, error: Exception | None = None) -> None:
-        """Say that it is time to look, or that nothing will be heard any more."""
+        """Report that it is time to look, or, with an error, that no more news will come."""
         self._error = error
         self._told.set()
 
     async def until_told(self) -> None:
         """Wait until it is time to read the work item.
 
-        :raises BackendError: nothing would be heard of it.
+        :raises BackendError: no more news of it would come.
         """
         await self._told.wait()
         self._told.clear()
@@ -62,7 +62,7 @@ class Endings:
         self._calls = calls
         self._waits: dict[str, set[_Wait]] = {}
         self._messages: Subscription | None = None
-        #: Whether the present connection, or the one before, was of any use.
+        #: Whether anything was received over the current connection, or the one before.
         self._was_heard = False
         self._connecting: asyncio.Task[None] | None = None
         self._looking: asyncio.Task[None] | None = None
@@ -72,13 +72,16 @@ class Endings:
 
     @contextlib.contextmanager
     def of(self, work_id: str) -> Iterator[_Wait]:
-        """Wait for a work item; the wait is told when it may have ended."""
+        """Wait for a work item; the wait is told when it may have ended.
+
+        :raises BackendUnavailable: the backend was closed.
+        """
         wait = _Wait()
         if self._is_closed:
             raise BackendUnavailable("the backend was closed")
         self._waits.setdefault(work_id, set()).add(wait)
         if self._messages is not None:
-            # Also for one that is listened to already: the answer makes for a look at it.
+            # Even if it is subscribed to already: the confirmation triggers a check.
             self._messages.subscribe([self._keys.ended_channel(work_id)])
         else:
             self._connect_soon()
@@ -94,7 +97,7 @@ class Endings:
                     self._messages.unsubscribe([self._keys.ended_channel(work_id)])
 
     async def close(self) -> None:
-        """Hang up; whoever still waits is told so."""
+        """Close the connection; those who still wait get an error."""
         self._is_closed = True
         if self._timer is not None:
             self._timer.cancel()
@@ -130,7 +133,7 @@ class Endings:
             self._tell_all(error)
             return
         self._messages = messages
-        # Those that have come meanwhile.
+        # Those that were added meanwhile.
         known = set(channels)
         messages.subscribe(
             channel
@@ -156,7 +159,7 @@ class Endings:
             self._was_heard = False
             self._connect_soon()
         else:
-            # A connection that is cut before it was of any use: whoever waits pauses first.
+            # It was cut before anything was received: whoever waits pauses first.
             self._tell_all(reason)
 
     # -- looking ---------------------------------------------------------------------------
@@ -203,21 +206,22 @@ class Endings:
 
 
 class Tail:
-    """Tells any number of followers that the stream of events goes on."""
+    """Tells any number of followers that the stream has new events."""
 
     def __init__(self, endpoint: Endpoint, key: str) -> None:
         self._key = key
         self._calls = Calls(endpoint)
         self._followers: dict[asyncio.Future[None], str] = {}
         self._reading: asyncio.Task[None] | None = None
-        #: How often something was heard.
+        #: How often there was something new.
         self.count = 0
 
     async def beyond(self, after: str, count: int, seconds: float) -> None:
-        """Wait until there may be events after ``after``, for up to so many seconds.
+        """Wait up to ``seconds`` until there may be events after ``after``.
 
-        :param count: the tail's count from before the caller has looked for them.
-        :raises BackendError: the server does not tell.
+        :param count: the tail's count before the caller looked for them.
+        :raises BackendUnavailable: no answer, or the backend was closed.
+        :raises BackendError: the server refused.
         """
         if self.count != count:
             return
@@ -234,7 +238,7 @@ class Tail:
             del self._followers[told]
 
     async def close(self) -> None:
-        """Hang up; whoever still waits is told so."""
+        """Close the connection; those who still wait get an error."""
         await self._calls.close()
         if self._reading is not None:
             self._reading.cancel()

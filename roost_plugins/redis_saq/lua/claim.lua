@@ -2,26 +2,26 @@
 -- KEYS: work ready sleeping retry_wait running blocked held lines failed newer seq turn events idle beats claims solo offers seen waiting paused done cancelled halted
 -- ARGV: worker ttl-ms limit "engine engine ..." was-idle(0|1) unable|never|may|always slot claim-id
 --       "slot:claim-id ..." token...
---   never, may, always: whether what is leased is all that the worker runs: no; yes, if that is suspected
---     work, of which some may come together; yes, whatever it is (blame.lua). unable: no, and it cannot drain
---   slot, claim-id: under which the claim is remembered, in case its answer is lost; then those
+--   never, may, always: whether the leased work is all that the worker runs: no; yes, if it is suspected
+--     work, which may come together; yes, whatever it is (blame.lua). unable: no, and it cannot drain
+--   slot, claim-id: what the claim is remembered under, in case its answer is lost; then those
 --     whose answers the worker never got
 -- Result: {next-wake-ms|-1, {dead id...}, {claim...}, left, drain(0|1)}: next-wake-ms is 0 if more is ready; left
---   is of how many it was found that a newer Roost has written them; drain asks the worker to run
---   out of work, because something suspected waits for one that runs nothing else; a claim is
---   {id "token <what the table of fields says that a claim brings> expires" item snapshot|nil}
+--   counts the items found that a newer Roost wrote; drain asks the worker to finish its work, because
+--   suspected work waits for a worker that runs nothing else; a claim is
+--   {id "token <what a claim has according to the table of fields> expires" item snapshot|nil}
 --
--- What is many is read and written with one command for all of a batch: a command costs more than
--- what it does. A batch is bounded, so that no claim holds the server up for others. An index may
--- hold anything that somebody or something has damaged: what stands there is taken for true only if its
--- record says the same, and goes where that says if not. An index that is none at all is passed over.
+-- A batch is read and written with one command for all of it: a command costs more than its work. A
+-- batch is bounded, so that no claim delays others' calls. An index may be damaged and hold anything:
+-- an entry counts only if its record agrees, and otherwise moves to where the record says. An index of
+-- the wrong type is skipped.
 
 local BATCH = 100
--- Of what is left for a newer worker, at most so much is set aside in one claim.
+-- How many items left for a newer worker are set aside in one claim, at most.
 local MOST_LEFT = 1000
 
 local worker, ttl, limit, all_engines = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
--- Those of which it may take work: nobody holds them.
+-- The engines whose work it may take, because nobody holds them.
 local engines = all_engines
 if redis.call('EXISTS', K.halted) == 1 then engines = unhalted(engines) end
 local was_idle, mode, slot, claim_id = ARGV[5] == '1', ARGV[6], ARGV[7], ARGV[8]
@@ -29,8 +29,8 @@ local FIRST_TOKEN = 10
 local dead, claims, left = {}, {}, 0
 if ARGV[9] ~= '' then take_back(worker, ARGV[9]) end
 
--- Return the record of a member of an index, if it says that it belongs there; if not, it is put where it
--- does. What is broken goes to the dead letters; what is newer is set aside.
+-- Return the record of an index's member if it says that it belongs there; if not, move it to where it does.
+-- What is broken goes to the dead letters; what is newer is set aside.
 local function belonging(id, raw, place, state, score, member)
   if not raw then return nil end
   local r = parse(raw)
@@ -48,14 +48,14 @@ local function belonging(id, raw, place, state, score, member)
   end
 end
 
--- Before anything is written: a claim cannot do without it.
+-- Before anything is written: a claim cannot work without this index.
 local has_expired = redis.call('ZCOUNT', K.running, '-inf', now) > 0
 
--- Counting costs less than looking at the first; an index that is none is looked at, too.
+-- Counting costs less than reading the first; an index of the wrong type is looked at as well.
 if has_expired or redis.pcall('ZCOUNT', K.sleeping, '-inf', now) ~= 0
   or redis.pcall('ZCOUNT', K.retry_wait, '-inf', now) ~= 0 then
-  -- Up to `count` of those that are due by now in an index by time, soonest first: {id, at, r}. They stay there until
-  -- `taken`, when they stand elsewhere; what does not belong there goes at once.
+  -- Up to `count` of those due by now in an index by time, soonest first: {id, at, r}. They stay there until
+  -- `taken`, once they are elsewhere; what does not belong there is removed at once.
   local function due_of(place, key, state, count)
     local due, looked = {}, 0
     while #due < count and looked < count + MOST_LEFT do
@@ -84,7 +84,7 @@ if has_expired or redis.pcall('ZCOUNT', K.sleeping, '-inf', now) ~= 0
     call_for('ZREM', key, ids)
   end
 
-  -- What an older Roost has given back, and people wanted otherwise. Return whether it goes elsewhere.
+  -- An older Roost gave it back although people wanted something else. Return whether it goes elsewhere.
   local function is_wished_away(id, r, due)
     if not obeyed(id, r, taken_wish(r), due) then return false end
     if r.state == 'failed' then dead[#dead + 1] = id end
@@ -92,8 +92,8 @@ if has_expired or redis.pcall('ZCOUNT', K.sleeping, '-inf', now) ~= 0
     return true
   end
 
-  -- What waited until it was certain whether its worker had died alone with it, and for the last time that it
-  -- may: return whether it had.
+  -- Work waits until it is certain whether its worker died while running nothing else, if one more such death
+  -- buries it. Bury it if so, and return whether it was.
   local function dies_of_doubt(id, r)
     if r.blame == '-' then return false end
     local b = blame_of(r)
@@ -137,9 +137,9 @@ if has_expired or redis.pcall('ZCOUNT', K.sleeping, '-inf', now) ~= 0
     taken(K.retry_wait, retries)
   end
 
-  -- 2. Leases whose holder has not renewed them. They come back to their old places, which are in front
-  -- of others: no more of them than this claim takes, and if others wait half of that, so that a mass of
-  -- dead workers' leases holds nobody up.
+  -- 2. Leases that their holders have not renewed. The work returns to its old places, which are ahead of
+  -- other work: no more than this claim takes, and down to half of that if other work waits, so that a
+  -- mass of dead workers' leases delays nobody.
   if has_expired then
     local waiting = 0
     for engine in string.gmatch(engines, '[^ ]+') do waiting = waiting + #ready_of(engine, limit) end
@@ -157,7 +157,7 @@ if has_expired or redis.pcall('ZCOUNT', K.sleeping, '-inf', now) ~= 0
         obeyed(id, r, wish, '-')
         if r.state == 'failed' then dead[#dead + 1] = id end
       else
-        -- One that was only cut off, or stopped, has this long to come back.
+        -- A worker that was only cut off, or stopped, has this long to come back.
         local due = is_in_doubt(r, b) and whole(now + math.max(2 * ttl, 2000))
         r.state = due and 'retry_wait' or 'queued'
         noted('recovered', id, r, '{"worker_id":' .. holder .. '}')
@@ -173,13 +173,13 @@ if has_expired or redis.pcall('ZCOUNT', K.sleeping, '-inf', now) ~= 0
   end
 end
 
--- 3. The first ones in line: of those that are suspected, or of the others.
+-- 3. The first in line: of suspected work, or of the rest.
 local has_one_engine = engines ~= '' and not string.find(engines, ' ', 1, true)
 local function front(count, are_suspected)
-  -- One engine's come in order.
+  -- Those of a single engine come in order.
   if has_one_engine and not are_suspected then return ready_of(engines, count) end
   local line, places = {}, {}
-  -- Of those that are suspected, those go first that have done the least harm.
+  -- Of suspected work, what has done the least harm comes first.
   local pattern = are_suspected and '^[^ ]+ ([^ ]+ [^ ]+) .' or '^[^ ]+ ([^ ]+) .'
   for engine in string.gmatch(engines, '[^ ]+') do
     for _, member in ipairs(are_suspected and suspected_of(engine, count) or ready_of(engine, count)) do
@@ -191,25 +191,25 @@ local function front(count, are_suspected)
   return line
 end
 
--- The ids of the first of a line.
+-- The ids of the first `count` in a line.
 local function ids_of(line, count, are_suspected)
   local pattern, ids = are_suspected and '^[^ ]+ [^ ]+ [^ ]+ (.+)$' or '^[^ ]+ [^ ]+ (.+)$', {}
   for i = 1, math.min(#line, count) do ids[i] = string.match(line[i], pattern) or '' end
   return ids
 end
 
--- The place in the line of the last that was leased, and what is remembered of all, in case this answer
--- gets lost.
+-- The place in line of the last one leased, and what is remembered of all of them, in case this answer
+-- is lost.
 local last_seq, leased = nil, claim_id
--- What a round writes and reads for those that it leases.
+-- What a round writes and reads for the work that it leases.
 local leases, records, bytes
 local expires, worker_json = whole(now + ttl), quoted(worker)
 local has_blocked = false
--- How many suspected ones are to come together, or 0.
+-- How many suspected items are to come together, or 0.
 local together = 0
 
--- Return whether it was taken. If not, the line has to be formed anew: of the engine that has just
--- lost one, it may hold too few, and others may have become ready.
+-- Take one, and return whether it was taken. If not, the line has to be read again: it may now hold too few for
+-- the engine that has lost one, and other work may have become ready.
 local function take(id, r, member)
   if not r then return false end
   if ready_member(id, r) ~= member then
@@ -251,7 +251,7 @@ local function take(id, r, member)
   leases[#leases + 1] = expires
   leases[#leases + 1] = id
   if r.resources ~= '' then
-    -- At once: whoever finds it in the way, also in this claim, believes the hold only if the record agrees.
+    -- At once: whatever finds it in the way, even in this claim, trusts the hold only if the record agrees.
     save(id, r)
     hold(id, r)
   else
@@ -261,26 +261,26 @@ local function take(id, r, member)
   bytes[#bytes + 1] = id .. ' item'
   bytes[#bytes + 1] = id .. ' snapshot'
   event('claimed', id, r, '{"worker_id":' .. worker_json .. ',"fence":' .. r.fence .. '}')
-  -- The bytes follow: places for them are made with the rest, because a table that grows is made anew.
+  -- The bytes follow: their places are made with the rest, because a table that grows is reallocated.
   claims[#claims + 1] = { id, r.token .. ' ' .. F.claimed_of_r, false, false }
   leased = leased .. ' ' .. id .. ' ' .. r.token
   return true
 end
 
--- Engines of which more is ready than was taken.
+-- Engines for which more is ready than was taken.
 local more = {}
 
 -- Take up to `most`; return whether nothing is left in line.
 local function fill(most, are_suspected)
   local inspected, line_empty = 0, false
   while #claims < most and inspected < most + BATCH + left and left <= MOST_LEFT and not line_empty do
-    -- One more than can be taken, so that it is known of which engines something is left.
+    -- One more than can be taken, to know which engines have something left.
     local line = front(math.min(most - #claims, BATCH) + 1, are_suspected)
     line_empty = #line == 0
     leases, records, bytes = {}, {}, {}
     local first, candidates = #claims, ids_of(line, math.min(most - #claims, BATCH), are_suspected)
     local found = #candidates > 0 and redis.call('HMGET', K.work, unpack(candidates)) or {}
-    -- How many were taken out of the line, or went to where they belong.
+    -- How many left the line, because they were taken or belong elsewhere.
     local gone = 0
     for i = 1, #candidates do
       if inspected >= most + BATCH + left then break end
@@ -289,7 +289,7 @@ local function fill(most, are_suspected)
       local id, member = candidates[i], line[i]
       local r = belonging(id, found[i], 'ready', 'queued', '0', member)
       if r and are_suspected and company_of(r, limit) < together then
-        -- Others have left the line meanwhile, and this one is not for so many.
+        -- Others have left the line meanwhile, and this one may not run with as many.
         gone, inspected = i - 1, math.huge
         break
       end
@@ -313,8 +313,8 @@ end
 
 local line_empty = false
 if mode == 'may' then
-  -- How many of those that are suspected may come together: as many from the front of their line as each of them
-  -- may be one of.
+  -- How many suspected items may come together: as many from the front of their line as each of them may
+  -- be one of.
   local most = math.min(limit, BATCH)
   local ids = ids_of(front(most, true), most, true)
   local least = limit
@@ -335,17 +335,17 @@ else
   if mode == 'always' and #claims == 0 then line_empty = fill(limit, true) end
 end
 
--- What the worker would not know of if this answer were lost. The work is leased: nothing may go wrong any more.
+-- What the worker would not know about if this answer were lost. The work is leased: from here on nothing may fail.
 if #claims > 0 then redis.pcall('HSET', K.claims, worker .. ' ' .. slot, leased) end
 
--- Others are to wait behind what this worker will run: so it is known for it.
+-- Other work is to wait for what this worker will run, so its engines have to be on record.
 if has_blocked then
   offer(worker, words(all_engines))
   redis.call('ZADD', K.seen, 'NX', now, worker)
 end
 
--- Now and then while there is always enough to do: about once for sixteen places in the line. By the golden ratio,
--- because the places of what one worker takes have a pattern, such as every second one: this has none.
+-- Now and then even while there is always enough to do: about once per sixteen places in line. By the golden ratio:
+-- the places of what one worker takes have a pattern, such as every second one, and this has none.
 local is_turn = #claims >= 16 or (#claims > 0 and last_seq * 0.6180339887498949 % 1 < 0.0625)
 
 if #claims > 0 then trim_events() end
@@ -357,10 +357,10 @@ if #claims < limit or #claims == 0 or is_turn then
   if put_back(BATCH) > 0 or is_bent then line_empty = false end
   if mode == 'never' and is_to_drain(worker, engines, ttl) then drain = 1 end
 end
--- Who takes nothing more for now is told of nothing: others are.
+-- A worker that takes nothing more for now is not notified: others are.
 local is_deaf = is_solo or drain == 1
 
--- 4. When to ask again, and whether to be told before.
+-- 4. When to claim again, and whether to be notified sooner.
 local next_wake = -1
 if is_solo then
   next_wake = 0
@@ -368,7 +368,7 @@ elseif #claims < limit then
   if line_empty then
     if not is_deaf then stand_by(worker, all_engines) end
     next_wake = until_next()
-    -- What this claim has not promoted or recovered, because there was too much, is no news.
+    -- 0 means that more is ready: what this claim did not promote or recover, because there was too much, is not.
     if next_wake == 0 then next_wake = 1 end
   else
     next_wake = 0
@@ -377,7 +377,7 @@ end
 if was_idle and (is_deaf or #claims == limit) then
   for engine in string.gmatch(all_engines, '[^ ]+') do redis.pcall('ZREM', K.idle, engine .. ' ' .. worker) end
 end
--- Who has no lane lets those have it that are idle.
+-- A worker without a free lane leaves it to idle ones.
 if limit == 0 then
   for engine in string.gmatch(engines, '[^ ]+') do more[engine] = is_any_ready(engine) or nil end
   line_empty = false

@@ -50,5 +50,5 @@ def test_what_this_backend_does_not_know():
     class Dream:
         """Something else to do."""
 
-    with pytest.raises(BackendError, match="does not offer what follows: Dream"):
+    with pytest.raises(BackendError, match="does not offer Dream after a step"):
         envelope.what_follows(Dream())

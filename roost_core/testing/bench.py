@@ -21,7 +21,7 @@ from roost_core.models.work import WorkItem
 from roost_core.models.worker import Lease, WorkerInfo
 from roost_core.plugins import checks as plugin_checks
 from roost_core.plugins.registry import Plugins
-from roost_core.settings import Settings
+from roost_core.settings import Settings, judging
 from roost_core.stepping.leases import LeaseKeeper
 from roost_core.stepping.stepper import Stepper
 from roost_core.testing.artifacts import MemoryArtifactStore
@@ -29,6 +29,7 @@ from roost_core.testing.clock import ManualClock
 from roost_core.testing.model.ledger import MemoryLedger
 from roost_core.testing.workspaces import TestedWorkspaces
 from roost_core.values import Json
+from roost_core.wording.suggestions import is_slip
 
 #: The lease of a run, in seconds: a person who debugs a step must not lose it.
 _LEASE_SECONDS: Final = 86_400.0
@@ -110,6 +111,7 @@ class Bench:
         """Return a bench for an engine.
 
         :raises PluginError: the engine or a plugin is invalid.
+        :raises SettingsError: a setting of a plugin is malformed, or misspelt by one letter.
         """
         raised, registered = Raised(), Plugins.empty()
         registered.register(raised, "raised")
@@ -119,6 +121,7 @@ class Bench:
         clock, kept = ManualClock(), store or MemoryArtifactStore()
         ledger = TwiceLedger(clock) if every_step_twice else MemoryLedger(clock)
         known = (settings or Settings()).evolve(lease_ttl=_LEASE_SECONDS)
+        _check_settings(registered, known)
 
         def make_stepper(keeper: LeaseKeeper) -> Stepper:
             return Stepper(
@@ -186,3 +189,11 @@ class Bench:
         for claim in batch.claims:
             await self._stepper.run(claim)
         return None if batch.claims else batch.next_wake_ms or 0
+
+
+def _check_settings(plugins: Plugins, settings: Settings) -> None:
+    """Refuse what a worker would not start with; other names may be those of plugins not here."""
+    kinds = plugins.declarations()
+    known = judging.names(kinds)
+    unknown = judging.check(settings, kinds)
+    judging.judge({name: one for name, one in unknown.items() if is_slip(name, known)}, known)

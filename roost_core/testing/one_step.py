@@ -59,6 +59,7 @@ def run_step(
     :param fields: more about the work item, as for :meth:`roost_core.Roost.enqueue`.
     :raises InvalidStepResult: the engine returned something else than a next snapshot.
     :raises PluginError: the engine or a plugin is invalid.
+    :raises SettingsError: a setting of a plugin is malformed, or misspelt by one letter.
     :raises InvalidInput: a field of the work item cannot be accepted, or the snapshot is of
         another engine.
     :raises CodecError: the payload or the snapshot's data is not JSON, too deep or too large.
@@ -95,6 +96,7 @@ async def arun_step(
 
     :raises InvalidStepResult: as there.
     :raises PluginError: as there.
+    :raises SettingsError: as there.
     :raises InvalidInput: as there.
     :raises CodecError: as there.
     :raises Exception: whatever the step raises.

@@ -63,6 +63,7 @@ def run_to_end(
         that can run a step again ends as it would otherwise.
     :param fields: more about the work item, as for :meth:`roost_core.Roost.enqueue`.
     :raises PluginError: the engine or a plugin is invalid.
+    :raises SettingsError: a setting of a plugin is malformed, or misspelt by one letter.
     :raises InvalidInput: a field of the work item cannot be accepted.
     :raises CodecError: the payload is not JSON, too deep, or over 1 MiB.
     :raises RuntimeError: the work is not terminal after ``max_claims`` claims, or an event loop
@@ -97,6 +98,7 @@ async def arun_to_end(
     Arguments and result are the same.
 
     :raises PluginError: as there.
+    :raises SettingsError: as there.
     :raises InvalidInput: as there.
     :raises CodecError: as there.
     :raises RuntimeError: the work is not terminal after ``max_claims`` claims.

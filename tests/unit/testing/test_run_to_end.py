@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import traceback
-from typing import Any
+from typing import Any, ClassVar
 
+import attrs
 import pytest
 
-from roost_core import PermanentError, RetryPolicy, Snapshot, State, WorkItem, hookimpl
+from roost_core import PermanentError, RetryPolicy, Settings, Snapshot, State, WorkItem, hookimpl
 from roost_core.context import StepContext
-from roost_core.errors import PluginLoadError
+from roost_core.errors import PluginLoadError, SettingsError
 from roost_core.models import DeadLetter
+from roost_core.settings import setting, whole
 from roost_core.testing import arun_to_end, run_to_end
 
 
@@ -206,3 +208,45 @@ def test_what_a_step_raised_is_kept() -> None:
     frames = [one.name for one in traceback.extract_tb(error.__traceback__)]
     assert "step" in frames
     assert run_to_end(Counter(), 1).exception is None
+
+
+@attrs.frozen(kw_only=True)
+class StrideSettings:
+    """A setting of an engine's own."""
+
+    namespace: ClassVar[str] = "stride"
+
+    length: int = setting(1, whole(1, 100), "How far a step goes.", "N")
+
+
+class Strider:
+    """An engine with a setting."""
+
+    @hookimpl
+    def register_settings(self):
+        """Declare it."""
+        return StrideSettings
+
+    @hookimpl
+    def step(self, snapshot, context):
+        """Go as far as the setting says."""
+        return snapshot.finish(data={"at": context.settings.of(StrideSettings).length})
+
+
+def test_settings_are_what_the_engine_sees():
+    """They are read as an operator's are; those of plugins that are not here are left alone."""
+    settings = Settings(extra={"stride_length": "4", "redis_url": "redis://localhost"})
+    assert {"at": 4} == run_to_end(Strider(), settings=settings).status.snapshot.data
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("stride_lenght", "4", "unknown setting; did you mean stride_length"),
+        ("stride_length", "0", "stride_length: expected 1 to 100, found 0"),
+    ],
+)
+def test_settings_that_no_worker_would_start_with_are_refused(name, value, text):
+    """A test with a typo would otherwise pass, with the default."""
+    with pytest.raises(SettingsError, match=text):
+        run_to_end(Strider(), settings=Settings(extra={name: value}))

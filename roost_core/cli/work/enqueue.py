@@ -26,7 +26,7 @@ from roost_core.cli.work.sending import send, send_batch
 from roost_core.client.requests import EnqueueRequest
 from roost_core.client.roost import Roost
 from roost_core.codec.strict_json import MAX_PAYLOAD_BYTES, loads_typed
-from roost_core.errors import InvalidInput
+from roost_core.errors import CodecError, InvalidInput
 from roost_core.models.checks import MAX_COUNT
 from roost_core.models.work import MAX_PRIORITY, MIN_PRIORITY, RetryPolicy, State
 from roost_core.values import Json
@@ -207,7 +207,19 @@ def _payload(text: str | None) -> Json:
             raw = file.read(MAX_PAYLOAD_BYTES + 1)
         if len(raw) > MAX_PAYLOAD_BYTES:
             raise InvalidInput(f"the payload has more than {MAX_PAYLOAD_BYTES} bytes")
-    return loads_typed(raw, "the payload", MAX_PAYLOAD_BYTES)
+    try:
+        return loads_typed(raw, "the payload", MAX_PAYLOAD_BYTES)
+    except CodecError as error:
+        if raw is text and _is_file(text):
+            raise CodecError(f"{error}; did you mean @{text}?") from error
+        raise
+
+
+def _is_file(name: str) -> bool:
+    try:
+        return Path(name).is_file()
+    except (OSError, ValueError):  # no file has such a name
+        return False
 
 
 @contextmanager

@@ -118,6 +118,17 @@ def test_any_engine_is_for_engines_of_the_future(bench):
     assert "w1\n" == bench.ok("enqueue", "--engine", "later", "--any-engine", "--work-id", "w1")
 
 
+def test_a_file_without_its_mark_is_told(bench, tmp_path):
+    """A payload that is no JSON and names a file was meant to be read from there."""
+    (tmp_path / "p.json").write_text("{}")
+    wrong = bench.invoke("enqueue", "--engine", "echo", "--payload", f"{tmp_path}/p.json")
+    assert 2 == wrong.exit_code
+    assert wrong.stderr.endswith(f"; did you mean @{tmp_path}/p.json?\n")
+    (tmp_path / "bad.json").write_text("p.json")
+    other = bench.invoke("enqueue", "--engine", "echo", "--payload", f"@{tmp_path}/bad.json")
+    assert (2, False) == (other.exit_code, "did you mean" in other.stderr)
+
+
 def test_work_id_is_not_taken_twice(bench):
     """An id that is taken exits with 1 and leaves the first work item as it is."""
     bench.enqueue(work_id="w1", payload=1)

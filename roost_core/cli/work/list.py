@@ -52,18 +52,23 @@ def command(
 
     Columns: work id, state, engine, version, step, attempts, due, updated, title. A work item whose
     stored bytes do not decode is listed too, and marked. Where there never was any work, the list
-    is empty, and standard error says so.
+    is empty, and standard error says so; on a terminal it does for any empty list.
     """
     rows: Sequence[WorkRow] = ()
+    # Most likely it is in another queue: a worker may serve several.
+    why: str | None = f"no such work in the queue {session.settings.queue}; --queue names another"
     try:
         rows = session.read(lambda roost: roost.list(state, engine, limit, offset))
     except NoWorkHere as nothing:
         output.note(nothing)
+        why = None
     if as_json:
         output.json_line([row_json(row) for row in rows], indent=2)
         return
     headings = ["work id", "state", "engine", "version", "step", "attempts", "due", "updated"]
     output.table([*headings, "title"], [_cells(row) for row in rows])
+    if not rows and why is not None and output.on_terminal():
+        output.note(why)
 
 
 def _cells(row: WorkRow) -> list[object]:

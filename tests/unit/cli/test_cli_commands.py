@@ -120,6 +120,16 @@ def test_list_filters_and_pages(bench):
     assert 2 == bench.invoke("list", "--limit", "-1").exit_code
 
 
+def test_an_empty_list_names_the_queue_on_a_terminal(bench, monkeypatch):
+    """The work may be in another one; where no person reads, nothing is said."""
+    assert ("", "") == (bench.invoke("list").stdout, bench.invoke("list").stderr)
+    monkeypatch.setattr(output, "on_terminal", lambda: True)
+    said = bench.invoke("list", "--queue", "reports").stderr
+    assert "roost: no such work in the queue reports; --queue names another\n" == said
+    bench.enqueue(work_id="w1")
+    assert "" == bench.invoke("list").stderr
+
+
 def test_events_hide_secrets_and_controls(bench):
     """Events show no password, no field named like a secret, and no control characters."""
     bench.enqueue(work_id="w1")

@@ -117,6 +117,8 @@ def silent(where: str, reason: object) -> BackendUnavailable:
     """Return the error for a missing answer."""
     # A sentinel's client describes itself at great length.
     said = str(reason).partition(" : <redis.")[0] or type(reason).__name__
+    # Advice follows, behind a semicolon.
+    said = said.rstrip(".")
     return BackendUnavailable(f"the server at {where} does not answer: {said}{_full(where)}")
 
 

@@ -10,7 +10,7 @@ import redis.exceptions
 from roost_core.errors import BackendError, BackendUnavailable, DiskFull, SettingsError
 from roost_core.settings import Settings
 from roost_plugins.redis_saq.connection.endpoint import COMMAND_TIMEOUT, CONNECT_TIMEOUT, Endpoint
-from roost_plugins.redis_saq.connection.refusals import refused, translated
+from roost_plugins.redis_saq.connection.refusals import refused, silent, translated
 
 
 def endpoint(url):
@@ -311,3 +311,9 @@ def test_other_errors_are_left_alone():
 def test_sockets_that_need_no_login(url, socket):
     """redis-py is bypassed only where there is nothing to say on connecting."""
     assert socket == endpoint(url).plain_socket
+
+
+def test_a_reason_that_ends_with_a_full_stop():
+    """What a person may do follows behind a semicolon, so the reason's own stop is left out."""
+    error = silent("there", redis.exceptions.ConnectionError("Connect call failed ('::1', 1)."))
+    assert "the server at there does not answer: Connect call failed ('::1', 1)" == str(error)

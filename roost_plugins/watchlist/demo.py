@@ -142,20 +142,28 @@ async def _until_held(page: DemoPage, worker: asyncio.subprocess.Process) -> Non
             )
 
 
-@contextlib.asynccontextmanager
-async def _worker(stage: Stage, name: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run a worker process, as a person would; it is gone on exit."""
+def worker_command(stage: Stage) -> list[str]:
+    """Return the command line of the demo's workers."""
     options = {
         "home": str(stage.home),
         "lease-ttl": str(LEASE_TTL),
         "drain-timeout": "5",
         "watchlist-allow-private-addresses": "yes",
     }
-    words = [f"--{key}={value}" for key, value in options.items()]
-    words += [f"--plugin={text}" for text in stage.plugins]
+    return [
+        # Without the current folder on the path, which may have anything in it.
+        *(sys.executable, "-P", "-m", "roost_core.cli", "worker"),
+        *("--engines", "watchlist", "--quiet"),
+        *(f"--{key}={value}" for key, value in options.items()),
+        *(f"--plugin={text}" for text in stage.plugins),
+    ]
+
+
+@contextlib.asynccontextmanager
+async def _worker(stage: Stage, name: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run a worker process, as a person would; it is gone on exit."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "roost_core.cli", "worker", "--engines", "watchlist", "--quiet"),
-        *words,
+        *worker_command(stage),
         # Other settings are not meant for the demo.
         env=without_settings(),
         stdin=asyncio.subprocess.DEVNULL,

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 from roost_core.models import Event, State
-from roost_plugins.watchlist.demo import Story, _tell
+from roost_core.settings import without_settings
+from roost_plugins.watchlist.demo import Stage, Story, _tell, worker_command
 
 
 def event(kind: str) -> Event:
@@ -28,3 +32,15 @@ def test_the_first_workers_own_claim_is_no_takeover(capsys):
     _tell(story, event("claimed"))
     assert first == story.resumed_after
     assert 4 == len(capsys.readouterr().out.splitlines())
+
+
+def test_the_current_folder_is_not_on_its_workers_path(tmp_path: Path) -> None:
+    """A file there that is called like a library is not run."""
+    ran = tmp_path / "ran"
+    for name in ("click", "attrs", "roost_core"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(ran)!r}, 'w').close()\n")
+    words = [*worker_command(Stage(tmp_path / "home", ())), "--version"]
+    env = {**without_settings(), "PYTHONPATH": os.getcwd()}
+    done = subprocess.run(words, cwd=tmp_path, env=env, check=False, capture_output=True)
+    assert (2, False) == (done.returncode, ran.exists())
+    assert b"No such option" in done.stderr

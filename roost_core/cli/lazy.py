@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
+from roost_core.cli import plugin_output
 from roost_core.errors import PluginLoadError
-from roost_core.plugins.errors import place
+from roost_core.plugins.errors import place, telling_ctrl_c
 from roost_core.plugins.sources import cause
 
 
@@ -31,19 +32,44 @@ class LazyCommand(click.Command):
         super().__init__(name, short_help=short_help)
         self.target = target
         self.is_short = is_short
+        self._loaded: click.Command | None = None
 
     def loaded(self) -> click.Command:
-        """Import the command.
+        """Import the command; what its module prints meanwhile goes to standard error.
 
-        :raises PluginLoadError: it cannot be imported; one line with the cause.
+        :raises PluginLoadError: it cannot be imported, or is no command; one line with the cause.
+            A module that exits does not end the process.
         """
-        module_name, _, attribute = self.target.partition(":")
+        if self._loaded is None:
+            with plugin_output.to_stderr():
+                found = self._import()
+            if not isinstance(found, click.Command):
+                raise PluginLoadError(
+                    f"cannot load the command {self.name}: {self.target} is "
+                    f"{type(found).__name__}, not a click.Command"
+                )
+            self._loaded = found
+        return self._loaded
+
+    def _loaded_for(self, *, is_completion: bool) -> click.Command | None:
+        """Import the command; None if it is broken and a shell, which cannot be told, asks."""
         try:
-            found: click.Command = getattr(import_module(module_name), attribute)
-        except Exception as error:
-            what = f"{cause(error)}{place(error, module_name)}"
-            raise PluginLoadError(f"cannot load the command {self.name}: {what}") from error
-        return found
+            return self.loaded()
+        except PluginLoadError:
+            if is_completion:
+                return None
+            raise
+
+    def _import(self) -> object:
+        module_name, _, attribute = self.target.partition(":")
+        with telling_ctrl_c() as was_pressed:
+            try:
+                return getattr(import_module(module_name), attribute)
+            except BaseException as error:
+                if isinstance(error, KeyboardInterrupt) and was_pressed():
+                    raise
+                what = " ".join(f"{cause(error)}{place(error, module_name)}".split())
+                raise PluginLoadError(f"cannot load the command {self.name}: {what}") from error
 
     def make_context(
         self,
@@ -53,11 +79,15 @@ class LazyCommand(click.Command):
         **extra: Any,
     ) -> click.Context:
         """Make the context of the command itself, which runs from here on."""
-        return self.loaded().make_context(info_name, args, parent, **extra)
+        command = self._loaded_for(is_completion=extra.get("resilient_parsing", False))
+        if command is None:
+            return super().make_context(info_name, args, parent, **extra)
+        return command.make_context(info_name, args, parent, **extra)
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """Return the parameters of the command itself."""
-        return self.loaded().get_params(ctx)
+        command = self._loaded_for(is_completion=ctx.resilient_parsing)
+        return super().get_params(ctx) if command is None else command.get_params(ctx)
 
     def get_help(self, ctx: click.Context) -> str:
         """Return the help of the command itself."""

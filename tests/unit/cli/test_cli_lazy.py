@@ -75,6 +75,9 @@ def test_it_imports_nothing_before(write_module: Write) -> None:
         ("raise RuntimeError('broken')\n", r"RuntimeError: broken \(.*acme_mine.py:1\)$"),
         ("", "AttributeError: .*no attribute 'command'$"),
         ("import no_such_module_x\n", "ModuleNotFoundError: .*no_such_module_x"),
+        ("raise SystemExit(0)\n", r"SystemExit: 0 \(.*acme_mine.py:1\)$"),
+        ("raise KeyboardInterrupt\n", r"KeyboardInterrupt \(.*acme_mine.py:1\)$"),
+        ("def command(): pass\n", "acme_mine:command is function, not a click.Command$"),
     ],
 )
 def test_one_that_cannot_be_imported(write_module: Write, text: str, message: str) -> None:
@@ -88,6 +91,31 @@ def test_one_that_cannot_be_imported(write_module: Write, text: str, message: st
     done = bench.invoke("mine", "hello")
     assert (2, "", 1) == (done.exit_code, done.stdout, done.stderr.count("\n"))
     assert "roost: cannot load the command mine" in done.stderr
+
+
+def test_what_it_prints_at_import_is_not_data(
+    write_module: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As with plugins: standard output is what the command itself prints."""
+    write_module("acme_loud.py", "print('hello')\n" + MINE)
+    LazyCommand("mine", "acme_loud:command", "Say it.").loaded()
+    assert ("", "hello\n") == capsys.readouterr()
+
+
+def test_a_broken_one_does_not_disturb_completion(write_module: Write) -> None:
+    """A shell gets no traceback while somebody types its arguments, and others still complete."""
+    write_module("acme_mine.py", "raise RuntimeError('broken')\n")
+    group = click.Group("roost")
+    group.add_command(LazyCommand("mine", "acme_mine:command", "Say it."))
+    group.add_command(click.Command("mint"))
+    for words, expected in (("roost mi", "mine"), ("roost mine -", "--help")):
+        environ = {
+            "_ROOST_COMPLETE": "bash_complete",
+            "COMP_WORDS": words,
+            "COMP_CWORD": str(words.count(" ")),
+        }
+        done = CliRunner().invoke(group, env=environ, prog_name="roost")
+        assert (None, True) == (done.exception, expected in done.stdout)
 
 
 def test_it_works_in_any_group(write_module: Write) -> None:

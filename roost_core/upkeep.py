@@ -26,13 +26,13 @@ class Upkeep:
     def __init__(
         self,
         settings: Settings,
-        store: ArtifactStore,
+        stores: Mapping[Ledger, ArtifactStore],
         workspaces: Mapping[Ledger, Workspaces],
         is_stopping: Callable[[], bool],
     ) -> None:
-        """Take the workspaces of each ledger to look after."""
+        """Take the artifacts and workspaces of each ledger to look after."""
         self._settings = settings
-        self._store = store
+        self._stores = stores
         self._workspaces = workspaces
         self._is_stopping = is_stopping
 
@@ -52,7 +52,7 @@ class Upkeep:
             forgotten = []
             fresh = [one for one in gone if one not in seen]
             for one in fresh:
-                if await run_in_thread(self._forget, self._workspaces[ledger], one):
+                if await run_in_thread(self._forget, ledger, one):
                     forgotten.append(one)
             seen.update(fresh)
             if len(gone) < PURGE_AT_ONCE or not fresh:
@@ -71,10 +71,10 @@ class Upkeep:
             forgotten,
         )
 
-    def _forget(self, workspaces: Workspaces, gone: Purged) -> bool:
+    def _forget(self, ledger: Ledger, gone: Purged) -> bool:
         """Return whether nothing is left of it; else it stays on record, and is tried again."""
         is_done = True
-        for forget in (self._store.forget, workspaces.remove):
+        for forget in (self._stores[ledger].forget, self._workspaces[ledger].remove):
             try:
                 forget(gone.work_id, gone.life)
             except Exception as error:  # noqa: BLE001 - whatever a plugin raises, the rest goes

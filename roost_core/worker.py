@@ -96,6 +96,7 @@ class Worker:
         self._workspaces = {
             ledger: plugins.make_workspaces(self._settings_of(ledger)) for ledger in self._ledgers
         }
+        self._stores = {one: store.of_queue(settings.namespace, one.queue) for one in self._ledgers}
         self._engines = {name: offered[name] for name in sorted(engines or offered)}
         self.info = WorkerInfo(
             worker_id=new_worker_id(),
@@ -147,7 +148,7 @@ class Worker:
             ledger: self._stepper(ledger, number, keeper)
             for number, ledger in enumerate(self._ledgers)
         }
-        upkeep = Upkeep(self._settings, self._store, self._workspaces, self._stopping.is_set)
+        upkeep = Upkeep(self._settings, self._stores, self._workspaces, self._stopping.is_set)
 
         async def handle(ledger: Ledger, claim: Claim) -> None:
             if self._is_aborted:
@@ -185,7 +186,7 @@ class Worker:
             observers=self._observers,
             around_step=self._plugins.around_step(),
             ledger=ledger,
-            store=self._store,
+            store=self._stores[ledger],
             workspaces=self._workspaces[ledger],
             keeper=keeper,
             is_stopping=self._stopping.is_set,

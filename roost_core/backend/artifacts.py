@@ -12,6 +12,14 @@ from roost_core.models.snapshot import Artifact
 class ArtifactStore(abc.ABC):
     """Bytes stored under their SHA-256. Synchronous: callers on an event loop use a thread."""
 
+    def of_queue(self, namespace: str, queue: str) -> ArtifactStore:  # noqa: ARG002 - for stores that tell queues apart
+        """Return the store as the work items of a queue use it: their ids are the queue's own.
+
+        A store that does not tell queues apart returns itself: then work items with the same id in
+        two queues are one to it.
+        """
+        return self
+
     @abc.abstractmethod
     def put(
         self,

@@ -36,16 +36,22 @@ _SUFFIX: Final = ".json"
 _LIFE: Final = "life"
 
 
-def work_folder(work_id: str) -> str:
+def work_folder(work_id: str, queue: str = "") -> str:
     """Return the file name that stands for a work item.
 
     It is the id itself; an id with upper-case letters is followed by a digest,
-    so that ``A`` and ``a`` stay apart where file names ignore case.
+    so that ``A`` and ``a`` stay apart where file names ignore case, and so is one
+    of another queue than the default one.
 
+    :param queue: what stands for the queue; empty for the default one.
     :raises InvalidInput: not a work id.
     """
     if not isinstance(work_id, str) or WORK_ID.fullmatch(work_id) is None:
         raise InvalidInput(f"{work_id!r:.200} is not a valid work id")
+    if queue:
+        # No work id has a slash: the digest is not that of an id in the default queue.
+        digest = hashlib.sha256(f"{queue}/{work_id}".encode()).hexdigest()[:16]
+        return f"{work_id}+{digest}"
     if work_id == work_id.lower():
         return work_id
     return f"{work_id}+{hashlib.sha256(work_id.encode()).hexdigest()[:16]}"
@@ -137,15 +143,20 @@ class Records:
             return []
         return [name.removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX)]
 
-    def is_of(self, artifact_id: str, work: str, life: int | None) -> bool:
-        """Whether a record, or what a put without a record left, belongs to this life."""
+    def is_of(
+        self, artifact_id: str, work: str, life: int | None, *, is_certain: bool = False
+    ) -> bool:
+        """Whether a record, or what a put without a record left, belongs to this life.
+
+        :param is_certain: only if the record says so.
+        """
         if life is None:
             return True
         try:
             recorded = self._read(artifact_id, work).extra.get(_LIFE)
         except (FileNotFoundError, CorruptRecord):
-            return True
-        return recorded is None or recorded == life
+            return not is_certain
+        return recorded == life or (recorded is None and not is_certain)
 
     def read(self, artifact_id: str, work: str) -> Artifact | None:
         """Return a work item's metadata of an artifact; None, and a warning, if it is damaged."""

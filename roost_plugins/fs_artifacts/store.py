@@ -49,6 +49,8 @@ _log = logging.getLogger("roost.artifacts")
 
 BLOBS: Final = "blobs"
 LOCKS: Final = "locks"
+#: The namespace and queue whose records have the plain names: the defaults of the settings.
+_PLAIN: Final = ("default", "default")
 
 #: Seconds to wait for a lock. Only a stopped process, or a very large blob, takes that long.
 LOCK_TIMEOUT: Final = 60.0
@@ -68,13 +70,22 @@ def _reason(error: OSError) -> str:
 
 
 class FilesystemStore(ArtifactStore):
-    """The store below one folder; for any number of threads and processes of one machine."""
+    """The store below one folder; for any number of threads and processes of one machine.
 
-    def __init__(self, root: Path) -> None:
+    :param queue: what stands for the queue whose work items it is for; empty for the default one.
+    """
+
+    def __init__(self, root: Path, queue: str = "") -> None:
+        self._queue = queue
         # Absolute, because a process may change its folder later.
         self._tree = files.Tree(Path(os.path.abspath(root)))
         self._records = Records(self._tree)
         self._is_swept = False
+
+    def of_queue(self, namespace: str, queue: str) -> FilesystemStore:
+        """Return the store for a queue's work items: blobs are shared, records are not."""
+        name = "" if (namespace, queue) == _PLAIN else f"{namespace}/{queue}"
+        return self if name == self._queue else FilesystemStore(self._tree.root, name)
 
     @property
     def description(self) -> str:
@@ -103,7 +114,7 @@ class FilesystemStore(ArtifactStore):
         """
         if not isinstance(data, bytes):
             raise InvalidInput(f"an artifact must be bytes, not {type(data).__name__}")
-        work = work_folder(work_id)
+        work = work_folder(work_id, self._queue)
         artifact_id = hashlib.sha256(data).hexdigest()
         artifact = Artifact(artifact_id=artifact_id, size_bytes=len(data), ext=ext, name=name)
         record = encoded(artifact, life)
@@ -165,22 +176,35 @@ class FilesystemStore(ArtifactStore):
         :raises InvalidInput: not a work id.
         :raises ArtifactError: something could not be dropped; everything else was.
         """
-        work = work_folder(work_id)
-        failed: OSError | None = None
-        for artifact_id in self._noted(work):
-            try:
-                with self._locked(artifact_id, exclusive=True):
-                    if self._records.is_of(artifact_id, work, life):
-                        self._records.drop(artifact_id, work)
-                        self._collect(artifact_id, work)
-            except OSError as error:
-                failed = error
-        self._records.strike_work(work)
+        work = work_folder(work_id, self._queue)
+        noted = self._noted(work)
+        failed = self._drop(work, noted, life)
+        if self._queue and life is not None:
+            # Versions without records for each queue gave all of them the plain names.
+            plain = work_folder(work_id)
+            others = [one for one in self._noted(plain) if one not in noted]
+            failed = self._drop(plain, others, life, is_certain=True) or failed
         self._sweep()
         if failed is not None:
             raise ArtifactError(
                 f"cannot drop all artifacts of {work_id} from {self.description}: {_reason(failed)}"
             ) from failed
+
+    def _drop(
+        self, work: str, noted: Sequence[str], life: int | None, *, is_certain: bool = False
+    ) -> OSError | None:
+        """Drop a work item's records of artifacts; return what kept one of them."""
+        failed: OSError | None = None
+        for artifact_id in noted:
+            try:
+                with self._locked(artifact_id, exclusive=True):
+                    if self._records.is_of(artifact_id, work, life, is_certain=is_certain):
+                        self._records.drop(artifact_id, work)
+                        self._collect(artifact_id, work)
+            except OSError as error:
+                failed = error
+        self._records.strike_work(work)
+        return failed
 
     def _collect(self, artifact_id: str, work: str) -> None:
         """Drop what has no record: an unreferenced blob, a note without a record of this work.
@@ -286,7 +310,7 @@ class FilesystemStore(ArtifactStore):
         :raises InvalidInput: not a work id.
         :raises ArtifactError: the folder cannot be read.
         """
-        work = work_folder(work_id)
+        work = work_folder(work_id, self._queue)
         found = [self._records.read(artifact_id, work) for artifact_id in self._noted(work)]
         return [artifact for artifact in found if artifact is not None]
 

@@ -66,6 +66,35 @@ def test_a_late_forget_leaves_the_next_life_alone(store, root):
     assert [] == left(root)
 
 
+def test_work_of_two_queues_may_have_one_id(store, root):
+    """What both have put, at whatever time, stays until both are gone."""
+    others = [store.of_queue("default", "mail"), store.of_queue("tenant", "default")]
+    for lives in ((1, 2, 3), (3, 2, 1), (1, 1, 1)):
+        stores = [*others, store]
+        for one, life in zip(stores, lives, strict=True):
+            one.put(DATA, work_id="w1", life=life)
+        assert ["w1"] * 3 == [work_id for work_id, _ in store.describe(AID)]
+        for one, life in zip(stores, lives, strict=True):
+            assert DATA == store.get(AID)
+            assert [AID] == [artifact.artifact_id for artifact in one.of_work("w1")]
+            one.forget("w1", life)
+            assert [] == list(one.of_work("w1"))
+        assert [] == left(root)
+    assert store.of_queue("default", "default") is store
+
+
+def test_what_an_earlier_version_put_for_another_queue_goes(store, root):
+    """Its records have the plain names; only one that says that it is of this life goes."""
+    old = store.put(b"old", work_id="w1", life=7)
+    store.put(DATA, work_id="w1", life=8)
+    unknown = store.put(b"unknown", work_id="w1")
+    other = store.of_queue("default", "mail")
+    other.put(DATA, work_id="w1", life=7)
+    other.forget("w1", 7)
+    assert not store.exists(old.artifact_id)
+    assert sorted([AID, unknown.artifact_id]) == [one.artifact_id for one in store.of_work("w1")]
+
+
 def test_records_without_a_life_belong_to_each(store, root):
     """Those of an older Roost still read, and go with the next clean-up."""
     artifact = store.put(DATA, work_id="w1")

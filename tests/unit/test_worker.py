@@ -359,6 +359,47 @@ async def test_each_queue_has_workspaces_of_its_own():
     assert [("removed", "a", "w"), ("removed", "b", "w")] == seen
 
 
+async def test_each_queue_has_artifacts_of_its_own():
+    """What a step stores, and what the purge forgets, is of the work item's own queue."""
+    clock = ManualClock()
+    server = TidyServer(clock)
+    settings = Settings(lease_ttl=30.0, retention=60.0)
+    seen = []
+
+    class Store(MemoryArtifactStore):
+        def __init__(self, place=None):
+            super().__init__()
+            self.place = place
+
+        def of_queue(self, namespace, queue):
+            return Store((namespace, queue))
+
+        def put(self, data, **fields):
+            seen.append(("put", self.place, fields["work_id"]))
+            return super().put(data, **fields)
+
+        def forget(self, work_id, life=None):
+            seen.append(("forgotten", self.place, work_id))
+
+    async def step(snapshot, context):
+        await context.artifacts.aput_bytes(b"same")
+        return snapshot.finish()
+
+    def worker():
+        how = {"queues": ("a", "b"), "burst": True}
+        return Worker(settings, plugins_of(engine(step)), server, Store(), **how)
+
+    for queue in ("a", "b"):
+        await enqueue(server.ledger(queue), work_id="w")
+    await worker().run()
+    places = (("default", "a"), ("default", "b"))
+    assert {("put", place, "w") for place in places} == set(seen)
+    seen.clear()
+    clock.advance(61_000)
+    await worker().run()
+    assert [("forgotten", place, "w") for place in places] == seen
+
+
 async def test_upkeep_goes_on_while_pages_are_full(monkeypatch):
     """More than one page is purged in one call."""
     monkeypatch.setattr(upkeep_module, "PURGE_AT_ONCE", 2)

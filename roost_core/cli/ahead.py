@@ -1,9 +1,14 @@
-"""What a command line says before it is parsed: which plugins affect how to parse it."""
+"""What a command line says before it is parsed: which plugins affect how to parse it.
+
+A plugin that is named is code that runs, and a value may be a text from anywhere, as in
+``roost enqueue --title "$TITLE"``. So only what click will take for an option counts as one: how
+many values each option takes has to be known.
+"""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 import click
@@ -11,24 +16,30 @@ import click
 _HELP: Final = frozenset({"--help", "-h"})
 
 
-def values_of(option: str, args: Sequence[str]) -> list[str]:
-    """Return the values of an option, wherever it appears."""
-    found = []
-    for arg, following in itertools.zip_longest(args, args[1:]):
-        if arg == option and following is not None:
-            found.append(following)
-        elif arg.startswith(f"{option}="):
-            found.append(arg.partition("=")[2])
-    return found
-
-
-def named_settings(args: Sequence[str]) -> set[str]:
-    """Return the names of settings that may be given as options."""
+def arity(params: Iterable[click.Parameter]) -> dict[str, int]:
+    """Return how many values the options among the parameters take, by their names."""
     return {
-        arg.partition("=")[0].removeprefix("--").replace("-", "_")
-        for arg in args
-        if arg.startswith("--")
+        name: 0 if one.is_flag or one.count else one.nargs
+        for one in params
+        if isinstance(one, click.Option)
+        for name in (*one.opts, *one.secondary_opts)
     }
+
+
+def options(
+    args: Sequence[str], own: Mapping[str, int], of_command: Callable[[str], Mapping[str, int]]
+) -> Iterator[tuple[str, str | None]]:
+    """Yield the options of a command line, each with its first value.
+
+    An unknown option counts as one that takes a value: what follows it is not obeyed.
+
+    :param own: how many values the options before the command's name take.
+    :param of_command: returns the same for those after it, by the command's name.
+    """
+    left = deque(args)
+    yield from _options(left, own, is_group=True)
+    if left:
+        yield from _options(left, of_command(left.popleft()))
 
 
 def has_unknown(
@@ -36,30 +47,46 @@ def has_unknown(
 ) -> bool:
     """Return whether there is an option that none of the parameters has.
 
-    A value that looks like an option may be taken for one, but never the reverse.
-
     :param is_group: only what precedes the first argument concerns the parameters.
     """
-    takes_value = {
-        name: not one.is_flag
-        for one in params
-        if isinstance(one, click.Option)
-        for name in one.opts
-    }
-    is_value = False
-    for arg in args:
-        if is_value:
-            is_value = False
-        elif arg == "--" or (is_group and not arg.startswith("-")):
-            return False
-        elif arg.startswith("--"):
-            name, equals, _ = arg.partition("=")
-            if name not in takes_value:
-                return True
-            is_value = takes_value[name] and not equals
-    return False
+    known = arity(params)
+    found = _options(deque(args), known, is_group=is_group)
+    return any(name.startswith("--") and name not in known for name, _ in found)
 
 
 def asks_for_help(args: Sequence[str]) -> bool:
     """Return whether help is requested."""
     return not _HELP.isdisjoint(args)
+
+
+def _options(
+    left: deque[str], takes: Mapping[str, int], *, is_group: bool = False
+) -> Iterator[tuple[str, str | None]]:
+    """Yield options and take them away; a group's end before the first argument."""
+    while left:
+        arg = left.popleft()
+        if arg == "--":
+            return
+        if not arg.startswith("-") or arg == "-":
+            if is_group:
+                left.appendleft(arg)
+                return
+            continue
+        for name, value in _parts(arg, takes):
+            count = takes.get(name, 1) if value is None else 0
+            values = [left.popleft() for _ in range(min(count, len(left)))]
+            yield name, values[0] if values else value
+
+
+def _parts(arg: str, takes: Mapping[str, int]) -> Iterator[tuple[str, str | None]]:
+    """Yield an option with the value in the same word; several if they are short flags."""
+    name, equals, value = arg.partition("=")
+    if arg.startswith("--") or name in takes:
+        yield name, value if equals else None
+        return
+    for at in range(1, len(arg)):
+        name, rest = f"-{arg[at]}", arg[at + 1 :]
+        if rest and takes.get(name, 1):
+            yield name, rest
+            return
+        yield name, None

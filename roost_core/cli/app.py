@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 import roost_core
 from roost_core.cli import plugin_output
-from roost_core.cli.ahead import asks_for_help
+from roost_core.cli.ahead import arity, asks_for_help, options
 from roost_core.cli.lazy import LazyCommand
 from roost_core.cli.operate import plugin as operate
 from roost_core.cli.options import (
+    SharedOption,
     format_example,
     format_options,
     parse,
@@ -75,12 +77,13 @@ class RoostGroup(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the options before the command's name; the rest is only peeked at."""
         session = ctx.ensure_object(Session)
-        session.read_ahead(args)
         if WORKER in args and not ctx.resilient_parsing:
             # Unless it listens already. This way a stop is obeyed before plugins are loaded.
             session.signals.install()
             ctx.call_on_close(session.signals.close)
         try:
+            own = arity(self.get_params(ctx))
+            session.read_ahead(options(args, own, partial(self._arity_of, ctx)))
             if ctx.resilient_parsing or asks_for_help(args):
                 self._know_all(ctx)
             return parse(super().parse_args, ctx, args)
@@ -143,6 +146,14 @@ class RoostGroup(click.Group):
         """Write the example."""
         super().format_epilog(ctx, formatter)
         format_example(_EXAMPLE, formatter)
+
+    def _arity_of(self, ctx: click.Context, name: str) -> dict[str, int]:
+        """Return how many values a command's options take, as far as no plugin need be loaded."""
+        self._begin()
+        if name in self._own:
+            return arity(self.commands[name].get_params(ctx))
+        shared = [one for one in self.params if isinstance(one, SharedOption)]
+        return {**arity(shared), **dict.fromkeys(ctx.help_option_names, 0)}
 
     def _begin(self) -> None:
         """Let the core's own plugins register their commands."""

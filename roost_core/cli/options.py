@@ -33,7 +33,22 @@ class SharedOption(click.Option):
 
 
 class SettingOption(click.Option):
-    """An option that gives a setting."""
+    """An option that gives a setting.
+
+    click's name for it is not the setting's own: an option of a command may have that.
+
+    :ivar setting: the setting's name.
+    """
+
+    def __init__(self, setting: str, **fields: Any) -> None:
+        self.setting = setting
+        super().__init__(
+            [option_of(setting), f"setting_{setting}"],
+            expose_value=False,
+            is_eager=True,
+            callback=_remember_setting,
+            **fields,
+        )
 
 
 class SharedSetting(SettingOption, SharedOption):
@@ -71,7 +86,7 @@ class RoostCommand(click.Command):
             return super().invoke(ctx)
         except PluginError as error:
             if ctx.params.get("verbose") and error.__cause__ is not None:
-                show_traceback(error.__cause__)
+                show_traceback(error.__cause__, ctx.ensure_object(Session).without_secrets)
             raise
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -178,19 +193,12 @@ def setting_options(*names: str | On) -> list[click.Option]:
     return found
 
 
-class _Later(click.Option):
+class _Later(SettingOption):
     """A stand-in for the options of plugins' settings, which are not known yet."""
 
     def __init__(self, wanted: str | On) -> None:
         self.wanted = wanted
-        name = wanted if isinstance(wanted, str) else "settings_of_plugins"
-        super().__init__(
-            [option_of(name), name],
-            hidden=True,
-            expose_value=False,
-            is_eager=True,
-            callback=_remember_setting,
-        )
+        super().__init__(wanted if isinstance(wanted, str) else "settings_of_plugins", hidden=True)
 
 
 def with_settings(params: Sequence[click.Parameter], ctx: click.Context) -> list[click.Parameter]:
@@ -245,16 +253,9 @@ def _of(on: On) -> list[Declared]:
     return [one for one in core_fields().values() if one.on is on]
 
 
-def _options(cls: type[click.Option], fields: Sequence[Declared]) -> list[click.Option]:
+def _options(cls: type[SettingOption], fields: Sequence[Declared]) -> list[click.Option]:
     return [
-        cls(
-            [option_of(one.name), one.name],
-            metavar=one.metavar,
-            expose_value=False,
-            is_eager=True,
-            callback=_remember_setting,
-            help=_help(row),
-        )
+        cls(one.name, metavar=one.metavar, help=_help(row))
         for one, row in zip(fields, rows(fields), strict=True)
     ]
 
@@ -265,15 +266,29 @@ def _help(row: dict[str, str]) -> str:
 
 
 def _remember_plugins(ctx: click.Context, _: click.Parameter, value: tuple[str, ...]) -> None:
-    explicit = ctx.ensure_object(Session).explicit
-    explicit.extend(text for text in value if text not in explicit)
+    session = ctx.ensure_object(Session)
+    for text in value:
+        if text not in session.explicit:
+            _check_in_time(ctx, session, "--plugin", text)
+            session.explicit.append(text)
 
 
 def _remember_config(ctx: click.Context, _: click.Parameter, value: Path | None) -> None:
-    if value is not None:
-        ctx.ensure_object(Session).config = value
+    session = ctx.ensure_object(Session)
+    if value is not None and value != session.config:
+        _check_in_time(ctx, session, "--config", str(value))
+        session.config = value
+
+
+def _check_in_time(ctx: click.Context, session: Session, name: str, value: str) -> None:
+    """Refuse an option that says which plugins to load when they are loaded.
+
+    It follows one of a plugin's command, which might have taken it for its value.
+    """
+    if session.has_plugins and not ctx.resilient_parsing:
+        raise click.UsageError(f"{name} {value!r}: give it before the command's name", ctx)
 
 
 def _remember_setting(ctx: click.Context, parameter: click.Parameter, value: str | None) -> None:
-    if value is not None and parameter.name is not None:
-        ctx.ensure_object(Session).override(parameter.name, value)
+    if value is not None and isinstance(parameter, SettingOption):
+        ctx.ensure_object(Session).override(parameter.setting, value)

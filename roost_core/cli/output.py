@@ -14,7 +14,7 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -59,9 +59,12 @@ def note(text: object) -> None:
         click.echo(f"roost: {clean(text)}", err=True)
 
 
-def show_traceback(error: BaseException) -> None:
-    """Print an error's traceback on standard error, clean of control characters."""
-    lines = "".join(traceback.format_exception(error)).splitlines()
+def show_traceback(error: BaseException, without: Callable[[str], str] = str) -> None:
+    """Print an error's traceback on standard error, clean of control characters.
+
+    :param without: takes secrets out of it.
+    """
+    lines = without("".join(traceback.format_exception(error))).splitlines()
     with contextlib.suppress(OSError):
         click.echo("\n".join(clean(line) for line in lines), err=True)
 

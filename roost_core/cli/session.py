@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
-from roost_core.cli import ahead, output, plugin_output
+from roost_core.cli import output, plugin_output
 from roost_core.cli.signals import StopSignals
+from roost_core.errors import RoostError
 from roost_core.settings.core import Settings
 from roost_core.settings.declaring import Declaration
 from roost_core.settings.sources import load
@@ -49,12 +50,23 @@ class Session:
     _is_warned: bool = False
     _settings: Settings | None = None
 
-    def read_ahead(self, args: Sequence[str]) -> None:
-        """Note what a command line says of plugins, before it is parsed."""
-        self.explicit[:] = ahead.values_of("--plugin", args)
-        for file in ahead.values_of("--config", args)[-1:]:
-            self.config = Path(file)
-        self._mentioned = ahead.named_settings(args)
+    def read_ahead(self, options: Iterable[tuple[str, str | None]]) -> None:
+        """Note what a command line says of plugins, before it is parsed.
+
+        :param options: its options and their values, see :func:`roost_core.cli.ahead.options`.
+        """
+        self.explicit.clear()
+        for name, value in options:
+            self._mentioned.add(name.removeprefix("--").replace("-", "_"))
+            if name == "--plugin" and value is not None:
+                self.explicit.append(value)
+            elif name == "--config" and value is not None:
+                self.config = Path(value)
+
+    @property
+    def has_plugins(self) -> bool:
+        """Whether plugins are loaded already, so that naming others has no effect."""
+        return self._few is not None or self._plugins is not None
 
     def override(self, name: str, value: Any) -> None:
         """Note a setting that was given as an option."""
@@ -70,6 +82,13 @@ class Session:
         if self._settings is None:
             self._settings = load(self.overrides, config=self.config)
         return self._settings
+
+    def without_secrets(self, text: str) -> str:
+        """Return a foreign text without the secrets of the settings, as far as they are known."""
+        try:
+            return self.settings.without_secrets(text)
+        except RoostError:
+            return text  # one of the core's own is malformed, and none of those is a secret
 
     def plugins(self, *, strict: bool = False, keep_going: bool = False) -> Plugins:
         """Load the plugins, once; the settings are checked against what they declare.

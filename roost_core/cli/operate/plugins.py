@@ -38,7 +38,7 @@ def command(ctx: click.Context, as_json: bool, verbose: bool) -> None:
     for report in reports:
         if verbose and report.exception is not None:
             output.note(f"plugin {report.name}:")
-            output.show_traceback(report.exception)
+            output.show_traceback(report.exception, session.without_secrets)
     if any(report.status is PluginStatus.BROKEN for report in reports):
         ctx.exit(1)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
+import attrs
 import click
 import pytest
 from click.testing import CliRunner
@@ -105,6 +108,36 @@ def test_unknown_command_has_a_suggestion(bench):
 
     assert (2, "") == (result.exit_code, result.stdout)
     assert "No such command 'statsu'. Did you mean status?" in result.stderr
+
+
+def test_a_setting_is_not_confused_with_an_option(bench):
+    """A plugin's setting may be called like what a command has its own option's value in."""
+
+    @attrs.frozen(kw_only=True)
+    class Declared:
+        namespace: ClassVar[str] = "as"
+        json: str = settings.setting(
+            "", settings.text, "A text.", "T", on=settings.On.EVERY_COMMAND
+        )
+
+    class Declaring:
+        @hookimpl
+        def register_settings(self):
+            return Declared
+
+        @hookimpl
+        def register_commands(self, cli):
+            @cli.command("mine", cls=RoostCommand)
+            @click.option("--json", "as_json", is_flag=True)
+            @roost_options()
+            @click.pass_obj
+            def mine(session, as_json):
+                click.echo(f"{as_json} {session.settings.of(Declared).json!r}")
+
+    bench.plugins.register(Declaring(), "declaring")
+    assert "True ''\n" == bench.ok("mine", "--json")
+    assert "False 'x'\n" == bench.ok("mine", "--as-json", "x")
+    assert "True 'x'\n" == bench.ok("--as-json=x", "mine", "--json")
 
 
 def test_options_stand_on_either_side(bench):

@@ -70,10 +70,11 @@ def _servers(settings: Settings, kinds: Iterable[type[Declaration]]) -> str:
     """Return the requested servers: whatever is given as a URL, or for a URL."""
     known = {name: one for kind in kinds for name, one in declared(kind).items()}
     urls = [name for name, one in known.items() if one.metavar == "URL"]
+    secrets = [name for name, one in known.items() if one.is_secret]
     given = {
         name: str(one.value)
         for name, one in settings.extra.items()
-        if one.value and (name in urls or "://" in str(one.value))
+        if one.value and name not in secrets and (name in urls or "://" in str(one.value))
     }
     servers = " or ".join(f"the server {redact(value)}" for value in given.values())
     taken = "".join(f"; {variable(name)}: {known[name].help}" for name in given if name in known)
@@ -137,8 +138,8 @@ def _asked_for(call: HookCall, settings: Settings) -> object:
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt) and was_pressed():
                 raise
-            text = cause(error) + place(error, getattr(call.function, "__module__", None) or "")
-            text = settings.without_secrets(text)
+            where = place(error, getattr(call.function, "__module__", None) or "")
+            text = cause(error, settings.without_secrets) + where
             raise PluginError(f"plugin {call.plugin_name}: {call.hook} raised {text}") from error
 
 

@@ -115,10 +115,13 @@ class Candidate:
         return f"{self.name} (registered by the program)"
 
 
-def cause(error: BaseException) -> str:
-    """Return an error's type and text on one line."""
+def cause(error: BaseException, without: Callable[[str], str] = str) -> str:
+    """Return an error's type and text on one line.
+
+    :param without: takes secrets out of the text, before it is cut.
+    """
     # Only the message of a syntax error, because its full location follows anyway.
-    said = str(error)
+    said = without(str(error))
     if isinstance(error, SyntaxError) and place(error, ""):
         said = error.msg
     text = " ".join(said.split())

@@ -69,12 +69,15 @@ class Declared:
         """
         try:
             return self.parse(given.value)
-        except (ValueError, TypeError) as error:
+        except Exception as error:
             if self.is_secret:
                 # The cause is left out: its text may contain the value.
                 text = f"expected {self.metavar}; what was found is not shown"
                 raise SettingsError(f"{given.where}: {text}") from None
-            raise SettingsError(f"{given.where}: {error}") from error
+            # Any other error is a fault of the parser, and must not end what only reads settings.
+            is_told = isinstance(error, ValueError | TypeError)
+            text = str(error) if is_told else f"expected {self.metavar} ({type(error).__name__})"
+            raise SettingsError(f"{given.where}: {text}") from error
 
 
 def setting(
@@ -135,13 +138,20 @@ def declared(kind: type[Declaration]) -> dict[str, Declared]:
 def parsed(kind: type[_T], extra: Mapping[str, Given]) -> _T:
     """Return a plugin's settings from the given values.
 
-    :raises SettingsError: a value cannot be read.
+    :raises SettingsError: a value cannot be read, or the class refuses them together.
     """
-    fields = declared(cast("type[Declaration]", kind))
+    declaration = cast("type[Declaration]", kind)
+    fields = declared(declaration)
     values = {
         one.field.name: one.read(extra[name]) for name, one in fields.items() if name in extra
     }
-    return kind(**values)
+    try:
+        return kind(**values)
+    except Exception as error:  # noqa: BLE001 - a plugin's own check may raise anything
+        secrets = [name for name, one in fields.items() if one.is_secret]
+        text = secrets_out(extra, secrets, str(error)) or type(error).__name__
+        # The cause is left out: its text may contain a secret.
+        raise SettingsError(f"settings of {declaration.namespace}: {text}") from None
 
 
 def refusal(kind: object) -> str | None:
@@ -207,14 +217,23 @@ def secrets_out(extra: Mapping[str, Given], secrets: Iterable[str], text: str) -
 
     :param secrets: names of settings whose values are secret as a whole.
     """
+    hidden = set(secrets)
     for name, given in extra.items():
         value = given.value
-        if not isinstance(value, str) or not value:
-            continue
-        if "://" in value:
+        if name in hidden:
+            text = _without_secret(value, text)
+        elif isinstance(value, str) and "://" in value:
             text = without(value, text)
-        elif name in secrets:
-            text = text.replace(value, HIDDEN)
+    return text
+
+
+def _without_secret(value: Any, text: str) -> str:
+    """Return a text without a secret value: as it was given, as it was read, or on one line."""
+    given = str(value)
+    for one in (given, given.strip(), " ".join(given.split())):
+        # A single digit would be found in every other word.
+        if len(one) > (0 if isinstance(value, str) else 2):
+            text = text.replace(one, HIDDEN)
     return text
 
 

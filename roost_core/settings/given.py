@@ -36,8 +36,8 @@ class Given(Value):
 class Extra(Mapping[str, Given]):
     """Values by setting name.
 
-    Its repr shows URLs without their passwords, and only the names of all others: only the plugin
-    knows what is secret.
+    Its repr shows the servers of URLs without their passwords, and only the names of all others:
+    only the plugin knows what is secret.
     """
 
     __slots__ = ("_values",)
@@ -65,7 +65,11 @@ class Extra(Mapping[str, Given]):
 
 
 def _shown(value: Any) -> str:
-    return f"={redact(value)!r}" if isinstance(value, str) and "://" in value else ""
+    if not isinstance(value, str) or "://" not in value:
+        return ""
+    # The path may be the secret: that of a webhook is.
+    scheme, separator, rest = redact(value).partition("://")
+    return f"={scheme + separator + rest.partition('/')[0]!r}"
 
 
 #: The type that :class:`~roost_core.settings.core.Settings` takes.

@@ -25,6 +25,7 @@ from roost_core.plugins.registry import Plugins
 from roost_core.plugins.reports import PluginStatus
 from roost_core.settings.core import Settings
 from roost_core.settings.declaring import declared
+from roost_core.shown.redaction import redacted
 
 #: A repair reports its progress on a terminal each time this many work items were checked.
 _TELL_EVERY: Final = 10_000
@@ -81,7 +82,7 @@ def command(
     findings = _repair_log(ctx.obj) if repair_log else []
     findings += examine(ctx.obj)
     if as_json:
-        output.json_line([attrs.asdict(one) for one in findings], indent=2)
+        output.json_line(redacted([attrs.asdict(one) for one in findings]), indent=2)
     else:
         output.table(
             ["level", "subject", "finding"],
@@ -109,7 +110,7 @@ def _repair(ctx: click.Context, *, as_json: bool, dry_run: bool) -> None:
         output.note(nothing)
         found = ()
     if as_json:
-        output.json_line([attrs.asdict(one) for one in found], indent=2)
+        output.json_line(redacted([attrs.asdict(one) for one in found]), indent=2)
     else:
         output.table(
             ["outcome", "subject", "how many", "finding", "examples"],

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from roost_core import hookimpl
-from roost_core.backend import Repaired
+from roost_core.backend import Finding, Repaired
 from roost_plugins import git_workspaces
 from tests.unit.cli.cli_harness import Bench
 
@@ -57,6 +57,18 @@ def test_doctor_repairs_only_what_can_be(bench):
     assert "there is no repair for this backend" in result.stderr
     assert 1 == result.stderr.count("\n")
     assert 2 == bench.invoke("doctor", "--dry-run").exit_code
+
+
+def test_doctor_hides_passwords_in_either_form(bench):
+    """JSON has no more of a finding than the table."""
+
+    async def diagnose():
+        return [Finding("warning", "memory", "see redis://me:hunter22@example.com/0")]
+
+    bench.server.diagnose = diagnose
+    for words in ((), ("--json",)):
+        found = bench.invoke("doctor", *words).stdout
+        assert ("redis://me:***@example.com/0" in found, "hunter22" in found) == (True, False)
 
 
 def test_doctor_tells_of_suspected_work_that_waits(bench):

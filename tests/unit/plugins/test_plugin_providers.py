@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import click
 import pytest
 
@@ -16,7 +17,7 @@ from roost_core.errors import (
     WorkspaceError,
 )
 from roost_core.plugins.registry import Plugins
-from roost_core.settings import Settings
+from roost_core.settings import Settings, setting, text
 from roost_core.workspaces import NO_SOURCE, Workspaces
 from roost_plugins import redis_saq
 from tests.unit.plugins.plugin_samples.building import (
@@ -129,6 +130,42 @@ def test_a_failing_provider_is_named_without_the_password(
         "cannot use redis://me:***@example.com/0 today"
     )
     assert expected == str(raised.value).partition(f" ({__file__}:")[0]
+
+
+def declaration(name: str, metavar: str) -> Any:
+    """Return a class that declares a secret of the namespace ``notify``."""
+    fields = {name: setting("", text, "A secret.", metavar, secret=True)}
+    return attrs.make_class("Notify", fields, class_body={"namespace": "notify"})
+
+
+def test_an_error_is_cut_after_its_secrets_are_hidden() -> None:
+    """Half a secret at the end of what is shown cannot be recognized."""
+    kind = declaration("word", "TEXT")
+    for blanks in range(280, 300):
+
+        def fail(settings: Settings, blanks: int = blanks) -> object:
+            raise ValueError(f"{'x' * blanks} {settings.of(kind).word}")
+
+        plugins = registered(provider("backend", fail))
+        with pytest.raises(PluginError) as raised:
+            plugins.make_server(Settings(extra={"notify_word": "hunter22"}))
+        assert "hunt" not in str(raised.value)
+
+
+def test_another_plugins_secret_is_no_server() -> None:
+    """Of a webhook's URL, which is a secret, an error about servers says nothing."""
+    hook = "https://hooks.test/T1/B2"
+    kind = declaration("webhook", "URL")
+
+    @hookimpl
+    def register_settings(self: object) -> Any:
+        return kind
+
+    plugins = registered(provider("backend", None))
+    plugins.register(plugin(register_settings=register_settings), "notify")
+    with pytest.raises(SettingsError) as raised:
+        plugins.make_server(Settings(extra={"notify_webhook": hook}))
+    assert "no plugin (asked: mine) has a backend for a server of Roost's own" == str(raised.value)
 
 
 @each_provider

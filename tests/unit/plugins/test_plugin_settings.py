@@ -160,6 +160,64 @@ def test_a_value_that_is_a_secret_is_never_shown() -> None:
     assert raised.value.__suppress_context__
 
 
+@pytest.mark.parametrize(
+    "given", ["hunter22\n", " two  words ", "https://hooks.test/T1/B2", 271828]
+)
+def test_a_secret_is_hidden_however_it_is_given(given: Any) -> None:
+    """With blanks around it that the parser drops, as the URL of a webhook, as a number."""
+    settings = Settings(extra={"s3_access_key": given})
+    word = str(given).strip()
+    kind = attrs.make_class(
+        "Secret",
+        {"access_key": setting("", str, "A secret.", "TEXT", secret=True)},
+        class_body={"namespace": "s3"},
+    )
+    settings.of(kind)
+    assert "said '***'" == settings.without_secrets(f"said '{word}'")
+    assert "T1" not in repr(settings)
+    assert word not in repr(settings)
+
+
+@pytest.mark.parametrize("error", [KeyError("x"), OverflowError("big"), AttributeError("strip")])
+def test_a_parser_that_fails_otherwise_is_an_expected_error(error: Exception) -> None:
+    """One line that says where the value stands; a secret's is not shown."""
+
+    def parse(value: Any) -> Any:
+        raise error
+
+    def declared(**options: Any) -> Any:
+        fields = {"word": setting("", parse, "A text.", "T", **options)}
+        return attrs.make_class("Odd", fields, class_body={"namespace": "odd"})
+
+    settings = Settings(extra={"odd_word": "hunter22"})
+    with pytest.raises(SettingsError, match="setting odd_word: expected T") as raised:
+        settings.of(declared())
+    assert type(error).__name__ in str(raised.value)
+    with pytest.raises(SettingsError) as raised:
+        settings.of(declared(secret=True))
+    assert "hunter22" not in f"{raised.value} {raised.value.__cause__}"
+
+
+def test_a_class_that_refuses_its_values_together() -> None:
+    """Its own check is told with the namespace, and without a secret."""
+
+    @attrs.frozen(kw_only=True)
+    class Login:
+        namespace: ClassVar[str] = "login"
+        user: str = setting("", text, "Who.", "NAME")
+        password: str = setting("", text, "The secret.", "TEXT", secret=True)
+
+        def __attrs_post_init__(self) -> None:
+            raise ValueError(f"{self.user}'s {self.password} is too short")
+
+    settings = Settings(extra={"login_user": "me", "login_password": "hunter22"})
+    with pytest.raises(SettingsError) as raised:
+        settings.of(Login)
+    assert "settings of login: me's *** is too short" == str(raised.value)
+    assert raised.value.__cause__ is None
+    assert raised.value.__suppress_context__
+
+
 # -- unknown names -----------------------------------------------------------------------------
 
 

@@ -107,6 +107,28 @@ async def test_a_verb_meets_what_an_older_worker_gave_back(redis_server, verb, s
             )
 
 
+@pytest.mark.parametrize("verb", [Verb.CANCEL, Verb.BURY])
+async def test_an_older_worker_has_lost_what_is_to_end(redis_server, verb):
+    """U1: it compares the token with its own, and is refused; this one knows the mark."""
+    async with driven(redis_server) as kit:
+        claim = await kit.leased("a")
+        token = claim.lease.token.encode()
+        ack = await kit.commit(claim, commit_id="one")
+        assert token in (await record(kit, "a"))[0].split(b" ")
+        await kit.requested("a", Verb.PAUSE)
+        assert token in (await record(kit, "a"))[0].split(b" ")
+        await kit.requested("a", verb)
+        words = (await record(kit, "a"))[0].split(b" ")
+        assert (False, True) == (token in words, b"!" + token in words)
+        renewed = await kit.renewed(claim)
+        assert ((), (claim.lease.token,)) == (renewed.lost, renewed.wanted)
+        assert ack == await kit.commit(claim, commit_id="one")
+        await kit.age_lease("a")
+        await kit.claim(worker_id="worker-2")
+        assert ENDS[verb] is (await kit.read("a")).state
+        assert ack == await kit.commit(claim, commit_id="one")
+
+
 async def test_what_an_older_worker_finished(redis_server):
     """It is done: nothing is asked of it any more."""
     async with driven(redis_server) as kit:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -16,6 +17,10 @@ from pathlib import Path
 import pytest
 
 from roost_core import State
+from roost_core.backend import Order, OrderAnswer, OrderOutcome
+from roost_core.models import Actor, Verb
+from roost_core.settings import Settings
+from roost_plugins.redis_saq.server import RedisServer
 from tests.servers import Server
 from tests.upgrade.pinned import ROOT, unpack
 
@@ -98,9 +103,11 @@ class Side:
             time.sleep(0.05)
         return worker
 
-    def enqueue(self, number: int, *, steps: int = 4, delay: str = "0") -> list[str]:
+    def enqueue(
+        self, number: int, *, steps: int = 4, delay: str = "0", pause: float = 0.05
+    ) -> list[str]:
         """Enqueue some work; return the ids."""
-        payload = json.dumps({"steps": steps, "pause": 0.05})
+        payload = json.dumps({"steps": steps, "pause": pause})
         words = ("enqueue", "--engine", "slow", "--payload", payload, "--delay-seconds", delay)
         return [self.run(*words).strip() for _ in range(number)]
 
@@ -176,6 +183,54 @@ def test_the_older_worker_leaves_todays_work(sides: tuple[Side, Side]) -> None:
         second = today.worker()
         eventually(today, todays, State.DONE)
         unblamed(today, todays)
+    finally:
+        codes = [ended(one) for one in (first, second) if one is not None]
+    assert {0} == set(codes)
+
+
+def ordered(today: Side, work_id: str, verb: Verb) -> OrderAnswer:
+    """Use a verb on a work item, as today's Roost does."""
+
+    async def use() -> OrderAnswer:
+        environment = today.environment
+        extra = {"redis_url": environment["ROOST_REDIS_URL"]}
+        server = RedisServer(Settings(extra=extra, namespace=environment["ROOST_NAMESPACE"]))
+        await server.open()
+        try:
+            order = Order(uuid.uuid4().hex, verb, Actor("alice", "tests"))
+            return await server.ledger("default").order(work_id, order)
+        finally:
+            await server.close()
+
+    return asyncio.run(use())
+
+
+def test_verbs_beside_an_older_worker(sides: tuple[Side, Side]) -> None:
+    """U1, V1: it loses nothing, runs nothing that is paused, and what it runs is cancelled."""
+    older, today = sides
+    resting = [*older.enqueue(1), *older.enqueue(1, delay="0.2"), *today.enqueue(1)]
+    for work_id in resting:
+        assert OrderOutcome.DONE is ordered(today, work_id, Verb.PAUSE).outcome
+    buried = older.enqueue(1)
+    assert OrderOutcome.DONE is ordered(today, buried[0], Verb.BURY).outcome
+    first = older.worker()
+    second: subprocess.Popen[bytes] | None = None
+    try:
+        olders = older.enqueue(2)
+        running = older.enqueue(1, pause=10)
+        eventually(today, olders, State.DONE)
+        eventually(today, running, State.RUNNING)
+        answer = ordered(today, running[0], Verb.CANCEL)
+        assert (OrderOutcome.REQUESTED, Verb.CANCEL) == (answer.outcome, answer.wish)
+        second = today.worker()
+        eventually(today, running, State.CANCELLED)
+        assert {"paused"} == {today.meta(one)["state"] for one in resting}
+        assert {0} == {today.meta(one)["version"] for one in resting}
+        for work_id in [*resting, *buried]:
+            verb = Verb.RESUME if work_id in resting else Verb.RETRY
+            assert OrderOutcome.DONE is ordered(today, work_id, verb).outcome
+        eventually(today, [*resting, *buried], State.DONE)
+        unblamed(today, [*resting, *olders, *buried])
     finally:
         codes = [ended(one) for one in (first, second) if one is not None]
     assert {0} == set(codes)

@@ -128,7 +128,9 @@ if outcome == 'requested' then
   else
     at = event('bury_requested', id, r, data)
   end
-  if is_final(verb) and r.worker ~= '-' then
+  if is_final(verb) then
+    -- An older Roost knows no wishes; it finds that the lease is not its own any more.
+    if string.byte(r.token) ~= 33 then r.token = '!' .. r.token end
     -- The worker renews at once, and so hears of it; an older one takes it for a wake-up.
     redis.call('PUBLISH', string.match(KEYS[1], '^.-}') .. ':wake:' .. r.worker, '!')
   end

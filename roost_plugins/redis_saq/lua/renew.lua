@@ -14,7 +14,7 @@ for first = 4, #ARGV, BATCH do
   for n, raw in ipairs(redis.call('HMGET', K.work, unpack(ids))) do
     local id, token, beat = ids[n], ARGV[first + 3 * n - 2], ARGV[first + 3 * n - 1]
     local r = raw and parse_head(raw)
-    if r and r.token == token then
+    if r and (r.token == token or is_marked(r, token)) then
       leases[#leases + 1] = expires
       leases[#leases + 1] = id
       if r.wish ~= '-' and is_final(r.wish) then wanted[#wanted + 1] = token end

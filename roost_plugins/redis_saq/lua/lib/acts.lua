@@ -18,6 +18,9 @@
 -- The word `wish` of the record is what a running step is asked for: 'cancel', 'bury' and 'pause', as the newest act
 -- says; 'halt' ends its lease at the next boundary, because its engine is held. It is obeyed when the lease ends;
 -- after one that an older Roost has ended, by the next script that meets it. A word that is not known stays.
+--
+-- With 'cancel' and 'bury' the lease's token is marked by a '!' in front: so an older Roost, which knows of no wishes,
+-- refuses its holder, and no step is accepted any more.
 
 -- Seldom.
 -- The parts of an act's line, or nil.

@@ -45,7 +45,7 @@ local function take_back(worker, named)
     if type(stored) == 'string' and string.sub(stored, 1, #claim_id + 1) == claim_id .. ' ' then
       for id, token in string.gmatch(string.sub(stored, #claim_id + 2), '(%S+) (%S+)') do
         local r = load(id, parse)
-        if r and r.token == token then
+        if r and (r.token == token or is_marked(r, token)) then
           local wish = taken_wish(r)
           redis.call('ZREM', K.running, id)
           release(id, r)

@@ -27,6 +27,12 @@ local function remember(r, token, commit_id, answer)
   r.answers = ';' .. token .. ' ' .. commit_id .. ' ' .. answer .. earlier
 end
 
+-- Seldom.
+-- Whether it is the token of a current lease that people want ended (acts.lua).
+local function is_marked(r, token)
+  return r.token == '!' .. token
+end
+
 -- The record of a claimed item whose lease has this token, or an answer to give instead.
 local function held_by(id, token, commit_id)
   local raw = redis.call('HGET', K.work, id)
@@ -34,7 +40,7 @@ local function held_by(id, token, commit_id)
   local r = parse(raw)
   if not r then return nil, newer_layout(raw) and 'newer' or 'corrupt' end
   -- No two leases have the same token, so this one has not ended yet.
-  local is_current = r.token == token and token ~= '-'
+  local is_current = (r.token == token or is_marked(r, token)) and token ~= '-'
   if is_current and r.last ~= commit_id then return r, nil end
   local answer = is_current and running_answer(r.version, r.committed) or remembered(r.answers, token, commit_id)
   return nil, answer and 'ok ' .. answer .. ' 0' or 'lost'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 
 from roost_core.backend.reports import StoredWork
 from roost_core.codec.times import from_milliseconds
@@ -91,14 +92,19 @@ def completed(events: Sequence[Event], trail: Sequence[Event]) -> Sequence[Event
     return sorted([*missing, *events], key=place_of)
 
 
+#: What may stand behind the event that says why work sleeps: the lease that this has ended, and
+#: pauses meanwhile, after which it sleeps for the same reason.
+_NO_REASON: Final = frozenset({"leased", "pause_requested", "paused", "resumed"})
+
+
 def reason_of_sleep(trail: Sequence[Event], version: int) -> str | None:
     """Return why work that sleeps at this version was given back, or None if it was not.
 
     Work also sleeps for a delay, its own or its step's: that has no reason.
     """
     for event in reversed(trail):
-        if event.kind == "leased":
-            continue  # it comes after the event that ended it
+        if event.kind in _NO_REASON:
+            continue
         if (event.kind, event.version, event.state) != ("interrupted", version, State.SLEEPING):
             return None
         reason = event.data.get("reason")

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import attrs
 import pytest
 
-from roost_core.backend.trail import completed, go_on_from, is_complete, lease_event
+from roost_core.backend.trail import (
+    completed,
+    go_on_from,
+    is_complete,
+    lease_event,
+    reason_of_sleep,
+)
 from roost_core.models import Event, State
 from roost_plugins.redis_saq.ledger.trail import events, readable
 
@@ -31,6 +38,18 @@ def lease(first, last, *, ended="committed"):
         first_version=first,
         ended=ended,
     )
+
+
+@pytest.mark.parametrize(
+    ("behind", "reason"),
+    [([], "later"), (["leased", "paused", "resumed"], "later"), (["committed"], None)],
+)
+def test_why_it_sleeps(behind, reason):
+    """A pause in between changes nothing of that; anything else does."""
+    sleeping = {"version": 2, "state": State.SLEEPING}
+    given_back = attrs.evolve(event(2, "interrupted"), data={"reason": "later"}, **sleeping)
+    after = [attrs.evolve(event(3, kind), **sleeping) for kind in behind]
+    assert reason == reason_of_sleep([event(1, "enqueued"), given_back, *after], 2)
 
 
 def test_what_the_stream_lacks_comes_first():

@@ -73,6 +73,17 @@ def on_lease_lost(lease: Lease, item: WorkItem, snapshot: Snapshot | None) -> No
 
 
 @hookspec
+def on_cancelled(lease: Lease, item: WorkItem, snapshot: Snapshot | None) -> None:
+    """Observe that a step was cancelled or its result was refused because a person cancelled it.
+
+    The work is ``cancelled`` by then, and no attempt was counted. ``snapshot`` is the one that the
+    step started from, None if it was the first step. Work that was cancelled while it did not run,
+    or whose worker died meanwhile, is not observed. A step whose work a person buries is ended in
+    the same way; that is observed by ``on_dead_letter``.
+    """
+
+
+@hookspec
 def on_dead_letter(letter: DeadLetter) -> None:
     """Observe a dead letter, after it is stored."""
 

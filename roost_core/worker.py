@@ -169,7 +169,7 @@ class Worker:
         keeper.start()
         try:
             await self._observers.notify("on_worker_start", worker=self.info)
-            await self._server.serve(self._plan(lost), handle, dead_lettered, upkeep.run)
+            await self._server.serve(self._plan(lost, keeper), handle, dead_lettered, upkeep.run)
         finally:
             for stepper in steppers.values():
                 stepper.close()
@@ -193,7 +193,7 @@ class Worker:
             source=number,
         )
 
-    def _plan(self, lost: LostSteps) -> ServePlan:
+    def _plan(self, lost: LostSteps, keeper: LeaseKeeper) -> ServePlan:
         return ServePlan(
             ledgers=self._ledgers,
             worker_id=self.info.worker_id,
@@ -204,6 +204,7 @@ class Worker:
             burst=self._burst,
             stopping=self._stopping,
             lost=lost.lanes,
+            look=keeper.renew_now,
         )
 
     async def _leave(self, keeper: LeaseKeeper) -> None:

@@ -73,7 +73,7 @@ class StepInFlight:
     def is_void(self) -> bool:
         """Whether its results are no longer accepted."""
         # Also for a plain def that has timed out: its thread continues until it checks.
-        return self.is_over or self._run.hold.lost is not None
+        return self.is_over or self._run.hold.ending is not None
 
     # -- for its context -------------------------------------------------------------------
 
@@ -156,7 +156,7 @@ class Attempts:
             raise asyncio.CancelledError
         return of_attempt(
             outcome,
-            is_lost=run.hold.lost is not None,
+            ending=run.hold.ending,
             is_ended=step.is_ended,
             item=run.stored.item,
             lease=run.claim.lease,

@@ -61,17 +61,19 @@ async def settle(run: Run, send: Send, *, extends: bool = False) -> Ack:
     return ack
 
 
-async def put_in_order(run: Run, give_back: Send) -> None:
+async def put_in_order(run: Run, give_back: Send) -> Ack:
     """After a cancellation, settle the request in flight, then give back what is still leased.
 
+    :returns: the answer that ended the lease.
     :raises LeaseLost: the lease is lost, or no longer trusted.
     :raises RoostError: any other error that the server answers with.
     """
     if run.in_flight is not None:
         ack = await deliver(run.hold, run.in_flight)
         if ack.state is not _RUNNING:
-            return
-    await deliver(run.hold, give_back)
+            return ack
+        run.version, run.attempts = ack.version, ack.attempts
+    return await deliver(run.hold, give_back)
 
 
 async def _repeat(hold: Hold, send: Send, error: BackendUnavailable) -> Ack:

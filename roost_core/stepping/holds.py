@@ -17,6 +17,7 @@ from typing import Final, Protocol
 from roost_core.backend.messages import Failure
 from roost_core.models.standing import ErrorRecord
 from roost_core.models.worker import Lease
+from roost_core.stepping.outcome import Ending
 
 #: Between two steps, an event loop that has not moved for this long hangs. Seconds.
 BETWEEN_STEPS: Final = 60.0
@@ -38,6 +39,8 @@ class Hold:
 
     :ivar lease: the lease.
     :ivar source: the number of the ledger it belongs to, among the worker's.
+    :ivar ending: why no further step begins under it, or None; whatever a step brings then is
+        dropped. Of several reasons the first counts.
     :ivar lost: why it is no longer trusted, or None.
     :ivar trusted_until: by the monotonic clock, in seconds.
     :ivar step_deadline: when the step in flight must have ended, or the next one begun,
@@ -56,6 +59,7 @@ class Hold:
         """Begin to hold a lease that was requested at ``asked_at``; ``watch`` may be shared."""
         self.lease = lease
         self.source = source
+        self.ending: Ending | None = None
         self.lost: str | None = None
         self.trusted_until = asked_at + ttl
         self.step_deadline = time.monotonic() + BETWEEN_STEPS
@@ -106,6 +110,18 @@ class Hold:
         if self.lost is not None:
             return
         self.lost = reason
+        self.ending = self.ending or Ending.LOST
+        self._end_scope()
+
+    def mark_wanted(self) -> None:
+        """Record that people want the work ended, and end the step in flight.
+
+        The lease is kept until that has let go, or for as long as after its own time is over.
+        """
+        if self.ending is not None:
+            return
+        self.ending = Ending.WANTED
+        self.step_deadline = min(self.step_deadline, time.monotonic())
         self._end_scope()
 
     def close(self) -> None:
@@ -126,7 +142,7 @@ class Hold:
             next_look = math.inf
         if self._scope is None:
             return next_look
-        if self._ended_at is None and self.lost is None:
+        if self._ended_at is None and self.ending is None:
             if now < self.step_deadline:
                 return min(next_look, self.step_deadline)
             self._end_scope()

@@ -17,12 +17,12 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import attrs
 
-from roost_core.backend.messages import Beat
+from roost_core.backend.messages import Beat, Renewed
 from roost_core.backend.renewal import Renewer
 from roost_core.codec.records import encode_model
 from roost_core.errors import BackendError
@@ -37,6 +37,8 @@ _log = logging.getLogger("roost.leases")
 
 #: Engines' heartbeats are sent at once, but no more often than this. Seconds.
 _BEAT_SPACING: Final = 1.0
+#: A worker that is asked to look renews at once, but not more often than this. Seconds.
+_LOOK_SPACING: Final = 0.05
 #: A renewal waits for its answer no longer than about this. Seconds.
 _LONGEST_RENEWAL: Final = 10.0
 
@@ -53,14 +55,32 @@ class _Turn:
     failures: int = 0
     renew_at: float = 0.0
     beat_at: float = 0.0
+    look_at: float = 0.0
 
-    def due_at(self, beat_waits: Collection[int]) -> float:
-        return self.beat_at if self.number in beat_waits else self.renew_at
+    def due_at(self, waits: _Waits) -> float:
+        if self.number in waits.looks:
+            return self.look_at
+        return self.beat_at if self.number in waits.beats else self.renew_at
 
-    def urgency(self, now: float, beat_waits: Collection[int]) -> tuple[bool, bool, float]:
+    def urgency(self, now: float, waits: _Waits) -> tuple[bool, bool, float]:
         """Return a sort key: due turns first, and of those the ones answered last time."""
-        due_at = self.due_at(beat_waits)
+        due_at = self.due_at(waits)
         return due_at > now, self.failures > 0, due_at
+
+
+@attrs.frozen(eq=False)
+class _Waits:
+    """The numbers of ledgers that are not to wait for their turn."""
+
+    #: To these a heartbeat is to be sent.
+    beats: set[int] = attrs.field(factory=set)
+    #: Of these people want something.
+    looks: set[int] = attrs.field(factory=set)
+
+    def end(self, number: int) -> None:
+        """Record that a renewal begins, which has them all."""
+        self.beats.discard(number)
+        self.looks.discard(number)
 
 
 class LeaseKeeper:
@@ -97,8 +117,7 @@ class LeaseKeeper:
         #: condition is entered and left in Python code, and each claim does so twice.
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
-        #: The numbers of the ledgers to which a heartbeat is to be sent.
-        self._beat_waits: set[int] = set()
+        self._waits = _Waits()
         self._closed = False
         self._stall = Stall(renewers, info, stuck_after, self._kept)
         self._thread = threading.Thread(target=self._run, name="roost-leases", daemon=True)
@@ -135,7 +154,16 @@ class LeaseKeeper:
         """Send an engine's heartbeat soon. Safe from any thread."""
         with self._changed:
             hold.heartbeat = encode_model(heartbeat)
-            self._beat_waits.add(hold.source)
+            self._waits.beats.add(hold.source)
+            self._changed.notify()
+
+    def renew_now(self, source: int) -> None:
+        """Renew the leases of a ledger now, because people want something. Safe from any thread.
+
+        :param source: the ledger's number.
+        """
+        with self._changed:
+            self._waits.looks.add(source)
             self._changed.notify()
 
     def _kept(self) -> Sequence[Hold]:
@@ -148,7 +176,7 @@ class LeaseKeeper:
         while True:
             began = time.monotonic()
             # One at a time, failed ones after all others: none waits for more than one of these.
-            self._take(min(self._turns, key=lambda turn: turn.urgency(began, self._beat_waits)))
+            self._take(min(self._turns, key=lambda turn: turn.urgency(began, self._waits)))
             self._look(held_up=min(time.monotonic() - began, _LONGEST_RENEWAL))
             if self._wait():
                 break
@@ -173,12 +201,13 @@ class LeaseKeeper:
         pause = self._ttl / 3 if not turn.failures else min(self._ttl / 10, 1.0)
         turn.renew_at = began + pause
         turn.beat_at = began + min(_BEAT_SPACING, pause)
+        turn.look_at = began + (pause if turn.failures else min(_LOOK_SPACING, pause))
 
     def _wait(self) -> bool:
         """Wait for the next renewal or a heartbeat to send; return whether the keeper is closed."""
         while True:
             with self._changed:
-                until = min(turn.due_at(self._beat_waits) for turn in self._turns)
+                until = min(turn.due_at(self._waits) for turn in self._turns)
                 left = until - time.monotonic()
                 if left <= 0 or self._closed:
                     return self._closed
@@ -198,11 +227,11 @@ class LeaseKeeper:
             word = attrs.evolve(self._info, stuck=self._stall.stuck, lost=lost)
             self._word = encode_model(word)
             with self._changed:
-                self._beat_waits.update(turn.number for turn in self._turns)
+                self._waits.beats.update(turn.number for turn in self._turns)
 
     def _renew(self, turn: _Turn, now: float) -> None:
         with self._changed:
-            self._beat_waits.discard(turn.number)
+            self._waits.end(turn.number)
             holds = [
                 hold
                 for hold in self._holds.values()
@@ -212,13 +241,13 @@ class LeaseKeeper:
             for hold in holds:
                 hold.heartbeat = None
         try:
-            lost = set(turn.renewer.renew(self._word, beats, round(self._ttl * 1000)).lost)
+            renewed = turn.renewer.renew(self._word, beats, round(self._ttl * 1000))
         except BaseException:
             with self._changed:
                 for hold, beat in zip(holds, beats, strict=True):
                     hold.heartbeat = hold.heartbeat or beat.heartbeat  # for the next try
             raise
-        self._report(holds, lost, now)
+        self._report(holds, renewed, now)
 
     def _is_to_be_kept(self, hold: Hold, now: float) -> bool:
         if hold.lost is not None or hold.lease.token in self._stall.given_back:
@@ -229,12 +258,17 @@ class LeaseKeeper:
             self._stall.will_end and not hold.is_in_step
         )
 
-    def _report(self, holds: Sequence[Hold], lost: set[str], asked_at: float) -> None:
+    def _report(self, holds: Sequence[Hold], renewed: Renewed, asked_at: float) -> None:
+        lost, wanted = set(renewed.lost), set(renewed.wanted)
+
         def tell() -> None:
             for hold in holds:
-                if hold.lease.token not in lost:
+                token = hold.lease.token
+                if token not in lost:
                     hold.extend(asked_at)
-                elif hold.lease.token in self._holds:
+                    if token in wanted and token in self._holds:
+                        hold.mark_wanted()
+                elif token in self._holds:
                     hold.mark_lost("somebody else owns the work now")
 
         with contextlib.suppress(RuntimeError):  # the loop has ended, and so have the holds

@@ -11,20 +11,23 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Final
 
 from roost_core import threads
 from roost_core.backend.ledger import Ledger
+from roost_core.backend.messages import Ack
 from roost_core.backend.serving import LostLanes
 from roost_core.errors import RoostError
 from roost_core.models.standing import ErrorRecord
 from roost_core.stepping.hanging import sight
 from roost_core.stepping.holds import DEAF_AFTER, Hold, current_hold
+from roost_core.stepping.outcome import ENDED_BY_PEOPLE, ENDED_ID, Ending
 
 _log = logging.getLogger("roost.worker")
 
-#: How long to try to store the failed attempt of a deaf step. Seconds.
+#: How long to try to end the lease of a deaf step. Seconds.
 _FAIL_SECONDS: Final = 30.0
 
 
@@ -74,30 +77,35 @@ class LostSteps:
         self._note_change()
 
     async def _fail(self, hold: Hold) -> None:
-        """Give up the attempt of a step that is a TTL beyond its time; others may have the work."""
+        """End the lease of a step that is a TTL beyond its time; others may have the work."""
         if hold.lost is None:
             await asyncio.sleep(max(0.0, hold.step_deadline + self._ttl - time.monotonic()))
-        await self._fail_attempt(hold)
+        await self._end_lease(hold)
         # The server may lease it to others: what this worker takes now does not run beside it.
         self.lanes.ended.add(hold.lease.token)
         self._note_change()
 
-    async def _fail_attempt(self, hold: Hold) -> None:
+    async def _end_lease(self, hold: Hold) -> None:
         if hold.lost is not None or hold.blame is None:
             return
-        record = ErrorRecord(
-            kind="timeout",
-            message="the step took too long, and did not end when it was cancelled",
-            error_type="StepTimeout",
-            worker_id=hold.lease.worker_id,
-        )
-        failure = hold.blame(record)
+        ledger, lease = self._ledgers[hold.source], hold.lease
+        end: Callable[[], Awaitable[Ack]]
+        if hold.ending is Ending.WANTED:
+            end = partial(ledger.interrupt, lease, ENDED_ID, ENDED_BY_PEOPLE, None)
+        else:
+            record = ErrorRecord(
+                kind="timeout",
+                message="the step took too long, and did not end when it was cancelled",
+                error_type="StepTimeout",
+                worker_id=lease.worker_id,
+            )
+            end = partial(ledger.fail, lease, hold.blame(record))
         hold.mark_lost("its step does not end")
         try:
             async with asyncio.timeout(_FAIL_SECONDS):
-                await self._ledgers[hold.source].fail(hold.lease, failure)
+                await end()
         except (RoostError, TimeoutError) as error:
-            _log.warning("%s: its attempt cannot be given up: %s", hold.lease.work_id, error)
+            _log.warning("%s: its lease cannot be given up: %s", lease.work_id, error)
 
     def _note_change(self) -> None:
         if self.lanes.is_full and not self._was_full:

@@ -5,11 +5,13 @@ Nothing here does I/O, reads a clock, rolls dice or needs an event loop.
 
 from __future__ import annotations
 
+import enum
 from typing import Final
 
 import attrs
 
 from roost_core.backend.messages import (
+    Ack,
     Commit,
     Failure,
     Finish,
@@ -31,16 +33,26 @@ from roost_core.errors import (
 from roost_core.models.checks import check_seconds, milliseconds
 from roost_core.models.snapshot import Snapshot
 from roost_core.models.standing import ErrorRecord
-from roost_core.models.work import RetryPolicy, WorkItem
+from roost_core.models.work import RetryPolicy, State, WorkItem
 from roost_core.models.worker import Lease
 from roost_core.retry import backoff_seconds, decisive, error_record, name_of, text_of
 
 #: The shortest wait that an engine can request with ``RetryLater``. Milliseconds.
 LEAST_PAUSE_MS: Final = 100
+#: With this id and reason a lease is given back whose work people want ended.
+ENDED_ID: Final = "ended"
+ENDED_BY_PEOPLE: Final = "its work is to be ended"
 #: What follows most steps, made once.
 _GO_ON: Final = GoOn()
 _YIELD: Final = Yield()
 _FINISH: Final = Finish()
+
+
+class Ending(enum.Enum):
+    """Why a lease will be used no further, although no step has ended it."""
+
+    LOST = enum.auto()  #: it is not trusted any more
+    WANTED = enum.auto()  #: people want its work cancelled or buried
 
 
 @attrs.frozen(eq=False)
@@ -77,7 +89,12 @@ class Lost:
     """The lease was lost: whatever the engine returned is dropped."""
 
 
-Outcome = Accepted | Failed | Later | GivenBack | Lost
+@attrs.frozen
+class Unwanted:
+    """People want the work cancelled or buried: whatever the engine returned is dropped."""
+
+
+Outcome = Accepted | Failed | Later | GivenBack | Lost | Unwanted
 
 
 # -- what it means -----------------------------------------------------------------------------
@@ -116,16 +133,21 @@ def failed(error: BaseException, worker_id: str) -> Failed:
 
 
 def of_attempt(
-    brought: Outcome | None, *, is_lost: bool, is_ended: bool, item: WorkItem, lease: Lease
+    brought: Outcome | None,
+    *,
+    ending: Ending | None,
+    is_ended: bool,
+    item: WorkItem,
+    lease: Lease,
 ) -> Outcome:
     """Return the outcome of an attempt whose task has ended.
 
     :param brought: the task's outcome, or None if it was cancelled.
-    :param is_lost: whether the lease is lost: then nothing else counts.
+    :param ending: why the lease will be used no further, if so: then nothing else counts.
     :param is_ended: whether the step was ended because its time was over.
     """
-    if is_lost:
-        return Lost()
+    if ending is not None:
+        return Lost() if ending is Ending.LOST else Unwanted()
     if is_ended:
         error = f"the step took longer than {item.step_timeout_seconds:g} s"
         return failed(StepTimeout(error), lease.worker_id)
@@ -133,6 +155,18 @@ def of_attempt(
         error = "the step's own task was cancelled, by the engine or a library that it uses"
         return failed(EngineError(error), lease.worker_id)
     return brought
+
+
+def is_dropped(ack: Ack, version: int, attempts: int) -> bool:
+    """Return whether people have ended the work, so that nothing of the step is kept.
+
+    :param version: the one that the step started from.
+    :param attempts: how many had failed before.
+    """
+    if ack.state is State.CANCELLED:
+        return True
+    # A dead letter of the step's own has a version or an attempt more.
+    return ack.state is State.FAILED and ack.version == version and ack.attempts == attempts
 
 
 # -- what to request for it --------------------------------------------------------------------

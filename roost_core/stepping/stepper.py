@@ -16,25 +16,32 @@ import attrs
 from roost_core.backend.artifacts import ArtifactStore
 from roost_core.backend.ledger import Ledger
 from roost_core.backend.messages import Ack, Claim, Failure
-from roost_core.codec.times import from_milliseconds
 from roost_core.context import Artifacts
 from roost_core.errors import CorruptRecord, LeaseLost, RoostError, VersionConflict, WrittenByNewer
 from roost_core.models.snapshot import Snapshot
-from roost_core.models.standing import DeadLetter, ErrorRecord
+from roost_core.models.standing import ErrorRecord
 from roost_core.models.work import State
 from roost_core.plugins.around_step import AroundStep
 from roost_core.plugins.engines import Engine
 from roost_core.plugins.observers import Fresh, Observers
 from roost_core.settings import Settings
-from roost_core.shown import views
 from roost_core.stepping import outcome as outcomes
 from roost_core.stepping.attempt import Attempts
 from roost_core.stepping.delivery import deliver, put_in_order, settle
 from roost_core.stepping.holds import Hold
 from roost_core.stepping.leases import LeaseKeeper
-from roost_core.stepping.outcome import Accepted, Failed, GivenBack, Later, Lost
+from roost_core.stepping.outcome import (
+    Accepted,
+    Ending,
+    Failed,
+    GivenBack,
+    Later,
+    Lost,
+    Unwanted,
+)
 from roost_core.stepping.recent import RecentItems, RecentReturns, StoredItem
 from roost_core.stepping.run import Run
+from roost_core.stepping.telling import Telling
 from roost_core.workspaces import Workspaces
 
 _log = logging.getLogger("roost.stepper")
@@ -69,6 +76,7 @@ class Stepper:
     recent: RecentItems = attrs.field(factory=RecentItems, repr=False)
     returns: RecentReturns = attrs.field(factory=RecentReturns, repr=False)
     _attempts: Attempts = attrs.field(init=False, repr=False)
+    _telling: Telling = attrs.field(init=False, repr=False)
 
     @_attempts.default
     def _make_attempts(self) -> Attempts:
@@ -80,6 +88,10 @@ class Stepper:
             self.keeper,
             self.is_stopping,
         )
+
+    @_telling.default
+    def _make_telling(self) -> Telling:
+        return Telling(self.observers, self.ledger)
 
     async def run(self, claim: Claim) -> None:
         """Run one claim to the end of its slice; its outcome is stored, or its lease runs out.
@@ -106,19 +118,7 @@ class Stepper:
 
     async def dead_lettered(self, work_ids: Sequence[str]) -> None:
         """Tell the observers about dead letters that a claim has stored."""
-        if not self.observers.has("on_dead_letter"):
-            return
-        for work_id in work_ids:
-            try:
-                work = await self.ledger.read(work_id)
-                if work is None:
-                    continue
-                views.dead_letter(work)  # fails here or not at all
-            except RoostError as error:
-                _log.error("%s: observers miss its dead letter: %s", work_id, error)
-                continue
-            letter = Fresh(partial(views.dead_letter, work))
-            await self.observers.notify("on_dead_letter", letter=letter)
+        await self._telling.dead_lettered(work_ids)
 
     # -- a claim ---------------------------------------------------------------------------
 
@@ -162,7 +162,7 @@ class Stepper:
     async def _run_slice(self, run: Run) -> None:
         began = time.monotonic()
         try:
-            while run.hold.lost is None:
+            while run.hold.ending is None:
                 outcome = await self._attempts.run(run)
                 if not isinstance(outcome, Accepted):
                     await self._settle_other(run, outcome)
@@ -174,26 +174,30 @@ class Stepper:
                 )
                 if not await self._commit(run, outcome, is_last):
                     return
-            await self._lease_lost(run)  # between two steps
+            between = Unwanted() if run.hold.ending is Ending.WANTED else Lost()
+            await self._settle_other(run, between)
         except (LeaseLost, VersionConflict):
-            await self._lease_lost(run)
+            await self._telling.lease_lost(run)
         except asyncio.CancelledError:
             await self._give_back(run)
             raise
 
     # -- the outcome of a step -------------------------------------------------------------
 
-    async def _settle_other(self, run: Run, outcome: Failed | Later | GivenBack | Lost) -> None:
+    async def _settle_other(
+        self, run: Run, outcome: Failed | Later | GivenBack | Lost | Unwanted
+    ) -> None:
         """Deliver the outcome of a step that brought no snapshot."""
         if isinstance(outcome, Failed):
             await self._failed(run, outcome.record)
         elif isinstance(outcome, Later):
-            reason, delay_ms = outcome.reason, outcome.delay_ms
-            await settle(run, lambda: self._interrupt(run, reason, delay_ms))
+            await self._interrupt(run, f"i{run.version}", outcome.reason, outcome.delay_ms)
         elif isinstance(outcome, GivenBack):
-            await settle(run, lambda: self._interrupt(run, _STOPPED, None))
+            await self._interrupt(run, f"i{run.version}", _STOPPED, None)
+        elif isinstance(outcome, Unwanted):
+            await self._interrupt(run, outcomes.ENDED_ID, outcomes.ENDED_BY_PEOPLE, None)
         else:
-            await self._lease_lost(run)
+            await self._telling.lease_lost(run)
 
     async def _commit(self, run: Run, step: Accepted, is_last: bool) -> bool:
         """Commit a step; return whether the next one follows under the same lease."""
@@ -212,7 +216,11 @@ class Stepper:
         )
         lease = run.claim.lease
         ack = await settle(run, lambda: self.ledger.commit(lease, commit), extends=extends)
-        goes_on = self._note(run, step, ack)
+        goes_on = ack.state is _RUNNING
+        if not goes_on and outcomes.is_dropped(ack, run.version, run.attempts):
+            await self._telling.ended_by_people(run, ack)
+            return False
+        self._note(run, step, ack, goes_on)
         if self.observers.has("on_step_committed"):
             await self.observers.notify(
                 "on_step_committed", item=Fresh(run.stored.fresh), snapshot=Fresh(run.make_snapshot)
@@ -221,9 +229,8 @@ class Stepper:
             await self.dead_lettered([run.item.work_id])
         return goes_on
 
-    def _note(self, run: Run, step: Accepted, ack: Ack) -> bool:
-        """Record a commit; return whether the next step follows under the same lease."""
-        goes_on = ack.state is _RUNNING
+    def _note(self, run: Run, step: Accepted, ack: Ack, goes_on: bool) -> None:
+        """Record an accepted step; ``goes_on`` if the next follows under the same lease."""
         is_done = ack.state is _DONE
         # As decoded, so that the engine sees what another worker would see after a crash, and
         # what it or an observer changes in place affects nobody else.
@@ -244,7 +251,6 @@ class Stepper:
                     run.item.max_steps,
                     extra={"action": "steps_used_up", "work_id": run.item.work_id},
                 )
-        return goes_on
 
     @staticmethod
     def _warning(run: Run) -> bytes:
@@ -260,29 +266,12 @@ class Stepper:
 
     async def _failed(self, run: Run, record: ErrorRecord) -> None:
         """Give up the attempt, and tell the observers if it was the last."""
-        attempt = run.attempts + 1
         failure = self._failure(run, record)
         ack = await settle(run, lambda: self.ledger.fail(run.claim.lease, failure))
-        is_dead = ack.state is State.FAILED
-        _log.warning(
-            "%s: attempt %d of %d of the step after version %d failed (%s): %s: %s",
-            run.item.work_id,
-            attempt,
-            run.item.retry.max_attempts,
-            run.version,
-            "dead-lettered" if is_dead else f"again in {failure.delay_ms / 1000:.1f} s",
-            record.error_type,
-            record.message,
-            extra={"action": "attempt_failed", "work_id": run.item.work_id},
-        )
-        if is_dead and self.observers.has("on_dead_letter"):
-            failed_at = from_milliseconds(ack.at_ms)
-
-            def letter() -> DeadLetter:
-                own = attrs.evolve(record, extra={})
-                return DeadLetter(run.stored.fresh(), run.make_snapshot(), own, failed_at)
-
-            await self.observers.notify("on_dead_letter", letter=Fresh(letter))
+        if outcomes.is_dropped(ack, run.version, run.attempts):
+            await self._telling.ended_by_people(run, ack)
+        else:
+            await self._telling.attempt_failed(run, record, failure, ack)
 
     @staticmethod
     def _failure(run: Run, record: ErrorRecord) -> Failure:
@@ -295,24 +284,12 @@ class Stepper:
             dice=random.random(),  # noqa: S311 - jitter
         )
 
-    async def _interrupt(self, run: Run, reason: str, delay_ms: int | None) -> Ack:
-        return await self.ledger.interrupt(run.claim.lease, f"i{run.version}", reason, delay_ms)
-
-    async def _lease_lost(self, run: Run) -> None:
+    async def _interrupt(self, run: Run, commit_id: str, reason: str, delay_ms: int | None) -> None:
+        """Give the lease back without blame."""
         lease = run.claim.lease
-        _log.warning(
-            "%s: the lease is lost (%s); the step after version %d is dropped",
-            lease.work_id,
-            run.hold.lost or "the commit was refused",
-            run.version,
-            extra={"action": "lease_lost", "work_id": lease.work_id},
-        )
-        await self.observers.notify(
-            "on_lease_lost",
-            lease=lease,
-            item=Fresh(run.stored.fresh),
-            snapshot=Fresh(run.make_snapshot),
-        )
+        ack = await settle(run, lambda: self.ledger.interrupt(lease, commit_id, reason, delay_ms))
+        if outcomes.is_dropped(ack, run.version, run.attempts):
+            await self._telling.ended_by_people(run, ack)
 
     async def _give_back(self, run: Run) -> None:
         """Settle a cancelled lane's work: the request in flight first, then give back the rest."""
@@ -320,12 +297,18 @@ class Stepper:
         if not self.is_stopping():
             # Whoever cancels a lane of a worker that does not stop might do so again and again.
             delay_ms = self.returns.pause_ms(run.item.work_id, time.monotonic())
+        lease, commit_id = run.claim.lease, f"i{run.version}"
         with contextlib.suppress(RoostError, TimeoutError):
             async with asyncio.timeout(_GIVE_BACK_SECONDS):
                 try:
-                    await put_in_order(run, lambda: self._interrupt(run, _STOPPED, delay_ms))
+                    ack = await put_in_order(
+                        run, lambda: self.ledger.interrupt(lease, commit_id, _STOPPED, delay_ms)
+                    )
                 except (LeaseLost, VersionConflict):
-                    await self._lease_lost(run)
+                    await self._telling.lease_lost(run)
+                else:
+                    if outcomes.is_dropped(ack, run.version, run.attempts):
+                        await self._telling.ended_by_people(run, ack)
 
 
 def _claimed_snapshot(claim: Claim, stored: StoredItem) -> Snapshot | None:

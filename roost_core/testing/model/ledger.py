@@ -87,6 +87,7 @@ class MemoryLedger(Ledger):
         self._state = MemoryState()
         self._lock = threading.Lock()
         self._watchers: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
+        self._looks: list[Callable[[], None]] = []
 
     def run(self, operation: Callable[[MemoryState, int], _T]) -> _T:
         """Run one operation on the state, exclusively, and wake watchers if it made an event.
@@ -117,6 +118,22 @@ class MemoryLedger(Ledger):
         finally:
             with self._lock:
                 self._watchers.remove(watcher)
+
+    @contextmanager
+    def told_of_orders(self, look: Callable[[], None]) -> Iterator[None]:
+        """Call a function, from any thread, when people want something of what may be running."""
+        with self._lock:
+            self._looks.append(look)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._looks.remove(look)
+
+    def tell_of_order(self) -> None:
+        """Have those who are told of orders look."""
+        for look in tuple(self._looks):
+            look()
 
     async def _wait_for(self, look: Callable[[], _T | None], timeout: float | None) -> _T | None:
         """Check again after every change, until there is something or the time is up."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 
 from roost_core.backend.ledger import Ledger
 from roost_core.backend.messages import Claim
@@ -63,6 +64,8 @@ class MemoryServer(Server):
         """Run a worker's lanes; see the interface."""
         changed = asyncio.Event()
         with contextlib.ExitStack() as stack:
-            for ledger in plan.ledgers:
-                stack.enter_context(self.ledger(ledger.queue).watch(changed))
+            for number, ledger in enumerate(plan.ledgers):
+                own = self.ledger(ledger.queue)
+                stack.enter_context(own.watch(changed))
+                stack.enter_context(own.told_of_orders(partial(plan.look, number)))
             await serve_lanes(self.clock, changed, plan, handle, on_dead_letters, upkeep)

@@ -24,14 +24,14 @@ PING_AFTER: Final = 5.0
 #: A ping not answered within this time means that nobody is there. Seconds.
 ANSWER_WITHIN: Final = 5.0
 
-#: Called with a kind, ``subscribe`` or ``message``, and the channel.
-Heard = Callable[[str, str], None]
+#: Called with a kind, ``subscribe`` or ``message``, the channel, and what the message says.
+Heard = Callable[[str, str, bytes], None]
 
 
 class Subscription(Line):
     """A connection that listens; made by :func:`subscribe`.
 
-    :param heard: called with the kind of each message and its channel.
+    :param heard: called with the kind of each message, its channel and what it says.
     """
 
     def __init__(self, where: str, heard: Heard) -> None:
@@ -152,9 +152,11 @@ class Subscription(Line):
                 return
             self.end(refused(self._where, str(value)))
         elif isinstance(value, list) and len(value) == 3:
-            kind, channel = value[0], value[1]
+            kind, channel, said = value
             if kind in (b"subscribe", b"message"):
-                self._heard(kind.decode(), channel.decode(errors="replace"))
+                # A confirmation says how many channels are listened to.
+                text = said if isinstance(said, bytes) else b""
+                self._heard(kind.decode(), channel.decode(errors="replace"), text)
 
 
 async def subscribe(endpoint: Endpoint, channels: Iterable[str], heard: Heard) -> Subscription:

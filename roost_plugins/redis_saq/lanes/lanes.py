@@ -77,7 +77,7 @@ class Lanes:
 
     def start(self) -> None:
         """Begin claiming and listening."""
-        listening = listen(self.served, self._heard, _backoff)
+        listening = listen(self.served, self._heard, self._wanted, _backoff)
         self._tasks = [asyncio.create_task(one) for one in (self._claim_loop(), listening)]
 
     async def close(self) -> None:
@@ -178,6 +178,9 @@ class Lanes:
     def _heard(self, served: ServedQueue, *, is_ready: bool) -> None:
         self.policy.told(served.view, is_ready=is_ready)
         self._changed.set()
+
+    def _wanted(self, served: ServedQueue) -> None:
+        self._plan.look(served.view.number)
 
     # -- claiming --------------------------------------------------------------------------
 

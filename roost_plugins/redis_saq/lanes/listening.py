@@ -1,4 +1,4 @@
-"""Listening for work: one connection for all queues of a worker.
+"""Listening for work, and for what people want: one connection for all queues of a worker.
 
 A server that refuses to let it listen to one queue must not make it deaf to the others: then each
 has its own connection.
@@ -9,10 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from roost_core.errors import BackendError, BackendUnavailable
 from roost_plugins.redis_saq.lanes.served import ServedQueue
+
+#: What a message says if people want something of what this worker runs. Any other says that
+#: there is work.
+LOOK: Final = b"!"
 
 _log = logging.getLogger("roost.worker")
 
@@ -25,21 +29,29 @@ class Heard(Protocol):
 
 
 async def listen(
-    served: Sequence[ServedQueue], heard: Heard, backoff: Callable[[int], float]
+    served: Sequence[ServedQueue],
+    heard: Heard,
+    wanted: Callable[[ServedQueue], None],
+    backoff: Callable[[int], float],
 ) -> None:
     """Listen to the server's messages; after each break, look for what was missed. Never returns.
 
+    :param wanted: called for a queue if people want something of its leases.
     :param backoff: returns how many seconds to pause after a number of failures in a row.
     """
     failures = 0
     by_channel = {one.wake_channel: one for one in served}
 
-    def hear(kind: str, channel: str) -> None:
+    def hear(kind: str, channel: str, said: bytes) -> None:
         nonlocal failures
         if kind == "subscribe" and failures:
             _log.info("the server's messages are heard again")
             failures = 0
-        heard(by_channel[channel], is_ready=kind == "message")
+        is_message = kind == "message"
+        if is_message and said == LOOK:
+            wanted(by_channel[channel])
+        else:
+            heard(by_channel[channel], is_ready=is_message)
 
     while True:
         messages, is_refused = None, False
@@ -57,4 +69,4 @@ async def listen(
             if messages is not None:
                 await messages.close()
         if is_refused and len(served) > 1:
-            await asyncio.gather(*(listen([one], heard, backoff) for one in served))
+            await asyncio.gather(*(listen([one], heard, wanted, backoff) for one in served))

@@ -142,7 +142,7 @@ class Endings:
         )
         messages.on_end(self._ended)
 
-    def _heard(self, kind: str, channel: str) -> None:
+    def _heard(self, kind: str, channel: str, _said: bytes) -> None:
         self._was_heard = True
         work_id = channel[len(self._keys.ended_channel("")) :]
         if kind == "message":

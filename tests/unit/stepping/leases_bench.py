@@ -36,6 +36,7 @@ class FakeRenewer(Renewer):
     def __init__(self):
         self.rounds = []
         self.lost = []
+        self.wanted = []
         self.errors = []
         self.closed = False
         self.asked = threading.Event()
@@ -46,7 +47,7 @@ class FakeRenewer(Renewer):
         self.asked.set()
         if self.errors:
             raise self.errors.pop(0)
-        return Renewed(tuple(self.lost))
+        return Renewed(tuple(self.lost), tuple(self.wanted))
 
     def close(self):
         """Note it."""

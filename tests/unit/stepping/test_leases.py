@@ -12,6 +12,7 @@ from roost_core.errors import BackendUnavailable
 from roost_core.models import Heartbeat
 from roost_core.stepping import hanging, holds, leases
 from roost_core.stepping.leases import LeaseKeeper
+from roost_core.stepping.outcome import Ending
 from tests.event_loops import leaping, real_time
 from tests.unit.stepping.leases_bench import INFO, TTL, Bench, FakeRenewer, lease
 
@@ -37,6 +38,47 @@ async def test_a_report_of_loss_ends_the_step():
     assert "somebody else owns the work now" == hold.lost
     assert other.lost is None
     assert 15 == other.trusted_until
+
+
+async def test_a_report_of_a_wish_ends_the_step():
+    """The step in flight is cancelled at once; its lease is kept until it has let go."""
+    bench = Bench()
+    hold, other = bench.hold("t1"), bench.hold("t2")
+    bench.renewer.wanted = ["t1"]
+    began = bench.loop.time()
+
+    async def step():
+        async with asyncio.timeout(1000) as scope:
+            hold.begin_step(scope, 1000)
+            await bench.renew()
+            await asyncio.sleep(500)
+
+    with pytest.raises(TimeoutError):
+        await step()
+    assert began == bench.loop.time()
+    assert (Ending.WANTED, None) == (hold.ending, hold.lost)
+    assert None is other.ending
+    await bench.renew()
+    assert ["t1", "t2"] == bench.renewer.tokens[-1]
+
+
+async def test_a_step_that_does_not_let_go_keeps_its_lease_no_longer_than_after_its_time():
+    """One time to live after it was told to end, its lease is left to run out."""
+    bench = Bench()
+    hold = bench.hold()
+    bench.renewer.wanted = ["t1"]
+    async with asyncio.timeout(None) as scope:
+        hold.begin_step(scope, 1000)
+        await bench.renew()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.sleep(500)
+        asyncio.current_task().uncancel()
+        await asyncio.sleep(TTL - 1)
+        await bench.renew()
+        await asyncio.sleep(1)
+        await bench.renew()
+        hold.end_step()
+    assert [["t1"], ["t1"], []] == bench.renewer.tokens
 
 
 async def test_a_lost_lease_is_not_renewed():
@@ -150,6 +192,39 @@ async def test_errors_of_the_renewer(caplog):
 
 
 @real_time
+async def test_a_worker_that_is_told_to_look_renews_at_once():
+    """Not at its next turn; but however often it is told, it leaves the server time."""
+    renewer = FakeRenewer()
+    keeper = LeaseKeeper([renewer], INFO)
+    keeper.start()
+    assert await asyncio.to_thread(renewer.asked.wait, 60)
+    renewer.asked.clear()
+    began = time.monotonic()
+    while not renewer.asked.is_set():
+        keeper.renew_now(0)
+        await asyncio.sleep(0)
+    assert time.monotonic() - began < TTL / 3
+    await keeper.close()
+    assert len(renewer.rounds) <= 2 + (time.monotonic() - began) / 0.04
+
+
+async def test_a_ledger_that_fails_is_not_asked_sooner_for_being_told_to_look():
+    """Its pause holds; another ledger is looked at."""
+    bad, good = FakeRenewer(), FakeRenewer()
+    keeper = LeaseKeeper([bad, good], INFO)
+    bad.errors = [BackendUnavailable("away")]
+    for turn in keeper._turns:
+        keeper._take(turn)
+        keeper.renew_now(turn.number)
+    now = asyncio.get_running_loop().time()
+    waits = [round(turn.due_at(keeper._waits) - now, 2) for turn in keeper._turns]
+    assert [1.0, 0.05] == waits
+    for turn in keeper._turns:
+        keeper._take(turn)
+    assert [5.0, 5.0] == [round(turn.due_at(keeper._waits) - now, 2) for turn in keeper._turns]
+
+
+@real_time
 async def test_the_threads_life():
     """It announces the worker at once, renews early for a heartbeat, and ends when closed."""
     renewer = FakeRenewer()
@@ -186,11 +261,11 @@ async def test_each_ledger_has_its_own_renewals():
         keeper._take(turn)
     assert ([["t1"]], [["t2"]]) == (bad.tokens, good.tokens)
     later = asyncio.get_running_loop().time() + 2 * TTL
-    turns = sorted(keeper._turns, key=lambda turn: turn.urgency(later, set()))
+    turns = sorted(keeper._turns, key=lambda turn: turn.urgency(later, keeper._waits))
     assert [good, bad] == [turn.renewer for turn in turns]
     # A heartbeat is sent to the ledger of its lease alone.
     keeper.beat(second, Heartbeat(message="two"))
-    assert {1} == keeper._beat_waits
+    assert {1} == keeper._waits.beats
     for turn in turns:
         keeper._take(turn)
     assert ([["t1"]] * 2, [["t2"]] * 2) == (bad.tokens, good.tokens)

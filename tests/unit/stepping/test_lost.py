@@ -16,6 +16,7 @@ from roost_core.models import ErrorRecord, Lease
 from roost_core.stepping import holds, lost
 from roost_core.stepping.holds import DEAF_AFTER, Hold, Watch
 from roost_core.stepping.lost import LostSteps
+from roost_core.stepping.outcome import Ending
 from tests.event_loops import leaping, real_time
 
 TTL = 15.0
@@ -32,6 +33,7 @@ class Bench:
     def __init__(self):
         self.loop = asyncio.get_running_loop()
         self.failed = []
+        self.given_back = []
         self.refusal = None
         self.lost = LostSteps([self], 2, TTL)
         self.watch = Watch(self.lost.deaf, self.lost.heard)
@@ -43,6 +45,10 @@ class Bench:
         )
         if self.refusal is not None:
             raise self.refusal
+
+    async def interrupt(self, lease, commit_id, reason, delay_ms):
+        """Note it."""
+        self.given_back.append((lease.token, round(self.loop.time()), commit_id, delay_ms))
 
     def hold(self, token="t1"):
         """Hold a lease for a long time."""
@@ -135,6 +141,25 @@ async def test_a_step_deaf_to_the_loss_of_its_lease(caplog):
     await step
     assert (0, set(), []) == (bench.lost.lanes.lanes, bench.lost.lanes.ended, bench.failed)
     assert ["w-t1"] == told(caplog, "lane_lost")
+
+
+async def test_a_step_deaf_to_the_end_of_its_work(caplog):
+    """A TTL after people wanted its work ended its lease is given back; no attempt has failed."""
+    bench = Bench()
+    hold = bench.hold()
+    step = asyncio.create_task(bench.step(hold, 1000.0, 0.0))
+    await asyncio.sleep(1)
+    hold.mark_wanted()
+    await asyncio.sleep(DEAF_AFTER + 0.1)
+    assert (1, []) == (bench.lost.lanes.lanes, bench.given_back)
+    await asyncio.sleep(TTL)
+    assert [("t1", round(1 + TTL), "ended", None)] == bench.given_back
+    assert (1, {"t1"}) == (bench.lost.lanes.lanes, bench.lost.lanes.ended)
+    # What the step brings when it ends is still not wanted, rather than lost.
+    assert Ending.WANTED is hold.ending
+    await step
+    assert (0, set(), []) == (bench.lost.lanes.lanes, bench.lost.lanes.ended, bench.failed)
+    assert ["w-t1"] == told(caplog, "lane_back")
 
 
 async def test_a_server_that_is_away_when_an_attempt_fails(caplog):

@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from roost_core.backend import Finish, GoOn, Sleep, Yield
+from roost_core.backend import Ack, Finish, GoOn, Sleep, Yield
 from roost_core.codec.records import decode_model
 from roost_core.codec.snapshots import decode_snapshot
 from roost_core.errors import CorruptRecord, InvalidStepResult, PermanentError, RetryLater
-from roost_core.models import ErrorRecord, Lease, RetryPolicy, Snapshot, WorkItem
+from roost_core.models import ErrorRecord, Lease, RetryPolicy, Snapshot, State, WorkItem
 from roost_core.stepping import outcome
-from roost_core.stepping.outcome import Failed, GivenBack, Later, Lost
+from roost_core.stepping.outcome import Ending, Failed, GivenBack, Later, Lost, Unwanted
 
 ITEM = WorkItem("w-1", "demo", step_timeout_seconds=2.5)
 LEASE = Lease("w-1", "worker-1", "token", 7, datetime(2026, 1, 1, tzinfo=UTC))
@@ -27,16 +27,42 @@ def accepted(**fields):
 # -- what an attempt comes to ------------------------------------------------------------------
 
 
-def of_attempt(brought, *, is_lost=False, is_ended=False):
+def of_attempt(brought, *, ending=None, is_ended=False):
     """Judge an attempt of the item."""
-    return outcome.of_attempt(brought, is_lost=is_lost, is_ended=is_ended, item=ITEM, lease=LEASE)
+    return outcome.of_attempt(brought, ending=ending, is_ended=is_ended, item=ITEM, lease=LEASE)
 
 
 @pytest.mark.parametrize("brought", [accepted(), Later("", 100), GivenBack(), None])
 @pytest.mark.parametrize("is_ended", [False, True])
 def test_without_the_lease_nothing_counts(brought, is_ended):
     """Whatever a step returned, and however slow it was: it is dropped."""
-    assert Lost() == of_attempt(brought, is_lost=True, is_ended=is_ended)
+    assert Lost() == of_attempt(brought, ending=Ending.LOST, is_ended=is_ended)
+
+
+@pytest.mark.parametrize("brought", [accepted(), Later("", 100), GivenBack(), None])
+@pytest.mark.parametrize("is_ended", [False, True])
+def test_of_unwanted_work_nothing_counts(brought, is_ended):
+    """Work that people want ended is not blamed for anything either."""
+    assert Unwanted() == of_attempt(brought, ending=Ending.WANTED, is_ended=is_ended)
+
+
+@pytest.mark.parametrize(
+    ("state", "version", "attempts", "is_dropped"),
+    [
+        (State.CANCELLED, 3, 1, True),
+        (State.FAILED, 3, 1, True),
+        (State.FAILED, 3, 2, False),  # the last attempt
+        (State.FAILED, 4, 0, False),  # accepted, and the last step in a row
+        (State.PAUSED, 4, 0, False),
+        (State.PAUSED, 3, 2, False),
+        (State.QUEUED, 3, 1, False),  # given back
+        (State.DONE, 4, 0, False),
+    ],
+)
+def test_answers_that_drop_what_a_step_brought(state, version, attempts, is_dropped):
+    """People have cancelled or buried the work, and neither step nor attempt counts."""
+    ack = Ack(state, version, attempts, 0)
+    assert is_dropped == outcome.is_dropped(ack, 3, 1)
 
 
 @pytest.mark.parametrize("brought", [accepted(), Later("", 100), GivenBack(), None])

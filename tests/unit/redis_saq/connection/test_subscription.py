@@ -109,7 +109,7 @@ async def test_messages_are_passed_on(wire):
     for at in range(len(raw)):
         wire.line.data_received(raw[at : at + 1])
     wire.line.data_received(PONG + b"*3\r\n$11\r\nunsubscribe\r\n$1\r\na\r\n:0\r\n")
-    assert [("subscribe", "a"), ("message", "a")] == wire.heard
+    assert [("subscribe", "a", b""), ("message", "a", b"x")] == wire.heard
 
 
 @pytest.mark.parametrize(

@@ -39,12 +39,12 @@ class FakeSubscription:
 
     async def until_end(self):
         """Hear what comes."""
-        self.heard("subscribe", self.channels[0])
+        self.heard("subscribe", self.channels[0], b"")
         while True:
             message = await self.ledger.mailbox.get()
             if isinstance(message, Exception):
                 raise message
-            self.heard("message", self.channels[0])
+            self.heard("message", self.channels[0], message)
 
     async def close(self):
         """Stop listening."""
@@ -115,6 +115,7 @@ class Bench:
         self.stopping = asyncio.Event()
         self.lost = LostLanes(3, lambda: self.threads)
         self.threads = 0
+        self.looks = []
         plan = ServePlan(
             (self.ledger,),
             "worker-1",
@@ -125,6 +126,7 @@ class Bench:
             burst,
             self.stopping,
             self.lost,
+            self.looks.append,
         )
         self.lanes = Lanes([self.ledger], plan, self.on_dead_letters)
         (self.served,) = self.lanes.served

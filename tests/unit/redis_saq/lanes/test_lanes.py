@@ -56,10 +56,23 @@ async def test_a_message_is_news(bench):
     bench.free()
     await asyncio.sleep(1.5)
     before = len(times(bench))
-    bench.ledger.mailbox.put_nowait({"type": "message"})
+    bench.ledger.mailbox.put_nowait(b"1")
     await asyncio.sleep(0.1)
     assert before + 1 == len(times(bench))
     assert ["{roost:default:default}:wake:worker-1"] == bench.ledger.channels
+
+
+async def test_a_message_that_people_want_something(bench):
+    """It has the worker look after its leases, and is no reason to claim."""
+    bench.free()
+    await asyncio.sleep(1.5)
+    before = len(times(bench))
+    bench.ledger.mailbox.put_nowait(b"!")
+    await asyncio.sleep(0.1)
+    assert ([0], before) == (bench.looks, len(times(bench)))
+    bench.ledger.mailbox.put_nowait(b"1")
+    await asyncio.sleep(0.1)
+    assert ([0], before + 1) == (bench.looks, len(times(bench)))
 
 
 async def test_the_next_due_time_is_an_alarm(bench):

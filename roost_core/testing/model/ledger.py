@@ -263,7 +263,10 @@ class MemoryLedger(Ledger):
 
     async def order(self, work_id: str, order: Order) -> OrderAnswer:
         """Do to a work item what a person wants."""
-        return self.run(lambda state, now: state.order(now, work_id, order))
+        answer = self.run(lambda state, now: state.order(now, work_id, order))
+        if answer.wish is not None:
+            self.tell_of_order()
+        return answer
 
     async def halt(self, engine: str, actor: Actor) -> bool:
         """Hold an engine."""

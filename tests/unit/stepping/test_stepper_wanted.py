@@ -9,9 +9,9 @@ import time
 
 import pytest
 
-from roost_core.backend import Ack
+from roost_core.backend import Order, OrderOutcome
 from roost_core.errors import RetryLater
-from roost_core.models import State
+from roost_core.models import Actor, State, Verb
 from tests.event_loops import real_time
 from tests.unit.stepping.stepper_bench import (
     Bench,
@@ -28,49 +28,15 @@ from tests.unit.stepping.stepper_bench import (
 pytestmark = leaping
 
 
-class Wished(Flaky):
-    """A ledger that knows what people want of work: whatever ends its lease makes it so.
+#: What a person does to work to have it stand so.
+VERBS = {State.CANCELLED: Verb.CANCEL, State.FAILED: Verb.BURY, State.PAUSED: Verb.PAUSE}
 
-    :ivar wishes: where each work item is to stand, by its id.
-    """
 
-    def __init__(self):
-        super().__init__()
-        self.wishes = {}
-
-    def _answer(self, lease, failed=0):
-        state = self.wishes.get(lease.work_id)
-        if state is None:
-            return None
-
-        def obey(ledger, now):
-            work = ledger.works[lease.work_id]
-            if work.token == lease.token:
-                ledger._place(work, now, state)
-                if state is State.FAILED:
-                    work.error = b'{"schema":1,"kind":"buried","message":"no use"}'
-                work.attempts += failed
-            return Ack(state, work.version, work.attempts, now)
-
-        return self.run(obey)
-
-    async def commit(self, lease, commit):
-        """Accept a step, unless its work is to end."""
-        if self.wishes.get(lease.work_id) is State.PAUSED:
-            ack = await super().commit(lease, commit)
-            self.run(lambda state, now: state._place(state.works[lease.work_id], now, State.PAUSED))
-            return Ack(State.PAUSED, ack.version, ack.attempts, ack.at_ms)
-        return self._answer(lease) or await super().commit(lease, commit)
-
-    async def fail(self, lease, failure):
-        """Give up an attempt, unless its work is to end."""
-        paused = self.wishes.get(lease.work_id) is State.PAUSED
-        return self._answer(lease, int(paused)) or await super().fail(lease, failure)
-
-    async def interrupt(self, lease, commit_id, reason, delay_ms):
-        """Give work back, unless it is to end."""
-        self.calls.append(commit_id)
-        return self._answer(lease) or await super().interrupt(lease, commit_id, reason, delay_ms)
+def want(bench, work_id, state):
+    """Have a person want that running work stands so."""
+    order = Order("r1", VERBS[state], Actor("somebody", "test"))
+    answer = bench.ledger.run(lambda ledger, now: ledger.order(now, work_id, order))
+    assert OrderOutcome.REQUESTED is answer.outcome
 
 
 class Seen:
@@ -130,10 +96,10 @@ async def test_a_step_in_flight_is_cancelled(state, caplog):
             told.append((context.cancelled, asyncio.get_running_loop().time()))
 
     seen, begun, told = Seen(), [], []
-    bench = Bench(engine(step), seen.plugin(), ledger=Wished())
+    bench = Bench(engine(step), seen.plugin(), ledger=Flaky())
     work_id = await bench.enqueue()
     task = await started(bench, lambda: begun)
-    bench.ledger.wishes[work_id] = state
+    want(bench, work_id, state)
     began = asyncio.get_running_loop().time()
     begun[0].mark_wanted()
     await task
@@ -141,7 +107,7 @@ async def test_a_step_in_flight_is_cancelled(state, caplog):
     check(seen, state, work_id, 1)
     work = await bench.ledger.read(work_id)
     assert (state, 1, 0) == (work.state, work.version, work.attempts)
-    assert "ended" in bench.ledger.calls
+    assert "interrupt" == bench.ledger.calls[-1]
     assert not any("attempt" in one.getMessage() for one in caplog.records)
 
 
@@ -161,10 +127,10 @@ async def test_a_step_that_makes_light_of_it(answer):
         return snapshot.finish()
 
     seen, begun = Seen(), []
-    bench = Bench(engine(step), seen.plugin(), ledger=Wished())
+    bench = Bench(engine(step), seen.plugin(), ledger=Flaky())
     work_id = await bench.enqueue()
     task = await started(bench, lambda: begun)
-    bench.ledger.wishes[work_id] = State.CANCELLED
+    want(bench, work_id, State.CANCELLED)
     begun[0].mark_wanted()
     await task
     check(seen, State.CANCELLED, work_id, 1)
@@ -177,7 +143,7 @@ async def test_what_ends_the_lease_is_refused(state, ending, caplog):
     """A step that has ended before it was told: its result is dropped, and nobody blamed."""
 
     async def step(snapshot):
-        bench.ledger.wishes[work_id] = state
+        want(bench, work_id, state)
         if ending == "fail":
             raise ValueError("no")
         if ending == "interrupt":
@@ -188,7 +154,7 @@ async def test_what_ends_the_lease_is_refused(state, ending, caplog):
         return snapshot.evolve()
 
     seen = Seen()
-    bench = Bench(engine(step), seen.plugin(), ledger=Wished())
+    bench = Bench(engine(step), seen.plugin(), ledger=Flaky())
     work_id = await bench.enqueue()
     await bench.once()
     check(seen, state, work_id, 1)
@@ -205,7 +171,7 @@ async def test_wanted_between_two_steps():
 
     async def on_step_committed(snapshot):
         if snapshot.version == 2:
-            bench.ledger.wishes[work_id] = State.CANCELLED
+            want(bench, work_id, State.CANCELLED)
             bench.keeper.holds[0].mark_wanted()
 
     seen = Seen()
@@ -213,7 +179,7 @@ async def test_wanted_between_two_steps():
         engine(counting(5)),
         seen.plugin(),
         observer(on_step_committed=on_step_committed),
-        ledger=Wished(),
+        ledger=Flaky(),
     )
     work_id = await bench.enqueue()
     await bench.once()
@@ -233,7 +199,7 @@ async def test_wanted_and_lost():
         await asyncio.sleep(100)
 
     seen = Seen()
-    bench = Bench(engine(step), seen.plugin(), ledger=Wished())
+    bench = Bench(engine(step), seen.plugin(), ledger=Flaky())
     work_id = await bench.enqueue()
     await bench.once()
     assert ([work_id], []) == ([item.work_id for _, item, _ in seen.lost], seen.cancelled)
@@ -246,7 +212,7 @@ async def test_a_lane_that_is_cancelled_with_its_work(is_told):
 
     async def step(snapshot):
         begun.append(bench.keeper.holds[0])
-        bench.ledger.wishes[work_id] = State.CANCELLED
+        want(bench, work_id, State.CANCELLED)
         await asyncio.sleep(100)
 
     def has_begun():
@@ -255,7 +221,7 @@ async def test_a_lane_that_is_cancelled_with_its_work(is_told):
         return bool(begun)
 
     seen, begun = Seen(), []
-    bench = Bench(engine(step), seen.plugin(), ledger=Wished())
+    bench = Bench(engine(step), seen.plugin(), ledger=Flaky())
     work_id = await bench.enqueue()
     await cancel_when(bench, has_begun)
     check(seen, State.CANCELLED, work_id, 1)
@@ -271,10 +237,10 @@ async def test_a_worker_that_stops_meanwhile():
             await asyncio.sleep(100)
 
     seen, begun = Seen(), []
-    bench = Bench(engine(step), seen.plugin(), ledger=Wished())
+    bench = Bench(engine(step), seen.plugin(), ledger=Flaky())
     work_id = await bench.enqueue()
     task = await started(bench, lambda: begun)
-    bench.ledger.wishes[work_id] = State.CANCELLED
+    want(bench, work_id, State.CANCELLED)
     begun[0].mark_wanted()
     await task
     check(seen, State.CANCELLED, work_id, 1)
@@ -301,7 +267,7 @@ async def test_the_reply_is_lost():
 
 async def test_a_wish_after_the_lease_has_ended_is_none():
     """What a renewal under way answers of a lease that was given back concerns nobody."""
-    bench = Bench(engine(counting(1)), ledger=Wished())
+    bench = Bench(engine(counting(1)), ledger=Flaky())
     work_id = await bench.enqueue()
     await bench.once()
     bench.keeper.holds[0].mark_wanted()
@@ -313,10 +279,10 @@ async def test_a_pause_ends_the_slice():
     caught = Seen()
 
     async def step(snapshot):
-        bench.ledger.wishes[work_id] = State.PAUSED
+        want(bench, work_id, State.PAUSED)
         return snapshot.evolve()
 
-    bench = Bench(engine(step), caught.plugin(), ledger=Wished())
+    bench = Bench(engine(step), caught.plugin(), ledger=Flaky())
     work_id = await bench.enqueue()
     await bench.once()
     work = await bench.ledger.read(work_id)
@@ -329,10 +295,10 @@ async def test_a_failed_attempt_of_paused_work(caplog):
     """It counts, and the log does not promise another that nobody will begin."""
 
     async def step(snapshot):
-        bench.ledger.wishes[work_id] = State.PAUSED
+        want(bench, work_id, State.PAUSED)
         raise ValueError("no")
 
-    bench = Bench(engine(step), ledger=Wished())
+    bench = Bench(engine(step), ledger=Flaky())
     work_id = await bench.enqueue()
     await bench.once()
     (line,) = [one.getMessage() for one in caplog.records if "attempt 1" in one.getMessage()]
@@ -353,11 +319,11 @@ async def test_a_plain_def_is_left_behind():
         return snapshot.finish()
 
     seen = Seen()
-    bench = Bench(engine(step), seen.plugin(), ledger=Wished())
+    bench = Bench(engine(step), seen.plugin(), ledger=Flaky())
     work_id = await bench.enqueue()
     running = asyncio.create_task(bench.once())
     assert await asyncio.to_thread(began.wait, 60)
-    bench.ledger.wishes[work_id] = State.CANCELLED
+    want(bench, work_id, State.CANCELLED)
     bench.keeper.holds[0].mark_wanted()
     await running
     assert State.CANCELLED is await bench.state(work_id)

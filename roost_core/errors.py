@@ -13,6 +13,7 @@ request was valid but could not be carried out::
     │   ├── PluginLoadError         2   one plugin that cannot be loaded
     │   └── PluginConflict          2   two plugins that claim one name
     ├── WorkNotFound                1
+    ├── VerbUnfit                   1   a verb does not fit the state of the work
     ├── NoWorkHere                  1   nothing was ever enqueued in this place
     ├── WorkIdTaken                 1
     ├── IdempotencyConflict         1
@@ -62,6 +63,7 @@ __all__ = [
     "SettingsError",
     "StepTimeout",
     "UnknownEngine",
+    "VerbUnfit",
     "VersionConflict",
     "WorkIdTaken",
     "WorkNotFound",
@@ -110,6 +112,10 @@ class PluginConflict(PluginError):
 
 class WorkNotFound(RoostError):
     """No work item has this id."""
+
+
+class VerbUnfit(RoostError):
+    """What was asked for does not fit the state that the work item is in; nothing was changed."""
 
 
 class NoWorkHere(RoostError):

@@ -73,12 +73,22 @@ class Upkeep:
 
     def _forget(self, ledger: Ledger, gone: Purged) -> bool:
         """Return whether nothing is left of it; else it stays on record, and is tried again."""
-        is_done = True
-        for forget in (self._stores[ledger].forget, self._workspaces[ledger].remove):
-            try:
-                forget(gone.work_id, gone.life)
-            except Exception as error:  # noqa: BLE001 - whatever a plugin raises, the rest goes
-                is_done = False
-                text = "%s is purged, but something of it is left, trying again later: %s"
-                _log.warning(text, gone.work_id, error)
-        return is_done
+        errors = forget(self._stores[ledger], self._workspaces[ledger], gone)
+        for error in errors:
+            text = "%s is purged, but something of it is left, trying again later: %s"
+            _log.warning(text, gone.work_id, error)
+        return not errors
+
+
+def forget(store: ArtifactStore, workspaces: Workspaces, gone: Purged) -> list[Exception]:
+    """Remove what a purged work item had outside of the queue. Blocks.
+
+    :returns: why something of it is left; empty if nothing is.
+    """
+    errors: list[Exception] = []
+    for one in (store.forget, workspaces.remove):
+        try:
+            one(gone.work_id, gone.life)
+        except Exception as error:  # noqa: BLE001 - whatever a plugin raises, the rest goes
+            errors.append(error)
+    return errors

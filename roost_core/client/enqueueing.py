@@ -11,9 +11,9 @@ import attrs
 from roost_core.backend.ledger import Ledger
 from roost_core.backend.messages import Enqueued, EnqueueOutcome, NewWork
 from roost_core.backend.server import Server
+from roost_core.client.control import not_found
 from roost_core.client.requests import EnqueueRequest, refusal, unknown_engine
 from roost_core.client.waiting import PATIENCE_SECONDS, repeated
-from roost_core.client.work import not_found
 from roost_core.errors import CorruptRecord, RoostError, UnknownEngine
 from roost_core.models.work import WorkItem
 from roost_core.models.worker import WorkerInfo

@@ -94,17 +94,13 @@ class EnqueueRequest(Value):
             resources=self.resources,
             title=self.title,
             idempotency_key=self.idempotency_key,
-            deadline_at=self._deadline(now_ms),
+            deadline_at=deadline_at(self.deadline_at, self.deadline_seconds, now_ms),
             retry=RetryPolicy() if self.retry is None else self.retry,
             max_recoveries=_or(self.max_recoveries, DEFAULT_MAX_RECOVERIES),
             max_steps=_or(self.max_steps, _or(engine_max_steps, DEFAULT_MAX_STEPS)),
             step_timeout_seconds=_or(self.step_timeout_seconds, DEFAULT_STEP_TIMEOUT_SECONDS),
         )
-        deadline_ms = _to_ms(item.deadline_at)
-        if deadline_ms is not None and now_ms is not None and deadline_ms <= now_ms:
-            raise InvalidInput(
-                f"the deadline {item.deadline_at} has passed by the server's clock: give another"
-            )
+        deadline_ms = to_deadline_ms(item.deadline_at, now_ms)
         new = NewWork(
             work_id=item.work_id,
             engine=item.engine,
@@ -122,15 +118,19 @@ class EnqueueRequest(Value):
         )
         return item, new
 
-    def _deadline(self, now_ms: int | None) -> datetime | None:
-        if self.deadline_seconds is None:
-            return self.deadline_at
-        if self.deadline_at is not None:
-            raise InvalidInput("give deadline_at or deadline_seconds, not both")
-        seconds = check_seconds(self.deadline_seconds, "deadline_seconds")
-        if seconds == 0:
-            raise InvalidInput("deadline_seconds must be above 0: no work is done at once")
-        return from_milliseconds((now_ms or 0) + milliseconds(seconds))
+
+def deadline_at(at: datetime | None, seconds: float | None, now_ms: int | None) -> datetime | None:
+    """Return the deadline that is given as a time or in seconds from now on, if any is.
+
+    :raises InvalidInput: both are given, or the seconds cannot be accepted.
+    """
+    if seconds is None:
+        return at
+    if at is not None:
+        raise InvalidInput("give deadline_at or deadline_seconds, not both")
+    if check_seconds(seconds, "deadline_seconds") == 0:
+        raise InvalidInput("deadline_seconds must be above 0: no work is done at once")
+    return from_milliseconds((now_ms or 0) + milliseconds(seconds))
 
 
 def new_work_id() -> str:
@@ -142,13 +142,20 @@ def _or(value: _T | None, default: _T) -> _T:
     return default if value is None else value
 
 
-def _to_ms(value: datetime | None) -> int | None:
+def to_deadline_ms(value: datetime | None, now_ms: int | None) -> int | None:
+    """Return a deadline as the backend stores it.
+
+    :param now_ms: the server's clock; if given, a deadline that has passed is refused.
+    :raises InvalidInput: it cannot be accepted.
+    """
     if value is None:
         return None
     at_ms = to_milliseconds(value)
     # A zone's offset may push a time outside what UTC can express, and 0 means no deadline.
     if not 0 < at_ms < _LATEST_MS:
         raise InvalidInput(f"deadline_at must lie between 1970 and 9999, not at {value}")
+    if now_ms is not None and at_ms <= now_ms:
+        raise InvalidInput(f"the deadline {value} has passed by the server's clock: give another")
     return at_ms
 
 

@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -20,13 +21,16 @@ import attrs
 
 from roost_core.backend.artifacts import ArtifactStore
 from roost_core.backend.ledger import Ledger
-from roost_core.backend.reports import Finding, ListQuery, Repaired
+from roost_core.backend.reports import Finding, ListQuery, Purged, Repaired
 from roost_core.backend.server import Server
 from roost_core.client import enqueueing, events
+from roost_core.client.control import Controlling
+from roost_core.client.engine import Engine
 from roost_core.client.enqueueing import Enqueueing
 from roost_core.client.requests import EnqueueRequest
 from roost_core.client.work import Work
 from roost_core.errors import CorruptRecord, InvalidInput, NoWorkHere, RoostError, UnknownEngine
+from roost_core.models.control import HeldEngine
 from roost_core.models.events import Event
 from roost_core.models.standing import DeadLetter, WorkRow
 from roost_core.models.work import RetryPolicy, State, WorkItem
@@ -35,7 +39,9 @@ from roost_core.plugins.registry import Plugins
 from roost_core.settings.core import Settings
 from roost_core.settings.sources import load, with_overrides
 from roost_core.shown import views
+from roost_core.upkeep import forget
 from roost_core.values import Json
+from roost_core.workspaces import Workspaces
 
 _NOT_CONNECTED: Final = "not connected: use `async with Roost.connect() as roost`"
 
@@ -62,6 +68,7 @@ class Roost:
     _server: Server | None = attrs.field(default=None, init=False, repr=False)
     _ledger: Ledger | None = attrs.field(default=None, init=False, repr=False)
     _store: ArtifactStore | None = attrs.field(default=None, init=False, repr=False)
+    _workspaces: Workspaces | None = attrs.field(default=None, init=False, repr=False)
 
     @classmethod
     def connect(
@@ -144,6 +151,28 @@ class Roost:
         if self._store is None:
             self._store = self.plugins.make_artifact_store(self.settings)
         return self._store
+
+    @property
+    def workspaces(self) -> Workspaces:
+        """The workspaces of the queue's work, made at first use.
+
+        :raises PluginError: the plugin that offers them fails.
+        """
+        if self._workspaces is None:
+            self._workspaces = self.plugins.make_workspaces(self.settings)
+        return self._workspaces
+
+    @property
+    def controlling(self) -> Controlling:
+        """What it takes to use verbs; :meth:`work` has them.
+
+        :raises RoostError: not connected.
+        """
+        return Controlling(self.settings, self.server, self.ledger, self._forgetter)
+
+    def _forgetter(self) -> Callable[[Purged], list[Exception]]:
+        store = self.store.of_queue(self.settings.namespace, self.settings.queue)
+        return partial(forget, store, self.workspaces)
 
     # -- enqueueing ------------------------------------------------------------------------
 
@@ -306,6 +335,20 @@ class Roost:
         :raises BackendUnavailable: no answer.
         """
         return await enqueueing.workers(self.ledger)
+
+    def engine(self, engine: str) -> Engine:
+        """Return a handle on one engine of the queue, to hold it. Sends no request.
+
+        :raises InvalidInput: the string cannot be an engine's id.
+        """
+        return Engine(self, engine)
+
+    async def held_engines(self) -> Sequence[HeldEngine]:
+        """Return the engines that are held, by name.
+
+        :raises BackendUnavailable: no answer.
+        """
+        return await self.controlling.held()
 
     async def artifact(self, artifact_id: str) -> bytes:
         """Return an artifact's bytes, verified.

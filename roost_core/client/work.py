@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
+from datetime import datetime
 from typing import Protocol, TypeVar
 
 import attrs
@@ -11,9 +12,10 @@ from roost_core.backend.ledger import Ledger
 from roost_core.backend.reports import StoredWork
 from roost_core.backend.trail import reason_of_sleep
 from roost_core.client import events
+from roost_core.client.control import Controls, VerbResult, new_order, not_found
 from roost_core.client.waiting import until_terminal
-from roost_core.errors import WorkNotFound
 from roost_core.models.checks import WORK_ID, matching
+from roost_core.models.control import Actor, Verb
 from roost_core.models.events import Event
 from roost_core.models.snapshot import Artifact, Snapshot
 from roost_core.models.standing import WorkRow, WorkStatus
@@ -23,7 +25,7 @@ from roost_core.shown import views
 _T = TypeVar("_T")
 
 
-class Connected(Protocol):
+class Connected(Controls, Protocol):
     """What a handle needs of its connection."""
 
     @property
@@ -42,6 +44,12 @@ class Work:
     the connection is open: each method raises
     :class:`~roost_core.errors.RoostError` if it is not, and
     :class:`~roost_core.errors.BackendError` if the server refuses for good.
+
+    The verbs (``cancel``, ``pause``, ``resume``, ``retry``, ``bury``, ``drop``) take a ``reason``
+    of at most 200 characters, and an ``actor``: a name or an :class:`~roost_core.models.Actor`, by
+    default the setting of that name or else user and host. A verb without an answer is repeated for
+    a few seconds, and counts only once. What it returns tells whether it is done, was so before, or
+    is requested: then it takes effect when the running step ends.
 
     :ivar id: the work item's id.
     """
@@ -140,6 +148,120 @@ class Work:
         """
         return events.follow(self._roost.ledger, self.id, after)
 
+    # -- verbs -----------------------------------------------------------------------------
+
+    async def cancel(
+        self, *, reason: str | None = None, actor: Actor | str | None = None
+    ) -> VerbResult:
+        """End the work: it is cancelled. A step that runs is told, and what it brings is dropped.
+
+        :raises WorkNotFound: no work item has this id.
+        :raises VerbUnfit: it has ended, or is being buried.
+        :raises InvalidInput: the reason or the actor cannot be accepted.
+        :raises CorruptRecord: its record does not decode; it can only be dropped.
+        :raises WrittenByNewer: a newer Roost wrote it, and can do it.
+        :raises BackendUnavailable: no answer; whether it was done is not known.
+        """
+        return await self._use(Verb.CANCEL, reason, actor)
+
+    async def pause(
+        self, *, reason: str | None = None, actor: Actor | str | None = None
+    ) -> VerbResult:
+        """Let the work rest until it is resumed. A step that runs ends first, and is accepted.
+
+        Its deadline stays as it is.
+
+        :raises WorkNotFound: no work item has this id.
+        :raises VerbUnfit: it has ended, or is being cancelled or buried.
+        :raises InvalidInput: the reason or the actor cannot be accepted.
+        :raises CorruptRecord: its record does not decode; it can only be dropped.
+        :raises WrittenByNewer: a newer Roost wrote it, and can do it.
+        :raises BackendUnavailable: no answer; whether it was done is not known.
+        """
+        return await self._use(Verb.PAUSE, reason, actor)
+
+    async def resume(
+        self, *, reason: str | None = None, actor: Actor | str | None = None
+    ) -> VerbResult:
+        """Let paused work continue from where it was, or take back a pause after a running step.
+
+        :raises WorkNotFound: no work item has this id.
+        :raises VerbUnfit: it has ended, or is being cancelled or buried.
+        :raises InvalidInput: the reason or the actor cannot be accepted.
+        :raises CorruptRecord: its record does not decode; it can only be dropped.
+        :raises WrittenByNewer: a newer Roost wrote it, and can do it.
+        :raises BackendUnavailable: no answer; whether it was done is not known.
+        """
+        return await self._use(Verb.RESUME, reason, actor)
+
+    async def retry(
+        self,
+        *,
+        delay_seconds: float = 0,
+        max_attempts: int | None = None,
+        deadline_at: datetime | None = None,
+        deadline_seconds: float | None = None,
+        max_steps: int | None = None,
+        reason: str | None = None,
+        actor: Actor | str | None = None,
+    ) -> VerbResult:
+        """Put a dead letter or cancelled work back: from its last snapshot, with fresh counters.
+
+        :param delay_seconds: after this delay, ten years at most.
+        :param max_attempts: how often a step is tried from now on; as before if not given.
+        :param deadline_at: a new deadline, an aware time. One that has passed must be replaced.
+        :param deadline_seconds: the same from now on, by the server's clock.
+        :param max_steps: how many steps may follow each other without a delay; 0 for any number.
+        :raises WorkNotFound: no work item has this id.
+        :raises VerbUnfit: it is neither, or its deadline has passed and no new one is given.
+        :raises InvalidInput: a value cannot be accepted; the text says which.
+        :raises CorruptRecord: its record does not decode; it can only be dropped.
+        :raises WrittenByNewer: a newer Roost wrote it, and can do it.
+        :raises BackendUnavailable: no answer; whether it was done is not known.
+        """
+        control = self._roost.controlling
+        order = await control.retrying(
+            control.actor(actor, reason),
+            delay_seconds=delay_seconds,
+            max_attempts=max_attempts,
+            deadline=deadline_at,
+            deadline_seconds=deadline_seconds,
+            max_steps=max_steps,
+        )
+        return await control.carry_out(self.id, order)
+
+    async def bury(
+        self, *, reason: str | None = None, actor: Actor | str | None = None
+    ) -> VerbResult:
+        """Make a dead letter of the work. A step that runs is told, and what it brings is dropped.
+
+        :raises WorkNotFound: no work item has this id.
+        :raises VerbUnfit: it is done or cancelled, or is being cancelled.
+        :raises InvalidInput: the reason or the actor cannot be accepted.
+        :raises CorruptRecord: its record does not decode; it can only be dropped.
+        :raises WrittenByNewer: a newer Roost wrote it, and can do it.
+        :raises BackendUnavailable: no answer; whether it was done is not known.
+        """
+        return await self._use(Verb.BURY, reason, actor)
+
+    async def drop(
+        self, *, reason: str | None = None, actor: Actor | str | None = None
+    ) -> VerbResult:
+        """Remove work that has ended for good, with its artifacts and its workspace.
+
+        :raises WorkNotFound: no work item has this id.
+        :raises VerbUnfit: it has not ended.
+        :raises InvalidInput: the reason or the actor cannot be accepted.
+        :raises PluginError: no plugin offers an artifact store, or one fails; nothing was removed.
+        :raises WrittenByNewer: a newer Roost wrote it, and can do it.
+        :raises BackendUnavailable: no answer; whether it was done is not known.
+        """
+        return await self._use(Verb.DROP, reason, actor)
+
+    async def _use(self, verb: Verb, reason: str | None, actor: Actor | str | None) -> VerbResult:
+        control = self._roost.controlling
+        return await control.carry_out(self.id, new_order(verb, control.actor(actor, reason)))
+
     async def _stored(self) -> StoredWork:
         return self._found(await self._roost.ledger.read(self.id))
 
@@ -147,11 +269,3 @@ class Work:
         if found is None:
             raise not_found(self.id, self._roost.ledger.queue)
         return found
-
-
-def not_found(work_id: str, queue: str) -> WorkNotFound:
-    """Return the error for an id that no work item of the queue has."""
-    return WorkNotFound(
-        f"no work item {work_id!r} in the queue {queue!r}: `roost list` shows what is there, "
-        "and --queue names another queue"
-    )

@@ -22,7 +22,7 @@ from roost_core.models.checks import (
     check_seconds,
     milliseconds,
 )
-from roost_core.models.control import Act, Actor, Verb
+from roost_core.models.control import Act, Actor, HeldEngine, Verb
 from roost_core.models.events import Event
 from roost_core.models.snapshot import Artifact, Snapshot
 from roost_core.models.standing import DeadLetter, ErrorRecord, WorkMeta, WorkRow, WorkStatus
@@ -65,6 +65,7 @@ __all__ = [
     "ErrorRecord",
     "Event",
     "Heartbeat",
+    "HeldEngine",
     "Json",
     "Lease",
     "RetryPolicy",

@@ -61,3 +61,16 @@ class Act(Value):
     actor: Actor
     at: datetime
     confirmed_at: datetime | None = None
+
+
+@attrs.frozen(eq=False, repr=False)
+class HeldEngine(Value):
+    """An engine whose work no worker takes, until a person releases it.
+
+    :ivar actor: who holds it, and why.
+    :ivar since: by the server's clock.
+    """
+
+    engine: str
+    actor: Actor
+    since: datetime

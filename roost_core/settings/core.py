@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import attrs
 
+from roost_core.models.control import MAX_ACTOR
 from roost_core.settings.declaring import (
     Declaration,
     Declared,
@@ -20,7 +21,15 @@ from roost_core.settings.declaring import (
     setting,
 )
 from roost_core.settings.given import Extra
-from roost_core.settings.parsers import name, optional_seconds, path, seconds, whole, words
+from roost_core.settings.parsers import (
+    label,
+    name,
+    optional_seconds,
+    path,
+    seconds,
+    whole,
+    words,
+)
 from roost_core.values import Value
 
 _T = TypeVar("_T")
@@ -57,6 +66,12 @@ class Settings(Value):
         "Plugins to load, separated by commas: an entry point, pkg.module[:attr], "
         "a path to a .py file, or no:NAME to block one.",
         "LIST",
+    )
+    actor: str = setting(
+        "",
+        label(MAX_ACTOR),
+        "Who cancels, pauses, retries, ... work, for people; nobody checks it. Empty: user@host.",
+        "NAME",
     )
     lease_ttl: float = setting(
         15.0,

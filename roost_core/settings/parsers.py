@@ -27,6 +27,18 @@ def text(value: Any) -> str:
     return value.strip()
 
 
+def label(most: int) -> Callable[[Any], str]:
+    """Return a parser of a short text for people, of at most this many characters, or none."""
+
+    def parse(value: Any) -> str:
+        found = text(value)
+        if len(found) > most or not found.isprintable():
+            raise ValueError(f"expected at most {most} printable characters, found {found!r:.80}")
+        return found
+
+    return parse
+
+
 def name(value: Any) -> str:
     """Read a name that can be part of a key: 1 to 64 letters, digits, ``_``, ``.`` or ``-``.
 

@@ -11,10 +11,11 @@ import pytest
 from roost_core import hookimpl
 from roost_core import upkeep as upkeep_module
 from roost_core import worker as worker_module
+from roost_core.backend import Order, OrderOutcome
 from roost_core.client.requests import EnqueueRequest
 from roost_core.codec.records import decode_model
 from roost_core.errors import BackendError, BackendUnavailable, PluginError, UnknownEngine
-from roost_core.models import State, WorkerInfo
+from roost_core.models import Actor, State, Verb, WorkerInfo
 from roost_core.plugins.registry import Plugins
 from roost_core.settings import Settings
 from roost_core.testing import ManualClock, MemoryArtifactStore, MemoryLedger, MemoryServer
@@ -60,6 +61,33 @@ async def test_engines_are_chosen():
         worker_of(*both, engines=["d", "a", "c"])
     with pytest.raises(PluginError, match="no plugin offers an engine: name one with --plugin"):
         worker_of()
+
+
+async def test_people_reach_a_running_step():
+    """Their wish is pushed: long before the next renewal of its lease the step is ended."""
+    began, told = asyncio.Event(), []
+
+    async def step(context):
+        began.set()
+        try:
+            await asyncio.sleep(1000)
+        finally:
+            told.append(context.cancelled)
+
+    ledger = MemoryLedger()
+    worker = worker_of(engine(step), ledger=ledger, settings=Settings(lease_ttl=600.0))
+    work_id = await enqueue(ledger)
+    running = asyncio.create_task(worker.run())
+    # Only a hang takes so long; a renewal would come after 200 s.
+    async with asyncio.timeout(60):
+        await began.wait()
+        order = Order("r1", Verb.CANCEL, Actor("somebody", "test"))
+        assert OrderOutcome.REQUESTED is (await ledger.order(work_id, order)).outcome
+        await ledger.wait_terminal(work_id, None)
+        worker.stop()
+        await running
+    work = await ledger.read(work_id)
+    assert (State.CANCELLED, 0, [True]) == (work.state, work.attempts, told)
 
 
 async def test_its_word_about_itself():

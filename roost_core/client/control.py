@@ -1,0 +1,281 @@
+"""What people and programs do to work: orders on their way to the queue, and what they come to."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pwd
+import secrets
+import socket
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from datetime import datetime
+from typing import Final, Protocol, TypeVar
+
+import attrs
+
+from roost_core.backend.ledger import Ledger
+from roost_core.backend.orders import Halt, Order, OrderAnswer, OrderOutcome
+from roost_core.backend.reports import Purged
+from roost_core.backend.server import Server
+from roost_core.client.requests import deadline_at, to_deadline_ms
+from roost_core.client.waiting import PATIENCE_SECONDS, repeated
+from roost_core.codec.times import from_milliseconds
+from roost_core.errors import CorruptRecord, RoostError, VerbUnfit, WorkNotFound
+from roost_core.models.checks import check_count, check_seconds, milliseconds
+from roost_core.models.control import MAX_ACTOR, Actor, HeldEngine, Verb
+from roost_core.models.work import State
+from roost_core.settings import Settings
+from roost_core.shown import verbs, views
+from roost_core.threads import run_in_thread
+from roost_core.values import Value
+
+_T = TypeVar("_T")
+
+#: How many orders are under way at a time when there are many.
+AT_ONCE: Final = 32
+
+
+@attrs.frozen(eq=False, repr=False)
+class VerbResult(Value):
+    """What has become of a work item for which a verb was used.
+
+    :ivar outcome: ``done``; ``requested`` if its running step has to end first; ``already`` if it
+        was so before, so that nothing has happened; or ``changed`` if it was not as expected.
+    :ivar state: where it stands now; None if it is gone.
+    :ivar wish: what its running step was asked for and has not done yet.
+    :ivar left: after a drop, why something that it had outside of the queue is still there: a
+        worker removes it later.
+    """
+
+    work_id: str
+    verb: Verb
+    outcome: OrderOutcome
+    state: State | None = None
+    wish: Verb | None = None
+    left: str | None = None
+
+    def __str__(self) -> str:
+        """Say it in a few words."""
+        return verbs.said(self.verb, self.outcome, self.state, self.wish)
+
+
+class Controls(Protocol):
+    """What a handle needs of its connection to use verbs."""
+
+    @property
+    def controlling(self) -> Controlling:
+        """What it takes to use them.
+
+        :raises RoostError: not connected.
+        """
+
+
+@attrs.frozen(eq=False)
+class Controlling:
+    """What it takes to do what people want.
+
+    ``forgetter`` makes what removes, and blocks meanwhile, what a dropped work item had outside of
+    the queue; that returns why something is left.
+    """
+
+    settings: Settings
+    server: Server
+    ledger: Ledger
+    forgetter: Callable[[], Callable[[Purged], list[Exception]]]
+
+    def actor(self, actor: Actor | str | None, reason: str | None) -> Actor:
+        """Return who acts: as given, else as set, else this process's user and host.
+
+        :raises InvalidInput: a name or the reason is empty, too long or not printable.
+        """
+        if isinstance(actor, Actor):
+            return actor if reason is None else attrs.evolve(actor, reason=reason)
+        who = self.settings.actor or _user_at_host() if actor is None else actor
+        return Actor(who, "python", reason)
+
+    async def retrying(
+        self,
+        actor: Actor,
+        *,
+        delay_seconds: float = 0,
+        max_attempts: int | None = None,
+        deadline: datetime | None = None,
+        deadline_seconds: float | None = None,
+        max_steps: int | None = None,
+    ) -> Order:
+        """Return an order to retry work; also for many: an order's id is unique to a work item.
+
+        :raises InvalidInput: a value cannot be accepted.
+        :raises BackendUnavailable: no answer about the server's clock, which a deadline needs.
+        """
+        deadline_ms = None
+        if deadline is not None or deadline_seconds is not None:
+            now_ms = await repeated(self.server.now_ms, PATIENCE_SECONDS)
+            deadline_ms = to_deadline_ms(deadline_at(deadline, deadline_seconds, now_ms), now_ms)
+        if max_attempts is not None:
+            check_count(max_attempts, "max_attempts", least=1)
+        if max_steps is not None:
+            check_count(max_steps, "max_steps")
+        return new_order(
+            Verb.RETRY,
+            actor,
+            delay_ms=milliseconds(check_seconds(delay_seconds, "delay_seconds")),
+            max_attempts=max_attempts,
+            deadline_ms=deadline_ms,
+            max_steps=max_steps,
+        )
+
+    async def carry_out(self, work_id: str, order: Order) -> VerbResult:
+        """Do to a work item what an order says. One without an answer is repeated for a while.
+
+        :raises WorkNotFound: no work item has this id.
+        :raises VerbUnfit: it does not fit the state of the work.
+        :raises WrittenByNewer: a newer Roost wrote the work item, and can do it.
+        :raises CorruptRecord: its record does not decode; it can only be dropped.
+        :raises BackendUnavailable: no answer; whether it was done is not known.
+        :raises BackendError: the backend does not offer it.
+        :raises PluginError: what a drop has to remove cannot be reached; nothing was done.
+        """
+        forget = None
+        if order.verb is Verb.DROP:
+            forget = self.forgetter()
+            stored = await repeated(lambda: self.ledger.read(work_id), PATIENCE_SECONDS)
+            if stored is None:
+                raise not_found(work_id, self.ledger.queue)
+            # A record that does not decode has none.
+            order = attrs.evolve(order, life=stored.created_ms or None)
+        answer = await repeated(lambda: self.ledger.order(work_id, order), PATIENCE_SECONDS)
+        await self._refuse(work_id, order, answer)
+        left = None
+        if forget is not None and answer.outcome in (OrderOutcome.DONE, OrderOutcome.ALREADY):
+            left = await self._forget(forget, answer.purged or Purged(work_id, order.life))
+        return VerbResult(work_id, order.verb, answer.outcome, answer.state, answer.wish, left)
+
+    async def _refuse(self, work_id: str, order: Order, answer: OrderAnswer) -> None:
+        """Raise what an answer means if nothing was done."""
+        if answer.outcome is OrderOutcome.MISSING:
+            raise not_found(work_id, self.ledger.queue)
+        if answer.outcome is OrderOutcome.UNFIT and answer.state is not None:
+            raise VerbUnfit(verbs.unfit(work_id, order.verb, answer.state, answer.wish))
+        if answer.outcome is OrderOutcome.LATE:
+            raise VerbUnfit(f"{work_id}: its deadline has passed: give a new one with --deadline")
+        if answer.outcome is OrderOutcome.NEWER:
+            stored = await self.ledger.read(work_id)
+            if stored is not None:
+                views.item(stored)  # It says which, and who can.
+        if answer.outcome in (OrderOutcome.NEWER, OrderOutcome.CORRUPT):
+            raise CorruptRecord(f"{work_id}: its record does not decode: it can only be dropped")
+
+    async def _forget(
+        self, forget: Callable[[Purged], list[Exception]], gone: Purged
+    ) -> str | None:
+        """Remove what a dropped work item had outside of the queue, and acknowledge it."""
+        try:
+            errors = await run_in_thread(forget, gone)
+            if not errors:
+                await repeated(lambda: self._acknowledge(gone), PATIENCE_SECONDS)
+        except RoostError as error:
+            errors = [error]
+        return str(errors[0]) if errors else None
+
+    async def _acknowledge(self, gone: Purged) -> None:
+        """Strike what is forgotten off the record, as upkeep does; nothing else is purged."""
+        await self.ledger.purge(round(self.settings.retention * 1000), None, 0, [gone])
+
+    # -- engines ---------------------------------------------------------------------------
+
+    async def hold(self, engine: str, actor: Actor) -> bool:
+        """Hold an engine; return whether that is new."""
+        return await repeated(lambda: self.ledger.halt(engine, actor), PATIENCE_SECONDS)
+
+    async def release(self, engine: str, actor: Actor) -> bool:
+        """Hold an engine no more; return whether it was held."""
+        return await repeated(lambda: self.ledger.unhalt(engine, actor), PATIENCE_SECONDS)
+
+    async def held(self) -> list[HeldEngine]:
+        """Return the engines that are held, by name."""
+        return [_held(one) for one in await repeated(self.ledger.halts, PATIENCE_SECONDS)]
+
+
+def new_order(
+    verb: Verb,
+    actor: Actor,
+    *,
+    delay_ms: int = 0,
+    max_attempts: int | None = None,
+    deadline_ms: int | None = None,
+    max_steps: int | None = None,
+) -> Order:
+    """Return an order with an id of its own."""
+    return Order(
+        request_id=secrets.token_hex(8),
+        verb=verb,
+        actor=actor,
+        delay_ms=delay_ms,
+        max_attempts=max_attempts,
+        deadline_ms=deadline_ms,
+        max_steps=max_steps,
+    )
+
+
+async def each(
+    those: Iterable[_T],
+    act: Callable[[_T], Awaitable[VerbResult]],
+    *,
+    at_once: int = AT_ONCE,
+) -> AsyncIterator[tuple[_T, VerbResult | RoostError]]:
+    """Use a verb on many work items, some at a time; yield each with what it came to, in order.
+
+    An expected error of one is its outcome, and does not stop the rest. Whoever stops listening
+    stops it: what is under way is cancelled, and may have been done.
+
+    :param those: what to act on; taken only as far as there is room for more.
+    :param act: does it to one.
+    """
+    waiting: deque[tuple[_T, asyncio.Task[VerbResult | RoostError]]] = deque()
+
+    async def one(what: _T) -> VerbResult | RoostError:
+        try:
+            return await act(what)
+        except RoostError as error:
+            return error
+
+    try:
+        for what in those:
+            waiting.append((what, asyncio.ensure_future(one(what))))
+            if len(waiting) >= at_once:
+                first, task = waiting[0]
+                yield first, await task
+                waiting.popleft()
+        while waiting:
+            first, task = waiting[0]
+            yield first, await task
+            waiting.popleft()
+    finally:
+        tasks = [task for _, task in waiting]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def not_found(work_id: str, queue: str) -> WorkNotFound:
+    """Return the error for an id that no work item of the queue has."""
+    return WorkNotFound(
+        f"no work item {work_id!r} in the queue {queue!r}: `roost list` shows what is there, "
+        "and --queue names another queue"
+    )
+
+
+def _held(halt: Halt) -> HeldEngine:
+    return HeldEngine(halt.engine, halt.actor, from_milliseconds(halt.since_ms))
+
+
+def _user_at_host() -> str:
+    uid = os.geteuid()
+    try:
+        user = pwd.getpwuid(uid).pw_name
+    except KeyError:  # a user without a name, as in some containers
+        user = str(uid)
+    who = f"{user}@{socket.gethostname()}"
+    return "".join(one if one.isprintable() else "?" for one in who)[:MAX_ACTOR]

@@ -78,7 +78,7 @@ async def test_people_reach_a_running_step():
     worker = worker_of(engine(step), ledger=ledger, settings=Settings(lease_ttl=600.0))
     work_id = await enqueue(ledger)
     running = asyncio.create_task(worker.run())
-    # Only a hang takes so long; a renewal would come after 200 s.
+    # Only a hang takes this long; a renewal would come after 200 s.
     async with asyncio.timeout(60):
         await began.wait()
         order = Order("r1", Verb.CANCEL, Actor("somebody", "test"))

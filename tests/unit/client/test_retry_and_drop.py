@@ -118,7 +118,7 @@ def test_a_drop_without_a_store_drops_nothing(bench, monkeypatch):
 
 
 def test_a_drop_whose_reply_is_lost(bench, monkeypatch):
-    """What it had elsewhere is removed all the same, and nothing is left to remember."""
+    """What it had elsewhere is removed, and nothing is left to remember."""
     use(bench, "cancel")
     asked = unanswered(monkeypatch, bench.ledger, "order", 1, True)
     life, store = life_of(bench), bench.provider.store

@@ -56,7 +56,10 @@ def main() -> None:
         signals = _listen()
         # Imported here, so that Ctrl-C is quiet from the very start.
         from roost_core.cli.app import build
+        from roost_core.cli.output import warn_as_messages
         from roost_core.cli.session import Session
+
+        warn_as_messages()
 
         for stream in (sys.stdout, sys.stderr):
             # A title that the terminal's encoding cannot show must not end a listing.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import logging
 import os
 import re
 import sys
@@ -57,6 +58,19 @@ def note(text: object) -> None:
     # Where nobody can read it, the exit code still counts: printing decides nothing.
     with contextlib.suppress(OSError):
         click.echo(f"roost: {clean(text)}", err=True)
+
+
+class _Message(logging.Formatter):
+    """A record as a message like any other."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return f"roost: {clean(record.getMessage())}"
+
+
+def warn_as_messages() -> None:
+    """Show warnings like messages where no log is kept: that of a misspelt variable, for one."""
+    if logging.lastResort is not None:
+        logging.lastResort.setFormatter(_Message())
 
 
 def show_traceback(error: BaseException, without: Callable[[str], str] = str) -> None:

@@ -14,7 +14,8 @@ from roost_core.cli import output, plugin_output
 from roost_core.cli.signals import StopSignals
 from roost_core.errors import RoostError
 from roost_core.settings.core import Settings
-from roost_core.settings.declaring import Declaration
+from roost_core.settings.declaring import Declaration, option
+from roost_core.settings.given import Given, Origin
 from roost_core.settings.sources import load
 
 if TYPE_CHECKING:
@@ -80,7 +81,11 @@ class Session:
         :raises SettingsError: one of the core's own is malformed.
         """
         if self._settings is None:
-            self._settings = load(self.overrides, config=self.config)
+            given = {
+                name: Given(value, option(name), Origin.OPTION)
+                for name, value in self.overrides.items()
+            }
+            self._settings = load(given, config=self.config)
         return self._settings
 
     def without_secrets(self, text: str) -> str:

@@ -104,6 +104,13 @@ def _win(selection: Selection, candidates: Sequence[Candidate]) -> None:
                 f"no:{candidate.name} and name one by its module"
             )
             selection.others.append((Record(candidate), conflict))
+        elif winner.source is candidate.source:
+            # Whoever names one plugin twice over wants both, or has mistaken one for the other.
+            conflict = PluginConflict(
+                f"two plugins are named {candidate.name}: {candidate.described} and "
+                f"{winner.described}; rename one, or name only one"
+            )
+            selection.others.append((Record(candidate), conflict))
         else:
             selection.note(candidate, PluginStatus.REPLACED, f"by {winner.described}")
 

@@ -71,7 +71,8 @@ def judge(unknown: Mapping[str, Given], known: Iterable[str], absent: Sequence[s
         if not is_variable and not may_be_theirs:
             raise SettingsError(text)
         if is_variable:
-            text += f"; variables of your own may start with {FOREIGN_PREFIX}"
+            end = "" if text.endswith("?") else "."
+            text += f"{end} Variables of your own may start with {FOREIGN_PREFIX}"
         if given.where not in _warned:
             _warned.add(given.where)
             _log.warning("%s", text)

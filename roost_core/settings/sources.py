@@ -29,7 +29,8 @@ def load(
     Settings other than the core's own are kept as given: only the plugins know their names and what
     they mean.
 
-    :param overrides: from the command line; a value of None counts as not given.
+    :param overrides: these win; a value of None counts as not given. One from the command line is a
+        :class:`~roost_core.settings.given.Given`, so that an error names its option.
     :param environ: the environment; this process's own if not given.
     :param config: a TOML file, else the one that ``ROOST_CONFIG`` names, else none.
     :raises SettingsError: a value of the core's is malformed; the text says which.
@@ -42,7 +43,7 @@ def load(
     given = _from_file(named)
     given.update(_from_environment(environ))
     given.update(
-        (name, Given(value, f"option {name}", Origin.OPTION))
+        (name, value if isinstance(value, Given) else Given(value, f"setting {name}"))
         for name, value in (overrides or {}).items()
         if value is not None
     )

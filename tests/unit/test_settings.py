@@ -162,7 +162,7 @@ def test_texts_become_values(name: str, text: str, expected: Any) -> None:
 )
 def test_bad_values(name: str, value: Any) -> None:
     """What cannot be accepted is refused, from the command line and from the environment."""
-    with pytest.raises(SettingsError, match=f"option {name}: "):
+    with pytest.raises(SettingsError, match=f"setting {name}: "):
         load({name: value}, environ={})
     if isinstance(value, str):
         with pytest.raises(SettingsError, match=f"{variable(name)}: "):

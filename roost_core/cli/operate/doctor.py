@@ -246,9 +246,9 @@ async def _of_work(roost: Roost) -> list[Finding]:
             )
             found.append(Finding("info", "work", message))
     if counts.get(State.FAILED):
-        message = (
-            f"{counts[State.FAILED]} dead letters wait for a person: roost list --state failed"
-        )
+        count = counts[State.FAILED]
+        waits = "1 dead letter waits" if count == 1 else f"{count} dead letters wait"
+        message = f"{waits} for a person: roost list --state failed"
         found.append(Finding("warning", "work", message))
     return found
 

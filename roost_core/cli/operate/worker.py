@@ -117,7 +117,7 @@ def _run(
         if not quiet:
             stderr.line(
                 f"worker {worker.worker_id} runs {', '.join(wanted)}; "
-                f"data: {', '.join(clean(roost.server.ledger(one).description) for one in names)}"
+                f"data: {clean(_place(roost, names))}"
             )
         signals.attach(worker, asyncio.get_running_loop(), session.settings.drain_timeout)
         exit_code = 1
@@ -134,6 +134,13 @@ def _run(
 
     if exit_code := loops.run(serve_when_there()):
         raise SystemExit(exit_code)
+
+
+def _place(roost: Roost, names: Sequence[str]) -> str:
+    """Return where the data of the queues is."""
+    if len(names) == 1:
+        return roost.server.ledger(names[0]).description
+    return f"{roost.server.description}, queues {', '.join(names)}"
 
 
 def _queues(session: Session, given: Sequence[str]) -> list[str]:

@@ -88,4 +88,8 @@ def _retry(value: Json) -> RetryPolicy:
 def _refuse_unknown(plain: Mapping[str, Json], known: tuple[str, ...], prefix: str) -> None:
     for key in plain:
         if key not in known:
+            if not prefix and key in _RETRY_KEYS:
+                raise InvalidInput(
+                    f'unknown key {key}: it goes inside retry: {{"retry": {{"{key}": ...}}}}'
+                )
             raise InvalidInput(f"unknown key {prefix}{key}; known are {', '.join(known)}")

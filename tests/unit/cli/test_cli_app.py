@@ -164,7 +164,7 @@ def test_settings_have_one_order(bench, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (["list", "--queue", "a b"], "roost: option queue: expected 1 to 64 letters"),
+        (["list", "--queue", "a b"], "roost: --queue: expected 1 to 64 letters"),
         (["list", "--config", "missing.toml"], "roost: cannot read the settings file missing.toml"),
         (["list", "--plugin", "./missing.py"], "there is no file"),
         (["list", "--plugin", "no_such_module_x"], "no_such_module_x"),

@@ -189,6 +189,7 @@ def test_batch_prints_ids_in_order(bench):
         ('{"engine": 5}', "line 2: no engine"),
         ('{"deadline_at": "2030-01-01T00:00:00"}', "line 2: deadline_at: "),
         ('{"retry": {"tries": 1}}', "line 2: unknown key retry.tries"),
+        ('{"max_attempts": 2}', 'it goes inside retry: {"retry": {"max_attempts": ...}}'),
         ('{"engine": "ecko"}', "line 2: no installed plugin and no live worker offers"),
         ('{"priority": "high"}', "line 2: priority must be a whole number"),
     ],

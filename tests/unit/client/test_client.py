@@ -342,7 +342,7 @@ def test_connect_overrides_settings_by_name(bench):
     roost = Roost.connect(Settings(queue="a", lease_ttl=3.0), plugins=bench.plugins, queue="b")
 
     assert ("b", 3.0) == (roost.settings.queue, roost.settings.lease_ttl)
-    with pytest.raises(SettingsError, match="option queu: unknown setting; did you mean queue"):
+    with pytest.raises(SettingsError, match="setting queu: unknown setting; did you mean queue"):
         Roost.connect(Settings(), plugins=bench.plugins, queu="b")
     with pytest.raises(SettingsError):
         Roost.connect(Settings(), plugins=bench.plugins, queue="a b")

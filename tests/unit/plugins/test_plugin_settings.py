@@ -120,7 +120,7 @@ def test_settings_with_others_values_are_values() -> None:
     ("given", "where"),
     [
         ({"environ": {"ROOST_S3_PARTS": "0"}}, "ROOST_S3_PARTS"),
-        ({"environ": {}, "overrides": {"s3_parts": "0"}}, "option s3_parts"),
+        ({"environ": {}, "overrides": {"s3_parts": "0"}}, "setting s3_parts"),
         ({"environ": {}, "config": "s3_parts = 0"}, "roost.toml, s3_parts"),
     ],
 )
@@ -246,8 +246,8 @@ def test_unknown_variables_are_typos(
     for _ in range(2):
         complete().check_settings(load(environ={"ROOST_QUEU": "x"}))
     expected = (
-        "ROOST_QUEU: unknown setting; did you mean ROOST_QUEUE?; "
-        "variables of your own may start with ROOST_X_"
+        "ROOST_QUEU: unknown setting; did you mean ROOST_QUEUE? "
+        "Variables of your own may start with ROOST_X_"
     )
     assert [expected] == [record.getMessage() for record in caplog.records]
 
@@ -277,10 +277,10 @@ def test_settings_of_a_plugin_that_is_away(
     text = "unknown setting; did you mean"
     assert [
         f"{file}, quue: {text} queue? (watchlist is blocked)",
-        f"ROOST_CONCURENCY: {text} ROOST_CONCURRENCY? (watchlist is blocked); "
-        "variables of your own may start with ROOST_X_",
+        f"ROOST_CONCURENCY: {text} ROOST_CONCURRENCY? (watchlist is blocked). "
+        "Variables of your own may start with ROOST_X_",
     ] == said
-    with pytest.raises(SettingsError, match="option quue: unknown setting"):
+    with pytest.raises(SettingsError, match="setting quue: unknown setting"):
         plugins.check_settings(load({"quue": "x"}, environ={}))
 
 

@@ -179,6 +179,25 @@ def test_two_installed_plugins_of_one_name_are_a_conflict(
 
 
 @pytest.mark.parametrize("where", ["environment", "explicit"])
+def test_two_plugins_of_one_name_in_one_place_are_a_conflict(where: str, tmp_path: Path) -> None:
+    """Two files called alike, in two folders, are not one that replaces the other."""
+    paths = []
+    for folder in ("one", "two"):
+        path = tmp_path / folder / "agent.py"
+        path.parent.mkdir()
+        path.write_text("raise AssertionError('imported')")
+        paths.append(str(path))
+    named: Any = {where: paths}
+    with pytest.raises(PluginConflict, match="two plugins are named agent: ") as raised:
+        Plugins.load(**named, strict=False)
+    assert all(path in str(raised.value) for path in paths)
+    assert "rename one" in str(raised.value)
+    named = {where: paths[:1] * 2}
+    with pytest.raises(PluginLoadError, match="imported"):
+        Plugins.load(**named, strict=False)
+
+
+@pytest.mark.parametrize("where", ["environment", "explicit"])
 @pytest.mark.parametrize("first", [True, False])
 def test_a_block_comes_before_any_import(
     install_distribution: Install, write_module: Write, where: str, first: bool

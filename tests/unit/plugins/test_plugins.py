@@ -16,6 +16,7 @@ from roost_core import hookimpl
 from roost_core.errors import (
     PluginConflict,
     PluginError,
+    PluginLoadError,
 )
 from roost_core.plugins.checks import Manager
 from roost_core.plugins.registry import Plugins

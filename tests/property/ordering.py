@@ -36,13 +36,21 @@ class Ordering(Sides):
         #: By work item: the verb whose end was asked for, and the lease under which.
         self.wished: dict[str, tuple[Verb, int]] = {}
 
+    def there_is(self, *states: State) -> list[str]:
+        """Return the ids of the work there is, in these states if any are named."""
+        found = [(one, self.run(self.model.read(one))) for one in WORK_IDS]
+        return [
+            work_id
+            for work_id, stored in found
+            if stored is not None and (not states or stored.state in states)
+        ]
+
     @rule(
-        work_id=st.sampled_from(WORK_IDS),
+        data=st.data(),
         verb=st.sampled_from(Verb),
         actor=st.sampled_from(ACTORS),
         request_id=REQUEST_IDS,
-        if_state=st.sampled_from([None, None, None, State.RUNNING, State.FAILED]),
-        if_fence=st.sampled_from([None, None, None, 1]),
+        condition=st.sampled_from([*[()] * 6, (State.RUNNING, None), (None, 1)]),
         delay_ms=st.sampled_from([0, 0, HOUR_MS]),
         limits=st.tuples(
             st.none() | st.integers(1, 3),
@@ -52,24 +60,44 @@ class Ordering(Sides):
     )
     def order(
         self,
-        work_id: str,
+        data: st.DataObject,
         verb: Verb,
         actor: Actor,
         request_id: str | None,
-        if_state: State | None,
-        if_fence: int | None,
+        condition: tuple[State | None, int | None] | tuple[()],
         delay_ms: int,
         limits: tuple[int | None, int | None, int | None],
     ) -> None:
-        """Use a verb on any work item, there or not."""
+        """Use a verb on any work item; if there is none, on one that is not there."""
+        work_id = data.draw(st.sampled_from(self.there_is() or WORK_IDS), label="work")
         name = request_id or unique("request")
         orders = []
         for stored in self.standing(work_id):
             life = stored.created_ms if stored is not None and verb is Verb.DROP else None
-            order = Order(name, verb, actor, if_state, if_fence, delay_ms, *limits, life)
-            orders.append(order)
+            expected = condition or (None, None)
+            orders.append(Order(name, verb, actor, *expected, delay_ms, *limits, life))
         self.given.append((work_id, orders))
         self.give(work_id, orders)
+
+    @precondition(lambda self: self.there_is(State.RUNNING))
+    @rule(
+        data=st.data(),
+        verb=st.sampled_from([Verb.CANCEL, Verb.PAUSE, Verb.PAUSE, Verb.RESUME, Verb.BURY]),
+        actor=st.sampled_from(ACTORS),
+    )
+    def want_of_a_running_step(self, data: st.DataObject, verb: Verb, actor: Actor) -> None:
+        """Want something of a step that runs, or no longer."""
+        work_id = data.draw(st.sampled_from(self.there_is(State.RUNNING)), label="work")
+        self.give(work_id, [Order(unique("request"), verb, actor)] * len(self.sides))
+
+    @precondition(lambda self: self.there_is(State.FAILED, State.CANCELLED, State.PAUSED))
+    @rule(data=st.data(), actor=st.sampled_from(ACTORS))
+    def bring_back(self, data: st.DataObject, actor: Actor) -> None:
+        """Retry what has ended, and resume what is paused."""
+        resting = self.there_is(State.FAILED, State.CANCELLED, State.PAUSED)
+        work_id = data.draw(st.sampled_from(resting), label="work")
+        verb = Verb.RESUME if work_id in self.there_is(State.PAUSED) else Verb.RETRY
+        self.give(work_id, [Order(unique("request"), verb, actor)] * len(self.sides))
 
     @precondition(lambda self: self.given)
     @rule(data=st.data())

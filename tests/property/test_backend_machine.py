@@ -134,6 +134,17 @@ class LedgerMachine(Ordering):
         self.requests.append(new)
         self.send(new)
 
+    @rule(
+        work_id=st.sampled_from(WORK_IDS),
+        engine=st.sampled_from(ENGINES),
+        resources=st.sampled_from([(), (), ("r",)]),
+        worker=st.sampled_from(WORKERS),
+    )
+    def lease(self, work_id: str, engine: str, resources: tuple[str, ...], worker: str) -> None:
+        """Enqueue and claim, so that there is mostly something that runs."""
+        self.send(new_work(work_id, engine=engine, resources=resources))
+        self.claim([engine], 1, worker, Alone.NEVER)
+
     @precondition(lambda self: self.requests)
     @rule(data=st.data())
     def enqueue_again(self, data: st.DataObject) -> None:

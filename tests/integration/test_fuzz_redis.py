@@ -12,9 +12,11 @@ import random
 
 import pytest
 
+from roost_core.backend import Order, OrderOutcome
 from roost_core.errors import RoostError
-from roost_core.models import State
+from roost_core.models import State, Verb
 from roost_core.shown.plain import row_json
+from roost_core.testing.contract.kit import ACTOR, unique
 from roost_plugins.redis_saq.keys import PLACES, TYPES
 from tests.integration.redis_bench import Counting, Crew, all_done, queue, settings_for
 from tests.integration.test_repair_redis import in_all_states
@@ -153,6 +155,14 @@ async def read_all(roost, victims):
     await roost.ledger.diagnose()
 
 
+async def use_verbs(vandal, roost):
+    """Use a verb on each victim: whatever it has become, there is an answer."""
+    for victim in vandal.victims:
+        order = Order(unique("request"), vandal.one(Verb), ACTOR)
+        answer = await roost.ledger.order(victim.decode(), order)
+        assert isinstance(answer.outcome, OrderOutcome)
+
+
 async def innocent_work(roost):
     """Enqueue work that nobody damages."""
     return [
@@ -179,12 +189,14 @@ async def test_damage_hurts_nobody_else(server, seed):
         vandal = Vandal(roost, victims, seed)
         for _ in range(PIECES):
             await vandal.strike()
+        await use_verbs(vandal, roost)
         await read_all(roost, victims)
         await crew.start(concurrency=3)
         await crew.start(concurrency=3)
         for _ in range(PIECES // 2):
             await vandal.strike()
             await asyncio.sleep(0.002)
+        await use_verbs(vandal, roost)
         assert [State.DONE] * INNOCENT == await all_done(roost, items)
         for item in items:
             meta = (await roost.work(item).status()).meta
@@ -196,6 +208,7 @@ async def test_damage_hurts_nobody_else(server, seed):
         await roost.repair()
         assert {"left"} >= {one.outcome for one in await roost.repair()}
         await read_all(roost, victims)
+        await use_verbs(vandal, roost)
         await roost.ledger.purge(0, 0, 1000)
         await read_all(roost, victims)
         assert [] == await roost.list(State.DONE)

@@ -21,8 +21,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from roost_core.models.control import Verb
 from roost_core.models.events import Event
 from roost_core.models.standing import WorkMeta
+from roost_core.shown import verbs
 from roost_core.shown.plain import to_plain
 from roost_core.shown.redaction import clean, redacted
 from roost_core.values import Json
@@ -148,10 +150,12 @@ def json_line(value: Json, *, indent: int | None = None) -> None:
 
 
 def failure(meta: WorkMeta) -> str:
-    """Describe how a work item ended without being done: state, kind and type of error, message."""
+    """Describe how a work item ended without being done: who ended it, or what the error is."""
     error = meta.error
     if error is None:
-        return f"{meta.work_id} is {meta.state}"
+        is_cancelled = meta.act is not None and meta.act.verb is Verb.CANCEL
+        how = verbs.told(meta.act) if meta.act is not None and is_cancelled else meta.state
+        return f"{meta.work_id} is {how}"
     what = error.error_type or error.kind
     return f"{meta.work_id} is {meta.state}: {what}{': ' if error.message else ''}{error.message}"
 

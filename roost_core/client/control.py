@@ -84,15 +84,16 @@ class Controlling:
     ledger: Ledger
     forgetter: Callable[[], Callable[[Purged], list[Exception]]]
 
-    def actor(self, actor: Actor | str | None, reason: str | None) -> Actor:
+    def actor(self, actor: Actor | str | None, reason: str | None, tool: str = "python") -> Actor:
         """Return who acts: as given, else as set, else this process's user and host.
 
+        :param tool: with what, unless that is given.
         :raises InvalidInput: a name or the reason is empty, too long or not printable.
         """
         if isinstance(actor, Actor):
             return actor if reason is None else attrs.evolve(actor, reason=reason)
         who = self.settings.actor or _user_at_host() if actor is None else actor
-        return Actor(who, "python", reason)
+        return Actor(who, tool, reason)
 
     async def retrying(
         self,

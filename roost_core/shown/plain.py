@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 import attrs
 
 from roost_core.models.standing import WorkMeta, WorkRow, WorkStatus
-from roost_core.models.work import State
 from roost_core.shown.redaction import redacted
 from roost_core.values import Json
 
@@ -28,7 +28,7 @@ def to_plain(value: Any) -> Json:
         return {**getattr(value, "extra", {}), **plain}
     if isinstance(value, datetime):
         return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    if isinstance(value, State):
+    if isinstance(value, StrEnum):
         return value.value
     if isinstance(value, Mapping):
         return {str(key): to_plain(child) for key, child in value.items()}
@@ -59,7 +59,7 @@ def meta_json(value: WorkMeta) -> dict[str, Json]:
     plain: dict[str, Json] = to_plain(value)
     if plain["lease"] is not None:
         del plain["lease"]["token"]
-    for name in ("error", "heartbeat", "reason"):
+    for name in ("error", "heartbeat", "act", "reason"):
         plain[name] = redacted(plain[name])
     return plain
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from roost_core.backend.orders import OrderOutcome
-from roost_core.models.control import Verb
+from roost_core.models.control import Act, Verb
 from roost_core.models.work import State
 
 #: What a verb makes of work.
@@ -38,6 +38,13 @@ _FITS: Final[Mapping[Verb, str]] = {
 def standing(state: State, wish: Verb | None) -> str:
     """Return a state for people: ``running (cancelling)``."""
     return state.value if wish is None else f"{state.value} ({UNDER_WAY.get(wish, wish.value)})"
+
+
+def told(act: Act) -> str:
+    """Say what a person did last: ``cancelled by alice@laptop (roost cancel): reason``."""
+    done = PAST[act.verb] if act.confirmed_at is not None else f"{act.verb.value} requested"
+    because = "" if act.actor.reason is None else f": {act.actor.reason}"
+    return f"{done} by {act.actor.who} ({act.actor.tool}){because}"
 
 
 def said(verb: Verb, outcome: OrderOutcome, state: State | None, wish: Verb | None) -> str:

@@ -14,6 +14,7 @@ from roost_core.errors import NoWorkHere
 from roost_core.models.standing import WorkRow
 from roost_core.models.work import State
 from roost_core.shown.plain import row_json
+from roost_core.shown.verbs import standing
 
 
 @click.command(
@@ -79,9 +80,11 @@ def _cells(row: WorkRow) -> list[object]:
     elif not row.is_readable:
         title = "(its stored bytes do not decode)"
     attempts = f"{meta.attempts}/{meta.max_attempts}"
+    # Programs compare it; JSON tells them of the rest.
+    state = standing(meta.state, meta.wish) if output.on_terminal() else meta.state
     return [
         meta.work_id,
-        meta.state,
+        state,
         meta.engine,
         meta.version,
         meta.step,

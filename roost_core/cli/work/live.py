@@ -17,6 +17,7 @@ from roost_core.models.events import Event
 from roost_core.models.standing import WorkMeta, WorkRow
 from roost_core.models.work import State
 from roost_core.shown.redaction import clean
+from roost_core.shown.verbs import standing, told
 
 #: The newest events stay in sight; older ones make room.
 SHOWN_EVENTS: Final = 12
@@ -70,9 +71,8 @@ class LiveView:
 
 def _standing(row: WorkRow) -> list[RenderableType]:
     meta = row.meta
-    head = Text.assemble(
-        (meta.work_id, "bold"), "  ", (str(meta.state), _STYLES.get(meta.state, "bold"))
-    )
+    state = standing(meta.state, meta.wish)
+    head = Text.assemble((meta.work_id, "bold"), "  ", (state, _STYLES.get(meta.state, "bold")))
     if row.title:
         head.append(f"  {clean(row.title)}")
     grid = Table.grid(padding=(0, 2))
@@ -108,6 +108,8 @@ def _facts(meta: WorkMeta) -> list[tuple[str, str]]:
     if meta.heartbeat is not None and meta.heartbeat.message:
         at = meta.heartbeat.at
         facts.append(("says", meta.heartbeat.message + (f" (at {_clock(at)})" if at else "")))
+    if meta.act is not None:
+        facts.append(("by hand", told(meta.act)))
     if meta.error is not None:
         facts.append(("error", f"{meta.error.error_type or meta.error.kind}: {meta.error.message}"))
     return facts

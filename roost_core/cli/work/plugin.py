@@ -35,6 +35,26 @@ def register_commands(cli: click.Group) -> None:
             is_short=True,
         ),
         LazyCommand(
+            "cancel", f"{_HERE}.verbs:cancel", "Cancel work that has not ended.", is_short=True
+        ),
+        LazyCommand(
+            "pause",
+            f"{_HERE}.verbs:pause",
+            "Let work, or all work of an engine, rest.",
+            is_short=True,
+        ),
+        LazyCommand(
+            "resume", f"{_HERE}.verbs:resume", "Let what is paused continue.", is_short=True
+        ),
+        LazyCommand(
+            "retry",
+            f"{_HERE}.verbs:retry",
+            "Put dead letters and cancelled work back.",
+            is_short=True,
+        ),
+        LazyCommand("bury", f"{_HERE}.verbs:bury", "Make dead letters of work.", is_short=True),
+        LazyCommand("drop", f"{_HERE}.verbs:drop", "Remove work that has ended for good."),
+        LazyCommand(
             "artifact-show", f"{_HERE}.artifact_show:command", "Print an artifact's bytes."
         ),
         LazyCommand(

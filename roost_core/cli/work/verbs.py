@@ -1,0 +1,297 @@
+"""``roost cancel``, ``pause``, ``resume``, ``retry``, ``bury`` and ``drop``."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import attrs
+import click
+
+from roost_core.backend.orders import Order
+from roost_core.cli import output
+from roost_core.cli.arguments import DEADLINE_TYPE, ENGINE_TYPE, SECONDS_TYPE, WORK_ID_TYPE
+from roost_core.cli.options import RoostCommand, roost_options
+from roost_core.cli.session import Session
+from roost_core.cli.work.carrying_out import Report, Typed, carry_out, confirmed, verb_options
+from roost_core.client.control import new_order
+from roost_core.client.roost import Roost
+from roost_core.models.checks import MAX_COUNT, milliseconds
+from roost_core.models.control import Verb
+
+MakeOrder = Callable[[Roost], Awaitable[Order]]
+
+
+def _verb(
+    verb: Verb, *example: str, options: Sequence[click.Option] = ()
+) -> Callable[[Callable[..., None]], click.Command]:
+    """Make a command of a function that takes the context, the ids and what every verb takes."""
+
+    def decorate(function: Callable[..., None]) -> click.Command:
+        @click.pass_context
+        def run(
+            ctx: click.Context,
+            /,
+            *,
+            work_ids: Sequence[str],
+            reason: str | None,
+            who: str | None,
+            as_json: bool,
+            **own: Any,
+        ) -> None:
+            function(ctx, tuple(dict.fromkeys(work_ids)), Typed(reason, who, as_json), **own)
+
+        ids = click.Argument(["work_ids"], nargs=-1, type=WORK_ID_TYPE, metavar="WORK_ID...")
+        command = RoostCommand(
+            verb.value,
+            params=[ids, *options, *verb_options()],
+            callback=run,
+            help=function.__doc__,
+            example=example,
+        )
+        return roost_options()(command)
+
+    return decorate
+
+
+def _engine(text: str) -> click.Option:
+    return click.Option(["--engine"], type=ENGINE_TYPE, metavar="E", help=text)
+
+
+def _use(
+    ctx: click.Context,
+    verb: Verb,
+    work_ids: Sequence[str],
+    typed: Typed,
+    make_order: MakeOrder | None = None,
+    over: float = 0,
+) -> None:
+    """Use a verb on work items, and exit with 1 if it failed on any."""
+    session: Session = ctx.obj
+    if not work_ids:
+        raise click.UsageError("Missing argument 'WORK_ID...': see `roost list`.", ctx)
+    report = Report(verb, as_json=typed.as_json)
+
+    async def run(roost: Roost) -> bool:
+        if make_order is None:
+            order = new_order(verb, typed.actor(roost, verb))
+        else:
+            order = await make_order(roost)
+        return await carry_out(roost, _spread(work_ids, order, over), report=report)
+
+    is_fine = session.read(run)
+    report.close()
+    if not is_fine:
+        ctx.exit(1)
+
+
+def _spread(work_ids: Sequence[str], order: Order, over: float) -> Iterator[tuple[str, Order]]:
+    """Yield an order for each, their delays spread evenly over this many seconds."""
+    for place, work_id in enumerate(work_ids):
+        delay_ms = order.delay_ms + milliseconds(over * place / len(work_ids))
+        yield work_id, attrs.evolve(order, delay_ms=delay_ms)
+
+
+def _of_engine(
+    ctx: click.Context, verb: Verb, work_ids: Sequence[str], engine: str, typed: Typed
+) -> None:
+    """Hold an engine, or release it."""
+    session: Session = ctx.obj
+    if work_ids:
+        raise click.UsageError("--engine is for all work of an engine: no ids go with it.", ctx)
+
+    async def run(roost: Roost) -> tuple[bool, bool]:
+        handle, actor = roost.engine(engine), typed.actor(roost, verb)
+        if verb is Verb.RESUME:
+            return await handle.release(actor=actor), True
+        is_new = await handle.hold(actor=actor)
+        return is_new, any(engine in one.engines for one in await roost.workers())
+
+    is_new, is_offered = session.run(run)
+    if typed.as_json:
+        outcome = "done" if is_new else "already"
+        output.json_line([{"engine": engine, "verb": verb.value, "outcome": outcome}], indent=2)
+    else:
+        output.data(f"{engine}: {_said(verb, engine, is_new)}")
+    if not is_offered:
+        output.note(f"no live worker offers the engine {engine!r}; it is held anyway")
+
+
+def _said(verb: Verb, engine: str, is_new: bool) -> str:
+    if verb is Verb.RESUME:
+        return "released: workers take its work again" if is_new else "nothing to resume: not held"
+    until = f"no worker takes its work until `roost resume --engine {engine}`"
+    return f"held: {until}" if is_new else f"already held: {until}"
+
+
+@_verb(
+    Verb.CANCEL,
+    "roost cancel w-0123456789abcdef --reason 'the customer has left'",
+)
+def cancel(ctx: click.Context, work_ids: Sequence[str], typed: Typed) -> None:
+    """Cancel work that has not ended.
+
+    A running step is told at once and cancelled, and what it brings is dropped: until it has let
+    go, the work is "cancelling". No attempt is counted. `roost retry` puts cancelled work back.
+
+    Several are done at once, and the exit code is 1 if any of them failed.
+    """
+    _use(ctx, Verb.CANCEL, work_ids, typed)
+
+
+@_verb(
+    Verb.PAUSE,
+    "roost pause w-0123456789abcdef",
+    "roost pause --engine crawl --reason 'the site is down'",
+    options=[_engine("Hold all work of this engine.")],
+)
+def pause(ctx: click.Context, work_ids: Sequence[str], typed: Typed, engine: str | None) -> None:
+    """Let work rest until `roost resume`.
+
+    Work that runs pauses after its step, which is accepted. A due time is kept, and a deadline is
+    not put off. With --engine, no worker takes work of that engine, present or future; the work
+    stays in the state that it is in.
+
+    Several are done at once, and the exit code is 1 if any of them failed.
+    """
+    if engine is None:
+        _use(ctx, Verb.PAUSE, work_ids, typed)
+    else:
+        _of_engine(ctx, Verb.PAUSE, work_ids, engine, typed)
+
+
+@_verb(
+    Verb.RESUME,
+    "roost resume w-0123456789abcdef",
+    "roost resume --engine crawl",
+    options=[_engine("Release this engine.")],
+)
+def resume(ctx: click.Context, work_ids: Sequence[str], typed: Typed, engine: str | None) -> None:
+    """Let paused work continue from where it was.
+
+    It gets its old place in the line, or its old due time. For work that is only to pause after
+    its step, that is taken back. With --engine, workers take the work of that engine again.
+
+    Several are done at once, and the exit code is 1 if any of them failed.
+    """
+    if engine is None:
+        _use(ctx, Verb.RESUME, work_ids, typed)
+    else:
+        _of_engine(ctx, Verb.RESUME, work_ids, engine, typed)
+
+
+_LIMITS: Final = (
+    click.Option(
+        ["--attempts"], type=click.IntRange(1, MAX_COUNT), metavar="N", help="Tries of one step."
+    ),
+    click.Option(
+        ["--deadline"],
+        type=DEADLINE_TYPE,
+        metavar="TIME",
+        help="A new deadline: 2030-01-31T12:00:00Z, or 90s, 10m, 2h, 3d from now.",
+    ),
+    click.Option(
+        ["--max-steps"],
+        type=click.IntRange(0, MAX_COUNT),
+        metavar="N",
+        help="Steps in a row without a delay; 0: no limit.",
+    ),
+    click.Option(
+        ["--delay-seconds", "delay"],
+        type=SECONDS_TYPE,
+        metavar="S",
+        help="Start after this delay: in seconds, or 90s, 10m, 2h, 3d.",
+    ),
+    click.Option(
+        ["--over"],
+        type=SECONDS_TYPE,
+        metavar="S",
+        help="Spread several evenly over this time: in seconds, or 90s, 10m, 2h, 3d.",
+    ),
+)
+
+
+@_verb(
+    Verb.RETRY,
+    "roost retry w-0123456789abcdef --attempts 10",
+    "roost list --state failed | cut -f 1 | xargs roost retry --over 10m",
+    options=_LIMITS,
+)
+def retry(
+    ctx: click.Context,
+    work_ids: Sequence[str],
+    typed: Typed,
+    over: float | None,
+    **limits: Any,
+) -> None:
+    """Put dead letters and cancelled work back.
+
+    Each continues from its last snapshot, with fresh counters, at the end of the line. Limits that
+    are not given stay as they were; a deadline that has passed needs a new one.
+
+    Several are done at once, and the exit code is 1 if any of them failed.
+    """
+
+    async def make(roost: Roost) -> Order:
+        return await _retrying(roost, typed, **limits)
+
+    _use(ctx, Verb.RETRY, work_ids, typed, make, over or 0)
+
+
+async def _retrying(
+    roost: Roost,
+    typed: Typed,
+    *,
+    attempts: int | None,
+    deadline: datetime | float | None,
+    max_steps: int | None,
+    delay: float | None,
+) -> Order:
+    at = deadline if isinstance(deadline, datetime) else None
+    seconds = None if isinstance(deadline, datetime) else deadline
+    return await roost.controlling.retrying(
+        typed.actor(roost, Verb.RETRY),
+        delay_seconds=delay or 0,
+        max_attempts=attempts,
+        deadline=at,
+        deadline_seconds=seconds,
+        max_steps=max_steps,
+    )
+
+
+@_verb(
+    Verb.BURY,
+    "roost bury w-0123456789abcdef --reason 'it would never end'",
+)
+def bury(ctx: click.Context, work_ids: Sequence[str], typed: Typed) -> None:
+    """Make dead letters of work that has not ended.
+
+    As `roost cancel`, but the work is "failed" then, with an error that says who has buried it,
+    and is kept until somebody drops it. Observers of dead letters hear of it.
+
+    Several are done at once, and the exit code is 1 if any of them failed.
+    """
+    _use(ctx, Verb.BURY, work_ids, typed)
+
+
+@_verb(
+    Verb.DROP,
+    "roost drop w-0123456789abcdef",
+    "roost list --state cancelled | cut -f 1 | xargs roost drop --yes",
+    options=[click.Option(["--yes"], is_flag=True, help="Do not ask.")],
+)
+def drop(ctx: click.Context, work_ids: Sequence[str], typed: Typed, yes: bool) -> None:
+    """Remove work that has ended for good, with its artifacts and its workspace.
+
+    Only its events stay, as long as the queue keeps them. On a terminal it asks first; without
+    one it needs --yes.
+
+    Several are done at once, and the exit code is 1 if any of them failed.
+    """
+    if work_ids:
+        what = work_ids[0] if len(work_ids) == 1 else f"{len(work_ids)} work items"
+        if not confirmed(f"Remove {what} for good, with all artifacts?", yes=yes):
+            output.note("nothing was dropped")
+            ctx.exit(1)
+    _use(ctx, Verb.DROP, work_ids, typed)

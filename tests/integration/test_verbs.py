@@ -129,7 +129,7 @@ def test_a_verb_reaches_a_running_step(shell, verb, state, told, how):
 
 
 def test_a_plain_def_is_left_behind(shell):
-    """It does not look, and nobody waits for it: its work is cancelled, its thread goes on."""
+    """It does not look, and nobody waits for it: its work is cancelled, its thread stays."""
     (shell.folder / "deaf.py").write_text(DEAF)
     mark = shell.folder / "mark"
     work_id = shell.enqueue("deaf", {"mark": str(mark)})

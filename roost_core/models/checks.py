@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from typing import Any, Final
 
 import attrs
@@ -17,6 +18,9 @@ WORD: Final = re.compile(r"[\x21-\x7e]{1,200}")
 RESOURCE: Final = WORD
 ARTIFACT_ID: Final = re.compile(r"[0-9a-f]{64}")
 EXTENSION: Final = re.compile(r"[a-z0-9]{1,8}")
+#: Nothing in them that the language of queries gives a meaning, or that splits what is stored.
+LABEL_KEY: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,62}")
+LABEL_VALUE: Final = re.compile(r"[A-Za-z0-9_./:@+~-]{1,100}")
 # What each of them requires, for people.
 _IN_WORDS: Final = {
     WORK_ID: "1 to 128 letters, digits, '_', '.' or '-', the first a letter or a digit",
@@ -24,6 +28,8 @@ _IN_WORDS: Final = {
     WORD: "1 to 200 visible ASCII characters, no spaces",
     ARTIFACT_ID: "64 hexadecimal digits in lower case",
     EXTENSION: "1 to 8 lower-case letters or digits",
+    LABEL_KEY: "1 to 63 letters, digits, '_', '.' or '-', the first a letter",
+    LABEL_VALUE: "1 to 100 letters, digits, or any of _./:@+~-",
 }
 #: The longest delay, ten years in seconds: longer ones are mistakes.
 MAX_DELAY_SECONDS: Final = 10 * 365 * 86400.0
@@ -33,6 +39,8 @@ MAX_LABEL: Final = 200
 #: else is text: joiners, unusual spaces and emoji of any script. Not compiled yet, because that
 #: takes longer than anything else here, and printable text never needs it.
 _NOT_TEXT: Final = "[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"
+#: The most labels that one work item may have.
+MAX_LABELS: Final = 16
 #: The highest number of attempts, recoveries or steps in a row that a new work item may ask for.
 MAX_COUNT: Final = 1_000_000_000
 
@@ -75,6 +83,20 @@ def check_label(value: object, what: str, most: int = MAX_LABEL) -> None:
             f"{what} must be 1 to {most} printable characters without "
             f"control characters and line breaks, not {shown(value)}"
         )
+
+
+def labels(_instance: object, _attribute: object, value: object) -> None:
+    """Validate a field that holds labels: a mapping of keys to values."""
+    if not isinstance(value, Mapping):
+        raise InvalidInput(f"labels must be keys with values, not {shown(value)}")
+    if len(value) > MAX_LABELS:
+        raise InvalidInput(f"a work item may have at most {MAX_LABELS} labels, not {len(value)}")
+    for key, text in value.items():
+        for part, pattern, what in ((key, LABEL_KEY, "key"), (text, LABEL_VALUE, "value")):
+            if not isinstance(part, str) or pattern.fullmatch(part) is None:
+                raise InvalidInput(
+                    f"{shown(part)} is not a valid {what} of a label: {in_words(pattern)}"
+                )
 
 
 def shown(value: object) -> str:

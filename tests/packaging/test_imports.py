@@ -23,6 +23,7 @@ ORDER = [
     "models",
     "codec",
     "settings",
+    "query",
     "backend",
     "shown",
     "retry",
@@ -40,7 +41,7 @@ ORDER = [
 ]
 
 #: Rules without I/O, a clock, dice or an event loop, and what they may therefore not import.
-PURE = ("retry", "stepping.acceptance", "stepping.outcome", "stepping.standstill", "shown")
+PURE = ("query", "retry", "stepping.acceptance", "stepping.outcome", "stepping.standstill", "shown")
 IMPURE = ("asyncio", "logging", "os", "random", "socket", "subprocess", "threading", "time")
 
 #: Modules besides settings that read the environment, and why.

@@ -1,0 +1,1 @@
+"""Tests of the language in which work is asked for."""

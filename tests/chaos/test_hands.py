@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import random
 import subprocess
@@ -22,6 +23,7 @@ from roost_plugins.redis_saq.server import RedisServer
 from tests.chaos.crew import Crew, counts, enqueue, events, eventually
 from tests.servers import Server
 
+_log = logging.getLogger(__name__)
 IS_LONG = os.environ.get("ROOST_X_FAULTS") == "long"
 ITEMS, SECONDS, HANDS, WORKERS = (500, 120.0, 4, 4) if IS_LONG else (200, 12.0, 4, 3)
 SEED = int(os.environ.get("ROOST_X_SEED") or (random.randrange(10**6) if IS_LONG else 10))
@@ -104,9 +106,10 @@ def is_ended(settings: Settings) -> bool:
 
 
 def test_hands_on_the_work(
-    redis_server: Server, tmp_path: Path, tally: Callable[[int | str, str, int], None]
+    redis_server: Server, tmp_path: Path, tally: Callable[[int, str, int], None]
 ) -> None:
     """V1, C1, Q1: no version twice, nothing outside its one place, and every verb is true."""
+    _log.warning("ROOST_X_SEED=%d repeats these verbs", SEED)  # shown if the test fails
     settings = Settings(
         home=tmp_path,
         extra={"redis_url": redis_server.url},
@@ -148,9 +151,9 @@ def test_hands_on_the_work(
         histories[event.work_id].append(event)
     for history in histories.values():
         check_history(history)
-    tally("hands", "a verb that was acknowledged", len(answers))
-    tally("hands", "kill -9 of a worker meanwhile", kills)
-    tally("hands", "work items under random verbs", ITEMS)
+    tally(1, "a verb that was acknowledged meanwhile", len(answers))
+    tally(1, "kill -9 of a worker under random verbs", kills)
+    tally(1, "work items under random verbs", ITEMS)
 
 
 def check_verbs(answers: list[list[Any]], found: list[Event]) -> None:

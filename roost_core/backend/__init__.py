@@ -1,17 +1,18 @@
 """The interfaces that backends and artifact stores implement, and their vocabulary.
 
 A backend is a :class:`Server`: it has a :class:`Ledger` for each queue, and runs a worker's lanes
-over one or more of them. A ledger combines :class:`Transitions`, :class:`Reading`, :class:`Renewal`
-and :class:`Control`. It deals in bytes and numbers: it stores encoded items and snapshots without
-looking inside, decides by its server's clock, and guarantees the invariants. The models around the
-bytes belong to the core. Times that cross this boundary are whole milliseconds since the epoch by
-the server's clock, and durations are whole milliseconds.
+over one or more of them. A ledger combines :class:`Transitions`, :class:`Reading`,
+:class:`Searching`, :class:`Renewal` and :class:`Control`. It deals in bytes and numbers: it stores
+encoded items and snapshots without looking inside, decides by its server's clock, and guarantees
+the invariants. The models around the bytes belong to the core. Times that cross this boundary are
+whole milliseconds since the epoch by the server's clock, and durations are whole milliseconds.
 """
 
 from __future__ import annotations
 
 from roost_core.backend.artifacts import ArtifactStore
 from roost_core.backend.control import Control
+from roost_core.backend.finding import Counted, Found, Group, Searching
 from roost_core.backend.ledger import Ledger
 from roost_core.backend.messages import (
     SUSPECTED_AFTER,
@@ -52,12 +53,15 @@ __all__ = [
     "ClaimRequest",
     "Commit",
     "Control",
+    "Counted",
     "EnqueueOutcome",
     "Enqueued",
     "Failure",
     "Finding",
     "Finish",
+    "Found",
     "GoOn",
+    "Group",
     "Halt",
     "Ledger",
     "ListQuery",
@@ -73,6 +77,7 @@ __all__ = [
     "Renewed",
     "Renewer",
     "Repaired",
+    "Searching",
     "ServePlan",
     "Server",
     "Sleep",

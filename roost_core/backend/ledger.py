@@ -6,14 +6,14 @@ import abc
 from collections.abc import Callable, Sequence
 
 from roost_core.backend.control import Control
-from roost_core.backend.reading import Reading
+from roost_core.backend.finding import Searching
 from roost_core.backend.renewal import Renewal
 from roost_core.backend.reports import Finding, Repaired
 from roost_core.backend.transitions import Transitions
 from roost_core.errors import BackendError
 
 
-class Ledger(Transitions, Reading, Renewal, Control):
+class Ledger(Transitions, Searching, Renewal, Control):
     """The durable record of one queue. Get it from :meth:`Server.ledger`.
 
     Every method is atomic, and durable when it returns. A method that raises

@@ -9,6 +9,7 @@ the server's clock, and durations are whole milliseconds.
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from typing import Final, TypeAlias
 
 import attrs
@@ -39,6 +40,7 @@ class NewWork(Value):
     digest: str
     priority: int = 0
     resources: tuple[str, ...] = ()
+    labels: Mapping[str, str] = attrs.field(factory=dict)
     idempotency_key: str | None = None
     delay_ms: int = 0
     deadline_ms: int | None = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import attrs
 
 from roost_core.models.control import Act, Verb
@@ -44,6 +46,7 @@ class StoredWork(Value):
     due_ms: int | None = None
     deadline_ms: int | None = None
     blocked_on: str | None = None
+    labels: Mapping[str, str] = attrs.field(factory=dict)
     created_ms: int = 0
     updated_ms: int = 0
     finished_ms: int | None = None

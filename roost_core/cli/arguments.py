@@ -14,6 +14,8 @@ from roost_core.models.checks import (
     ARTIFACT_ID,
     ENGINE_ID,
     EXTENSION,
+    LABEL_KEY,
+    LABEL_VALUE,
     RESOURCE,
     WORK_ID,
     check_seconds,
@@ -45,6 +47,26 @@ class PatternType(_Type):
         return value
 
 
+class LabelType(_Type):
+    """A label: ``key=value``, as a pair."""
+
+    name = "label"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return key and value, or fail and say what is expected."""
+        if isinstance(value, tuple):
+            return value
+        key, equals, text = value.partition("=")
+        if not equals:
+            self.fail(f"{value!r} is not a label: write KEY=VALUE, as in team=search", param, ctx)
+        for part, pattern, what in ((key, LABEL_KEY, "key"), (text, LABEL_VALUE, "value")):
+            if pattern.fullmatch(part) is None:
+                wanted = in_words(pattern)
+                self.fail(f"{part!r} is not a valid {what} of a label: {wanted}", param, ctx)
+        return key, text
+
+
+LABEL_TYPE: Final = LabelType()
 WORK_ID_TYPE: Final = PatternType("work id", WORK_ID)
 ENGINE_TYPE: Final = PatternType("engine", ENGINE_ID)
 RESOURCE_TYPE: Final = PatternType("resource", RESOURCE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Final, TypeVar
 
@@ -48,6 +48,7 @@ class EnqueueRequest(Value):
         returns the work item that is already stored.
     :ivar priority: from -1000 to 1000; higher runs first.
     :ivar resources: at most 32 names; one work item at a time has each.
+    :ivar labels: keys and values for people to find and group by, at most 16.
     :ivar delay_seconds: start after this delay, ten years at most.
     :ivar deadline_at: an aware time; no step begins after it, and work not done by then is
         dead-lettered.
@@ -67,6 +68,7 @@ class EnqueueRequest(Value):
     idempotency_key: str | None = None
     priority: int = 0
     resources: Sequence[str] = ()
+    labels: Mapping[str, str] = attrs.field(factory=dict)
     delay_seconds: float = 0
     deadline_at: datetime | None = None
     deadline_seconds: float | None = None
@@ -92,6 +94,7 @@ class EnqueueRequest(Value):
             payload=self.payload,
             priority=self.priority,
             resources=self.resources,
+            labels=self.labels,
             title=self.title,
             idempotency_key=self.idempotency_key,
             deadline_at=deadline_at(self.deadline_at, self.deadline_seconds, now_ms),
@@ -109,6 +112,7 @@ class EnqueueRequest(Value):
             digest=digest(item.engine, item.payload),
             priority=item.priority,
             resources=item.resources,
+            labels=item.labels,
             idempotency_key=item.idempotency_key,
             delay_ms=milliseconds(check_seconds(self.delay_seconds, "delay_seconds")),
             deadline_ms=deadline_ms,

@@ -20,13 +20,15 @@ from typing import Any, Final, Self
 import attrs
 
 from roost_core.backend.artifacts import ArtifactStore
+from roost_core.backend.finding import LOOK
 from roost_core.backend.ledger import Ledger
 from roost_core.backend.reports import Finding, ListQuery, Purged, Repaired
 from roost_core.backend.server import Server
-from roost_core.client import enqueueing, events
+from roost_core.client import enqueueing, events, finding
 from roost_core.client.control import Controlling
 from roost_core.client.engine import Engine
 from roost_core.client.enqueueing import Enqueueing
+from roost_core.client.finding import Count, Matches, Selection
 from roost_core.client.requests import EnqueueRequest
 from roost_core.client.work import Work
 from roost_core.errors import CorruptRecord, InvalidInput, NoWorkHere, RoostError, UnknownEngine
@@ -36,6 +38,8 @@ from roost_core.models.standing import DeadLetter, WorkRow
 from roost_core.models.work import RetryPolicy, State, WorkItem
 from roost_core.models.worker import WorkerInfo
 from roost_core.plugins.registry import Plugins
+from roost_core.query.grouping import By
+from roost_core.query.terms import Query
 from roost_core.settings.core import Settings
 from roost_core.settings.sources import load, with_overrides
 from roost_core.shown import views
@@ -185,6 +189,7 @@ class Roost:
         idempotency_key: str | None = None,
         priority: int = 0,
         resources: Sequence[str] = (),
+        labels: Mapping[str, str] | None = None,
         delay_seconds: float = 0,
         deadline_at: datetime | None = None,
         deadline_seconds: float | None = None,
@@ -218,6 +223,7 @@ class Roost:
             idempotency_key=idempotency_key,
             priority=priority,
             resources=resources,
+            labels=labels or {},
             delay_seconds=delay_seconds,
             deadline_at=deadline_at,
             deadline_seconds=deadline_seconds,
@@ -287,6 +293,40 @@ class Roost:
             raise InvalidInput("limit and offset must not be negative")
         query = ListQuery(_state(state), engine, limit, offset)
         return [views.row(stored) for stored in await self.ledger.list(query)]
+
+    async def find(self, query: Query | str = "", *, limit: int = 50, look: int = LOOK) -> Matches:
+        """Return work items that a query is true of: ``state:failed engine:crawl error:"429"``.
+
+        ``docs/finding.md`` has the language. They come in the order of :meth:`list` where that is
+        possible; the answer says whether there may be more.
+
+        :param look: look at no more work items than this, where the index does not tell.
+        :raises InvalidInput: the text is no query, or a negative limit.
+        :raises BackendUnavailable: no answer.
+        """
+        return await finding.find(self, query, limit, look)
+
+    async def count(
+        self, query: Query | str = "", *, by: By | str | None = None, look: int = LOOK
+    ) -> Count:
+        """Count work items that a query is true of.
+
+        By state, engine, label, id prefix and error fingerprint it is exact, and takes as long
+        whatever the size of the queue; the rest is looked at, and the answer says how many.
+
+        :param by: count apart by ``state``, ``engine``, ``error`` or ``label:KEY``.
+        :param look: look at no more work items than this, where the index does not tell.
+        :raises InvalidInput: the text is no query, or it cannot be counted by this.
+        :raises BackendUnavailable: no answer.
+        """
+        return await finding.count(self, query, by, look)
+
+    def select(self, query: Query | str) -> Selection:
+        """Return what a query is true of, to count it, read it or do something with it.
+
+        :raises InvalidInput: the text is no query.
+        """
+        return Selection(self, finding.query_of(query))
 
     async def counts(self) -> Mapping[State, int]:
         """Return how many work items are in each state.

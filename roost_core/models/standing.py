@@ -66,6 +66,7 @@ class WorkMeta(Value):
     due_at: datetime | None
     deadline_at: datetime | None
     blocked_on: str | None
+    labels: Mapping[str, str]
     created_at: datetime
     updated_at: datetime
     finished_at: datetime | None

@@ -19,6 +19,7 @@ from roost_core.models.checks import (
     in_words,
     instance,
     label,
+    labels,
     matching,
     positive,
     shown,
@@ -121,7 +122,8 @@ class WorkItem(Value):
     """The durable unit of work, as it was accepted; it never changes.
 
     ``max_steps`` is how many steps may be accepted in a row without a delay between them;
-    0 means any number, which items stored before there was a bound have.
+    0 means any number, which items stored before there was a bound have. ``labels`` are for people
+    to find and group by, at most 16.
     ``extra`` holds fields that a newer Roost wrote and this one does not know;
     they survive a round trip.
     """
@@ -131,6 +133,7 @@ class WorkItem(Value):
     payload: Json = None
     priority: int = attrs.field(default=0, validator=_priority)
     resources: tuple[str, ...] = attrs.field(default=(), converter=_names, validator=_resources)
+    labels: Mapping[str, str] = attrs.field(factory=dict, validator=labels)
     title: str | None = attrs.field(default=None, validator=label)
     idempotency_key: str | None = attrs.field(default=None, validator=label)
     deadline_at: datetime | None = attrs.field(

@@ -7,8 +7,9 @@ query becomes a text again, and a query says whether a work item is one that it 
 from __future__ import annotations
 
 from roost_core.query.fingerprints import fingerprint
+from roost_core.query.grouping import By
 from roost_core.query.matching import Facts, matches
 from roost_core.query.parsing import parse
 from roost_core.query.terms import Op, Query, Term, Test
 
-__all__ = ["Facts", "Op", "Query", "Term", "Test", "fingerprint", "matches", "parse"]
+__all__ = ["By", "Facts", "Op", "Query", "Term", "Test", "fingerprint", "matches", "parse"]

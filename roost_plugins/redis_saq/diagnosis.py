@@ -125,6 +125,29 @@ async def left_for_newer(client: Any, key: str) -> Sequence[Finding]:
     ]
 
 
+async def index_gaps(client: Any, keys: Keys) -> Sequence[Finding]:
+    """Report work that the index by engine and error lacks, or has although it is gone.
+
+    An older Roost, which does not know the index, enqueues and removes work without it.
+    """
+    pipeline = client.pipeline(transaction=True)
+    for place, begin, end in (("created", "[e ", "(e!"), ("failed", "[f ", "(f!")):
+        pipeline.zcard(keys.key(place))
+        pipeline.zlexcount(keys.key("index"), begin, end)
+    created, by_engine, failed, by_error = await pipeline.execute()
+    if created == by_engine and failed == by_error:
+        return []
+    return [
+        Finding(
+            "warning",
+            "index",
+            f"index incomplete: it has {by_engine} of {created} work items and {by_error} of "
+            f"{failed} dead letters, because an older Roost is or was at work here; until roost "
+            "doctor --repair, queries look at all work instead",
+        )
+    ]
+
+
 async def disagreements(client: Any, keys: Keys) -> Sequence[Finding]:
     """Report keys of the wrong type, and places and work that do not add up."""
     pipeline = client.pipeline(transaction=True)

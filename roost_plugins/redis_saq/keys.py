@@ -38,6 +38,7 @@ TYPES: Final = {
     "forgetting": "zset",
     "created": "zset",
     "halted": "hash",
+    "index": "zset",
     "key": "hash",
     "newer": "zset",
     "seq": "string",

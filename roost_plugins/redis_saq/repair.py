@@ -27,7 +27,7 @@ _STEP: Final = 200
 _EXAMPLES: Final = 3
 #: The stream's clock is broken if its newest entry is this far ahead of the server's. Milliseconds.
 _AHEAD: Final = 86_400_000
-_INDEXES: Final = (*PLACES.values(), "created", "newer", "lines")
+_INDEXES: Final = (*PLACES.values(), "created", "newer", "lines", "index")
 #: Descriptions of findings, with ``{}`` for the place.
 _WORDS: Final = {
     "missing": "work that belongs there was missing in {}",
@@ -148,7 +148,7 @@ class Repair:
                 return greatest
 
     async def _index(self, name: str) -> None:
-        script = scripts.with_index(self._scripts["repair_index"], self._keys, name)
+        script = scripts.with_place(self._scripts["repair_index"], self._keys, name)
         cursor = b"0"
         while True:
             cursor, found = await self._call(

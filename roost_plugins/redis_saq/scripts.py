@@ -43,6 +43,7 @@ _WORD: Final = re.compile(r"\w+")
 #: The shared functions, each file after those that it builds on.
 _SHARED: Final = (
     "record",
+    "index",
     "trail",
     "newer",
     "blame",
@@ -229,10 +230,10 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(_WORD.findall(_COMMENT.sub("", text)))
 
 
-def with_index(script: Script, keys: Keys, place: str) -> Script:
-    """Return a script that names an ``index`` with the sorted set ``place`` as its index."""
+def with_place(script: Script, keys: Keys, place: str) -> Script:
+    """Return a script that names a ``place`` with the sorted set of this name as it."""
     full = tuple(
-        keys.key(place) if name == "index" else full
+        keys.key(place) if name == "place" else full
         for name, full in zip(script.key_names, script.keys, strict=True)
     )
     return attrs.evolve(script, keys=full)

@@ -64,7 +64,7 @@ def python_blocks() -> list[tuple[str, Block]]:
     """Return the Python examples of the pages that teach."""
     return [
         (f"{name}-{number}", block)
-        for name in ("quickstart", "engines", "settings", "commands", "verbs")
+        for name in ("quickstart", "engines", "settings", "commands", "finding", "verbs")
         for number, block in enumerate(blocks(page(name)))
         if block.language == "python"
     ]

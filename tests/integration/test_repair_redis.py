@@ -10,6 +10,7 @@ import pytest
 
 from roost_core.backend import ClaimRequest, Order, OrderOutcome
 from roost_core.models import Actor, State, Verb
+from roost_core.query import fingerprint
 from roost_plugins.redis_saq.keys import PLACES, TYPES
 from tests.docs.pages import page
 from tests.integration.redis_bench import Counting, Crew, all_done, queue, settings_for
@@ -81,6 +82,8 @@ async def in_all_states(roost):
         await client.hset(key("work"), ids[state], raw.replace(b"queued", state.encode(), 1))
         due = 3_600_000 if state == "retry_wait" else 0
         await client.zadd(key(state), {ids[state]: int(raw.split(b" ")[6]) + due})
+        if state == "failed":
+            await client.zadd(key("index"), {f"f {fingerprint(b'')} {ids[state]}": 0})
     await one("paused", delay_seconds=3600)
     pause = Order("a-request", Verb.PAUSE, Actor("alice", "tests"))
     assert OrderOutcome.DONE == (await roost.ledger.order(ids["paused"], pause)).outcome
@@ -110,7 +113,7 @@ async def test_a_sound_queue_is_left_as_it_is(server):
         assert "damage" not in {one.subject for one in await roost.ledger.diagnose()}
 
 
-@pytest.mark.parametrize("place", [*set(PLACES.values()) - {"waiting"}, "created", "key"])
+@pytest.mark.parametrize("place", [*set(PLACES.values()) - {"waiting"}, "created", "key", "index"])
 async def test_what_is_lost_is_made_again(server, place):
     """Each index comes back from the records; a dry run says the same, and does nothing."""
     async with running(server) as (roost, _start):
@@ -124,7 +127,7 @@ async def test_what_is_lost_is_made_again(server, place):
         assert {"found"} == {one.outcome for one in dry}
         if place != "key":
             levels = {one.subject: one.level for one in await roost.ledger.diagnose()}
-            assert "warning" == levels["damage"]
+            assert "warning" == levels["index" if place == "index" else "damage"]
         mended = await roost.repair()
         assert [place] == [one.subject for one in mended]
         assert len(before[place]) == mended[0].count == dry[0].count
@@ -195,6 +198,12 @@ async def test_what_is_too_much_goes(server):
             await client.zadd(key("offers"), {odd: number})
         await client.zadd(key("lines"), {f"resource printer 0 counting {ids['done']}": 0})
         await client.zadd(key("created"), {"nobody": 5})
+        for number, odd in enumerate(
+            ("e counting nobody", f"e other {ids['done']}", f"l team=x {ids['done']}", "?", "e x")
+        ):
+            await client.zadd(key("index"), {odd: number % 2})
+        for kind in "fr":
+            await client.zadd(key("index"), {f"{kind} 0123456789ab {ids['failed']}": 0})
         await client.zadd(key("newer"), {"ready 0 counting 01 nobody": 5, "?": 7})
         await client.hset(key("key"), mapping={"a": "nobody x", "b": f"{ids['done']} x", "c": "?"})
         assert {"found"} == {one.outcome for one in await roost.repair(dry_run=True)}
@@ -210,14 +219,15 @@ async def test_scores_that_cannot_be(server, score):
         ids = await in_all_states(roost)
         client, key = keys_of(roost)
         before = await stored(roost)
-        for place in {*PLACES.values()} - {"waiting"}:
+        for place in {*PLACES.values(), "index"} - {"waiting"}:
             members = await client.zrange(key(place), 0, -1)
             await client.zadd(key(place), dict.fromkeys(members, score))
         await client.zadd(key("created"), {ids["done"]: score})
         assert {"mended"} == {one.outcome for one in await roost.repair()}
         after = await stored(roost)
         now = await roost.server.now_ms()
-        for place in ("ready", "blocked", "created", "paused", "done", "failed", "cancelled"):
+        lines = ("ready", "blocked", "created", "paused", "done", "failed", "cancelled", "index")
+        for place in lines:
             assert before[place] == after[place]
         assert all(abs(now - at) < 60_000 for at in after["sleeping"].values())
         assert all(0 < at - now < 60_000 for at in after["running"].values())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ from roost_core.cli import output
 from roost_core.cli.arguments import (
     DEADLINE_TYPE,
     ENGINE_TYPE,
+    LABEL_TYPE,
     RESOURCE_TYPE,
     SECONDS_TYPE,
     WORK_ID_TYPE,
@@ -37,6 +38,7 @@ _SINGLE: Final = (
     "work_id",
     "idempotency_key",
     "resources",
+    "labels",
     "delay",
     "deadline",
     "title",
@@ -77,6 +79,13 @@ _OPTIONS: Final[list[click.Parameter]] = [
         multiple=True,
         metavar="NAME",
         help="Held while the work runs: one work item at a time has it. Repeatable.",
+    ),
+    click.Option(
+        ["--label", "labels"],
+        type=LABEL_TYPE,
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="To find and group it by: team=search. Repeatable, at most 16.",
     ),
     click.Option(
         ["--delay-seconds", "delay"],
@@ -186,6 +195,7 @@ def _request(engine: str, values: dict[str, Any]) -> EnqueueRequest:
         idempotency_key=values["idempotency_key"],
         priority=values["priority"] or 0,
         resources=values["resources"],
+        labels=_labels(values["labels"]),
         delay_seconds=values["delay"] or 0,
         deadline_at=deadline if is_time else None,
         deadline_seconds=None if is_time else deadline,
@@ -195,6 +205,15 @@ def _request(engine: str, values: dict[str, Any]) -> EnqueueRequest:
         max_steps=values["max_steps"],
         step_timeout_seconds=values["step_timeout"],
     )
+
+
+def _labels(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for key, value in pairs:
+        if key in found and found[key] != value:
+            raise InvalidInput(f"a label has one value: {key} is {found[key]}, or {value}")
+        found[key] = value
+    return found
 
 
 def _payload(text: str | None) -> Json:

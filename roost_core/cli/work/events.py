@@ -11,6 +11,7 @@ from roost_core.cli import output
 from roost_core.cli.arguments import WORK_ID_TYPE
 from roost_core.cli.options import RoostCommand, roost_options
 from roost_core.cli.session import Session
+from roost_core.cli.work.querying import with_full_id
 from roost_core.client.roost import Roost
 from roost_core.errors import NoWorkHere
 from roost_core.models.events import Event
@@ -46,10 +47,10 @@ def command(session: Session, work_id: str | None, follow: bool, limit: int, as_
     and fields named like secrets are hidden.
     """
 
-    async def show(roost: Roost) -> None:
+    async def show(roost: Roost, of_work: str | None) -> None:
         # The place to continue from is taken first, so nothing falls in between.
         newest = await roost.events(limit=1) if follow else ()
-        source = roost if work_id is None else roost.work(work_id)
+        source = roost if of_work is None else roost.work(of_work)
         found = await source.events(limit=limit) if limit else ()
         for event in found:
             _print(event, as_json)
@@ -60,8 +61,14 @@ def command(session: Session, work_id: str | None, follow: bool, limit: int, as_
             async for event in events:
                 _print(event, as_json)
 
+    async def begin(roost: Roost) -> None:
+        if work_id is None:
+            await show(roost, None)
+        else:
+            await with_full_id(roost, work_id, lambda full: show(roost, full))
+
     try:
-        session.read(show)
+        session.read(begin)
     except NoWorkHere as nothing:
         # The requested work item is missing, and no event to follow will ever come.
         if work_id is not None or follow:

@@ -3,73 +3,108 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import click
 
 from roost_core.cli import output
 from roost_core.cli.arguments import ENGINE_TYPE
-from roost_core.cli.options import RoostCommand, roost_options
+from roost_core.cli.options import roost_options
 from roost_core.cli.session import Session
+from roost_core.cli.work.querying import QueryCommand, look_option, query_from, tell_of_index
+from roost_core.client.finding import Matches
 from roost_core.errors import NoWorkHere
 from roost_core.models.standing import WorkRow
 from roost_core.models.work import State
 from roost_core.shown.plain import row_json
 from roost_core.shown.verbs import standing
 
+_OPTIONS: Final[list[click.Parameter]] = [
+    click.Argument(["query"], nargs=-1),
+    click.Option(
+        ["--state"],
+        type=click.Choice(list(map(str, State))),
+        metavar="STATE",
+        help=f"Only this state: {', '.join(State)}.",
+    ),
+    click.Option(["--engine"], type=ENGINE_TYPE, metavar="E", help="Only this engine."),
+    click.Option(
+        ["--limit"],
+        type=click.IntRange(1, 100_000),
+        metavar="N",
+        default=50,
+        show_default=True,
+        help="List at most this many.",
+    ),
+    click.Option(
+        ["--offset"],
+        type=click.IntRange(0),
+        metavar="N",
+        default=0,
+        help="Skip this many first.",
+    ),
+    look_option(),
+    click.Option(["--json", "as_json"], is_flag=True, help="Print a JSON array."),
+]
+
 
 @click.command(
     "list",
-    cls=RoostCommand,
+    cls=QueryCommand,
+    params=_OPTIONS,
     example=(
         "roost list --state failed",
+        "roost list state:failed engine:crawl 'error:\"429\"' older:2h",
         "roost list --json | jq -r '.[].work_id'",
     ),
 )
-@click.option(
-    "--state",
-    type=click.Choice(list(map(str, State))),
-    metavar="STATE",
-    help=f"Only this state: {', '.join(State)}.",
-)
-@click.option("--engine", type=ENGINE_TYPE, metavar="E", help="Only this engine.")
-@click.option(
-    "--limit",
-    type=click.IntRange(1, 100_000),
-    metavar="N",
-    default=50,
-    show_default=True,
-    help="List at most this many.",
-)
-@click.option(
-    "--offset", type=click.IntRange(0), metavar="N", default=0, help="Skip this many first."
-)
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
 @roost_options()
 @click.pass_obj
 def command(
-    session: Session, state: str | None, engine: str | None, limit: int, offset: int, as_json: bool
+    session: Session,
+    query: tuple[str, ...],
+    state: str | None,
+    engine: str | None,
+    limit: int,
+    offset: int,
+    look: int,
+    as_json: bool,
 ) -> None:
     """List work items: newest first, or next first for a state that waits for its turn or time.
+
+    A query narrows it: state:failed,cancelled engine:crawl label:team=search error:"429" id:w-12*
+    title:refund older:2h newer:30m idle:10m priority:>5 attempts:>=2, a minus in front for what
+    should not be so, and words that stand in the id, the title, a label or the error. In a shell,
+    put a query with quotes or < or > into single quotes.
 
     Columns: work id, state, engine, version, step, attempts, due, updated, title. A work item whose
     stored bytes do not decode is listed too, and marked. Where there never was any work, the list
     is empty, and standard error says so; on a terminal it does for any empty list.
     """
-    rows: Sequence[WorkRow] = ()
+    asked = query_from(query, state, engine)
+    found = Matches((), is_all=True, looked=0, is_indexed=True)
     # Most likely it is in another queue: a worker may serve several.
     why: str | None = f"no such work in the queue {session.settings.queue}; --queue names another"
     try:
-        rows = session.read(lambda roost: roost.list(state, engine, limit, offset))
+        found = session.read(lambda roost: roost.find(asked, limit=offset + limit, look=look))
     except NoWorkHere as nothing:
         output.note(nothing)
         why = None
+    rows = found.rows[offset:]
+    _print(rows, as_json)
+    if not found.is_all and len(rows) < limit:
+        output.note(f"at least {len(found)}: looked at {found.looked}; --look N looks at more")
+    elif not rows and why is not None and output.on_terminal() and not as_json:
+        output.note(why)
+    tell_of_index(found.is_indexed)
+
+
+def _print(rows: Sequence[WorkRow], as_json: bool) -> None:
     if as_json:
         output.json_line([row_json(row) for row in rows], indent=2)
         return
     headings = ["work id", "state", "engine", "version", "step", "attempts", "due", "updated"]
     output.table([*headings, "title"], [_cells(row) for row in rows])
-    if not rows and why is not None and output.on_terminal():
-        output.note(why)
 
 
 def _cells(row: WorkRow) -> list[object]:

@@ -22,6 +22,7 @@ def register_commands(cli: click.Group) -> None:
             is_short=True,
         ),
         LazyCommand("list", f"{_HERE}.list:command", "List work items.", is_short=True),
+        LazyCommand("count", f"{_HERE}.count:command", "Count work items.", is_short=True),
         LazyCommand(
             "events",
             f"{_HERE}.events:command",

@@ -8,6 +8,9 @@ from roost_core.cli import output
 from roost_core.cli.arguments import WORK_ID_TYPE
 from roost_core.cli.options import RoostCommand, roost_options
 from roost_core.cli.session import Session
+from roost_core.cli.work.querying import with_full_id
+from roost_core.client.roost import Roost
+from roost_core.models.standing import WorkStatus
 from roost_core.shown.plain import status_json
 
 
@@ -31,7 +34,11 @@ def command(session: Session, work_id: str) -> None:
     This is its current standing. `roost events --work ID` prints how it got there, lease by lease,
     however long ago that was.
     """
-    found = session.read(lambda roost: roost.work(work_id).status())
+
+    async def look(roost: Roost) -> WorkStatus:
+        return await with_full_id(roost, work_id, lambda full: roost.work(full).status())
+
+    found = session.read(look)
     output.json_line(status_json(found), indent=2)
     if output.on_terminal():
-        output.note(f"how it got there: roost events --work {work_id}")
+        output.note(f"how it got there: roost events --work {found.meta.work_id}")

@@ -8,6 +8,7 @@ from roost_core.cli import output
 from roost_core.cli.arguments import WORK_ID_TYPE
 from roost_core.cli.options import RoostCommand, roost_options
 from roost_core.cli.session import Session
+from roost_core.cli.work.querying import with_full_id
 from roost_core.cli.work.watching import LinesView, View, watch
 from roost_core.client.roost import Roost
 from roost_core.models.standing import WorkRow
@@ -39,7 +40,7 @@ def command(ctx: click.Context, work_id: str, limit: int) -> None:
     session: Session = ctx.obj
 
     async def follow(roost: Roost) -> WorkRow:
-        return await watch(roost, work_id, _view(), limit)
+        return await with_full_id(roost, work_id, lambda full: watch(roost, full, _view(), limit))
 
     meta = session.read(follow).meta
     if meta.state is not State.DONE:

@@ -11,6 +11,7 @@ from roost_core.cli import plugin_output
 from roost_core.cli.arguments import WORK_ID_TYPE
 from roost_core.cli.options import RoostCommand, roost_options
 from roost_core.cli.session import Session
+from roost_core.cli.work.querying import with_full_id
 from roost_core.client.roost import Roost
 
 
@@ -30,10 +31,10 @@ def command(session: Session, work_id: str) -> None:
 
     async def ensure(roost: Roost) -> Path:
         # Only for work that exists: a typo must not leave a folder and a branch.
-        await roost.work(work_id).row()
+        row = await with_full_id(roost, work_id, lambda full: roost.work(full).row())
         workspaces = session.workspaces()
         with plugin_output.to_stderr():  # only the path is printed
-            return await asyncio.to_thread(workspaces.ensure, work_id)
+            return await asyncio.to_thread(workspaces.ensure, row.meta.work_id)
 
     # The path is not cleaned: it has to be the folder's true name.
     click.echo(session.read(ensure))

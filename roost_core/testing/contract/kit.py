@@ -62,11 +62,18 @@ def unique(word: str) -> str:
     return f"{word}-{next(_numbers)}"
 
 
-def new_work(work_id: str, *, payload: Json = None, engine: str = ENGINE, **fields: Any) -> NewWork:
+def new_work(
+    work_id: str,
+    *,
+    payload: Json = None,
+    engine: str = ENGINE,
+    title: str | None = None,
+    **fields: Any,
+) -> NewWork:
     """Make a work item as a client does; ``fields`` are those of ``NewWork``."""
     fields.setdefault("nonce", unique("nonce"))
     fields.setdefault("digest", digest(engine, payload))
-    item = WorkItem(work_id=work_id, engine=engine, payload=payload)
+    item = WorkItem(work_id=work_id, engine=engine, payload=payload, title=title)
     return NewWork(work_id=work_id, engine=engine, item=encode_item(item), **fields)
 
 

@@ -84,7 +84,7 @@ class Calls:
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         return self._send(Call(args, answer, script), at_once)
 
-    def plain(self, *words: str) -> asyncio.Future[Any]:
+    def plain(self, *words: str | bytes) -> asyncio.Future[Any]:
         """Send a command that is not a script call, as :meth:`__call__` does."""
         return self._send(Call(words, asyncio.get_running_loop().create_future()))
 

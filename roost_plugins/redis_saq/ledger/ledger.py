@@ -13,12 +13,13 @@ from roost_core.backend import (
 from roost_plugins.redis_saq import diagnosis
 from roost_plugins.redis_saq.connection.refusals import translated
 from roost_plugins.redis_saq.ledger.control import RedisControl
+from roost_plugins.redis_saq.ledger.finding import RedisFinding
 from roost_plugins.redis_saq.ledger.reading import RedisReading
 from roost_plugins.redis_saq.ledger.renewer import NEEDED, RedisRenewer
 from roost_plugins.redis_saq.ledger.transitions import RedisTransitions
 
 
-class RedisLedger(RedisTransitions, RedisReading, RedisControl, Ledger):
+class RedisLedger(RedisTransitions, RedisFinding, RedisReading, RedisControl, Ledger):
     """One queue on a Redis or Valkey server."""
 
     def renewer(self) -> Renewer:
@@ -34,6 +35,7 @@ class RedisLedger(RedisTransitions, RedisReading, RedisControl, Ledger):
             found = await diagnosis.disagreements(self.client, self.keys)
             if any(one.subject == "damage" and one.level == "problem" for one in found):
                 return found  # A key of the wrong type cannot be queried.
+            found = [*found, *await diagnosis.index_gaps(self.client, self.keys)]
             return [*found, *await diagnosis.left_for_newer(self.client, self.keys.key("newer"))]
 
     async def repair(

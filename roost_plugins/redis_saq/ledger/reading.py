@@ -23,7 +23,7 @@ from roost_plugins.redis_saq.ledger.events import RedisEvents
 from roost_plugins.redis_saq.ledger.waiting import Endings
 from roost_plugins.redis_saq.record.answers import time_of
 from roost_plugins.redis_saq.record.standing import stored_work
-from roost_plugins.redis_saq.scripts import with_index
+from roost_plugins.redis_saq.scripts import with_place
 
 #: A worker that has been silent for this many of its own lease times does not count as live.
 _SILENT_TTLS: Final = 3
@@ -99,7 +99,7 @@ class RedisReading(RedisEvents, Reading):
     async def list(self, query: ListQuery) -> Sequence[StoredWork]:
         """Return a page of work items."""
         place = "created" if query.state is None else PLACES[query.state]
-        script = with_index(self.scripts["list"], self.keys, place)
+        script = with_place(self.scripts["list"], self.keys, place)
         reverse = int(query.state not in _FORWARD)
         rank, skip = (0, query.offset) if query.engine else (query.offset, 0)
         found: list[StoredWork] = []

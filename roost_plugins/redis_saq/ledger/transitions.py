@@ -70,6 +70,7 @@ class RedisTransitions(OneQueue, Transitions):
             work.digest,
             work.delay_ms,
             work.item,
+            " ".join(f"{key}={value}" for key, value in sorted(work.labels.items())),
             *fields.RECORD.arguments(work),
         )
 

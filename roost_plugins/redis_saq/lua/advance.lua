@@ -1,5 +1,5 @@
 -- Accept a step whose lease continues: the most frequent call, so it touches nothing else.
--- KEYS: work running events
+-- KEYS: work running events index
 -- ARGV: id token commit-id expected-version snapshot step ttl-ms|0 part... (lib/parts.lua)
 -- Result: 'ok running version 0 at -1 -1' | 'late' | 'lost' | 'newer' | 'version' | 'corrupt'
 --   ttl 0: the lease is not extended, because it was renewed recently
@@ -32,6 +32,7 @@ row = row + 1
 if (deadline ~= '0' and is_past(deadline)) or (max_steps ~= '0' and row - max_steps >= 0) then return 'late' end
 if ARGV[8] then check_parts(8) end
 
+if has_error == '1' then forget_error(id) end
 if has_error == '1' or has_beat == '1' then redis.call('HDEL', K.work, id .. ' error', id .. ' beat') end
 version = string.format('%d', version + 1)
 row = string.format('%d', row)

@@ -1,5 +1,5 @@
 -- Accept a step that ends its lease, and schedule what is next.
--- KEYS: work ready sleeping retry_wait running blocked held lines failed newer done seq events idle paused cancelled halted
+-- KEYS: work ready sleeping retry_wait running blocked held lines failed newer done seq events idle paused cancelled halted index
 -- ARGV: id token commit-id expected-version snapshot step yield|sleep|finish delay-ms
 --       worker "engine engine ..."|'-'|'' part... (lib/parts.lua)
 -- Result: 'ok state version attempts at due|-1 claim-in-ms|-1' | 'lost' | 'newer' | 'version' | 'corrupt'
@@ -21,6 +21,7 @@ if ARGV[11] then check_parts(11) end
 -- Whether it is the last one that may follow others without a delay.
 local row = r.row + 1
 local is_used_up = next == 'yield' and r.max_steps ~= '0' and row - r.max_steps >= 0
+if r.has_error == '1' then forget_error(id) end
 if r.has_error == '1' or r.has_beat == '1' then redis.call('HDEL', K.work, id .. ' error', id .. ' beat') end
 F.accepted_of_r
 r.version = string.format('%d', r.version + 1)

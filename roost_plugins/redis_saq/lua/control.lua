@@ -1,5 +1,5 @@
 -- Do to a work item what a person wants, if that fits how it stands; to drop it is drop.lua's.
--- KEYS: work ready sleeping retry_wait running blocked held lines failed newer seq events idle waiting paused done cancelled halted
+-- KEYS: work ready sleeping retry_wait running blocked held lines failed newer seq events idle waiting paused done cancelled halted index
 -- ARGV: id cancel|pause|resume|retry|bury request-id if-state|'' if-fence|'' actor
 --       delay-ms max-attempts|'' deadline-ms|'' max-steps|'', of which only a retry looks at the last four
 -- Result: 'missing' | 'newer' | 'corrupt' | 'outcome state version wish|-'; the outcome is done, requested, already,
@@ -89,6 +89,7 @@ end
 -- Put what has ended back into the line, as if no step had failed.
 local function begin_anew()
   redis.call('ZREM', places_by_id()[r.state], id)
+  if r.has_error == '1' then forget_error(id) end
   r.attempts, r.blame, r.row, r.wish, r.has_error = '0', '-', '0', '-', '0'
   redis.call('HDEL', K.work, id .. ' error')
   if ARGV[8] ~= '' then r.max_attempts = ARGV[8] end

@@ -1,10 +1,10 @@
 -- Store a work item, once.
--- KEYS: work key ready sleeping created seq events idle halted
--- ARGV: id digest delay-ms item, and of the table of fields those that are enqueued, in its order
+-- KEYS: work key ready sleeping created seq events idle halted index
+-- ARGV: id digest delay-ms item "key=value ...", and of the table of fields those that are enqueued, in its order
 -- Result: {'created'|'existing'|'taken'|'conflict', id}
 
-local id, digest, delay = ARGV[1], ARGV[2], ARGV[3]
-local r = { F.new, answers = '', tail = '' }
+local id, digest, delay, labels = ARGV[1], ARGV[2], ARGV[3], ARGV[5]
+local r = { F.new, answers = '', tail = labels == '' and '' or '\n' .. labels }
 
 local key = r.key
 if key ~= '' then
@@ -22,6 +22,8 @@ local seq = sound_seq(redis.pcall('INCR', K.seq), 1)
 r.seq, r.created, r.updated = string.format('%d', seq), now, now
 if key ~= '' then redis.call('HSET', K.key, key, id .. ' ' .. digest) end
 redis.call('ZADD', K.created, now, id)
+redis.pcall('ZADD', K.index, '0', 'e ' .. r.engine .. ' ' .. id)
+for label in string.gmatch(labels, '[^ ]+') do redis.pcall('ZADD', K.index, '0', 'l ' .. label .. ' ' .. id) end
 local is_delayed = delay ~= '0'
 if is_delayed then
   r.state = 'sleeping'

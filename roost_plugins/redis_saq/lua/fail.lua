@@ -1,5 +1,5 @@
 -- Give up an attempt: try again later, or dead-letter the work if it was the last.
--- KEYS: work ready sleeping retry_wait running blocked held lines failed newer events idle paused cancelled halted
+-- KEYS: work ready sleeping retry_wait running blocked held lines failed newer events idle paused cancelled halted index
 -- ARGV: id token commit-id error permanent(0|1) delay-ms worker "engine engine ..."|'-'|''
 -- Result: as commit, without 'version'
 

@@ -1,5 +1,5 @@
 -- Give work back without blame: a worker stops, or the engine wants to run again later.
--- KEYS: work ready sleeping retry_wait running blocked held lines failed newer events idle paused cancelled halted
+-- KEYS: work ready sleeping retry_wait running blocked held lines failed newer events idle paused cancelled halted index
 -- ARGV: id token commit-id data-json delay-ms|-1 worker "engine engine ..."|'-'|'' layout|0
 --   layout: what a worker has to know to take it, if that is more than the caller knows
 -- Result: as commit, without 'version'

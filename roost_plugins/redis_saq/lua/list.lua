@@ -1,5 +1,5 @@
 -- Read a page of work items from one index, skipping those of other engines.
--- KEYS: work sleeping retry_wait running index
+-- KEYS: work sleeping retry_wait running place
 -- ARGV: first-rank limit reverse(0|1) engine|'' scan-at-most
 -- Result: {next-rank|-1, {row...}}, the rows as `shown` in lib/show.lua returns them
 
@@ -9,7 +9,7 @@ local stop = rank + tonumber(ARGV[5])
 local page = {}
 while #page < limit and rank < stop do
   local chunk = math.min(stop - rank, engine == '' and limit - #page or 500)
-  local members = redis.call(command, K.index, rank, rank + chunk - 1)
+  local members = redis.call(command, K.place, rank, rank + chunk - 1)
   if #members == 0 then return { -1, page } end
   for _, member in ipairs(members) do
     rank = rank + 1

@@ -1,5 +1,5 @@
 -- Remove work that has been terminal for longer than its retention, and everything that points to it.
--- KEYS: work key failed done cancelled created events workers seen beats claims forgetting ready sleeping retry_wait running blocked held lines newer idle offers waiting paused halted
+-- KEYS: work key failed done cancelled created events workers seen beats claims forgetting ready sleeping retry_wait running blocked held lines newer idle offers waiting paused halted index
 -- ARGV: retention-ms dead-letter-retention-ms|-1 limit forget-workers-after-ms "life id"...
 --   those whose artifacts and workspaces are forgotten; a life is when the id was created, or 0
 -- Result: {"life id"...} that are gone and not forgotten, least recently returned first
@@ -74,6 +74,7 @@ for _, worker in ipairs(silent) do
   for slot = 1, SLOTS do redis.pcall('HDEL', K.claims, worker .. ' ' .. slot) end
 end
 pcall(void_reservations)
+pcall(function() sweep_index(200) end)
 
 -- Returned until it is done: this answer may get lost, or its reader die.
 local gone, told = {}, {}

@@ -1,6 +1,6 @@
 -- Extend all leases of a worker, store its engines' newest heartbeats, and note that it lives and what
 -- it runs. This is called while any worker lives, so it also keeps reservations valid.
--- KEYS: work running workers seen beats ready blocked held lines failed newer events idle offers halted
+-- KEYS: work running workers seen beats ready blocked held lines failed newer events idle offers halted index
 -- ARGV: worker info ttl-ms then for each lease: id token heartbeat|''
 -- Result: {{token...} of the leases that are lost, {token...} of those whose step is to be ended, because people want
 --   its work cancelled or buried}

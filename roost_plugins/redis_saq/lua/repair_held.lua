@@ -1,5 +1,5 @@
 -- A step of the repair: check some held resources, and free those whose holder does not run.
--- KEYS: work running ready blocked held lines failed newer events idle halted
+-- KEYS: work running ready blocked held lines failed newer events idle halted index
 -- ARGV: dry(0|1) cursor count
 -- Result: {cursor, {finding...}}
 

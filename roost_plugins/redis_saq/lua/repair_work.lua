@@ -1,5 +1,5 @@
 -- A step of the repair: check some work items, and put each where its record says that it belongs.
--- KEYS: work key ready sleeping retry_wait running blocked held lines failed newer events idle waiting paused done cancelled created halted
+-- KEYS: work key ready sleeping retry_wait running blocked held lines failed newer events idle waiting paused done cancelled created halted index
 -- ARGV: dry(0|1) ttl-ms cursor count
 -- Result: {cursor, {finding...}, looked-at, greatest order of arrival, {id, idempotency key...}}: the last are of work whose
 --   key is not on record
@@ -91,6 +91,17 @@ local function look_at_holds(id, r)
   end
 end
 
+-- What people find it by.
+local function look_at_index(id, engine, r)
+  local members = index_members(id, engine, labels_of(r))
+  members[#members + 1] = member_of_error(id, r)
+  for _, member in ipairs(members) do
+    if not redis.call('ZSCORE', K.index, member) and found('missing', 'index', id) then
+      redis.call('ZADD', K.index, '0', member)
+    end
+  end
+end
+
 local function look_at_broken(id)
   found('unreadable', 'work', id)
   if not only_in(id, 'failed') and found('missing', 'failed', id) then quarantine(id) end
@@ -119,9 +130,11 @@ for _, id in ipairs(fields) do
     if r.state == 'blocked' then look_at_lines(id, r) end
     look_at_created(id, r.created)
     look_at_key(id, r)
+    look_at_index(id, r.engine, r)
   elseif raw and not newer_layout(raw) then
     looked = looked + 1
     look_at_broken(id)
+    look_at_index(id, engine_of_broken(id, raw), { state = 'failed', tail = '' })
   elseif not raw and string.find(id, ' item$') and redis.call('HEXISTS', K.work, string.sub(id, 1, -6)) == 0 then
     found('orphan', 'work', id)
   end

@@ -33,8 +33,9 @@ from roost_plugins.redis_saq.record.fields import Field, Table
 _MORE: Final = ("more", "more_standing")
 #: The longest line, where a list can be wrapped. Characters.
 _WIDTH: Final = 110
-#: The first arguments of the script ``enqueue``, which are not fields: id, digest, delay, item.
-ENQUEUE_ARGUMENTS: Final = 4
+#: The first arguments of the script ``enqueue``, which are not fields: id, digest, delay, item,
+#: labels.
+ENQUEUE_ARGUMENTS: Final = 5
 
 #: A comment, which stays as it is, or a name with what precedes it on its line.
 _NAME: Final = re.compile(r"--[^\n]*|\bF\.(\w+)(?:\.(\w+))?")

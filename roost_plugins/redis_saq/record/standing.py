@@ -36,6 +36,7 @@ def stored_work(row: Sequence[Any]) -> StoredWork:
         snapshot=snapshot,
         error=error,
         heartbeat=heartbeat,
+        labels=_labels(tail),
         **standing,
     )
 
@@ -65,6 +66,13 @@ def _standing(record: Sequence[Any] | None) -> dict[str, Any] | None:
         # A worker of an older Roost does not know of it, and has ended the work.
         found["wish"] = None
     return found
+
+
+def _labels(tail: bytes | None) -> dict[str, str]:
+    """Read the first line of a record's tail: labels, in the order of their keys."""
+    line = (tail or b"").split(b"\n", 1)[0].decode(errors="replace")
+    pairs = (word.partition("=") for word in line.split(" "))
+    return {key: value for key, equals, value in pairs if equals}
 
 
 def _score(value: bytes | None) -> int | None:

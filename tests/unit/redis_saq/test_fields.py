@@ -67,8 +67,8 @@ SMALL = Table(
         ("F.accepted_of_r\n", "r.version = '0'\nr.at = now\n"),
         (
             "F.new",
-            "state = 'queued', version = '0', at = '0', new = ARGV[5], step = '', fence = '0',"
-            " entries = '0', key = ARGV[6],\nmore = '', more_standing = ''",
+            "state = 'queued', version = '0', at = '0', new = ARGV[6], step = '', fence = '0',"
+            " entries = '0', key = ARGV[7],\nmore = '', more_standing = ''",
         ),
         ("-- F.head, a comment\n", "-- F.head, a comment\n"),
     ],

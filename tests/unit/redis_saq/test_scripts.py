@@ -163,7 +163,7 @@ def test_scripts_ask_for_nothing_that_servers_lack(name):
         *("GET", "SET", "HSCAN", "ZSCAN"),
         *("PUBLISH", "XADD", "XTRIM"),
         *("ZADD", "ZREM", "ZCARD", "ZSCORE", "ZRANGE", "ZREVRANGE", "ZRANGEBYLEX", "ZRANGEBYSCORE"),
-        *("ZCOUNT", "EXISTS"),
+        *("ZCOUNT", "ZLEXCOUNT", "EXISTS"),
         *("XREVRANGE", "XLEN", "MEMORY"),
     }
     # A command may come from a variable of the script: that is one of its words, too.
@@ -258,13 +258,13 @@ def test_a_script_without_header(monkeypatch):
 def test_another_index():
     """The list script takes any place as its index, and stays the same script."""
     script = scripts.load("list", KEYS, 1000)
-    other = scripts.with_index(script, KEYS, "done")
+    other = scripts.with_place(script, KEYS, "done")
     assert (script.sha, script.source) == (other.sha, other.source)
     assert "{roost:tenant:queue}:done" in other.keys
-    assert "{roost:tenant:queue}:index" not in other.keys
+    assert "{roost:tenant:queue}:place" not in other.keys
     for head in (other.by_name, other.by_source):
         assert "{roost:tenant:queue}:done" in head
-        assert "{roost:tenant:queue}:index" not in head
+        assert "{roost:tenant:queue}:place" not in head
 
 
 def test_queues_share_nothing():
@@ -286,4 +286,4 @@ def test_places_are_distinct():
 def test_the_type_of_each_key_is_known():
     """What a diagnosis and a repair look at is every key that a script names, and no other."""
     named = {name for one in scripts.names() for name in scripts.load(one, KEYS, 1000).key_names}
-    assert named - {"index"} == set(TYPES)
+    assert named - {"place"} == set(TYPES)

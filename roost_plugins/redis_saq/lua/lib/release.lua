@@ -6,9 +6,11 @@ local function ended(id)
 end
 
 -- Seldom.
--- Store the error with the work item.
+-- Store the error with the work item, whose state says whether that is a dead letter's.
 local function note_error(id, r, error)
+  if r.has_error == '1' then forget_error(id) end
   redis.call('HSET', K.work, id .. ' error', error)
+  redis.pcall('ZADD', K.index, '0', error_member(id, r, error))
   r.has_error = '1'
 end
 
@@ -29,7 +31,8 @@ end
 -- unchanged for a person to inspect. Return the resources that it held.
 local function bury_broken(id)
   redis.call('ZADD', K.failed, now, id)
-  redis.call('HSET', K.work, id .. ' error', '{"schema":1,"kind":"corrupt","message":"the stored record does not decode"}')
+  note_error(id, { state = 'failed', has_error = '1' },
+    '{"schema":1,"kind":"corrupt","message":"the stored record does not decode"}')
   if string.find(id, '^[!-~]+$') then
     event('dead_lettered', id, { engine = '?', version = '0', state = 'failed' }, '{"error":{"kind":"corrupt"}}')
   end

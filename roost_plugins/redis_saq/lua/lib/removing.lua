@@ -24,6 +24,15 @@ local function broken_record(id)
   return { engine = '?', version = '0', state = 'failed', key = key_of_broken(id) }
 end
 
+-- Seldom.
+-- What leads to it in the index.
+local function found_under(id, r)
+  local engine = r.created and r.engine or engine_of_broken(id, redis.call('HGET', K.work, id) or '')
+  local members = index_members(id, engine, r.tail and labels_of(r) or '')
+  members[#members + 1] = member_of_error(id, r)
+  return members
+end
+
 -- Remove work items, and everything that points to them but their places: {id, r}, at most a hundred, because the
 -- call of a command costs more than its work.
 local function remove_all(those)
@@ -33,6 +42,7 @@ local function remove_all(those)
     ids[i] = id
     to_forget[#to_forget + 1] = now
     to_forget[#to_forget + 1] = life_of(id, r) .. ' ' .. id
+    redis.pcall('ZREM', K.index, unpack(found_under(id, r)))
     call_for('HDEL', K.work, trail_fields(id, r.entries))
     for _, field in ipairs({ id, id .. ' item', id .. ' snapshot', id .. ' error', id .. ' beat' }) do
       fields[#fields + 1] = field

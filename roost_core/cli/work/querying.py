@@ -1,0 +1,123 @@
+"""What commands that take a query share: how it is typed, and what is said of the answer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, TypeVar
+
+import click
+
+from roost_core.backend.finding import LOOK
+from roost_core.cli import output
+from roost_core.cli.options import RoostCommand
+from roost_core.client.roost import Roost
+from roost_core.errors import InvalidInput, WorkNotFound
+from roost_core.query.parsing import parse
+from roost_core.query.terms import KEYS, Op, Query, Term, Test
+
+_T = TypeVar("_T")
+
+#: A term that is negated, and no option: those of one letter are alone or have a value.
+_NEGATED: Final = re.compile(r"-[A-Za-z_]+:.*|-[\w\"][^=]*[\w\"]", re.DOTALL)
+#: A key of texts, and a text with blanks whose quotes the shell has taken.
+_UNQUOTED: Final = re.compile(r'(-?(?:error|title):)([^"]*\s[^"]*)')
+_OTHER_KEY: Final = re.compile(rf"\s-?(?:{'|'.join(KEYS)}):")
+#: How many ids are named of those that a short one may mean.
+_NAMED: Final = 3
+
+
+class QueryCommand(RoostCommand):
+    """A command whose arguments are a query: in it, ``-state:done`` is no option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the options; what looks like a negated term is part of the query."""
+        own, _, rest = _split(args, "--")
+        takes_value = {
+            name
+            for one in self.get_params(ctx)
+            if isinstance(one, click.Option) and not one.is_flag
+            for name in one.opts
+        }
+        kept: list[str] = []
+        negated: list[str] = []
+        for before, arg in zip(["", *own], own, strict=False):
+            is_term = _NEGATED.fullmatch(arg) is not None and before not in takes_value
+            (negated if is_term else kept).append(arg)
+        return super().parse_args(ctx, [*kept, "--", *negated, *rest])
+
+
+def _split(args: Sequence[str], mark: str) -> tuple[list[str], list[str], list[str]]:
+    if mark not in args:
+        return [*args], [], []
+    place = list(args).index(mark)
+    return [*args[:place]], [mark], [*args[place + 1 :]]
+
+
+def query_from(words: Sequence[str], state: str | None = None, engine: str | None = None) -> Query:
+    """Return the query that a command line means.
+
+    :param words: the arguments. The quotes of ``error:"too many"`` may be gone: the shell takes
+        them.
+    :raises InvalidInput: it is none; or state or engine are given twice.
+    """
+    query = parse(" ".join(_quoted(word) if len(words) > 1 else word for word in words))
+    if len(words) == 1 and _UNQUOTED.fullmatch(words[0]):
+        query = parse(_quoted(words[0]))
+    for key, value in (("state", state), ("engine", engine)):
+        if value is None:
+            continue
+        if query.of(key):
+            raise InvalidInput(f"give --{key} or {key}: in the query, not both")
+        query = Query((*query.terms, Term(key, (Test(Op.IS, value),))))
+    return query
+
+
+def _quoted(word: str) -> str:
+    found = _UNQUOTED.fullmatch(word)
+    if found is None or _OTHER_KEY.search(word):
+        return word
+    escaped = found[2].replace("\\", "\\\\")
+    return f'{found[1]}"{escaped}"'
+
+
+def look_option() -> click.Option:
+    """Make ``--look``."""
+    return click.Option(
+        ["--look"],
+        type=click.IntRange(1, 100_000_000),
+        metavar="N",
+        default=LOOK,
+        show_default=True,
+        help="Look at no more than this many, where the index does not tell.",
+    )
+
+
+def tell_of_index(is_indexed: bool) -> None:
+    """Say on standard error that the index lacks work items, if it does."""
+    if not is_indexed:
+        output.note(
+            "index incomplete: an older Roost has enqueued or removed work; everything was looked "
+            "at instead. roost doctor --repair completes it"
+        )
+
+
+async def with_full_id(roost: Roost, typed: str, use: Callable[[str], Awaitable[_T]]) -> _T:
+    """Use a work item whose id may have been typed in part; an exact id wins.
+
+    :param use: raises :class:`~roost_core.errors.WorkNotFound` if there is none with an id.
+    :raises WorkNotFound: no id begins so, or several do.
+    """
+    try:
+        return await use(typed)
+    except WorkNotFound:
+        query = Query((Term("id", (Test(Op.STARTS, typed),)),))
+        ids = [row.meta.work_id for row in await roost.find(query, limit=_NAMED + 1)]
+        if not ids:
+            raise
+    if len(ids) == 1:
+        return await use(ids[0])
+    more = ", …" if len(ids) > _NAMED else ""
+    raise WorkNotFound(
+        f"several work items begin with {typed!r}: {', '.join(sorted(ids)[:_NAMED])}{more}"
+    )

@@ -1,0 +1,179 @@
+"""What a program finds and counts by a query, and what it selects to do something with."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Final, Protocol
+
+import attrs
+
+from roost_core.backend.finding import LOOK, Found
+from roost_core.backend.ledger import Ledger
+from roost_core.backend.server import Server
+from roost_core.codec.records import decode_model
+from roost_core.errors import CorruptRecord, InvalidInput
+from roost_core.models.standing import ErrorRecord, WorkRow
+from roost_core.query.grouping import By
+from roost_core.query.parsing import parse
+from roost_core.query.terms import AGES, Query
+from roost_core.shown import views
+from roost_core.values import Value
+
+#: How many work items come in one page of a selection.
+_PAGE: Final = 500
+
+
+@attrs.frozen(eq=False, repr=False)
+class Matches(Value):
+    """Work items that a query is true of; iterating gives the rows.
+
+    :ivar is_all: False if there may be more: ``limit`` was reached, or enough looked at.
+    :ivar looked: how many work items were looked at.
+    :ivar is_indexed: False if the index of the queue lacks some work items, which were enqueued by
+        an older Roost, and so was not used: ``roost doctor --repair`` completes it.
+    """
+
+    rows: tuple[WorkRow, ...]
+    is_all: bool
+    looked: int
+    is_indexed: bool
+
+    def __iter__(self) -> Iterator[WorkRow]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+@attrs.frozen(eq=False, repr=False)
+class CountedGroup(Value):
+    """Work items that were counted together.
+
+    :ivar name: the state, the engine, the label's value, or the error's fingerprint; None for those
+        without label or error.
+    :ivar error: the error of one of them, if they were counted by error.
+    """
+
+    name: str | None
+    count: int
+    error: ErrorRecord | None = None
+
+
+@attrs.frozen(eq=False, repr=False)
+class Count(Value):
+    """How many work items a query is true of.
+
+    :ivar groups: the largest first; empty if they were not counted apart.
+    :ivar is_exact: False if not all were looked at: there are at least this many.
+    :ivar looked: how many were looked at, 0 if there was no need to.
+    :ivar is_indexed: as in :class:`Matches`.
+    """
+
+    total: int
+    groups: tuple[CountedGroup, ...]
+    is_exact: bool
+    looked: int
+    is_indexed: bool
+
+
+class Connected(Protocol):
+    """What is needed of a connection."""
+
+    @property
+    def server(self) -> Server:
+        """The server of the queue."""
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger of the queue."""
+
+
+def query_of(query: Query | str) -> Query:
+    """Return a query, read if it is a text.
+
+    :raises InvalidInput: the text is no query.
+    """
+    return parse(query) if isinstance(query, str) else query
+
+
+async def find(roost: Connected, query: Query | str, limit: int, look: int = LOOK) -> Matches:
+    """Return up to ``limit`` work items; see :meth:`Roost.find`.
+
+    :raises InvalidInput: a text that is no query, or a negative limit.
+    """
+    if limit < 0:
+        raise InvalidInput("limit must not be negative")
+    asked = query_of(query)
+    now_ms = await _now_ms(roost, asked)
+    found = await roost.ledger.find(asked, now_ms=now_ms, limit=limit, look=look)
+    rows = tuple(map(views.row, found.works))
+    return Matches(rows, found.cursor is None, found.looked, found.is_indexed)
+
+
+async def count(
+    roost: Connected, query: Query | str, by: By | str | None, look: int = LOOK
+) -> Count:
+    """Count work items; see :meth:`Roost.count`.
+
+    :raises InvalidInput: a text that is no query, or what cannot be counted by.
+    """
+    asked = query_of(query)
+    group_by = By.parse(by) if isinstance(by, str) else by
+    now_ms = await _now_ms(roost, asked)
+    found = await roost.ledger.count(asked, group_by, now_ms=now_ms, look=look)
+    groups = tuple(CountedGroup(one.name, one.count, _error(one.error)) for one in found.groups)
+    return Count(found.total, groups, found.is_exact, found.looked, found.is_indexed)
+
+
+@attrs.frozen
+class Selection:
+    """The work items that a query is true of: :meth:`Roost.select` makes it. It sends no request.
+
+    :ivar query: what is selected.
+    """
+
+    _roost: Connected = attrs.field(repr=False)
+    query: Query
+
+    async def count(self, by: By | str | None = None) -> Count:
+        """Count them, all together and in groups; see :meth:`Roost.count`.
+
+        :raises InvalidInput: it cannot be counted by this.
+        :raises BackendUnavailable: no answer.
+        """
+        return await count(self._roost, self.query, by)
+
+    async def rows(self) -> AsyncIterator[WorkRow]:
+        """Yield all of them, however many must be looked at; each once.
+
+        What changes meanwhile may be missed, so read all before you change any.
+
+        :raises BackendUnavailable: no answer.
+        """
+        now_ms = await _now_ms(self._roost, self.query)
+        seen: set[str] = set()
+        cursor: str | None = None
+        while True:
+            page: Found = await self._roost.ledger.find(
+                self.query, now_ms=now_ms, limit=_PAGE, cursor=cursor
+            )
+            for stored in page.works:
+                if stored.work_id not in seen:
+                    seen.add(stored.work_id)
+                    yield views.row(stored)
+            cursor = page.cursor
+            if cursor is None:
+                return
+
+
+async def _now_ms(roost: Connected, query: Query) -> int:
+    return await roost.server.now_ms() if query.uses(*AGES) else 0
+
+
+def _error(raw: bytes | None) -> ErrorRecord | None:
+    if raw is None:
+        return None
+    try:
+        return decode_model(ErrorRecord, raw)
+    except CorruptRecord as error:
+        return ErrorRecord(kind="corrupt", message=str(error))

@@ -1,0 +1,124 @@
+"""A walk through all that a query may be true of, some hundred work items in each call."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Final
+
+from roost_core.backend import StoredWork
+from roost_core.backend.finding import facts_of
+from roost_core.models import State
+from roost_core.query import Facts, Query, matches
+from roost_plugins.redis_saq.keys import PLACES
+from roost_plugins.redis_saq.ledger import sources
+from roost_plugins.redis_saq.ledger.one_queue import OneQueue
+from roost_plugins.redis_saq.ledger.sources import Range, Source
+from roost_plugins.redis_saq.record.standing import stored_work
+from roost_plugins.redis_saq.scripts import with_place
+
+#: How many are looked at in one call: some milliseconds of the server's time.
+PORTION: Final = 500
+_FORWARD: Final = frozenset(place for state, place in PLACES.items() if state in sources.FORWARD)
+
+
+class Walk:
+    """Goes through a source; ``cursor`` says where it stands, and is None at its end.
+
+    :param cursor: where an earlier walk through the same source has stopped.
+    """
+
+    def __init__(
+        self, queue: OneQueue, query: Query, source: Source, now_ms: int, cursor: str | None = None
+    ) -> None:
+        self._queue = queue
+        self._query = query
+        self._source = source
+        self._now_ms = now_ms
+        self._states = _states(query, source)
+        self._engines = " ".join(sources.exact_values(query, "engine") or ())
+        #: Whether it shows all of each work item: otherwise what takes much space is left out.
+        self.is_full = sources.is_covered(query, source)
+        self.cursor = cursor
+        self.looked = 0
+
+    async def matches(self, limit: int, look: int) -> AsyncIterator[tuple[StoredWork, Facts]]:
+        """Yield what the query is true of.
+
+        :param limit: only this many: the walk continues from there.
+        :param look: look at about this many.
+        """
+        number = 0
+        while limit > number:
+            part, at = self._standing()
+            if part >= len(self._source.ranges or self._source.places):
+                self.cursor = None
+                return
+            if self.looked >= look:
+                return
+            rows = limit - number if self.is_full else PORTION
+            after, looked, found, afters = await self._portion(
+                part, at, min(PORTION, look - self.looked), rows
+            )
+            self.looked += looked
+            for row, behind in zip(found, afters, strict=True):
+                stored = stored_work(row)
+                facts = facts_of(stored)
+                if matches(self._query, facts, self._now_ms) and not self._was_met(part, facts):
+                    number += 1
+                    self._stand(part, behind)
+                    yield stored, facts
+                    if number >= limit:
+                        return
+            if after == -1:
+                part, after = part + 1, b""
+            self._stand(part, after)
+
+    def _standing(self) -> tuple[int, str]:
+        if self.cursor is None:
+            return 0, ""
+        _, part, at = self.cursor.split(" ", 2)
+        return int(part), at
+
+    def _stand(self, part: int, at: bytes | int) -> None:
+        where = at.decode(errors="surrogateescape") if isinstance(at, bytes) else str(at)
+        self.cursor = f"{self._source.name} {part} {where}"
+
+    async def _portion(self, part: int, at: str, look: int, rows: int) -> Any:
+        queue, source = self._queue, self._source
+        if source.ranges:
+            place, way = "index", ("lex", at or source.ranges[part][0], source.ranges[part][1])
+        else:
+            place = source.places[part]
+            way = ("rank", at or "0", "0" if place in _FORWARD else "1")
+        script = with_place(queue.scripts["find"], queue.keys, place)
+        shape = "full" if self.is_full else "thin"
+        args = [one.encode(errors="surrogateescape") for one in way]
+        return await queue.call(script, *args, look, rows, self._states, self._engines, shape)
+
+    def _was_met(self, part: int, facts: Facts) -> bool:
+        """Return whether an earlier part of the index has the work item, too."""
+        earlier = self._source.ranges[:part]
+        return any(_is_in(one, member) for one in earlier for member in _members(facts))
+
+
+def _states(query: Query, source: Source) -> str:
+    states = sources.states_of(query)
+    is_any = source.name == "states" or len(states) == len(State)
+    return "" if is_any else " ".join(sorted(states))
+
+
+def _members(facts: Facts) -> Sequence[str]:
+    """Return under what a work item stands in the index."""
+    found = [f"e {facts.engine} {facts.work_id}"]
+    found += [f"l {key}={value} {facts.work_id}" for key, value in facts.labels.items()]
+    error = facts.error()
+    if error is not None:
+        kind = "f" if facts.state is State.FAILED else "r"
+        found.append(f"{kind} {error[1]} {facts.work_id}")
+    return found
+
+
+def _is_in(part: Range, member: str) -> bool:
+    begin, end = part
+    is_before_end = member <= end[1:] if end[0] == "[" else member < end[1:]
+    return begin[1:] <= member and is_before_end

@@ -1,0 +1,61 @@
+-- Look at a portion of an index, and show what may be wanted.
+-- KEYS: work sleeping retry_wait running place
+-- ARGV: rank|lex first-rank|min reverse(0|1)|max look limit "state state ..."|'' "engine engine ..."|'' full|thin
+--   full: rows as lib/show.lua shows them; thin: without due times and snapshots, and of item and error only what
+--   stands before payload and traceback
+-- Result: {next|-1, looked-at, {row...}, {next...}}: where to continue, after all of them and after each row: a rank, or
+--   a min for the next call
+
+local way, look, limit, is_thin = ARGV[1], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[8] == 'thin'
+local states, engines = ' ' .. ARGV[6] .. ' ', ' ' .. ARGV[7] .. ' '
+-- What an answer may have in bytes, about.
+local MOST_BYTES = 4194304
+local CHUNK = 200
+
+local function members_from(at, count)
+  if way == 'lex' then return redis.call('ZRANGEBYLEX', K.place, at, ARGV[3], 'LIMIT', '0', count) end
+  return redis.call(ARGV[3] == '1' and 'ZREVRANGE' or 'ZRANGE', K.place, at, at + count - 1)
+end
+
+local function is_wanted(raw)
+  if not raw then return false end
+  local state, engine = string.match(raw, '^%d+ (%l[%l_]*) ([!-~]+) ')
+  -- A broken record has neither.
+  if not state then return ARGV[6] == '' and ARGV[7] == '' or string.find(states, ' failed ', 1, true) ~= nil end
+  return (ARGV[6] == '' or string.find(states, ' ' .. state .. ' ', 1, true))
+    and (ARGV[7] == '' or string.find(engines, ' ' .. engine .. ' ', 1, true))
+end
+
+-- JSON without what comes with a key and after it.
+local function cut_at(json, key, ending)
+  local at = json and string.find(json, key, 1, true)
+  return at and string.sub(json, 1, at - 1) .. ending or json
+end
+
+local at, looked, rows, ats, bytes = ARGV[2], 0, {}, {}, 0
+if way == 'rank' then at = tonumber(at) end
+while looked < look do
+  local members = members_from(at, math.min(CHUNK, look - looked))
+  if #members == 0 then return { -1, looked, rows, ats } end
+  local ids = {}
+  -- In the sets ordered by name the id is the last word of a member.
+  for i, member in ipairs(members) do ids[i] = string.match(member, '([^ ]*)$') end
+  local records = redis.call('HMGET', K.work, unpack(ids))
+  for i, member in ipairs(members) do
+    looked = looked + 1
+    if way == 'lex' then at = '(' .. member else at = at + 1 end
+    if is_wanted(records[i]) then
+      local id = ids[i]
+      local found = redis.call('HMGET', K.work, id .. ' item', id .. ' error')
+      if is_thin then
+        found[1] = cut_at(found[1], ',"payload":', '}')
+        found[2] = cut_at(found[2], '","traceback":"', '"}')
+      end
+      bytes = bytes + (found[1] and #found[1] or 0) + (found[2] and #found[2] or 0)
+      rows[#rows + 1] = shown(id, { records[i], found[1], found[2] }, is_thin)
+      ats[#rows] = at
+      if #rows >= limit or bytes > MOST_BYTES then return { at, looked, rows, ats } end
+    end
+  end
+end
+return { at, looked, rows, ats }

@@ -1,13 +1,13 @@
-"""What a program finds and counts by a query, and what it selects to do something with."""
+"""What a program finds and counts by a query."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from typing import Final, Protocol
+from collections.abc import Iterator
+from typing import Protocol
 
 import attrs
 
-from roost_core.backend.finding import LOOK, Found
+from roost_core.backend.finding import LOOK
 from roost_core.backend.ledger import Ledger
 from roost_core.backend.server import Server
 from roost_core.codec.records import decode_model
@@ -18,9 +18,6 @@ from roost_core.query.parsing import parse
 from roost_core.query.terms import AGES, Query
 from roost_core.shown import views
 from roost_core.values import Value
-
-#: How many work items come in one page of a selection.
-_PAGE: Final = 500
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -104,7 +101,7 @@ async def find(roost: Connected, query: Query | str, limit: int, look: int = LOO
     if limit < 0:
         raise InvalidInput("limit must not be negative")
     asked = query_of(query)
-    now_ms = await _now_ms(roost, asked)
+    now_ms = await now_at(roost, asked)
     found = await roost.ledger.find(asked, now_ms=now_ms, limit=limit, look=look)
     rows = tuple(map(views.row, found.works))
     return Matches(rows, found.cursor is None, found.looked, found.is_indexed)
@@ -119,54 +116,14 @@ async def count(
     """
     asked = query_of(query)
     group_by = By.parse(by) if isinstance(by, str) else by
-    now_ms = await _now_ms(roost, asked)
+    now_ms = await now_at(roost, asked)
     found = await roost.ledger.count(asked, group_by, now_ms=now_ms, look=look)
     groups = tuple(CountedGroup(one.name, one.count, _error(one.error)) for one in found.groups)
     return Count(found.total, groups, found.is_exact, found.looked, found.is_indexed)
 
 
-@attrs.frozen
-class Selection:
-    """The work items that a query is true of: :meth:`Roost.select` makes it. It sends no request.
-
-    :ivar query: what is selected.
-    """
-
-    _roost: Connected = attrs.field(repr=False)
-    query: Query
-
-    async def count(self, by: By | str | None = None) -> Count:
-        """Count them, all together and in groups; see :meth:`Roost.count`.
-
-        :raises InvalidInput: it cannot be counted by this.
-        :raises BackendUnavailable: no answer.
-        """
-        return await count(self._roost, self.query, by)
-
-    async def rows(self) -> AsyncIterator[WorkRow]:
-        """Yield all of them, however many must be looked at; each once.
-
-        What changes meanwhile may be missed, so read all before you change any.
-
-        :raises BackendUnavailable: no answer.
-        """
-        now_ms = await _now_ms(self._roost, self.query)
-        seen: set[str] = set()
-        cursor: str | None = None
-        while True:
-            page: Found = await self._roost.ledger.find(
-                self.query, now_ms=now_ms, limit=_PAGE, cursor=cursor
-            )
-            for stored in page.works:
-                if stored.work_id not in seen:
-                    seen.add(stored.work_id)
-                    yield views.row(stored)
-            cursor = page.cursor
-            if cursor is None:
-                return
-
-
-async def _now_ms(roost: Connected, query: Query) -> int:
+async def now_at(roost: Connected, query: Query) -> int:
+    """Return the server's clock, if the query needs it."""
     return await roost.server.now_ms() if query.uses(*AGES) else 0
 
 

@@ -28,8 +28,9 @@ from roost_core.client import enqueueing, events, finding
 from roost_core.client.control import Controlling
 from roost_core.client.engine import Engine
 from roost_core.client.enqueueing import Enqueueing
-from roost_core.client.finding import Count, Matches, Selection
+from roost_core.client.finding import Count, Matches
 from roost_core.client.requests import EnqueueRequest
+from roost_core.client.select import Selection
 from roost_core.client.work import Work
 from roost_core.errors import CorruptRecord, InvalidInput, NoWorkHere, RoostError, UnknownEngine
 from roost_core.models.control import HeldEngine

@@ -1,0 +1,104 @@
+"""What a query selects is read, counted, and acted on together."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+
+from roost_core.backend import ClaimRequest, Failure, OrderOutcome
+from roost_core.client.control import new_order
+from roost_core.client.roost import Roost
+from roost_core.client.select import as_seen
+from roost_core.codec.records import encode_model
+from roost_core.errors import InvalidInput, VerbUnfit
+from roost_core.models import Actor, ErrorRecord, State, Verb
+from roost_core.settings import Settings
+from tests.unit.cli.cli_harness import Bench
+
+
+@pytest.fixture
+@contextlib.asynccontextmanager
+async def roost():
+    """Give a client of a queue in memory with two dead letters and two that wait."""
+    bench = Bench()
+    async with Roost.connect(Settings(actor="tests"), plugins=bench.plugins) as roost:
+        for name in ("a", "b"):
+            await roost.enqueue("echo", work_id=f"dead-{name}", labels={"team": name})
+            await fail(roost, f"item {name} said 429" if name == "a" else "no route")
+        for name in ("c", "d"):
+            await roost.enqueue("echo", work_id=f"wait-{name}", delay_seconds=60)
+        yield roost
+
+
+async def fail(roost, message):
+    """Dead-letter the first that is ready."""
+    (claim,) = (await roost.ledger.claim(ClaimRequest("w", ("echo",), 1, 60_000))).claims
+    raw = encode_model(ErrorRecord("permanent", message))
+    await roost.ledger.fail(claim.lease, Failure("c1", raw, True, 0))
+
+
+def outcomes(results):
+    """Return the outcomes by id."""
+    return {work_id: result.outcome.value for work_id, result in results.items()}
+
+
+async def states(roost):
+    """Return the states by id."""
+    return {row.meta.work_id: row.meta.state for row in await roost.find()}
+
+
+async def test_a_query_is_read_at_once(roost):
+    """A mistake is an error before anything is asked."""
+    with pytest.raises(InvalidInput, match="at character 1"):
+        roost.select("stat:failed")
+    with pytest.raises(InvalidInput, match="negative"):
+        await roost.find(limit=-1)
+
+
+async def test_rows_and_counts(roost):
+    """All that it is true of."""
+    selection = roost.select("state:failed")
+    assert {"dead-a", "dead-b"} == {row.meta.work_id async for row in selection.rows()}
+    assert 2 == (await selection.count()).total
+    assert {"a", "b"} == {one.name for one in (await selection.count("label:team")).groups}
+
+
+async def test_every_dead_letter_with_this_error_is_retried(roost):
+    """And no other; spread over a time, each has its own delay."""
+    results = await roost.select('state:failed error:"429"').retry(reason="it is back")
+    assert {"dead-a": "done"} == outcomes(results)
+    assert State.FAILED is (await states(roost))["dead-b"]
+    assert "it is back" == (await roost.work("dead-a").row()).meta.act.actor.reason
+    results = await roost.select("id:wait-*").cancel()
+    assert {"wait-c": "done", "wait-d": "done"} == outcomes(results)
+    await roost.select("state:cancelled").retry(over_seconds=60, delay_seconds=10)
+    due = sorted(row.meta.due_at for row in await roost.find("id:wait-*"))
+    assert 30 == (due[1] - due[0]).total_seconds()
+
+
+async def test_each_verb(roost):
+    """What it does to one it does to all; what does not fit is an error of its own."""
+    waiting = roost.select("id:wait-*")
+    assert {"done"} == set(outcomes(await waiting.pause()).values())
+    assert {State.PAUSED} == {row.meta.state async for row in waiting.rows()}
+    assert {"done"} == set(outcomes(await waiting.resume()).values())
+    results = await roost.select("").bury()
+    assert {"already", "done"} == set(outcomes(results).values())
+    results = await roost.select("").drop()
+    assert {"done"} == set(outcomes(results).values())
+    assert 0 == (await roost.count()).total
+    await roost.enqueue("echo", work_id="x")
+    (error,) = (await roost.select("id:x").drop()).values()
+    assert isinstance(error, VerbUnfit)
+
+
+async def test_what_has_changed_since_is_left_alone(roost):
+    """An order goes with what was seen: state and fence."""
+    rows = [row async for row in roost.select("id:wait-*").rows()]
+    await roost.work("wait-c").pause()
+    order = new_order(Verb.CANCEL, Actor("alice", "tests"))
+    results = [await roost.controlling.carry_out(*one) for one in as_seen(rows, order)]
+    found = {result.work_id: result.outcome for result in results}
+    assert {"wait-c": OrderOutcome.CHANGED, "wait-d": OrderOutcome.DONE} == found
+    assert State.PAUSED is (await states(roost))["wait-c"]

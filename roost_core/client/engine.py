@@ -4,9 +4,21 @@ from __future__ import annotations
 
 import attrs
 
+from roost_core.backend.reports import Finding
 from roost_core.client.control import Controls
 from roost_core.models.checks import ENGINE_ID, matching
-from roost_core.models.control import Actor
+from roost_core.models.control import Actor, HeldEngine
+
+
+def held_finding(held: HeldEngine) -> Finding:
+    """Return what a diagnosis says of an engine that is held: nothing is lost, but work waits."""
+    because = "" if held.actor.reason is None else f": {held.actor.reason}"
+    return Finding(
+        "warning",
+        f"engine {held.engine}",
+        f"held by {held.actor.who} since {held.since:%Y-%m-%dT%H:%M:%SZ}{because}; "
+        f"`roost resume --engine {held.engine}` lets workers take its work again",
+    )
 
 
 @attrs.frozen

@@ -26,7 +26,7 @@ from roost_core.backend.reports import Finding, ListQuery, Purged, Repaired
 from roost_core.backend.server import Server
 from roost_core.client import enqueueing, events, finding
 from roost_core.client.control import Controlling
-from roost_core.client.engine import Engine
+from roost_core.client.engine import Engine, held_finding
 from roost_core.client.enqueueing import Enqueueing
 from roost_core.client.finding import Count, Matches
 from roost_core.client.requests import EnqueueRequest
@@ -409,6 +409,7 @@ class Roost:
         :raises PluginError: no plugin offers a store, or it fails.
         """
         found = [*await self.server.diagnose(), *await self.ledger.diagnose()]
+        found += [held_finding(one) for one in await self.held_engines()]
         return [*found, *await asyncio.to_thread(self.store.diagnose)]
 
     async def repair(

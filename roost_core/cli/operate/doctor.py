@@ -16,6 +16,7 @@ from roost_core.backend.reports import Finding
 from roost_core.cli import output, plugin_output
 from roost_core.cli.options import RoostCommand, roost_options
 from roost_core.cli.session import Session
+from roost_core.client.engine import held_finding
 from roost_core.client.roost import Roost
 from roost_core.errors import NoWorkHere, PluginError, RoostError, SettingsError
 from roost_core.models.standing import WorkRow
@@ -227,6 +228,7 @@ async def _of_work(roost: Roost) -> list[Finding]:
     counts = {state: count for state, count in (await roost.counts()).items() if count}
     text = ", ".join(f"{count} {state}" for state, count in counts.items()) or "none"
     found = [Finding("info", "work", text)]
+    found += [held_finding(one) for one in await roost.held_engines()]
     workers = await roost.workers()
     found += _of_workers(workers)
     if unreadable := len(await roost.ledger.workers()) - len(workers):

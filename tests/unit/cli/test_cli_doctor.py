@@ -29,6 +29,13 @@ def test_doctor_tells_of_workers_that_it_cannot_read(bench):
     assert "warning\tworkers\tthe records of 1 live workers do not decode" in found
 
 
+def test_doctor_names_engines_that_are_held(bench):
+    """With who holds them and what releases them: it may be why no work is done."""
+    bench.invoke("pause", "--engine", "echo", "--as", "alice", "--reason", "tests")
+    found = bench.invoke("doctor").stdout
+    assert "warning\tengine echo\theld by alice since 2023-11-14T22:13:20Z: tests; `roost" in found
+
+
 @pytest.mark.parametrize(
     ("outcomes", "code"), [([], 0), (["mended"], 0), (["mended", "left"], 1), (["found"], 1)]
 )

@@ -159,6 +159,20 @@ def test_no_work_of_a_held_engine_is_taken(bench):
     assert "w1" == bench.claim().lease.work_id
 
 
+def test_a_diagnosis_names_held_engines(bench):
+    """With who, why, since when, and what lets their work continue."""
+
+    async def work(roost):
+        await roost.engine("echo").hold(reason="tests", actor="alice")
+        return await roost.diagnose()
+
+    (found,) = [one for one in run(bench, work) if one.subject == "engine echo"]
+    assert "warning" == found.level
+    assert "held by alice since 2023-11-14T22:13:20Z: tests; `roost resume --engine echo`" in (
+        found.message
+    )
+
+
 @pytest.mark.parametrize("wrong", ["", "a b", "x" * 65, None])
 def test_what_is_no_engine_fails_at_once(bench, wrong):
     """A typo is told where it is made."""

@@ -12,6 +12,7 @@ import pytest
 from roost_core.backend import Order, OrderOutcome
 from roost_core.errors import RetryLater
 from roost_core.models import Actor, State, Verb
+from roost_core.stepping import outcome
 from tests.event_loops import real_time
 from tests.unit.stepping.stepper_bench import (
     Bench,
@@ -263,6 +264,28 @@ async def test_the_reply_is_lost():
     assert ["interrupt"] * 3 == bench.ledger.calls[-3:]
     # A backend that has not kept the wish has the work back, and that is all.
     assert ([], [], []) == (seen.cancelled, seen.lost, seen.letters)
+
+
+async def test_a_step_that_ends_after_its_lease_was_given_up():
+    """What gave it up for the deaf step has had the answer: it is the step's own, too."""
+
+    async def step(snapshot):
+        begun.append(bench.keeper.holds[0])
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(100)
+        lease = begun[0].lease
+        await bench.ledger.interrupt(lease, outcome.ENDED_ID, outcome.ENDED_BY_PEOPLE, None)
+        begun[0].mark_lost("its step does not end")
+        return snapshot.finish()
+
+    seen, begun = Seen(), []
+    bench = Bench(engine(step), seen.plugin(), ledger=Flaky())
+    work_id = await bench.enqueue()
+    task = await started(bench, lambda: begun)
+    want(bench, work_id, State.CANCELLED)
+    begun[0].mark_wanted()
+    await task
+    check(seen, State.CANCELLED, work_id, 1)
 
 
 async def test_a_wish_after_the_lease_has_ended_is_none():

@@ -217,7 +217,8 @@ class Stepper:
         lease = run.claim.lease
         ack = await settle(run, lambda: self.ledger.commit(lease, commit), extends=extends)
         goes_on = ack.state is _RUNNING
-        if not goes_on and outcomes.is_dropped(ack, run.version, run.attempts):
+        # What is accepted has a version of its own.
+        if not goes_on and ack.version == run.version:
             await self._telling.ended_by_people(run, ack)
             return False
         self._note(run, step, ack, goes_on)

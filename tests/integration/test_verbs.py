@@ -128,6 +128,26 @@ def test_a_verb_reaches_a_running_step(shell, verb, state, told, how):
     assert "attempt" not in log
 
 
+def test_a_verb_reaches_each_queue_of_a_worker(shell):
+    """What is pushed in one of several queues concerns the leases of that one."""
+    acting = Acting(shell, "ends")
+    other = ("--queue", "other")
+    payload = {"how": "ends", "seconds": 600, "mark": str(shell.folder / "second")}
+    work_id = shell.enqueue("act", payload, *other)
+    with acting.worker("--queue", "default", *other, *PUSHED):
+        acting.until_noted("began")
+        until((shell.folder / "second").exists, "the step of the other queue")
+        shell.ok("cancel", work_id, *other)
+
+        def is_cancelled():
+            return json.loads(shell.ok("status", work_id, *other))["meta"]["state"] == "cancelled"
+
+        until(is_cancelled, "the end of the work of the other queue")
+        assert "running" == acting.meta()["state"]
+        shell.ok("cancel", acting.work_id)
+        acting.until_state("cancelled")
+
+
 def test_a_plain_def_is_left_behind(shell):
     """It does not look, and nobody waits for it: its work is cancelled, its thread stays."""
     (shell.folder / "deaf.py").write_text(DEAF)

@@ -23,6 +23,8 @@ from roost_core.models.checks import (
 )
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     _Type = click.ParamType[Any]
 else:
     # Older releases of click take no parameter here.
@@ -47,10 +49,45 @@ class PatternType(_Type):
         return value
 
 
+class WorkIdType(PatternType):
+    """The id of a work item."""
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Complete ids of the queue."""
+        from roost_core.cli import completing
+
+        del param
+        return completing.ids(ctx, incomplete)
+
+
+class EngineType(PatternType):
+    """The id of an engine."""
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Complete engines."""
+        from roost_core.cli import completing
+
+        del param
+        return completing.engines(ctx, incomplete)
+
+
 class LabelType(_Type):
     """A label: ``key=value``, as a pair."""
 
     name = "label"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Complete labels that work has."""
+        from roost_core.cli import completing
+
+        del param
+        return completing.labels(ctx, incomplete)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return key and value, or fail and say what is expected."""
@@ -66,9 +103,24 @@ class LabelType(_Type):
         return key, text
 
 
+class QueryWordType(_Type):
+    """A word of a query."""
+
+    name = "query"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Complete words of a query."""
+        from roost_core.cli import completing
+
+        return completing.words(ctx, ctx.params.get(str(param.name)) or (), incomplete)
+
+
+QUERY_WORD_TYPE: Final = QueryWordType()
 LABEL_TYPE: Final = LabelType()
-WORK_ID_TYPE: Final = PatternType("work id", WORK_ID)
-ENGINE_TYPE: Final = PatternType("engine", ENGINE_ID)
+WORK_ID_TYPE: Final = WorkIdType("work id", WORK_ID)
+ENGINE_TYPE: Final = EngineType("engine", ENGINE_ID)
 RESOURCE_TYPE: Final = PatternType("resource", RESOURCE)
 ARTIFACT_ID_TYPE: Final = PatternType("artifact id", ARTIFACT_ID)
 EXTENSION_TYPE: Final = PatternType("extension", EXTENSION)

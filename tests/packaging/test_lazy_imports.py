@@ -26,6 +26,7 @@ DOORS = {
     ("roost_core.cli", "main", "roost_core.cli.output"): "loaded by then; as above",
     ("roost_core.cli", "_listen", "roost_core.cli.signals"): START,
     ("roost_core.cli.app", "_begin", "roost_core.plugins.registry"): START,
+    ("roost_core.cli.arguments", "shell_complete", "roost_core.cli.completing"): START,
     ("roost_core.cli.lazy", "_import", "import_module"): NAMED,
     ("roost_core.cli.output", "console", "rich.console"): START,
     ("roost_core.cli.output", "table", "rich"): START,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from roost_core.cli import output
+from roost_core.cli.arguments import QUERY_WORD_TYPE
 from roost_core.cli.options import roost_options
 from roost_core.cli.session import Session
 from roost_core.cli.work.querying import QueryCommand, look_option, query_from, tell_of_index
@@ -20,7 +21,7 @@ from roost_core.values import Json
     "count",
     cls=QueryCommand,
     params=[
-        click.Argument(["query"], nargs=-1),
+        click.Argument(["query"], nargs=-1, type=QUERY_WORD_TYPE),
         click.Option(
             ["--by"], metavar="WHAT", help="Count apart by state, engine, error or label:KEY."
         ),

@@ -8,7 +8,7 @@ from typing import Final
 import click
 
 from roost_core.cli import output
-from roost_core.cli.arguments import ENGINE_TYPE
+from roost_core.cli.arguments import ENGINE_TYPE, QUERY_WORD_TYPE
 from roost_core.cli.options import roost_options
 from roost_core.cli.session import Session
 from roost_core.cli.work.querying import QueryCommand, look_option, query_from, tell_of_index
@@ -20,7 +20,7 @@ from roost_core.shown.plain import row_json
 from roost_core.shown.verbs import standing
 
 _OPTIONS: Final[list[click.Parameter]] = [
-    click.Argument(["query"], nargs=-1),
+    click.Argument(["query"], nargs=-1, type=QUERY_WORD_TYPE),
     click.Option(
         ["--state"],
         type=click.Choice(list(map(str, State))),

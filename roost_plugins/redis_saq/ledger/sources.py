@@ -130,18 +130,29 @@ def _ids(tests: Iterable[Test], engines: Iterable[str]) -> Iterable[Range]:
 def is_covered(query: Query, source: Source) -> bool:
     """Return whether whatever of the source a script lets through is what the query asks for.
 
-    Scripts look at states and at engines that are written out. A negation they do not know.
+    Scripts look at states, and at engines and labels that are written out. Of other negations they
+    do not know.
     """
-    known = ["state", *source.covers]
+    by_script = {"state"}
     if exact_values(query, "engine") is not None:
-        known.append("engine")
+        by_script.add("engine")
+    if len(exact_labels(query)) == len(query.of("label")):
+        by_script.add("label")
     for term in query.terms:
-        if term.key not in known or (term.is_negated and term.key != "state"):
+        if term.key not in by_script and term.key not in source.covers:
+            return False
+        if term.is_negated and term.key != "state":
             return False
         if any(test.op is Op.HAS for test in term.tests):
             return False
     # A part of the index is about one term.
-    return all(len(query.of(key)) <= 1 for key in source.covers)
+    return all(key in by_script or len(query.of(key)) <= 1 for key in source.covers)
+
+
+def exact_labels(query: Query) -> list[str]:
+    """Return the labels that a work item has to have, ``key=value``."""
+    terms = [term.tests for term in query.of("label") if len(term.tests) == 1]
+    return [str(tests[0].value) for tests in terms if tests[0].op is Op.IS]
 
 
 def chosen(

@@ -36,6 +36,7 @@ class Walk:
         self._now_ms = now_ms
         self._states = _states(query, source)
         self._engines = " ".join(sources.exact_values(query, "engine") or ())
+        self._labels = " ".join(sources.exact_labels(query))
         #: Whether it shows all of each work item: otherwise what takes much space is left out.
         self.is_full = sources.is_covered(query, source)
         self.cursor = cursor
@@ -93,7 +94,8 @@ class Walk:
         script = with_place(queue.scripts["find"], queue.keys, place)
         shape = "full" if self.is_full else "thin"
         args = [one.encode(errors="surrogateescape") for one in way]
-        return await queue.call(script, *args, look, rows, self._states, self._engines, shape)
+        filters = (self._states, self._engines, self._labels)
+        return await queue.call(script, *args, look, rows, *filters, shape)
 
     def _was_met(self, part: int, facts: Facts) -> bool:
         """Return whether an earlier part of the index has the work item, too."""

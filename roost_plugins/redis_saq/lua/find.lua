@@ -1,12 +1,13 @@
 -- Look at a portion of an index, and show what may be wanted.
 -- KEYS: work sleeping retry_wait running place
--- ARGV: rank|lex first-rank|min reverse(0|1)|max look limit "state state ..."|'' "engine engine ..."|'' full|thin
+-- ARGV: rank|lex first-rank|min reverse(0|1)|max look limit "state state ..."|'' "engine engine ..."|'' "key=value ..."|'' full|thin
+--   labels: all of them must be there, but a label that only contains one counts, too: the caller looks again
 --   full: rows as lib/show.lua shows them; thin: without due times and snapshots, and of item and error only what
 --   stands before payload and traceback
 -- Result: {next|-1, looked-at, {row...}, {next...}}: where to continue, after all of them and after each row: a rank, or
 --   a min for the next call
 
-local way, look, limit, is_thin = ARGV[1], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[8] == 'thin'
+local way, look, limit, is_thin = ARGV[1], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[9] == 'thin'
 local states, engines = ' ' .. ARGV[6] .. ' ', ' ' .. ARGV[7] .. ' '
 -- What an answer may have in bytes, about.
 local MOST_BYTES = 4194304
@@ -17,11 +18,17 @@ local function members_from(at, count)
   return redis.call(ARGV[3] == '1' and 'ZREVRANGE' or 'ZRANGE', K.place, at, at + count - 1)
 end
 
+local labels = {}
+for label in string.gmatch(ARGV[8], '[^ ]+') do labels[#labels + 1] = label end
+
 local function is_wanted(raw)
   if not raw then return false end
   local state, engine = string.match(raw, '^%d+ (%l[%l_]*) ([!-~]+) ')
   -- A broken record has neither.
   if not state then return ARGV[6] == '' and ARGV[7] == '' or string.find(states, ' failed ', 1, true) ~= nil end
+  for _, label in ipairs(labels) do
+    if not string.find(raw, label, 1, true) then return false end
+  end
   return (ARGV[6] == '' or string.find(states, ' ' .. state .. ' ', 1, true))
     and (ARGV[7] == '' or string.find(engines, ' ' .. engine .. ' ', 1, true))
 end

@@ -123,6 +123,7 @@ class Selection:
         """Put those back that are dead letters or cancelled.
 
         :param over_seconds: spread them evenly over this time, so that they do not all run at once.
+        :raises InvalidInput: a value cannot be accepted.
         """
         control = self._roost.controlling
         order = await control.retrying(

@@ -117,7 +117,23 @@ class QueryWordType(_Type):
         return completing.words(ctx, ctx.params.get(str(param.name)) or (), incomplete)
 
 
+class TargetType(_Type):
+    """The id of a work item, or a word of a query."""
+
+    name = "target"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Complete ids, else words of a query."""
+        from roost_core.cli import completing
+
+        before = ctx.params.get(str(param.name)) or ()
+        return completing.ids(ctx, incomplete) or completing.words(ctx, before, incomplete)
+
+
 QUERY_WORD_TYPE: Final = QueryWordType()
+TARGET_TYPE: Final = TargetType()
 LABEL_TYPE: Final = LabelType()
 WORK_ID_TYPE: Final = WorkIdType("work id", WORK_ID)
 ENGINE_TYPE: Final = EngineType("engine", ENGINE_ID)

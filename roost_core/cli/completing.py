@@ -1,6 +1,6 @@
 """What a shell completes from the queue: ids, engines, labels, words of a query.
 
-A queue that cannot be asked completes to nothing, in silence.
+A queue that cannot be asked silently completes to nothing.
 """
 
 from __future__ import annotations

@@ -40,6 +40,8 @@ class Typed:
     reason: str | None
     who: str | None
     as_json: bool
+    dry_run: bool
+    yes: bool
 
     def actor(self, roost: Roost, verb: Verb) -> Actor:
         """Return who uses the verb.
@@ -54,6 +56,10 @@ def verb_options() -> list[click.Option]:
     reason = "Why, for people; it is kept with the work."
     who = "Who does it, for people. [ROOST_ACTOR]"
     return [
+        click.Option(
+            ["--dry-run"], is_flag=True, help="With a query: only show what it would be used on."
+        ),
+        click.Option(["--yes"], is_flag=True, help="Do not ask."),
         click.Option(["--reason"], metavar="TEXT", help=reason),
         click.Option(["--as", "who"], metavar="NAME", help=who),
         click.Option(["--json", "as_json"], is_flag=True, help="Print a JSON array."),

@@ -111,13 +111,28 @@ async def with_full_id(roost: Roost, typed: str, use: Callable[[str], Awaitable[
     try:
         return await use(typed)
     except WorkNotFound:
-        query = Query((Term("id", (Test(Op.STARTS, typed),)),))
-        ids = [row.meta.work_id for row in await roost.find(query, limit=_NAMED + 1)]
-        if not ids:
+        only = await _only_that_begins(roost, typed)
+        if only is None:
             raise
-    if len(ids) == 1:
-        return await use(ids[0])
-    more = ", …" if len(ids) > _NAMED else ""
-    raise WorkNotFound(
-        f"several work items begin with {typed!r}: {', '.join(sorted(ids)[:_NAMED])}{more}"
-    )
+    return await use(only)
+
+
+async def full_id(roost: Roost, typed: str) -> str:
+    """Return the id that was typed in full or in part; as it was typed if there is none.
+
+    :raises WorkNotFound: several begin so.
+    """
+    if await roost.ledger.read(typed) is not None:
+        return typed
+    return await _only_that_begins(roost, typed) or typed
+
+
+async def _only_that_begins(roost: Roost, typed: str) -> str | None:
+    query = Query((Term("id", (Test(Op.STARTS, typed),)),))
+    ids = [row.meta.work_id for row in await roost.find(query, limit=_NAMED + 1)]
+    if len(ids) > 1:
+        more = ", …" if len(ids) > _NAMED else ""
+        raise WorkNotFound(
+            f"several work items begin with {typed!r}: {', '.join(sorted(ids)[:_NAMED])}{more}"
+        )
+    return ids[0] if ids else None

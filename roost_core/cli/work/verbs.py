@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-import attrs
 import click
 
 from roost_core.backend.orders import Order
 from roost_core.cli import output
-from roost_core.cli.arguments import DEADLINE_TYPE, ENGINE_TYPE, SECONDS_TYPE, WORK_ID_TYPE
-from roost_core.cli.options import RoostCommand, roost_options
+from roost_core.cli.arguments import DEADLINE_TYPE, ENGINE_TYPE, SECONDS_TYPE, TARGET_TYPE
+from roost_core.cli.options import roost_options
 from roost_core.cli.session import Session
-from roost_core.cli.work.carrying_out import Report, Typed, carry_out, confirmed, verb_options
+from roost_core.cli.work.carrying_out import Report, Typed, confirmed, verb_options
+from roost_core.cli.work.querying import QueryCommand, full_id
+from roost_core.cli.work.selecting import Target, previewed, target_of, use_on_ids, use_on_rows
 from roost_core.client.control import new_order
 from roost_core.client.roost import Roost
-from roost_core.models.checks import MAX_COUNT, milliseconds
+from roost_core.models.checks import MAX_COUNT
 from roost_core.models.control import Verb
 
 MakeOrder = Callable[[Roost], Awaitable[Order]]
@@ -26,7 +27,7 @@ MakeOrder = Callable[[Roost], Awaitable[Order]]
 def _verb(
     verb: Verb, *example: str, options: Sequence[click.Option] = ()
 ) -> Callable[[Callable[..., None]], click.Command]:
-    """Make a command of a function that takes the context, the ids and what every verb takes."""
+    """Make a command of a function that takes the context, the target and what every verb takes."""
 
     def decorate(function: Callable[..., None]) -> click.Command:
         @click.pass_context
@@ -34,18 +35,23 @@ def _verb(
             ctx: click.Context,
             /,
             *,
-            work_ids: Sequence[str],
+            targets: Sequence[str],
             reason: str | None,
             who: str | None,
             as_json: bool,
+            dry_run: bool,
+            yes: bool,
             **own: Any,
         ) -> None:
-            function(ctx, tuple(dict.fromkeys(work_ids)), Typed(reason, who, as_json), **own)
+            target = target_of(targets, ctx)
+            if dry_run and target.query is None:
+                raise click.UsageError("--dry-run goes with a query, such as state:failed.", ctx)
+            function(ctx, target, Typed(reason, who, as_json, dry_run, yes), **own)
 
-        ids = click.Argument(["work_ids"], nargs=-1, type=WORK_ID_TYPE, metavar="WORK_ID...")
-        command = RoostCommand(
+        words = click.Argument(["targets"], nargs=-1, type=TARGET_TYPE, metavar="WORK_ID...|QUERY")
+        command = QueryCommand(
             verb.value,
-            params=[ids, *options, *verb_options()],
+            params=[words, *options, *verb_options()],
             callback=run,
             help=function.__doc__,
             example=example,
@@ -62,15 +68,19 @@ def _engine(text: str) -> click.Option:
 def _use(
     ctx: click.Context,
     verb: Verb,
-    work_ids: Sequence[str],
+    target: Target,
     typed: Typed,
     make_order: MakeOrder | None = None,
     over: float = 0,
 ) -> None:
     """Use a verb on work items, and exit with 1 if it failed on any."""
     session: Session = ctx.obj
-    if not work_ids:
-        raise click.UsageError("Missing argument 'WORK_ID...': see `roost list`.", ctx)
+    if not target:
+        raise click.UsageError("Missing argument 'WORK_ID...|QUERY': see `roost list`.", ctx)
+    rows = []
+    if target.query is not None:
+        after = " for good, with all artifacts" if verb is Verb.DROP else ""
+        rows = previewed(ctx, verb, target.query, typed, after)
     report = Report(verb, as_json=typed.as_json)
 
     async def run(roost: Roost) -> bool:
@@ -78,7 +88,9 @@ def _use(
             order = new_order(verb, typed.actor(roost, verb))
         else:
             order = await make_order(roost)
-        return await carry_out(roost, _spread(work_ids, order, over), report=report)
+        if rows:
+            return await use_on_rows(roost, rows, order, over, report)
+        return await use_on_ids(roost, target.ids, order, over, report)
 
     is_fine = session.read(run)
     report.close()
@@ -86,19 +98,10 @@ def _use(
         ctx.exit(1)
 
 
-def _spread(work_ids: Sequence[str], order: Order, over: float) -> Iterator[tuple[str, Order]]:
-    """Yield an order for each, their delays spread evenly over this many seconds."""
-    for place, work_id in enumerate(work_ids):
-        delay_ms = order.delay_ms + milliseconds(over * place / len(work_ids))
-        yield work_id, attrs.evolve(order, delay_ms=delay_ms)
-
-
-def _of_engine(
-    ctx: click.Context, verb: Verb, work_ids: Sequence[str], engine: str, typed: Typed
-) -> None:
+def _of_engine(ctx: click.Context, verb: Verb, target: Target, engine: str, typed: Typed) -> None:
     """Hold an engine, or release it."""
     session: Session = ctx.obj
-    if work_ids:
+    if target:
         raise click.UsageError("--engine is for all work of an engine: no ids go with it.", ctx)
 
     async def run(roost: Roost) -> tuple[bool, bool]:
@@ -128,16 +131,19 @@ def _said(verb: Verb, engine: str, is_new: bool) -> str:
 @_verb(
     Verb.CANCEL,
     "roost cancel w-0123456789abcdef --reason 'the customer has left'",
+    "roost cancel engine:crawl label:team=search --dry-run",
 )
-def cancel(ctx: click.Context, work_ids: Sequence[str], typed: Typed) -> None:
+def cancel(ctx: click.Context, target: Target, typed: Typed) -> None:
     """Cancel work that has not ended.
 
     A running step is told at once and cancelled, and what it brings is dropped: until it has let
     go, the work is "cancelling". No attempt is counted. `roost retry` puts cancelled work back.
 
-    Several are done at once, and the exit code is 1 if any of them failed.
+    Several ids, or a query as for `roost list` with at least one key, are done at once: of a query
+    first the number is shown, and what changes after that is left alone. The exit code is 1 if any
+    of them failed.
     """
-    _use(ctx, Verb.CANCEL, work_ids, typed)
+    _use(ctx, Verb.CANCEL, target, typed)
 
 
 @_verb(
@@ -146,19 +152,21 @@ def cancel(ctx: click.Context, work_ids: Sequence[str], typed: Typed) -> None:
     "roost pause --engine crawl --reason 'the site is down'",
     options=[_engine("Hold all work of this engine.")],
 )
-def pause(ctx: click.Context, work_ids: Sequence[str], typed: Typed, engine: str | None) -> None:
+def pause(ctx: click.Context, target: Target, typed: Typed, engine: str | None) -> None:
     """Let work rest until `roost resume`.
 
     Work that runs pauses after its step, which is accepted. A due time is kept, and a deadline is
     not put off. With --engine, no worker takes work of that engine, present or future; the work
     stays in the state that it is in.
 
-    Several are done at once, and the exit code is 1 if any of them failed.
+    Several ids, or a query as for `roost list` with at least one key, are done at once: of a query
+    first the number is shown, and what changes after that is left alone. The exit code is 1 if any
+    of them failed.
     """
     if engine is None:
-        _use(ctx, Verb.PAUSE, work_ids, typed)
+        _use(ctx, Verb.PAUSE, target, typed)
     else:
-        _of_engine(ctx, Verb.PAUSE, work_ids, engine, typed)
+        _of_engine(ctx, Verb.PAUSE, target, engine, typed)
 
 
 @_verb(
@@ -167,18 +175,20 @@ def pause(ctx: click.Context, work_ids: Sequence[str], typed: Typed, engine: str
     "roost resume --engine crawl",
     options=[_engine("Release this engine.")],
 )
-def resume(ctx: click.Context, work_ids: Sequence[str], typed: Typed, engine: str | None) -> None:
+def resume(ctx: click.Context, target: Target, typed: Typed, engine: str | None) -> None:
     """Let paused work continue from where it was.
 
     It gets its old place in the line, or its old due time. For work that is only to pause after
     its step, that is taken back. With --engine, workers take the work of that engine again.
 
-    Several are done at once, and the exit code is 1 if any of them failed.
+    Several ids, or a query as for `roost list` with at least one key, are done at once: of a query
+    first the number is shown, and what changes after that is left alone. The exit code is 1 if any
+    of them failed.
     """
     if engine is None:
-        _use(ctx, Verb.RESUME, work_ids, typed)
+        _use(ctx, Verb.RESUME, target, typed)
     else:
-        _of_engine(ctx, Verb.RESUME, work_ids, engine, typed)
+        _of_engine(ctx, Verb.RESUME, target, engine, typed)
 
 
 _LIMITS: Final = (
@@ -215,12 +225,12 @@ _LIMITS: Final = (
 @_verb(
     Verb.RETRY,
     "roost retry w-0123456789abcdef --attempts 10",
-    "roost list --state failed | cut -f 1 | xargs roost retry --over 10m",
+    "roost retry state:failed error:429 --over 10m",
     options=_LIMITS,
 )
 def retry(
     ctx: click.Context,
-    work_ids: Sequence[str],
+    target: Target,
     typed: Typed,
     over: float | None,
     **limits: Any,
@@ -230,13 +240,15 @@ def retry(
     Each continues from its last snapshot, with fresh counters, at the end of the line. Limits that
     are not given stay as they were; a deadline that has passed needs a new one.
 
-    Several are done at once, and the exit code is 1 if any of them failed.
+    Several ids, or a query as for `roost list` with at least one key, are done at once: of a query
+    first the number is shown, and what changes after that is left alone. The exit code is 1 if any
+    of them failed.
     """
 
     async def make(roost: Roost) -> Order:
         return await _retrying(roost, typed, **limits)
 
-    _use(ctx, Verb.RETRY, work_ids, typed, make, over or 0)
+    _use(ctx, Verb.RETRY, target, typed, make, over or 0)
 
 
 async def _retrying(
@@ -264,34 +276,41 @@ async def _retrying(
     Verb.BURY,
     "roost bury w-0123456789abcdef --reason 'it would never end'",
 )
-def bury(ctx: click.Context, work_ids: Sequence[str], typed: Typed) -> None:
+def bury(ctx: click.Context, target: Target, typed: Typed) -> None:
     """Make dead letters of work that has not ended.
 
     As `roost cancel`, but the work is "failed" then, with an error that says who has buried it,
     and is kept until somebody drops it. Observers of dead letters hear of it.
 
-    Several are done at once, and the exit code is 1 if any of them failed.
+    Several ids, or a query as for `roost list` with at least one key, are done at once: of a query
+    first the number is shown, and what changes after that is left alone. The exit code is 1 if any
+    of them failed.
     """
-    _use(ctx, Verb.BURY, work_ids, typed)
+    _use(ctx, Verb.BURY, target, typed)
 
 
 @_verb(
     Verb.DROP,
     "roost drop w-0123456789abcdef",
-    "roost list --state cancelled | cut -f 1 | xargs roost drop --yes",
-    options=[click.Option(["--yes"], is_flag=True, help="Do not ask.")],
+    "roost drop state:cancelled older:7d --yes",
 )
-def drop(ctx: click.Context, work_ids: Sequence[str], typed: Typed, yes: bool) -> None:
+def drop(ctx: click.Context, target: Target, typed: Typed) -> None:
     """Remove work that has ended for good, with its artifacts and its workspace.
 
     Only its events stay, as long as the queue keeps them. On a terminal it asks first; without
     one it needs --yes.
 
-    Several are done at once, and the exit code is 1 if any of them failed.
+    Several ids, or a query as for `roost list` with at least one key, are done at once: of a query
+    first the number is shown, and what changes after that is left alone. The exit code is 1 if any
+    of them failed.
     """
-    if work_ids:
-        what = work_ids[0] if len(work_ids) == 1 else f"{len(work_ids)} work items"
-        if not confirmed(f"Remove {what} for good, with all artifacts?", yes=yes):
+    if target.ids:
+        session: Session = ctx.obj
+        if len(target.ids) == 1:
+            typed_id = target.ids[0]
+            target = Target((session.read(lambda roost: full_id(roost, typed_id)),))
+        what = target.ids[0] if len(target.ids) == 1 else f"{len(target.ids)} work items"
+        if not confirmed(f"Remove {what} for good, with all artifacts?", yes=typed.yes):
             output.note("nothing was dropped")
             ctx.exit(1)
-    _use(ctx, Verb.DROP, work_ids, typed)
+    _use(ctx, Verb.DROP, target, typed)

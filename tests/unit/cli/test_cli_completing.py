@@ -69,7 +69,7 @@ def test_states(bench):
 
 
 def test_a_queue_that_cannot_be_asked(bench, monkeypatch):
-    """It completes to nothing, in silence; what is installed is known anyway."""
+    """It silently completes to nothing; what is installed is known anyway."""
     monkeypatch.setattr(bench.server, "nothing_here", lambda: "nothing here")
     assert [] == completed(bench, "status")
     assert ["echo"] == completed(bench, "list", "--engine")

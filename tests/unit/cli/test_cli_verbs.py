@@ -161,7 +161,7 @@ def test_without_an_id(bench, verb):
     """That is a usage error."""
     result = bench.invoke(verb)
     assert 2 == result.exit_code
-    assert "Missing argument 'WORK_ID...'" in result.stderr
+    assert "Missing argument 'WORK_ID...|QUERY'" in result.stderr
 
 
 @pytest.mark.parametrize("wrong", [["a b"], ["w1", "--as", ""], ["w1", "--reason", "a\nb"]])

@@ -12,12 +12,19 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from roost_core.backend import Ledger, ListQuery, StoredWork
 from roost_core.errors import LeaseLost, VersionConflict
 from roost_core.models import State
+from roost_core.query import By, parse
 from roost_core.settings import Settings
 from roost_core.testing import ManualClock, MemoryLedger
 from tests import redis_pokes
 from tests.property.views import WORK_IDS, Refused, answer_view, event_view, look
 
 ENGINES = ["a", "ab", "b"]
+#: What is found and counted at the end: what the index tells alone, and what it only narrows.
+QUERIES = [
+    *("", "state:failed", "-state:failed,done", "engine:a", "engine:a*", "id:w1", "id:w*"),
+    *("label:team", "label:team=a,b", "error:*", "state:failed error:*", "error:429"),
+    *("engine:b error:*", "label:team=b state:queued", "-label:team"),
+]
 #: Work may name one more engine, which no worker ever runs.
 NAMED_ENGINES = [*ENGINES, "nobody"]
 WORKERS = ["worker-1", "worker-2"]
@@ -106,10 +113,28 @@ class Sides(RuleBasedStateMachine):
                     pages = [sorted(page) for page in pages]
                 assert all(pages[0] == other for other in pages[1:]), (state, pages)
 
+    def the_same_is_found(self) -> None:
+        """At the end, queries find and count the same on all sides, and none lacks anything."""
+        for text in QUERIES:
+            query = parse(text)
+            found = [self.run(side.find(query, limit=100)) for side in self.sides]
+            ids = [sorted(one.work_id for one in page.works) for page in found]
+            assert all(ids[0] == other for other in ids[1:]), (text, ids)
+            assert all(page.is_indexed for page in found), text
+            for by in (None, *map(By.parse, ("state", "engine", "error", "label:team"))):
+                counts = [self.run(side.count(query, by)) for side in self.sides]
+                views = [
+                    (one.total, {group.name: group.count for group in one.groups}, one.is_indexed)
+                    for one in counts
+                ]
+                assert all(views[0] == other for other in views[1:]), (text, by, views)
+                assert (len(ids[0]), True) == (views[0][0], views[0][2])
+
     def teardown(self) -> None:
-        """Compare the histories and close everything."""
+        """Compare the histories and what is found, and close everything."""
         try:
             self.the_histories_agree()
+            self.the_same_is_found()
         finally:
             self.close()
             self.runner.close()

@@ -102,6 +102,7 @@ class LedgerMachine(Ordering):
         delay_ms=DELAYS,
         deadline_ms=st.sampled_from([None, None, None, 1, 9_000_000_000_000]),
         resources=st.lists(st.sampled_from(RESOURCES), unique=True, max_size=3),
+        labels=st.sampled_from([{}, {}, {"team": "a"}, {"team": "b", "env": "x"}]),
         priority=st.integers(-1, 1),
         limits=st.tuples(st.integers(1, 3), st.integers(0, 2), st.sampled_from([0, 2, 3])),
     )
@@ -114,6 +115,7 @@ class LedgerMachine(Ordering):
         delay_ms: int,
         deadline_ms: int | None,
         resources: list[str],
+        labels: dict[str, str],
         priority: int,
         limits: tuple[int, int, int],
     ) -> None:
@@ -126,6 +128,7 @@ class LedgerMachine(Ordering):
             delay_ms=delay_ms,
             deadline_ms=deadline_ms,
             resources=tuple(resources),
+            labels=labels,
             priority=priority,
             max_attempts=limits[0],
             max_recoveries=limits[1],
@@ -237,13 +240,25 @@ class LedgerMachine(Ordering):
             assert before == self.standing(held.work_id)
 
     @precondition(lambda self: self.held)
-    @rule(data=st.data(), permanent=st.booleans(), commit_id=COMMIT_IDS, delay_ms=DELAYS)
+    @rule(
+        data=st.data(),
+        permanent=st.booleans(),
+        commit_id=COMMIT_IDS,
+        delay_ms=DELAYS,
+        message=st.sampled_from(["it broke", "item 7 said 429", "item 8 said 503"]),
+    )
     def fail(
-        self, data: st.DataObject, permanent: bool, commit_id: str | None, delay_ms: int
+        self,
+        data: st.DataObject,
+        permanent: bool,
+        commit_id: str | None,
+        delay_ms: int,
+        message: str,
     ) -> None:
         """Fail an attempt under any lease; attempts stay within the maximum (R1)."""
         held = self.any_held(data)
-        failure = Failure(commit_id or unique("commit"), error_bytes(), permanent, delay_ms)
+        error = error_bytes(message=message)
+        failure = Failure(commit_id or unique("commit"), error, permanent, delay_ms)
         self.answer_to_holder(
             held, lambda index, side: side.fail(held.claims[index].lease, failure)
         )

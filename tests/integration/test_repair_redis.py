@@ -309,7 +309,7 @@ async def test_a_repair_while_workers_run(server):
         waiting = asyncio.create_task(all_done(roost, items))
         found = []
         while not waiting.done():
-            for name in ("ready", "created", "key", "sleeping"):
+            for name in ("ready", "created", "key", "sleeping", "index"):
                 await client.delete(key(name))
                 await roost.repair()
             found += await roost.repair()

@@ -71,7 +71,7 @@ end
 -- Seldom.
 -- Whether a member of the index agrees with the record of its work item, if that can be read.
 local function is_indexed_rightly(member)
-  local kind, what, id = string.match(member, '^([elfr]) ([!-~]+) ([!-~]+)$')
+  local kind, what, id = string.match(member, '^([elfr]) ([!-~]+) ([^ ]*)$')
   local raw = id and redis.call('HGET', K.work, id)
   if not raw then return false end
   local r = parse(raw)

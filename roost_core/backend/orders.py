@@ -17,8 +17,8 @@ from roost_core.values import Value
 class Order(Value):
     """A verb for one work item.
 
-    ``request_id`` identifies this order, as one word without a semicolon: repeating it returns the
-    recorded answer, so that a lost reply does not make it count twice. With ``if_state`` and
+    ``request_id`` identifies this order, as one word: repeating it returns the recorded answer, so
+    that a lost reply does not make it count twice. With ``if_state`` and
     ``if_fence`` nothing happens unless the work item still has both: what a preview showed may have
     changed.
 

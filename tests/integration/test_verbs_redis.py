@@ -8,7 +8,8 @@ import re
 
 import pytest
 
-from roost_core.backend import Finish, OrderAnswer, OrderOutcome, Sleep, Yield
+from roost_core.backend import Finish, GoOn, OrderAnswer, OrderOutcome, Sleep, Yield
+from roost_core.errors import LeaseLost
 from roost_core.models import Actor, State, Verb
 from roost_core.testing.contract.kit import ACTOR, HOUR_MS, WORKER, error_of
 from tests.contract.harnesses import RedisHarness
@@ -197,6 +198,18 @@ async def test_a_repeated_commit_of_a_record_with_a_tail(redis_server):
         await kit.done("a", Verb.PAUSE)
         assert ack == await kit.commit(claim, Yield(), commit_id="one")
         assert ack == await kit.commit(claim, commit_id="one")
+
+
+async def test_no_words_of_people_are_taken_for_an_answer(redis_server):
+    """Who knows a lease's token, as its engine does, cannot make up what a commit came to."""
+    async with driven(redis_server) as kit:
+        claim = await kit.leased("a")
+        forged = f";{claim.lease.token} one done 99 0 1 -1"
+        await kit.requested("a", Verb.PAUSE, actor=Actor("eve", "tests", forged))
+        await kit.commit(claim)
+        for then in (Yield(), GoOn(HOUR_MS)):
+            with pytest.raises(LeaseLost):
+                await kit.commit(claim, then, commit_id="one")
 
 
 async def test_what_people_did_is_bounded(redis_server):

@@ -13,11 +13,17 @@ local function running_answer(version, committed)
 end
 
 -- Seldom.
--- The answer to the last commit of a lease that has ended. Also found in the unparsed rest of a record: a token
--- appears nowhere else in it.
+-- The answers in the unparsed rest of a record, and nothing else of it: what people have written there may look like
+-- one.
+local function answers_in(rest)
+  return string.match(rest, '^[^\n]*\n[^\n]*\n[^\n]*\n([^\n]*)') or ''
+end
+
+-- Seldom.
+-- The answer to the last commit of a lease that has ended.
 local function remembered(answers, token, commit_id)
   local _, before = string.find(answers, ';' .. token .. ' ' .. commit_id .. ' ', 1, true)
-  if before then return string.match(answers, '^[^;\n]+', before + 1) end
+  if before then return string.match(answers, '^[^;]+', before + 1) end
 end
 
 local function remember(r, token, commit_id, answer)

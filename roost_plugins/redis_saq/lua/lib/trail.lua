@@ -10,7 +10,7 @@
 -- An entry is "<id of the event> kind version state data". Data is JSON, which may be cut; of a lease, whose
 -- entry has the id of the last event under it, it is "worker ms|- first-version ended-by".
 --
--- What people will do to a work item should get its own ring, so that nothing else pushes it out.
+-- What people do to a work item has its own ring (acts.lua), so that nothing else pushes it out.
 
 local function add_entry(id, r, at, kind, data)
   local before, count, after = nil, r.entries, nil

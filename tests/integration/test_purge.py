@@ -6,7 +6,8 @@ import contextlib
 
 import pytest
 
-from roost_core.backend import Finish
+from roost_core.backend import EnqueueOutcome, Finish, OrderOutcome
+from roost_core.models import Verb
 from tests.contract.harnesses import RedisHarness
 
 
@@ -48,6 +49,22 @@ async def test_a_damaged_record_does_not_take_the_key_of_another(redis_server):
         await client.hset(key("work"), "a", "2 nonsense 5\n\n\n\nkey\n")
         assert ["a"] == await kit.purge(0, 0, 100)
         assert {b"key"} == set(await client.hgetall(key("key")))
+
+
+@pytest.mark.parametrize("is_dropped", [True, False])
+async def test_a_lost_key_that_other_work_has_by_now(redis_server, is_dropped):
+    """It stays with that: enqueued again under the key, it is not stored twice."""
+    async with driven(redis_server) as kit:
+        await kit.created("a", idempotency_key="key")
+        await kit.done("a", Verb.CANCEL)
+        await kit.ledger.client.hdel(kit.ledger.keys.key("key"), "key")
+        await kit.created("b", idempotency_key="key")
+        if is_dropped:
+            assert OrderOutcome.DONE == (await kit.order("a", Verb.DROP)).outcome
+        else:
+            assert ["a"] == await kit.purge(0, 0, 100)
+        answer = await kit.enqueue("c", idempotency_key="key")
+        assert (EnqueueOutcome.EXISTING, "b") == (answer.outcome, answer.work_id)
 
 
 async def test_a_damaged_record_has_the_life_that_the_index_knows(redis_server):

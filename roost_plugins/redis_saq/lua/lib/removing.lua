@@ -1,14 +1,20 @@
 -- Shared by the scripts that remove work for good: a purge, and a person's drop.
 
 -- Seldom.
--- The idempotency key of what does not decode, if it can be read and belongs to nothing else.
+-- Whether an idempotency key stands for a work item: what is lost may have been given to other work.
+local function is_key_of(id, key)
+  local stands_for = key ~= '' and redis.pcall('HGET', K.key, key)
+  return type(stands_for) == 'string' and string.sub(stands_for, 1, #id + 1) == id .. ' '
+end
+
+-- Seldom.
+-- The idempotency key of what does not decode, if it can be read.
 local function key_of_broken(id)
   local found = redis.call('HMGET', K.work, id, id .. ' item')
   local of_record = key_line(found[1] or '')
   local of_item = string.match(found[2] or '', '"idempotency_key":"([^"\\]+)"')
   for _, key in ipairs({ of_record or '', of_item or '' }) do
-    local stands_for = key ~= '' and redis.pcall('HGET', K.key, key)
-    if type(stands_for) == 'string' and string.sub(stands_for, 1, #id + 1) == id .. ' ' then return key end
+    if is_key_of(id, key) then return key end
   end
   return ''
 end
@@ -47,7 +53,7 @@ local function remove_all(those)
     for _, field in ipairs({ id, id .. ' item', id .. ' snapshot', id .. ' error', id .. ' beat' }) do
       fields[#fields + 1] = field
     end
-    if r.key ~= '' then keys[#keys + 1] = r.key end
+    if is_key_of(id, r.key) then keys[#keys + 1] = r.key end
   end
   call_for('ZREM', K.created, ids)
   call_for('HDEL', K.work, fields)

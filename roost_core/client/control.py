@@ -147,6 +147,10 @@ class Controlling:
             # A record that does not decode has none.
             order = attrs.evolve(order, life=stored.created_ms or None)
         answer = await repeated(lambda: self.ledger.order(work_id, order), PATIENCE_SECONDS)
+        if forget is not None and answer.outcome is OrderOutcome.MISSING:
+            # It was there a moment ago: by a first try whose answer was lost, or by somebody else,
+            # it is dropped, and what it had elsewhere was removed before that was forgotten.
+            return VerbResult(work_id, order.verb, OrderOutcome.ALREADY)
         await self._refuse(work_id, order, answer)
         left = None
         if forget is not None and answer.outcome in (OrderOutcome.DONE, OrderOutcome.ALREADY):

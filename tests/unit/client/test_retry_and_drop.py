@@ -10,7 +10,14 @@ import pytest
 from roost_core.backend import OrderOutcome, Purged
 from roost_core.client.control import VerbResult, each
 from roost_core.codec.times import from_milliseconds
-from roost_core.errors import InvalidInput, PluginError, RoostError, VerbUnfit, WorkNotFound
+from roost_core.errors import (
+    BackendUnavailable,
+    InvalidInput,
+    PluginError,
+    RoostError,
+    VerbUnfit,
+    WorkNotFound,
+)
 from roost_core.models import Actor, State, Verb
 from tests.unit.cli.cli_harness import Bench
 from tests.unit.client.verbs_bench import life_of, run, status, unanswered, use
@@ -128,6 +135,21 @@ def test_a_drop_whose_reply_is_lost(bench, monkeypatch):
     assert [life] * 2 == [order.life for _, order in asked]
     assert not store.exists(artifact.artifact_id)
     assert [] == bench.ledger.run(lambda state, _now: state.to_forget(10))
+
+
+def test_a_drop_whose_reply_is_lost_until_a_worker_has_finished_it(bench, monkeypatch):
+    """The upkeep of a worker was faster than the repeat: it is dropped, and not unknown."""
+    use(bench, "cancel")
+    order = bench.ledger.order
+
+    async def answer(work_id, asked):
+        monkeypatch.setattr(bench.ledger, "order", order)
+        await bench.ledger.purge(1000, None, 0, [(await order(work_id, asked)).purged])
+        raise BackendUnavailable("no answer")
+
+    monkeypatch.setattr(bench.ledger, "order", answer)
+    found = use(bench, "drop")
+    assert (OrderOutcome.ALREADY, "already dropped") == (found.outcome, str(found))
 
 
 # -- engines -----------------------------------------------------------------------------------

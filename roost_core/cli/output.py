@@ -24,6 +24,7 @@ import click
 from roost_core.models.control import Verb
 from roost_core.models.events import Event
 from roost_core.models.standing import WorkMeta
+from roost_core.models.work import State
 from roost_core.shown import verbs
 from roost_core.shown.plain import to_plain
 from roost_core.shown.redaction import clean, redacted
@@ -151,11 +152,12 @@ def json_line(value: Json, *, indent: int | None = None) -> None:
 
 def failure(meta: WorkMeta) -> str:
     """Describe how a work item ended without being done: who ended it, or what the error is."""
-    error = meta.error
-    if error is None:
-        is_cancelled = meta.act is not None and meta.act.verb is Verb.CANCEL
-        how = verbs.told(meta.act) if meta.act is not None and is_cancelled else meta.state
-        return f"{meta.work_id} is {how}"
+    error, act = meta.error, meta.act
+    if meta.state is State.CANCELLED and act is not None and act.verb is Verb.CANCEL:
+        return f"{meta.work_id} is {verbs.told(act)}"
+    # What was cancelled may have an error from an attempt before, which has not ended it.
+    if error is None or meta.state is State.CANCELLED:
+        return f"{meta.work_id} is {meta.state}"
     what = error.error_type or error.kind
     return f"{meta.work_id} is {meta.state}: {what}{': ' if error.message else ''}{error.message}"
 

@@ -76,8 +76,9 @@ def unfit(work_id: str, verb: Verb, state: State, wish: Verb | None) -> str:
     """Say in one line why a verb does not fit, and what to do."""
     if wish in (Verb.CANCEL, Verb.BURY):
         done = f"it is {PAST[wish]} when its step has ended"
-        then = f"{done}; then `roost retry {work_id}` puts it back"
-        return f"{work_id} is {standing(state, wish)}: {then}"
+        then = "can be used" if verb is Verb.DROP else "puts it back"
+        use = verb if verb is Verb.DROP else Verb.RETRY
+        return f"{work_id} is {standing(state, wish)}: {done}; then `roost {use} {work_id}` {then}"
     fits = _FITS[verb]
     if state is State.PAUSED and verb is Verb.RETRY:
         fits = f"`roost resume {work_id}` lets it continue"

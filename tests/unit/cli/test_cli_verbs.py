@@ -8,11 +8,14 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from roost_core.backend import Failure
 from roost_core.cli import output
 from roost_core.cli.work import carrying_out
 from roost_core.client import control
+from roost_core.codec.records import encode_model
 from roost_core.codec.times import from_milliseconds
 from roost_core.errors import BackendUnavailable
+from roost_core.models import ErrorRecord
 from tests.unit.cli.cli_harness import Bench
 
 VERBS = ["cancel", "pause", "resume", "retry", "bury", "drop"]
@@ -280,3 +283,13 @@ def test_watch_says_who_cancelled(bench):
     result = bench.invoke("watch", "w1")
     assert 1 == result.exit_code
     assert "roost: w1 is cancelled by alice (roost cancel): no use\n" == result.stderr
+
+
+def test_watch_does_not_blame_an_earlier_error(bench):
+    """Work that was cancelled while it waited for another attempt was ended by a person."""
+    error = encode_model(ErrorRecord(kind="exception", message="it broke"))
+    lease = bench.claim().lease
+    asyncio.run(bench.ledger.fail(lease, Failure("f0", error, permanent=False, delay_ms=1000)))
+    bench.ok("cancel", "w1", "--as", "alice")
+    result = bench.invoke("watch", "w1")
+    assert "roost: w1 is cancelled by alice (roost cancel)\n" == result.stderr

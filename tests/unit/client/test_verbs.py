@@ -189,6 +189,7 @@ def test_a_verb_needs_an_open_connection(bench, verb):
             r"w1 is running \(cancelling\): it is cancelled when its step",
         ),
         (["run", "bury"], "cancel", r"w1 is running \(burying\): it is buried when its step"),
+        (["run", "cancel"], "drop", "when its step has ended; then `roost drop w1` can be used$"),
         (["run", "pause"], "drop", r"w1 is running \(pausing, after this step\): only work"),
         (["done"], "retry", "w1 is done: only a dead letter or cancelled work can be retried"),
     ],

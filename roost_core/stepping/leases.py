@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import threading
 import time
 from collections.abc import Sequence
@@ -118,6 +119,8 @@ class LeaseKeeper:
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._waits = _Waits()
+        #: When people last wanted something of each ledger, by the monotonic clock.
+        self._wanted_at = [-math.inf] * len(self._turns)
         self._closed = False
         self._stall = Stall(renewers, info, stuck_after, self._kept)
         self._thread = threading.Thread(target=self._run, name="roost-leases", daemon=True)
@@ -142,6 +145,9 @@ class LeaseKeeper:
         hold = Hold(lease, asked_at, self._ttl, self._watch, source)
         with self._lock:
             self._holds[lease.token] = hold
+        if asked_at <= self._wanted_at[source]:
+            # Perhaps of this one: it was still on its way, and so the renewal was without it.
+            self._look_at(source)
         return hold
 
     def let_go(self, hold: Hold) -> None:
@@ -162,6 +168,10 @@ class LeaseKeeper:
 
         :param source: the ledger's number.
         """
+        self._wanted_at[source] = time.monotonic()
+        self._look_at(source)
+
+    def _look_at(self, source: int) -> None:
         with self._changed:
             self._waits.looks.add(source)
             self._changed.notify()

@@ -208,6 +208,24 @@ async def test_a_worker_that_is_told_to_look_renews_at_once():
     assert len(renewer.rounds) <= 2 + (time.monotonic() - began) / 0.04
 
 
+async def test_a_lease_that_was_on_its_way_when_its_work_was_cancelled():
+    """The renewal for it was without that lease, so there is another once it is kept; only one."""
+    keeper = LeaseKeeper([FakeRenewer(), FakeRenewer()], INFO)
+    now = asyncio.get_running_loop().time
+    asked_at = now()
+    keeper.renew_now(1)
+    keeper._take(keeper._turns[1])
+    keeper.hold(lease("other"), asked_at, 0)
+    assert set() == keeper._waits.looks
+    keeper.hold(lease("t1"), asked_at, 1)
+    assert {1} == keeper._waits.looks
+    keeper._take(keeper._turns[1])
+    assert ["t1"] == keeper._turns[1].renewer.tokens[-1]
+    await asyncio.sleep(0.01)
+    keeper.hold(lease("t2"), now(), 1)
+    assert set() == keeper._waits.looks
+
+
 async def test_a_ledger_that_fails_is_not_asked_sooner_for_being_told_to_look():
     """Its pause holds; another ledger is looked at."""
     bad, good = FakeRenewer(), FakeRenewer()

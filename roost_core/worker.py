@@ -191,6 +191,7 @@ class Worker:
             keeper=keeper,
             is_stopping=self._stopping.is_set,
             source=number,
+            rates=keeper.rates(number),
         )
 
     def _plan(self, lost: LostSteps, keeper: LeaseKeeper) -> ServePlan:

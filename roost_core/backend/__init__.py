@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from roost_core.backend.artifacts import ArtifactStore
 from roost_core.backend.control import Control
+from roost_core.backend.facts import Explaining, Facts, Obstacle
 from roost_core.backend.finding import Counted, Found, Group, Searching
 from roost_core.backend.ledger import Ledger
 from roost_core.backend.messages import (
@@ -35,6 +36,7 @@ from roost_core.backend.messages import (
     Yield,
 )
 from roost_core.backend.orders import Halt, Order, OrderAnswer, OrderOutcome
+from roost_core.backend.rates import Pace, StepTally, Tally
 from roost_core.backend.reading import Reading
 from roost_core.backend.renewal import Renewal, Renewer
 from roost_core.backend.reports import Finding, ListQuery, Purged, Repaired, StoredWork
@@ -56,6 +58,8 @@ __all__ = [
     "Counted",
     "EnqueueOutcome",
     "Enqueued",
+    "Explaining",
+    "Facts",
     "Failure",
     "Finding",
     "Finish",
@@ -68,9 +72,11 @@ __all__ = [
     "LostLanes",
     "NewWork",
     "Next",
+    "Obstacle",
     "Order",
     "OrderAnswer",
     "OrderOutcome",
+    "Pace",
     "Purged",
     "Reading",
     "Renewal",
@@ -81,7 +87,9 @@ __all__ = [
     "ServePlan",
     "Server",
     "Sleep",
+    "StepTally",
     "StoredWork",
+    "Tally",
     "Transitions",
     "Yield",
 ]

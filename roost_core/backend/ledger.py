@@ -6,6 +6,7 @@ import abc
 from collections.abc import Callable, Sequence
 
 from roost_core.backend.control import Control
+from roost_core.backend.facts import Explaining
 from roost_core.backend.finding import Searching
 from roost_core.backend.renewal import Renewal
 from roost_core.backend.reports import Finding, Repaired
@@ -13,7 +14,7 @@ from roost_core.backend.transitions import Transitions
 from roost_core.errors import BackendError
 
 
-class Ledger(Transitions, Searching, Renewal, Control):
+class Ledger(Transitions, Explaining, Searching, Renewal, Control):
     """The durable record of one queue. Get it from :meth:`Server.ledger`.
 
     Every method is atomic, and durable when it returns. A method that raises

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Sequence
+from typing import ClassVar
 
 from roost_core.backend.messages import Ack, Beat, Failure, Renewed
+from roost_core.backend.rates import Tally
 from roost_core.errors import BackendError
 from roost_core.models.worker import Lease
 
@@ -18,11 +20,18 @@ class Renewer(abc.ABC):
     :meth:`interrupt`; if a renewer does not offer these, such leases run out.
     """
 
+    #: Whether :meth:`renew` takes a ``tally``; without one, nobody knows how fast work goes.
+    takes_tally: ClassVar[bool] = False
+
     @abc.abstractmethod
-    def renew(self, info: bytes, beats: Sequence[Beat], lease_ttl_ms: int) -> Renewed:
+    def renew(
+        self, info: bytes, beats: Sequence[Beat], lease_ttl_ms: int, tally: Tally | None = None
+    ) -> Renewed:
         """Extend all leases at once and announce the worker, in one command.
 
         :param info: the encoded ``WorkerInfo``.
+        :param tally: what the worker has done since its last renewal; only given to those with
+            ``takes_tally``.
         :returns: the tokens of the leases that do not continue.
         :raises BackendUnavailable: no answer; nothing can be concluded about the leases.
         :raises BackendError: the server refuses.

@@ -65,6 +65,8 @@ class Hold:
         self.step_deadline = time.monotonic() + BETWEEN_STEPS
         self.heartbeat: bytes | None = None
         self.blame: Callable[[ErrorRecord], Failure] | None = None
+        #: When the newest step began, by the monotonic clock, and how long it took, in seconds.
+        self.step_began = self.step_took = 0.0
         self._ttl = ttl
         self._scope: Scope | None = None
         #: When the step in flight was ended, by the monotonic clock, and whether it is deaf.
@@ -87,13 +89,16 @@ class Hold:
     def begin_step(self, scope: Scope, seconds: float) -> None:
         """Let ``scope`` end the step that begins: after ``seconds``, or once the lease is lost."""
         self._scope = scope
-        self.step_deadline = time.monotonic() + seconds
+        self.step_began = now = time.monotonic()
+        self.step_deadline = now + seconds
         self._watch.look_at(self.step_deadline)
 
     def end_step(self) -> None:
         """Record that the step has ended."""
         self._scope = None
-        self.step_deadline = time.monotonic() + BETWEEN_STEPS
+        now = time.monotonic()
+        self.step_took = now - self.step_began
+        self.step_deadline = now + BETWEEN_STEPS
         if self._ended_at is not None:
             self._ended_at = None
             if self._is_deaf:

@@ -31,6 +31,7 @@ from roost_core.models.worker import Heartbeat, Lease, WorkerInfo
 from roost_core.stepping.hanging import TICK
 from roost_core.stepping.holds import Hold, Watch
 from roost_core.stepping.lost import LostSteps
+from roost_core.stepping.rates import Rates
 from roost_core.stepping.stuck import Stall
 from roost_core.threads import run_in_thread
 
@@ -53,6 +54,7 @@ class _Turn:
 
     number: int
     renewer: Renewer
+    rates: Rates = attrs.field(factory=Rates)
     failures: int = 0
     renew_at: float = 0.0
     beat_at: float = 0.0
@@ -163,6 +165,13 @@ class LeaseKeeper:
             self._waits.beats.add(hold.source)
             self._changed.notify()
 
+    def rates(self, source: int) -> Rates:
+        """Return what counts the steps of a ledger's work; it is sent with renewals.
+
+        :param source: the ledger's number.
+        """
+        return self._turns[source].rates
+
     def renew_now(self, source: int) -> None:
         """Renew the leases of a ledger now, because people want something. Safe from any thread.
 
@@ -250,8 +259,11 @@ class LeaseKeeper:
             beats = [Beat(h.lease.work_id, h.lease.token, h.heartbeat) for h in holds]
             for hold in holds:
                 hold.heartbeat = None
+        # Taken in any case: they must not grow. Sent once: a lost answer must not count twice.
+        tally = turn.rates.take()
+        more = {"tally": tally} if turn.renewer.takes_tally and tally is not None else {}
         try:
-            renewed = turn.renewer.renew(self._word, beats, round(self._ttl * 1000))
+            renewed = turn.renewer.renew(self._word, beats, round(self._ttl * 1000), **more)
         except BaseException:
             with self._changed:
                 for hold, beat in zip(holds, beats, strict=True):

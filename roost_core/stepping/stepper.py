@@ -39,6 +39,7 @@ from roost_core.stepping.outcome import (
     Lost,
     Unwanted,
 )
+from roost_core.stepping.rates import Rates
 from roost_core.stepping.recent import RecentItems, RecentReturns, StoredItem
 from roost_core.stepping.run import Run
 from roost_core.stepping.telling import Telling
@@ -60,7 +61,8 @@ class Stepper:
     """Runs claims of one ledger for one worker; used by many lanes at once.
 
     ``is_stopping`` says whether the worker drains, so that a slice ends early. ``source`` is the
-    number by which the keeper knows the ledger, among those that the worker serves.
+    number by which the keeper knows the ledger, among those that the worker serves. ``rates``
+    counts leases and accepted steps.
     """
 
     settings: Settings
@@ -73,6 +75,7 @@ class Stepper:
     keeper: LeaseKeeper
     is_stopping: Callable[[], bool]
     source: int = 0
+    rates: Rates = attrs.field(factory=Rates, repr=False)
     recent: RecentItems = attrs.field(factory=RecentItems, repr=False)
     returns: RecentReturns = attrs.field(factory=RecentReturns, repr=False)
     _attempts: Attempts = attrs.field(init=False, repr=False)
@@ -99,6 +102,7 @@ class Stepper:
         Cancelling gives the work back without blame.
         """
         hold = self.keeper.hold(claim.lease, claim.asked_at, self.source)
+        self.rates.lease(claim.engine)
         try:
             run = await self._prepare(claim, hold)
             if run is not None:
@@ -232,6 +236,8 @@ class Stepper:
 
     def _note(self, run: Run, step: Accepted, ack: Ack, goes_on: bool) -> None:
         """Record an accepted step; ``goes_on`` if the next follows under the same lease."""
+        given = run.snapshot
+        self.rates.step(run.claim.engine, "" if given is None else given.step, run.hold.step_took)
         is_done = ack.state is _DONE
         # As decoded, so that the engine sees what another worker would see after a crash, and
         # what it or an observer changes in place affects nobody else.

@@ -39,6 +39,7 @@ TYPES: Final = {
     "created": "zset",
     "halted": "hash",
     "index": "zset",
+    "rates": "hash",
     "key": "hash",
     "newer": "zset",
     "seq": "string",

@@ -58,6 +58,7 @@ _SHARED: Final = (
     "holder",
     "giveback",
     "claiming",
+    "rates",
     "removing",
     "show",
     "inspect",

@@ -19,6 +19,7 @@ from roost_core.testing.contract.claiming import ClaimContract
 from roost_core.testing.contract.committing import CommitContract
 from roost_core.testing.contract.controlling import ControlContract
 from roost_core.testing.contract.enqueueing import EnqueueContract
+from roost_core.testing.contract.explaining import FactsContract
 from roost_core.testing.contract.finding import FindContract
 from roost_core.testing.contract.giving_back import FailContract, InterruptContract, RenewContract
 from roost_core.testing.contract.halting import HaltContract
@@ -53,6 +54,7 @@ class BackendContract(
     ControlContract,
     WishContract,
     HaltContract,
+    FactsContract,
     ServeContract,
     QueuesContract,
 ):

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from roost_core.backend.facts import Facts
 from roost_core.backend.ledger import Ledger
 from roost_core.backend.messages import (
     Ack,
@@ -28,6 +29,7 @@ from roost_core.backend.messages import (
     Renewed,
 )
 from roost_core.backend.orders import Order, OrderAnswer, OrderOutcome
+from roost_core.backend.rates import Tally
 from roost_core.backend.reports import StoredWork
 from roost_core.backend.server import Server
 from roost_core.codec.records import decode_model, encode_item, encode_model
@@ -244,13 +246,15 @@ class Harness(abc.ABC):
         heartbeat: bytes | None = None,
         ttl_ms: int = MINUTE_MS,
         worker_id: str = WORKER,
+        engines: Sequence[str] = (ENGINE,),
+        tally: Tally | None = None,
     ) -> Renewed:
         """Renew from a thread, as a worker does."""
         beats = [Beat(one.lease.work_id, one.lease.token, heartbeat) for one in claims]
         renewer = self.ledger.renewer()
         try:
-            info = worker_bytes(worker_id)
-            return await asyncio.to_thread(renewer.renew, info, beats, ttl_ms)
+            info = worker_bytes(worker_id, engines)
+            return await asyncio.to_thread(renewer.renew, info, beats, ttl_ms, tally)
         finally:
             renewer.close()
 
@@ -281,6 +285,12 @@ class Harness(abc.ABC):
         stored = await self.ledger.read(work_id)
         assert stored is not None
         return stored
+
+    async def facts(self, work_id: str) -> Facts:
+        """Return what decides when a work item runs that has to be there."""
+        facts = await self.ledger.facts(work_id)
+        assert facts is not None
+        return facts
 
     async def purge(
         self, retention_ms: int, dead_letter_retention_ms: int | None, limit: int

@@ -11,8 +11,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Final, TypeVar
+from typing import ClassVar, Final, TypeVar
 
+from roost_core.backend.facts import Facts
 from roost_core.backend.ledger import Ledger
 from roost_core.backend.messages import (
     Ack,
@@ -26,6 +27,7 @@ from roost_core.backend.messages import (
     Renewed,
 )
 from roost_core.backend.orders import Halt, Order, OrderAnswer
+from roost_core.backend.rates import Tally
 from roost_core.backend.renewal import Renewer
 from roost_core.backend.reports import ListQuery, Purged, StoredWork
 from roost_core.models.control import Actor
@@ -47,12 +49,22 @@ DESCRIPTION: Final = "in memory, gone with this process"
 class MemoryRenewer(Renewer):
     """Renews leases of a :class:`MemoryLedger`, from any thread."""
 
+    takes_tally: ClassVar[bool] = True
+
     def __init__(self, ledger: MemoryLedger) -> None:
         self._ledger = ledger
 
-    def renew(self, info: bytes, beats: Sequence[Beat], lease_ttl_ms: int) -> Renewed:
+    def renew(
+        self, info: bytes, beats: Sequence[Beat], lease_ttl_ms: int, tally: Tally | None = None
+    ) -> Renewed:
         """Extend the leases; return the tokens of those that do not continue."""
-        return self._ledger.run(lambda state, now: state.renew(now, info, beats, lease_ttl_ms))
+
+        def renew(state: MemoryState, now: int) -> Renewed:
+            if tally is not None:
+                state.count(now, tally)
+            return state.renew(now, info, beats, lease_ttl_ms)
+
+        return self._ledger.run(renew)
 
     def fail(self, lease: Lease, failure: Failure) -> Ack:
         """Count a failed attempt.
@@ -291,6 +303,10 @@ class MemoryLedger(Ledger):
             return None if work is None else work.to_stored(with_snapshot=True)
 
         return self.run(look)
+
+    async def facts(self, work_id: str) -> Facts | None:
+        """Return what decides when a work item runs, or None."""
+        return self.run(lambda state, now: state.facts(now, work_id))
 
     async def list(self, query: ListQuery) -> Sequence[StoredWork]:
         """Return a page of work items."""

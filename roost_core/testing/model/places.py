@@ -9,6 +9,7 @@ from roost_core.backend.messages import (
     Alone,
 )
 from roost_core.backend.orders import Halt
+from roost_core.backend.rates import Tally
 from roost_core.backend.reports import Purged
 from roost_core.codec.times import from_milliseconds
 from roost_core.models.events import Event
@@ -47,6 +48,8 @@ class Places:
         self.workers: dict[str, tuple[bytes, int, int]] = {}
         #: Per worker id: how often it has renewed, or that it has left.
         self.beats: dict[str, int] = {}
+        #: What workers have done, each with the minute in which they said so.
+        self.tallies: list[tuple[int, Tally]] = []
         #: What is purged and has yet to be forgotten; the next one first.
         self._to_forget: dict[Purged, None] = {}
         self._seq = Numbers()

@@ -91,9 +91,16 @@ class Offers:
         """Forget a worker that has left."""
         self._by_worker.pop(worker_id, None)
 
+    def live(self, now: int) -> dict[str, set[str]]:
+        """Return the live workers, and which engines each of them runs."""
+        return {
+            worker: offer.engines
+            for worker, offer in self._by_worker.items()
+            if now - offer.seen_ms <= offer.silence_ms
+        }
+
     def has(self, now: int, engine: str) -> bool:
         """Whether a live worker runs the engine, and nobody holds it."""
         return engine not in self._halted and any(
-            engine in offer.engines and now - offer.seen_ms <= offer.silence_ms
-            for offer in self._by_worker.values()
+            engine in engines for engines in self.live(now).values()
         )

@@ -66,7 +66,7 @@ class RedisControl(OneQueue, Control):
         """Return the engines that are held, by name."""
         found = await self._calls.plain("HGETALL", self.keys.key("halted"))
         held = zip(found[::2], found[1::2], strict=True)
-        return sorted((_halt(engine, raw) for engine, raw in held), key=lambda one: one.engine)
+        return sorted((halt_of(engine, raw) for engine, raw in held), key=lambda one: one.engine)
 
 
 def _or_nothing(value: int | None) -> int | str:
@@ -93,7 +93,8 @@ def _answered(answer: bytes, work_id: str) -> OrderAnswer:
         raise BackendError(f"unexpected answer about {work_id}: {answer!r:.200}") from error
 
 
-def _halt(engine: bytes, raw: bytes) -> Halt:
+def halt_of(engine: bytes, raw: bytes) -> Halt:
+    """Read who holds an engine, and since when; what is damaged is nobody, and 1970."""
     try:
         plain: Any = json.loads(raw)
         since_ms = time_of(plain["at"])

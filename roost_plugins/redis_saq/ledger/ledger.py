@@ -13,13 +13,16 @@ from roost_core.backend import (
 from roost_plugins.redis_saq import diagnosis
 from roost_plugins.redis_saq.connection.refusals import translated
 from roost_plugins.redis_saq.ledger.control import RedisControl
+from roost_plugins.redis_saq.ledger.explaining import RedisExplaining
 from roost_plugins.redis_saq.ledger.finding import RedisFinding
 from roost_plugins.redis_saq.ledger.reading import RedisReading
 from roost_plugins.redis_saq.ledger.renewer import NEEDED, RedisRenewer
 from roost_plugins.redis_saq.ledger.transitions import RedisTransitions
 
 
-class RedisLedger(RedisTransitions, RedisFinding, RedisReading, RedisControl, Ledger):
+class RedisLedger(
+    RedisTransitions, RedisExplaining, RedisFinding, RedisReading, RedisControl, Ledger
+):
     """One queue on a Redis or Valkey server."""
 
     def renewer(self) -> Renewer:

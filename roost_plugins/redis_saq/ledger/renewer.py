@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
-from roost_core.backend import Ack, Beat, Failure, Renewed, Renewer
+from roost_core.backend import Ack, Beat, Failure, Renewed, Renewer, Tally
 from roost_core.errors import BackendError, BackendUnavailable
 from roost_core.models import Lease
 from roost_plugins.redis_saq.connection.endpoint import COMMAND_TIMEOUT, Endpoint
 from roost_plugins.redis_saq.connection.refusals import translated
 from roost_plugins.redis_saq.ledger import giving_up
 from roost_plugins.redis_saq.record.answers import ack
+from roost_plugins.redis_saq.record.rates import tally_text
 from roost_plugins.redis_saq.scripts import Script
 
 #: The scripts that a renewer calls.
@@ -22,6 +23,8 @@ NEEDED = ("renew", "fail", "interrupt")
 class RedisRenewer(Renewer):
     """Renews over its own synchronous connection."""
 
+    takes_tally: ClassVar[bool] = True
+
     def __init__(self, endpoint: Endpoint, ready: Mapping[str, Script]) -> None:
         """Take the scripts of ``NEEDED``, ready made: threads do not share what makes them."""
         self._endpoint = endpoint
@@ -29,10 +32,12 @@ class RedisRenewer(Renewer):
         self._client: Any = None
         self._timeout = COMMAND_TIMEOUT
 
-    def renew(self, info: bytes, beats: Sequence[Beat], lease_ttl_ms: int) -> Renewed:
+    def renew(
+        self, info: bytes, beats: Sequence[Beat], lease_ttl_ms: int, tally: Tally | None = None
+    ) -> Renewed:
         """Extend all leases at once and announce the worker."""
         worker_id = json.loads(info)["worker_id"]
-        args: list[Any] = [worker_id, info, lease_ttl_ms]
+        args: list[Any] = [worker_id, info, lease_ttl_ms, tally_text(tally)]
         for beat in beats:
             args += (beat.work_id, beat.token, beat.heartbeat or b"")
         # An answer that comes after the lease has expired is useless.

@@ -1,14 +1,14 @@
 -- Extend all leases of a worker, store its engines' newest heartbeats, and note that it lives and what
--- it runs. This is called while any worker lives, so it also keeps reservations valid.
--- KEYS: work running workers seen beats ready blocked held lines failed newer events idle offers halted index
--- ARGV: worker info ttl-ms then for each lease: id token heartbeat|''
+-- it runs and has done. This is called while any worker lives, so it also keeps reservations valid.
+-- KEYS: work running workers seen beats ready blocked held lines failed newer events idle offers halted index rates
+-- ARGV: worker info ttl-ms tally|'' then for each lease: id token heartbeat|''
 -- Result: {{token...} of the leases that are lost, {token...} of those whose step is to be ended, because people want
---   its work cancelled or buried}
+--   its work cancelled or buried}; the tally is as in lib/rates.lua
 
 local BATCH = 300
 local expires = whole(now + ARGV[3])
 local lost, wanted = {}, {}
-for first = 4, #ARGV, BATCH do
+for first = 5, #ARGV, BATCH do
   local ids, leases = {}, {}
   for i = first, math.min(first + BATCH, #ARGV) - 1, 3 do ids[#ids + 1] = ARGV[i] end
   for n, raw in ipairs(redis.call('HMGET', K.work, unpack(ids))) do
@@ -38,4 +38,5 @@ count_beat(ARGV[1])
 straighten(K.idle, BATCH)
 pcall(function() offer(ARGV[1], engines_of(info_of(ARGV[1]))) end)
 pcall(void_reservations)
+if ARGV[4] ~= '' then pcall(function() add_rates(ARGV[4]) end) end
 return { lost, wanted }

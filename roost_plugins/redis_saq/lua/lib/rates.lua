@@ -1,0 +1,81 @@
+-- Shared by the scripts that keep and show how fast work goes: buckets of a minute each, for an hour.
+--
+-- `rates` is a hash. In it stand, for a minute (the time in minutes since the epoch):
+--   "<minute>"                  how many different labels this minute has, of all engines
+--   "<minute> <engine>"         "steps leases": accepted steps, and leases that began
+--   "<minute> <engine> <step>"  "count total longest", in ms: of the steps that started from a snapshot
+--                               with this label; it is empty for the first step, '*' for all labels beyond the
+--                               first hundred
+-- What is damaged counts as nothing, and is gone with its minute. Nothing is decided by these numbers.
+
+local RATES_MINUTES = 60
+local RATES_LABELS = 100
+-- Far more fields than there can be, unless something else writes here.
+local RATES_FIELDS = 20000
+
+-- Seldom.
+local function minute_of_now()
+  return math.floor(now / 60000)
+end
+
+-- Seldom.
+-- Remove what is older than an hour, and what has no time, or one in the future.
+local function forget_rates(minute)
+  if redis.call('HLEN', K.rates) > RATES_FIELDS then
+    redis.call('DEL', K.rates)
+    return
+  end
+  local old = {}
+  local fields = redis.call('HSCAN', K.rates, '0', 'COUNT', whole(4 * RATES_FIELDS))[2]
+  for i = 1, #fields, 2 do
+    local at = tonumber(string.match(fields[i], '^%d+'))
+    if not at or at <= minute - RATES_MINUTES or at > minute then old[#old + 1] = fields[i] end
+    if #old == 1000 then
+      redis.call('HDEL', K.rates, unpack(old))
+      old = {}
+    end
+  end
+  call_for('HDEL', K.rates, old)
+end
+
+-- Seldom.
+-- A label as it stands in a field: its first 80 bytes.
+local function rates_label(step)
+  return string.sub(step, 1, 80)
+end
+
+-- Seldom.
+-- The field for a label, if this minute has room for it.
+local function rates_field(minute, engine, step)
+  local before = whole(minute) .. ' ' .. engine
+  if not step then return before end
+  for i, label in ipairs({ step, '*' }) do
+    local field = before .. ' ' .. label
+    if redis.call('HEXISTS', K.rates, field) == 1 then return field end
+    -- As many again for what the others are counted under: an engine each.
+    if redis.call('HINCRBY', K.rates, whole(minute), '1') <= RATES_LABELS * i then return field end
+  end
+end
+
+-- Seldom.
+-- Add a worker's counts: lines of "steps leases engine" or "count total longest engine step".
+local function add_rates(lines)
+  local minute = minute_of_now()
+  if redis.call('HSETNX', K.rates, whole(minute), '0') == 1 then forget_rates(minute) end
+  local engines = 0
+  for line in string.gmatch(lines, '[^\n]+') do
+    local first, second, longest, engine, step = string.match(line, '^(%d+) (%d+) (%d+) ([!-~]+) (.*)$')
+    if not engine then
+      first, second, engine = string.match(line, '^(%d+) (%d+) ([!-~]+)$')
+      engines = engines + 1
+    end
+    local field = engine and engines <= RATES_LABELS and rates_field(minute, engine, step and rates_label(step))
+    if field then
+      local had = redis.call('HGET', K.rates, field) or ''
+      local a, b, c = string.match(had, '^(%d%d?%d?%d?%d?%d?%d?%d?%d?%d?%d?%d?) (%d%d?%d?%d?%d?%d?%d?%d?%d?%d?%d?%d?) ?(%d*)$')
+      local sum = whole(first + (a or 0)) .. ' ' .. whole(second + (b or 0))
+      if longest then sum = sum .. ' ' .. whole(math.max(tonumber(longest), #(c or '') < 13 and tonumber(c) or 0)) end
+      redis.call('HSET', K.rates, field, sum)
+    end
+  end
+end

@@ -1,0 +1,141 @@
+"""Why work does not run, on a real server: the rates that it keeps, damage, and few rights."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+
+import pytest
+
+from roost_core.backend import StepTally, Tally
+from tests.contract.harnesses import RedisHarness
+from tests.docs.pages import page
+
+pytestmark = pytest.mark.usefixtures("redis_server")
+
+
+@contextlib.asynccontextmanager
+async def opened(url):
+    """Give an open backend in a namespace of its own."""
+    kit = RedisHarness(url)
+    await kit.open()
+    try:
+        yield kit
+    finally:
+        await kit.close()
+
+
+def steps(*labels, engine="counter", count=1):
+    """Make a tally of some labels."""
+    return Tally(((engine, 1),), tuple(StepTally(engine, one, count, 10, 10) for one in labels))
+
+
+async def rates(kit):
+    """Return the hash of rates."""
+    found = await kit.ledger.client.hgetall(kit.ledger.keys.key("rates"))
+    return {field.decode(): value.decode() for field, value in found.items()}
+
+
+async def test_a_minute_has_a_bounded_number_of_labels(redis_server):
+    """Beyond a hundred, of all engines, they are counted together; nothing is lost of the sum."""
+    async with opened(redis_server.url) as kit:
+        for first in range(0, 1000, 100):
+            await kit.renewed(tally=steps(*(f"page {n}" for n in range(first, first + 100))))
+        found = await rates(kit)
+        minutes = {field.split(" ")[0] for field in found}
+        assert len(found) <= 105 * len(minutes)
+        counted = [value for field, value in found.items() if field.count(" ") > 1]
+        assert 1000 == sum(int(value.split(" ")[0]) for value in counted)
+        assert any(field.endswith(" counter *") for field in found)
+
+
+async def test_rates_are_kept_for_an_hour(redis_server):
+    """Older minutes go when a new one begins, with whatever else is there."""
+    async with opened(redis_server.url) as kit:
+        minute = await kit.server.now_ms() // 60_000
+        key = kit.ledger.keys.key("rates")
+        old, kept = f"{minute - 60} counter", f"{minute - 58} counter"
+        await kit.ledger.client.hset(
+            key, mapping={old: "1 1", kept: "1 1", "x": "y", "99999999999 a": "1 1"}
+        )
+        await kit.renewed(tally=steps("read"))
+        found = await rates(kit)
+        assert kept in found
+        assert set() == {old, "x", "99999999999 a"} & set(found)
+
+
+async def test_a_hash_that_something_else_fills(redis_server):
+    """It is begun anew, whatever its size."""
+    async with opened(redis_server.url) as kit:
+        key = kit.ledger.keys.key("rates")
+        await kit.ledger.client.hset(key, mapping={f"f{n}": "" for n in range(20_001)})
+        await kit.renewed(tally=steps("read"))
+        assert len(await rates(kit)) < 10
+
+
+async def test_damaged_rates_count_as_nothing(redis_server):
+    """They are written over, and hide neither the rest nor the lease's renewal."""
+    async with opened(redis_server.url) as kit:
+        claim = await kit.leased("a")
+        key = kit.ledger.keys.key("rates")
+        await kit.renewed(claim, tally=steps("read"))
+        for field in await rates(kit):
+            await kit.ledger.client.hset(key, field, "damaged")
+        facts = await kit.facts("a")
+        assert (None, None) == (facts.pace, facts.usual)
+        assert () == (await kit.renewed(claim, tally=steps("read"))).lost
+        await kit.ledger.client.delete(key)
+        await kit.ledger.client.set(key, "x")
+        assert () == (await kit.renewed(claim, tally=steps("read"))).lost
+        assert "a" == (await kit.facts("a")).work.work_id
+
+
+async def test_registers_of_another_type_hide_nothing_else(redis_server):
+    """What can be read is."""
+    async with opened(redis_server.url) as kit:
+        await kit.created("a", "b", resources=("r",))
+        for name in ("halted", "offers", "seen", "workers", "newer", "rates", "lines"):
+            await kit.ledger.client.delete(kit.ledger.keys.key(name))
+            await kit.ledger.client.set(kit.ledger.keys.key(name), "x")
+        facts = await kit.facts("b")
+        assert ("b", 1, 0) == (facts.work.work_id, facts.ahead, facts.offering)
+
+
+async def test_work_that_is_set_aside_for_a_newer_worker(redis_server):
+    """The layout that it waits for is known."""
+    async with opened(redis_server.url) as kit:
+        claim = await kit.leased("a")
+        await kit.ledger.leave(claim.lease, "l0", 7)
+        facts = await kit.facts("a")
+        assert (7, None) == (facts.set_aside, facts.ahead)
+
+
+async def test_a_record_that_does_not_decode(redis_server):
+    """There are facts about it all the same."""
+    async with opened(redis_server.url) as kit:
+        await kit.created("a")
+        await kit.ledger.client.hset(kit.ledger.keys.key("work"), "a", "rubbish")
+        facts = await kit.facts("a")
+        assert ("?", None, None) == (facts.work.engine, facts.ahead, facts.obstacle)
+
+
+async def test_the_documented_login_suffices(redis_server):
+    """A login with no more rights than the page about operations gives may ask and count."""
+    (rule,) = re.findall(r"^ACL SETUSER roost (on .+)$", page("operations"), re.MULTILINE)
+    async with opened(redis_server.url) as kit:
+        words = rule.replace(">password", "nopass").replace("{roost", "{*").split()
+        admin = kit.ledger.client
+        await admin.execute_command("ACL", "SETUSER", "few", *words)
+        try:
+            url = redis_server.url.replace("unix://", "unix://few:x@")
+            limited = RedisHarness(url)
+            await limited.open()
+            try:
+                await limited.created("a")
+                await limited.renewed(tally=steps("read"))
+                facts = await limited.facts("a")
+                assert (1, 1) == (facts.offering, facts.pace.steps)
+            finally:
+                await limited.close()
+        finally:
+            await admin.execute_command("ACL", "DELUSER", "few")

@@ -20,7 +20,7 @@ from roost_core.values import Value
 class Obstacle(Value):
     """The resource that is in the way of a work item.
 
-    :ivar is_held: whether a lease holds it; else it is reserved for who stands earlier in line.
+    :ivar is_held: whether a lease holds it; else it is reserved for one earlier in line.
     :ivar work_id: who holds it, or stands first in its line.
     :ivar worker_id: whose lease that is, and ``expires_ms`` when it ends, if it is one.
     :ivar ahead: how many stand in line for it before this work item.

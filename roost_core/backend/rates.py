@@ -50,7 +50,7 @@ class Pace(Value):
 
     :ivar span_ms: over how long this was counted, in milliseconds; at most ten minutes.
     :ivar steps: the steps that were accepted in that time.
-    :ivar leases: the leases that were begun: by so many places the line has moved.
+    :ivar leases: the leases that were begun: the line has moved by as many places.
     """
 
     span_ms: int
@@ -63,5 +63,5 @@ class Pace(Value):
         return self.steps * 60_000 / self.span_ms
 
     def wait_ms(self, places: int) -> int | None:
-        """Return how long the line takes to move by so many places, or None if it does not."""
+        """Return how long the line takes to move by a number of places, or None if it does not."""
         return None if self.leases == 0 else round(places * self.span_ms / self.leases)

@@ -14,6 +14,7 @@ from roost_core.backend.trail import reason_of_sleep
 from roost_core.client import events
 from roost_core.client.control import Controls, VerbResult, new_order, not_found
 from roost_core.client.waiting import until_terminal
+from roost_core.codec.times import from_milliseconds
 from roost_core.models.checks import WORK_ID, matching
 from roost_core.models.control import Actor, Verb
 from roost_core.models.events import Event
@@ -21,6 +22,7 @@ from roost_core.models.snapshot import Artifact, Snapshot
 from roost_core.models.standing import WorkRow, WorkStatus
 from roost_core.models.work import State
 from roost_core.shown import views
+from roost_core.shown.why import Why, explain
 
 _T = TypeVar("_T")
 
@@ -78,6 +80,22 @@ class Work:
         # Its own record cannot tell whether a worker still works on it.
         raw = await ledger.worker(found.meta.lease.worker_id)
         return attrs.evolve(found, stuck=None if raw is None else views.stuck(raw))
+
+    async def why(self) -> Why:
+        """Return why the work item does not run, or how it does, and what would change that.
+
+        It takes as long in a large queue as in a small one. Its bytes need not be readable.
+
+        :raises WorkNotFound: no work item has this id.
+        :raises BackendUnavailable: no answer.
+        """
+        ledger = self._roost.ledger
+        facts = self._found(await ledger.facts(self.id))
+        trail = None if facts.work.state.is_terminal else await ledger.trail(self.id)
+        now_ms = (
+            await self._roost.controlling.server.now_ms() if facts.now_ms is None else facts.now_ms
+        )
+        return explain(facts, from_milliseconds(now_ms), trail or ())
 
     async def row(self) -> WorkRow:
         """Return the work item's standing, as in a listing: its bytes need not be readable.

@@ -266,7 +266,19 @@ async def test_damaged_counters(server, value):
 
 @pytest.mark.parametrize(
     "key",
-    ["events", "idle", "workers", "seen", "turn", "newer", "seq", "beats", "claims", "halted", "rates"],
+    [
+        "events",
+        "idle",
+        "workers",
+        "seen",
+        "turn",
+        "newer",
+        "seq",
+        "beats",
+        "claims",
+        "halted",
+        "rates",
+    ],
 )
 @pytest.mark.parametrize("kind", ["text", "set"])
 async def test_keys_of_another_type_that_work_can_do_without(server, key, kind):

@@ -111,7 +111,7 @@ async def test_work_that_is_set_aside_for_a_newer_worker(redis_server):
 
 
 async def test_a_record_that_does_not_decode(redis_server):
-    """There are facts about it all the same."""
+    """There are still facts about it."""
     async with opened(redis_server.url) as kit:
         await kit.created("a")
         await kit.ledger.client.hset(kit.ledger.keys.key("work"), "a", "rubbish")

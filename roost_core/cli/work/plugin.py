@@ -21,6 +21,12 @@ def register_commands(cli: click.Group) -> None:
             "Show everything about one work item, as JSON.",
             is_short=True,
         ),
+        LazyCommand(
+            "why",
+            f"{_HERE}.why:command",
+            "Say why a work item does not run, and what would change that.",
+            is_short=True,
+        ),
         LazyCommand("list", f"{_HERE}.list:command", "List work items.", is_short=True),
         LazyCommand("count", f"{_HERE}.count:command", "Count work items.", is_short=True),
         LazyCommand(

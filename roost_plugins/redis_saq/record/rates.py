@@ -9,7 +9,7 @@ from typing import Final
 from roost_core.backend import Pace, StepTally, Tally
 
 _MINUTE_MS: Final = 60_000
-#: The pace is that of the last so many minutes.
+#: The pace is that of the last minutes, this many.
 PACE_MINUTES: Final = 10
 _PACE: Final = re.compile(rb"(\d{1,15}) (\d{1,15})")
 _STEPS: Final = re.compile(rb"(\d{1,15}) (\d{1,15}) (\d{1,15})")

@@ -1,0 +1,95 @@
+"""What is odd about a work item: signs that something is wrong which no state tells. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from roost_core.models.work import State
+from roost_core.shown.case import Case, span
+
+#: A step is beyond its usual time if it takes this many times as long as the longest of the last
+#: hour, and this many seconds.
+_TIMES: Final = 3
+_LEAST_SECONDS: Final = 10.0
+#: A heartbeat of a step that still runs is old after this many seconds, unless steps usually take
+#: longer.
+_BEAT_SECONDS: Final = 60.0
+#: Work that is next in line is usually taken sooner, if workers offer its engine. Seconds.
+_NEXT_SECONDS: Final = 60.0
+
+
+def odd(case: Case) -> Iterator[str]:
+    """Say what is odd, a short line for each thing."""
+    yield from _standstill(case)
+    if case.meta.state is State.RUNNING:
+        yield from _worker(case)
+        yield from _step(case)
+        yield from _heartbeat(case)
+    elif case.meta.state is State.QUEUED:
+        yield from _kept_waiting(case)
+
+
+def _standstill(case: Case) -> Iterator[str]:
+    """Look for a warning about steps without a delay since then: a poller that waits is fine."""
+    if case.meta.state.is_terminal:
+        return
+    for event in reversed(case.trail):
+        steps = event.data.get("steps")
+        if event.kind != "emitted" or "warning" not in event.data or not isinstance(steps, int):
+            continue
+        if case.meta.version - event.version < case.meta.steps_in_row:
+            yield (
+                f"{steps} steps in a row had changed no data at version {event.version}, and "
+                f"there was no delay since; {case.meta.steps_in_row} steps in a row by now"
+            )
+        return
+
+
+def _worker(case: Case) -> Iterator[str]:
+    holder = case.holder
+    if case.facts.holder is None:
+        return
+    if holder is None:
+        yield f"its worker {case.facts.work.worker_id} is not in the register"
+        return
+    if holder.stuck is not None:
+        yield f"its worker has hung for {span((case.now - holder.stuck.since).total_seconds())}"
+    assert holder.seen_at is not None
+    silence = (case.now - holder.seen_at).total_seconds()
+    if silence > holder.lease_ttl_seconds:
+        yield f"its worker has not been heard of for {span(silence)}"
+
+
+def _step(case: Case) -> Iterator[str]:
+    usual, seconds = case.facts.usual, case.running_for()
+    if usual is None or seconds is None:
+        return
+    longest = usual.longest_ms / 1000
+    if seconds > max(_LEAST_SECONDS, _TIMES * longest):
+        mean = usual.total_ms / max(1, usual.count) / 1000
+        yield (
+            f"its step has run for {span(seconds)}; within the last hour the longest of "
+            f"{usual.count} like it took {span(longest)}, and one {span(mean)} on average"
+        )
+
+
+def _heartbeat(case: Case) -> Iterator[str]:
+    beat = case.meta.heartbeat
+    if beat is None or beat.at is None:
+        return
+    usual = case.facts.usual
+    silence = (case.now - beat.at).total_seconds()
+    if silence > max(_BEAT_SECONDS, 0.0 if usual is None else usual.longest_ms / 1000):
+        yield f"its last heartbeat was {span(silence)} ago, by its worker's clock"
+
+
+def _kept_waiting(case: Case) -> Iterator[str]:
+    facts = case.facts
+    is_next = facts.ahead == 0 and facts.obstacle is None and facts.halt is None
+    seconds = (case.now - case.meta.updated_at).total_seconds()
+    if is_next and facts.offering and not case.is_suspected and seconds > _NEXT_SECONDS:
+        yield (
+            f"it is next in line and has been ready for {span(seconds)}, though there are workers "
+            "for its engine: their lanes are all taken, or they hang"
+        )

@@ -17,6 +17,7 @@ from rich.table import Table
 from benchmarks import idle as idle_module
 from benchmarks import storm as storm_module
 from benchmarks.catalogue import row
+from benchmarks.measuring import asking as asking_module
 from benchmarks.measuring import filling
 from benchmarks.measuring.bench import Bench, Options, options
 from benchmarks.measuring.figures import middle
@@ -238,6 +239,20 @@ def flat(bench: Bench) -> Iterator[Result]:
         yield Result(name, ratio, 1.5, "x", is_strict=False)
 
 
+def asking(bench: Bench) -> Iterator[Result]:
+    """Compare how long answers to people take beside many work items and few: on two servers."""
+    sizes = (1_000, 10_000 if bench.is_quick else 100_000)
+    with running(bench.server.program, bench.server.fsync) as other:
+        benches = (bench, attrs.evolve(bench, server=other))
+        for one, count in zip(benches, sizes, strict=True):
+            one.server.clear()
+            asyncio.run(asking_module.fill(one, count))
+        found = asyncio.run(asking_module.ratios(*benches, sizes))
+    for what, ratio in found.items():
+        name = f"answers flat: {what}, {sizes[1]:,} to {sizes[0]:,}"
+        yield Result(name, ratio, 2, "x", is_strict=False)
+
+
 async def _sleep(bench: Bench, count: int) -> None:
     async with bench.connect() as roost:
         await filling.add_sleepers(roost, count)
@@ -248,7 +263,18 @@ async def _costs(bench: Bench) -> filling.Costs:
         return await filling.script_costs(roost, bench.server, _COST_CALLS)
 
 
-CHECKS: Final = (throughput, round_trips, idle, wake_up, recovery, storm, status, memory, flat)
+CHECKS: Final = (
+    throughput,
+    round_trips,
+    idle,
+    wake_up,
+    recovery,
+    storm,
+    status,
+    memory,
+    flat,
+    asking,
+)
 
 
 @click.command()

@@ -41,6 +41,21 @@ def register_commands(cli: click.Group) -> None:
             "Follow a work item until it is done.",
             is_short=True,
         ),
+        *_verbs(),
+        LazyCommand(
+            "artifact-show", f"{_HERE}.artifact_show:command", "Print an artifact's bytes."
+        ),
+        LazyCommand(
+            "workspace-path",
+            f"{_HERE}.workspace_path:command",
+            "Print the path of a work item's git worktree.",
+        ),
+    ):
+        cli.add_command(command)
+
+
+def _verbs() -> tuple[LazyCommand, ...]:
+    return (
         LazyCommand(
             "cancel", f"{_HERE}.verbs:cancel", "Cancel work that has not ended.", is_short=True
         ),
@@ -61,13 +76,4 @@ def register_commands(cli: click.Group) -> None:
         ),
         LazyCommand("bury", f"{_HERE}.verbs:bury", "Make dead letters of work.", is_short=True),
         LazyCommand("drop", f"{_HERE}.verbs:drop", "Remove work that has ended for good."),
-        LazyCommand(
-            "artifact-show", f"{_HERE}.artifact_show:command", "Print an artifact's bytes."
-        ),
-        LazyCommand(
-            "workspace-path",
-            f"{_HERE}.workspace_path:command",
-            "Print the path of a work item's git worktree.",
-        ),
-    ):
-        cli.add_command(command)
+    )

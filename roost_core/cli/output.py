@@ -22,12 +22,10 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from roost_core.models.control import Verb
-from roost_core.models.events import Event
 from roost_core.models.standing import WorkMeta
 from roost_core.models.work import State
 from roost_core.shown import verbs
-from roost_core.shown.plain import to_plain
-from roost_core.shown.redaction import clean, redacted
+from roost_core.shown.redaction import clean
 from roost_core.values import Json
 
 if TYPE_CHECKING:
@@ -245,38 +243,3 @@ def distribution(report: PluginReport) -> str | None:
 def data_row(cells: Sequence[Any]) -> None:
     """Print one line of cells separated by tabs: for endless output, which has no columns."""
     click.echo("\t".join(cell(value) for value in cells))
-
-
-def event_json(event: Event) -> Json:
-    """Return an event as plain JSON, secrets hidden."""
-    return redacted(to_plain(event))
-
-
-def event_cells(event: Event) -> list[Any]:
-    """Return an event as the cells of a line."""
-    return [
-        event.at,
-        event.kind,
-        event.work_id,
-        event.engine,
-        event.version,
-        event.state,
-        event_text(event),
-    ]
-
-
-def event_text(event: Event) -> str:
-    """Return an event's data for people, secrets hidden: ``key=value`` in order.
-
-    An error is shown as type and message; JSON has the traceback.
-    """
-    plain = redacted(to_plain(event.data))
-    return " ".join(f"{key}={_value(value)}" for key, value in plain.items())
-
-
-def _value(value: Json) -> str:
-    if isinstance(value, dict) and {"kind", "message"} <= value.keys():
-        value = f"{value.get('error_type') or value['kind']}: {value['message']}"
-    if isinstance(value, str) and value and " " not in value:
-        return value
-    return json.dumps(value, ensure_ascii=False)

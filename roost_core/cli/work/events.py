@@ -11,10 +11,10 @@ from roost_core.cli import output
 from roost_core.cli.arguments import WORK_ID_TYPE
 from roost_core.cli.options import RoostCommand, roost_options
 from roost_core.cli.session import Session
+from roost_core.cli.work.event_lines import printer
 from roost_core.cli.work.querying import with_full_id
 from roost_core.client.roost import Roost
 from roost_core.errors import NoWorkHere
-from roost_core.models.events import Event
 
 
 @click.command(
@@ -43,9 +43,10 @@ def command(session: Session, work_id: str | None, follow: bool, limit: int, as_
     For one work item, what the queue's stream has already dropped comes from the item's own trail:
     there, a line of kind "leased" stands for a whole lease.
 
-    Columns: time, kind, work id, engine, version, state, data. Passwords in URLs
-    and fields named like secrets are hidden.
+    On a terminal each is a sentence. Elsewhere the columns are: time, kind, work id, engine,
+    version, state, data. Passwords in URLs and fields named like secrets are hidden.
     """
+    show_event = printer(as_json=as_json, of_one=work_id is not None)
 
     async def show(roost: Roost, of_work: str | None) -> None:
         # The place to continue from is taken first, so nothing falls in between.
@@ -53,13 +54,13 @@ def command(session: Session, work_id: str | None, follow: bool, limit: int, as_
         source = roost if of_work is None else roost.work(of_work)
         found = await source.events(limit=limit) if limit else ()
         for event in found:
-            _print(event, as_json)
+            show_event(event)
         if not follow:
             return
         last = go_on_from(*found, *newest)
         async with contextlib.aclosing(source.follow(after=last)) as events:
             async for event in events:
-                _print(event, as_json)
+                show_event(event)
 
     async def begin(roost: Roost) -> None:
         if work_id is None:
@@ -74,10 +75,3 @@ def command(session: Session, work_id: str | None, follow: bool, limit: int, as_
         if work_id is not None or follow:
             raise
         output.note(nothing)
-
-
-def _print(event: Event, as_json: bool) -> None:
-    if as_json:
-        output.json_line(output.event_json(event))
-    else:
-        output.data_row(output.event_cells(event))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Final
 
 import click
@@ -17,7 +18,6 @@ from roost_core.errors import NoWorkHere
 from roost_core.models.standing import WorkRow
 from roost_core.models.work import State
 from roost_core.shown.plain import row_json
-from roost_core.shown.verbs import standing
 
 _OPTIONS: Final[list[click.Parameter]] = [
     click.Argument(["query"], nargs=-1, type=QUERY_WORD_TYPE),
@@ -77,9 +77,10 @@ def command(
     should not be so, and words that stand in the id, the title, a label or the error. In a shell,
     put a query with quotes or < or > into single quotes.
 
-    Columns: work id, state, engine, version, step, attempts, due, updated, title. A work item whose
-    stored bytes do not decode is listed too, and marked. Where there never was any work, the list
-    is empty, and standard error says so; on a terminal it does for any empty list.
+    Columns: work id, state, engine, version, step, attempts, due, updated, title. A terminal shows
+    those that fit, with the last error, and says what to do about it. A work item whose stored
+    bytes do not decode is listed too, and marked. Where there never was any work, the list is
+    empty, and standard error says so; on a terminal it does for any empty list.
     """
     asked = query_from(query, state, engine)
     found = Matches((), is_all=True, looked=0, is_indexed=True)
@@ -103,8 +104,13 @@ def _print(rows: Sequence[WorkRow], as_json: bool) -> None:
     if as_json:
         output.json_line([row_json(row) for row in rows], indent=2)
         return
-    headings = ["work id", "state", "engine", "version", "step", "attempts", "due", "updated"]
-    output.table([*headings, "title"], [_cells(row) for row in rows])
+    if not output.on_terminal():
+        for row in rows:
+            output.data_row(_cells(row))
+        return
+    from roost_core.cli.look.listing import show
+
+    show(output.console(), rows, datetime.now(UTC))
 
 
 def _cells(row: WorkRow) -> list[object]:
@@ -115,11 +121,10 @@ def _cells(row: WorkRow) -> list[object]:
     elif not row.is_readable:
         title = "(its stored bytes do not decode)"
     attempts = f"{meta.attempts}/{meta.max_attempts}"
-    # Programs compare it; JSON tells them of the rest.
-    state = standing(meta.state, meta.wish) if output.on_terminal() else meta.state
     return [
         meta.work_id,
-        state,
+        # Programs compare it; JSON tells them of the rest.
+        meta.state,
         meta.engine,
         meta.version,
         meta.step,

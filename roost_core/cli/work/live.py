@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from roost_core.cli import output
+from roost_core.cli.work.event_lines import event_text
 from roost_core.models.events import Event
 from roost_core.models.standing import WorkMeta, WorkRow
 from roost_core.models.work import State
@@ -122,7 +123,7 @@ def _event_table(events: list[Event]) -> Table:
     table.add_column(overflow="fold")
     for event in events:
         cells = (_clock(event.at), event.kind, f"v{event.version}", event.state)
-        table.add_row(*(Text(clean(one)) for one in (*cells, output.event_text(event))))
+        table.add_row(*(Text(clean(one)) for one in (*cells, event_text(event))))
     return table
 
 

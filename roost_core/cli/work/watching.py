@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Final, Protocol, Self
 
 from roost_core.backend.trail import go_on_from
-from roost_core.cli import output
+from roost_core.cli.work.event_lines import print_cells
 from roost_core.client.roost import Roost
 from roost_core.client.work import Work
 from roost_core.errors import BackendUnavailable
@@ -50,7 +50,7 @@ class LinesView:
 
     def event(self, event: Event) -> None:
         """Print the event."""
-        output.data_row(output.event_cells(event))
+        print_cells(event)
 
     def standing(self, row: WorkRow) -> None:
         """Print nothing: the events show it."""

@@ -36,6 +36,20 @@ class FailContract(ContractTests):
         assert [] == await kit.claimed_ids()
 
     @driven
+    async def test_a_failure_says_which_it_was_and_when_the_next_is(self, kit: Harness) -> None:
+        """People need not count events, neither in the stream nor in the item's own trail."""
+        await kit.created("a", max_attempts=3)
+        await kit.fail(await kit.claim_one("a"), error=error_bytes(message="boom"), delay_ms=777)
+        trail = await kit.ledger.trail("a") or ()
+        for event in (
+            (await kit.ledger.events(work_id="a"))[-1],
+            next(one for one in trail if one.kind == "attempt_failed"),
+        ):
+            known = [event.data[key] for key in ("attempt", "max_attempts", "delay_ms")]
+            assert [1, 3, 777] == known
+            assert "boom" == event.data["error"]["message"]
+
+    @driven
     async def test_attempts_never_pass_the_maximum(self, kit: Harness) -> None:
         """R1, D1: the last attempt that may fail dead-letters the work, with its error."""
         await kit.created("a", max_attempts=3)

@@ -24,6 +24,7 @@ from roost_core.testing.model.blame import LEFT
 from roost_core.testing.model.trail import end_lease
 from roost_core.testing.model.wishes import FINAL
 from roost_core.testing.model.work import Work, error_bytes
+from roost_core.values import Json
 
 
 class Holding(Answers):
@@ -103,7 +104,13 @@ class Holding(Answers):
                 work.error = failure.error
                 due_ms = work.not_past_deadline(now + failure.delay_ms)
                 self._place(work, now, State.RETRY_WAIT, due_ms=due_ms)
-                self._note(work, now, "attempt_failed", {"error": json.loads(failure.error)})
+                counted: dict[str, Json] = {
+                    "attempt": work.attempts,
+                    "max_attempts": work.new.max_attempts,
+                    "delay_ms": max(0, due_ms - now),
+                    "error": json.loads(failure.error),
+                }
+                self._note(work, now, "attempt_failed", counted)
                 self._pass_on(work, now)
             self._obey(work, now)
             return self._ack(work, now)

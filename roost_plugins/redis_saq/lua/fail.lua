@@ -22,7 +22,9 @@ else
     r.state = 'retry_wait'
     r.updated = now
     note_error(id, r, error)
-    noted('attempt_failed', id, r, '{"error":' .. error .. '}', in_brief(error))
+    local counted = '{"attempt":' .. r.attempts .. ',"max_attempts":' .. r.max_attempts
+    counted = counted .. ',"delay_ms":' .. whole(math.max(0, due - now)) .. ','
+    noted('attempt_failed', id, r, counted .. '"error":' .. error .. '}', counted .. string.sub(in_brief(error), 2))
     if not (wish and obeyed(id, r, wish, due)) then redis.call('ZADD', K.retry_wait, due, id) end
   end
 end

@@ -17,7 +17,7 @@ from roost_core.client.roost import Roost
 from roost_core.codec.records import encode_model
 from roost_core.codec.snapshots import encode_snapshot
 from roost_core.markers import hookimpl
-from roost_core.models import ErrorRecord, Snapshot
+from roost_core.models import ErrorRecord, Snapshot, WorkRow
 from roost_core.plugins.registry import Plugins
 from roost_core.settings import Settings
 from roost_core.testing import ManualClock, MemoryArtifactStore, MemoryServer
@@ -103,6 +103,15 @@ class Bench:
         async def main() -> str:
             async with self.roost() as roost:
                 return (await roost.enqueue("echo", **fields)).work_id
+
+        return asyncio.run(main())
+
+    def read(self, work_id: str) -> WorkRow:
+        """Return a work item's standing."""
+
+        async def main() -> WorkRow:
+            async with self.roost() as roost:
+                return await roost.work(work_id).row()
 
         return asyncio.run(main())
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roost_core.backend import Ack, StoredWork
-from roost_core.cli import output
+from roost_core.cli.work.event_lines import event_json, event_text
 from roost_core.errors import BackendError, CorruptRecord, LeaseLost, VersionConflict
 from roost_core.models import State
 from roost_core.shown import views
@@ -354,8 +354,8 @@ def test_any_entry_is_an_event(raw):
     """Whatever is in an entry, it can be printed."""
     for text in (raw, b"claimed w demo 1 failed " + raw, raw.replace(b"\0", b" ")):
         found = events.event(entry(text))
-        assert isinstance(output.event_text(found), str)
-        json.dumps(output.event_json(found), allow_nan=False)
+        assert isinstance(event_text(found), str)
+        json.dumps(event_json(found), allow_nan=False)
 
 
 @pytest.mark.parametrize(

@@ -1,1 +1,1 @@
-"""Tests of what people are shown."""
+"""What people are shown."""

@@ -1,0 +1,79 @@
+"""``roost list`` on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from rich.console import Console
+from rich.text import Text
+
+from roost_core.cli.look.columns import Column, draw
+from roost_core.cli.look.styles import plain, state_text
+from roost_core.models.standing import WorkMeta, WorkRow
+from roost_core.models.work import State
+from roost_core.shown.spans import ago, ahead
+from roost_core.shown.tracebacks import brief
+
+_COLUMNS: Final = (
+    Column("work id"),
+    Column("state"),
+    Column("engine", least=6, rank=3),
+    Column("v", rank=5, is_right=True),
+    Column("step", least=8, rank=4),
+    Column("failed", rank=6),
+    Column("when", rank=2),
+    Column("error", least=24, rank=1),
+    Column("title", least=12, rank=7),
+)
+#: A paused item keeps its due time, and is not due.
+_DUE: Final = frozenset({State.SLEEPING, State.RETRY_WAIT})
+
+
+def show(console: Console, rows: Sequence[WorkRow], now: datetime) -> None:
+    """Print a listing, and what to do next where something failed."""
+    draw(console, _COLUMNS, [_cells(row, now) for row in rows])
+    if found := hints(rows):
+        console.print()
+    for hint in found:
+        console.print(Text(hint, "dim"), soft_wrap=True)
+
+
+def hints(rows: Sequence[WorkRow]) -> list[str]:
+    """Return commands that help with what the rows show."""
+    found = []
+    failed = [row.meta.work_id for row in rows if row.meta.state is State.FAILED]
+    if failed:
+        found.append(f"retry: roost retry {failed[0]}    why: roost status {failed[0]}")
+    paused = [row.meta.work_id for row in rows if row.meta.state is State.PAUSED]
+    if paused:
+        found.append(f"resume: roost resume {paused[0]}")
+    return found
+
+
+def _cells(row: WorkRow, now: datetime) -> list[Text | None]:
+    meta = row.meta
+    title = row.title
+    if row.is_newer:
+        title = "(a newer Roost wrote it)"
+    elif not row.is_readable:
+        title = "(its stored bytes do not decode)"
+    return [
+        plain(meta.work_id, "bold"),
+        state_text(meta.state, meta.wish),
+        plain(meta.engine),
+        plain(meta.version),
+        None if meta.step is None else plain(meta.step),
+        plain(f"{meta.attempts} of {meta.max_attempts}", "yellow") if meta.attempts else None,
+        _when(meta, now),
+        None if meta.error is None else plain(brief(meta.error), "red"),
+        None if title is None else plain(title),
+    ]
+
+
+def _when(meta: WorkMeta, now: datetime) -> Text:
+    """Return when it continues, or else when something last became of it."""
+    if meta.due_at is not None and meta.state in _DUE:
+        return plain(f"due {ahead(meta.due_at, now)}")
+    return plain(ago(meta.updated_at, now), "dim")

@@ -1,0 +1,88 @@
+"""Events as sentences."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from roost_core.models import Event, State
+from roost_core.shown.sentences import sentence
+
+TRACE = 'Traceback (most recent call last):\n  File "/src/flaky.py", line 8, in step\n    raise\n'
+ERROR = {
+    "kind": "exception",
+    "error_type": "RuntimeError",
+    "message": "upstream said 500",
+    "traceback": TRACE,
+}
+BY = {"who": "alice@laptop", "tool": "roost cancel", "reason": "gone", "from": "queued"}
+BY_ALICE = "by alice@laptop (roost cancel), was queued: gone"
+SAID = [
+    ("enqueued", "queued", {}, "enqueued for agent, queued"),
+    ("claimed", "running", {"worker_id": "w1", "fence": 1}, "leased to w1"),
+    ("blocked", "blocked", {"resource": "db"}, "waits for the resource db"),
+    ("unblocked", "queued", {}, "its resources are free"),
+    ("committed", "running", {"step": "read"}, '"read" accepted'),
+    ("committed", "sleeping", {"step": "read"}, '"read" accepted; sleeps'),
+    ("committed", "done", {"step": "end"}, '"end" accepted; done'),
+    (
+        "attempt_failed",
+        "retry_wait",
+        {"attempt": 2, "max_attempts": 5, "delay_ms": 2000, "error": ERROR},
+        "attempt 2 of 5 failed: RuntimeError: upstream said 500 (flaky.py:8), again in 2 s",
+    ),
+    (
+        "attempt_failed",
+        "retry_wait",
+        {"error": {"kind": "timeout", "message": "it took 3 s"}},
+        "attempt failed: timeout: it took 3 s",
+    ),
+    ("attempt_failed", "retry_wait", {"cut": True}, "attempt failed: unknown error"),
+    (
+        "interrupted",
+        "queued",
+        {"reason": "the worker stopped"},
+        "given back: the worker stopped",
+    ),
+    ("recovered", "queued", {"worker_id": "w1"}, "taken back: the lease of w1 ran out"),
+    (
+        "dead_lettered",
+        "failed",
+        {"error": ERROR},
+        "dead letter: RuntimeError: upstream said 500 (flaky.py:8)",
+    ),
+    ("dead_lettered", "failed", {**BY, "error": ERROR}, f"buried {BY_ALICE}"),
+    ("cancel_requested", "running", BY, f"asked to cancel {BY_ALICE}"),
+    ("cancelled", "cancelled", BY, f"cancelled {BY_ALICE}"),
+    (
+        "paused",
+        "paused",
+        {"who": "bob", "tool": "python"},
+        "paused by bob (python)",
+    ),
+    ("purged", "done", {}, "removed: its retention was over"),
+    ("emitted", "running", {"found": 3, "note": "a b"}, 'says found=3 note="a b"'),
+    (
+        "leased",
+        "queued",
+        {"worker_id": "w1", "first_version": 1, "ended": "attempt_failed"},
+        "leased to w1, v1 to v3, until attempt failed",
+    ),
+    (
+        "leased",
+        "running",
+        {"worker_id": "w1", "first_version": 3},
+        "leased to w1, v3, until now",
+    ),
+    ("new_kind", "queued", {"a": 1}, "new kind a=1"),
+    ("emitted", "running", {"api_key": "s3cret"}, "says api_key=***"),
+]
+
+
+@pytest.mark.parametrize(("kind", "state", "data", "expected"), SAID)
+def test_what_an_event_says(kind, state, data, expected):
+    """Each kind has its words; what is not there, or not known, does no harm."""
+    at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    event = Event("1-0", at, kind, "w1", "agent", 3, State(state), data)
+    assert expected == sentence(event)

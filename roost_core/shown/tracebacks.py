@@ -51,6 +51,13 @@ def brief(error: ErrorRecord) -> str:
     return told(error.error_type or error.kind, error.message, error.traceback)
 
 
+def whole(error: ErrorRecord) -> str:
+    """Return an error with its traceback, without the runtime's own frames; several lines."""
+    if error.traceback is None:
+        return brief(error)
+    return without_runtime(error.traceback)
+
+
 def told(name: str, message: str, traceback: str | None) -> str:
     """Return the same of its parts."""
     text = " ".join(message.split())

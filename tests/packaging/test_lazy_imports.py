@@ -36,6 +36,8 @@ DOORS = {
     ("roost_core.cli.session", "all_plugins", "roost_core.plugins.registry"): START,
     ("roost_core.cli.session", "few_plugins", "roost_core.plugins.registry"): START,
     ("roost_core.cli.work.list", "_print", "roost_core.cli.look.listing"): START,
+    ("roost_core.cli.work.status", "_show", "roost_core.cli.look.screen"): START,
+    ("roost_core.cli.work.status", "_print_traceback", "roost_core.shown.tracebacks"): START,
     ("roost_core.cli.work.event_lines", "printer", "roost_core.cli.look.happening"): START,
     ("roost_core.cli.work.watch", "_view", "roost_core.cli.work.live"): START,
     ("roost_core.cli.operate.worker", "_run", "roost_core.stepping.loops"): START,

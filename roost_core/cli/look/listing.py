@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from rich.console import Console
@@ -31,8 +31,12 @@ _COLUMNS: Final = (
 _DUE: Final = frozenset({State.SLEEPING, State.RETRY_WAIT})
 
 
-def show(console: Console, rows: Sequence[WorkRow], now: datetime) -> None:
-    """Print a listing, and what to do next where something failed."""
+def show(console: Console, rows: Sequence[WorkRow], now: datetime | None = None) -> None:
+    """Print a listing, and what to do next where something failed.
+
+    :param now: by this machine's clock, if not given.
+    """
+    now = datetime.now(UTC) if now is None else now
     draw(console, _COLUMNS, [_cells(row, now) for row in rows])
     if found := hints(rows):
         console.print()

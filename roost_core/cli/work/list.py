@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Final
 
 import click
@@ -110,7 +109,7 @@ def _print(rows: Sequence[WorkRow], as_json: bool) -> None:
         return
     from roost_core.cli.look.listing import show
 
-    show(output.console(), rows, datetime.now(UTC))
+    show(output.console(), rows)
 
 
 def _cells(row: WorkRow) -> list[object]:

@@ -18,7 +18,7 @@ def register_commands(cli: click.Group) -> None:
         LazyCommand(
             "status",
             f"{_HERE}.status:command",
-            "Show everything about one work item, as JSON.",
+            "Show everything about one work item.",
             is_short=True,
         ),
         LazyCommand(

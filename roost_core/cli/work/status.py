@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Final
+
 import click
 
 from roost_core.cli import output
@@ -10,35 +13,76 @@ from roost_core.cli.options import RoostCommand, roost_options
 from roost_core.cli.session import Session
 from roost_core.cli.work.querying import with_full_id
 from roost_core.client.roost import Roost
+from roost_core.models.events import Event
 from roost_core.models.standing import WorkStatus
 from roost_core.shown.plain import status_json
+
+#: How many of its newest events a terminal shows.
+_EVENTS: Final = 8
 
 
 @click.command(
     "status",
     cls=RoostCommand,
-    example=("roost status w-0123456789abcdef | jq .meta.state",),
+    example=(
+        "roost status w-0123456789abcdef",
+        "roost status w-0123456789abcdef | jq .meta.state",
+        "roost status w-0123456789abcdef --traceback",
+    ),
 )
 @click.argument("work_id", type=WORK_ID_TYPE)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON on a terminal, too.")
+@click.option("--traceback", is_flag=True, help="Print the whole last error, and nothing else.")
 @roost_options()
 @click.pass_obj
-def command(session: Session, work_id: str) -> None:
-    """Print all that is known of one work item, as JSON.
+def command(session: Session, work_id: str, as_json: bool, traceback: bool) -> None:
+    """Show all that is known of one work item: a screen on a terminal, elsewhere JSON.
 
     The object has "meta" (state, step, version, attempts, lease, ...), "item" and "snapshot"; and
     "stuck", where the worker that holds the lease hangs, if it does. While the work sleeps because
     its engine raised RetryLater, "reason" in "meta" is its reason. Payload and data are yours
     and printed as they are; in errors, heartbeats and reasons, passwords and fields named like
-    secrets are hidden.
+    secrets are hidden. The screen cuts them off, and hides such fields there, too.
 
     This is its current standing. `roost events --work ID` prints how it got there, lease by lease,
     however long ago that was.
     """
+    if as_json and traceback:
+        raise click.UsageError("--json and --traceback: one or the other")
+    if not (as_json or traceback) and output.on_terminal():
+        _show(session, work_id)
+        return
 
     async def look(roost: Roost) -> WorkStatus:
         return await with_full_id(roost, work_id, lambda full: roost.work(full).status())
 
     found = session.read(look)
-    output.json_line(status_json(found), indent=2)
-    if output.on_terminal():
-        output.note(f"how it got there: roost events --work {found.meta.work_id}")
+    if traceback:
+        _print_traceback(found)
+    else:
+        output.json_line(status_json(found), indent=2)
+
+
+def _show(session: Session, work_id: str) -> None:
+    from roost_core.cli.look import screen
+
+    async def read(roost: Roost, full: str) -> tuple[WorkStatus, Sequence[Event]]:
+        work = roost.work(full)
+        return await work.status(), await work.events(limit=_EVENTS)
+
+    async def look(roost: Roost) -> tuple[WorkStatus, Sequence[Event]]:
+        return await with_full_id(roost, work_id, lambda full: read(roost, full))
+
+    status, events = session.read(look)
+    screen.show(output.console(), status, events)
+
+
+def _print_traceback(status: WorkStatus) -> None:
+    from roost_core.shown.tracebacks import whole
+
+    error = status.meta.error
+    if error is None:
+        output.note(f"{status.meta.work_id} has no error")
+        return
+    for line in whole(error).splitlines():
+        output.data(line)

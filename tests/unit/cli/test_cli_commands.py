@@ -41,15 +41,32 @@ def test_status_has_three_parts_and_no_token(bench):
     assert None is found["snapshot"]
 
 
-def test_status_says_where_the_past_is(bench, monkeypatch):
-    """On a terminal, the command that shows the trail is named; programs do not see it."""
+def test_status_is_json_on_a_terminal_if_wanted(bench, monkeypatch):
+    """A terminal shows a screen; with --json, or elsewhere, it is the same JSON."""
     bench.enqueue(work_id="w1")
-    bench.ok("status", "w1")
+    piped = bench.ok("status", "w1")
     assert "roost events --work ID" in " ".join(bench.ok("status", "--help").split())
     monkeypatch.setattr(output, "on_terminal", lambda: True)
-    result = bench.invoke("status", "w1")
-    assert "roost: how it got there: roost events --work w1\n" == result.stderr
-    assert "queued" == json.loads(result.stdout)["meta"]["state"]
+    assert piped == bench.ok("status", "w1", "--json")
+    screen = bench.ok("status", "w1")
+    assert screen.startswith("w1  queued\n")
+    assert "enqueued for echo, queued" in screen
+    assert "follow: roost watch w1" in screen
+
+
+def test_status_prints_the_whole_error(bench):
+    """Without the frames of the runtime; where there is no error, a message says so."""
+    frames = [
+        f'  File "/src/{name}", line 8, in step\n    go()\n'
+        for name in ("roost_core/a.py", "my.py")
+    ]
+    trace = f"Traceback (most recent call last):\n{''.join(frames)}RuntimeError: no"
+    bench.enqueue(work_id="w1")
+    assert "roost: w1 has no error\n" == bench.invoke("status", "w1", "--traceback").stderr
+    bench.fail("no", error_type="RuntimeError", traceback=trace)
+    expected = f"Traceback (most recent call last):\n{frames[1]}RuntimeError: no\n"
+    assert expected == bench.ok("status", "w1", "--traceback")
+    assert 2 == bench.invoke("status", "w1", "--traceback", "--json").exit_code
 
 
 def test_status_escapes_what_a_terminal_might_obey(bench):

@@ -1,0 +1,116 @@
+"""``roost status`` on a terminal: one screen."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from rich.console import Console
+from rich.text import Text
+
+from roost_core.cli.look.happening import line
+from roost_core.cli.look.standing import Fact, grid, heading, standing_facts, times
+from roost_core.cli.look.styles import plain
+from roost_core.models.events import Event
+from roost_core.models.snapshot import Artifact
+from roost_core.models.standing import WorkMeta, WorkStatus
+from roost_core.models.work import State
+from roost_core.shown.plain import to_plain
+from roost_core.shown.redaction import redacted
+from roost_core.values import Json
+
+#: More artifacts than these are counted.
+_MOST_ARTIFACTS: Final = 5
+#: An artifact's id is shown by its beginning; JSON and `roost artifacts` have all of it.
+_ID_SHOWN: Final = 12
+_NAME_WIDTH: Final = 11
+
+
+def show(
+    console: Console,
+    status: WorkStatus,
+    events: Sequence[Event],
+    *,
+    now: datetime | None = None,
+    why: str | None = None,
+) -> None:
+    """Print everything that people want to know first.
+
+    :param events: its newest, oldest first.
+    :param now: by this machine's clock, if not given.
+    :param why: why it does not run, in a sentence, with what would change that.
+    """
+    now = datetime.now(UTC) if now is None else now
+    console.print(heading(status.meta, status.item.title))
+    if why is not None:
+        console.print(plain(why))
+    console.print(grid(list(_facts(status, now, console.width))))
+    if events:
+        console.print()
+        for event in events:
+            console.print(line(event, console.width, of_one=True))
+    console.print()
+    for hint in hints(status.meta, status.snapshot is not None and bool(status.snapshot.artifacts)):
+        console.print(Text(hint, "dim"), soft_wrap=True)
+
+
+def hints(meta: WorkMeta, has_artifacts: bool) -> list[str]:
+    """Return the commands that people may want next."""
+    found = []
+    if meta.state in (State.FAILED, State.CANCELLED):
+        found.append(f"retry: roost retry {meta.work_id}")
+    elif meta.state is State.PAUSED:
+        found.append(f"resume: roost resume {meta.work_id}")
+    elif meta.state is not State.DONE:
+        found.append(f"follow: roost watch {meta.work_id}")
+    if meta.error is not None and meta.error.traceback is not None:
+        found.append(f"the whole error: roost status {meta.work_id} --traceback")
+    if has_artifacts:
+        found.append(f"artifacts: roost artifacts {meta.work_id}")
+    found.append(f"all of it: roost status {meta.work_id} --json")
+    return found
+
+
+def _facts(status: WorkStatus, now: datetime, width: int) -> Iterator[Fact]:
+    room = width - _NAME_WIDTH
+    yield from standing_facts(status.meta, now)
+    if status.stuck is not None:
+        since = f"{status.stuck.since:%H:%M:%S}"
+        yield "hangs", plain(f"its worker hangs at {status.stuck.where} since {since}", "bold red")
+    yield "payload", _cut(status.item.payload, room)
+    snapshot = status.snapshot
+    if snapshot is not None:
+        yield "data", _cut(dict(snapshot.data), room)
+        yield from _artifacts(snapshot.artifacts)
+    if status.item.resources:
+        yield "resources", plain(", ".join(status.item.resources))
+    yield "times", plain(times(status.meta, now))
+
+
+def _artifacts(artifacts: Sequence[Artifact]) -> Iterator[Fact]:
+    for at, one in enumerate(artifacts[-_MOST_ARTIFACTS:]):
+        name = one.name or f"{one.artifact_id[:_ID_SHOWN]}…"
+        yield "" if at else "artifacts", plain(f"{name}.{one.ext}, {size(one.size_bytes)}")
+    if len(artifacts) > _MOST_ARTIFACTS:
+        yield "", Text(f"and {len(artifacts) - _MOST_ARTIFACTS} older ones")
+
+
+def size(number: int) -> str:
+    """Return how large something is: ``312 B``, ``4.1 KiB``."""
+    amount, units = float(number), ["GiB", "MiB", "KiB", "B"]
+    while amount >= 1024 and len(units) > 1:
+        amount, _ = amount / 1024, units.pop()
+    return (
+        f"{amount:.0f} {units[-1]}"
+        if number == amount or amount >= 10
+        else f"{amount:.1f} {units[-1]}"
+    )
+
+
+def _cut(value: Json, room: int) -> Text:
+    """Return JSON in one line, as much as there is room for."""
+    text = plain(json.dumps(redacted(to_plain(value)), ensure_ascii=False))
+    text.truncate(room, overflow="ellipsis")
+    return text

@@ -1,0 +1,115 @@
+"""``roost status`` on a terminal."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime, timedelta
+
+import attrs
+import pytest
+from rich.console import Console
+
+from roost_core.cli.look.screen import show, size
+from roost_core.models import (
+    Artifact,
+    ErrorRecord,
+    Heartbeat,
+    Lease,
+    Snapshot,
+    State,
+    Verb,
+    WorkItem,
+    WorkStatus,
+)
+from roost_core.models.worker import Stuck
+from tests.unit.cli.test_look_listing import ID, NOW, row
+
+TRACE = 'Traceback (most recent call last):\n  File "/src/flaky.py", line 8, in step\n'
+
+
+def screen(width=80, snapshot=None, stuck=None, why=None, payload=None, **fields):
+    """Return the lines of a screen."""
+    meta = attrs.evolve(row().meta, created_at=NOW - timedelta(hours=2), **fields)
+    item = WorkItem(ID, "echo", payload or {}, created_at=NOW, title="A title")
+    console = Console(file=io.StringIO(), width=width, force_terminal=False)
+    show(console, WorkStatus(meta, item, snapshot, stuck), (), now=NOW, why=why)
+    return [line.rstrip() for line in console.file.getvalue().splitlines()]
+
+
+def fact(lines, name):
+    """Return what stands behind a name."""
+    return next(one[len(name) :].strip() for one in lines if one.startswith(f"{name} "))
+
+
+def test_running_work():
+    """Progress, step and lease, and what it has been asked for."""
+    lines = screen(
+        state=State.RUNNING,
+        wish=Verb.PAUSE,
+        version=3,
+        step="read",
+        attempts=1,
+        lease=Lease(ID, "worker-1", "", 1, NOW + timedelta(seconds=12)),
+        heartbeat=Heartbeat(0.25, "page 1 \x1b[31mof 4", NOW - timedelta(seconds=3)),
+        stuck=Stuck(NOW, "engine.py:9 in step"),
+    )
+    assert f"{ID}  running (pausing, after this step)  A title" == lines[0]
+    assert "█████░░░░░░░░░░░░░░░ 25%  page 1 of 4 (3 s ago)" == fact(lines, "progress")
+    assert 'v3 "read"' == fact(lines, "step")
+    assert "1 of 5 failed" == fact(lines, "attempts")
+    assert "worker-1, ends in 12 s unless renewed" == fact(lines, "lease")
+    assert "its worker hangs at engine.py:9 in step since 03:04:05" == fact(lines, "hangs")
+    assert f"follow: roost watch {ID}" in lines
+
+
+def test_failed_work():
+    """The error in one line, with its place, and the two commands that help."""
+    lines = screen(
+        state=State.FAILED,
+        error=ErrorRecord("exception", "upstream said 500", "RuntimeError", TRACE),
+        finished_at=NOW - timedelta(seconds=120),
+        why="a sentence",
+    )
+    assert "a sentence" == lines[1]
+    assert "RuntimeError: upstream said 500 (flaky.py:8)" == fact(lines, "error")
+    assert "created 2 h ago, ended 2 m ago, after 2 h" == fact(lines, "times")
+    assert [f"retry: roost retry {ID}", f"the whole error: roost status {ID} --traceback"] == lines[
+        lines.index("") + 1 :
+    ][:2]
+
+
+def test_long_things_are_cut():
+    """Payload and data take a line each, without secrets; old artifacts are counted."""
+    artifacts = tuple(Artifact(f"{at:064x}", 5000, "json") for at in range(7))
+    snapshot = Snapshot(ID, "echo", 3, data={"text": "x" * 500}, artifacts=artifacts)
+    lines = screen(snapshot=snapshot, payload={"api_key": "s3cret"})
+    assert '{"api_key": "***"}' == fact(lines, "payload")
+    assert fact(lines, "data").endswith("…")
+    assert "000000000000….json, 4.9 KiB" == fact(lines, "artifacts")
+    assert "           and 2 older ones" in lines
+    assert max(map(len, lines)) <= 80
+    assert f"artifacts: roost artifacts {ID}" in lines
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1.0 KiB"),
+        (20_000, "20 KiB"),
+        (5 << 20, "5.0 MiB"),
+        (5 << 40, "5120 GiB"),
+    ],
+)
+def test_sizes(number, expected):
+    """As people write them."""
+    assert expected == size(number)
+
+
+def test_times_are_this_machines_if_not_given():
+    """The clock is read when nobody gives a time."""
+    console = Console(file=io.StringIO(), width=80, force_terminal=False)
+    meta = attrs.evolve(row().meta, created_at=datetime.now(UTC) - timedelta(hours=2))
+    show(console, WorkStatus(meta, WorkItem(ID, "echo", {}, created_at=NOW), None), ())
+    assert "created 2 h ago" in console.file.getvalue()

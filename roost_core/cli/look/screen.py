@@ -52,11 +52,12 @@ def show(
         for event in events:
             console.print(line(event, console.width, of_one=True))
     console.print()
-    for hint in hints(status.meta, status.snapshot is not None and bool(status.snapshot.artifacts)):
+    has_artifacts = status.snapshot is not None and bool(status.snapshot.artifacts)
+    for hint in hints(status.meta, has_artifacts=has_artifacts):
         console.print(Text(hint, "dim"), soft_wrap=True)
 
 
-def hints(meta: WorkMeta, has_artifacts: bool) -> list[str]:
+def hints(meta: WorkMeta, *, has_artifacts: bool = False) -> list[str]:
     """Return the commands that people may want next."""
     found = []
     if meta.state in (State.FAILED, State.CANCELLED):

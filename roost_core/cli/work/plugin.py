@@ -38,7 +38,7 @@ def register_commands(cli: click.Group) -> None:
         LazyCommand(
             "watch",
             f"{_HERE}.watch:command",
-            "Follow a work item until it is done.",
+            "Follow a work item until it is done, or the queue.",
             is_short=True,
         ),
         *_verbs(),

@@ -1,10 +1,10 @@
-"""Follow one work item to its end, by its events, in a view."""
+"""Follow one work item to its end, or a queue for ever, by their events, in a view."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Final, Protocol, Self
 
 from roost_core.backend.trail import go_on_from
@@ -15,16 +15,20 @@ from roost_core.errors import BackendUnavailable
 from roost_core.models.events import Event
 from roost_core.models.standing import WorkRow
 from roost_core.models.work import State
+from roost_core.models.worker import WorkerInfo
 
 #: How often a live view checks for a new heartbeat while a step runs, in seconds.
 HEARTBEAT_SECONDS: Final = 1.0
+#: How often it looks who works here, in seconds.
+WORKERS_SECONDS: Final = 5.0
 
 
-class View(Protocol):
-    """Shows a work item; a context around the whole display."""
+class EventView(Protocol):
+    """Shows events; a context around the whole display."""
 
-    #: Whether the view shows more than events, and so wants to see heartbeats.
-    is_live: bool
+    @property
+    def is_live(self) -> bool:
+        """Whether it shows more than events, and so wants to see heartbeats and workers."""
 
     def __enter__(self) -> Self: ...
 
@@ -33,8 +37,22 @@ class View(Protocol):
     def event(self, event: Event) -> None:
         """Show an event."""
 
+    def workers(self, workers: Sequence[WorkerInfo]) -> None:
+        """Show who works here."""
+
+
+class View(EventView, Protocol):
+    """Shows a work item."""
+
     def standing(self, row: WorkRow) -> None:
         """Show the work item's current standing."""
+
+
+class OfQueue(EventView, Protocol):
+    """Shows a queue."""
+
+    def counts(self, counts: Mapping[State, int]) -> None:
+        """Show how much work is in which state."""
 
 
 class LinesView:
@@ -51,6 +69,12 @@ class LinesView:
     def event(self, event: Event) -> None:
         """Print the event."""
         print_cells(event)
+
+    def workers(self, workers: Sequence[WorkerInfo]) -> None:
+        """Print nothing: they are no events."""
+
+    def counts(self, counts: Mapping[State, int]) -> None:
+        """Print nothing: the events show it."""
 
     def standing(self, row: WorkRow) -> None:
         """Print nothing: the events show it."""
@@ -75,11 +99,32 @@ async def watch(roost: Roost, work_id: str, view: View, history: int) -> WorkRow
         row = await work.row()
         view.standing(row)
         if not row.meta.state.is_terminal:
-            async with _heartbeats(work, view):
+            async with _heartbeats(work, view), _who_works(roost, view):
                 return await _follow(work, view, last)
         for event in await work.events(after=last) if last else ():
             view.event(event)
     return row
+
+
+async def watch_queue(roost: Roost, view: OfQueue, history: int) -> None:
+    """Show what happens in a queue, for ever.
+
+    :param history: begin with this many of its newest events.
+    """
+
+    async def count() -> None:
+        view.counts(await roost.counts())
+
+    with view:
+        newest = await roost.events(limit=max(1, history))
+        for event in newest if history else ():
+            view.event(event)
+        looking = _repeatedly(count, HEARTBEAT_SECONDS, is_wanted=view.is_live)
+        async with looking, _who_works(roost, view):
+            events = roost.follow(after=go_on_from(*newest))
+            async with contextlib.aclosing(events):
+                async for event in events:
+                    view.event(event)
 
 
 async def _follow(work: Work, view: View, last: str | None) -> WorkRow:
@@ -97,23 +142,51 @@ async def _follow(work: Work, view: View, last: str | None) -> WorkRow:
 @contextlib.asynccontextmanager
 async def _heartbeats(work: Work, view: View) -> AsyncIterator[None]:
     """Check for heartbeats while a step runs: they make no events."""
-    if not view.is_live:
+
+    async def look() -> None:
+        row = await work.row()
+        if row.meta.state is State.RUNNING:
+            view.standing(row)
+
+    async with _repeatedly(look, HEARTBEAT_SECONDS, is_wanted=view.is_live, is_late=True):
+        yield
+
+
+@contextlib.asynccontextmanager
+async def _who_works(roost: Roost, view: EventView) -> AsyncIterator[None]:
+    """Look now and then who works here."""
+
+    async def look() -> None:
+        view.workers(await roost.workers())
+
+    async with _repeatedly(look, WORKERS_SECONDS, is_wanted=view.is_live):
+        yield
+
+
+@contextlib.asynccontextmanager
+async def _repeatedly(
+    look: Callable[[], Awaitable[None]], seconds: float, *, is_wanted: bool, is_late: bool = False
+) -> AsyncIterator[None]:
+    """Look again and again meanwhile.
+
+    :param is_late: the first time only after a pause.
+    """
+    if not is_wanted:
         yield
         return
-    task = asyncio.create_task(_look(work, view))
+
+    async def repeat() -> None:
+        if is_late:
+            await asyncio.sleep(seconds)
+        while True:
+            # Following repeats for a while; when it gives up, the view ends.
+            with contextlib.suppress(BackendUnavailable):
+                await look()
+            await asyncio.sleep(seconds)
+
+    task = asyncio.create_task(repeat())
     try:
         yield
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-
-
-async def _look(work: Work, view: View) -> None:
-    while True:
-        await asyncio.sleep(HEARTBEAT_SECONDS)
-        try:
-            row = await work.row()
-        except BackendUnavailable:
-            continue  # Following retries for a while; when it gives up, the view ends.
-        if row.meta.state is State.RUNNING:
-            view.standing(row)

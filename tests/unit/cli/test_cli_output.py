@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import io
 import json
 from datetime import UTC, datetime
 
-import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.console import Console
 
 from roost_core.cli import output
 from roost_core.cli.arguments import iso_time, relative_seconds
-from roost_core.cli.work.live import LiveView
-from roost_core.models import Heartbeat
 from roost_core.shown.redaction import clean, redacted
-from tests.unit.cli.cli_harness import Bench
 
 
 @pytest.mark.parametrize(
@@ -144,51 +137,3 @@ def test_iso_times_need_a_zone():
     for text in ("2026-01-01T00:00:00", "2026-01-01", "soon"):
         with pytest.raises(ValueError, match=r"zone|neither"):
             iso_time(text)
-
-
-def test_live_view_shows_standing_and_events():
-    """The picture has the state, the title, the error and the events, all cleaned."""
-    bench = Bench()
-    bench.enqueue(work_id="w1", title="A [b] title")
-    bench.fail("bad \x1b[31mthing")
-
-    async def look():
-        async with bench.roost() as roost:
-            return await roost.work("w1").row(), await roost.work("w1").events()
-
-    row, events = asyncio.run(look())
-    console = Console(file=io.StringIO(), width=100, force_terminal=False)
-    view = LiveView(console)
-    view.standing(row)
-    for event in events:
-        view.event(event)
-    console.print(view.picture())
-    text = console.file.getvalue()
-
-    assert "w1  failed  A [b] title" in text
-    assert "permanent: bad thing" in text
-    assert "dead_lettered" in text
-    assert "\x1b" not in text
-
-
-def test_live_view_shows_when_a_heartbeat_was_made():
-    """What the engine says is shown with the time of the worker's clock, if it has one."""
-    bench = Bench()
-    bench.enqueue(work_id="w1")
-
-    async def look():
-        async with bench.roost() as roost:
-            return await roost.work("w1").row()
-
-    row = asyncio.run(look())
-    for at, expected in (
-        (datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), "half (at 03:04:05Z)"),
-        (None, "half"),
-    ):
-        beat = Heartbeat(progress=0.5, message="half", at=at)
-        console = Console(file=io.StringIO(), width=100, force_terminal=False)
-        view = LiveView(console)
-        view.standing(attrs.evolve(row, meta=attrs.evolve(row.meta, heartbeat=beat)))
-        console.print(view.picture())
-        says = next(line for line in console.file.getvalue().splitlines() if "says" in line)
-        assert expected == says.partition("says")[2].strip()

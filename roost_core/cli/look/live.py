@@ -1,0 +1,155 @@
+"""The live views of ``roost watch`` on a terminal: of one work item, and of a queue."""
+
+from __future__ import annotations
+
+import abc
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Final, Self
+
+import attrs
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from roost_core.cli.look.happening import line
+from roost_core.cli.look.screen import hints
+from roost_core.cli.look.standing import Fact, grid, heading, standing_facts
+from roost_core.cli.look.styles import plain
+from roost_core.models.events import Event
+from roost_core.models.standing import WorkRow
+from roost_core.models.work import State
+from roost_core.models.worker import WorkerInfo
+from roost_core.shown.counts import told_counts
+from roost_core.shown.offers import not_offered
+
+#: At most this many of the newest events are shown, and fewer if the terminal is low.
+SHOWN_EVENTS: Final = 12
+#: However low it is, this many.
+_LEAST_EVENTS: Final = 3
+#: A long queue's events go by faster than anybody reads: as many as fit are shown.
+_MOST_EVENTS: Final = 200
+
+
+class _Picture(abc.ABC):
+    """A display that is drawn anew a few times a second: its header stays, events move up."""
+
+    is_live = True
+    _of_one = True
+
+    def __init__(self, console: Console, most: int) -> None:
+        self._console = console
+        self._events: deque[Event] = deque(maxlen=most)
+        self._workers: Sequence[WorkerInfo] | None = None
+        # It draws at once, so that all else must be there.
+        self._live = Live(console=console, get_renderable=self.picture, refresh_per_second=4)
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def event(self, event: Event) -> None:
+        """Add an event below the others."""
+        self._events.append(event)
+
+    def workers(self, workers: Sequence[WorkerInfo]) -> None:
+        """Take who works here."""
+        self._workers = workers
+
+    def picture(self) -> RenderableType:
+        """Draw what is known."""
+        header = Group(*self._header())
+        footer = list(self._footer())
+        taken = len(self._console.render_lines(header)) + len(footer) + 2
+        parts: list[RenderableType] = [header]
+        if shown := self._newest(max(_LEAST_EVENTS, self._console.height - taken)):
+            parts += [Text(), *shown]
+        return Group(*parts, *footer)
+
+    @abc.abstractmethod
+    def _header(self) -> Iterator[RenderableType]:
+        """Yield what stays at the top."""
+
+    def _footer(self) -> Iterator[RenderableType]:
+        """Yield what comes last."""
+        yield from ()
+
+    def _newest(self, room: int) -> list[RenderableType]:
+        """Return as many of the newest events as there are lines for, oldest first."""
+        found: list[RenderableType] = []
+        # A copy: rich draws in a thread of its own, while events come.
+        for event in reversed(list(self._events)):
+            drawn = line(event, self._console.width, of_one=self._of_one)
+            room -= len(self._console.render_lines(drawn))
+            if room < 0 and found:
+                break
+            found.append(drawn)
+        return found[::-1]
+
+
+class LiveView(_Picture):
+    """A display of one work item."""
+
+    def __init__(self, console: Console) -> None:
+        self._row: WorkRow | None = None
+        super().__init__(console, SHOWN_EVENTS)
+
+    def standing(self, row: WorkRow) -> None:
+        """Show the work item's current standing.
+
+        What a step said stays until the next says something, so that the lines do not jump.
+        """
+        before = self._row
+        meta = row.meta
+        if before is not None and meta.heartbeat is None and meta.state is State.RUNNING:
+            row = attrs.evolve(row, meta=attrs.evolve(meta, heartbeat=before.meta.heartbeat))
+        self._row = row
+        # At once, so that the last state before the end is seen as well.
+        self._live.refresh()
+
+    def _header(self) -> Iterator[RenderableType]:
+        if self._row is None:
+            return
+        meta = self._row.meta
+        yield heading(meta, self._row.title)
+        facts: list[Fact] = list(standing_facts(meta, datetime.now(UTC)))
+        if self._workers is not None and not meta.state.is_terminal and meta.lease is None:
+            missing = not_offered(meta.engine, self._workers)
+            if missing is not None:
+                facts.append(("note", plain(missing, "bold yellow")))
+        yield grid(facts)
+
+    def _footer(self) -> Iterator[RenderableType]:
+        if self._row is not None and self._row.meta.state.is_terminal:
+            yield Text()
+            for hint in hints(self._row.meta):
+                yield Text(hint, "dim")
+
+
+class QueueView(_Picture):
+    """A display of a whole queue."""
+
+    _of_one = False
+
+    def __init__(self, console: Console, queue: str) -> None:
+        self._queue = queue
+        self._counts: Mapping[State, int] | None = None
+        super().__init__(console, _MOST_EVENTS)
+
+    def counts(self, counts: Mapping[State, int]) -> None:
+        """Take how much work is in which state."""
+        self._counts = counts
+
+    def _header(self) -> Iterator[RenderableType]:
+        head = plain(f"queue {self._queue}", "bold")
+        if self._workers is not None:
+            live = len(self._workers)
+            who = f"{live} live worker{'' if live == 1 else 's'}" if live else "no live worker"
+            head.append(f"  {who}", "" if live else "bold yellow")
+        yield head
+        if self._counts is not None:
+            yield Text(told_counts(self._counts))

@@ -1,0 +1,148 @@
+"""What ``roost watch`` draws."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime, timedelta
+
+import attrs
+from rich.console import Console
+
+from roost_core.cli.look import live
+from roost_core.cli.look.live import LiveView, QueueView
+from roost_core.models import ErrorRecord, Event, Heartbeat, Lease, State, WorkerInfo
+from tests.unit.cli.test_look_listing import ID, row
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def console(height=40):
+    """Return a terminal of 80 columns that remembers."""
+    return Console(file=io.StringIO(), width=80, height=height, force_terminal=False)
+
+
+def lines(view, to):
+    """Return what a view draws."""
+    to.print(view.picture())
+    return [line.rstrip() for line in to.file.getvalue().splitlines()]
+
+
+def event(number, kind="committed", **data):
+    """Return an event."""
+    data = data or {"step": f"s{number}"}
+    return Event(f"{number}-0", NOW, kind, ID, "echo", number, State.RUNNING, data)
+
+
+def worker(*engines):
+    """Return a live worker."""
+    return WorkerInfo("w1", "host", 1, engines, 10, 15.0, "1.0", NOW)
+
+
+def test_standing_and_events():
+    """The picture has state, title, error, progress and events, all cleaned."""
+    to = console()
+    view = LiveView(to)
+    error = ErrorRecord("permanent", "bad \x1b[31mthing")
+    beat = Heartbeat(0.5, "half", datetime.now(UTC) - timedelta(hours=2))
+    found = row(title="A [b] title", state=State.FAILED, error=error, heartbeat=beat)
+    view.standing(found)
+    view.event(event(1))
+    drawn = lines(view, to)
+
+    assert f"{ID}  failed  A [b] title" == drawn[0]
+    assert "error      permanent: bad thing" in drawn
+    assert "progress   ██████████░░░░░░░░░░ 50%  half (2 h ago)" in drawn
+    assert '03:04:05  v1    "s1" accepted' in drawn
+    assert f"retry: roost retry {ID}" in drawn
+    assert "\x1b" not in "".join(drawn)
+
+
+def test_the_header_stays_on_a_low_terminal():
+    """The oldest events make room, also when each needs two lines."""
+    for text in ("short", "word " * 20):
+        to = console(height=12)
+        view = LiveView(to)
+        view.standing(row(state=State.RUNNING))
+        for number in range(30):
+            view.event(event(number, "emitted", text=text))
+        drawn = lines(view, to)
+        assert f"{ID}  running" == drawn[0]
+        assert len(drawn) <= 12
+        assert any("v29" in line for line in drawn)
+
+
+def test_it_says_when_nobody_would_take_the_work():
+    """Only if that is known, and only while nobody has it."""
+    lease = Lease(ID, "w1", "", 1, NOW)
+    for workers, fields, is_told in (
+        (None, {}, False),
+        ((), {}, True),
+        ((worker("other"),), {}, True),
+        ((worker("other", "echo"),), {}, False),
+        ((), {"state": State.RUNNING, "lease": lease}, False),
+        ((), {"state": State.DONE}, False),
+    ):
+        to = console()
+        view = LiveView(to)
+        found = row()
+        view.standing(attrs.evolve(found, meta=attrs.evolve(found.meta, **fields)))
+        if workers is not None:
+            view.workers(workers)
+        assert is_told == any("no live worker offers echo" in one for one in lines(view, to))
+
+
+def test_due_times_count_down():
+    """They are drawn anew, by this machine's clock."""
+    to = console()
+    view = LiveView(to)
+    due = datetime.now(UTC) + timedelta(seconds=7200)
+    view.standing(row(state=State.SLEEPING, due_at=due))
+    assert any(one.startswith("due        in 2 h, ") for one in lines(view, to))
+
+
+def test_a_queue():
+    """Who works here, how much work there is, and what happens, with the ids."""
+    to = console()
+    view = QueueView(to, "mail")
+    assert ["queue mail"] == lines(view, to)
+    for workers, who in (((), "no live worker"), ((worker(),), "1 live worker")):
+        to = console()
+        view = QueueView(to, "mail")
+        view.workers(workers)
+        view.counts({State.DONE: 41, State.RUNNING: 3, State.QUEUED: 12, State.FAILED: 0})
+        view.event(event(7))
+        assert [
+            f"queue mail  {who}",
+            "3 running · 12 queued · 41 done",
+            "",
+            f'03:04:05  {ID}  v7    "s7" accepted',
+        ] == lines(view, to)
+
+
+def test_events_may_come_while_it_is_drawn(monkeypatch):
+    """It is drawn in a thread of rich's own."""
+    to = console()
+    view = LiveView(to)
+    view.standing(row())
+    view.event(event(1))
+    drawn = live.line
+
+    def slowly(*args, **fields):
+        view.event(event(2))
+        return drawn(*args, **fields)
+
+    monkeypatch.setattr(live, "line", slowly)
+    assert any("v1" in line for line in lines(view, to))
+
+
+def test_what_a_step_said_stays_for_the_next():
+    """Until that says something: otherwise lines come and go all the time."""
+    to = console()
+    view = LiveView(to)
+    beat = Heartbeat(0.5, "half", datetime.now(UTC))
+    for state, said in ((State.RUNNING, beat), (State.RUNNING, None)):
+        view.standing(row(state=state, heartbeat=said))
+    assert any("50%  half" in line for line in lines(view, to))
+    view.standing(row(state=State.SLEEPING))
+    to.file.truncate(0)
+    assert not any("half" in line for line in lines(view, to))

@@ -26,6 +26,7 @@ from roost_core.settings import Settings
 from roost_core.stepping.leases import LeaseKeeper
 from roost_core.stepping.lost import LostSteps
 from roost_core.stepping.stepper import Stepper
+from roost_core.stepping.telling import StepListener
 from roost_core.upkeep import Upkeep
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class Worker:
         engines: Sequence[str] | None = None,
         concurrency: int | None = None,
         burst: bool = False,
+        listener: StepListener | None = None,
     ) -> None:
         """Choose queues and engines.
 
@@ -69,6 +71,7 @@ class Worker:
         :param engines: ids, or None for all that the plugins offer.
         :param concurrency: how many work items at a time; the setting if not given.
         :param burst: end when nothing is ready.
+        :param listener: hears of each accepted step, in this process.
         :raises UnknownEngine: no plugin offers one of ``engines``.
         :raises PluginError: there is no engine at all, or the plugin that offers workspaces fails.
         """
@@ -88,6 +91,7 @@ class Worker:
         self._ledgers = tuple(server.ledger(name) for name in names)
         self._store = store
         self._burst = burst
+        self._listener = listener
         self._stopping = asyncio.Event()
         self._is_aborted = False
         self._running: dict[asyncio.Task[Any], str] = {}
@@ -98,16 +102,7 @@ class Worker:
         }
         self._stores = {one: store.of_queue(settings.namespace, one.queue) for one in self._ledgers}
         self._engines = {name: offered[name] for name in sorted(engines or offered)}
-        self.info = WorkerInfo(
-            worker_id=new_worker_id(),
-            host=socket.gethostname(),
-            pid=os.getpid(),
-            engines=tuple(self._engines),
-            concurrency=concurrency or settings.concurrency,
-            lease_ttl_seconds=settings.lease_ttl,
-            roost_version=roost_core.__version__,
-            started_at=datetime.now(UTC),
-        )
+        self.info = self._describe(concurrency)
 
     @property
     def worker_id(self) -> str:
@@ -175,6 +170,18 @@ class Worker:
                 stepper.close()
             await self._leave(keeper)
 
+    def _describe(self, concurrency: int | None) -> WorkerInfo:
+        return WorkerInfo(
+            worker_id=new_worker_id(),
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            engines=tuple(self._engines),
+            concurrency=concurrency or self._settings.concurrency,
+            lease_ttl_seconds=self._settings.lease_ttl,
+            roost_version=roost_core.__version__,
+            started_at=datetime.now(UTC),
+        )
+
     def _settings_of(self, ledger: Ledger) -> Settings:
         # A step acts in the name of its own queue.
         return self._settings.evolve(queue=ledger.queue)
@@ -192,6 +199,7 @@ class Worker:
             is_stopping=self._stopping.is_set,
             source=number,
             rates=keeper.rates(number),
+            listener=self._listener,
         )
 
     def _plan(self, lost: LostSteps, keeper: LeaseKeeper) -> ServePlan:

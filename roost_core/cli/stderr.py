@@ -6,6 +6,7 @@ thread writes what a worker reports, so that neither affects its work.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import os
@@ -18,6 +19,8 @@ from roost_core.shown.redaction import clean
 
 #: This many lines may wait to be written; more are counted and dropped.
 _MOST_WAITING: Final = 10_000
+#: The width of a terminal that does not tell it, less one.
+_USUAL_WIDTH: Final = 79
 
 
 class Stderr:
@@ -26,7 +29,9 @@ class Stderr:
     def __init__(self) -> None:
         self._stream = sys.stderr
         self._descriptor = _descriptor_of(self._stream)
-        self._lines: queue.SimpleQueue[str | threading.Event | None] = queue.SimpleQueue()
+        self._lines: queue.SimpleQueue[str | threading.Event | _Footer | None]
+        self._lines = queue.SimpleQueue()
+        self._footer = ""
         self._dropped = 0
         self._is_closed = False
         self._pid = os.getpid()
@@ -45,6 +50,15 @@ class Stderr:
     def note(self, text: str) -> None:
         """Write a line for people, with the program's name."""
         self.line(f"roost: {clean(text)}")
+
+    def footer(self, text: str) -> None:
+        """Keep a line below all others, on a terminal; the next one replaces it, "" removes it.
+
+        It is cut to the terminal's width. The cursor stays at its beginning, so that what a step
+        prints replaces it until it is drawn again.
+        """
+        if not self._is_closed and os.getpid() == self._pid:
+            self._lines.put(_Footer(text))
 
     def flush(self, seconds: float = 1.0) -> None:
         """Wait until everything so far is written, or for this many seconds."""
@@ -66,18 +80,32 @@ class Stderr:
             if isinstance(text, threading.Event):
                 text.set()
                 continue
+            if isinstance(text, _Footer):
+                self._draw(text.text)
+                continue
+            footer = self._footer
+            self._draw("")
             self._write(text)
+            self._draw(footer)
             if self._dropped and self._lines.empty():
                 dropped, self._dropped = self._dropped, 0
                 self._write(f"roost: {dropped} lines were dropped: standard error was too slow")
 
-    def _write(self, text: str) -> None:
+        self._draw("")
+
+    def _draw(self, footer: str) -> None:
+        if footer or self._footer:
+            # Erased in either case: the line may have been longer.
+            self._write(f"\r\x1b[K{clean(footer)[: _width(self._descriptor)]}\r", end="")
+        self._footer = footer
+
+    def _write(self, text: str, end: str = "\n") -> None:
         try:
             if self._descriptor is None:
-                self._stream.write(f"{text}\n")
+                self._stream.write(f"{text}{end}")
                 self._stream.flush()
                 return
-            left = f"{text}\n".encode("utf-8", "backslashreplace")
+            left = f"{text}{end}".encode("utf-8", "backslashreplace")
             while left:
                 # Not through the stream: it would keep what it cannot write and fail at exit.
                 left = left[os.write(self._descriptor, left) :]
@@ -86,6 +114,25 @@ class Stderr:
         except OSError as error:
             if error.errno == errno.EPIPE and self._descriptor is not None:
                 _give_up(self._descriptor)
+
+
+class _Footer:
+    """A request for another last line."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+def _width(descriptor: int | None) -> int:
+    """Return how many characters fit in a line, less one: a full line may move the cursor."""
+    with contextlib.suppress(OSError):
+        if descriptor is not None:
+            # Some terminals, of a program, have no size.
+            columns = os.get_terminal_size(descriptor).columns
+            return columns - 1 if columns > 1 else _USUAL_WIDTH
+    return _USUAL_WIDTH
 
 
 def _descriptor_of(stream: Any) -> int | None:
@@ -114,21 +161,13 @@ def _give_up(descriptor: int) -> None:
         os.close(nowhere)
 
 
-class _Formatter(logging.Formatter):
-    """One line a record, safe for a terminal; a traceback follows on lines of its own."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        lines = super().format(record).split("\n")
-        return "\n".join(clean(one) for one in lines)
-
-
 class StderrHandler(logging.Handler):
     """Logs to standard error and never waits for it."""
 
-    def __init__(self, stderr: Stderr) -> None:
+    def __init__(self, stderr: Stderr, formatter: logging.Formatter) -> None:
         super().__init__()
         self._stderr = stderr
-        self.setFormatter(_Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        self.setFormatter(formatter)
 
     def flush(self) -> None:
         """Wait briefly until it is written: called before the process ends."""

@@ -24,6 +24,7 @@ class Run:
     :ivar make_snapshot: makes an equal one, for everything else.
     :ivar in_flight: the pending request without an answer.
     :ivar steps: how many steps have begun.
+    :ivar began: when the current one did, by the monotonic clock, if anybody wants to know.
     """
 
     claim: Claim
@@ -37,6 +38,7 @@ class Run:
     attempts: int
     in_flight: Callable[[], Awaitable[Ack]] | None = None
     steps: int = 0
+    began: float = 0.0
     _context: contextvars.Context | None = attrs.field(default=None, init=False, repr=False)
 
     @property

@@ -42,7 +42,7 @@ from roost_core.stepping.outcome import (
 from roost_core.stepping.rates import Rates
 from roost_core.stepping.recent import RecentItems, RecentReturns, StoredItem
 from roost_core.stepping.run import Run
-from roost_core.stepping.telling import Telling
+from roost_core.stepping.telling import StepListener, Telling
 from roost_core.workspaces import Workspaces
 
 _log = logging.getLogger("roost.stepper")
@@ -62,7 +62,7 @@ class Stepper:
 
     ``is_stopping`` says whether the worker drains, so that a slice ends early. ``source`` is the
     number by which the keeper knows the ledger, among those that the worker serves. ``rates``
-    counts leases and accepted steps.
+    counts leases and accepted steps. ``listener`` hears of each accepted step, if anybody wants to.
     """
 
     settings: Settings
@@ -76,6 +76,7 @@ class Stepper:
     is_stopping: Callable[[], bool]
     source: int = 0
     rates: Rates = attrs.field(factory=Rates, repr=False)
+    listener: StepListener | None = None
     recent: RecentItems = attrs.field(factory=RecentItems, repr=False)
     returns: RecentReturns = attrs.field(factory=RecentReturns, repr=False)
     _attempts: Attempts = attrs.field(init=False, repr=False)
@@ -165,8 +166,11 @@ class Stepper:
 
     async def _run_slice(self, run: Run) -> None:
         began = time.monotonic()
+        is_heard = self.listener is not None
         try:
             while run.hold.ending is None:
+                if is_heard:
+                    run.began = time.monotonic()
                 outcome = await self._attempts.run(run)
                 if not isinstance(outcome, Accepted):
                     await self._settle_other(run, outcome)
@@ -226,6 +230,9 @@ class Stepper:
             await self._telling.ended_by_people(run, ack)
             return False
         self._note(run, step, ack, goes_on)
+        if self.listener is not None:
+            took = time.monotonic() - run.began
+            self.listener.accepted(run.item, snapshot, ack.state, took)
         if self.observers.has("on_step_committed"):
             await self.observers.notify(
                 "on_step_committed", item=Fresh(run.stored.fresh), snapshot=Fresh(run.make_snapshot)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from functools import partial
+from typing import Protocol
 
 import attrs
 
@@ -12,13 +13,30 @@ from roost_core.backend.ledger import Ledger
 from roost_core.backend.messages import Ack, Failure
 from roost_core.codec.times import from_milliseconds
 from roost_core.errors import RoostError
+from roost_core.models.snapshot import Snapshot
 from roost_core.models.standing import DeadLetter, ErrorRecord
-from roost_core.models.work import State
+from roost_core.models.work import State, WorkItem
 from roost_core.plugins.observers import Fresh, Observers
 from roost_core.shown import views
+from roost_core.shown.tracebacks import brief
 from roost_core.stepping.run import Run
 
 _log = logging.getLogger("roost.stepper")
+
+
+class StepListener(Protocol):
+    """Hears of each accepted step in the worker's own process: cheap where observers are not.
+
+    It must not wait or raise. What else becomes of steps, the log says.
+    """
+
+    def accepted(self, item: WorkItem, snapshot: Snapshot, state: State, seconds: float) -> None:
+        """Hear of a step that was accepted.
+
+        :param item: for the runtime only, as is ``snapshot``: neither may be changed.
+        :param state: the state after it.
+        :param seconds: how long it took, with its commit.
+        """
 
 
 @attrs.frozen(eq=False)
@@ -77,15 +95,21 @@ class Telling:
         """Tell that an attempt has failed, and of the dead letter if it was the last."""
         is_dead = ack.state is State.FAILED
         _log.warning(
-            "%s: attempt %d of %d of the step after version %d failed (%s): %s: %s",
+            "%s %s v%d attempt %d of %d failed: %s, %s",
             run.item.work_id,
+            run.item.engine,
+            run.version,
             run.attempts + 1,
             run.item.retry.max_attempts,
-            run.version,
+            brief(record),
             _what_follows(ack.state, failure),
-            record.error_type,
-            record.message,
-            extra={"action": "attempt_failed", "work_id": run.item.work_id},
+            extra={
+                "action": "attempt_failed",
+                "work_id": run.item.work_id,
+                "engine": run.item.engine,
+                "version": run.version,
+                "state": ack.state.value,
+            },
         )
         if is_dead and self.observers.has("on_dead_letter"):
             failed_at = from_milliseconds(ack.at_ms)

@@ -42,6 +42,7 @@ DOORS = {
     ("roost_core.cli.work.watch", "_view", "roost_core.cli.look.live"): START,
     ("roost_core.cli.work.watch", "_view_of_queue", "roost_core.cli.look.live"): START,
     ("roost_core.cli.operate.worker", "_run", "roost_core.stepping.loops"): START,
+    ("roost_core.cli.operate.worker_log", "_formatter", "roost_core.cli.look.log"): START,
     ("roost_core.cli.operate.worker", "_run", "roost_core.worker"): START,
     ("roost_core.plugins.sources", "_import_name", "importlib.import_module"): NAMED,
     ("roost_core.plugins.sources", "look", "importlib"): START,

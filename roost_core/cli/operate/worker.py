@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
 import click
 
+from roost_core.cli.operate.worker_log import WorkerLog
 from roost_core.cli.options import RoostCommand, roost_options
 from roost_core.cli.session import Session
 from roost_core.cli.signals import LEFT_BEHIND
-from roost_core.cli.stderr import Stderr, StderrHandler
+from roost_core.cli.stderr import Stderr
 from roost_core.cli.work.waiting import connected
 from roost_core.client.requests import unknown_engine
 from roost_core.client.roost import Roost
 from roost_core.errors import UnknownEngine
+from roost_core.models.work import State
 from roost_core.settings.declaring import On
-from roost_core.shown.redaction import clean
 
 _queue_option = click.option(
     "--queue",
@@ -27,6 +28,34 @@ _queue_option = click.option(
     help="Serve this queue. Repeatable: queues with a backlog get equal shares of the "
     "lanes. [ROOST_QUEUE; default default]",
 )
+
+_LOG: Final = (
+    click.option(
+        "--verbose",
+        "-v",
+        count=True,
+        help="Log more about what happens; twice: SAQ's own log, too.",
+    ),
+    click.option("--quiet", "-q", is_flag=True, help="Log only warnings and errors."),
+    click.option(
+        "--log-format",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        show_default=True,
+        metavar="text|json",
+        help="How the log is written: text, or one JSON object per line.",
+    ),
+)
+
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def _log_options(function: _F) -> _F:
+    """Add the options about the log."""
+    for option in reversed(_LOG):
+        function = option(function)
+    return function
 
 
 @click.command(
@@ -47,8 +76,7 @@ _queue_option = click.option(
 )
 @_queue_option
 @click.option("--burst", is_flag=True, help="Stop once nothing is ready.")
-@click.option("--verbose", "-v", is_flag=True, help="Log more about what happens.")
-@click.option("--quiet", "-q", is_flag=True, help="Log only warnings and errors.")
+@_log_options
 @roost_options(On.WORKER, but=("queue",))
 @click.pass_obj
 def command(
@@ -56,8 +84,9 @@ def command(
     engines: str,
     queues: tuple[str, ...],
     burst: bool,
-    verbose: bool,
+    verbose: int,
     quiet: bool,
+    log_format: str,
 ) -> None:
     """Run a worker until it is told to stop.
 
@@ -73,30 +102,25 @@ def command(
 
     With several queues it serves each of them: those with a backlog get equal shares
     of its lanes. All other commands act on one queue.
+
+    Standard error has a line for each step, and for each failure; a second with more than 20 of
+    them has one line for all. On a terminal the last line tells what runs, waits and is done.
     """
     if verbose and quiet:
         raise click.UsageError("--verbose and --quiet: one or the other")
-    stderr = Stderr()
+    log = WorkerLog(Stderr(), -1 if quiet else verbose, log_format == "json")
     try:
-        _run(session, stderr, engines, queues, burst=burst, verbose=verbose, quiet=quiet)
+        _run(session, log, engines, queues, burst=burst)
     finally:
-        logging.captureWarnings(False)
-        stderr.close()
+        log.close()
 
 
 def _run(
-    session: Session,
-    stderr: Stderr,
-    engines: str,
-    queues: Sequence[str],
-    *,
-    burst: bool,
-    verbose: bool,
-    quiet: bool,
+    session: Session, log: WorkerLog, engines: str, queues: Sequence[str], *, burst: bool
 ) -> None:
-    _log_to(stderr, verbose=verbose, quiet=quiet)
+    log.open()
     signals = session.signals
-    signals.say_with(stderr.note, is_quiet=quiet)
+    signals.say_with(log.say, is_quiet=log.verbosity < 0)
     offered = session.plugins(strict=True).engines()
     wanted = _wanted(engines, sorted(offered))
     names = _queues(session, queues)
@@ -105,6 +129,7 @@ def _run(
     from roost_core.worker import Worker
 
     async def serve(roost: Roost) -> int:
+        outcomes = log.outcomes()
         worker = Worker(
             session.settings,
             roost.plugins,
@@ -113,16 +138,18 @@ def _run(
             queues=names,
             engines=wanted,
             burst=burst,
+            listener=outcomes,
         )
-        if not quiet:
-            stderr.line(
-                f"worker {worker.worker_id} runs {', '.join(wanted)}; "
-                f"data: {clean(_place(roost, names))}"
-            )
+        log.begin(worker.worker_id, wanted, _place(roost, names))
         signals.attach(worker, asyncio.get_running_loop(), session.settings.drain_timeout)
         exit_code = 1
+
+        async def counts() -> Sequence[Mapping[State, int]]:
+            return [await roost.server.ledger(name).counts() for name in names]
+
         try:
-            await worker.run()
+            async with log.footer(lambda: len(worker.running), counts, outcomes):
+                await worker.run()
             exit_code = LEFT_BEHIND if worker.running else 0
         finally:
             signals.leaving(exit_code)
@@ -168,13 +195,3 @@ def _wanted(text: str, offered: Sequence[str]) -> list[str]:
         if name not in offered:
             raise unknown_engine(name, offered, by="no loaded plugin offers")
     return names
-
-
-def _log_to(stderr: Stderr, *, verbose: bool, quiet: bool) -> None:
-    level = logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO
-    logging.basicConfig(handlers=[StderrHandler(stderr)], level=logging.WARNING, force=True)
-    # Otherwise Python itself writes them to standard error, and blocks on it.
-    logging.captureWarnings(True)
-    logging.getLogger("roost").setLevel(level)
-    # What it logs is about the lanes' machinery, not about the work.
-    logging.getLogger("saq").setLevel(logging.DEBUG if verbose else logging.ERROR)

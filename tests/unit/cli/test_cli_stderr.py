@@ -12,6 +12,7 @@ import time
 import pytest
 
 from roost_core.cli import stderr as module
+from roost_core.cli.operate.log_format import TextFormatter
 from roost_core.cli.stderr import Stderr, StderrHandler
 
 #: Only a hang takes this long. Seconds.
@@ -95,7 +96,7 @@ def test_records_of_logging(pipe, monkeypatch):
     """Each is a line of its own without control characters; one that cannot be shown says so."""
     reader, stream = pipe
     stderr = stderr_on(stream, monkeypatch)
-    handler = StderrHandler(stderr)
+    handler = StderrHandler(stderr, TextFormatter())
     for message, args in (("bad \x1b[31m %s", ("word",)), ("%d", ("no number",))):
         handler.handle(logging.LogRecord("roost.x", logging.INFO, "f", 1, message, args, None))
     stderr.close(LIMIT)
@@ -109,7 +110,7 @@ def test_flushing_waits_until_it_is_written(pipe, monkeypatch):
     """Before an immediate exit everything is written; a pipe that nobody reads does not block."""
     reader, stream = pipe
     stderr = stderr_on(stream, monkeypatch)
-    handler = StderrHandler(stderr)
+    handler = StderrHandler(stderr, TextFormatter())
     handler.emit(logging.LogRecord("roost", logging.CRITICAL, __file__, 1, "over", None, None))
     handler.flush()
     assert b"CRITICAL roost: over" in reader.read(1000)

@@ -325,7 +325,8 @@ async def test_a_failed_attempt_of_paused_work(caplog):
     work_id = await bench.enqueue()
     await bench.once()
     (line,) = [one.getMessage() for one in caplog.records if "attempt 1" in one.getMessage()]
-    assert "failed (paused by a person): ValueError: no" in line
+    assert "attempt 1 of 5 failed: ValueError: no (test_stepper_wanted.py:" in line
+    assert line.endswith("), paused by a person")
 
 
 @real_time

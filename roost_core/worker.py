@@ -180,6 +180,7 @@ class Worker:
             lease_ttl_seconds=self._settings.lease_ttl,
             roost_version=roost_core.__version__,
             started_at=datetime.now(UTC),
+            queues=tuple(one.queue for one in self._ledgers),
         )
 
     def _settings_of(self, ledger: Ledger) -> Settings:

@@ -57,7 +57,8 @@ class WorkerInfo(Value):
     """A worker process as it announces itself; its id is new at every start.
 
     ``stuck`` says where its event loop hangs, if it has not moved for one lease TTL. ``lost``
-    counts steps that still run although they were ended.
+    counts steps that still run although they were ended. ``queues`` are those that it serves; there
+    are none if an older Roost announced itself.
     """
 
     worker_id: str
@@ -71,4 +72,5 @@ class WorkerInfo(Value):
     stuck: Stuck | None = None
     lost: int = 0
     seen_at: datetime | None = None
+    queues: tuple[str, ...] = ()
     extra: Mapping[str, Json] = attrs.field(factory=dict, repr=False)

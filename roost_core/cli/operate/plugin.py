@@ -15,6 +15,7 @@ def register_commands(cli: click.Group) -> None:
     """Add them, to be imported when they are typed."""
     for command in (
         LazyCommand("worker", f"{_HERE}.worker:command", "Run a worker."),
+        LazyCommand("workers", f"{_HERE}.workers:command", "List the live workers.", is_short=True),
         LazyCommand("engines", f"{_HERE}.engines:command", "List the installed engines."),
         LazyCommand("new", f"{_HERE}.new:command", "Write a package to begin with."),
         LazyCommand(

@@ -43,6 +43,12 @@ def register_commands(cli: click.Group) -> None:
         ),
         *_verbs(),
         LazyCommand(
+            "artifacts",
+            f"{_HERE}.artifacts:command",
+            "List a work item's artifacts.",
+            is_short=True,
+        ),
+        LazyCommand(
             "artifact-show", f"{_HERE}.artifact_show:command", "Print an artifact's bytes."
         ),
         LazyCommand(

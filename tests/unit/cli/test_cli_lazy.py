@@ -142,7 +142,8 @@ def test_the_cores_commands_come_through_the_hook() -> None:
     assert own == command_names()[: len(own)]
     shorts = {one.name for one in lazies if one.is_short}
     verbs = {"cancel", "pause", "resume", "retry", "bury"}
-    assert {"status", "why", "list", "count", "events", "watch"} | verbs == shorts
+    looks = {"status", "why", "list", "count", "events", "watch", "workers", "artifacts"}
+    assert looks | verbs == shorts
 
 
 def test_a_later_plugin_cannot_replace_a_command() -> None:

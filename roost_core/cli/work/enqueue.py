@@ -23,7 +23,7 @@ from roost_core.cli.arguments import (
 from roost_core.cli.options import RoostCommand, roost_options
 from roost_core.cli.session import Session
 from roost_core.cli.work.batch import read_batch
-from roost_core.cli.work.sending import send, send_batch
+from roost_core.cli.work.sending import hint_at_workers, send, send_batch
 from roost_core.client.requests import EnqueueRequest
 from roost_core.client.roost import Roost
 from roost_core.codec.strict_json import MAX_PAYLOAD_BYTES, loads_typed
@@ -170,7 +170,13 @@ def command(
             raise click.UsageError(f"{flag} does not go with --batch: put it in the lines", ctx)
         with _opened(batch) as file:
             lines = read_batch(file, engine)
-        if not session.run(lambda roost: send_batch(roost, lines, any_engine=any_engine)):
+
+        async def send_all(roost: Roost) -> bool:
+            is_complete = await send_batch(roost, lines, any_engine=any_engine)
+            await hint_at_workers(roost, (line.request.engine for line in lines))
+            return is_complete
+
+        if not session.run(send_all):
             ctx.exit(1)
         return
     if engine is None:
@@ -257,6 +263,7 @@ def _opened(name: str) -> Iterator[BinaryIO]:
 async def _send(roost: Roost, request: EnqueueRequest, any_engine: bool, *, wait: bool) -> bool:
     item = await send(roost, request, any_engine=any_engine)
     output.stored([item.work_id])
+    await hint_at_workers(roost, [item.engine])
     if not wait:
         return True
     meta = (await roost.work(item).wait()).meta

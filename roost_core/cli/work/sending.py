@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import attrs
-import click
 
 from roost_core.cli import output
+from roost_core.cli.progress import Progress, on_stderr
 from roost_core.cli.work.batch import BatchLine
 from roost_core.client.enqueueing import CHUNK
 from roost_core.client.requests import EnqueueRequest, new_work_id
@@ -23,6 +22,11 @@ from roost_core.errors import (
     WorkNotFound,
 )
 from roost_core.models.work import WorkItem
+from roost_core.shown.offers import not_offered
+from roost_core.shown.spans import span
+
+#: At most this many refused lines of a batch are named.
+MOST_REFUSALS: Final = 10
 
 _FIELDS: Final = tuple(field.name for field in attrs.fields(EnqueueRequest))
 
@@ -60,24 +64,78 @@ async def send_batch(roost: Roost, lines: Sequence[BatchLine], *, any_engine: bo
             if line.request.engine in unknown:
                 error = unknown[line.request.engine]
                 raise type(error)(f"line {line.number}: {error}; nothing was enqueued")
-    refused = 0
-    for start in range(0, len(lines), CHUNK):
-        chunk = [
-            attrs.evolve(line, request=_named(line.request))
-            for line in lines[start : start + CHUNK]
-        ]
-        try:
-            results = await roost.enqueue_many([line.request for line in chunk], any_engine=True)
-        except BackendError as error:
-            await _stopped(roost, chunk, error)  # or all of it is stored after all
-        except asyncio.CancelledError:
-            output.note(_unsure(chunk, "interrupted"))
-            raise
-        else:
+    with Progress("enqueue", len(lines)) as progress:
+        refusals = Refusals(progress.hide)
+        for start in range(0, len(lines), CHUNK):
+            chunk = [
+                attrs.evolve(line, request=_named(line.request))
+                for line in lines[start : start + CHUNK]
+            ]
             left = lines[start + CHUNK : start + CHUNK + 1]
-            refused += _tell(chunk, results, next((line.number for line in left), None))
-        _progress(start + len(chunk), len(lines))
-    return refused == 0
+            following = next((line.number for line in left), None)
+            await _send_chunk(roost, chunk, refusals, following)
+            progress.advance(len(chunk))
+    refusals.sum_up(len(lines), progress.seconds)
+    return refusals.count == 0
+
+
+class Refusals:
+    """Prints the first few lines that are refused, and counts the others.
+
+    :param before: called before anything is printed.
+    """
+
+    def __init__(self, before: Callable[[], None] = lambda: None) -> None:
+        self.count = 0
+        self._before = before
+
+    def add(self, line: BatchLine, error: RoostError) -> None:
+        """Take a line that was refused."""
+        self.count += 1
+        if self.count <= MOST_REFUSALS:
+            self._before()
+            output.note(f"line {line.number}: {error}")
+
+    def sum_up(self, total: int, seconds: float) -> None:
+        """Print what became of all lines, if a person reads it or some were refused."""
+        if self.count > MOST_REFUSALS:
+            output.note(f"{self.count - MOST_REFUSALS} more lines were refused")
+        if self.count or on_stderr():
+            refused = f", {self.count} refused" if self.count else ""
+            output.note(f"enqueued {total - self.count} of {total}{refused}, in {span(seconds)}")
+
+
+async def _send_chunk(
+    roost: Roost, chunk: Sequence[BatchLine], refusals: Refusals, following: int | None
+) -> None:
+    """Enqueue some lines and tell what has become of them.
+
+    :param following: the number of the line after them, if there is one.
+    :raises BackendError: as in :func:`send_batch`.
+    """
+    try:
+        results = await roost.enqueue_many([line.request for line in chunk], any_engine=True)
+    except BackendError as error:
+        await _stopped(roost, chunk, error)  # or all of it is stored after all
+    except asyncio.CancelledError:
+        output.note(_unsure(chunk, "interrupted"))
+        raise
+    else:
+        _tell(chunk, results, refusals, following)
+
+
+async def hint_at_workers(roost: Roost, engines: Iterable[str]) -> None:
+    """Tell a person which engines no live worker offers; programs are not told, nor asked for."""
+    if not on_stderr():
+        return
+    try:
+        workers = await roost.workers()
+    except BackendError:
+        return  # the work is stored, which is what counts
+    for engine in sorted(set(engines)):
+        missing = not_offered(engine, workers)
+        if missing is not None:
+            output.note(missing)
 
 
 def _named(request: EnqueueRequest) -> EnqueueRequest:
@@ -137,25 +195,20 @@ def _unsure(lines: Sequence[BatchLine], why: str) -> str:
 
 
 def _tell(
-    chunk: Sequence[BatchLine], results: Sequence[WorkItem | RoostError], following: int | None
-) -> int:
-    """Print what became of the lines; return how many were refused.
+    chunk: Sequence[BatchLine],
+    results: Sequence[WorkItem | RoostError],
+    refusals: Refusals,
+    following: int | None,
+) -> None:
+    """Print what became of the lines.
 
     :param following: the number of the line after them, if there is one.
     """
-    ids, refused = [], 0
+    ids = []
     for line, result in zip(chunk, results, strict=True):
         if isinstance(result, RoostError):
-            output.note(f"line {line.number}: {result}")
-            refused += 1
+            refusals.add(line, result)
         else:
             ids.append(result.work_id)
     if ids:
         output.stored(ids, then=f"stopped before line {following}" if following else "")
-    return refused
-
-
-def _progress(sent: int, total: int) -> None:
-    # Ids printed to the same terminal are progress enough.
-    if total > CHUNK and sys.stderr.isatty() and not output.on_terminal():
-        click.echo(f"\r{sent}/{total}", nl=sent == total, err=True)

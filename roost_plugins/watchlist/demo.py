@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import shutil
 import signal
 import sys
@@ -21,10 +22,11 @@ from roost_core.cli.options import RoostCommand, plugin_option
 from roost_core.cli.session import Session
 from roost_core.client.roost import Roost
 from roost_core.errors import RoostError
-from roost_core.models import Event, State, WorkItem, WorkStatus
+from roost_core.models import Artifact, Event, State, WorkItem, WorkStatus
 from roost_core.plugins.registry import Plugins
 from roost_core.settings import Settings, without_settings
 from roost_core.shown.redaction import clean
+from roost_core.shown.sentences import sentence
 from roost_plugins.watchlist.demo_page import CLAIM, DemoPage
 
 #: The lease TTL of the demo's workers, in seconds: how long until a dead one's work is taken over.
@@ -48,10 +50,11 @@ class PromiseBroken(RoostError):
 
 @attrs.frozen
 class Stage:
-    """Where the demo runs: a home folder, and the plugins that were named."""
+    """Where the demo runs: a home folder, whether it is kept, and the plugins that were named."""
 
     home: Path
     plugins: Sequence[str]
+    keep: bool = False
 
 
 @attrs.define
@@ -84,7 +87,7 @@ def command(ctx: click.Context, keep: bool) -> None:
     """
     home = Path(tempfile.mkdtemp(prefix="roost-demo-"))
     try:
-        asyncio.run(_interruptible(Stage(home, ctx.ensure_object(Session).explicit)))
+        asyncio.run(_interruptible(Stage(home, ctx.ensure_object(Session).explicit, keep)))
     except asyncio.CancelledError:
         ctx.exit(128 + signal.SIGTERM)
     finally:
@@ -132,6 +135,7 @@ async def _play(stage: Stage) -> None:
                 async with _worker(stage, "second"):
                     status = await roost.work(item).wait(timeout=60)
             await _conclude(roost, status, story)
+            _what_next(stage, status)
 
 
 async def _until_held(page: DemoPage, worker: asyncio.subprocess.Process) -> None:
@@ -225,21 +229,45 @@ def _tell(story: Story, event: Event) -> None:
     is_resumed = event.kind == "claimed" and was_recovered and story.resumed_after is None
     if is_resumed and story.killed_at is not None:
         story.resumed_after = time.monotonic() - story.killed_at
-    click.echo(f"  {event.at:%H:%M:%S}  {event.kind:<10} version {event.version}  {event.state}")
+    click.echo(f"  {event.at:%H:%M:%S}  v{event.version}  {clean(sentence(event))}")
 
 
 async def _conclude(roost: Roost, status: WorkStatus, story: Story) -> None:
-    """Print the report and the promises; complain about those that did not hold."""
-    meta = status.meta
-    if meta.state is State.DONE and status.snapshot is not None and status.snapshot.artifacts:
-        artifact = status.snapshot.artifacts[-1]
-        _say(f"the evidence report, artifact {artifact.artifact_id}:")
-        report = (await roost.artifact(artifact.artifact_id)).decode()
-        for line in report.splitlines():
-            click.echo(f"  {clean(line)}")
+    """Name the report, and print the promises; complain about those that did not hold."""
+    artifact = _report(status)
+    if artifact is not None:
+        report = json.loads(await roost.artifact(artifact.artifact_id))
+        _say(f"verdict: {report['verdict']}, after {report['checks_completed']} looks")
+        click.echo(f"  the report with the evidence is artifact {artifact.artifact_id[:12]}…")
+    _say("what Roost promises:")
     broken = [text for text, holds in _promises(status, story) if not _shown(text, holds)]
     if broken:
         raise PromiseBroken(f"{len(broken)} of the promises above did not hold")
+
+
+def _report(status: WorkStatus) -> Artifact | None:
+    is_done = status.meta.state is State.DONE
+    artifacts = status.snapshot.artifacts if is_done and status.snapshot is not None else ()
+    return artifacts[-1] if artifacts else None
+
+
+def _what_next(stage: Stage, status: WorkStatus) -> None:
+    """Print what people may try now."""
+    artifact = _report(status)
+    found = [
+        ("roost new my-agent", "write an engine, with its test"),
+        ("roost --help", "see all commands"),
+    ]
+    if not stage.keep:
+        found.insert(0, ("roost demo --keep", "do it again, and look around in its folder"))
+    elif artifact is not None:
+        at = f"--home {stage.home}"
+        found.insert(0, (f"roost status {status.meta.work_id} {at}", "see the work"))
+        show = f"roost artifact-show {artifact.artifact_id} {at}"
+        found.insert(1, (show, "see the report"))
+    _say("what to try next:")
+    for words, what in found:
+        click.echo(f"  {words}  # {what}")
 
 
 def _promises(status: WorkStatus, story: Story) -> Iterator[tuple[str, bool]]:

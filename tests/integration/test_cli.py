@@ -140,6 +140,11 @@ def test_demo_keeps_its_promises(shell, tmp_path):
     assert "accepted versions 1, 2, 3, 4: no gap, no repeat" in done.stdout
     assert "the second worker continued from version 2" in done.stdout
     assert "BROKEN" not in done.stdout
+    # Report and verdict are named; what was promised and what comes next stay in sight.
+    assert "verdict: confirmed, after 3 looks" in done.stdout
+    assert "observations" not in done.stdout
+    assert "roost new my-agent" in done.stdout.partition("what to try next:")[2]
+    assert len(done.stdout.splitlines()) <= 40
     assert [] == list(short_folder(tmp_path).iterdir())
 
 

@@ -15,8 +15,8 @@ from roost_core.cli.lazy import LazyCommand
 from roost_core.cli.operate import plugin as operate
 from roost_core.cli.options import (
     SharedOption,
-    format_example,
     format_options,
+    format_text,
     parse,
     shared_options,
     with_settings,
@@ -142,10 +142,10 @@ class RoostGroup(click.Group):
         self.format_commands(ctx, formatter)
         format_options(self, ctx, formatter)
 
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the example."""
-        super().format_epilog(ctx, formatter)
-        format_example(_EXAMPLE, formatter)
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write what Roost is, the example, and then the rest."""
+        del ctx
+        format_text(self, _EXAMPLE, formatter)
 
     def _arity_of(self, ctx: click.Context, name: str) -> dict[str, int]:
         """Return how many values a command's options take, as far as no plugin need be loaded."""

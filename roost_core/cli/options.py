@@ -11,6 +11,7 @@ too, and gets the :class:`~roost_core.cli.session.Session`::
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -89,14 +90,34 @@ class RoostCommand(click.Command):
                 show_traceback(error.__cause__, ctx.ensure_object(Session).without_secrets)
             raise
 
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the options in two groups."""
-        format_options(self, ctx, formatter)
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write what the command does, the example, and then the rest."""
+        del ctx
+        format_text(self, self.example, formatter)
 
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the example, unchanged."""
-        super().format_epilog(ctx, formatter)
-        format_example(self.example, formatter)
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options; those of every command are only named."""
+        format_options(self, ctx, formatter, is_brief=True)
+
+
+def format_text(
+    command: click.Command, example: Sequence[str], formatter: click.HelpFormatter
+) -> None:
+    """Write the first paragraph of a command's help, an example, and then the other paragraphs."""
+    text = inspect.cleandoc(command.help or "").partition("\f")[0]
+    if command.deprecated:
+        text = f"(Deprecated) {text}"
+    first, _, rest = text.partition("\n\n")
+    _write_text(first, formatter)
+    format_example(example, formatter)
+    _write_text(rest, formatter)
+
+
+def _write_text(text: str, formatter: click.HelpFormatter) -> None:
+    if text.strip():
+        formatter.write_paragraph()
+        with formatter.indentation():
+            formatter.write_text(text)
 
 
 def format_example(lines: Sequence[str], formatter: click.HelpFormatter) -> None:
@@ -108,9 +129,16 @@ def format_example(lines: Sequence[str], formatter: click.HelpFormatter) -> None
 
 
 def format_options(
-    command: click.Command, ctx: click.Context, formatter: click.HelpFormatter
+    command: click.Command,
+    ctx: click.Context,
+    formatter: click.HelpFormatter,
+    *,
+    is_brief: bool = False,
 ) -> None:
-    """Write a command's own options, then those that every command has."""
+    """Write a command's own options, then those that every command has.
+
+    :param is_brief: only name the latter.
+    """
     own: list[tuple[str, str]] = []
     shared: list[tuple[str, str]] = []
     for parameter in command.get_params(ctx):
@@ -119,10 +147,15 @@ def format_options(
         record = parameter.get_help_record(ctx) if is_option else None
         if record is not None:
             (shared if isinstance(parameter, SharedOption) else own).append(record)
-    for title, records in (("Options", own), ("Options of every command", shared)):
-        if records:
-            with formatter.section(title):
-                formatter.write_dl(records)
+    if own:
+        with formatter.section("Options"):
+            formatter.write_dl(own)
+    if shared and is_brief:
+        with formatter.section("Options of every command, see `roost --help`"):
+            formatter.write_text(", ".join(names for names, _ in shared))
+    elif shared:
+        with formatter.section("Options of every command"):
+            formatter.write_dl(shared)
 
 
 def roost_options(*names: str | On, but: Collection[str] = ()) -> Callable[[_F], _F]:

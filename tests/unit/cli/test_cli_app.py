@@ -17,6 +17,7 @@ from roost_core.cli.session import Session
 from roost_core.errors import RoostError, WorkNotFound
 from roost_core.markers import hookimpl
 from roost_core.plugins.registry import Plugins
+from roost_core.settings.declaring import option
 from tests.unit.cli.cli_harness import Bench, command_names
 
 COMMANDS = command_names()
@@ -65,15 +66,16 @@ class Commands:
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_every_command_has_help_with_an_example(name):
-    """--help explains, shows an example, and has the options that all commands have."""
+    """--help explains, shows an example, and names the options that all commands have."""
     out = ok(name, "--help")
 
     assert "\nExample:\n  " in out
     assert "roost " in out.partition("Example:")[2]
+    assert out.index("Example:") < out.index("Options:")
     assert "--plugin P" in out
     for setting in PLACES:
         # The demo has a home of its own, and a new package needs none.
-        assert (name not in NO_SETTINGS) == (settings.variable(setting) in out)
+        assert (name not in NO_SETTINGS) == (option(setting) in out)
 
 
 @pytest.mark.parametrize("words", [[], *([name] for name in sorted(COMMANDS))], ids=" ".join)

@@ -59,7 +59,7 @@ async def test_a_line_for_each_step(lines):
 
 @leaping()
 async def test_above_a_rate_a_sum_each_second(lines):
-    """As long as there is so much to tell, no step has a line; then they have again."""
+    """As long as there is this much to tell, no step has a line; then they have again."""
     outcomes = Outcomes(asyncio.get_running_loop())
     accept(outcomes, 500)
     accept(outcomes, 3, State.DONE)

@@ -8,8 +8,11 @@ from roost_core.cli import output
 from roost_core.cli.arguments import WORK_ID_TYPE
 from roost_core.cli.options import RoostCommand, roost_options
 from roost_core.cli.session import Session
+from roost_core.cli.work.querying import with_full_id
+from roost_core.client.roost import Roost
 from roost_core.shown.plain import to_plain
 from roost_core.shown.redaction import redacted
+from roost_core.shown.why import Why
 
 
 @click.command(
@@ -31,7 +34,11 @@ def command(session: Session, work_id: str, as_json: bool) -> None:
     It changes nothing, and takes as long in a large queue as in a small one. The JSON object has
     "work_id", "state", "sentence", "facts", "odd" and "commands".
     """
-    found = session.read(lambda roost: roost.work(work_id).why())
+
+    async def ask(roost: Roost) -> Why:
+        return await with_full_id(roost, work_id, lambda full: roost.work(full).why())
+
+    found = session.read(ask)
     if as_json:
         output.json_line(redacted(to_plain(found)), indent=2)
         return

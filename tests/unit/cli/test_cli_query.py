@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 
+import click
 import pytest
 
+from roost_core.cli.app import build
+from roost_core.cli.arguments import TargetType, WorkIdType
 from roost_core.cli.work.querying import query_from
 from tests.unit.cli.cli_harness import Bench
 
@@ -173,6 +176,29 @@ def test_short_ids(bench, command):
     result = bench.invoke(*words, "nobody")
     assert (1, "") == (result.exit_code, result.stdout)
     assert "no work item 'nobody'" in result.stderr
+
+
+def takes_an_id():
+    """Return the commands that take the id of a work item that is there, as they are typed."""
+    group = build()
+    # A command keeps the names of its help option from the first context that it meets.
+    context = click.Context(group, **group.context_settings)
+    found = []
+    for name in group.list_commands(context):
+        for param in group.get_command(context, name).get_params(context):
+            if isinstance(param.type, WorkIdType | TargetType) and name != "enqueue":
+                option = [param.opts[0]] if isinstance(param, click.Option) else []
+                found.append((name, *option))
+    return found
+
+
+@pytest.mark.parametrize("words", takes_an_id(), ids=" ".join)
+def test_each_command_takes_short_ids(bench, words):
+    """None is left out: each says which work items an id may mean that several begin with."""
+    yes = ["--yes"] if words == ("drop",) else []
+    result = bench.invoke(*words, "w-1", *yes)
+    assert (1, "") == (result.exit_code, result.stdout)
+    assert "several work items begin with 'w-1': w-12a, w-12b" in result.stderr
 
 
 def test_a_short_id_is_told_in_full(bench):

@@ -132,6 +132,22 @@ class TargetType(_Type):
         return completing.ids(ctx, incomplete) or completing.words(ctx, before, incomplete)
 
 
+class PluginType(_Type):
+    """A plugin: its name, a module, a file, or ``no:NAME``."""
+
+    name = "plugin"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Complete names of plugins, else files."""
+        from roost_core.cli import completing
+
+        del param
+        return completing.plugins(ctx, incomplete)
+
+
+PLUGIN_TYPE: Final = PluginType()
 QUERY_WORD_TYPE: Final = QueryWordType()
 TARGET_TYPE: Final = TargetType()
 LABEL_TYPE: Final = LabelType()

@@ -55,6 +55,18 @@ def labels(ctx: click.Context, begin: str) -> list[CompletionItem]:
     return _items(_labels(ctx), begin)
 
 
+def plugins(ctx: click.Context, begin: str) -> list[CompletionItem]:
+    """Return the installed plugins, also to be blocked; a shell adds files if there is none."""
+    session = ctx.find_object(Session)
+    names: list[str] = []
+    if session is not None:
+        with contextlib.suppress(RoostError):
+            names = sorted({report.name for report in session.all_plugins().reports()})
+    prefix = "no:" if begin.startswith("no:") else ""
+    found = _items([f"{prefix}{name}" for name in names], begin)
+    return found or [CompletionItem(begin, type="file")]
+
+
 def words(ctx: click.Context, before: Sequence[str], begin: str) -> list[CompletionItem]:
     """Return words of a query: states, engines and labels.
 

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import click
 
 from roost_core.cli.ahead import has_unknown
+from roost_core.cli.arguments import PLUGIN_TYPE
 from roost_core.cli.output import show_traceback
 from roost_core.cli.session import Session
 from roost_core.errors import PluginError
@@ -203,6 +204,7 @@ def plugin_option() -> click.Option:
     """Make ``--plugin``."""
     return SharedOption(
         ["--plugin", "plugin"],
+        type=PLUGIN_TYPE,
         multiple=True,
         metavar="P",
         expose_value=False,

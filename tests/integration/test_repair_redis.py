@@ -353,3 +353,6 @@ async def test_with_the_permissions_that_the_docs_name(server):
             assert subjects <= {one.subject for one in mended}
             assert [] == await roost.repair()
             assert set(ids.values()) == {one.meta.work_id for one in await roost.list()}
+            assert len(ids) == (await roost.count("engine:counting")).total
+            assert len(ids) == len(await roost.find("id:w-*"))
+            assert 1 == (await roost.count("state:failed", by="error")).total

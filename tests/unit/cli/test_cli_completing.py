@@ -63,6 +63,16 @@ def test_words_that_a_shell_has_split(bench):
     assert ["search"] == completed(bench, "list", "label", ":", "team", "=", begin="s")
 
 
+def test_plugins(bench):
+    """Those that are installed, to load or to block; a path is left to the shell."""
+    assert ["echo", "memory"] == completed(bench, "list", "--plugin")
+    assert ["no:echo"] == completed(bench, "--plugin", begin="no:e")
+    context = {"obj": Session(plugins=bench.plugins)}
+    shell = ShellComplete(build(), context, "roost", "_ROOST_COMPLETE")
+    (one,) = shell.get_completions(["list", "--plugin"], "./my")
+    assert ("file", "./my") == (one.type, one.value)
+
+
 def test_states(bench):
     """An option with choices offers them."""
     assert ["failed"] == completed(bench, "list", "--state", begin="f")

@@ -10,6 +10,7 @@ import pytest
 from roost_core.backend import StepTally, Tally
 from tests.contract.harnesses import RedisHarness
 from tests.docs.pages import page
+from tests.integration.redis_bench import Counting, Crew, all_done, eventually, queue, settings_for
 
 pytestmark = pytest.mark.usefixtures("redis_server")
 
@@ -139,3 +140,30 @@ async def test_the_documented_login_suffices(redis_server):
                 await limited.close()
         finally:
             await admin.execute_command("ACL", "DELUSER", "few")
+
+
+async def test_what_a_worker_does_is_known_with_its_next_renewal(redis_server):
+    """Its steps and leases, under the labels that they started from; and what each waits for."""
+    engine = Counting()
+    settings = settings_for(redis_server, lease_ttl=1.0, concurrency=1)
+    async with queue(settings, engine) as roost, Crew(settings, engine) as crew:
+        await crew.start()
+        await all_done(roost, [await roost.enqueue("counting", {"steps": 3}) for _ in range(4)])
+        slow = await roost.enqueue("counting", {"steps": 1, "gated": True})
+        behind = [await roost.enqueue("counting", {"steps": 1}) for _ in range(3)]
+
+        async def counted():
+            facts = await roost.ledger.facts(slow.work_id)
+            return facts.pace is not None and facts.pace.steps >= 17
+
+        await eventually(counted)
+        facts = await roost.ledger.facts(slow.work_id)
+        # The first step of each has no snapshot to start from, and counts as well.
+        assert (17, 5) == (facts.pace.steps, facts.pace.leases)
+        assert 4 == facts.usual.count
+        why = await roost.work(behind[2]).why()
+        assert why.sentence.startswith("2 ahead of it in line of engine counting; at the present")
+        assert (await roost.work(slow).why()).sentence.startswith("It runs on ")
+        engine.gate.set()
+        await all_done(roost, [slow, *behind])
+        assert (await roost.work(slow).why()).sentence.startswith("It is done")

@@ -18,19 +18,10 @@ from roost_core.models.standing import WorkMeta
 from roost_core.models.worker import WorkerInfo
 from roost_core.shown import views
 from roost_core.shown.redaction import clean
+from roost_core.shown.spans import span
 
-#: Down from which number of seconds a unit is used, and how many it has.
-_UNITS: Final = ((172_800, 86_400, "d"), (7_200, 3_600, "h"), (120, 60, "m"))
 #: The longest text of others, such as an error's message, in a sentence. Characters.
 _LONGEST: Final = 200
-
-
-def span(seconds: float) -> str:
-    """Return a duration: ``0.4 s``, ``90 s``, ``5 m``, ``3 h``, ``2 d``."""
-    for least, unit, name in _UNITS:
-        if seconds >= least:
-            return f"{seconds / unit:.0f} {name}"
-    return f"{seconds:.0f} s" if seconds >= 10 else f"{max(0.0, seconds):.1f} s".replace(".0", "")
 
 
 def brief(text: object) -> str:
@@ -110,7 +101,7 @@ class Case:
 
     def ago(self, at: datetime) -> str:
         """Return how long ago that was."""
-        return f"{span((self.now - at).total_seconds())} ago"
+        return f"{span(max(0.0, (self.now - at).total_seconds()))} ago"
 
     def until(self, at: datetime) -> str:
         """Return when that will be: ``in 3 s``; or how long ago it was."""

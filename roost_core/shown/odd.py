@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from roost_core.models.work import State
-from roost_core.shown.case import Case, span
+from roost_core.shown.case import Case
+from roost_core.shown.spans import span
 
 #: A step is beyond its usual time if it takes this many times as long as the longest of the last
 #: hour, and this many seconds.

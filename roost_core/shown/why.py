@@ -14,8 +14,9 @@ from roost_core.models.control import Verb
 from roost_core.models.events import Event
 from roost_core.models.work import State
 from roost_core.shown import verbs
-from roost_core.shown.case import Case, brief, counted, span
+from roost_core.shown.case import Case, brief, counted
 from roost_core.shown.odd import odd
+from roost_core.shown.spans import span
 from roost_core.values import Value
 
 #: A sentence, and the commands that would change what it says.

@@ -19,6 +19,7 @@ from roost_core.models.standing import WorkMeta, WorkStatus
 from roost_core.models.work import State
 from roost_core.shown.plain import to_plain
 from roost_core.shown.redaction import redacted
+from roost_core.shown.why import Why
 from roost_core.values import Json
 
 #: More artifacts than these are counted.
@@ -34,18 +35,21 @@ def show(
     events: Sequence[Event],
     *,
     now: datetime | None = None,
-    why: str | None = None,
+    why: Why | None = None,
 ) -> None:
     """Print everything that people want to know first.
 
     :param events: its newest, oldest first.
     :param now: by this machine's clock, if not given.
-    :param why: why it does not run, in a sentence, with what would change that.
+    :param why: why it does not run, and what would change that.
     """
     now = datetime.now(UTC) if now is None else now
     console.print(heading(status.meta, status.item.title))
-    if why is not None:
-        console.print(plain(why))
+    # What has ended is told by its heading, its error and who did it.
+    if why is not None and not why.state.is_terminal:
+        console.print(plain(why.sentence))
+        for one in why.odd:
+            console.print(plain(f"odd: {one}", "yellow"))
     console.print(grid(list(_facts(status, now, console.width))))
     if events:
         console.print()
@@ -53,7 +57,10 @@ def show(
             console.print(line(event, console.width, of_one=True))
     console.print()
     has_artifacts = status.snapshot is not None and bool(status.snapshot.artifacts)
-    for hint in hints(status.meta, has_artifacts=has_artifacts):
+    more = hints(status.meta, has_artifacts=has_artifacts)
+    known = " ".join(more)
+    tries = [f"try: {one}" for one in (why.commands if why else ()) if one not in known]
+    for hint in (*tries, *more):
         console.print(Text(hint, "dim"), soft_wrap=True)
 
 

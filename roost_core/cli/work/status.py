@@ -16,6 +16,7 @@ from roost_core.client.roost import Roost
 from roost_core.models.events import Event
 from roost_core.models.standing import WorkStatus
 from roost_core.shown.plain import status_json
+from roost_core.shown.why import Why
 
 #: How many of its newest events a terminal shows.
 _EVENTS: Final = 8
@@ -66,15 +67,15 @@ def command(session: Session, work_id: str, as_json: bool, traceback: bool) -> N
 def _show(session: Session, work_id: str) -> None:
     from roost_core.cli.look import screen
 
-    async def read(roost: Roost, full: str) -> tuple[WorkStatus, Sequence[Event]]:
+    async def read(roost: Roost, full: str) -> tuple[WorkStatus, Sequence[Event], Why]:
         work = roost.work(full)
-        return await work.status(), await work.events(limit=_EVENTS)
+        return await work.status(), await work.events(limit=_EVENTS), await work.why()
 
-    async def look(roost: Roost) -> tuple[WorkStatus, Sequence[Event]]:
+    async def look(roost: Roost) -> tuple[WorkStatus, Sequence[Event], Why]:
         return await with_full_id(roost, work_id, lambda full: read(roost, full))
 
-    status, events = session.read(look)
-    screen.show(output.console(), status, events)
+    status, events, why = session.read(look)
+    screen.show(output.console(), status, events, why=why)
 
 
 def _print_traceback(status: WorkStatus) -> None:

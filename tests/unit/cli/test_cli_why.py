@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from roost_core.cli import output
 from tests.unit.cli.cli_harness import Bench
 
 
@@ -63,3 +64,15 @@ def test_it_changes_nothing(bench):
     before = bench.ok("events", "--json")
     bench.ok("why", "w1")
     assert before == bench.ok("events", "--json")
+
+
+def test_an_id_that_is_typed_in_part(bench):
+    """It is enough if no other begins like that."""
+    bench.enqueue(work_id="long-0123456789")
+    assert bench.ok("why", "long-0123456789") == bench.ok("why", "long-0")
+
+
+def test_status_on_a_terminal_says_it_too(bench, monkeypatch):
+    """The same answer stands below the heading."""
+    monkeypatch.setattr(output, "on_terminal", lambda: True)
+    assert "No live worker offers engine echo." in bench.ok("status", "w1").splitlines()

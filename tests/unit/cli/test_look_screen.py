@@ -22,6 +22,7 @@ from roost_core.models import (
     WorkStatus,
 )
 from roost_core.models.worker import Stuck
+from roost_core.shown.why import Why
 from tests.unit.cli.test_look_listing import ID, NOW, row
 
 TRACE = 'Traceback (most recent call last):\n  File "/src/flaky.py", line 8, in step\n'
@@ -68,14 +69,32 @@ def test_failed_work():
         state=State.FAILED,
         error=ErrorRecord("exception", "upstream said 500", "RuntimeError", TRACE),
         finished_at=NOW - timedelta(seconds=120),
-        why="a sentence",
+        why=Why(ID, State.FAILED, "a sentence", commands=(f"roost retry {ID}",)),
     )
-    assert "a sentence" == lines[1]
+    assert "a sentence" not in lines
     assert "RuntimeError: upstream said 500 (flaky.py:8)" == fact(lines, "error")
     assert "created 2 h ago, ended 2 m ago, after 2 h" == fact(lines, "times")
     assert [f"retry: roost retry {ID}", f"the whole error: roost status {ID} --traceback"] == lines[
         lines.index("") + 1 :
     ][:2]
+
+
+def test_why_it_does_not_run():
+    """The answer stands first, what is odd below it, and what would change it at the end."""
+    why = Why(
+        ID,
+        State.QUEUED,
+        "No live worker offers engine echo.",
+        facts=("not shown",),
+        commands=("roost worker --plugin PATH", f"roost watch {ID}"),
+        odd=("it is late",),
+    )
+    lines = screen(state=State.QUEUED, why=why)
+    assert ["No live worker offers engine echo.", "odd: it is late"] == lines[1:3]
+    after = lines[lines.index("") + 1 :]
+    # What is told anyway is not told twice.
+    assert ["try: roost worker --plugin PATH", f"follow: roost watch {ID}"] == after[:2]
+    assert 1 == sum("roost watch" in line for line in lines)
 
 
 def test_long_things_are_cut():

@@ -19,7 +19,6 @@ from roost_core.models import (
     Verb,
     WorkerInfo,
 )
-from roost_core.shown.case import span
 from roost_core.shown.why import explain
 
 NOW_MS = 1_800_000_000_000
@@ -412,20 +411,3 @@ def test_what_is_odd(known, trail, expected):
     found = explain(known, NOW, trail).odd
     assert len(expected) == len(found), found
     assert all(line.startswith(begin) for line, begin in zip(found, expected, strict=True))
-
-
-@pytest.mark.parametrize(
-    ("seconds", "said"),
-    [
-        (0, "0 s"),
-        (0.42, "0.4 s"),
-        (9, "9 s"),
-        (90, "90 s"),
-        (300, "5 m"),
-        (7200, "2 h"),
-        (1e6, "12 d"),
-    ],
-)
-def test_durations(seconds, said):
-    """In the largest unit that leaves a telling number."""
-    assert said == span(seconds)

@@ -65,6 +65,11 @@ class Case:
         return found
 
     @cached_property
+    def hung(self) -> Sequence[WorkerInfo]:
+        """Those of them that hang."""
+        return [one for one in self.live if one.stuck is not None]
+
+    @cached_property
     def holder(self) -> WorkerInfo | None:
         """The worker that holds its lease, if it is in the register."""
         if self.facts.holder is None or not self.facts.holder[0]:

@@ -88,8 +88,9 @@ def _barred(case: Case, begin: str = "") -> _Said | None:
     halt = case.facts.halt
     if halt is not None:
         because = "" if halt.actor.reason is None else f": {brief(halt.actor.reason)}"
-        who = f"by {brief(halt.actor.who)} since {case.ago(case.at_ms(halt.since_ms))}{because}"
-        held = f"{begin or 'No worker takes it: '}engine {case.engine} is held {who}."
+        held_for = span((case.now - case.at_ms(halt.since_ms)).total_seconds())
+        who = f"held by {brief(halt.actor.who)} for {held_for}{because}"
+        held = f"{begin or 'No worker takes it: '}engine {case.engine} has been {who}."
         return held, [f"roost resume --engine {case.engine}"]
     if not case.facts.offering:
         missing = f"{begin}no live worker offers engine {case.engine}."
@@ -119,6 +120,9 @@ def _queued(case: Case) -> _Said:
 
 def _in_line(case: Case) -> _Said:
     ahead, pace = case.facts.ahead, case.facts.pace
+    if case.hung and len(case.hung) == case.facts.offering:
+        ends = [f"kill {one.pid}    # on {brief(one.host)}" for one in case.hung[:3]]
+        return f"Every live worker that offers engine {case.engine} hangs.", [*ends, _MORE_WORKERS]
     if ahead is None:
         return f"It is ready: a worker for engine {case.engine} takes it soon.", []
     if ahead == 0:
@@ -215,7 +219,7 @@ def _running(case: Case) -> _Said:
         whose = "in its step" if stuck.work_id == case.id else f"in a step of {stuck.work_id}"
         since = span((case.now - stuck.since).total_seconds())
         hung = f"Its worker has hung for {since}, {whose}, at {brief(stuck.where)}."
-        return hung, [f"kill {holder.pid}    # on {holder.host}"]
+        return hung, [f"kill {holder.pid}    # on {brief(holder.host)}"]
     if expires is not None and expires <= case.now:
         over = f"The lease of {case.facts.work.worker_id} ran out {case.ago(expires)}"
         barred = _barred(case, f"{over}, and ")
@@ -303,7 +307,7 @@ def _facts(case: Case) -> Iterator[str]:
     yield _workers(case)
     if case.facts.pace is not None:
         pace = case.facts.pace
-        yield f"engine {case.engine}: {pace.steps_a_minute:.3g} steps a minute"
+        yield f"engine {case.engine}: {_short(pace.steps_a_minute)} steps a minute"
     if meta.attempts:
         yield f"{meta.attempts} of {meta.max_attempts} attempts of this step failed"
     if case.error is not None and meta.state is not State.RETRY_WAIT:
@@ -316,12 +320,16 @@ def _facts(case: Case) -> Iterator[str]:
     yield from _lease(case)
 
 
+def _short(number: float) -> str:
+    return f"{number:,.0f}" if number >= 10 else f"{number:.1f}"
+
+
 def _workers(case: Case) -> str:
     facts = case.facts
     count = f"{facts.offering}{'+' if facts.offering >= 100 else ''}"
     noun = f"live worker{'' if facts.offering == 1 else 's'}"
     lanes = sum(one.concurrency for one in case.live)
-    stuck = sum(one.stuck is not None for one in case.live)
+    stuck = len(case.hung)
     words = f"engine {case.engine}: {count} {noun}"
     if lanes and facts.offering == len(case.live):
         words += f" with {counted(lanes, 'lane')}"

@@ -89,7 +89,7 @@ CASES = [
     ),
     (
         facts(halt=HALT, offering=0, workers=()),
-        "No worker takes it: engine crawl is held by alice since 10 m ago: the site is down.",
+        "No worker takes it: engine crawl has been held by alice for 10 m: the site is down.",
         ["roost resume --engine crawl"],
     ),
     (
@@ -106,6 +106,11 @@ CASES = [
         facts(ahead=214, pace=Pace(60_000, 0, 0)),
         "214 ahead of it in line of engine crawl; how fast the line moves is not known yet.",
         [START],
+    ),
+    (
+        facts(ahead=3, workers=(worker(stuck=Stuck(from_milliseconds(at(-40)), "a.py:8")),)),
+        "Every live worker that offers engine crawl hangs.",
+        ["kill 77    # on box", START],
     ),
     (
         facts(),

@@ -16,7 +16,7 @@ from roost_core.query import By, parse
 from roost_core.settings import Settings
 from roost_core.testing import ManualClock, MemoryLedger
 from tests import redis_pokes
-from tests.property.views import WORK_IDS, Refused, answer_view, event_view, look
+from tests.property.views import WORK_IDS, Refused, answer_view, event_view, facts_view, look
 
 ENGINES = ["a", "ab", "b"]
 #: What is found and counted at the end: what the index tells alone, and what it only narrows.
@@ -94,6 +94,14 @@ class Sides(RuleBasedStateMachine):
             looks = [self.run(look(side, self.work_ids)) for side in self.sides]
             for looked in zip(*looks, strict=True):
                 assert all(looked[0] == other for other in looked[1:]), looked
+
+    @rule()
+    def the_facts_agree(self) -> None:
+        """Compare what decides when each work item runs: it is the same on all sides."""
+        self.clock.advance(1)
+        for work_id in self.work_ids:
+            views = [facts_view(self.run(side.facts(work_id))) for side in self.sides]
+            assert all(views[0] == other for other in views[1:]), views
 
     def the_histories_agree(self) -> None:
         """E1: at the end, the events of each work item are the same on all sides."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from roost_core.backend import Ack, Claim, Ledger, StoredWork
+from roost_core.backend import Ack, Claim, Facts, Ledger, StoredWork
 from roost_core.testing import MemoryLedger
 
 WORK_IDS = [f"w{number}" for number in range(8)]
@@ -53,6 +53,23 @@ async def look(side: Ledger, work_ids: Iterable[str]) -> list[Any]:
     """Return the view of each work item, and the counts."""
     stored = await asyncio.gather(*(side.read(work_id) for work_id in work_ids))
     return [*map(view, stored), dict(await side.counts())]
+
+
+def facts_view(facts: Facts | None) -> Any:
+    """Return what of the facts about a work item both sides have to agree on: all but times."""
+    if facts is None:
+        return None
+    way = facts.obstacle
+    obstacle = way and (
+        way.resource,
+        way.is_held,
+        way.work_id,
+        way.engine,
+        way.worker_id,
+        way.ahead,
+    )
+    halt = facts.halt and (facts.halt.engine, facts.halt.actor)
+    return (view(facts.work), facts.ahead, obstacle, facts.offering, facts.others, halt)
 
 
 def answer_view(answer: Any) -> Any:

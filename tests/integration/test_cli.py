@@ -99,7 +99,7 @@ def test_live_view_on_a_terminal(shell, slow):
     finally:
         os.close(ours)
 
-    for expected in ("Nap", "half way", "done", "committed"):
+    for expected in ("Nap", "half way", "done", '"done" accepted; done'):
         assert expected in text
     assert "\x1b[31mthere" not in text
 
@@ -125,7 +125,10 @@ def test_batch_of_thousands(shell):
     assert [f"w{n}" for n in range(1234)] == out.split()
     again = shell.run(*words, stdin=lines)
     assert (1, "") == (again.returncode, again.stdout)
-    assert 1234 == again.stderr.count("is taken")
+    told = again.stderr.splitlines()
+    assert 10 == again.stderr.count("is taken")
+    assert "roost: 1224 more lines were refused" == told[10]
+    assert told[11].startswith("roost: enqueued 0 of 1234, 1234 refused, in ")
 
 
 # -- the demo ----------------------------------------------------------------------------------
@@ -155,7 +158,7 @@ def test_demo_tidies_up_when_it_is_stopped(shell, tmp_path, number):
     demo = attrs.evolve(shell, variables={"TMPDIR": str(folder)})
     with ending(demo.start("demo")) as process:
         lines = []
-        while "version 2" not in (lines or [""])[-1]:
+        while "  v2  " not in (lines or [""])[-1]:
             lines.append(process.stdout.readline())
             assert lines[-1], process.stderr.read()
         process.send_signal(number)

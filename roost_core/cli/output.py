@@ -45,7 +45,8 @@ _TIME: Final = r"^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\dZ)$"
 _WHOLE_WORD: Final = 10
 
 #: What JSON leaves as it is and a terminal might obey, or show in another order.
-_UNSAFE_IN_JSON: Final = re.compile(r"[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+#: A text, not a compiled pattern: that takes long, and most JSON is plain ASCII.
+_UNSAFE_IN_JSON: Final = r"[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
 
 
 def on_terminal() -> bool:
@@ -145,7 +146,9 @@ def stored(ids: Sequence[str], *, then: str = "") -> None:
 def json_line(value: Json, *, indent: int | None = None) -> None:
     """Print JSON on standard output; its values are whole, unsafe characters are escaped."""
     text = json.dumps(value, ensure_ascii=False, indent=indent)
-    click.echo(_UNSAFE_IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", text))
+    if not text.isascii() or "\x7f" in text:
+        text = re.sub(_UNSAFE_IN_JSON, lambda match: f"\\u{ord(match[0]):04x}", text)
+    click.echo(text)
 
 
 def failure(meta: WorkMeta) -> str:

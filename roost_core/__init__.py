@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from roost_core.client.roost import Roost
+    from roost_core.client.sync import SyncRoost
     from roost_core.context import StepContext
     from roost_core.errors import PermanentError, RetryLater, RoostError
     from roost_core.markers import hookimpl
@@ -30,6 +31,7 @@ __all__ = [
     "Snapshot",
     "State",
     "StepContext",
+    "SyncRoost",
     "WorkItem",
     "WorkStatus",
     "hookimpl",
@@ -48,6 +50,7 @@ _HOMES = {
     "Snapshot": "models",
     "State": "models",
     "StepContext": "context",
+    "SyncRoost": "client.sync",
     "WorkItem": "models",
     "WorkStatus": "models",
     "hookimpl": "markers",

@@ -1,0 +1,241 @@
+"""The synchronous client: what it offers, and threads, interrupts, forks and ends."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+
+import pytest
+
+from roost_core import SyncRoost
+from roost_core.client.engine import Engine
+from roost_core.client.roost import Roost
+from roost_core.client.select import Selection
+from roost_core.client.sync import SyncEngine, SyncSelection, SyncWork
+from roost_core.client.work import Work
+from roost_core.errors import InvalidInput, NoWorkHere, RoostError, VerbUnfit, WorkNotFound
+from tests.docs.pages import ROOT
+from tests.unit.cli.cli_harness import Bench
+
+TWINS = [(Roost, SyncRoost), (Work, SyncWork), (Selection, SyncSelection), (Engine, SyncEngine)]
+#: A limit that only a hang reaches. Seconds.
+LIMIT = 30
+
+
+@pytest.fixture
+def bench():
+    """Give a queue in memory."""
+    return Bench()
+
+
+@pytest.fixture
+def roost(bench):
+    """Give an open connection to it."""
+    with SyncRoost(bench.roost()) as roost:
+        yield roost
+
+
+def public(kind):
+    """Return the names of what a class offers."""
+    return {name for name in vars(kind) if not name.startswith("_")}
+
+
+@pytest.mark.parametrize(("kind", "twin"), TWINS)
+def test_nothing_is_missing(kind, twin):
+    """A method that is added to the client is added to its twin."""
+    missing = {name for name in public(kind) if inspect.iscoroutinefunction(getattr(kind, name))}
+    missing |= {name for name in public(kind) if inspect.isasyncgenfunction(getattr(kind, name))}
+    assert set() == missing - public(twin)
+
+
+@pytest.mark.parametrize("name", ["cancel", "retry", "wait"])
+def test_it_takes_the_same_arguments(roost, name):
+    """People look them up, and editors complete them."""
+    bound = getattr(roost.work("w1"), name)
+    real = inspect.signature(getattr(Work, name))
+    assert list(real.parameters)[1:] == list(inspect.signature(bound).parameters)
+    assert getattr(Work, name).__doc__ == bound.__doc__
+
+
+def test_work_from_end_to_end(roost):
+    """Enqueue, read, find, count and use verbs, without a word of asyncio."""
+    item = roost.enqueue("echo", {"a": 1}, work_id="w1", title="One")
+    work = roost.work(item)
+    assert ("w1", "queued") == (work.id, work.status().meta.state)
+    assert ["w1"] == [row.meta.work_id for row in roost.find("title:One")]
+    assert ["w1"] == [row.meta.work_id for row in roost.list("queued")]
+    assert "paused" == work.pause(reason="later").state
+    assert 1 == roost.counts()["paused"]
+    assert ["w1"] == [row.meta.work_id for row in roost.select("state:paused").rows()]
+    assert {"w1"} == set(roost.select("state:paused").cancel())
+    assert "cancelled" == work.wait().meta.state
+    assert "cancelled" in [event.kind for event in work.events()]
+    assert roost.engine("echo").hold(reason="maintenance")
+    assert ["echo"] == [one.engine for one in roost.held_engines()]
+
+
+def test_errors_are_the_same(roost, bench):
+    """They come out where they are expected, and the connection still works."""
+    with pytest.raises(WorkNotFound):
+        roost.work("nope").status()
+    with pytest.raises(InvalidInput):
+        roost.work("no such id")
+    roost.enqueue("echo", work_id="w1")
+    with pytest.raises(VerbUnfit):
+        roost.work("w1").drop()
+    with pytest.raises(NoWorkHere), SyncRoost.connect(home=str(ROOT / "nowhere"), create=False):
+        pass
+
+
+def test_following_ends_with_the_loop(roost):
+    """What has happened since is yielded; whoever has seen enough leaves."""
+    roost.enqueue("echo", work_id="w1")
+    (first,) = roost.events()
+    roost.enqueue("echo", work_id="w2")
+    for event in roost.follow(after=first.event_id):
+        assert "w2" == event.work_id
+        break
+    events = roost.work("w1").follow(after="0-0")
+    assert "w1" == next(events).work_id
+    events.close()
+    with pytest.raises(StopIteration):
+        next(events)
+
+
+def test_threads_share_it(roost):
+    """Eight at once, each its own work."""
+    failed = []
+
+    def use(number):
+        try:
+            for part in range(20):
+                work = roost.work(roost.enqueue("echo", work_id=f"w{number}-{part}"))
+                work.cancel()
+                assert "cancelled" == work.status().meta.state
+        except BaseException as error:  # noqa: BLE001 - shown by the test's own thread
+            failed.append(error)
+
+    threads = [threading.Thread(target=use, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(LIMIT)
+    assert ([], 160) == (failed, roost.counts()["cancelled"])
+
+
+async def test_beside_a_running_loop(bench):
+    """A notebook has a loop of its own: ours is another thread's."""
+    with SyncRoost(bench.roost()) as roost:
+        assert "w1" == roost.enqueue("echo", work_id="w1").work_id
+    assert asyncio.get_running_loop().is_running()
+
+
+def test_closed_and_unopened(bench):
+    """One line says what to do."""
+    roost = SyncRoost(bench.roost())
+    with pytest.raises(RoostError, match=r"use `with SyncRoost\.connect"):
+        roost.counts()
+    with roost:
+        work = roost.work("w1")
+        with pytest.raises(RoostError, match="already connected"), roost:
+            pass
+    with pytest.raises(RoostError, match="not connected"):
+        work.status()
+    with roost:
+        assert roost.counts()["queued"] == 0
+
+
+def test_closing_ends_what_waits(bench):
+    """A call in another thread is told, and no thread stays behind."""
+    said = []
+    with SyncRoost(bench.roost()) as roost:
+        roost.enqueue("echo", work_id="w1")
+
+        def wait():
+            with pytest.raises(RoostError, match="the connection was closed") as raised:
+                roost.work("w1").wait()
+            said.append(raised.value)
+
+        thread = threading.Thread(target=wait)
+        thread.start()
+        while not roost._thread()._loop or len(asyncio.all_tasks(roost._thread()._loop)) < 1:
+            time.sleep(0.01)
+    thread.join(LIMIT)
+    assert 1 == len(said)
+    assert "roost-client" not in [one.name for one in threading.enumerate()]
+
+
+def test_an_interrupt_cancels_the_call(roost):
+    """Ctrl-C ends the waiting, and nothing else."""
+    roost.enqueue("echo", work_id="w1")
+    timer = threading.Timer(0.2, os.kill, [os.getpid(), signal.SIGINT])
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        roost.work("w1").wait()
+    timer.join()
+    assert 1 == roost.counts()["queued"]
+
+
+def test_a_call_in_its_own_thread_is_refused(roost):
+    """It would wait for itself."""
+
+    async def inside():
+        return roost.counts()
+
+    with pytest.raises(RoostError, match="would wait for itself"):
+        roost._thread().call(inside())
+
+
+SCRIPT = """
+    import os, sys, warnings
+    warnings.simplefilter("ignore")
+    from roost_core import SyncRoost
+    from roost_core.errors import RoostError
+    from tests.unit.cli.cli_harness import Bench
+
+    roost = SyncRoost(Bench().roost())
+    roost.__enter__()
+    roost.enqueue("echo", work_id="w1")
+"""
+
+
+def run_script(script):
+    """Run Python in a process of its own; return what it prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(SCRIPT) + textwrap.dedent(script)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+    )
+    assert 0 == done.returncode, done.stderr
+    return done.stdout
+
+
+def test_a_fork_is_refused():
+    """The child has no loop and shares a socket with its parent; the parent continues."""
+    said = run_script("""
+        pid = os.fork()
+        if pid == 0:
+            try:
+                roost.counts()
+            except RoostError as error:
+                print(error, flush=True)
+            roost.__exit__(None, None, None)
+            os._exit(0)
+        os.waitpid(pid, 0)
+        print(roost.counts()["queued"])
+    """)
+    assert "this connection was made before a fork: connect in each process, after it\n1\n" == said
+
+
+def test_a_program_may_end_with_it_open():
+    """Nothing hangs, and nothing is printed."""
+    assert "" == run_script("events = roost.follow(after='0-0'); next(events)")

@@ -47,7 +47,7 @@ class Engine:
         return await control.hold(self.id, control.actor(actor, reason))
 
     async def release(self, *, reason: str | None = None, actor: Actor | str | None = None) -> bool:
-        """Let workers take its work again.
+        """Let workers take its work again. It is not kept who did so, or why.
 
         :returns: whether it was held.
         :raises InvalidInput: the reason or the actor cannot be accepted.

@@ -280,7 +280,7 @@ def bury(ctx: click.Context, target: Target, typed: Typed) -> None:
     """Make dead letters of work that has not ended.
 
     As `roost cancel`, but the work is "failed" then, with an error that says who has buried it,
-    and is kept until somebody drops it. Observers of dead letters hear of it.
+    and is kept until somebody drops it. If a step runs, its worker's observers hear of it.
 
     Several ids, or a query as for `roost list` with at least one key, are done at once: of a query
     first the number is shown, and what changes after that is left alone. The exit code is 1 if any

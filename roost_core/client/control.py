@@ -154,7 +154,11 @@ class Controlling:
         await self._refuse(work_id, order, answer)
         left = None
         if forget is not None and answer.outcome in (OrderOutcome.DONE, OrderOutcome.ALREADY):
-            left = await self._forget(forget, answer.purged or Purged(work_id, order.life))
+            # The queue keeps it on record until a worker has done the same: artifacts and
+            # workspaces may be on the worker's machine, and not on this one.
+            gone = answer.purged or Purged(work_id, order.life)
+            errors = await run_in_thread(forget, gone)
+            left = str(errors[0]) if errors else None
         return VerbResult(work_id, order.verb, answer.outcome, answer.state, answer.wish, left)
 
     async def _refuse(self, work_id: str, order: Order, answer: OrderAnswer) -> None:
@@ -171,22 +175,6 @@ class Controlling:
                 views.item(stored)  # It says which, and who can.
         if answer.outcome in (OrderOutcome.NEWER, OrderOutcome.CORRUPT):
             raise CorruptRecord(f"{work_id}: its record does not decode: it can only be dropped")
-
-    async def _forget(
-        self, forget: Callable[[Purged], list[Exception]], gone: Purged
-    ) -> str | None:
-        """Remove what a dropped work item had outside of the queue, and acknowledge it."""
-        try:
-            errors = await run_in_thread(forget, gone)
-            if not errors:
-                await repeated(lambda: self._acknowledge(gone), PATIENCE_SECONDS)
-        except RoostError as error:
-            errors = [error]
-        return str(errors[0]) if errors else None
-
-    async def _acknowledge(self, gone: Purged) -> None:
-        """Strike what is forgotten off the record, as upkeep does; nothing else is purged."""
-        await self.ledger.purge(round(self.settings.retention * 1000), None, 0, [gone])
 
     # -- engines ---------------------------------------------------------------------------
 

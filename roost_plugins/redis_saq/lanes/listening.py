@@ -36,11 +36,13 @@ async def listen(
 ) -> None:
     """Listen to the server's messages; after each break, look for what was missed. Never returns.
 
-    :param wanted: called for a queue if people want something of its leases.
+    :param wanted: called for a queue if people want something of its leases, or if that may have
+        been missed.
     :param backoff: returns how many seconds to pause after a number of failures in a row.
     """
     failures = 0
     by_channel = {one.wake_channel: one for one in served}
+    known: set[str] = set()
 
     def hear(kind: str, channel: str, said: bytes) -> None:
         nonlocal failures
@@ -48,9 +50,11 @@ async def listen(
             _log.info("the server's messages are heard again")
             failures = 0
         is_message = kind == "message"
-        if is_message and said == LOOK:
+        is_look = is_message and said == LOOK
+        if is_look or (kind == "subscribe" and channel in known):
             wanted(by_channel[channel])
-        else:
+        known.add(channel)
+        if not is_look:
             heard(by_channel[channel], is_ready=is_message)
 
     while True:

@@ -35,7 +35,8 @@ class Scope(Protocol):
 class Hold:
     """A lease as its holder sees it.
 
-    It belongs to the event loop; the keeper's thread only reads it, and takes its ``heartbeat``.
+    It belongs to the event loop; the keeper's thread only reads it, takes its ``heartbeat``, and
+    brings its ``step_deadline`` forward if people want its work ended.
 
     :ivar lease: the lease.
     :ivar source: the number of the ledger it belongs to, among the worker's.

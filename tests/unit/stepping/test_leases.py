@@ -128,6 +128,20 @@ async def test_a_hung_loop_is_found(in_step):
     assert [["t1"], []] == bench.renewer.tokens
 
 
+@pytest.mark.parametrize("in_step", [True, False])
+async def test_what_people_want_ended_of_a_hung_loop(in_step):
+    """The lease is renewed for one more time to live, and no longer, as for a step that is deaf."""
+    bench = Bench()
+    hold = bench.hold()
+    if in_step:
+        hold.begin_step(asyncio.timeout(None), 3600.0)
+    bench.renewer.wanted = ["t1"]
+    now = bench.loop.time()
+    for seconds in (0.0, TTL - 0.1, TTL + 0.1):
+        bench.keeper._renew(bench.keeper._turns[0], now + seconds)
+    assert [["t1"], ["t1"], []] == bench.renewer.tokens
+
+
 async def test_heartbeats():
     """The newest is sent once, with the next renewal; one that did not arrive is sent again."""
     bench = Bench()

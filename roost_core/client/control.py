@@ -152,14 +152,14 @@ class Controlling:
             # it is dropped, and what it had elsewhere was removed before that was forgotten.
             return VerbResult(work_id, order.verb, OrderOutcome.ALREADY)
         await self._refuse(work_id, order, answer)
-        left = None
         if forget is not None and answer.outcome in (OrderOutcome.DONE, OrderOutcome.ALREADY):
             # The queue keeps it on record until a worker has done the same: artifacts and
             # workspaces may be on the worker's machine, and not on this one.
             gone = answer.purged or Purged(work_id, order.life)
             errors = await run_in_thread(forget, gone)
             left = str(errors[0]) if errors else None
-        return VerbResult(work_id, order.verb, answer.outcome, answer.state, answer.wish, left)
+            return VerbResult(work_id, order.verb, answer.outcome, left=left)
+        return VerbResult(work_id, order.verb, answer.outcome, answer.state, answer.wish)
 
     async def _refuse(self, work_id: str, order: Order, answer: OrderAnswer) -> None:
         """Raise what an answer means if nothing was done."""

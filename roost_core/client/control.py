@@ -8,7 +8,7 @@ import pwd
 import secrets
 import socket
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from datetime import datetime
 from typing import Final, Protocol, TypeVar
 
@@ -217,7 +217,7 @@ async def each(
     act: Callable[[_T], Awaitable[VerbResult]],
     *,
     at_once: int = AT_ONCE,
-) -> AsyncIterator[tuple[_T, VerbResult | RoostError]]:
+) -> AsyncGenerator[tuple[_T, VerbResult | RoostError], None]:
     """Use a verb on many work items, some at a time; yield each with what it came to, in order.
 
     An expected error of one is its outcome, and does not stop the rest. Whoever stops listening

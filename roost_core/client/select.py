@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from datetime import datetime
 from typing import Final, Protocol
 
 import attrs
 
+from roost_core.backend.finding import Found
 from roost_core.backend.ledger import Ledger
 from roost_core.backend.orders import Order
 from roost_core.backend.server import Server
 from roost_core.client import finding
 from roost_core.client.control import Controlling, VerbResult, each, new_order
 from roost_core.client.finding import Count
-from roost_core.errors import RoostError
-from roost_core.models.checks import check_seconds, milliseconds
+from roost_core.client.preview import Chosen, Preview, Previewing
+from roost_core.client.waiting import PATIENCE_SECONDS, repeated
+from roost_core.errors import InvalidInput, RoostError
+from roost_core.models.checks import check_count, check_seconds
 from roost_core.models.control import Actor, Verb
 from roost_core.models.standing import WorkRow
 from roost_core.query.grouping import By
@@ -75,20 +79,62 @@ class Selection:
 
         :raises BackendUnavailable: no answer.
         """
-        now_ms = await finding.now_at(self._roost, self.query)
+        async for page in self._pages():
+            for stored in page.works:
+                yield views.row(stored)
+
+    async def preview(self, verb: Verb | str, *, limit: int | None = None) -> Preview:
+        """Return what a verb would be used on: those of them that it fits. Nothing is done.
+
+        :param verb: such as ``retry``.
+        :param limit: no more than this many.
+        :raises InvalidInput: there is no such verb, or the limit is negative.
+        :raises BackendUnavailable: no answer.
+        """
+        try:
+            known = Verb(verb)
+        except ValueError:
+            raise InvalidInput(f"no verb {verb!r:.80}; there are {', '.join(Verb)}") from None
+        if limit is not None:
+            check_count(limit, "limit")
+        return (await self.previewed(known, limit)).done()
+
+    async def previewed(
+        self, verb: Verb, limit: int | None, tell: Callable[[int], None] = lambda _: None
+    ) -> Previewing:
+        """Return the same with all that it takes to go ahead; for a command line.
+
+        :param tell: told how many more were found, page by page.
+        :raises BackendUnavailable: no answer.
+        """
+        found = Previewing(verb, limit)
+        async with contextlib.aclosing(self._pages()) as pages:
+            async for page in pages:
+                found.look(page)
+                if not all(map(found.add, page.works)):
+                    break
+                tell(len(page.works))
+        return found
+
+    async def _pages(self) -> AsyncGenerator[Found, None]:
+        """Yield pages of what is selected, as it is stored; each work item once."""
+        now_ms = await repeated(lambda: finding.now_at(self._roost, self.query), PATIENCE_SECONDS)
         seen: set[str] = set()
         cursor: str | None = None
         while True:
-            page = await self._roost.ledger.find(
-                self.query, now_ms=now_ms, limit=_PAGE, cursor=cursor
-            )
-            for stored in page.works:
-                if stored.work_id not in seen:
-                    seen.add(stored.work_id)
-                    yield views.row(stored)
+            page = await self._page(now_ms, cursor)
+            works = [one for one in page.works if one.work_id not in seen]
+            seen.update(one.work_id for one in works)
+            yield attrs.evolve(page, works=tuple(works))
             cursor = page.cursor
             if cursor is None:
                 return
+
+    async def _page(self, now_ms: int, cursor: str | None) -> Found:
+        return await repeated(
+            lambda: self._roost.ledger.find(self.query, now_ms=now_ms, limit=_PAGE, cursor=cursor),
+            PATIENCE_SECONDS,
+        )
 
     async def cancel(
         self, *, reason: str | None = None, actor: Actor | str | None = None
@@ -157,23 +203,10 @@ class Selection:
     async def _carry_out(
         self, order: Order, over_seconds: float
     ) -> dict[str, VerbResult | RoostError]:
-        rows = [row async for row in self.rows()]
+        chosen = Chosen()
+        async for page in self._pages():
+            for stored in page.works:
+                chosen.add(stored)
         carry_out = self._roost.controlling.carry_out
-        results = each(as_seen(rows, order, over_seconds), lambda one: carry_out(*one))
+        results = each(chosen.orders(order, over_seconds), lambda one: carry_out(*one))
         return {work_id: result async for (work_id, _), result in results}
-
-
-def as_seen(
-    rows: Sequence[WorkRow], order: Order, over_seconds: float = 0
-) -> Iterator[tuple[str, Order]]:
-    """Yield an order for each work item, to be carried out only if it is still as it was seen.
-
-    :param over_seconds: spread their delays evenly over this time.
-    """
-    for place, row in enumerate(rows):
-        meta = row.meta
-        delay_ms = order.delay_ms + milliseconds(over_seconds * place / len(rows))
-        yield (
-            meta.work_id,
-            attrs.evolve(order, delay_ms=delay_ms, if_state=meta.state, if_fence=meta.fence),
-        )

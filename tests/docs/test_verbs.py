@@ -9,6 +9,7 @@ import subprocess
 import pytest
 
 from roost_core.backend import ClaimRequest, Order, OrderAnswer
+from roost_core.client.fitting import expected
 from roost_core.client.requests import EnqueueRequest
 from roost_core.models import Actor, State, Verb
 from roost_core.testing import ManualClock, MemoryLedger
@@ -69,13 +70,18 @@ def test_the_table_is_what_happens(standing: str, verb: Verb, outcome: str) -> N
         queue.use(WISHES[wish])
     events = len(asyncio.run(queue.ledger.events()))
     assert outcome == queue.use(verb).outcome
+    assert outcome == expected(verb, State(state), WISHES.get(wish))
     has_event = len(asyncio.run(queue.ledger.events())) > events
     assert has_event == (outcome in ("done", "requested"))
 
 
 def test_the_commands_print_what_it_says(folder) -> None:
     """All of them in one shell, as they stand."""
-    (example,) = [one.text for one in blocks(page("verbs")) if one.text.startswith("$ ")]
+    (example,) = [
+        one.text
+        for one in blocks(page("verbs"))
+        if one.language == "" and one.text.startswith("$ ")
+    ]
     lines = example.splitlines()
     commands = [re.sub(r"^\$ ", "", line) for line in lines if line.startswith("$ ")]
     try:
@@ -91,3 +97,24 @@ def test_the_commands_print_what_it_says(folder) -> None:
         wait_for_the_server(folder)
     assert (0, "") == (done.returncode, done.stderr)
     assert [line for line in lines if not line.startswith("$ ")] == done.stdout.splitlines()
+
+
+def test_the_session_of_a_query_runs(folder) -> None:
+    """Each command prints what the page says."""
+    (text,) = [one.text for one in blocks(page("verbs")) if one.language == "console"]
+    try:
+        for block in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
+            command, *expected = block.splitlines()
+            done = subprocess.run(
+                ["sh", "-ec", command],
+                cwd=folder,
+                env=environment(folder),
+                capture_output=True,
+                text=True,
+                timeout=LIMIT,
+            )
+            assert (command, 0, "") == (command, done.returncode, done.stderr)
+            printed = [line.split() for line in done.stdout.splitlines()]
+            assert (command, [line.split() for line in expected]) == (command, printed)
+    finally:
+        wait_for_the_server(folder)

@@ -55,6 +55,7 @@ def verb_options() -> list[click.Option]:
     """Make the options of every verb."""
     reason = "Why, for people; it is kept with the work."
     who = "Who does it, for people. [ROOST_ACTOR]"
+    json = "Print a JSON array; for a query an object with totals."
     return [
         click.Option(
             ["--dry-run"], is_flag=True, help="With a query: only show what it would be used on."
@@ -62,7 +63,7 @@ def verb_options() -> list[click.Option]:
         click.Option(["--yes"], is_flag=True, help="Do not ask."),
         click.Option(["--reason"], metavar="TEXT", help=reason),
         click.Option(["--as", "who"], metavar="NAME", help=who),
-        click.Option(["--json", "as_json"], is_flag=True, help="Print a JSON array."),
+        click.Option(["--json", "as_json"], is_flag=True, help=json),
     ]
 
 
@@ -130,10 +131,15 @@ class Report:
             output.json_line(self._rows, indent=2)
 
 
+def outcome_of(error: RoostError) -> str:
+    """Return what JSON calls an error."""
+    return next(name for kind, name in _OUTCOMES if isinstance(error, kind))
+
+
 def _plain(work_id: str, verb: Verb, result: VerbResult | RoostError) -> Json:
     row: dict[str, Json] = {"work_id": work_id, "verb": verb.value}
     if isinstance(result, RoostError):
-        outcome = next(name for kind, name in _OUTCOMES if isinstance(result, kind))
+        outcome = outcome_of(result)
         return {**row, "outcome": outcome, "state": None, "wish": None, "error": str(result)}
     return {
         **row,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -13,15 +13,14 @@ from roost_core.cli import output
 from roost_core.cli.arguments import DEADLINE_TYPE, ENGINE_TYPE, SECONDS_TYPE, TARGET_TYPE
 from roost_core.cli.options import roost_options
 from roost_core.cli.session import Session
+from roost_core.cli.work.bulk import Bulk, MakeOrder
 from roost_core.cli.work.carrying_out import Report, Typed, confirmed, verb_options
 from roost_core.cli.work.querying import QueryCommand, full_id
-from roost_core.cli.work.selecting import Target, previewed, target_of, use_on_ids, use_on_rows
+from roost_core.cli.work.selecting import Target, target_of, target_options, use_on_ids
 from roost_core.client.control import new_order
 from roost_core.client.roost import Roost
 from roost_core.models.checks import MAX_COUNT
 from roost_core.models.control import Verb
-
-MakeOrder = Callable[[Roost], Awaitable[Order]]
 
 
 def _verb(
@@ -36,6 +35,8 @@ def _verb(
             /,
             *,
             targets: Sequence[str],
+            query: str | None,
+            limit: int | None,
             reason: str | None,
             who: str | None,
             as_json: bool,
@@ -43,7 +44,7 @@ def _verb(
             yes: bool,
             **own: Any,
         ) -> None:
-            target = target_of(targets, ctx)
+            target = target_of(targets, query, limit, ctx)
             if dry_run and target.query is None:
                 raise click.UsageError("--dry-run goes with a query, such as state:failed.", ctx)
             function(ctx, target, Typed(reason, who, as_json, dry_run, yes), **own)
@@ -51,7 +52,7 @@ def _verb(
         words = click.Argument(["targets"], nargs=-1, type=TARGET_TYPE, metavar="WORK_ID...|QUERY")
         command = QueryCommand(
             verb.value,
-            params=[words, *options, *verb_options()],
+            params=[words, *options, *target_options(), *verb_options()],
             callback=run,
             help=function.__doc__,
             example=example,
@@ -77,20 +78,19 @@ def _use(
     session: Session = ctx.obj
     if not target:
         raise click.UsageError("Missing argument 'WORK_ID...|QUERY': see `roost list`.", ctx)
-    rows = []
+
+    async def simple(roost: Roost) -> Order:
+        return new_order(verb, typed.actor(roost, verb))
+
+    make = make_order or simple
     if target.query is not None:
-        after = " for good, with all artifacts" if verb is Verb.DROP else ""
-        rows = previewed(ctx, verb, target.query, typed, after)
+        if not Bulk(verb, target.query, target.limit, typed, make, over).run(session):
+            ctx.exit(1)
+        return
     report = Report(verb, as_json=typed.as_json)
 
     async def run(roost: Roost) -> bool:
-        if make_order is None:
-            order = new_order(verb, typed.actor(roost, verb))
-        else:
-            order = await make_order(roost)
-        if rows:
-            return await use_on_rows(roost, rows, order, over, report)
-        return await use_on_ids(roost, target.ids, order, over, report)
+        return await use_on_ids(roost, target.ids, await make(roost), over, report)
 
     is_fine = session.read(run)
     report.close()
@@ -102,7 +102,9 @@ def _of_engine(ctx: click.Context, verb: Verb, target: Target, engine: str, type
     """Hold an engine, or release it."""
     session: Session = ctx.obj
     if target:
-        raise click.UsageError("--engine is for all work of an engine: no ids go with it.", ctx)
+        raise click.UsageError(
+            "--engine is for all work of an engine: no ids go with it, and no query.", ctx
+        )
 
     async def run(roost: Roost) -> tuple[bool, bool]:
         handle, actor = roost.engine(engine), typed.actor(roost, verb)
@@ -139,9 +141,9 @@ def cancel(ctx: click.Context, target: Target, typed: Typed) -> None:
     A running step is told at once and cancelled, and what it brings is dropped: until it has let
     go, the work is "cancelling". No attempt is counted. `roost retry` puts cancelled work back.
 
-    Several ids, or a query as for `roost list` with at least one key, are done at once: of a query
-    first the number is shown, and what changes after that is left alone. The exit code is 1 if any
-    of them failed.
+    Several ids are done at once, and so is all work of a query, as for `roost list`: an argument
+    with a colon makes one. What it is used on is shown first, and what changes after that is left
+    alone. The exit code is 1 if any of them failed.
     """
     _use(ctx, Verb.CANCEL, target, typed)
 
@@ -159,9 +161,9 @@ def pause(ctx: click.Context, target: Target, typed: Typed, engine: str | None) 
     not put off. With --engine, no worker takes work of that engine, present or future; the work
     stays in the state that it is in.
 
-    Several ids, or a query as for `roost list` with at least one key, are done at once: of a query
-    first the number is shown, and what changes after that is left alone. The exit code is 1 if any
-    of them failed.
+    Several ids are done at once, and so is all work of a query, as for `roost list`: an argument
+    with a colon makes one. What it is used on is shown first, and what changes after that is left
+    alone. The exit code is 1 if any of them failed.
     """
     if engine is None:
         _use(ctx, Verb.PAUSE, target, typed)
@@ -181,9 +183,9 @@ def resume(ctx: click.Context, target: Target, typed: Typed, engine: str | None)
     It gets its old place in the line, or its old due time. For work that is only to pause after
     its step, that is taken back. With --engine, workers take the work of that engine again.
 
-    Several ids, or a query as for `roost list` with at least one key, are done at once: of a query
-    first the number is shown, and what changes after that is left alone. The exit code is 1 if any
-    of them failed.
+    Several ids are done at once, and so is all work of a query, as for `roost list`: an argument
+    with a colon makes one. What it is used on is shown first, and what changes after that is left
+    alone. The exit code is 1 if any of them failed.
     """
     if engine is None:
         _use(ctx, Verb.RESUME, target, typed)
@@ -240,9 +242,9 @@ def retry(
     Each continues from its last snapshot, with fresh counters, at the end of the line. Limits that
     are not given stay as they were; a deadline that has passed needs a new one.
 
-    Several ids, or a query as for `roost list` with at least one key, are done at once: of a query
-    first the number is shown, and what changes after that is left alone. The exit code is 1 if any
-    of them failed.
+    Several ids are done at once, and so is all work of a query, as for `roost list`: an argument
+    with a colon makes one. What it is used on is shown first, and what changes after that is left
+    alone. The exit code is 1 if any of them failed.
     """
 
     async def make(roost: Roost) -> Order:
@@ -282,9 +284,9 @@ def bury(ctx: click.Context, target: Target, typed: Typed) -> None:
     As `roost cancel`, but the work is "failed" then, with an error that says who has buried it,
     and is kept until somebody drops it. If a step runs, its worker's observers hear of it.
 
-    Several ids, or a query as for `roost list` with at least one key, are done at once: of a query
-    first the number is shown, and what changes after that is left alone. The exit code is 1 if any
-    of them failed.
+    Several ids are done at once, and so is all work of a query, as for `roost list`: an argument
+    with a colon makes one. What it is used on is shown first, and what changes after that is left
+    alone. The exit code is 1 if any of them failed.
     """
     _use(ctx, Verb.BURY, target, typed)
 
@@ -300,9 +302,9 @@ def drop(ctx: click.Context, target: Target, typed: Typed) -> None:
     Only its events stay, as long as the queue keeps them. On a terminal it asks first; without
     one it needs --yes.
 
-    Several ids, or a query as for `roost list` with at least one key, are done at once: of a query
-    first the number is shown, and what changes after that is left alone. The exit code is 1 if any
-    of them failed.
+    Several ids are done at once, and so is all work of a query, as for `roost list`: an argument
+    with a colon makes one. What it is used on is shown first, and what changes after that is left
+    alone. The exit code is 1 if any of them failed.
     """
     if target.ids:
         session: Session = ctx.obj

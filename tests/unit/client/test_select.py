@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 
 import pytest
@@ -9,10 +10,10 @@ import pytest
 from roost_core.backend import ClaimRequest, Failure, OrderOutcome
 from roost_core.client.control import new_order
 from roost_core.client.roost import Roost
-from roost_core.client.select import as_seen
 from roost_core.codec.records import encode_model
-from roost_core.errors import InvalidInput, VerbUnfit
+from roost_core.errors import BackendUnavailable, InvalidInput, VerbUnfit
 from roost_core.models import Actor, ErrorRecord, State, Verb
+from roost_core.query.terms import Query
 from roost_core.settings import Settings
 from tests.unit.cli.cli_harness import Bench
 
@@ -95,10 +96,53 @@ async def test_each_verb(roost):
 
 async def test_what_has_changed_since_is_left_alone(roost):
     """An order goes with what was seen: state and fence."""
-    rows = [row async for row in roost.select("id:wait-*").rows()]
+    found = await roost.select("id:wait-*").previewed(Verb.CANCEL, None)
     await roost.work("wait-c").pause()
     order = new_order(Verb.CANCEL, Actor("alice", "tests"))
-    results = [await roost.controlling.carry_out(*one) for one in as_seen(rows, order)]
-    found = {result.work_id: result.outcome for result in results}
-    assert {"wait-c": OrderOutcome.CHANGED, "wait-d": OrderOutcome.DONE} == found
+    orders = found.chosen.orders(order)
+    results = [await roost.controlling.carry_out(*one) for one in orders]
+    outcomes = {result.work_id: result.outcome for result in results}
+    assert {"wait-c": OrderOutcome.CHANGED, "wait-d": OrderOutcome.DONE} == outcomes
     assert State.PAUSED is (await states(roost))["wait-c"]
+
+
+async def test_a_preview_has_what_the_verb_fits(roost):
+    """In groups of state and error; the rest is counted apart, and nothing is done."""
+    await roost.work("wait-c").pause()
+    found = await roost.select("").preview("retry")
+    assert (2, True, True) == (found.total, found.is_all, found.is_indexed)
+    assert {
+        (State.FAILED, 1, "permanent: item a said 429"),
+        (State.FAILED, 1, "permanent: no route"),
+    } == {(one.state, one.count, one.error) for one in found.groups}
+    assert {"dead-a", "dead-b"} == {row.meta.work_id for row in found.first}
+    assert {State.SLEEPING: 1} == found.already
+    assert {State.PAUSED: 1} == found.unfit
+    assert 2 == (await roost.count("state:failed")).total
+    assert State.PAUSED is (await states(roost))["wait-c"]
+
+
+async def test_a_preview_is_limited(roost):
+    """It says that there may be more; what is left out does not count."""
+    found = await roost.select("").preview("cancel", limit=1)
+    assert (1, False) == (found.total, found.is_all)
+    found = await roost.select("").preview("cancel", limit=2)
+    assert (2, True, {State.FAILED: 2}) == (found.total, found.is_all, found.unfit)
+    with pytest.raises(InvalidInput, match="limit"):
+        await roost.select("").preview("cancel", limit=-1)
+    with pytest.raises(InvalidInput, match="no verb 'kill'; there are cancel, pause"):
+        await roost.select("").preview("kill")
+
+
+async def test_a_lost_connection_is_waited_for(roost, monkeypatch):
+    """A page without an answer is asked for again."""
+    find, lost = roost.ledger.find, [BackendUnavailable("gone")]
+
+    async def once(*args, **fields):
+        if lost:
+            raise lost.pop()
+        return await find(*args, **fields)
+
+    monkeypatch.setattr(roost.ledger, "find", once)
+    monkeypatch.setattr(asyncio, "sleep", lambda _: find(Query()))
+    assert 2 == (await roost.select("state:failed").preview("retry")).total

@@ -16,7 +16,7 @@ __all__ = ["main"]
 
 #: Start-up makes many objects and no garbage; collecting in between takes a tenth of the time.
 #: Cycles are still collected, after this many new objects (Python's default is 700): more than any
-#: command makes while it starts, because looking at so many takes a twentieth of `roost status`.
+#: command makes while it starts, because to look at them all takes a twentieth of `roost status`.
 _GC_THRESHOLD: Final = 100_000
 
 

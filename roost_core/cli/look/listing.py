@@ -24,7 +24,7 @@ _COLUMNS: Final = (
     Column("step", least=8, rank=4),
     Column("failed", rank=6),
     Column("when", rank=2),
-    Column("error", least=24, rank=1),
+    Column("error", least=26, rank=1),
     Column("title", least=12, rank=7),
 )
 #: A paused item keeps its due time, and is not due.
@@ -50,6 +50,8 @@ def hints(rows: Sequence[WorkRow]) -> list[str]:
     failed = [row.meta.work_id for row in rows if row.meta.state is State.FAILED]
     if failed:
         found.append(f"retry: roost retry {failed[0]}    why: roost status {failed[0]}")
+    if len(failed) > 1:
+        found.append("retry all that failed: roost retry state:failed")
     paused = [row.meta.work_id for row in rows if row.meta.state is State.PAUSED]
     if paused:
         found.append(f"resume: roost resume {paused[0]}")

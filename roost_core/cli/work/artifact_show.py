@@ -20,7 +20,7 @@ from roost_core.errors import ArtifactError, ArtifactNotFound, InvalidInput
     "artifact-show",
     cls=RoostCommand,
     example=(
-        "roost status $ID | jq -r '.snapshot.artifacts[].artifact_id'",
+        "roost artifacts $ID",
         "roost artifact-show $AID --ext json | jq .verdict",
     ),
 )

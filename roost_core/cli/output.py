@@ -15,7 +15,7 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -184,11 +184,18 @@ def console() -> Console:
     return Console(file=sys.stdout, highlight=False)
 
 
-def table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+def table(
+    headings: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    *,
+    styles: Mapping[str, str] | None = None,
+) -> None:
     """Print a table: drawn on a terminal, tab-separated lines elsewhere.
 
     A terminal is narrow: there, a column that is empty in every row is left out, and the first
     column, which people copy from, is never broken into two lines.
+
+    :param styles: the colours of some cells on a terminal, by the whole cell: ``bold red``.
     """
     values = [list(row) for row in rows]
     if not on_terminal():
@@ -216,7 +223,7 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         drawn.add_column(column[0], overflow="fold", no_wrap=is_whole)
     for line in zip(*(cells for _, cells in columns), strict=True):
         # As Text, because brackets in a cell are not markup.
-        drawn.add_row(*map(Text, line))
+        drawn.add_row(*(Text(one, (styles or {}).get(one, "")) for one in line))
     console().print(drawn)
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import signal
 import struct
 import termios
 
@@ -87,3 +88,29 @@ def test_nobody_would_take_it(coloured, slow):
     text, code = on_terminal(coloured, "enqueue", *slow, "--engine", "slow")
     assert 0 == code
     assert "no live worker offers slow: start one with `roost worker --engines slow`" in text
+
+
+def test_watching_a_queue(coloured):
+    """Its counts and its events, with ids; in a pipe as `roost events`; Ctrl-C ends it."""
+    shell = coloured
+    first = shell.enqueue("nobody", None)
+    with ending(shell.start("watch", "--limit", "5")) as watch:
+        assert ["enqueued", first] == watch.stdout.readline().split("\t")[1:3]
+        second = shell.enqueue("nobody", None)
+        assert ["enqueued", second] == watch.stdout.readline().split("\t")[1:3]
+        watch.send_signal(signal.SIGINT)
+        assert 130 == watch.wait(LIMIT)
+    ours, theirs = pty.openpty()
+    try:
+        with ending(shell.start("watch", stdin=theirs, stdout=theirs, stderr=theirs)) as watch:
+            os.close(theirs)
+            text = b""
+            while b"2 queued" not in text:
+                text += os.read(ours, 65536)
+            watch.send_signal(signal.SIGINT)
+            text += read_terminal(ours).encode()
+            assert 130 == watch.wait(LIMIT)
+    finally:
+        os.close(ours)
+    for expected in ("queue default", "no live worker", first, second):
+        assert expected.encode() in text

@@ -39,6 +39,7 @@ DOORS = {
     ("roost_core.cli.work.status", "_show", "roost_core.cli.look.screen"): START,
     ("roost_core.cli.work.status", "_print_traceback", "roost_core.shown.tracebacks"): START,
     ("roost_core.cli.work.artifacts", "command", "roost_core.cli.look.artifacts"): START,
+    ("roost_core.cli.operate.plugins", "_print", "roost_core.cli.look.catalogue"): START,
     ("roost_core.cli.operate.workers", "command", "roost_core.cli.look.register"): START,
     ("roost_core.cli.work.event_lines", "printer", "roost_core.cli.look.happening"): START,
     ("roost_core.cli.work.watch", "_view", "roost_core.cli.look.live"): START,

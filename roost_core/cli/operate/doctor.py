@@ -28,6 +28,8 @@ from roost_core.settings.core import Settings
 from roost_core.settings.declaring import declared
 from roost_core.shown.redaction import redacted
 
+#: How levels look on a terminal.
+_STYLES: Final = {"ok": "green", "warning": "yellow", "problem": "bold red"}
 #: A repair reports its progress on a terminal each time this many work items were checked.
 _TELL_EVERY: Final = 10_000
 
@@ -88,6 +90,7 @@ def command(
         output.table(
             ["level", "subject", "finding"],
             [(one.level, one.subject, one.message) for one in findings],
+            styles=_STYLES,
         )
     if any(one.level == "problem" for one in findings):
         ctx.exit(1)

@@ -60,11 +60,13 @@ def _print(reports: Sequence[PluginReport], as_json: bool) -> None:
     if as_json:
         output.json_line(rows, indent=2)
         return
+    if output.on_terminal():
+        from roost_core.cli.look.catalogue import show
+
+        show(output.console(), rows)
+        return
     headings = ["plugin", "status", "source", "distribution", "hooks", "location", "error"]
-    output.table(
-        headings,
-        [
+    for row in rows:
+        output.data_row(
             [row[name] if name != "hooks" else " ".join(row["hooks"]) for name in headings]
-            for row in rows
-        ],
-    )
+        )

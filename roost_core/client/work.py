@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import attrs
 
@@ -22,7 +22,9 @@ from roost_core.models.snapshot import Artifact, Snapshot
 from roost_core.models.standing import WorkRow, WorkStatus
 from roost_core.models.work import State
 from roost_core.shown import views
-from roost_core.shown.why import Why, explain
+
+if TYPE_CHECKING:
+    from roost_core.shown.why import Why
 
 _T = TypeVar("_T")
 
@@ -89,6 +91,8 @@ class Work:
         :raises WorkNotFound: no work item has this id.
         :raises BackendUnavailable: no answer.
         """
+        from roost_core.shown.why import explain
+
         ledger = self._roost.ledger
         facts = self._found(await ledger.facts(self.id))
         trail = None if facts.work.state.is_terminal else await ledger.trail(self.id)

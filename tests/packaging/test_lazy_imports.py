@@ -35,6 +35,7 @@ DOORS = {
     ("roost_core.cli.session", "connect", "roost_core.client.roost"): START,
     ("roost_core.cli.session", "all_plugins", "roost_core.plugins.registry"): START,
     ("roost_core.cli.session", "few_plugins", "roost_core.plugins.registry"): START,
+    ("roost_core.client.work", "why", "roost_core.shown.why"): START,
     ("roost_core.cli.work.list", "_print", "roost_core.cli.look.listing"): START,
     ("roost_core.cli.work.status", "_show", "roost_core.cli.look.screen"): START,
     ("roost_core.cli.work.status", "_print_traceback", "roost_core.shown.tracebacks"): START,

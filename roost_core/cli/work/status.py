@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -16,7 +16,9 @@ from roost_core.client.roost import Roost
 from roost_core.models.events import Event
 from roost_core.models.standing import WorkStatus
 from roost_core.shown.plain import status_json
-from roost_core.shown.why import Why
+
+if TYPE_CHECKING:
+    from roost_core.shown.why import Why
 
 #: How many of its newest events a terminal shows.
 _EVENTS: Final = 8

@@ -95,12 +95,11 @@ class Telling:
         """Tell that an attempt has failed, and of the dead letter if it was the last."""
         is_dead = ack.state is State.FAILED
         _log.warning(
-            "%s %s v%d attempt %d of %d failed: %s, %s",
+            "%s %s v%d attempt %s failed: %s, %s",
             run.item.work_id,
             run.item.engine,
             run.version,
-            run.attempts + 1,
-            run.item.retry.max_attempts,
+            _number(run.attempts + 1, run.item.retry.max_attempts),
             brief(record),
             _what_follows(ack.state, failure),
             extra={
@@ -127,6 +126,11 @@ class Telling:
             item=Fresh(run.stored.fresh),
             snapshot=Fresh(run.make_snapshot),
         )
+
+
+def _number(attempt: int, most: int) -> str:
+    """Return which attempt it was; a retry may have allowed more than the item asked for."""
+    return f"{attempt} of {most}" if attempt <= most else str(attempt)
 
 
 def _what_follows(state: State, failure: Failure) -> str:

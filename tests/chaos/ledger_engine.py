@@ -4,7 +4,8 @@
 ``ROOST_X_PAUSE`` the seconds that each takes. A payload of ``{"poison": KIND}`` makes
 each step do one of :data:`DEEDS`, after ``{"after": seconds}``; ``{"once": {VERSION: KIND}}``
 makes the step that starts from a version do so the first time that it runs, and not again.
-``{"pause": SECONDS}`` is the work item's own pause.
+``{"pause": SECONDS}`` is the work item's own pause, ``{"sleep": SECONDS}`` the delay after each
+step, and ``{"artifact": true}`` has each step write one.
 """
 
 from __future__ import annotations
@@ -72,8 +73,10 @@ async def step(snapshot, item, context):
         DEEDS[once]()
     await asyncio.sleep(float(wish.get("pause", os.environ["ROOST_X_PAUSE"])))
     n = snapshot.data["n"] + 1
+    if "artifact" in wish:
+        context.artifacts.put_json({"of": snapshot.work_id, "n": n})
     return snapshot.evolve(
         data={"n": n},
         is_finished=n >= int(os.environ["ROOST_X_STEPS"]),
-        next_step_delay_seconds=0.05 if n % 4 == 0 else None,
+        next_step_delay_seconds=wish.get("sleep", 0.05 if n % 4 == 0 else None),
     )

@@ -8,7 +8,7 @@ import contextlib
 import os
 import sys
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Coroutine, Generator
 from typing import Any, Final, TypeVar
 
 from roost_core.errors import RoostError
@@ -17,6 +17,8 @@ _T = TypeVar("_T")
 
 #: How long the end waits for the loop's thread. Seconds.
 _JOIN_SECONDS: Final = 10.0
+#: How long calls that are cancelled may take to let go of what they have. Seconds.
+_LET_GO_SECONDS: Final = 2.0
 
 
 class LoopThread:
@@ -30,6 +32,7 @@ class LoopThread:
         self._pid = os.getpid()
         self._loop = asyncio.new_event_loop()
         self._is_closed = False
+        self._calls: set[asyncio.Task[Any]] = set()  # only the loop's own thread looks at it
         # One that ends with the process, whatever it waits for then.
         self._thread = threading.Thread(target=self._run, name="roost-client", daemon=True)
         self._thread.start()
@@ -45,7 +48,8 @@ class LoopThread:
             _drop(work)
             raise RoostError(problem)
         try:
-            future = asyncio.run_coroutine_threadsafe(_awaited(work), self._loop)
+            is_over = threading.Event()
+            future = asyncio.run_coroutine_threadsafe(self._awaited(work, is_over), self._loop)
         except RuntimeError as error:  # closed by another thread just now
             _drop(work)
             raise RoostError(_CLOSED) from error
@@ -54,8 +58,10 @@ class LoopThread:
         except concurrent.futures.CancelledError:
             raise RoostError(_CLOSED) from None
         except BaseException:
-            # Unless it has ended by itself, nobody waits for it any more: Ctrl-C.
-            future.cancel()
+            # Unless it has ended by itself, nobody waits for it any more: Ctrl-C. What it was about
+            # can be used again once it has let go.
+            if future.cancel():
+                is_over.wait(_LET_GO_SECONDS)
             raise
 
     def each(self, items: AsyncIterator[_T]) -> Generator[_T, None, None]:
@@ -73,23 +79,50 @@ class LoopThread:
         finally:
             # Where there is no connection any more, there is nothing to close.
             if isinstance(items, AsyncGenerator):
-                with contextlib.suppress(RoostError):
+                # One that does not let go of its last item ends with that.
+                with contextlib.suppress(RoostError, RuntimeError):
                     self.call(items.aclose())
 
-    @property
-    def is_usable(self) -> bool:
-        """Whether :meth:`call` works in this process."""
-        return not self._is_closed and os.getpid() == self._pid
+    def close(self, last: Coroutine[Any, Any, object] | None = None) -> None:
+        """End the calls under way, which are told, then do one last thing, and end the loop.
 
-    def close(self) -> None:
-        """End the loop, and what still waits in it; calls under way are told."""
-        if self._is_closed:
+        Where the loop does not run, in a forked process or at Python's end, nothing is done.
+
+        :raises RoostError: this is the loop's own thread.
+        """
+        problem = self._problem()
+        if problem is not None:
+            _drop(last)
+            if threading.current_thread() is self._thread:
+                raise RoostError(problem)
             return
         self._is_closed = True
-        if os.getpid() != self._pid:
-            return  # The thread is the parent's.
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(_JOIN_SECONDS)
+        try:
+            asyncio.run_coroutine_threadsafe(self._finish(last), self._loop).result()
+        finally:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(_JOIN_SECONDS)
+
+    async def _finish(self, last: Coroutine[Any, Any, object] | None) -> None:
+        for call in self._calls:
+            call.cancel()
+        if self._calls:
+            await asyncio.wait(self._calls, timeout=_LET_GO_SECONDS)
+        if last is not None:
+            await last
+
+    async def _awaited(self, work: Awaitable[_T], is_over: threading.Event) -> _T:
+        call = asyncio.current_task()
+        assert call is not None
+        self._calls.add(call)
+        try:
+            if self._is_closed:  # just now, by another thread
+                _drop(work)
+                raise asyncio.CancelledError
+            return await work
+        finally:
+            self._calls.discard(call)
+            is_over.set()
 
     def _problem(self) -> str | None:
         if os.getpid() != self._pid:
@@ -117,10 +150,6 @@ class LoopThread:
 
 
 _CLOSED: Final = "not connected any more: the connection was closed"
-
-
-async def _awaited(work: Awaitable[_T]) -> _T:
-    return await work
 
 
 def _drop(work: Any) -> None:

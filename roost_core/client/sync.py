@@ -109,7 +109,14 @@ class SyncWork(_Twin[Work]):
 class SyncSelection(_Twin[Selection]):
     """What a query finds: the twin of :class:`~roost_core.client.select.Selection`."""
 
+    @property
+    def query(self) -> Query:
+        """What is selected."""
+        return self._inner.query
+
     count = _Blocking(Selection.count)
+    preview = _Blocking(Selection.preview)
+    previewed = _Blocking(Selection.previewed)
     cancel = _Blocking(Selection.cancel)
     pause = _Blocking(Selection.pause)
     resume = _Blocking(Selection.resume)
@@ -124,6 +131,11 @@ class SyncSelection(_Twin[Selection]):
 
 class SyncEngine(_Twin[Engine]):
     """A handle on one engine: the twin of :class:`~roost_core.client.engine.Engine`."""
+
+    @property
+    def id(self) -> str:
+        """The engine's id."""
+        return self._inner.id
 
     hold = _Blocking(Engine.hold)
     release = _Blocking(Engine.release)
@@ -176,13 +188,8 @@ class SyncRoost(_Twin[Roost]):
         traceback: TracebackType | None,
     ) -> None:
         own, self._own = self._own, None
-        if own is None:
-            return
-        try:
-            if own.is_usable:
-                own.call(self._inner.__aexit__(kind, error, traceback))
-        finally:
-            own.close()
+        if own is not None:
+            own.close(self._inner.__aexit__(kind, error, traceback))
 
     def _opened(self) -> LoopThread:
         if self._own is None:

@@ -16,6 +16,7 @@ import pytest
 
 from roost_core import SyncRoost
 from roost_core.client.engine import Engine
+from roost_core.client.loop_thread import LoopThread
 from roost_core.client.roost import Roost
 from roost_core.client.select import Selection
 from roost_core.client.sync import SyncEngine, SyncSelection, SyncWork
@@ -53,6 +54,12 @@ def test_nothing_is_missing(kind, twin):
     missing = {name for name in public(kind) if inspect.iscoroutinefunction(getattr(kind, name))}
     missing |= {name for name in public(kind) if inspect.isasyncgenfunction(getattr(kind, name))}
     assert set() == missing - public(twin)
+
+
+def test_handles_know_what_they_are_about(roost):
+    """As the asynchronous ones do."""
+    assert "echo" == roost.engine("echo").id
+    assert roost._inner.select("state:failed").query == roost.select("state:failed").query
 
 
 @pytest.mark.parametrize("name", ["cancel", "retry", "wait"])
@@ -181,6 +188,57 @@ def test_an_interrupt_cancels_the_call(roost):
         roost.work("w1").wait()
     timer.join()
     assert 1 == roost.counts()["queued"]
+
+
+def test_an_interrupt_waits_until_an_iterator_lets_go(roost):
+    """So that Ctrl-C is what the caller sees, and no complaint that the iterator still runs."""
+    began = threading.Event()
+
+    async def slow():
+        try:
+            began.set()
+            await asyncio.Event().wait()
+            yield
+        finally:
+            for _ in range(100):
+                await asyncio.sleep(0)
+
+    def interrupt():
+        began.wait(LIMIT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        next(roost._thread().each(slow()))
+    thread.join(LIMIT)
+
+
+def test_calls_end_before_the_connection_does():
+    """What is under way is told that it was closed, not that a server does not answer."""
+    own, order, began, said = LoopThread(), [], threading.Event(), []
+
+    async def call():
+        began.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            order.append("call")
+
+    async def last():
+        order.append("last")
+
+    def use():
+        with pytest.raises(RoostError, match="the connection was closed") as raised:
+            own.call(call())
+        said.append(raised.value)
+
+    thread = threading.Thread(target=use)
+    thread.start()
+    assert began.wait(LIMIT)
+    own.close(last())
+    thread.join(LIMIT)
+    assert (["call", "last"], 1) == (order, len(said))
 
 
 def test_a_call_in_its_own_thread_is_refused(roost):

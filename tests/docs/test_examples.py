@@ -119,6 +119,13 @@ def test_countdown(folder):
     assert ("done", 4) == (found["meta"]["state"], found["meta"]["version"])
 
 
+def test_web(folder):
+    """Work is enqueued and cancelled over the web, and an id that nobody has is one line."""
+    enqueued, cancelled, error = run_example("web", folder).splitlines()
+    assert ("queued", "cancelled") == (enqueued, cancelled)
+    assert error.startswith("no work item 'w-nobody'")
+
+
 def test_agent(folder):
     """The task is done and its mail sent once; nonsense is a dead letter at once."""
     states = {row[1]: row for row in rows_of(run_example("agent", folder))}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from roost_core.backend import ClaimRequest, Failure
+from roost_core.backend import ClaimRequest, Failure, Purged
 from roost_core.client.requests import EnqueueRequest
 from roost_core.codec.records import encode_model
 from roost_core.models import ErrorRecord
@@ -228,3 +228,18 @@ async def test_a_count_that_looks_is_bounded(own_server):
         pages = [row.meta.work_id async for row in roost.select("priority:0").rows()]
         assert 1200 == len(set(pages)) == len(pages)
         assert parse("priority:0") == roost.select("priority:0").query
+
+
+async def test_what_a_person_drops_is_struck_off_without_a_walk(roost):
+    """That happens once for each work item: the walk through the index is left to upkeep."""
+    requests = [EnqueueRequest(engine="counting") for _ in range(200)]
+    await roost.enqueue_many(requests)
+    client, _ = keys_of(roost)
+
+    async def looked_at():
+        return (await client.info("commandstats"))["cmdstat_hget"]["calls"]
+
+    await roost.ledger.purge(3_600_000, None, 10)
+    before = await looked_at()
+    await roost.ledger.purge(3_600_000, None, 0, [Purged("w-none", 1)])
+    assert 20 > await looked_at() - before

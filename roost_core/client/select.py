@@ -79,7 +79,7 @@ class Selection:
 
         :raises BackendUnavailable: no answer.
         """
-        async for page in self._pages():
+        async for page in _pages(self._roost, self.query):
             for stored in page.works:
                 yield views.row(stored)
 
@@ -97,61 +97,33 @@ class Selection:
             raise InvalidInput(f"no verb {verb!r:.80}; there are {', '.join(Verb)}") from None
         if limit is not None:
             check_count(limit, "limit")
-        return (await self.previewed(known, limit)).done()
-
-    async def previewed(
-        self, verb: Verb, limit: int | None, tell: Callable[[int], None] = lambda _: None
-    ) -> Previewing:
-        """Return the same with all that it takes to go ahead; for a command line.
-
-        :param tell: told how many more were found, page by page.
-        :raises BackendUnavailable: no answer.
-        """
-        found = Previewing(verb, limit)
-        async with contextlib.aclosing(self._pages()) as pages:
-            async for page in pages:
-                found.look(page)
-                if not all(map(found.add, page.works)):
-                    break
-                tell(len(page.works))
-        return found
-
-    async def _pages(self) -> AsyncGenerator[Found, None]:
-        """Yield pages of what is selected, as it is stored; each work item once."""
-        now_ms = await repeated(lambda: finding.now_at(self._roost, self.query), PATIENCE_SECONDS)
-        seen: set[str] = set()
-        cursor: str | None = None
-        while True:
-            page = await self._page(now_ms, cursor)
-            works = [one for one in page.works if one.work_id not in seen]
-            seen.update(one.work_id for one in works)
-            yield attrs.evolve(page, works=tuple(works))
-            cursor = page.cursor
-            if cursor is None:
-                return
-
-    async def _page(self, now_ms: int, cursor: str | None) -> Found:
-        return await repeated(
-            lambda: self._roost.ledger.find(self.query, now_ms=now_ms, limit=_PAGE, cursor=cursor),
-            PATIENCE_SECONDS,
-        )
+        return (await previewed(self._roost, self.query, known, limit)).done()
 
     async def cancel(
         self, *, reason: str | None = None, actor: Actor | str | None = None
     ) -> dict[str, VerbResult | RoostError]:
-        """Cancel them."""
+        """Cancel them.
+
+        :raises BackendUnavailable: no answer while it reads; nothing was done.
+        """
         return await self._use(Verb.CANCEL, reason, actor)
 
     async def pause(
         self, *, reason: str | None = None, actor: Actor | str | None = None
     ) -> dict[str, VerbResult | RoostError]:
-        """Let them rest until they are resumed."""
+        """Let them rest until they are resumed.
+
+        :raises BackendUnavailable: no answer while it reads; nothing was done.
+        """
         return await self._use(Verb.PAUSE, reason, actor)
 
     async def resume(
         self, *, reason: str | None = None, actor: Actor | str | None = None
     ) -> dict[str, VerbResult | RoostError]:
-        """Let those that are paused continue."""
+        """Let those that are paused continue.
+
+        :raises BackendUnavailable: no answer while it reads; nothing was done.
+        """
         return await self._use(Verb.RESUME, reason, actor)
 
     async def retry(
@@ -170,6 +142,7 @@ class Selection:
 
         :param over_seconds: spread them evenly over this time, so that they do not all run at once.
         :raises InvalidInput: a value cannot be accepted.
+        :raises BackendUnavailable: no answer while it reads; nothing was done.
         """
         control = self._roost.controlling
         order = await control.retrying(
@@ -185,13 +158,19 @@ class Selection:
     async def bury(
         self, *, reason: str | None = None, actor: Actor | str | None = None
     ) -> dict[str, VerbResult | RoostError]:
-        """Make dead letters of them."""
+        """Make dead letters of them.
+
+        :raises BackendUnavailable: no answer while it reads; nothing was done.
+        """
         return await self._use(Verb.BURY, reason, actor)
 
     async def drop(
         self, *, reason: str | None = None, actor: Actor | str | None = None
     ) -> dict[str, VerbResult | RoostError]:
-        """Remove those that have ended for good."""
+        """Remove those that have ended for good.
+
+        :raises BackendUnavailable: no answer while it reads; nothing was done.
+        """
         return await self._use(Verb.DROP, reason, actor)
 
     async def _use(
@@ -204,9 +183,53 @@ class Selection:
         self, order: Order, over_seconds: float
     ) -> dict[str, VerbResult | RoostError]:
         chosen = Chosen()
-        async for page in self._pages():
+        async for page in _pages(self._roost, self.query):
             for stored in page.works:
                 chosen.add(stored)
         carry_out = self._roost.controlling.carry_out
         results = each(chosen.orders(order, over_seconds), lambda one: carry_out(*one))
         return {work_id: result async for (work_id, _), result in results}
+
+
+async def previewed(
+    roost: Connected,
+    query: Query,
+    verb: Verb,
+    limit: int | None,
+    tell: Callable[[int], None] = lambda _: None,
+) -> Previewing:
+    """Return a preview with all that it takes to act on it.
+
+    :param tell: told how many more were found, page by page.
+    :raises BackendUnavailable: no answer.
+    """
+    found = Previewing(verb, limit)
+    async with contextlib.aclosing(_pages(roost, query)) as pages:
+        async for page in pages:
+            found.look(page)
+            if not all(map(found.add, page.works)):
+                break
+            tell(len(page.works))
+    return found
+
+
+async def _pages(roost: Connected, query: Query) -> AsyncGenerator[Found, None]:
+    """Yield pages of what a query finds, as it is stored; each work item once."""
+    now_ms = await repeated(lambda: finding.now_at(roost, query), PATIENCE_SECONDS)
+    seen: set[str] = set()
+    cursor: str | None = None
+    while True:
+        page = await _page(roost, query, now_ms, cursor)
+        works = [one for one in page.works if one.work_id not in seen]
+        seen.update(one.work_id for one in works)
+        yield attrs.evolve(page, works=tuple(works))
+        cursor = page.cursor
+        if cursor is None:
+            return
+
+
+async def _page(roost: Connected, query: Query, now_ms: int, cursor: str | None) -> Found:
+    return await repeated(
+        lambda: roost.ledger.find(query, now_ms=now_ms, limit=_PAGE, cursor=cursor),
+        PATIENCE_SECONDS,
+    )

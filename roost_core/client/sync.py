@@ -116,7 +116,6 @@ class SyncSelection(_Twin[Selection]):
 
     count = _Blocking(Selection.count)
     preview = _Blocking(Selection.preview)
-    previewed = _Blocking(Selection.previewed)
     cancel = _Blocking(Selection.cancel)
     pause = _Blocking(Selection.pause)
     resume = _Blocking(Selection.resume)

@@ -21,7 +21,7 @@ from roost_core.settings import Settings
 from tests.integration.cli_bench import LIMIT, ending
 
 MANY = 3000
-#: So many take a while.
+#: This many take a while.
 MORE = 12_000
 
 

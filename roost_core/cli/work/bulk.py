@@ -22,6 +22,7 @@ from roost_core.cli.work.totals import Totals
 from roost_core.client.control import VerbResult, each
 from roost_core.client.preview import Previewing
 from roost_core.client.roost import Roost
+from roost_core.client.select import previewed
 from roost_core.errors import BackendError, NoWorkHere, PluginError, RoostError
 from roost_core.models.control import Verb
 from roost_core.query.terms import Query
@@ -82,9 +83,8 @@ class Bulk:
 
         async def look(roost: Roost) -> tuple[Previewing, Order]:
             order = await self.make_order(roost)
-            selection = roost.select(self.query)
             with Pace("looking", None) as pace:
-                found = await selection.previewed(self.verb, self.limit, pace.advance)
+                found = await previewed(roost, self.query, self.verb, self.limit, pace.advance)
             return found, order
 
         try:

@@ -10,9 +10,11 @@ import pytest
 from roost_core.backend import ClaimRequest, Failure, OrderOutcome
 from roost_core.client.control import new_order
 from roost_core.client.roost import Roost
+from roost_core.client.select import previewed
 from roost_core.codec.records import encode_model
 from roost_core.errors import BackendUnavailable, InvalidInput, VerbUnfit
 from roost_core.models import Actor, ErrorRecord, State, Verb
+from roost_core.query import parse
 from roost_core.query.terms import Query
 from roost_core.settings import Settings
 from tests.unit.cli.cli_harness import Bench
@@ -96,7 +98,7 @@ async def test_each_verb(roost):
 
 async def test_what_has_changed_since_is_left_alone(roost):
     """An order goes with what was seen: state and fence."""
-    found = await roost.select("id:wait-*").previewed(Verb.CANCEL, None)
+    found = await previewed(roost, parse("id:wait-*"), Verb.CANCEL, None)
     await roost.work("wait-c").pause()
     order = new_order(Verb.CANCEL, Actor("alice", "tests"))
     orders = found.chosen.orders(order)

@@ -81,6 +81,7 @@ def test_work_from_end_to_end(roost):
     assert "paused" == work.pause(reason="later").state
     assert 1 == roost.counts()["paused"]
     assert ["w1"] == [row.meta.work_id for row in roost.select("state:paused").rows()]
+    assert 1 == roost.select("state:paused").preview("cancel").total
     assert {"w1"} == set(roost.select("state:paused").cancel())
     assert "cancelled" == work.wait().meta.state
     assert "cancelled" in [event.kind for event in work.events()]

@@ -10,10 +10,12 @@ whole milliseconds since the epoch by the server's clock, and durations are whol
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
 from roost_core.backend.artifacts import ArtifactStore
 from roost_core.backend.control import Control
-from roost_core.backend.facts import Explaining, Facts, Obstacle
-from roost_core.backend.finding import Counted, Found, Group, Searching
+from roost_core.backend.explaining import Explaining
 from roost_core.backend.ledger import Ledger
 from roost_core.backend.messages import (
     SUSPECTED_AFTER,
@@ -35,16 +37,22 @@ from roost_core.backend.messages import (
     Sleep,
     Yield,
 )
-from roost_core.backend.orders import Halt, Order, OrderAnswer, OrderOutcome
-from roost_core.backend.rates import Pace, StepTally, Tally
 from roost_core.backend.reading import Reading
 from roost_core.backend.renewal import Renewal, Renewer
 from roost_core.backend.reports import Finding, ListQuery, Purged, Repaired, StoredWork
+from roost_core.backend.searching import LOOK, Searching
 from roost_core.backend.server import Server
 from roost_core.backend.serving import LostLanes, ServePlan
 from roost_core.backend.transitions import Transitions
 
+if TYPE_CHECKING:
+    from roost_core.backend.facts import Facts, Obstacle
+    from roost_core.backend.finding import Counted, Found, Group
+    from roost_core.backend.orders import Halt, Order, OrderAnswer, OrderOutcome
+    from roost_core.backend.rates import Pace, StepTally, Tally
+
 __all__ = [
+    "LOOK",
     "SUSPECTED_AFTER",
     "Ack",
     "Alone",
@@ -93,3 +101,27 @@ __all__ = [
     "Transitions",
     "Yield",
 ]
+
+#: Where those names are that most commands do without.
+_HOMES: Final = {
+    "Counted": "finding",
+    "Facts": "facts",
+    "Found": "finding",
+    "Group": "finding",
+    "Halt": "orders",
+    "Obstacle": "facts",
+    "Order": "orders",
+    "OrderAnswer": "orders",
+    "OrderOutcome": "orders",
+    "Pace": "rates",
+    "StepTally": "rates",
+    "Tally": "rates",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value

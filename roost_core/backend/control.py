@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from roost_core.backend.orders import Halt, Order, OrderAnswer
 from roost_core.errors import BackendError
-from roost_core.models.control import Actor
+
+if TYPE_CHECKING:
+    # Most commands only read: they do without.
+    from roost_core.backend.orders import Halt, Order, OrderAnswer
+    from roost_core.models.control import Actor
 
 
 class Control(abc.ABC):

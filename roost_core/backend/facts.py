@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import attrs
 
-from roost_core.backend.control import Control
 from roost_core.backend.orders import Halt
 from roost_core.backend.rates import Pace, StepTally
-from roost_core.backend.reading import Reading
 from roost_core.backend.reports import StoredWork
 from roost_core.codec.records import decode_model
 from roost_core.errors import CorruptRecord
@@ -67,41 +67,30 @@ class Facts(Value):
     usual: StepTally | None = None
 
 
-class Explaining(Reading, Control):
-    """Tells why a work item does not run."""
-
-    async def facts(self, work_id: str) -> Facts | None:
-        """Return what decides when a work item runs, or None if no work item has this id.
-
-        By default it is put together from what can be read one by one: without its place in line,
-        what is in the way of its resources, and how fast work goes.
-
-        :raises BackendUnavailable: no answer.
-        :raises BackendError: the server refuses.
-        """
-        work = await self.read(work_id)
-        if work is None:
-            return None
-        offering, others, holder = [], 0, None
-        for raw, seen_ms in await self.workers():
-            try:
-                info = decode_model(WorkerInfo, raw)
-            except CorruptRecord:
-                continue
-            if info.worker_id == work.worker_id:
-                holder = (raw, seen_ms)
-            if work.engine in info.engines:
-                offering.append((raw, seen_ms))
-            else:
-                others += 1
-        if holder is None and work.state is State.RUNNING:
-            holder = (b"", 0)
-        halts = {one.engine: one for one in await self.halts()}
-        return Facts(
-            work=work,
-            offering=len(offering),
-            others=others,
-            workers=tuple(offering[:20]),
-            holder=holder,
-            halt=halts.get(work.engine),
-        )
+def facts_from(
+    work: StoredWork, workers: Sequence[tuple[bytes, int]], halts: Sequence[Halt]
+) -> Facts:
+    """Return what can be told from a work item, the live workers and the engines that are held."""
+    offering, others, holder = [], 0, None
+    for raw, seen_ms in workers:
+        try:
+            info = decode_model(WorkerInfo, raw)
+        except CorruptRecord:
+            continue
+        if info.worker_id == work.worker_id:
+            holder = (raw, seen_ms)
+        if work.engine in info.engines:
+            offering.append((raw, seen_ms))
+        else:
+            others += 1
+    if holder is None and work.state is State.RUNNING:
+        holder = (b"", 0)
+    held = {one.engine: one for one in halts}
+    return Facts(
+        work=work,
+        offering=len(offering),
+        others=others,
+        workers=tuple(offering[:20]),
+        holder=holder,
+        halt=held.get(work.engine),
+    )

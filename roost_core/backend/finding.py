@@ -1,4 +1,4 @@
-"""How work is found and counted by what people ask for: a part of a ledger."""
+"""What is found and counted by what people ask for, and how, if there is only a list."""
 
 from __future__ import annotations
 
@@ -21,8 +21,6 @@ from roost_core.query.matching import Facts, matches
 from roost_core.query.terms import Op, Query
 from roost_core.values import Value
 
-#: How many work items are looked at for one answer, unless the caller says otherwise.
-LOOK: Final = 20_000
 #: How many are listed in one call, where there is nothing better than a list.
 _PAGE: Final = 500
 
@@ -72,65 +70,51 @@ class Counted(Value):
     is_indexed: bool = True
 
 
-class Searching(Reading):
-    """Finds and counts work. By default it looks at a list; backends with an index do better.
+async def find_in_list(
+    reading: Reading, query: Query, now_ms: int, limit: int, cursor: str | None, look: int
+) -> Found:
+    """Find as :meth:`~roost_core.backend.Searching.find` does, by looking at a list."""
+    works: list[StoredWork] = []
+    offset = begin = int(cursor or 0)
+    async for stored in _listed(reading, query, offset, look):
+        offset += 1
+        if matches(query, facts_of(stored), now_ms):
+            works.append(stored)
+            if len(works) >= limit:
+                return Found(tuple(works), str(offset), offset - begin)
+    is_all = offset - begin < look
+    return Found(tuple(works), None if is_all else str(offset), offset - begin)
 
-    What one call looks at is bounded, so that none holds others up. Each method raises
-    :class:`~roost_core.errors.BackendUnavailable` if there is no answer.
-    """
 
-    async def find(
-        self,
-        query: Query,
-        *,
-        now_ms: int = 0,
-        limit: int = 50,
-        cursor: str | None = None,
-        look: int = LOOK,
-    ) -> Found:
-        """Return a page of what a query is true of, in the order of a list where that is possible.
+async def count_in_list(
+    reading: Reading, query: Query, by: By | None, now_ms: int, look: int
+) -> Counted:
+    """Count as :meth:`~roost_core.backend.Searching.count` does, by looking at a list."""
+    tally = Tally(by)
+    looked = 0
+    async for stored in _listed(reading, query, 0, look):
+        looked += 1
+        facts = facts_of(stored)
+        if matches(query, facts, now_ms):
+            tally.add(facts, stored.error)
+    return tally.counted(looked=looked, is_exact=looked < look)
 
-        :param now_ms: the server's clock, if the query has times.
-        :param cursor: of the page before.
-        :param look: look at about this many work items; the page may then be short.
-        """
-        works: list[StoredWork] = []
-        offset = begin = int(cursor or 0)
-        async for stored in self._listed(query, offset, look):
-            offset += 1
-            if matches(query, facts_of(stored), now_ms):
-                works.append(stored)
-                if len(works) >= limit:
-                    return Found(tuple(works), str(offset), offset - begin)
-        is_all = offset - begin < look
-        return Found(tuple(works), None if is_all else str(offset), offset - begin)
 
-    async def count(
-        self, query: Query, by: By | None = None, *, now_ms: int = 0, look: int = LOOK
-    ) -> Counted:
-        """Count what a query is true of, all together and in groups."""
-        tally = Tally(by)
-        looked = 0
-        async for stored in self._listed(query, 0, look):
-            looked += 1
-            facts = facts_of(stored)
-            if matches(query, facts, now_ms):
-                tally.add(facts, stored.error)
-        return tally.counted(looked=looked, is_exact=looked < look)
-
-    async def _listed(self, query: Query, offset: int, look: int) -> AsyncIterator[StoredWork]:
-        """Yield up to ``look`` work items of a list that a query may be true of."""
-        states, engines = only(query, "state"), only(query, "engine")
-        one = ListQuery(State(states[0]) if states else None, engines[0] if engines else None)
-        left = look
-        while left > 0:
-            page = await self.list(attrs.evolve(one, limit=min(_PAGE, left), offset=offset))
-            for stored in page:
-                yield stored
-            if len(page) < min(_PAGE, left):
-                return
-            left -= len(page)
-            offset += len(page)
+async def _listed(
+    reading: Reading, query: Query, offset: int, look: int
+) -> AsyncIterator[StoredWork]:
+    """Yield up to ``look`` work items of a list that a query may be true of."""
+    states, engines = only(query, "state"), only(query, "engine")
+    one = ListQuery(State(states[0]) if states else None, engines[0] if engines else None)
+    left = look
+    while left > 0:
+        page = await reading.list(attrs.evolve(one, limit=min(_PAGE, left), offset=offset))
+        for stored in page:
+            yield stored
+        if len(page) < min(_PAGE, left):
+            return
+        left -= len(page)
+        offset += len(page)
 
 
 def only(query: Query, key: str) -> tuple[str, ...]:

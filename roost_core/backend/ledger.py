@@ -6,10 +6,10 @@ import abc
 from collections.abc import Callable, Sequence
 
 from roost_core.backend.control import Control
-from roost_core.backend.facts import Explaining
-from roost_core.backend.finding import Searching
+from roost_core.backend.explaining import Explaining
 from roost_core.backend.renewal import Renewal
 from roost_core.backend.reports import Finding, Repaired
+from roost_core.backend.searching import Searching
 from roost_core.backend.transitions import Transitions
 from roost_core.errors import BackendError
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import attrs
 
-from roost_core.models.control import Act, Verb
 from roost_core.models.work import State
 from roost_core.values import Value
+
+if TYPE_CHECKING:
+    from roost_core.models.control import Act, Verb
 
 
 @attrs.frozen(eq=False, repr=False)

@@ -21,10 +21,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from roost_core.models.control import Verb
 from roost_core.models.standing import WorkMeta
 from roost_core.models.work import State
-from roost_core.shown import verbs
 from roost_core.shown.redaction import clean
 from roost_core.values import Json
 
@@ -154,7 +152,9 @@ def json_line(value: Json, *, indent: int | None = None) -> None:
 def failure(meta: WorkMeta) -> str:
     """Describe how a work item ended without being done: who ended it, or what the error is."""
     error, act = meta.error, meta.act
-    if meta.state is State.CANCELLED and act is not None and act.verb is Verb.CANCEL:
+    if meta.state is State.CANCELLED and act is not None and act.verb == "cancel":
+        from roost_core.shown import verbs
+
         return f"{meta.work_id} is {verbs.told(act)}"
     # What was cancelled may have an error from an attempt before, which has not ended it.
     if error is None or meta.state is State.CANCELLED:

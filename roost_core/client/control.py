@@ -18,12 +18,13 @@ from roost_core.backend.ledger import Ledger
 from roost_core.backend.orders import Halt, Order, OrderAnswer, OrderOutcome
 from roost_core.backend.reports import Purged
 from roost_core.backend.server import Server
+from roost_core.client.missing import not_found
 from roost_core.client.requests import deadline_at, to_deadline_ms
 from roost_core.client.waiting import PATIENCE_SECONDS, repeated
 from roost_core.codec.times import from_milliseconds
-from roost_core.errors import CorruptRecord, RoostError, VerbUnfit, WorkNotFound
-from roost_core.models.checks import check_count, check_seconds, milliseconds
-from roost_core.models.control import MAX_ACTOR, Actor, HeldEngine, Verb
+from roost_core.errors import CorruptRecord, RoostError, VerbUnfit
+from roost_core.models.checks import MAX_ACTOR, check_count, check_seconds, milliseconds
+from roost_core.models.control import Actor, HeldEngine, Verb
 from roost_core.models.work import State
 from roost_core.settings import Settings
 from roost_core.shown import verbs, views
@@ -250,14 +251,6 @@ async def each(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def not_found(work_id: str, queue: str) -> WorkNotFound:
-    """Return the error for an id that no work item of the queue has."""
-    return WorkNotFound(
-        f"no work item {work_id!r} in the queue {queue!r}: `roost list` shows what is there, "
-        "and --queue names another queue"
-    )
 
 
 def _held(halt: Halt) -> HeldEngine:

@@ -11,7 +11,7 @@ import attrs
 from roost_core.backend.ledger import Ledger
 from roost_core.backend.messages import Enqueued, EnqueueOutcome, NewWork
 from roost_core.backend.server import Server
-from roost_core.client.control import not_found
+from roost_core.client.missing import not_found
 from roost_core.client.requests import EnqueueRequest, refusal, unknown_engine
 from roost_core.client.waiting import PATIENCE_SECONDS, repeated
 from roost_core.errors import CorruptRecord, RoostError, UnknownEngine

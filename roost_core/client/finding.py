@@ -7,8 +7,8 @@ from typing import Protocol
 
 import attrs
 
-from roost_core.backend.finding import LOOK
 from roost_core.backend.ledger import Ledger
+from roost_core.backend.searching import LOOK
 from roost_core.backend.server import Server
 from roost_core.codec.records import decode_model
 from roost_core.errors import CorruptRecord, InvalidInput

@@ -15,38 +15,41 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequenc
 from datetime import datetime
 from functools import partial
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import attrs
 
 from roost_core.backend.artifacts import ArtifactStore
-from roost_core.backend.finding import LOOK
 from roost_core.backend.ledger import Ledger
 from roost_core.backend.reports import Finding, ListQuery, Purged, Repaired
+from roost_core.backend.searching import LOOK
 from roost_core.backend.server import Server
-from roost_core.client import enqueueing, events, finding
-from roost_core.client.control import Controlling
-from roost_core.client.engine import Engine, held_finding
-from roost_core.client.enqueueing import Enqueueing
-from roost_core.client.finding import Count, Matches
-from roost_core.client.requests import EnqueueRequest
-from roost_core.client.select import Selection
+from roost_core.client import events
 from roost_core.client.work import Work
 from roost_core.errors import CorruptRecord, InvalidInput, NoWorkHere, RoostError, UnknownEngine
-from roost_core.models.control import HeldEngine
 from roost_core.models.events import Event
 from roost_core.models.standing import DeadLetter, WorkRow
-from roost_core.models.work import RetryPolicy, State, WorkItem
+from roost_core.models.work import RetryPolicy, State, WorkItem, state_of
 from roost_core.models.worker import WorkerInfo
 from roost_core.plugins.registry import Plugins
-from roost_core.query.grouping import By
-from roost_core.query.terms import Query
 from roost_core.settings.core import Settings
 from roost_core.settings.sources import load, with_overrides
 from roost_core.shown import views
 from roost_core.upkeep import forget
 from roost_core.values import Json
 from roost_core.workspaces import Workspaces
+
+if TYPE_CHECKING:
+    # Most commands do without.
+    from roost_core.client.control import Controlling
+    from roost_core.client.engine import Engine
+    from roost_core.client.enqueueing import Enqueueing
+    from roost_core.client.finding import Count, Matches
+    from roost_core.client.requests import EnqueueRequest
+    from roost_core.client.select import Selection
+    from roost_core.models.control import HeldEngine
+    from roost_core.query.grouping import By
+    from roost_core.query.terms import Query
 
 _NOT_CONNECTED: Final = "not connected: use `async with Roost.connect() as roost`"
 
@@ -173,6 +176,8 @@ class Roost:
 
         :raises RoostError: not connected.
         """
+        from roost_core.client.control import Controlling
+
         return Controlling(self.settings, self.server, self.ledger, self._forgetter)
 
     def _forgetter(self) -> Callable[[Purged], list[Exception]]:
@@ -217,6 +222,8 @@ class Roost:
         :raises DiskFull: the server can store nothing more.
         :raises BackendUnavailable: no answer; whether it was stored is not known.
         """
+        from roost_core.client.requests import EnqueueRequest
+
         request = EnqueueRequest(
             engine=engine,
             payload=payload,
@@ -262,6 +269,8 @@ class Roost:
         return await self._enqueueing().unknown_engines(engines)
 
     def _enqueueing(self) -> Enqueueing:
+        from roost_core.client.enqueueing import Enqueueing
+
         return Enqueueing(self.plugins, self.server, self.ledger)
 
     # -- one work item ---------------------------------------------------------------------
@@ -292,7 +301,7 @@ class Roost:
         """
         if limit < 0 or offset < 0:
             raise InvalidInput("limit and offset must not be negative")
-        query = ListQuery(_state(state), engine, limit, offset)
+        query = ListQuery(state_of(state), engine, limit, offset)
         return [views.row(stored) for stored in await self.ledger.list(query)]
 
     async def find(self, query: Query | str = "", *, limit: int = 50, look: int = LOOK) -> Matches:
@@ -305,6 +314,8 @@ class Roost:
         :raises InvalidInput: the text is no query, or a negative limit.
         :raises BackendUnavailable: no answer.
         """
+        from roost_core.client import finding
+
         return await finding.find(self, query, limit, look)
 
     async def count(
@@ -320,6 +331,8 @@ class Roost:
         :raises InvalidInput: the text is no query, or it cannot be counted by this.
         :raises BackendUnavailable: no answer.
         """
+        from roost_core.client import finding
+
         return await finding.count(self, query, by, look)
 
     def select(self, query: Query | str) -> Selection:
@@ -327,7 +340,10 @@ class Roost:
 
         :raises InvalidInput: the text is no query.
         """
-        return Selection(self, finding.query_of(query))
+        from roost_core.client.finding import query_of
+        from roost_core.client.select import Selection
+
+        return Selection(self, query_of(query))
 
     async def counts(self) -> Mapping[State, int]:
         """Return how many work items are in each state.
@@ -375,13 +391,17 @@ class Roost:
 
         :raises BackendUnavailable: no answer.
         """
-        return await enqueueing.workers(self.ledger)
+        from roost_core.client.enqueueing import workers
+
+        return await workers(self.ledger)
 
     def engine(self, engine: str) -> Engine:
         """Return a handle on one engine of the queue, to hold it. Sends no request.
 
         :raises InvalidInput: the string cannot be an engine's id.
         """
+        from roost_core.client.engine import Engine
+
         return Engine(self, engine)
 
     async def held_engines(self) -> Sequence[HeldEngine]:
@@ -409,6 +429,8 @@ class Roost:
         :raises PluginError: no plugin offers a store, or it fails.
         """
         found = [*await self.server.diagnose(), *await self.ledger.diagnose()]
+        from roost_core.client.engine import held_finding
+
         found += [held_finding(one) for one in await self.held_engines()]
         return [*found, *await asyncio.to_thread(self.store.diagnose)]
 
@@ -426,10 +448,3 @@ class Roost:
         :raises BackendUnavailable: no answer; what was repaired so far stays repaired.
         """
         return await self.ledger.repair(dry_run=dry_run, progress=progress)
-
-
-def _state(value: State | str | None) -> State | None:
-    try:
-        return None if value is None else State(value)
-    except ValueError:
-        raise InvalidInput(f"unknown state {value!r}: {', '.join(State)}") from None

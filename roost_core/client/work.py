@@ -12,11 +12,10 @@ from roost_core.backend.ledger import Ledger
 from roost_core.backend.reports import StoredWork
 from roost_core.backend.trail import reason_of_sleep
 from roost_core.client import events
-from roost_core.client.control import Controls, VerbResult, new_order, not_found
+from roost_core.client.missing import not_found
 from roost_core.client.waiting import until_terminal
 from roost_core.codec.times import from_milliseconds
 from roost_core.models.checks import WORK_ID, matching
-from roost_core.models.control import Actor, Verb
 from roost_core.models.events import Event
 from roost_core.models.snapshot import Artifact, Snapshot
 from roost_core.models.standing import WorkRow, WorkStatus
@@ -24,17 +23,27 @@ from roost_core.models.work import State
 from roost_core.shown import views
 
 if TYPE_CHECKING:
+    # Most commands do without.
+    from roost_core.client.control import Controlling, VerbResult
+    from roost_core.models.control import Actor
     from roost_core.shown.why import Why
 
 _T = TypeVar("_T")
 
 
-class Connected(Controls, Protocol):
+class Connected(Protocol):
     """What a handle needs of its connection."""
 
     @property
     def ledger(self) -> Ledger:
         """The ledger of the queue.
+
+        :raises RoostError: not connected.
+        """
+
+    @property
+    def controlling(self) -> Controlling:
+        """What it takes to use verbs.
 
         :raises RoostError: not connected.
         """
@@ -184,7 +193,7 @@ class Work:
         :raises WrittenByNewer: a newer Roost wrote it, and can do it.
         :raises BackendUnavailable: no answer; whether it was done is not known.
         """
-        return await self._use(Verb.CANCEL, reason, actor)
+        return await self._use("cancel", reason, actor)
 
     async def pause(
         self, *, reason: str | None = None, actor: Actor | str | None = None
@@ -200,7 +209,7 @@ class Work:
         :raises WrittenByNewer: a newer Roost wrote it, and can do it.
         :raises BackendUnavailable: no answer; whether it was done is not known.
         """
-        return await self._use(Verb.PAUSE, reason, actor)
+        return await self._use("pause", reason, actor)
 
     async def resume(
         self, *, reason: str | None = None, actor: Actor | str | None = None
@@ -214,7 +223,7 @@ class Work:
         :raises WrittenByNewer: a newer Roost wrote it, and can do it.
         :raises BackendUnavailable: no answer; whether it was done is not known.
         """
-        return await self._use(Verb.RESUME, reason, actor)
+        return await self._use("resume", reason, actor)
 
     async def retry(
         self,
@@ -264,7 +273,7 @@ class Work:
         :raises WrittenByNewer: a newer Roost wrote it, and can do it.
         :raises BackendUnavailable: no answer; whether it was done is not known.
         """
-        return await self._use(Verb.BURY, reason, actor)
+        return await self._use("bury", reason, actor)
 
     async def drop(
         self, *, reason: str | None = None, actor: Actor | str | None = None
@@ -278,11 +287,15 @@ class Work:
         :raises WrittenByNewer: a newer Roost wrote it, and can do it.
         :raises BackendUnavailable: no answer; whether it was done is not known.
         """
-        return await self._use(Verb.DROP, reason, actor)
+        return await self._use("drop", reason, actor)
 
-    async def _use(self, verb: Verb, reason: str | None, actor: Actor | str | None) -> VerbResult:
+    async def _use(self, verb: str, reason: str | None, actor: Actor | str | None) -> VerbResult:
+        from roost_core.client.control import new_order
+        from roost_core.models.control import Verb
+
         control = self._roost.controlling
-        return await control.carry_out(self.id, new_order(verb, control.actor(actor, reason)))
+        order = new_order(Verb(verb), control.actor(actor, reason))
+        return await control.carry_out(self.id, order)
 
     async def _stored(self) -> StoredWork:
         return self._found(await self._roost.ledger.read(self.id))

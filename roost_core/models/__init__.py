@@ -9,6 +9,8 @@ Programs and plugins import the names below from here.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from roost_core.models.checks import (
     ARTIFACT_ID,
     ENGINE_ID,
@@ -25,7 +27,6 @@ from roost_core.models.checks import (
     check_seconds,
     milliseconds,
 )
-from roost_core.models.control import Act, Actor, HeldEngine, Verb
 from roost_core.models.events import Event
 from roost_core.models.snapshot import Artifact, Snapshot
 from roost_core.models.standing import DeadLetter, ErrorRecord, WorkMeta, WorkRow, WorkStatus
@@ -43,6 +44,9 @@ from roost_core.models.work import (
 )
 from roost_core.models.worker import Heartbeat, Lease, Stuck, WorkerInfo
 from roost_core.values import Json
+
+if TYPE_CHECKING:
+    from roost_core.models.control import Act, Actor, HeldEngine, Verb
 
 __all__ = [
     "ARTIFACT_ID",
@@ -87,3 +91,14 @@ __all__ = [
     "check_seconds",
     "milliseconds",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # Most commands do without.
+    if name not in ("Act", "Actor", "HeldEngine", "Verb"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from roost_core.models import control
+
+    value = getattr(control, name)
+    globals()[name] = value
+    return value

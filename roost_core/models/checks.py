@@ -35,6 +35,8 @@ _IN_WORDS: Final = {
 MAX_DELAY_SECONDS: Final = 10 * 365 * 86400.0
 #: The longest short text (title, step label, idempotency key), in characters.
 MAX_LABEL: Final = 200
+#: The longest name of a person or a program, in characters.
+MAX_ACTOR: Final = 100
 #: What a short text must not hold: control characters, line separators, lone surrogates. Everything
 #: else is text: joiners, unusual spaces and emoji of any script. Not compiled yet, because that
 #: takes longer than anything else here, and printable text never needs it.

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import enum
 from datetime import datetime
-from typing import Final
 
 import attrs
 
-from roost_core.models.checks import check_label
+from roost_core.models.checks import MAX_ACTOR, check_label
 from roost_core.values import Value
-
-#: The longest name of a person or a program, in characters.
-MAX_ACTOR: Final = 100
 
 
 class Verb(enum.StrEnum):

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import attrs
 
-from roost_core.models.control import Act, Verb
 from roost_core.models.snapshot import Snapshot
 from roost_core.models.work import State, WorkItem
 from roost_core.models.worker import Heartbeat, Lease, Stuck
 from roost_core.values import Json, Value
+
+if TYPE_CHECKING:
+    from roost_core.models.control import Act, Verb
 
 
 @attrs.frozen(eq=False, repr=False)

@@ -62,6 +62,17 @@ class State(enum.StrEnum):
 TERMINAL_STATES: Final = frozenset({State.DONE, State.FAILED, State.CANCELLED})
 
 
+def state_of(value: State | str | None) -> State | None:
+    """Return the state that somebody has named, or None if none is.
+
+    :raises InvalidInput: there is no such state.
+    """
+    try:
+        return None if value is None else State(value)
+    except ValueError:
+        raise InvalidInput(f"unknown state {value!r}: {', '.join(State)}") from None
+
+
 def _resources(_instance: object, _attribute: object, value: tuple[str, ...]) -> None:
     if len(value) > MAX_RESOURCES:
         raise InvalidInput(f"a work item may name at most {MAX_RESOURCES} resources")

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import attrs
 
-from roost_core.models.control import MAX_ACTOR
+from roost_core.models.checks import MAX_ACTOR
 from roost_core.settings.declaring import (
     Declaration,
     Declared,

@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, TypeVar
+from collections.abc import Sequence
+from typing import Final
 
 import click
 
-from roost_core.backend.finding import LOOK
+from roost_core.backend.searching import LOOK
 from roost_core.cli import output
 from roost_core.cli.options import RoostCommand
-from roost_core.client.roost import Roost
-from roost_core.errors import InvalidInput, WorkNotFound
+from roost_core.errors import InvalidInput
 from roost_core.query.parsing import parse
 from roost_core.query.terms import KEYS, Op, Query, Term, Test
-
-_T = TypeVar("_T")
 
 #: A term that is negated, and no option: those of one letter are alone or have a value.
 _NEGATED: Final = re.compile(r"-[A-Za-z_]+:.*|-[\w\"][^=]*[\w\"]", re.DOTALL)
 #: A key of texts, and a text with blanks whose quotes the shell has taken.
 _UNQUOTED: Final = re.compile(r'(-?(?:error|title):)([^"]*\s[^"]*)')
 _OTHER_KEY: Final = re.compile(rf"\s-?(?:{'|'.join(KEYS)}):")
-#: How many ids are named of those that a short one may mean.
-_NAMED: Final = 3
 
 
 class QueryCommand(RoostCommand):
@@ -100,39 +95,3 @@ def tell_of_index(is_indexed: bool) -> None:
             "index incomplete: an older Roost has enqueued or removed work; everything was looked "
             "at instead. roost doctor --repair completes it"
         )
-
-
-async def with_full_id(roost: Roost, typed: str, use: Callable[[str], Awaitable[_T]]) -> _T:
-    """Use a work item whose id may have been typed in part; an exact id wins.
-
-    :param use: raises :class:`~roost_core.errors.WorkNotFound` if there is none with an id.
-    :raises WorkNotFound: no id begins so, or several do.
-    """
-    try:
-        return await use(typed)
-    except WorkNotFound:
-        only = await _only_that_begins(roost, typed)
-        if only is None:
-            raise
-    return await use(only)
-
-
-async def full_id(roost: Roost, typed: str) -> str:
-    """Return the id that was typed in full or in part; as it was typed if there is none.
-
-    :raises WorkNotFound: several begin so.
-    """
-    if await roost.ledger.read(typed) is not None:
-        return typed
-    return await _only_that_begins(roost, typed) or typed
-
-
-async def _only_that_begins(roost: Roost, typed: str) -> str | None:
-    query = Query((Term("id", (Test(Op.STARTS, typed),)),))
-    ids = [row.meta.work_id for row in await roost.find(query, limit=_NAMED + 1)]
-    if len(ids) > 1:
-        more = ", …" if len(ids) > _NAMED else ""
-        raise WorkNotFound(
-            f"several work items begin with {typed!r}: {', '.join(sorted(ids)[:_NAMED])}{more}"
-        )
-    return ids[0] if ids else None

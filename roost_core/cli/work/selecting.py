@@ -10,7 +10,8 @@ import click
 from roost_core.backend.orders import Order
 from roost_core.cli.arguments import WORK_ID_TYPE
 from roost_core.cli.work.carrying_out import Report, carry_out
-from roost_core.cli.work.querying import query_from, with_full_id
+from roost_core.cli.work.naming import with_full_id
+from roost_core.cli.work.querying import query_from
 from roost_core.client.control import VerbResult
 from roost_core.client.roost import Roost
 from roost_core.errors import RoostError

@@ -11,7 +11,7 @@ from roost_core.cli import output
 from roost_core.cli.arguments import WORK_ID_TYPE
 from roost_core.cli.options import RoostCommand, roost_options
 from roost_core.cli.session import Session
-from roost_core.cli.work.querying import with_full_id
+from roost_core.cli.work.naming import with_full_id
 from roost_core.client.roost import Roost
 from roost_core.models.events import Event
 from roost_core.models.standing import WorkStatus

@@ -15,7 +15,8 @@ from roost_core.cli.options import roost_options
 from roost_core.cli.session import Session
 from roost_core.cli.work.bulk import Bulk, MakeOrder
 from roost_core.cli.work.carrying_out import Report, Typed, confirmed, verb_options
-from roost_core.cli.work.querying import QueryCommand, full_id
+from roost_core.cli.work.naming import full_id
+from roost_core.cli.work.querying import QueryCommand
 from roost_core.cli.work.selecting import Target, target_of, target_options, use_on_ids
 from roost_core.client.control import new_order
 from roost_core.client.roost import Roost

@@ -6,10 +6,10 @@ import json
 from collections.abc import Sequence
 from typing import Any, Final
 
-from roost_core.backend import Control, Halt, Order, OrderAnswer, OrderOutcome, Purged
+from roost_core.backend import Halt, Order, OrderAnswer, OrderOutcome, Purged
 from roost_core.errors import BackendError
 from roost_core.models import Actor, Verb
-from roost_plugins.redis_saq.ledger.one_queue import OneQueue
+from roost_plugins.redis_saq.ledger.one_queue import Part
 from roost_plugins.redis_saq.record.acts import actor_json, actor_of
 from roost_plugins.redis_saq.record.answers import time_of
 from roost_plugins.redis_saq.record.kinds import STATES, UNKNOWN, WISH
@@ -18,7 +18,7 @@ from roost_plugins.redis_saq.record.kinds import STATES, UNKNOWN, WISH
 _STEP: Final = 200
 
 
-class RedisControl(OneQueue, Control):
+class RedisControl(Part):
     """Does to the work of one queue what people want, each time with one script."""
 
     async def order(self, work_id: str, order: Order) -> OrderAnswer:
@@ -64,7 +64,7 @@ class RedisControl(OneQueue, Control):
 
     async def halts(self) -> Sequence[Halt]:
         """Return the engines that are held, by name."""
-        found = await self._calls.plain("HGETALL", self.keys.key("halted"))
+        found = await self.queue.plain("HGETALL", self.queue.keys.key("halted"))
         held = zip(found[::2], found[1::2], strict=True)
         return sorted((halt_of(engine, raw) for engine, raw in held), key=lambda one: one.engine)
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from roost_core.backend import Explaining, Facts, Obstacle
+from roost_core.backend import Facts, Obstacle
 from roost_plugins.redis_saq.ledger.control import halt_of
-from roost_plugins.redis_saq.ledger.one_queue import OneQueue
+from roost_plugins.redis_saq.ledger.one_queue import Part
 from roost_plugins.redis_saq.record import rates
 from roost_plugins.redis_saq.record.answers import text, time_of
 from roost_plugins.redis_saq.record.standing import stored_work
 
 
-class RedisExplaining(OneQueue, Explaining):
+class RedisExplaining(Part):
     """Reads what decides when a work item of one queue runs."""
 
     async def facts(self, work_id: str) -> Facts | None:

@@ -6,13 +6,14 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from roost_core.backend import Counted, Found, Searching, StoredWork
-from roost_core.backend.finding import LOOK, Tally, facts_of, grouped
+from roost_core.backend import Counted, Found, StoredWork
+from roost_core.backend.finding import Tally, facts_of, grouped
+from roost_core.backend.searching import LOOK
 from roost_core.models import State
 from roost_core.query import By, Query, matches
 from roost_plugins.redis_saq.keys import PLACES
 from roost_plugins.redis_saq.ledger import counting, sources
-from roost_plugins.redis_saq.ledger.one_queue import OneQueue
+from roost_plugins.redis_saq.ledger.one_queue import Part
 from roost_plugins.redis_saq.ledger.sources import ALL, Range, Source
 from roost_plugins.redis_saq.ledger.walking import Walk
 from roost_plugins.redis_saq.record.answers import text
@@ -43,7 +44,7 @@ class _Sizes(NamedTuple):
         return self.has_dead if source.name.startswith("error") else self.has_all
 
 
-class RedisFinding(OneQueue, Searching):
+class RedisFinding(Part):
     """Finds and counts the work of one queue."""
 
     async def find(
@@ -73,7 +74,7 @@ class RedisFinding(OneQueue, Searching):
             return await self._gathered(query, source, now_ms, limit, skip, is_indexed)
         known = {one.name: one for one in (ordered, *narrow)}
         walk = Walk(
-            self, query, known.get(begun, source), now_ms, cursor if begun in known else None
+            self.queue, query, known.get(begun, source), now_ms, cursor if begun in known else None
         )
         works = [stored async for stored, _ in walk.matches(limit, look)]
         if not walk.is_full:
@@ -99,7 +100,7 @@ class RedisFinding(OneQueue, Searching):
         ordered = sources.in_states(sources.states_of(query))
         of = _of_sources(sizes, ordered, narrow)
         usable = [ordered, *(one for one in narrow if sizes.has(one))]
-        walk = Walk(self, query, min(usable, key=lambda one: of[one.name]), now_ms)
+        walk = Walk(self.queue, query, min(usable, key=lambda one: of[one.name]), now_ms)
         tally = Tally(by)
         async for stored, facts in walk.matches(look + 1, look):
             tally.add(facts, stored.error)
@@ -164,7 +165,7 @@ class RedisFinding(OneQueue, Searching):
         if not names:
             return {}
         fields = [firsts[name] + b" error" for name in names]
-        found = await self._calls.plain("HMGET", self.keys.key("work"), *fields)
+        found = await self.queue.plain("HMGET", self.queue.keys.key("work"), *fields)
         return {name: raw for name, raw in zip(names, found, strict=True) if raw is not None}
 
     # -- what has to be looked at ----------------------------------------------------------
@@ -173,7 +174,7 @@ class RedisFinding(OneQueue, Searching):
         self, query: Query, source: Source, now_ms: int, limit: int, skip: int, is_indexed: bool
     ) -> Found:
         """Read all of a small source, and return a page in order."""
-        walk = Walk(self, query, source, now_ms)
+        walk = Walk(self.queue, query, source, now_ms)
         found = [stored async for stored, _ in walk.matches(LOOK, LOOK)]
         found = sources.in_order(found, sources.states_of(query))
         works, behind = found[skip : skip + limit], skip + limit

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from roost_core.backend import (
+    LOOK,
     Finding,
     Ledger,
     Renewer,
@@ -12,18 +14,74 @@ from roost_core.backend import (
 )
 from roost_plugins.redis_saq import diagnosis
 from roost_plugins.redis_saq.connection.refusals import translated
-from roost_plugins.redis_saq.ledger.control import RedisControl
-from roost_plugins.redis_saq.ledger.explaining import RedisExplaining
-from roost_plugins.redis_saq.ledger.finding import RedisFinding
 from roost_plugins.redis_saq.ledger.reading import RedisReading
 from roost_plugins.redis_saq.ledger.renewer import NEEDED, RedisRenewer
 from roost_plugins.redis_saq.ledger.transitions import RedisTransitions
 
+if TYPE_CHECKING:
+    from roost_core.backend import Counted, Facts, Found, Halt, Order, OrderAnswer
+    from roost_core.models import Actor
+    from roost_core.query import By, Query
 
-class RedisLedger(
-    RedisTransitions, RedisExplaining, RedisFinding, RedisReading, RedisControl, Ledger
-):
-    """One queue on a Redis or Valkey server."""
+
+class RedisLedger(RedisTransitions, RedisReading, Ledger):
+    """One queue on a Redis or Valkey server.
+
+    What people ask for now and then is imported then.
+    """
+
+    async def facts(self, work_id: str) -> Facts | None:
+        """Return what decides when a work item runs, read atomically, or None."""
+        from roost_plugins.redis_saq.ledger.explaining import RedisExplaining
+
+        return await RedisExplaining(self).facts(work_id)
+
+    async def find(
+        self,
+        query: Query,
+        *,
+        now_ms: int = 0,
+        limit: int = 50,
+        cursor: str | None = None,
+        look: int = LOOK,
+    ) -> Found:
+        """Return a page of what a query is true of."""
+        from roost_plugins.redis_saq.ledger.finding import RedisFinding
+
+        found = RedisFinding(self)
+        return await found.find(query, now_ms=now_ms, limit=limit, cursor=cursor, look=look)
+
+    async def count(
+        self, query: Query, by: By | None = None, *, now_ms: int = 0, look: int = LOOK
+    ) -> Counted:
+        """Count what a query is true of; by the index if that tells."""
+        from roost_plugins.redis_saq.ledger.finding import RedisFinding
+
+        return await RedisFinding(self).count(query, by, now_ms=now_ms, look=look)
+
+    async def order(self, work_id: str, order: Order) -> OrderAnswer:
+        """Do to a work item what a person wants."""
+        from roost_plugins.redis_saq.ledger.control import RedisControl
+
+        return await RedisControl(self).order(work_id, order)
+
+    async def halt(self, engine: str, actor: Actor) -> bool:
+        """Hold an engine, and let the steps that run be the last of their leases."""
+        from roost_plugins.redis_saq.ledger.control import RedisControl
+
+        return await RedisControl(self).halt(engine, actor)
+
+    async def unhalt(self, engine: str, actor: Actor) -> bool:
+        """Let the work of a held engine continue."""
+        from roost_plugins.redis_saq.ledger.control import RedisControl
+
+        return await RedisControl(self).unhalt(engine, actor)
+
+    async def halts(self) -> Sequence[Halt]:
+        """Return the engines that are held, by name."""
+        from roost_plugins.redis_saq.ledger.control import RedisControl
+
+        return await RedisControl(self).halts()
 
     def renewer(self) -> Renewer:
         """Return a renewer with its own connection."""

@@ -64,6 +64,10 @@ class OneQueue:
         """
         return await self._calls(script, *args)
 
+    async def plain(self, *words: Any) -> Any:
+        """Call a command of the server's."""
+        return await self._calls.plain(*words)
+
     async def subscribe(self, channels: Sequence[str], heard: Heard) -> Subscription:
         """Listen to channels over a connection of its own.
 
@@ -72,3 +76,16 @@ class OneQueue:
         :raises BackendError: the server refused.
         """
         return await subscribe(self.endpoint, channels, heard)
+
+
+class Part:
+    """A part of a ledger that few commands need: made when it is asked for.
+
+    :ivar queue: what it is a part of.
+    """
+
+    def __init__(self, queue: OneQueue) -> None:
+        self.queue = queue
+
+    def _call(self, name: str, *args: Any) -> Awaitable[Any]:
+        return self.queue.call(self.queue.scripts[name], *args)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from roost_core.backend import Ack, Beat, Failure, Renewed, Renewer, Tally
+from roost_core.backend import Ack, Beat, Failure, Renewed, Renewer
 from roost_core.errors import BackendError, BackendUnavailable
 from roost_core.models import Lease
 from roost_plugins.redis_saq.connection.endpoint import COMMAND_TIMEOUT, Endpoint
 from roost_plugins.redis_saq.connection.refusals import translated
 from roost_plugins.redis_saq.ledger import giving_up
 from roost_plugins.redis_saq.record.answers import ack
-from roost_plugins.redis_saq.record.rates import tally_text
+from roost_plugins.redis_saq.record.tallies import tally_text
 from roost_plugins.redis_saq.scripts import Script
+
+if TYPE_CHECKING:
+    from roost_core.backend import Tally
 
 #: The scripts that a renewer calls.
 NEEDED = ("renew", "fail", "interrupt")

@@ -8,10 +8,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from roost_core.backend import StoredWork
-from roost_core.backend.orders import burial
 from roost_core.backend.trail import current_lease, lease_event, place_of
-from roost_core.models import Event, Json, State, Verb
-from roost_plugins.redis_saq.record.acts import StoredAct, acts_in, time_in
+from roost_core.models import Event, Json, State
 from roost_plugins.redis_saq.record.standing import stored_work
 
 _DECODER: Final = json.JSONDecoder()
@@ -27,10 +25,12 @@ def events(
     """
     work = stored_work(row)
     told = [found for raw in entries if (found := _event(work, raw)) is not None]
-    acts = [event for act in acts_in(tail and tail[1:]) for event in _act_events(work, act)]
-    if acts:
+    # Behind the line of labels.
+    if tail and b"\n" in tail[1:]:
+        from roost_plugins.redis_saq.ledger.act_events import act_events
+
         # In front of leases, which have the ids of the events that ended them.
-        told = sorted([*acts, *told], key=place_of)
+        told = sorted([*act_events(work, tail[1:]), *told], key=place_of)
     if work.created_ms:
         told.insert(0, _enqueued(work))
     current = current_lease(work)
@@ -46,53 +46,6 @@ def _enqueued(work: StoredWork) -> Event:
         engine=work.engine,
         version=0,
         state=State.QUEUED,
-    )
-
-
-#: The kinds of the events of each verb: when it is requested of a running step, and done.
-_KINDS: Final = {
-    Verb.CANCEL: ("cancel_requested", "cancelled", State.CANCELLED),
-    Verb.PAUSE: ("pause_requested", "paused", State.PAUSED),
-    Verb.BURY: ("bury_requested", "dead_lettered", State.FAILED),
-    Verb.RESUME: ("", "resumed", None),
-    Verb.RETRY: ("", "retried", None),
-}
-
-
-def _act_events(work: StoredWork, act: StoredAct) -> Sequence[Event]:
-    """Return what the stream had of an act: that it was requested, and that it was done."""
-    requested, done, state = _KINDS[act.verb]
-    found = []
-    if act.event_id != act.confirmed_id:
-        found.append(_act_event(work, act, act.event_id, requested, act.state, act.version))
-    if act.confirmed_id is not None:
-        version = act.confirmed_version
-        found.append(_act_event(work, act, act.confirmed_id, done, state or act.state, version))
-    return found
-
-
-def _act_event(
-    work: StoredWork, act: StoredAct, event_id: str, kind: str, state: State, version: int
-) -> Event:
-    is_requested = kind.endswith("_requested")
-    data: dict[str, Json] = {
-        "from": State.RUNNING.value if is_requested else act.was.value,
-        "who": act.actor.who,
-        "tool": act.actor.tool,
-    }
-    if act.actor.reason is not None:
-        data["reason"] = act.actor.reason
-    if kind == "dead_lettered":
-        data = {"error": {"kind": "buried", "message": burial(act.actor)}, **data}
-    return Event(
-        event_id=event_id,
-        at=time_in(event_id),
-        kind=kind,
-        work_id=work.work_id,
-        engine=work.engine,
-        version=version,
-        state=state,
-        data=data,
     )
 
 

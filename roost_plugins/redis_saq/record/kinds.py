@@ -6,13 +6,16 @@ All values are strings there. ``-`` means no text, ``0`` no number or no, ``1`` 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from roost_core.models import State, Verb
+from roost_core.models import State
 from roost_core.values import Value
 from roost_plugins.redis_saq.record.blame import Blame
+
+if TYPE_CHECKING:
+    from roost_core.models import Verb
 
 #: No time or count is beyond this: the year 9999, in milliseconds.
 FAR: Final = 253_402_300_799_999
@@ -24,7 +27,6 @@ _ASKED_DIGITS: Final = 19
 #: Stands for an engine or an id that cannot be read.
 UNKNOWN: Final = "?"
 
-_WISHES: Final = {one.value.encode(): one for one in (Verb.CANCEL, Verb.PAUSE, Verb.BURY)}
 STATES: Final[Mapping[bytes, State]] = {state.value.encode(): state for state in State}
 
 
@@ -57,7 +59,12 @@ def _text(raw: bytes) -> str | None:
 
 
 def _wish(raw: bytes) -> Verb | None:
-    return _WISHES.get(raw)
+    """Read what a running step is asked for; a word that is not for people is none."""
+    if raw not in (b"cancel", b"pause", b"bury"):
+        return None
+    from roost_core.models import Verb
+
+    return Verb(raw.decode())
 
 
 @attrs.frozen(eq=False, repr=False)

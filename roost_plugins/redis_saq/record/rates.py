@@ -1,4 +1,4 @@
-"""How fast work goes, as scripts are told and as they answer; ``lua/lib/rates.lua`` keeps it."""
+"""How fast work goes, as scripts answer; ``lua/lib/rates.lua`` keeps it."""
 
 from __future__ import annotations
 
@@ -6,32 +6,13 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from roost_core.backend import Pace, StepTally, Tally
+from roost_core.backend import Pace, StepTally
 
 _MINUTE_MS: Final = 60_000
 #: The pace is that of the last minutes, this many.
 PACE_MINUTES: Final = 10
 _PACE: Final = re.compile(rb"(\d{1,15}) (\d{1,15})")
 _STEPS: Final = re.compile(rb"(\d{1,15}) (\d{1,15}) (\d{1,15})")
-
-
-def tally_text(tally: Tally | None) -> str:
-    """Write what a worker has done: a line for each engine, and one for each label."""
-    if tally is None:
-        return ""
-    leases = dict(tally.leases)
-    steps = dict.fromkeys(leases, 0)
-    for one in tally.steps:
-        steps[one.engine] = steps.get(one.engine, 0) + one.count
-    return "\n".join(
-        [
-            *(f"{count} {leases.get(engine, 0)} {engine}" for engine, count in steps.items()),
-            *(
-                f"{one.count} {one.total_ms} {one.longest_ms} {one.engine} {one.step}"
-                for one in tally.steps
-            ),
-        ]
-    )
 
 
 def pace_in(buckets: Sequence[bytes | None], now_ms: int) -> Pace | None:

@@ -8,26 +8,29 @@ from typing import Any, Final
 from roost_core.backend import StoredWork
 from roost_core.models import State
 from roost_plugins.redis_saq.record import fields
-from roost_plugins.redis_saq.record.acts import acts_in
 from roost_plugins.redis_saq.record.answers import text, time_of
 from roost_plugins.redis_saq.record.kinds import STATES, UNKNOWN
 
 #: How many words are shown of a record that a newer Roost wrote.
 _NEWER_WORDS: Final = 3
 #: What rows of older form lack: snapshot, heartbeat and tail.
-_NO_MORE: Final = (None, None, None)
+_NO_MORE: Final[tuple[Any, ...]] = (None, None, None)
 
 
 def stored_work(row: Sequence[Any]) -> StoredWork:
     """Read one row of ``read`` or ``list``; a record that does not decode still has a row."""
     work_id, record, due, expires, item, error, snapshot, heartbeat, tail, *_ = (*row, *_NO_MORE)
     standing = _standing(record) or {"engine": UNKNOWN, "state": State.FAILED}
-    act = next(iter(acts_in(tail)), None)
     due_ms = _score(due)
-    if act is not None:
-        standing["act"] = act.as_model
-        if standing["state"] is State.PAUSED:
-            due_ms = act.due_ms
+    # Most have no tail, or labels alone.
+    if tail and b"\n" in tail:
+        from roost_plugins.redis_saq.record.acts import acts_in
+
+        act = next(iter(acts_in(tail)), None)
+        if act is not None:
+            standing["act"] = act.as_model
+            if standing["state"] is State.PAUSED:
+                due_ms = act.due_ms
     return StoredWork(
         work_id=text(work_id),
         due_ms=due_ms,

@@ -21,7 +21,7 @@ from roost_core.errors import (
     WrittenByNewer,
 )
 from roost_core.models import Actor, State, Verb
-from roost_core.models.control import MAX_ACTOR
+from roost_core.models.checks import MAX_ACTOR
 from roost_core.testing import MemoryLedger
 from tests.unit.cli.cli_harness import Bench
 from tests.unit.client.verbs_bench import run, status, unanswered, use

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from roost_core.backend import Pace, StepTally, Tally
-from roost_plugins.redis_saq.record.rates import pace_in, tally_text, usual_in
+from roost_plugins.redis_saq.record.rates import pace_in, usual_in
+from roost_plugins.redis_saq.record.tallies import tally_text
 
 NONE = [None] * 60
 

@@ -35,7 +35,6 @@ from roost_core.plugins.registry import Plugins
 from roost_core.settings.core import Settings
 from roost_core.settings.sources import load, with_overrides
 from roost_core.shown import views
-from roost_core.upkeep import forget
 from roost_core.values import Json
 from roost_core.workspaces import Workspaces
 
@@ -91,8 +90,7 @@ class Roost:
 
         :param settings: this process's own (environment, file) if not given.
         :param plugins: the installed ones and those the settings name, if not given.
-        :param create: false for callers that only read: where there never was any work, ``async
-            with`` raises
+        :param create: false for callers that only read: where there never was any work, it raises
             :class:`~roost_core.errors.NoWorkHere` and creates neither folder nor server.
         :param overrides: settings by name; they win over ``settings``.
         :raises SettingsError: a setting is unknown or malformed.
@@ -181,6 +179,8 @@ class Roost:
         return Controlling(self.settings, self.server, self.ledger, self._forgetter)
 
     def _forgetter(self) -> Callable[[Purged], list[Exception]]:
+        from roost_core.upkeep import forget
+
         store = self.store.of_queue(self.settings.namespace, self.settings.queue)
         return partial(forget, store, self.workspaces)
 
@@ -208,8 +208,8 @@ class Roost:
     ) -> WorkItem:
         """Store one work item durably and return it; one round trip in the usual case.
 
-        The arguments are the fields of :class:`EnqueueRequest`. A request without an answer is
-        repeated for a few seconds under the same id, so it counts only once.
+        The arguments are :class:`EnqueueRequest`'s. One without an answer is repeated for a few
+        seconds under the same id, so it counts only once.
 
         :param any_engine: accept an engine that nobody offers yet.
         :raises InvalidInput: a value cannot be accepted; the text says which.

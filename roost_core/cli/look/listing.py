@@ -49,7 +49,7 @@ def hints(rows: Sequence[WorkRow]) -> list[str]:
     found = []
     failed = [row.meta.work_id for row in rows if row.meta.state is State.FAILED]
     if failed:
-        found.append(f"retry: roost retry {failed[0]}    why: roost status {failed[0]}")
+        found.append(f"retry: roost retry {failed[0]}    why: roost why {failed[0]}")
     if len(failed) > 1:
         found.append("retry all that failed: roost retry state:failed")
     paused = [row.meta.work_id for row in rows if row.meta.state is State.PAUSED]

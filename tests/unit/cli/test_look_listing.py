@@ -93,7 +93,7 @@ def test_when(state, due, expected):
 
 def test_what_to_do_next():
     """The end names the command; where all is well it names none."""
-    assert f"retry: roost retry {ID}    why: roost status {ID}" == shown(row(**FAILED))[-1]
+    assert f"retry: roost retry {ID}    why: roost why {ID}" == shown(row(**FAILED))[-1]
     assert (
         "retry all that failed: roost retry state:failed" == shown(row(**FAILED), row(**FAILED))[-1]
     )

@@ -56,7 +56,7 @@ ADVANCED = (
 )
 FAILED = (
     b"2 retry_wait demo 1 - - {now} {committed} 1 - 1 9 1 0 4000000000000\nlook\n"
-    b"1 - -7 1 {at} {started} - 6 2 a-nonce {started} 0 3\nr1 r2\na key\n"
+    b"1 - -7 1 {at} {started} - 6 2 a-nonce {started} 0 4\nr1 r2\na key\n"
     b";{token} c2 retry_wait 1 1 {now} {due}"
 )
 

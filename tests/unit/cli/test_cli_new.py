@@ -69,6 +69,7 @@ def test_the_files(here):
 
 def test_it_is_clean(here):
     """The linter and the formatter have nothing to say about it."""
+    pytest.importorskip("ruff", reason="ruff is not installed: it comes with the extra lint")
     new("my-agent")
     for words in (["check", "--isolated", "--select", "E,F,I,B,UP"], ["format", "--check"]):
         done = subprocess.run(

@@ -10,7 +10,7 @@ import socket
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from datetime import datetime
-from typing import Final, Protocol, TypeVar
+from typing import Final, TypeVar
 
 import attrs
 
@@ -59,17 +59,6 @@ class VerbResult(Value):
     def __str__(self) -> str:
         """Say it in a few words."""
         return verbs.said(self.verb, self.outcome, self.state, self.wish)
-
-
-class Controls(Protocol):
-    """What a handle needs of its connection to use verbs."""
-
-    @property
-    def controlling(self) -> Controlling:
-        """What it takes to use them.
-
-        :raises RoostError: not connected.
-        """
 
 
 @attrs.frozen(eq=False)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
 
 import attrs
 
-from roost_core.backend.ledger import Ledger
 from roost_core.backend.searching import LOOK
-from roost_core.backend.server import Server
+from roost_core.client.connected import Connected
 from roost_core.codec.records import decode_model
 from roost_core.errors import CorruptRecord, InvalidInput
 from roost_core.models.standing import ErrorRecord, WorkRow
@@ -71,18 +69,6 @@ class Count(Value):
     is_exact: bool
     looked: int
     is_indexed: bool
-
-
-class Connected(Protocol):
-    """What is needed of a connection."""
-
-    @property
-    def server(self) -> Server:
-        """The server of the queue."""
-
-    @property
-    def ledger(self) -> Ledger:
-        """The ledger of the queue."""
 
 
 def query_of(query: Query | str) -> Query:

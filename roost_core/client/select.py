@@ -5,16 +5,15 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Final
 
 import attrs
 
 from roost_core.backend.finding import Found
-from roost_core.backend.ledger import Ledger
 from roost_core.backend.orders import Order
-from roost_core.backend.server import Server
 from roost_core.client import finding
-from roost_core.client.control import Controlling, VerbResult, each, new_order
+from roost_core.client.connected import Connected
+from roost_core.client.control import VerbResult, each, new_order
 from roost_core.client.finding import Count
 from roost_core.client.preview import Chosen, Preview, Previewing
 from roost_core.client.waiting import PATIENCE_SECONDS, repeated
@@ -28,22 +27,6 @@ from roost_core.shown import views
 
 #: How many work items come in one page.
 _PAGE: Final = 500
-
-
-class Connected(Protocol):
-    """What is needed of a connection."""
-
-    @property
-    def server(self) -> Server:
-        """The server of the queue."""
-
-    @property
-    def ledger(self) -> Ledger:
-        """The ledger of the queue."""
-
-    @property
-    def controlling(self) -> Controlling:
-        """What it takes to use verbs."""
 
 
 @attrs.frozen

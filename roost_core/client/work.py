@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import attrs
 
-from roost_core.backend.ledger import Ledger
 from roost_core.backend.reports import StoredWork
 from roost_core.backend.trail import reason_of_sleep
 from roost_core.client import events
+from roost_core.client.connected import Connected
 from roost_core.client.missing import not_found
 from roost_core.client.waiting import until_terminal
 from roost_core.codec.times import from_milliseconds
@@ -24,29 +24,11 @@ from roost_core.shown import views
 
 if TYPE_CHECKING:
     # Most commands do without.
-    from roost_core.client.control import Controlling, VerbResult
+    from roost_core.client.control import VerbResult
     from roost_core.models.control import Actor
     from roost_core.shown.why import Why
 
 _T = TypeVar("_T")
-
-
-class Connected(Protocol):
-    """What a handle needs of its connection."""
-
-    @property
-    def ledger(self) -> Ledger:
-        """The ledger of the queue.
-
-        :raises RoostError: not connected.
-        """
-
-    @property
-    def controlling(self) -> Controlling:
-        """What it takes to use verbs.
-
-        :raises RoostError: not connected.
-        """
 
 
 @attrs.frozen

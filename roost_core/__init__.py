@@ -6,8 +6,9 @@ command that needs few of them starts fast.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from roost_core.late import late_names
 
 if TYPE_CHECKING:
     from roost_core.client.roost import Roost
@@ -19,6 +20,26 @@ if TYPE_CHECKING:
     from roost_core.models.standing import WorkStatus
     from roost_core.models.work import RetryPolicy, State, WorkItem
     from roost_core.settings import Settings
+else:
+    __getattr__, __dir__ = late_names(
+        __name__,
+        {
+            "Artifact": "models",
+            "PermanentError": "errors",
+            "RetryLater": "errors",
+            "RetryPolicy": "models",
+            "Roost": "client.roost",
+            "RoostError": "errors",
+            "Settings": "settings",
+            "Snapshot": "models",
+            "State": "models",
+            "StepContext": "context",
+            "SyncRoost": "client.sync",
+            "WorkItem": "models",
+            "WorkStatus": "models",
+            "hookimpl": "markers",
+        },
+    )
 
 __all__ = [
     "Artifact",
@@ -38,32 +59,3 @@ __all__ = [
 ]
 
 __version__ = "0.1.0"
-
-_HOMES = {
-    "Artifact": "models",
-    "PermanentError": "errors",
-    "RetryLater": "errors",
-    "RetryPolicy": "models",
-    "Roost": "client.roost",
-    "RoostError": "errors",
-    "Settings": "settings",
-    "Snapshot": "models",
-    "State": "models",
-    "StepContext": "context",
-    "SyncRoost": "client.sync",
-    "WorkItem": "models",
-    "WorkStatus": "models",
-    "hookimpl": "markers",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})

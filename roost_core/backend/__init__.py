@@ -10,8 +10,7 @@ whole milliseconds since the epoch by the server's clock, and durations are whol
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 from roost_core.backend.artifacts import ArtifactStore
 from roost_core.backend.control import Control
@@ -44,12 +43,32 @@ from roost_core.backend.searching import LOOK, Searching
 from roost_core.backend.server import Server
 from roost_core.backend.serving import LostLanes, ServePlan
 from roost_core.backend.transitions import Transitions
+from roost_core.late import late_names
 
 if TYPE_CHECKING:
+    # Most commands do without.
     from roost_core.backend.facts import Facts, Obstacle
     from roost_core.backend.finding import Counted, Found, Group
     from roost_core.backend.orders import Halt, Order, OrderAnswer, OrderOutcome
     from roost_core.backend.rates import Pace, StepTally, Tally
+else:
+    __getattr__, __dir__ = late_names(
+        __name__,
+        {
+            "Counted": "finding",
+            "Facts": "facts",
+            "Found": "finding",
+            "Group": "finding",
+            "Halt": "orders",
+            "Obstacle": "facts",
+            "Order": "orders",
+            "OrderAnswer": "orders",
+            "OrderOutcome": "orders",
+            "Pace": "rates",
+            "StepTally": "rates",
+            "Tally": "rates",
+        },
+    )
 
 __all__ = [
     "LOOK",
@@ -101,27 +120,3 @@ __all__ = [
     "Transitions",
     "Yield",
 ]
-
-#: Where those names are that most commands do without.
-_HOMES: Final = {
-    "Counted": "finding",
-    "Facts": "facts",
-    "Found": "finding",
-    "Group": "finding",
-    "Halt": "orders",
-    "Obstacle": "facts",
-    "Order": "orders",
-    "OrderAnswer": "orders",
-    "OrderOutcome": "orders",
-    "Pace": "rates",
-    "StepTally": "rates",
-    "Tally": "rates",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value

@@ -9,8 +9,9 @@ Programs and plugins import the names below from here.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from roost_core.late import late_names
 from roost_core.models.checks import (
     ARTIFACT_ID,
     ENGINE_ID,
@@ -46,7 +47,12 @@ from roost_core.models.worker import Heartbeat, Lease, Stuck, WorkerInfo
 from roost_core.values import Json
 
 if TYPE_CHECKING:
+    # Most commands do without.
     from roost_core.models.control import Act, Actor, HeldEngine, Verb
+else:
+    __getattr__, __dir__ = late_names(
+        __name__, dict.fromkeys(("Act", "Actor", "HeldEngine", "Verb"), "control")
+    )
 
 __all__ = [
     "ARTIFACT_ID",
@@ -91,14 +97,3 @@ __all__ = [
     "check_seconds",
     "milliseconds",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    # Most commands do without.
-    if name not in ("Act", "Actor", "HeldEngine", "Verb"):
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from roost_core.models import control
-
-    value = getattr(control, name)
-    globals()[name] = value
-    return value

@@ -20,7 +20,7 @@ READY = "opened by the main thread before there is a thread that needs it"
 
 #: Every function that imports, what, and why; whatever a thread reaches is ``READY``.
 DOORS = {
-    ("roost_core", "__getattr__", "import_module"): NAMED,
+    ("roost_core.late", "_fetch", "import_module"): NAMED,
     ("roost_core.cli", "main", "roost_core.cli.app"): "so that Ctrl-C is quiet from the start",
     ("roost_core.cli", "main", "roost_core.cli.session"): "so that Ctrl-C is quiet from the start",
     ("roost_core.cli", "main", "roost_core.cli.output"): "loaded by then; as above",
@@ -36,7 +36,6 @@ DOORS = {
     ("roost_core.cli.session", "all_plugins", "roost_core.plugins.registry"): START,
     ("roost_core.cli.session", "few_plugins", "roost_core.plugins.registry"): START,
     ("roost_core.client.work", "why", "roost_core.shown.why"): START,
-    ("roost_core.backend", "__getattr__", "import_module"): NAMED,
     ("roost_core.backend.explaining", "facts", "roost_core.backend.facts"): START,
     ("roost_core.backend.searching", "count", "roost_core.backend.finding"): START,
     ("roost_core.backend.searching", "find", "roost_core.backend.finding"): START,
@@ -55,7 +54,6 @@ DOORS = {
     ("roost_core.client.roost", "workers", "roost_core.client.enqueueing"): START,
     ("roost_core.client.work", "_use", "roost_core.client.control"): START,
     ("roost_core.client.work", "_use", "roost_core.models.control"): START,
-    ("roost_core.models", "__getattr__", "roost_core.models.control"): START,
     (
         "roost_plugins.redis_saq.ledger.ledger",
         "count",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from functools import cache
 from typing import Final
 
@@ -17,7 +17,7 @@ from roost_core.models.standing import ErrorRecord
 from roost_core.models.work import State
 from roost_core.query.fingerprints import fingerprint
 from roost_core.query.grouping import By
-from roost_core.query.matching import Facts, matches
+from roost_core.query.matching import Subject, matches
 from roost_core.query.terms import Op, Query
 from roost_core.values import Value
 
@@ -78,7 +78,7 @@ async def find_in_list(
     offset = begin = int(cursor or 0)
     async for stored in _listed(reading, query, offset, look):
         offset += 1
-        if matches(query, facts_of(stored), now_ms):
+        if matches(query, subject_of(stored), now_ms):
             works.append(stored)
             if len(works) >= limit:
                 return Found(tuple(works), str(offset), offset - begin)
@@ -90,14 +90,14 @@ async def count_in_list(
     reading: Reading, query: Query, by: By | None, now_ms: int, look: int
 ) -> Counted:
     """Count as :meth:`~roost_core.backend.Searching.count` does, by looking at a list."""
-    tally = Tally(by)
+    counter = GroupCounter(by)
     looked = 0
     async for stored in _listed(reading, query, 0, look):
         looked += 1
-        facts = facts_of(stored)
-        if matches(query, facts, now_ms):
-            tally.add(facts, stored.error)
-    return tally.counted(looked=looked, is_exact=looked < look)
+        subject = subject_of(stored)
+        if matches(query, subject, now_ms):
+            counter.add(subject, stored.error)
+    return counter.counted(looked=looked, is_exact=looked < look)
 
 
 async def _listed(
@@ -125,7 +125,7 @@ def only(query: Query, key: str) -> tuple[str, ...]:
     return ()
 
 
-class Tally:
+class GroupCounter:
     """Counts work items, in groups if there is something to group them by."""
 
     def __init__(self, by: By | None) -> None:
@@ -133,9 +133,9 @@ class Tally:
         self._counts: Counter[str | None] = Counter()
         self._errors: dict[str | None, bytes] = {}
 
-    def add(self, facts: Facts, error: bytes | None) -> None:
+    def add(self, subject: Subject, error: bytes | None) -> None:
         """Count one work item."""
-        name = None if self._by is None else self._by.of(facts)
+        name = None if self._by is None else self._by.of(subject)
         self._counts[name] += 1
         if self._by is not None and self._by.what == "error" and error is not None:
             self._errors.setdefault(name, error)
@@ -155,9 +155,9 @@ def grouped(
     return tuple(sorted(found, key=lambda one: (-one.count, one.name is None, one.name or "")))
 
 
-def facts_of(stored: StoredWork) -> Facts:
+def subject_of(stored: StoredWork) -> Subject:
     """Return what a query looks at; its bytes are decoded only if it asks for them."""
-    return Facts(
+    return Subject(
         work_id=stored.work_id,
         engine=stored.engine,
         state=stored.state,
@@ -169,14 +169,6 @@ def facts_of(stored: StoredWork) -> Facts:
         title=cache(lambda: _title(stored)),
         error=cache(lambda: _error(stored)),
     )
-
-
-def wanted(
-    query: Query, works: Iterable[StoredWork], now_ms: int
-) -> list[tuple[StoredWork, Facts]]:
-    """Return those work items that a query is true of, with what it looked at."""
-    pairs = ((stored, facts_of(stored)) for stored in works)
-    return [(stored, facts) for stored, facts in pairs if matches(query, facts, now_ms)]
 
 
 def _title(stored: StoredWork) -> str | None:

@@ -56,7 +56,7 @@ class StartsFromPayload:
 
 
 @attrs.frozen(eq=False)
-class Engine:
+class OfferedEngine:
     """One engine, as the stepper sees it.
 
     :ivar engine_id: the name that work items know it by.
@@ -77,7 +77,7 @@ class Engine:
         step: HookCall,
         init_snapshot: HookCall | None,
         max_steps: int | None = None,
-    ) -> Engine:
+    ) -> OfferedEngine:
         """Make one of its hooks; the first may be missing."""
         init = StartsFromPayload() if init_snapshot is None else EngineHook(init_snapshot)
         return cls(engine_id, step.plugin_name, EngineHook(step), init, max_steps)

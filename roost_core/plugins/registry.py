@@ -27,12 +27,12 @@ from roost_core.plugins import sources as plugin_sources
 from roost_core.plugins.around_step import AroundStep
 from roost_core.plugins.calls import HookCall
 from roost_core.plugins.checks import Implementation
-from roost_core.plugins.engines import Engine
+from roost_core.plugins.engines import OfferedEngine
 from roost_core.plugins.errors import telling_ctrl_c
 from roost_core.plugins.kinds import ENGINE_HOOKS, OBSERVER_HOOKS
 from roost_core.plugins.observers import DEFAULT_OBSERVER_SECONDS, Observers
 from roost_core.plugins.reports import PluginReport, PluginStatus, Record
-from roost_core.plugins.selection import Request, Selection, select
+from roost_core.plugins.selection import Choice, Request, select
 from roost_core.plugins.sources import Candidate, Installed, Source
 from roost_core.settings import judging
 from roost_core.settings.core import Settings
@@ -137,13 +137,13 @@ class Plugins:
             self._completed = self._more()
         return self._completed
 
-    def _fill(self, selection: Selection, known: Mapping[str, object] | None = None) -> None:
-        for record, conflict in selection.others:
+    def _fill(self, choice: Choice, known: Mapping[str, object] | None = None) -> None:
+        for record, conflict in choice.others:
             if conflict is None:
                 self._records.append(record)
             else:
                 self._fail(record, conflict)
-        for candidate in selection.winners:
+        for candidate in choice.winners:
             self._load_one(candidate, known or {})
 
     def _load_one(self, candidate: Candidate, known: Mapping[str, object]) -> None:
@@ -239,7 +239,7 @@ class Plugins:
 
     def _engine(
         self, candidate: Candidate, plugin: object, found: Sequence[Implementation]
-    ) -> Engine | None:
+    ) -> OfferedEngine | None:
         calls = {
             one.hook: _hook_call(one.hook, candidate.name, one.function)
             for one in found
@@ -270,11 +270,11 @@ class Plugins:
                 f"engine {engine_id}: max_steps must be a whole number of at least 0, "
                 f"not {max_steps!r:.80}"
             )
-        return Engine.of(engine_id, calls["step"], calls.get("init_snapshot"), max_steps)
+        return OfferedEngine.of(engine_id, calls["step"], calls.get("init_snapshot"), max_steps)
 
     # -- what there is -------------------------------------------------------------------------
 
-    def engines(self) -> Mapping[str, Engine]:
+    def engines(self) -> Mapping[str, OfferedEngine]:
         """Return the engines by their ids, sorted."""
         found = [record.engine for record in self._live() if record.engine is not None]
         return MappingProxyType(

@@ -7,7 +7,7 @@ import enum
 import attrs
 
 from roost_core.errors import PluginError
-from roost_core.plugins.engines import Engine
+from roost_core.plugins.engines import OfferedEngine
 from roost_core.plugins.sources import Candidate, Source
 from roost_core.settings.declaring import Declaration
 from roost_core.values import Value
@@ -56,7 +56,7 @@ class Record:
     status: PluginStatus = PluginStatus.OK
     plugin: object = None
     hooks: tuple[str, ...] = ()
-    engine: Engine | None = None
+    engine: OfferedEngine | None = None
     settings: tuple[type[Declaration], ...] = ()
     failure: PluginError | None = None
     error: str | None = None

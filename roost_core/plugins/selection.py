@@ -30,7 +30,7 @@ class Request(NamedTuple):
         return bool(self.installed or self.explicit or self.environment)
 
 
-class Selection:
+class Choice:
     """What follows from a request.
 
     :ivar winners: what to load, in order.
@@ -46,7 +46,7 @@ class Selection:
         self.others.append((Record(candidate, status, error=error), None))
 
 
-def select(request: Request, there: Installed, only: Collection[str] | None = None) -> Selection:
+def select(request: Request, there: Installed, only: Collection[str] | None = None) -> Choice:
     """Return what to load.
 
     :param only: the locations of the installed plugins that may be taken unnamed, None for all.
@@ -62,39 +62,37 @@ def select(request: Request, there: Installed, only: Collection[str] | None = No
             candidates.append(sources.named(text, source, there.plugins))
         else:
             blocks[blocked] = source
-    selection = Selection()
-    _block(selection, candidates, blocks)
+    choice = Choice()
+    _block(choice, candidates, blocks)
     left = [
         one
         for one in candidates
         if not {one.name, one.text} & blocks.keys()
         and (only is None or one.source is not Source.INSTALLED or one.location in only)
     ]
-    _win(selection, left)
-    return selection
+    _win(choice, left)
+    return choice
 
 
-def _block(
-    selection: Selection, candidates: Sequence[Candidate], blocks: Mapping[str, Source]
-) -> None:
+def _block(choice: Choice, candidates: Sequence[Candidate], blocks: Mapping[str, Source]) -> None:
     missing = dict(blocks)
     for candidate in candidates:
         for name in {candidate.name, candidate.text} & blocks.keys():
             missing.pop(name, None)
-            selection.note(candidate, PluginStatus.BLOCKED, f"by no:{name}")
+            choice.note(candidate, PluginStatus.BLOCKED, f"by no:{name}")
     for name, source in missing.items():
         nobody = Candidate(name, source, f"no:{name}", "")
         hint = did_you_mean(name, [candidate.name for candidate in candidates])
-        selection.note(nobody, PluginStatus.BLOCKED, f"no plugin has this name{hint}")
+        choice.note(nobody, PluginStatus.BLOCKED, f"no plugin has this name{hint}")
 
 
-def _win(selection: Selection, candidates: Sequence[Candidate]) -> None:
+def _win(choice: Choice, candidates: Sequence[Candidate]) -> None:
     # Names are known before anything is imported, so a replaced plugin is never imported.
     last = {candidate.name: candidate for candidate in candidates}
     for candidate in candidates:
         winner = last[candidate.name]
         if winner is candidate:
-            selection.winners.append(candidate)
+            choice.winners.append(candidate)
         elif winner.location == candidate.location:
             continue  # the same plugin, named twice
         elif winner.source is Source.INSTALLED:
@@ -103,16 +101,16 @@ def _win(selection: Selection, candidates: Sequence[Candidate]) -> None:
                 f"and {_place(winner)}; uninstall one, or block both with "
                 f"no:{candidate.name} and name one by its module"
             )
-            selection.others.append((Record(candidate), conflict))
+            choice.others.append((Record(candidate), conflict))
         elif winner.source is candidate.source:
             # Whoever names one plugin twice over wants both, or has mistaken one for the other.
             conflict = PluginConflict(
                 f"two plugins are named {candidate.name}: {candidate.described} and "
                 f"{winner.described}; rename one, or name only one"
             )
-            selection.others.append((Record(candidate), conflict))
+            choice.others.append((Record(candidate), conflict))
         else:
-            selection.note(candidate, PluginStatus.REPLACED, f"by {winner.described}")
+            choice.note(candidate, PluginStatus.REPLACED, f"by {winner.described}")
 
 
 def _place(candidate: Candidate) -> str:

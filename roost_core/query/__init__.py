@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from roost_core.query.fingerprints import fingerprint
 from roost_core.query.grouping import By
-from roost_core.query.matching import Facts, matches
+from roost_core.query.matching import Subject, matches
 from roost_core.query.parsing import parse
 from roost_core.query.terms import Op, Query, Term, Test
 
-__all__ = ["By", "Facts", "Op", "Query", "Term", "Test", "fingerprint", "matches", "parse"]
+__all__ = ["By", "Op", "Query", "Subject", "Term", "Test", "fingerprint", "matches", "parse"]

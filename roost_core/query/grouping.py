@@ -8,7 +8,7 @@ import attrs
 
 from roost_core.errors import InvalidInput
 from roost_core.models.checks import LABEL_KEY, in_words
-from roost_core.query.matching import Facts
+from roost_core.query.matching import Subject
 from roost_core.values import Value
 from roost_core.wording.suggestions import did_you_mean
 
@@ -45,13 +45,13 @@ class By(Value):
             )
         return cls(what, key)
 
-    def of(self, facts: Facts) -> str | None:
+    def of(self, subject: Subject) -> str | None:
         """Return the group of a work item; None if it has no such thing."""
         if self.what == "state":
-            return str(facts.state)
+            return str(subject.state)
         if self.what == "engine":
-            return facts.engine
+            return subject.engine
         if self.what == "label":
-            return facts.labels.get(self.key)
-        error = facts.error()
+            return subject.labels.get(self.key)
+        error = subject.error()
         return None if error is None else error[1]

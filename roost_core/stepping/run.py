@@ -11,7 +11,7 @@ from roost_core.backend.messages import Ack, Claim
 from roost_core.context import Artifacts
 from roost_core.models.snapshot import Snapshot
 from roost_core.models.work import WorkItem
-from roost_core.plugins.engines import Engine
+from roost_core.plugins.engines import OfferedEngine
 from roost_core.stepping.holds import Hold, current_hold
 from roost_core.stepping.recent import StoredItem
 
@@ -30,7 +30,7 @@ class Run:
     claim: Claim
     hold: Hold
     stored: StoredItem
-    engine: Engine
+    engine: OfferedEngine
     snapshot: Snapshot | None
     make_snapshot: Callable[[], Snapshot | None]
     artifacts: Artifacts

@@ -22,7 +22,7 @@ from roost_core.models.snapshot import Snapshot
 from roost_core.models.standing import ErrorRecord
 from roost_core.models.work import State
 from roost_core.plugins.around_step import AroundStep
-from roost_core.plugins.engines import Engine
+from roost_core.plugins.engines import OfferedEngine
 from roost_core.plugins.observers import Fresh, Observers
 from roost_core.settings import Settings
 from roost_core.stepping import outcome as outcomes
@@ -66,7 +66,7 @@ class Stepper:
     """
 
     settings: Settings
-    engines: Mapping[str, Engine]
+    engines: Mapping[str, OfferedEngine]
     observers: Observers
     around_step: AroundStep
     ledger: Ledger

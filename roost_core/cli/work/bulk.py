@@ -15,8 +15,8 @@ from roost_core.backend.orders import Order
 from roost_core.cli import output
 from roost_core.cli.session import Session
 from roost_core.cli.work import previews
+from roost_core.cli.work.bulk_progress import BulkProgress
 from roost_core.cli.work.carrying_out import Typed, can_be_asked, confirmed
-from roost_core.cli.work.pace import Pace
 from roost_core.cli.work.querying import tell_of_index
 from roost_core.cli.work.totals import Totals
 from roost_core.client.control import VerbResult, each
@@ -83,8 +83,8 @@ class Bulk:
 
         async def look(roost: Roost) -> tuple[Previewing, Order]:
             order = await self.make_order(roost)
-            with Pace("looking", None) as pace:
-                found = await previewed(roost, self.query, self.verb, self.limit, pace.advance)
+            with BulkProgress("looking", None) as progress:
+                found = await previewed(roost, self.query, self.verb, self.limit, progress.advance)
             return found, order
 
         try:
@@ -113,31 +113,33 @@ class Bulk:
         control = roost.controlling
         orders = _Counted(found.chosen.orders(order, self.over))
         results = each(orders, lambda one: control.carry_out(*one))
-        with Pace(self.verb.value, len(found.chosen)) as pace:
+        with BulkProgress(self.verb.value, len(found.chosen)) as progress:
             try:
                 async with contextlib.aclosing(results):
                     async for (work_id, _), result in results:
                         if isinstance(result, _FINAL):
                             raise result
-                        self._tell(work_id, result, totals, pace)
+                        self._tell(work_id, result, totals, progress)
             except _FINAL as error:
-                pace.hide()
+                progress.hide()
                 text = f"{error}; stopped: {totals.so_far(orders.begun)}"
                 totals.close(stopped=str(error))
                 raise type(error)(text) from error
             except asyncio.CancelledError:
-                pace.hide()
+                progress.hide()
                 output.note(f"interrupted: {totals.so_far(orders.begun)}")
                 totals.close(stopped="interrupted")
                 raise
 
     @staticmethod
-    def _tell(work_id: str, result: VerbResult | RoostError, totals: Totals, pace: Pace) -> None:
+    def _tell(
+        work_id: str, result: VerbResult | RoostError, totals: Totals, progress: BulkProgress
+    ) -> None:
         line = totals.add(work_id, result)
         if line is not None:
-            pace.hide()
+            progress.hide()
             output.note(line)
-        pace.advance()
+        progress.advance()
 
 
 class _Counted(Iterator[tuple[str, Order]]):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from roost_core.backend import Counted, Found, StoredWork
-from roost_core.backend.finding import Tally, facts_of, grouped
+from roost_core.backend.finding import GroupCounter, grouped, subject_of
 from roost_core.backend.searching import LOOK
 from roost_core.models import State
 from roost_core.query import By, Query, matches
@@ -101,11 +101,11 @@ class RedisFinding(Part):
         of = _of_sources(sizes, ordered, narrow)
         usable = [ordered, *(one for one in narrow if sizes.has(one))]
         walk = Walk(self.queue, query, min(usable, key=lambda one: of[one.name]), now_ms)
-        tally = Tally(by)
-        async for stored, facts in walk.matches(look + 1, look):
-            tally.add(facts, stored.error)
+        counter = GroupCounter(by)
+        async for stored, subject in walk.matches(look + 1, look):
+            counter.add(subject, stored.error)
         is_exact = walk.cursor is None
-        return tally.counted(looked=walk.looked, is_exact=is_exact, is_indexed=is_indexed)
+        return counter.counted(looked=walk.looked, is_exact=is_exact, is_indexed=is_indexed)
 
     # -- what the index tells --------------------------------------------------------------
 
@@ -191,7 +191,7 @@ class RedisFinding(Part):
         for first in range(0, len(works), _ROWS):
             rows += await self._call("rows", *(one.work_id for one in works[first : first + _ROWS]))
         found = map(stored_work, rows)
-        return [one for one in found if matches(query, facts_of(one), now_ms)]
+        return [one for one in found if matches(query, subject_of(one), now_ms)]
 
 
 def _of_sources(sizes: _Sizes, ordered: Source, narrow: Sequence[Source]) -> dict[str, int]:

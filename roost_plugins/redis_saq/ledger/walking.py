@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
 from roost_core.backend import StoredWork
-from roost_core.backend.finding import facts_of
+from roost_core.backend.finding import subject_of
 from roost_core.models import State
-from roost_core.query import Facts, Query, matches
+from roost_core.query import Query, Subject, matches
 from roost_plugins.redis_saq.keys import PLACES
 from roost_plugins.redis_saq.ledger import sources
 from roost_plugins.redis_saq.ledger.one_queue import OneQueue
@@ -42,7 +42,7 @@ class Walk:
         self.cursor = cursor
         self.looked = 0
 
-    async def matches(self, limit: int, look: int) -> AsyncIterator[tuple[StoredWork, Facts]]:
+    async def matches(self, limit: int, look: int) -> AsyncIterator[tuple[StoredWork, Subject]]:
         """Yield what the query is true of.
 
         :param limit: only this many: the walk continues from there.
@@ -63,11 +63,12 @@ class Walk:
             self.looked += looked
             for row, behind in zip(found, afters, strict=True):
                 stored = stored_work(row)
-                facts = facts_of(stored)
-                if matches(self._query, facts, self._now_ms) and not self._was_met(part, facts):
+                subject = subject_of(stored)
+                is_match = matches(self._query, subject, self._now_ms)
+                if is_match and not self._was_met(part, subject):
                     number += 1
                     self._stand(part, behind)
-                    yield stored, facts
+                    yield stored, subject
                     if number >= limit:
                         return
             if after == -1:
@@ -97,10 +98,10 @@ class Walk:
         filters = (self._states, self._engines, self._labels)
         return await queue.call(script, *args, look, rows, *filters, shape)
 
-    def _was_met(self, part: int, facts: Facts) -> bool:
+    def _was_met(self, part: int, subject: Subject) -> bool:
         """Return whether an earlier part of the index has the work item, too."""
         earlier = self._source.ranges[:part]
-        return any(_is_in(one, member) for one in earlier for member in _members(facts))
+        return any(_is_in(one, member) for one in earlier for member in _members(subject))
 
 
 def _states(query: Query, source: Source) -> str:
@@ -109,14 +110,14 @@ def _states(query: Query, source: Source) -> str:
     return "" if is_any else " ".join(sorted(states))
 
 
-def _members(facts: Facts) -> Sequence[str]:
+def _members(subject: Subject) -> Sequence[str]:
     """Return under what a work item stands in the index."""
-    found = [f"e {facts.engine} {facts.work_id}"]
-    found += [f"l {key}={value} {facts.work_id}" for key, value in facts.labels.items()]
-    error = facts.error()
+    found = [f"e {subject.engine} {subject.work_id}"]
+    found += [f"l {key}={value} {subject.work_id}" for key, value in subject.labels.items()]
+    error = subject.error()
     if error is not None:
-        kind = "f" if facts.state is State.FAILED else "r"
-        found.append(f"{kind} {error[1]} {facts.work_id}")
+        kind = "f" if subject.state is State.FAILED else "r"
+        found.append(f"{kind} {error[1]} {subject.work_id}")
     return found
 
 

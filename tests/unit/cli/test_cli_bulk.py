@@ -13,8 +13,8 @@ from datetime import datetime
 import attrs
 import pytest
 
-from roost_core.cli.work import bulk, carrying_out, pace
-from roost_core.cli.work.pace import Pace
+from roost_core.cli.work import bulk, bulk_progress, carrying_out
+from roost_core.cli.work.bulk_progress import BulkProgress
 from roost_core.client import control
 from roost_core.errors import BackendUnavailable
 from tests.unit.cli.cli_harness import Bench
@@ -373,8 +373,8 @@ def test_ctrl_c(bench, monkeypatch):
 def test_lines_where_there_is_no_terminal(monkeypatch, capsys):
     """One every five seconds, with rate and time left."""
     times = iter(range(100))
-    monkeypatch.setattr(pace, "on_stderr", lambda: False)
-    with Pace("retry", 1000, clock=lambda: next(times)) as shown:
+    monkeypatch.setattr(bulk_progress, "on_stderr", lambda: False)
+    with BulkProgress("retry", 1000, clock=lambda: next(times)) as shown:
         for _ in range(8):
             shown.advance(50)
     lines = capsys.readouterr().err.splitlines()
@@ -384,8 +384,8 @@ def test_lines_where_there_is_no_terminal(monkeypatch, capsys):
 def test_a_bar_on_any_terminal(monkeypatch):
     """Also if standard output is one: no lines are printed to it meanwhile."""
     monkeypatch.setattr(sys, "stderr", Terminal())
-    monkeypatch.setattr(pace.output, "on_terminal", lambda: True)
+    monkeypatch.setattr(bulk_progress.output, "on_terminal", lambda: True)
     for total, said in ((10, "retry ██████████░░░░░░░░░░ 5 of 10"), (None, "retry: 5 so far")):
-        with Pace("retry", total, clock=iter(range(99)).__next__) as shown:
+        with BulkProgress("retry", total, clock=iter(range(99)).__next__) as shown:
             shown.advance(5)
         assert f"\r\x1b[K{said}" in sys.stderr.getvalue()

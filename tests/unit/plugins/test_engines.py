@@ -14,13 +14,15 @@ from hypothesis import strategies as st
 
 from roost_core.errors import EngineError
 from roost_core.models import Snapshot, WorkItem
-from roost_core.plugins.engines import Engine
+from roost_core.plugins.engines import OfferedEngine
 from tests.unit.plugins.calls_bench import ERRORS, FATAL, ITEM, PATIENCE, call, raising
 
 
-def engine(step: Callable[..., Any], init: Callable[..., Any] | None = None) -> Engine:
+def engine(step: Callable[..., Any], init: Callable[..., Any] | None = None) -> OfferedEngine:
     """Return an engine of plain functions."""
-    return Engine.of("e", call("step", step), None if init is None else call("init_snapshot", init))
+    return OfferedEngine.of(
+        "e", call("step", step), None if init is None else call("init_snapshot", init)
+    )
 
 
 async def run_step(step: Callable[..., Any]) -> object:

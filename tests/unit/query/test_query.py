@@ -7,13 +7,13 @@ import pytest
 from roost_core.codec.records import encode_model
 from roost_core.errors import InvalidInput
 from roost_core.models import ErrorRecord, State
-from roost_core.query import Facts, Op, Query, Term, Test, fingerprint, matches, parse
+from roost_core.query import Op, Query, Subject, Term, Test, fingerprint, matches, parse
 
 NOW = 10_000_000_000
 HOUR = 3_600_000
 
 
-def facts(**fields):
+def subject(**fields):
     """Make a failed work item of the engine crawl."""
     known = {
         "work_id": "w-12ab",
@@ -27,7 +27,7 @@ def facts(**fields):
         "title": lambda: "A Refund of Straße 7",
         "error": lambda: ("exception HTTPError: 429 Too Many", "0123456789ab"),
     }
-    return Facts(**{**known, **fields})
+    return Subject(**{**known, **fields})
 
 
 @pytest.mark.parametrize(
@@ -85,15 +85,15 @@ def facts(**fields):
 def test_what_is_true(text):
     """Each of these is true of one work item, and its negation is not."""
     query = parse(text)
-    assert matches(query, facts(), NOW)
+    assert matches(query, subject(), NOW)
     for term in query.terms:
         negated = Term(term.key, term.tests, not term.is_negated)
-        assert not matches(Query((negated,)), facts(), NOW)
+        assert not matches(Query((negated,)), subject(), NOW)
 
 
 def test_what_a_work_item_lacks():
     """Without a title, labels or an error there is nothing to find in them."""
-    bare = facts(labels={}, title=lambda: None, error=lambda: None)
+    bare = subject(labels={}, title=lambda: None, error=lambda: None)
     for text in ("error:*", "error:429", "title:a", "label:team", "refund", "error:#0123456789ab"):
         assert not matches(parse(text), bare, NOW)
         assert matches(parse(f"-{text}"), bare, NOW)

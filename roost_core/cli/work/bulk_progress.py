@@ -15,7 +15,7 @@ _BAR_EVERY: Final = 0.1
 _LINE_EVERY: Final = 5.0
 
 
-class Pace(Progress):
+class BulkProgress(Progress):
     """A bar that is drawn on any terminal: nothing else is printed meanwhile but what hides it."""
 
     def __init__(

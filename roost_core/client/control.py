@@ -19,7 +19,7 @@ from roost_core.backend.orders import Halt, Order, OrderAnswer, OrderOutcome
 from roost_core.backend.reports import Purged
 from roost_core.backend.server import Server
 from roost_core.client.missing import not_found
-from roost_core.client.requests import deadline_at, to_deadline_ms
+from roost_core.client.requests import deadline_of, to_deadline_ms
 from roost_core.client.waiting import PATIENCE_SECONDS, repeated
 from roost_core.codec.times import from_milliseconds
 from roost_core.errors import CorruptRecord, RoostError, VerbUnfit
@@ -91,7 +91,7 @@ class Controlling:
         *,
         delay_seconds: float = 0,
         max_attempts: int | None = None,
-        deadline: datetime | None = None,
+        deadline_at: datetime | None = None,
         deadline_seconds: float | None = None,
         max_steps: int | None = None,
     ) -> Order:
@@ -101,9 +101,9 @@ class Controlling:
         :raises BackendUnavailable: no answer about the server's clock, which a deadline needs.
         """
         deadline_ms = None
-        if deadline is not None or deadline_seconds is not None:
+        if deadline_at is not None or deadline_seconds is not None:
             now_ms = await repeated(self.server.now_ms, PATIENCE_SECONDS)
-            deadline_ms = to_deadline_ms(deadline_at(deadline, deadline_seconds, now_ms), now_ms)
+            deadline_ms = to_deadline_ms(deadline_of(deadline_at, deadline_seconds, now_ms), now_ms)
         if max_attempts is not None:
             check_count(max_attempts, "max_attempts", least=1)
         if max_steps is not None:

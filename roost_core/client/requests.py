@@ -97,7 +97,7 @@ class EnqueueRequest(Value):
             labels=self.labels,
             title=self.title,
             idempotency_key=self.idempotency_key,
-            deadline_at=deadline_at(self.deadline_at, self.deadline_seconds, now_ms),
+            deadline_at=deadline_of(self.deadline_at, self.deadline_seconds, now_ms),
             retry=RetryPolicy() if self.retry is None else self.retry,
             max_recoveries=_or(self.max_recoveries, DEFAULT_MAX_RECOVERIES),
             max_steps=_or(self.max_steps, _or(engine_max_steps, DEFAULT_MAX_STEPS)),
@@ -123,7 +123,7 @@ class EnqueueRequest(Value):
         return item, new
 
 
-def deadline_at(at: datetime | None, seconds: float | None, now_ms: int | None) -> datetime | None:
+def deadline_of(at: datetime | None, seconds: float | None, now_ms: int | None) -> datetime | None:
     """Return the deadline that is given as a time or in seconds from now on, if any is.
 
     :raises InvalidInput: both are given, or the seconds cannot be accepted.

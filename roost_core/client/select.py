@@ -132,7 +132,7 @@ class Selection:
             control.actor(actor, reason),
             delay_seconds=delay_seconds,
             max_attempts=max_attempts,
-            deadline=deadline_at,
+            deadline_at=deadline_at,
             deadline_seconds=deadline_seconds,
             max_steps=max_steps,
         )

@@ -237,7 +237,7 @@ class Work:
             control.actor(actor, reason),
             delay_seconds=delay_seconds,
             max_attempts=max_attempts,
-            deadline=deadline_at,
+            deadline_at=deadline_at,
             deadline_seconds=deadline_seconds,
             max_steps=max_steps,
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -13,17 +12,16 @@ import click
 
 from roost_core.cli import output
 from roost_core.cli.arguments import (
-    DEADLINE_TYPE,
     ENGINE_TYPE,
     LABEL_TYPE,
     RESOURCE_TYPE,
-    SECONDS_TYPE,
     WORK_ID_TYPE,
 )
 from roost_core.cli.options import RoostCommand, roost_options
 from roost_core.cli.session import Session
 from roost_core.cli.work.batch import read_batch
 from roost_core.cli.work.sending import hint_at_workers, send, send_batch
+from roost_core.cli.work.timing import deadline_from, deadline_option, delay_option, span_option
 from roost_core.client.requests import EnqueueRequest
 from roost_core.client.roost import Roost
 from roost_core.codec.strict_json import MAX_PAYLOAD_BYTES, loads_typed
@@ -87,18 +85,8 @@ _OPTIONS: Final[list[click.Parameter]] = [
         metavar="KEY=VALUE",
         help="To find and group it by: team=search. Repeatable, at most 16.",
     ),
-    click.Option(
-        ["--delay-seconds", "delay"],
-        type=SECONDS_TYPE,
-        metavar="S",
-        help="Start after this delay: in seconds, or 90s, 10m, 2h, 3d.",
-    ),
-    click.Option(
-        ["--deadline"],
-        type=DEADLINE_TYPE,
-        metavar="TIME",
-        help="Done by then, or dead-lettered: 2030-01-31T12:00:00Z, or 90s, 10m, 2h, 3d from now.",
-    ),
+    delay_option(),
+    deadline_option("Done by then, or dead-lettered"),
     click.Option(["--title"], help="A short text for people."),
     click.Option(
         ["--max-attempts"],
@@ -119,12 +107,7 @@ _OPTIONS: Final[list[click.Parameter]] = [
         help="Steps in a row without a delay; dead-lettered if it needs more. 0: no limit. "
         "[default: 10000]",
     ),
-    click.Option(
-        ["--step-timeout"],
-        type=SECONDS_TYPE,
-        metavar="S",
-        help="A step's longest time: in seconds, or 90s, 10m, 2h, 3d. [default: 1h]",
-    ),
+    span_option(["--step-timeout"], "A step's longest time", default="1h"),
     click.Option(
         ["--batch"],
         metavar="FILE.jsonl|-",
@@ -191,8 +174,6 @@ def _flag(ctx: click.Context, name: str) -> str:
 
 
 def _request(engine: str, values: dict[str, Any]) -> EnqueueRequest:
-    deadline = values["deadline"]
-    is_time = isinstance(deadline, datetime)
     attempts = values["max_attempts"]
     return EnqueueRequest(
         engine=engine,
@@ -203,8 +184,7 @@ def _request(engine: str, values: dict[str, Any]) -> EnqueueRequest:
         resources=values["resources"],
         labels=_labels(values["labels"]),
         delay_seconds=values["delay"] or 0,
-        deadline_at=deadline if is_time else None,
-        deadline_seconds=None if is_time else deadline,
+        **deadline_from(values["deadline"]),
         title=values["title"],
         retry=None if attempts is None else RetryPolicy(max_attempts=attempts),
         max_recoveries=values["max_recoveries"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -10,7 +11,7 @@ import click
 
 from roost_core.backend.orders import Order
 from roost_core.cli import output
-from roost_core.cli.arguments import DEADLINE_TYPE, ENGINE_TYPE, SECONDS_TYPE, TARGET_TYPE
+from roost_core.cli.arguments import ENGINE_TYPE, TARGET_TYPE
 from roost_core.cli.options import roost_options
 from roost_core.cli.session import Session
 from roost_core.cli.work.bulk import Bulk, MakeOrder
@@ -18,10 +19,17 @@ from roost_core.cli.work.carrying_out import Report, Typed, confirmed, verb_opti
 from roost_core.cli.work.naming import full_id
 from roost_core.cli.work.querying import QueryCommand
 from roost_core.cli.work.selecting import Target, target_of, target_options, use_on_ids
+from roost_core.cli.work.timing import deadline_from, deadline_option, delay_option, span_option
 from roost_core.client.control import new_order
 from roost_core.client.roost import Roost
 from roost_core.models.checks import MAX_COUNT
 from roost_core.models.control import Verb
+
+#: What the help of every verb ends with.
+_ON_MANY: Final = """\
+Several ids are done at once, and so is all work of a query, as for `roost list`: an argument with a
+colon makes one. What it is used on is shown first, and what changes after that is left alone. The
+exit code is 1 if any of them failed."""
 
 
 def _verb(
@@ -55,7 +63,7 @@ def _verb(
             verb.value,
             params=[words, *options, *target_options(), *verb_options()],
             callback=run,
-            help=function.__doc__,
+            help=f"{inspect.getdoc(function)}\n\n{_ON_MANY}",
             example=example,
         )
         return roost_options()(command)
@@ -141,10 +149,6 @@ def cancel(ctx: click.Context, target: Target, typed: Typed) -> None:
 
     A running step is told at once and cancelled, and what it brings is dropped: until it has let
     go, the work is "cancelling". No attempt is counted. `roost retry` puts cancelled work back.
-
-    Several ids are done at once, and so is all work of a query, as for `roost list`: an argument
-    with a colon makes one. What it is used on is shown first, and what changes after that is left
-    alone. The exit code is 1 if any of them failed.
     """
     _use(ctx, Verb.CANCEL, target, typed)
 
@@ -161,10 +165,6 @@ def pause(ctx: click.Context, target: Target, typed: Typed, engine: str | None) 
     Work that runs pauses after its step, which is accepted. A due time is kept, and a deadline is
     not put off. With --engine, no worker takes work of that engine, present or future; the work
     stays in the state that it is in.
-
-    Several ids are done at once, and so is all work of a query, as for `roost list`: an argument
-    with a colon makes one. What it is used on is shown first, and what changes after that is left
-    alone. The exit code is 1 if any of them failed.
     """
     if engine is None:
         _use(ctx, Verb.PAUSE, target, typed)
@@ -183,10 +183,6 @@ def resume(ctx: click.Context, target: Target, typed: Typed, engine: str | None)
 
     It gets its old place in the line, or its old due time. For work that is only to pause after
     its step, that is taken back. With --engine, workers take the work of that engine again.
-
-    Several ids are done at once, and so is all work of a query, as for `roost list`: an argument
-    with a colon makes one. What it is used on is shown first, and what changes after that is left
-    alone. The exit code is 1 if any of them failed.
     """
     if engine is None:
         _use(ctx, Verb.RESUME, target, typed)
@@ -198,30 +194,15 @@ _LIMITS: Final = (
     click.Option(
         ["--attempts"], type=click.IntRange(1, MAX_COUNT), metavar="N", help="Tries of one step."
     ),
-    click.Option(
-        ["--deadline"],
-        type=DEADLINE_TYPE,
-        metavar="TIME",
-        help="A new deadline: 2030-01-31T12:00:00Z, or 90s, 10m, 2h, 3d from now.",
-    ),
+    deadline_option("A new deadline"),
     click.Option(
         ["--max-steps"],
         type=click.IntRange(0, MAX_COUNT),
         metavar="N",
         help="Steps in a row without a delay; 0: no limit.",
     ),
-    click.Option(
-        ["--delay-seconds", "delay"],
-        type=SECONDS_TYPE,
-        metavar="S",
-        help="Start after this delay: in seconds, or 90s, 10m, 2h, 3d.",
-    ),
-    click.Option(
-        ["--over"],
-        type=SECONDS_TYPE,
-        metavar="S",
-        help="Spread several evenly over this time: in seconds, or 90s, 10m, 2h, 3d.",
-    ),
+    delay_option(),
+    span_option(["--over"], "Spread several evenly over this time"),
 )
 
 
@@ -242,10 +223,6 @@ def retry(
 
     Each continues from its last snapshot, with fresh counters, at the end of the line. Limits that
     are not given stay as they were; a deadline that has passed needs a new one.
-
-    Several ids are done at once, and so is all work of a query, as for `roost list`: an argument
-    with a colon makes one. What it is used on is shown first, and what changes after that is left
-    alone. The exit code is 1 if any of them failed.
     """
 
     async def make(roost: Roost) -> Order:
@@ -263,31 +240,21 @@ async def _retrying(
     max_steps: int | None,
     delay: float | None,
 ) -> Order:
-    at = deadline if isinstance(deadline, datetime) else None
-    seconds = None if isinstance(deadline, datetime) else deadline
     return await roost.controlling.retrying(
         typed.actor(roost, Verb.RETRY),
         delay_seconds=delay or 0,
         max_attempts=attempts,
-        deadline=at,
-        deadline_seconds=seconds,
         max_steps=max_steps,
+        **deadline_from(deadline),
     )
 
 
-@_verb(
-    Verb.BURY,
-    "roost bury w-0123456789abcdef --reason 'it would never end'",
-)
+@_verb(Verb.BURY, "roost bury w-0123456789abcdef --reason 'it would never end'")
 def bury(ctx: click.Context, target: Target, typed: Typed) -> None:
     """Make dead letters of work that has not ended.
 
     As `roost cancel`, but the work is "failed" then, with an error that says who has buried it,
     and is kept until somebody drops it. If a step runs, its worker's observers hear of it.
-
-    Several ids are done at once, and so is all work of a query, as for `roost list`: an argument
-    with a colon makes one. What it is used on is shown first, and what changes after that is left
-    alone. The exit code is 1 if any of them failed.
     """
     _use(ctx, Verb.BURY, target, typed)
 
@@ -302,10 +269,6 @@ def drop(ctx: click.Context, target: Target, typed: Typed) -> None:
 
     Only its events stay, as long as the queue keeps them. On a terminal it asks first; without
     one it needs --yes.
-
-    Several ids are done at once, and so is all work of a query, as for `roost list`: an argument
-    with a colon makes one. What it is used on is shown first, and what changes after that is left
-    alone. The exit code is 1 if any of them failed.
     """
     if target.ids:
         session: Session = ctx.obj

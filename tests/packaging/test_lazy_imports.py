@@ -117,6 +117,11 @@ DOORS = {
     ("roost_core.plugins.sources", "_is_older", "importlib"): START,
     ("roost_core.settings.sources", "_from_file", "tomllib"): START,
     ("roost_core.wording.suggestions", "close_matches", "difflib"): START,
+    (
+        "roost_plugins.console",
+        "register_commands",
+        "roost_core.cli.lazy",
+    ): "programs have no command line",
     ("roost_plugins.fs_artifacts", "artifact_store", "roost_plugins.fs_artifacts.store"): CHOSEN,
     ("roost_plugins.git_workspaces", "workspace", "roost_plugins.git_workspaces.naming"): CHOSEN,
     ("roost_plugins.git_workspaces", "workspace", "roost_plugins.git_workspaces.worktrees"): CHOSEN,

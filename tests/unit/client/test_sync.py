@@ -102,6 +102,21 @@ def test_errors_are_the_same(roost, bench):
         pass
 
 
+def test_any_coroutine_function_can_be_run(roost):
+    """Several reads at once, and what has no twin; what it raises comes out."""
+    roost.enqueue("echo", work_id="w1")
+
+    async def both(inner):
+        return await asyncio.gather(inner.counts(), inner.work("w1").row())
+
+    counts, row = roost.run(both)
+    assert (1, "w1") == (counts["queued"], row.meta.work_id)
+    with pytest.raises(WorkNotFound):
+        roost.run(lambda inner: inner.work("nope").status())
+    with pytest.raises(RoostError, match="not connected"):
+        SyncRoost(Bench().roost()).run(both)
+
+
 def test_following_ends_with_the_loop(roost):
     """What has happened since is yielded; whoever has seen enough leaves."""
     roost.enqueue("echo", work_id="w1")

@@ -1,0 +1,77 @@
+"""What a view needs: the connection, live events, and how this console was started."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Final, TypeVar, cast
+
+import attrs
+from flask import current_app
+
+from roost_core import Roost, Settings, SyncRoost
+from roost_plugins.console.connection import Connection
+from roost_plugins.console.live.hub import Hub
+from roost_plugins.console.settings import ConsoleSettings, External
+
+_T = TypeVar("_T")
+_KEY: Final = "roost_console"
+
+
+@attrs.frozen(eq=False)
+class Here:
+    """One running console.
+
+    :ivar connection: the one connection that all pages share.
+    :ivar live: what happens in the queue, for any number of pages.
+    :ivar settings: all settings of the process.
+    """
+
+    connection: Connection
+    live: Hub
+    settings: Settings
+
+    @property
+    def console(self) -> ConsoleSettings:
+        """The console's own settings."""
+        return self.settings.of(ConsoleSettings)
+
+    @property
+    def read_only(self) -> bool:
+        """Whether nothing may be changed."""
+        return self.console.read_only
+
+    @property
+    def external(self) -> External | None:
+        """Where browsers find it, if a proxy stands before it."""
+        return self.console.external_url
+
+    @property
+    def roost(self) -> SyncRoost:
+        """The connection.
+
+        :raises BackendUnavailable: the server is away, and was since the start.
+        """
+        return self.connection.roost
+
+    def ask(self, load: Callable[[Roost], Awaitable[_T]], timeout: float = 10.0) -> _T:
+        """Run a coroutine function in the connection's loop, and return what it brings.
+
+        :param timeout: seconds after which it is cancelled.
+        :raises BackendUnavailable: there is no connection, or no answer in time.
+        """
+        return self.connection.ask(load, timeout)
+
+    def now(self) -> datetime:
+        """Return the server's clock, as far as it is known; this costs no round trip."""
+        return self.live.now()
+
+
+def put_here(extensions: dict[str, object], here: Here) -> None:
+    """Let the views of an application find it."""
+    extensions[_KEY] = here
+
+
+def here() -> Here:
+    """Return the console that the current request is for."""
+    return cast("Here", current_app.extensions[_KEY])

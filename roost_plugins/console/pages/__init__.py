@@ -1,0 +1,12 @@
+"""The pages: one module each, with a blueprint."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from flask import Blueprint
+
+from roost_plugins.console.pages import overview, work
+
+#: Every page's blueprint, in the order of the navigation.
+BLUEPRINTS: Final[tuple[Blueprint, ...]] = (overview.blueprint, work.blueprint)

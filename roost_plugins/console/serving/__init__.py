@@ -1,0 +1,1 @@
+"""What makes the console a safe web server, whatever its pages are."""

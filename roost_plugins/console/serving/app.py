@@ -1,0 +1,35 @@
+"""The application: every page, under one roof."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from flask import Flask
+
+from roost_plugins.console.here import Here, put_here
+from roost_plugins.console.live import stream
+from roost_plugins.console.pages import BLUEPRINTS
+from roost_plugins.console.serving import problems
+from roost_plugins.console.serving.assets import Assets
+
+#: The largest body of a request. Bytes.
+MAX_BODY: Final = 4 << 20
+
+
+def create_app(here: Here) -> Flask:
+    """Make the application of one console. It is safe behind its gate only."""
+    app = Flask("roost_plugins.console", root_path=str(Assets.folder().parent))
+    app.config.update(MAX_CONTENT_LENGTH=MAX_BODY, PROPAGATE_EXCEPTIONS=False)
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    put_here(app.extensions, here)
+    assets = Assets(app)
+
+    @app.context_processor
+    def usual() -> dict[str, Any]:
+        return {"here": here, "now": here.now(), "asset": assets.url}
+
+    app.after_request(assets.cache)
+    problems.install(app)
+    for blueprint in (*BLUEPRINTS, stream.blueprint):
+        app.register_blueprint(blueprint)
+    return app

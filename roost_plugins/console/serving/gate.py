@@ -1,0 +1,1 @@
+"""What every request has to pass before the application sees it."""

@@ -1,0 +1,87 @@
+"""What a browser is shown instead of a page."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from typing import Final
+
+import attrs
+from flask import Flask, Response, jsonify, make_response, render_template, request
+from werkzeug.exceptions import HTTPException
+
+from roost_core.errors import (
+    ArtifactNotFound,
+    BackendUnavailable,
+    InvalidInput,
+    RoostError,
+    VerbUnfit,
+    WorkNotFound,
+)
+
+_log = logging.getLogger("roost.console")
+
+#: The first that fits counts.
+_STATUS: Final = (
+    (WorkNotFound, 404, "Not found"),
+    (ArtifactNotFound, 404, "Not found"),
+    (InvalidInput, 400, "That cannot be read"),
+    (VerbUnfit, 409, "Not now"),
+    (BackendUnavailable, 503, "The server does not answer"),
+    (RoostError, 500, "That did not work"),
+)
+
+
+@attrs.frozen
+class Problem:
+    """What went wrong.
+
+    :ivar status: the HTTP status.
+    :ivar number: what to look for in the log, if it is there.
+    """
+
+    status: int
+    title: str
+    text: str
+    number: str = ""
+
+
+def install(app: Flask) -> None:
+    """Answer errors with a page, or with JSON under ``/api/``."""
+    app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(RoostError, _expected)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def answer(problem: Problem) -> Response:
+    """Return the answer that tells of a problem."""
+    if request.path.startswith("/api/"):
+        body = {"error": {"status": problem.status, "title": problem.title, "text": problem.text}}
+        found = jsonify(body | ({"number": problem.number} if problem.number else {}))
+    else:
+        found = make_response(render_template("problem.html", page="", problem=problem))
+    found.status_code = problem.status
+    if problem.status == 503:
+        found.headers["Retry-After"] = "2"
+    return found
+
+
+def _http(error: HTTPException) -> Response:
+    status = error.code or 500
+    found = answer(Problem(status, error.name, error.description or ""))
+    for name, text in error.get_headers():
+        if name == "Allow":
+            found.headers[name] = text
+    return found
+
+
+def _expected(error: RoostError) -> Response:
+    status, title = next((code, title) for kind, code, title in _STATUS if isinstance(error, kind))
+    return answer(Problem(status, title, str(error)))
+
+
+def _unexpected(error: Exception) -> Response:
+    number = secrets.token_hex(4)
+    _log.error("%s: %s %s", number, request.method, request.path, exc_info=error)
+    text = "This is a fault in Roost or in a plugin. Nothing else is affected."
+    return answer(Problem(500, "Something went wrong", text, number))

@@ -34,22 +34,28 @@ class Control(abc.ABC):
         """
         raise self._not_offered(f"{order.verb} {work_id}")
 
-    async def halt(self, engine: str, actor: Actor) -> bool:
+    async def halt(self, engine: str, actor: Actor, request_id: str | None = None) -> bool:
         """Hold an engine: its work stays where it is, and running steps are its last.
 
+        What is new is an event, ``engine_held``.
+
+        :param request_id: identifies this request, as one word: repeating it returns the same
+            answer and does nothing more, even if others have released the engine since. None if it
+            is not repeated.
         :returns: whether that is new.
         :raises BackendError: this backend does not offer it.
         """
-        del actor
+        del actor, request_id
         raise self._not_offered(f"holding the engine {engine}")
 
-    async def unhalt(self, engine: str, actor: Actor) -> bool:
-        """Let the work of a held engine continue.
+    async def unhalt(self, engine: str, actor: Actor, request_id: str | None = None) -> bool:
+        """Let the work of a held engine continue. If it was held, there is an ``engine_released``.
 
+        :param request_id: as for :meth:`halt`.
         :returns: whether it was held.
         :raises BackendError: this backend does not offer it.
         """
-        del actor
+        del actor, request_id
         raise self._not_offered(f"holding the engine {engine}")
 
     async def halts(self) -> Sequence[Halt]:

@@ -170,15 +170,21 @@ class Controlling:
 
     async def hold(self, engine: str, actor: Actor) -> bool:
         """Hold an engine; return whether that is new."""
-        return await repeated(lambda: self.ledger.halt(engine, actor), PATIENCE_SECONDS)
+        request = _new_request()
+        return await repeated(lambda: self.ledger.halt(engine, actor, request), PATIENCE_SECONDS)
 
     async def release(self, engine: str, actor: Actor) -> bool:
         """Hold an engine no more; return whether it was held."""
-        return await repeated(lambda: self.ledger.unhalt(engine, actor), PATIENCE_SECONDS)
+        request = _new_request()
+        return await repeated(lambda: self.ledger.unhalt(engine, actor, request), PATIENCE_SECONDS)
 
     async def held(self) -> list[HeldEngine]:
         """Return the engines that are held, by name."""
         return [_held(one) for one in await repeated(self.ledger.halts, PATIENCE_SECONDS)]
+
+
+def _new_request() -> str:
+    return secrets.token_hex(8)
 
 
 def new_order(
@@ -192,7 +198,7 @@ def new_order(
 ) -> Order:
     """Return an order with an id of its own."""
     return Order(
-        request_id=secrets.token_hex(8),
+        request_id=_new_request(),
         verb=verb,
         actor=actor,
         delay_ms=delay_ms,

@@ -37,7 +37,8 @@ class Engine:
     async def hold(self, *, reason: str | None = None, actor: Actor | str | None = None) -> bool:
         """Hold the engine: no worker takes its work, present or future, until it is released.
 
-        A step that runs is the last of its lease. All work stays in the state that it is in.
+        A step that runs is the last of its lease. All work stays in the state that it is in. The
+        queue's events have it as ``engine_held``, with who did so, and why.
 
         :returns: whether it was not held before.
         :raises InvalidInput: the reason or the actor cannot be accepted.
@@ -47,7 +48,7 @@ class Engine:
         return await control.hold(self.id, control.actor(actor, reason))
 
     async def release(self, *, reason: str | None = None, actor: Actor | str | None = None) -> bool:
-        """Let workers take its work again. It is not kept who did so, or why.
+        """Let workers take its work again. The queue's events have it as ``engine_released``.
 
         :returns: whether it was held.
         :raises InvalidInput: the reason or the actor cannot be accepted.

@@ -27,6 +27,8 @@ _BY_PEOPLE: Final[Mapping[str, str]] = {
     "retried": "retried",
     "dropped": "dropped for good",
 }
+#: What people do to an engine.
+_TO_ENGINES: Final[Mapping[str, str]] = {"engine_held": "held", "engine_released": "released"}
 #: What follows an accepted step, if it is not the next one.
 _THEN: Final[Mapping[State, str]] = {
     State.DONE: "; done",
@@ -40,6 +42,8 @@ def sentence(event: Event) -> str:
     data: _Data = redacted(to_plain(event.data))
     if "who" in data and (event.kind in _BY_PEOPLE or event.kind == "dead_lettered"):
         return _by_people(event.kind, data)
+    if event.kind in _TO_ENGINES:
+        return f"engine {event.engine} {_by_people(event.kind, data)}"
     say = _SENTENCES.get(event.kind)
     if say is not None:
         return say(event, data)
@@ -64,12 +68,12 @@ def _value(value: Json) -> str:
 
 def _by_people(kind: str, data: _Data) -> str:
     """Return who did what, from which state, and why."""
-    words = _BY_PEOPLE.get(kind, "buried")
+    words = _BY_PEOPLE.get(kind) or _TO_ENGINES.get(kind, "buried")
     before = data.get("from")
     was = f", was {before}" if isinstance(before, str) and before else ""
     reason = data.get("reason")
     why = f": {reason}" if reason else ""
-    return f"{words} by {data['who']} ({data.get('tool', '?')}){was}{why}"
+    return f"{words} by {data.get('who', '?')} ({data.get('tool', '?')}){was}{why}"
 
 
 def _enqueued(event: Event, _data: _Data) -> str:

@@ -38,6 +38,7 @@ TYPES: Final = {
     "forgetting": "zset",
     "created": "zset",
     "halted": "hash",
+    "holds": "hash",
     "index": "zset",
     "rates": "hash",
     "key": "hash",

@@ -277,6 +277,7 @@ async def test_damaged_counters(server, value):
         "beats",
         "claims",
         "halted",
+        "holds",
         "rates",
     ],
 )

@@ -53,11 +53,12 @@ def line(event: Event, console_width: int, *, of_one: bool) -> RenderableType:
     left = _TIME_WIDTH + _VERSION_WIDTH + 4
     if not of_one:
         grid.add_column(no_wrap=True, min_width=_ID_WIDTH)
-        cells.append(plain(event.work_id, "bold"))
+        cells.append(plain("" if event.is_of_engine else event.work_id, "bold"))
         left += max(_ID_WIDTH, cells[-1].cell_len) + 2
     grid.add_column(no_wrap=True, min_width=_VERSION_WIDTH)
     grid.add_column(overflow="fold")
-    version = "" if event.kind == "leased" else f"v{event.version}"
+    has_none = event.kind == "leased" or event.is_of_engine
+    version = "" if has_none else f"v{event.version}"
     said = _folded(clean(sentence(event)), console_width - left)
     grid.add_row(*cells, Text(version, "dim"), Text(said, of_event(event)))
     return grid

@@ -39,6 +39,8 @@ _EVENTS: Final[Mapping[str, str]] = {
     "retried": "magenta",
     "bury_requested": "magenta",
     "dropped": "magenta",
+    "engine_held": "magenta",
+    "engine_released": "magenta",
 }
 
 

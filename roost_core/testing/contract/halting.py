@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from roost_core.backend.messages import Finish, GoOn
 from roost_core.backend.orders import Halt
-from roost_core.models.control import Verb
+from roost_core.models.control import Actor, Verb
+from roost_core.models.events import OF_ENGINE, Event
 from roost_core.models.work import State
 from roost_core.testing.contract.kit import (
     ACTOR,
@@ -14,6 +17,10 @@ from roost_core.testing.contract.kit import (
     Harness,
     driven,
 )
+
+
+def _told(event: Event) -> tuple[str, str, str, int]:
+    return (event.kind, event.work_id, event.engine, event.version)
 
 
 class HaltContract(ContractTests):
@@ -26,13 +33,74 @@ class HaltContract(ContractTests):
         before = await kit.server.now_ms()
         assert await kit.ledger.halt("b", ACTOR)
         assert await kit.ledger.halt("a", ACTOR)
-        assert not await kit.ledger.halt("a", type(ACTOR)("bob", "tests"))
+        assert not await kit.ledger.halt("a", Actor("bob", "tests"))
         first, second = await kit.ledger.halts()
         assert ("a", ACTOR, "b") == (first.engine, first.actor, second.engine)
         assert before <= first.since_ms <= await kit.server.now_ms()
         assert await kit.ledger.unhalt("a", ACTOR)
         assert not await kit.ledger.unhalt("a", ACTOR)
         assert [Halt("b", ACTOR, second.since_ms)] == [*await kit.ledger.halts()]
+
+    @driven
+    async def test_each_is_an_event_of_the_queue(self, kit: Harness) -> None:
+        """With who, with what and why; what changes nothing is none, nor is it of a work item."""
+        bob = Actor("bob", "tests")
+        await kit.created("a")
+        await kit.ledger.halt(ENGINE, ACTOR)
+        await kit.ledger.halt(ENGINE, bob)
+        await kit.ledger.unhalt(ENGINE, bob)
+        await kit.ledger.unhalt(ENGINE, ACTOR)
+        _, held, released = await kit.ledger.events()
+        assert ("engine_held", OF_ENGINE, ENGINE, 0) == _told(held)
+        assert ("engine_released", OF_ENGINE, ENGINE, 0) == _told(released)
+        assert (State.PAUSED, State.QUEUED) == (held.state, released.state)
+        who = {"who": ACTOR.who, "tool": ACTOR.tool, "reason": ACTOR.reason}
+        assert (who, {"who": "bob", "tool": "tests"}) == (held.data, released.data)
+        assert ["enqueued"] == [one.kind for one in await kit.ledger.events(work_id="a")]
+        assert ["enqueued"] == [one.kind for one in await kit.ledger.trail("a") or ()]
+
+    @driven
+    async def test_a_repeat_of_the_same_request(self, kit: Harness) -> None:
+        """V1: it gets the first answer and does no more, even if others have acted since."""
+        for _ in range(2):
+            assert await kit.ledger.halt("a", ACTOR, "first")
+        assert not await kit.ledger.halt("a", ACTOR, "late")
+        for _ in range(2):
+            assert await kit.ledger.unhalt("a", ACTOR, "second")
+        assert not await kit.ledger.unhalt("a", ACTOR, "late")
+        assert await kit.ledger.halt("a", ACTOR, "first")
+        assert [] == [*await kit.ledger.halts()]
+        assert await kit.ledger.halt("a", ACTOR, "third")
+        assert await kit.ledger.unhalt("a", ACTOR, "second")
+        assert ["a"] == [one.engine for one in await kit.ledger.halts()]
+        kinds = [one.kind for one in await kit.ledger.events()]
+        assert ["engine_held", "engine_released", "engine_held"] == kinds
+
+    @driven
+    async def test_a_request_is_of_one_engine(self, kit: Harness) -> None:
+        """The same word for another engine is another request; old ones are forgotten in time."""
+        assert await kit.ledger.halt("a", ACTOR, "one")
+        assert await kit.ledger.halt("b", ACTOR, "one")
+        for number in range(4):
+            assert await kit.ledger.unhalt("a", ACTOR, f"off-{number}")
+            assert await kit.ledger.halt("a", ACTOR, f"on-{number}")
+        assert await kit.ledger.halt("a", ACTOR, "on-0")
+        assert not await kit.ledger.halt("a", ACTOR, "one")
+
+    @driven
+    async def test_who_follows_hears_of_it(self, kit: Harness) -> None:
+        """At once, and in order; who follows a work item does not."""
+        await kit.created("a")
+        (start,) = await kit.ledger.events()
+        waiting = kit.ledger.events(after=start.event_id, block_ms=10_000)
+        follower = asyncio.create_task(waiting)
+        await asyncio.sleep(0)
+        await kit.ledger.halt(ENGINE, ACTOR)
+        (held,) = await follower
+        assert "engine_held" == held.kind
+        await kit.done("a", Verb.CANCEL)
+        of_one = await kit.ledger.events(after=start.event_id, work_id="a", block_ms=10_000)
+        assert ["cancelled"] == [one.kind for one in of_one]
 
     @driven
     async def test_present_and_future_work(self, kit: Harness) -> None:

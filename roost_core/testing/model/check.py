@@ -116,6 +116,8 @@ def _check_versions(state: MemoryState) -> None:
     """C1, C6, D1 and E1, by the events: versions 1..n, and only what may follow the end."""
     last: dict[str, tuple[int, State]] = {}
     for event in state.events:
+        if event.is_of_engine:
+            continue
         version, before = last.get(event.work_id, (0, None))
         if event.kind == "enqueued":
             _require(event.work_id not in last, "E1 (enqueued once)", event)

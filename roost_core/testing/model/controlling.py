@@ -133,17 +133,25 @@ class Controlling(Wishes):
         gone = self._remove(work)
         return OrderAnswer(outcome, work.state, work.version, purged=gone)
 
-    def halt(self, now: int, engine: str, actor: Actor) -> bool:
+    def halt(self, now: int, engine: str, actor: Actor, request_id: str | None) -> bool:
         """Hold an engine: steps that run are the last of their leases. Return whether it is new."""
+        if request_id in self._holds.get(engine, ()):
+            return True
         if engine in self.halted:
             return False
         self.halted[engine] = Halt(engine, actor, now)
+        self._note_hold(engine, now, "engine_held", State.PAUSED, actor, request_id)
         for work in self._in_states(State.RUNNING):
             if work.new.engine == engine and work.wish is None:
                 work.is_last_step = True
         self._void_reservations(now)
         return True
 
-    def unhalt(self, engine: str) -> bool:
+    def unhalt(self, now: int, engine: str, actor: Actor, request_id: str | None) -> bool:
         """Stop holding an engine. Return whether it was held."""
-        return self.halted.pop(engine, None) is not None
+        if request_id in self._holds.get(engine, ()):
+            return True
+        if self.halted.pop(engine, None) is None:
+            return False
+        self._note_hold(engine, now, "engine_released", State.QUEUED, actor, request_id)
+        return True

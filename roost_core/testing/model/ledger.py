@@ -280,14 +280,13 @@ class MemoryLedger(Ledger):
             self.tell_of_order()
         return answer
 
-    async def halt(self, engine: str, actor: Actor) -> bool:
+    async def halt(self, engine: str, actor: Actor, request_id: str | None = None) -> bool:
         """Hold an engine."""
-        return self.run(lambda state, now: state.halt(now, engine, actor))
+        return self.run(lambda state, now: state.halt(now, engine, actor, request_id))
 
-    async def unhalt(self, engine: str, actor: Actor) -> bool:
+    async def unhalt(self, engine: str, actor: Actor, request_id: str | None = None) -> bool:
         """Let the work of a held engine continue."""
-        del actor
-        was_held = self.run(lambda state, _now: state.unhalt(engine))
+        was_held = self.run(lambda state, now: state.unhalt(now, engine, actor, request_id))
         self.wake()
         return was_held
 

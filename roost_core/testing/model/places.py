@@ -40,6 +40,8 @@ class Places:
         self.lines = Lines(self.works)
         #: The engines that people hold.
         self.halted: dict[str, Halt] = {}
+        #: Per engine: the requests to hold and release it that were done, newest first.
+        self._holds: dict[str, list[str]] = {}
         self.offers = Offers(self.halted)
         #: Per idempotency key: the digest it stands for, and the work id.
         self.keys: dict[str, tuple[str, str]] = {}
@@ -93,14 +95,27 @@ class Places:
         return event
 
     def _event(self, work: Work, now: int, kind: str, data: Mapping[str, Json]) -> Event:
+        new = work.new
+        return self._add_event(now, kind, new.work_id, new.engine, work.version, work.state, data)
+
+    def _add_event(
+        self,
+        now: int,
+        kind: str,
+        work_id: str,
+        engine: str,
+        version: int,
+        state: State,
+        data: Mapping[str, Json],
+    ) -> Event:
         event = Event(
             event_id=f"{next(self._event_ids)}-0",
             at=from_milliseconds(now),
             kind=kind,
-            work_id=work.new.work_id,
-            engine=work.new.engine,
-            version=work.version,
-            state=work.state,
+            work_id=work_id,
+            engine=engine,
+            version=version,
+            state=state,
             data=data,
         )
         self.events.append(event)

@@ -7,14 +7,14 @@ from typing import Final
 
 from roost_core.backend.orders import Order, OrderAnswer, burial
 from roost_core.models.control import Actor, Verb
-from roost_core.models.events import Event
+from roost_core.models.events import OF_ENGINE, Event
 from roost_core.models.work import State
 from roost_core.testing.model.places import Places
 from roost_core.testing.model.trail import add_to_trail
 from roost_core.testing.model.work import Done, Work, error_bytes
 from roost_core.values import Json
 
-#: How many of the last verbs are remembered for each work item.
+#: How many of the last verbs are remembered for each work item, and for each engine.
 MOST_DONE: Final = 8
 #: The wishes that end the work, whatever the step brings.
 FINAL: Final = frozenset({Verb.CANCEL, Verb.BURY})
@@ -33,13 +33,18 @@ class Wishes(Places):
         more: Mapping[str, Json] | None = None,
     ) -> Event:
         """Note what a person did: that has a part of the trail for itself."""
-        data: dict[str, Json] = {**(more or {}), "from": was.value}
-        data |= {"who": actor.who, "tool": actor.tool}
-        if actor.reason is not None:
-            data["reason"] = actor.reason
+        data: dict[str, Json] = {**(more or {}), "from": was.value, **_who(actor)}
         event = self._event(work, now, kind, data)
         add_to_trail(work, now, event, by_person=True)
         return event
+
+    def _note_hold(
+        self, engine: str, now: int, kind: str, state: State, actor: Actor, request_id: str | None
+    ) -> None:
+        """Note what a person did to an engine, and for whose request."""
+        self._add_event(now, kind, OF_ENGINE, engine, 0, state, _who(actor))
+        if request_id is not None:
+            self._holds[engine] = [request_id, *self._holds.get(engine, ())][:MOST_DONE]
 
     def _remember(
         self, work: Work, order: Order, answer: OrderAnswer, event: Event, is_done: bool
@@ -81,3 +86,8 @@ class Wishes(Places):
             newest.confirmed = self._pause(work, now, newest.actor)
         else:
             newest.confirmed = self._end(work, now, wish, newest.actor)
+
+
+def _who(actor: Actor) -> dict[str, Json]:
+    who: dict[str, Json] = {"who": actor.who, "tool": actor.tool}
+    return who if actor.reason is None else {**who, "reason": actor.reason}

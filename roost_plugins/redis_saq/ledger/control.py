@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -50,23 +51,28 @@ class RedisControl(Part):
         gone = Purged(work_id, int(words[4]) or None)
         return OrderAnswer(found.outcome, found.state, found.version, purged=gone)
 
-    async def halt(self, engine: str, actor: Actor) -> bool:
+    async def halt(self, engine: str, actor: Actor, request_id: str | None = None) -> bool:
         """Hold an engine, and let the steps that run be the last of their leases."""
-        is_new, cursor = await self._call("halt", engine, actor_json(actor), "0", _STEP)
+        first = (actor_json(actor), request_id or _new_request())
+        is_new, cursor = await self._call("halt", engine, "0", _STEP, *first)
         while cursor != b"0":
-            _, cursor = await self._call("halt", engine, "", cursor, _STEP)
+            _, cursor = await self._call("halt", engine, cursor, _STEP)
         return bool(is_new)
 
-    async def unhalt(self, engine: str, actor: Actor) -> bool:
+    async def unhalt(self, engine: str, actor: Actor, request_id: str | None = None) -> bool:
         """Let the work of a held engine continue."""
-        del actor
-        return bool(await self._call("unhalt", engine))
+        request = request_id or _new_request()
+        return bool(await self._call("unhalt", engine, actor_json(actor), request))
 
     async def halts(self) -> Sequence[Halt]:
         """Return the engines that are held, by name."""
         found = await self.queue.plain("HGETALL", self.queue.keys.key("halted"))
         held = zip(found[::2], found[1::2], strict=True)
         return sorted((halt_of(engine, raw) for engine, raw in held), key=lambda one: one.engine)
+
+
+def _new_request() -> str:
+    return secrets.token_hex(8)
 
 
 def _or_nothing(value: int | None) -> int | str:

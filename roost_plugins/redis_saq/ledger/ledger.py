@@ -65,17 +65,17 @@ class RedisLedger(RedisTransitions, RedisReading, Ledger):
 
         return await RedisControl(self).order(work_id, order)
 
-    async def halt(self, engine: str, actor: Actor) -> bool:
+    async def halt(self, engine: str, actor: Actor, request_id: str | None = None) -> bool:
         """Hold an engine, and let the steps that run be the last of their leases."""
         from roost_plugins.redis_saq.ledger.control import RedisControl
 
-        return await RedisControl(self).halt(engine, actor)
+        return await RedisControl(self).halt(engine, actor, request_id)
 
-    async def unhalt(self, engine: str, actor: Actor) -> bool:
+    async def unhalt(self, engine: str, actor: Actor, request_id: str | None = None) -> bool:
         """Let the work of a held engine continue."""
         from roost_plugins.redis_saq.ledger.control import RedisControl
 
-        return await RedisControl(self).unhalt(engine, actor)
+        return await RedisControl(self).unhalt(engine, actor, request_id)
 
     async def halts(self) -> Sequence[Halt]:
         """Return the engines that are held, by name."""

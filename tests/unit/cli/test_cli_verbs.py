@@ -266,6 +266,29 @@ def test_engines_are_held(bench):
     )
 
 
+def test_that_an_engine_was_held_is_an_event(bench):
+    """Who held and released it, with what, and why; of no work item."""
+    bench.invoke("pause", "--engine", "echo", "--as", "alice", "--reason", "down")
+    bench.ok("resume", "--engine", "echo", "--as", "bob")
+    who = {"who": "alice", "tool": "roost pause", "reason": "down"}
+    held, released = [json.loads(line) for line in bench.ok("events", "--json").splitlines()][-2:]
+    assert ("engine_held", "-", "echo", "paused", who) == (
+        held["kind"],
+        held["work_id"],
+        held["engine"],
+        held["state"],
+        held["data"],
+    )
+    assert {"who": "bob", "tool": "roost resume"} == released["data"]
+    cells = [line.split("\t")[1:6] for line in bench.ok("events").splitlines()][-2:]
+    assert [
+        ["engine_held", "-", "echo", "0", "paused"],
+        ["engine_released", "-", "echo", "0", "queued"],
+    ] == cells
+    of_work = bench.ok("events", "--work", "w1")
+    assert "engine_held" not in of_work
+
+
 @pytest.mark.parametrize("verb", ["pause", "resume"])
 def test_an_engine_or_ids(bench, verb):
     """Not both: it would not be clear what is meant."""

@@ -146,3 +146,14 @@ def test_what_a_step_said_stays_for_the_next():
     view.standing(row(state=State.SLEEPING))
     to.file.truncate(0)
     assert not any("half" in line for line in lines(view, to))
+
+
+def test_an_engine_that_is_held_has_no_work_item():
+    """Its line in the queue's view has neither an id nor a version."""
+    to = console()
+    view = QueueView(to, "default")
+    who = {"who": "al", "tool": "roost pause"}
+    view.event(Event("1-0", NOW, "engine_held", "-", "echo", 0, State.PAUSED, who))
+    drawn = lines(view, to)[-1].split("  ")
+    said = "engine echo held by al (roost pause)"
+    assert ["03:04:05", said] == [cell.strip() for cell in drawn if cell.strip()]

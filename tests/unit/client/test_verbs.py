@@ -258,3 +258,19 @@ def test_a_lost_reply(bench, monkeypatch, verb, applied):
     assert 1 == len({order.request_id for _, order in asked})
     events = asyncio.run(bench.ledger.events(work_id="w1"))
     assert 2 == len(events)
+
+
+@pytest.mark.parametrize("applied", [True, False])
+@pytest.mark.parametrize("verb", ["hold", "release"])
+def test_a_lost_reply_about_an_engine(bench, monkeypatch, verb, applied):
+    """The request is repeated under the same id: it is new to who asked, and one event."""
+    if verb == "release":
+        run(bench, lambda roost: roost.engine("echo").hold())
+    name = "halt" if verb == "hold" else "unhalt"
+    asked = unanswered(monkeypatch, bench.ledger, name, 2, applied)
+    assert run(bench, lambda roost: getattr(roost.engine("echo"), verb)(actor="alice"))
+    assert 1 == len({request for *_, request in asked})
+    kind = "engine_held" if verb == "hold" else "engine_released"
+    events = asyncio.run(bench.ledger.events())
+    assert ["alice"] == [one.data["who"] for one in events if one.kind == kind][-1:]
+    assert 1 == len([one for one in events if one.kind == kind])

@@ -14,6 +14,7 @@ from roost_core.errors import BackendError, CorruptRecord, LeaseLost, VersionCon
 from roost_core.models import State
 from roost_core.shown import views
 from roost_core.shown.plain import row_json
+from roost_core.shown.sentences import sentence
 from roost_plugins.redis_saq.record import answers, claims, events, standing
 from tests import rows
 
@@ -340,6 +341,21 @@ def test_unreadable_events(raw):
     assert ("unreadable", "?", "?", 0) == (found.kind, found.work_id, found.engine, found.version)
     assert ("1700000000123-4", 1_700_000_000.123) == (found.event_id, found.at.timestamp())
     assert 1 == len(found.data)
+
+
+def test_a_kind_of_a_newer_roost():
+    """What this Roost does not know is an event all the same, also of a whole engine."""
+    raw = b'engine_moved - demo 0 paused {"who":"alice"}'
+    found = events.event(entry(raw))
+    assert ("engine_moved", "-", "demo", 0) == (
+        found.kind,
+        found.work_id,
+        found.engine,
+        found.version,
+    )
+    assert {"who": "alice"} == found.data
+    assert found.is_of_engine
+    assert "engine moved who=alice" == sentence(found)
 
 
 def test_entries_of_the_stream_that_are_not_ours():

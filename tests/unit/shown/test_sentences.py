@@ -53,6 +53,19 @@ SAID = [
         "dead letter: RuntimeError: upstream said 500 (flaky.py:8)",
     ),
     ("dead_lettered", "failed", {**BY, "error": ERROR}, f"buried {BY_ALICE}"),
+    (
+        "engine_held",
+        "paused",
+        {"who": "alice@laptop", "tool": "roost pause", "reason": "the site is down"},
+        "engine agent held by alice@laptop (roost pause): the site is down",
+    ),
+    (
+        "engine_released",
+        "queued",
+        {"who": "alice@laptop", "tool": "python"},
+        "engine agent released by alice@laptop (python)",
+    ),
+    ("engine_held", "paused", {"cut": True}, "engine agent held by ? (?)"),
     ("cancel_requested", "running", BY, f"asked to cancel {BY_ALICE}"),
     ("cancelled", "cancelled", BY, f"cancelled {BY_ALICE}"),
     (

@@ -20,12 +20,12 @@ class Order(Value):
     ``request_id`` identifies this order, as one word: repeating it returns the recorded answer, so
     that a lost reply does not make it count twice. With ``if_state`` and
     ``if_fence`` nothing happens unless the work item still has both: what a preview showed may have
-    changed.
+    changed. ``life`` is when the work item was created, in milliseconds; one with the same id that
+    was created at another time is another, and the one that is meant is missing. So a repeat of a
+    drop is recognized after the record is gone.
 
     Only a retry has the rest: ``delay_ms`` is how long to wait before it is ready;
     ``max_attempts``, ``deadline_ms`` and ``max_steps`` are new limits, None for those that it has.
-    Only a drop has ``life``: when the work item was created, in milliseconds, so that a repeat is
-    recognized after the record is gone.
 
     :raises InvalidInput: the request id is not one word.
     """

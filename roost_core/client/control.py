@@ -129,18 +129,24 @@ class Controlling:
         :raises PluginError: what a drop has to remove cannot be reached; nothing was done.
         """
         forget = None
+        # What a preview has shown was there.
+        was_seen = order.if_state is not None or order.life is not None
         if order.verb is Verb.DROP:
             forget = self.forgetter()
-            stored = await repeated(lambda: self.ledger.read(work_id), PATIENCE_SECONDS)
-            if stored is None:
-                raise not_found(work_id, self.ledger.queue)
-            # A record that does not decode has none.
-            order = attrs.evolve(order, life=stored.created_ms or None)
+            if order.life is None:
+                stored = await repeated(lambda: self.ledger.read(work_id), PATIENCE_SECONDS)
+                if stored is None and not was_seen:
+                    raise not_found(work_id, self.ledger.queue)
+                # A record that does not decode has none.
+                life = None if stored is None else stored.created_ms or None
+                order, was_seen = attrs.evolve(order, life=life), True
         answer = await repeated(lambda: self.ledger.order(work_id, order), PATIENCE_SECONDS)
-        if forget is not None and answer.outcome is OrderOutcome.MISSING:
+        if was_seen and answer.outcome is OrderOutcome.MISSING:
             # It was there a moment ago: by a first try whose answer was lost, or by somebody else,
             # it is dropped, and what it had elsewhere was removed before that was forgotten.
-            return VerbResult(work_id, order.verb, OrderOutcome.ALREADY)
+            is_drop = order.verb is Verb.DROP
+            outcome = OrderOutcome.ALREADY if is_drop else OrderOutcome.CHANGED
+            return VerbResult(work_id, order.verb, outcome)
         await self._refuse(work_id, order, answer)
         if forget is not None and answer.outcome in (OrderOutcome.DONE, OrderOutcome.ALREADY):
             # The queue keeps it on record until a worker has done the same: artifacts and

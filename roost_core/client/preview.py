@@ -28,18 +28,20 @@ _EXAMPLE: Final = 200
 
 
 class Chosen:
-    """Work items as they were seen: ids, states and fences, and nothing else, in little memory."""
+    """Work items as they were seen: ids, lives, states and fences, in little memory."""
 
     def __init__(self) -> None:
         self._ids: list[str] = []
         self._states: list[State] = []
         self._fences: list[int] = []
+        self._lives: list[int] = []
 
     def add(self, stored: StoredWork) -> None:
         """Take one more."""
         self._ids.append(stored.work_id)
         self._states.append(stored.state)
         self._fences.append(stored.fence)
+        self._lives.append(stored.created_ms)
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -58,6 +60,8 @@ class Chosen:
                     delay_ms=delay_ms,
                     if_state=self._states[place],
                     if_fence=self._fences[place],
+                    # A record that does not decode has none.
+                    life=self._lives[place] or None,
                 ),
             )
 

@@ -175,6 +175,27 @@ class ControlContract(ContractTests):
         await kit.requested("a", Verb.CANCEL, if_state=State.RUNNING, if_fence=1)
 
     @driven
+    async def test_another_life_of_the_id_is_not_meant(self, kit: Harness) -> None:
+        """What is under the id now was never shown, however alike it looks."""
+        await kit.created("a")
+        life = (await kit.read("a")).created_ms
+        await kit.done("a", Verb.CANCEL)
+        await kit.done("a", Verb.RETRY, life=life)
+        await kit.done("a", Verb.CANCEL, life=life)
+        await kit.order("a", Verb.DROP, life=life)
+        await kit.pass_time(2)
+        await kit.created("a")
+        for state, then in ((State.QUEUED, Verb.CANCEL), (State.CANCELLED, None)):
+            assert state == (await kit.read("a")).state
+            for verb in VERBS:
+                answer = await kit.order("a", verb, life=life, if_state=state, if_fence=0)
+                if verb is not Verb.DROP:  # that recognizes what it has done
+                    assert OrderAnswer(OrderOutcome.MISSING) == answer
+            assert state == (await kit.read("a")).state
+            if then is not None:
+                await kit.done("a", then)
+
+    @driven
     async def test_paused_work_keeps_its_place(self, kit: Harness) -> None:
         """Resumed it runs when it would have, in front of those that came after it."""
         await kit.created("a", "b", "c")

@@ -49,7 +49,7 @@ class Controlling(Wishes):
         work = self.works.get(work_id)
         if order.verb is Verb.DROP:
             return self._drop(now, work_id, work, order)
-        if work is None:
+        if work is None or order.life not in (None, work.created_ms):
             return OrderAnswer(OrderOutcome.MISSING)
         for done in work.done:
             if done.request_id == order.request_id:
@@ -121,7 +121,7 @@ class Controlling(Wishes):
             self._place(work, now, State.QUEUED)
 
     def _drop(self, now: int, work_id: str, work: Work | None, order: Order) -> OrderAnswer:
-        if work is None or (order.life is not None and order.life != work.created_ms):
+        if work is None or order.life not in (None, work.created_ms):
             gone = Purged(work_id, order.life)
             if order.life is not None and gone in self._to_forget:
                 return OrderAnswer(OrderOutcome.ALREADY, purged=gone)

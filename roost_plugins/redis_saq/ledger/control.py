@@ -37,6 +37,7 @@ class RedisControl(Part):
             _or_nothing(order.max_attempts),
             _or_nothing(None if order.deadline_ms is None else max(1, order.deadline_ms)),
             _or_nothing(order.max_steps),
+            _or_nothing(order.life),
         )
         return _answered(answer, work_id)
 

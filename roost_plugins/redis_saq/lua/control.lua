@@ -1,7 +1,8 @@
 -- Do to a work item what a person wants, if that fits how it stands; to drop it is drop.lua's.
 -- KEYS: work ready sleeping retry_wait running blocked held lines failed newer seq events idle waiting paused done cancelled halted index
 -- ARGV: id cancel|pause|resume|retry|bury request-id if-state|'' if-fence|'' actor
---       delay-ms max-attempts|'' deadline-ms|'' max-steps|'', of which only a retry looks at the last four
+--       delay-ms max-attempts|'' deadline-ms|'' max-steps|'', of which only a retry looks at these four
+--       life|'': when it was created, if another with the same id is not meant
 -- Result: 'missing' | 'newer' | 'corrupt' | 'outcome state version wish|-'; the outcome is done, requested, already,
 --   unfit, late or changed
 
@@ -21,6 +22,7 @@ local FITS = {
 local id, verb, request, actor = ARGV[1], ARGV[2], ARGV[3], ARGV[6]
 local r, instead = load(id, parse)
 if not r then return instead == 'broken' and 'corrupt' or instead or 'missing' end
+if ARGV[11] ~= '' and ARGV[11] ~= r.created then return 'missing' end
 
 local function answer(outcome)
   return outcome .. ' ' .. r.state .. ' ' .. r.version .. ' ' .. (r.state == 'running' and r.wish or '-')

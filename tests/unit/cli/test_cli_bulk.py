@@ -13,6 +13,7 @@ from datetime import datetime
 import attrs
 import pytest
 
+from roost_core.backend import OrderAnswer, OrderOutcome
 from roost_core.cli.work import bulk, bulk_progress, carrying_out
 from roost_core.cli.work.bulk_progress import BulkProgress
 from roost_core.client import control
@@ -278,14 +279,31 @@ def test_what_fails_is_counted(bench, monkeypatch):
 
     async def odd(work_id, asked):
         if work_id == "w1":
-            bench.ledger.run(lambda state, now: state.works.pop("w1"))
+            return OrderAnswer(OrderOutcome.CORRUPT)
         return await order(work_id, asked)
 
     monkeypatch.setattr(bench.ledger, "order", odd)
     result = bench.invoke("pause", "id:w*", "--yes")
     assert 1 == result.exit_code
     assert "paused 1 of 2, 1 failed\n" == result.stdout
-    assert "roost: no work item 'w1'" in result.stderr
+    assert "roost: w1: its record does not decode" in result.stderr
+
+
+@pytest.mark.parametrize(("verb", "left"), [("pause", "changed meanwhile"), ("drop", "so already")])
+def test_what_is_gone_has_not_failed(bench, monkeypatch, verb, left):
+    """Somebody else removed it between the look and the act: that is a change like any other."""
+    order = bench.ledger.order
+
+    async def odd(work_id, asked):
+        bench.ledger.run(lambda state, now: state.works.pop("w1", None))
+        return await order(work_id, asked)
+
+    if verb == "drop":
+        bench.ok("cancel", "id:w*", "--yes")
+    monkeypatch.setattr(bench.ledger, "order", odd)
+    result = bench.invoke(verb, "id:w*", "--yes")
+    assert (0, "") == (result.exit_code, result.stderr)
+    assert left in result.stdout
 
 
 def test_totals_in_json(bench):

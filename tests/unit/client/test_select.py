@@ -108,6 +108,33 @@ async def test_what_has_changed_since_is_left_alone(roost):
     assert State.PAUSED is (await states(roost))["wait-c"]
 
 
+@pytest.mark.parametrize("verb", Verb)
+async def test_other_work_under_the_same_id_is_left_alone(roost, verb):
+    """Nobody was shown what took the place of what a preview has shown, or that it is gone."""
+    work = roost.work("wait-c")
+
+    async def prepare():
+        if verb is Verb.RESUME:
+            await work.pause()
+        elif verb in (Verb.RETRY, Verb.DROP):
+            await work.cancel()
+
+    await prepare()
+    preview = await previewed(roost, parse("id:wait-c"), verb, None)
+    ((work_id, order),) = preview.chosen.orders(new_order(verb, Actor("me", "tests")))
+    await work.cancel()
+    await work.drop()
+    outcome = OrderOutcome.ALREADY if verb is Verb.DROP else OrderOutcome.CHANGED
+    gone = await roost.controlling.carry_out(work_id, order)
+    assert (outcome, None) == (gone.outcome, gone.state)
+    roost.server.clock.advance(1)
+    await roost.enqueue("echo", work_id="wait-c", delay_seconds=60)
+    await prepare()
+    before = await work.row()
+    other = await roost.controlling.carry_out(work_id, order)
+    assert (outcome, before.meta) == (other.outcome, (await work.row()).meta)
+
+
 async def test_a_preview_has_what_the_verb_fits(roost):
     """In groups of state and error; the rest is counted apart, and nothing is done."""
     await roost.work("wait-c").pause()

@@ -189,7 +189,7 @@ class Session:
     def connect(self, *, create: bool = True) -> Roost:
         """Return a connection to the queue, to be entered with ``async with``.
 
-        :param create: false for callers that only read, as in :meth:`Roost.connect`.
+        :param create: false for callers that only read, as in :meth:`Connection.connect`.
         :raises SettingsError: a setting is unknown or malformed.
         :raises PluginError: a named plugin cannot be loaded, or one fails.
         """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 
 from roost_core.backend.reports import Finding
-from roost_core.client.connected import Connected
+from roost_core.client.connection import Connection
 from roost_core.models.checks import ENGINE_ID, matching
 from roost_core.models.control import Actor, HeldEngine
 
@@ -31,7 +31,7 @@ class Engine:
     :ivar id: the engine's id.
     """
 
-    _roost: Connected = attrs.field(repr=False)
+    _roost: Connection = attrs.field(repr=False)
     id: str = attrs.field(validator=matching(ENGINE_ID, "engine"))
 
     async def hold(self, *, reason: str | None = None, actor: Actor | str | None = None) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import attrs
 
 from roost_core.backend.searching import LOOK
-from roost_core.client.connected import Connected
+from roost_core.client.connection import Connection
 from roost_core.codec.records import decode_model
 from roost_core.errors import CorruptRecord, InvalidInput
 from roost_core.models.standing import ErrorRecord, WorkRow
@@ -79,7 +79,7 @@ def query_of(query: Query | str) -> Query:
     return parse(query) if isinstance(query, str) else query
 
 
-async def find(roost: Connected, query: Query | str, limit: int, look: int = LOOK) -> Matches:
+async def find(roost: Connection, query: Query | str, limit: int, look: int = LOOK) -> Matches:
     """Return up to ``limit`` work items; see :meth:`Roost.find`.
 
     :raises InvalidInput: a text that is no query, or a negative limit.
@@ -94,7 +94,7 @@ async def find(roost: Connected, query: Query | str, limit: int, look: int = LOO
 
 
 async def count(
-    roost: Connected, query: Query | str, by: By | str | None, look: int = LOOK
+    roost: Connection, query: Query | str, by: By | str | None, look: int = LOOK
 ) -> Count:
     """Count work items; see :meth:`Roost.count`.
 
@@ -108,7 +108,7 @@ async def count(
     return Count(found.total, groups, found.is_exact, found.looked, found.is_indexed)
 
 
-async def now_at(roost: Connected, query: Query) -> int:
+async def now_at(roost: Connection, query: Query) -> int:
     """Return the server's clock, if the query needs it."""
     return await roost.server.now_ms() if query.uses(*AGES) else 0
 

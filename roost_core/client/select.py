@@ -12,7 +12,7 @@ import attrs
 from roost_core.backend.finding import Found
 from roost_core.backend.orders import Order
 from roost_core.client import finding
-from roost_core.client.connected import Connected
+from roost_core.client.connection import Connection
 from roost_core.client.control import VerbResult, each, new_order
 from roost_core.client.finding import Count
 from roost_core.client.preview import Chosen, Preview, Previewing
@@ -44,7 +44,7 @@ class Selection:
     :ivar query: what is selected.
     """
 
-    _roost: Connected = attrs.field(repr=False)
+    _roost: Connection = attrs.field(repr=False)
     query: Query
 
     async def count(self, by: By | str | None = None) -> Count:
@@ -175,7 +175,7 @@ class Selection:
 
 
 async def previewed(
-    roost: Connected,
+    roost: Connection,
     query: Query,
     verb: Verb,
     limit: int | None,
@@ -196,7 +196,7 @@ async def previewed(
     return found
 
 
-async def _pages(roost: Connected, query: Query) -> AsyncGenerator[Found, None]:
+async def _pages(roost: Connection, query: Query) -> AsyncGenerator[Found, None]:
     """Yield pages of what a query finds, as it is stored; each work item once."""
     now_ms = await repeated(lambda: finding.now_at(roost, query), PATIENCE_SECONDS)
     seen: set[str] = set()
@@ -211,7 +211,7 @@ async def _pages(roost: Connected, query: Query) -> AsyncGenerator[Found, None]:
             return
 
 
-async def _page(roost: Connected, query: Query, now_ms: int, cursor: str | None) -> Found:
+async def _page(roost: Connection, query: Query, now_ms: int, cursor: str | None) -> Found:
     return await repeated(
         lambda: roost.ledger.find(query, now_ms=now_ms, limit=_PAGE, cursor=cursor),
         PATIENCE_SECONDS,

@@ -161,7 +161,9 @@ class SyncRoost(_Twin[Roost]):
         create: bool = True,
         **overrides: Any,
     ) -> Self:
-        """Return a connection that opens at ``with``; see :meth:`roost_core.Roost.connect`.
+        """Return a connection that opens at ``with``.
+
+        It takes what :meth:`roost_core.client.connection.Connection.connect` takes.
 
         :raises SettingsError: a setting is unknown or malformed.
         :raises PluginError: a plugin that the settings name cannot be loaded.

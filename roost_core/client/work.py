@@ -11,7 +11,7 @@ import attrs
 from roost_core.backend.reports import StoredWork
 from roost_core.backend.trail import reason_of_sleep
 from roost_core.client import events
-from roost_core.client.connected import Connected
+from roost_core.client.connection import Connection
 from roost_core.client.missing import not_found
 from roost_core.client.waiting import until_terminal
 from roost_core.codec.times import from_milliseconds
@@ -49,7 +49,7 @@ class Work:
     :ivar id: the work item's id.
     """
 
-    _roost: Connected = attrs.field(repr=False)
+    _roost: Connection = attrs.field(repr=False)
     id: str = attrs.field(validator=matching(WORK_ID, "work id"))
 
     async def status(self) -> WorkStatus:

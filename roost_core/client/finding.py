@@ -8,8 +8,7 @@ import attrs
 
 from roost_core.backend.searching import LOOK
 from roost_core.client.connection import Connection
-from roost_core.codec.records import decode_model
-from roost_core.errors import CorruptRecord, InvalidInput
+from roost_core.errors import InvalidInput
 from roost_core.models.standing import ErrorRecord, WorkRow
 from roost_core.query.grouping import By
 from roost_core.query.parsing import parse
@@ -104,19 +103,12 @@ async def count(
     group_by = By.parse(by) if isinstance(by, str) else by
     now_ms = await now_at(roost, asked)
     found = await roost.ledger.count(asked, group_by, now_ms=now_ms, look=look)
-    groups = tuple(CountedGroup(one.name, one.count, _error(one.error)) for one in found.groups)
+    groups = tuple(
+        CountedGroup(one.name, one.count, views.error_of(one.error)) for one in found.groups
+    )
     return Count(found.total, groups, found.is_exact, found.looked, found.is_indexed)
 
 
 async def now_at(roost: Connection, query: Query) -> int:
     """Return the server's clock, if the query needs it."""
     return await roost.server.now_ms() if query.uses(*AGES) else 0
-
-
-def _error(raw: bytes | None) -> ErrorRecord | None:
-    if raw is None:
-        return None
-    try:
-        return decode_model(ErrorRecord, raw)
-    except CorruptRecord as error:
-        return ErrorRecord(kind="corrupt", message=str(error))

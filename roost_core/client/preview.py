@@ -9,9 +9,9 @@ from typing import Final
 import attrs
 
 from roost_core.backend.finding import Found
+from roost_core.backend.fitting import expected
 from roost_core.backend.orders import Order, OrderOutcome
 from roost_core.backend.reports import StoredWork
-from roost_core.client.fitting import expected
 from roost_core.models.checks import milliseconds
 from roost_core.models.control import Verb
 from roost_core.models.standing import WorkRow

@@ -74,3 +74,10 @@ def row_json(value: WorkRow) -> dict[str, Json]:
         "is_readable": value.is_readable,
         "is_newer": value.is_newer,
     }
+
+
+def shown_title(row: WorkRow) -> str | None:
+    """Return a work item's title, or in brackets why it cannot be read."""
+    if row.is_newer:
+        return "(a newer Roost wrote it)"
+    return row.title if row.is_readable else "(its stored bytes do not decode)"

@@ -39,7 +39,7 @@ def meta(stored: StoredWork) -> WorkMeta:
     known.update((at, _time(getattr(stored, ms))) for at, ms in times)
     return WorkMeta(
         lease=lease,
-        error=_error(stored.error),
+        error=error_of(stored.error),
         heartbeat=_heartbeat(stored.heartbeat),
         **known,
     )
@@ -152,7 +152,8 @@ def _time(value: int | None) -> Any:
     return None if value is None else from_milliseconds(value)
 
 
-def _error(raw: bytes | None) -> ErrorRecord | None:
+def error_of(raw: bytes | None) -> ErrorRecord | None:
+    """Return a stored error; one that does not decode says so."""
     if raw is None:
         return None
     try:

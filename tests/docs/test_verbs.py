@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from roost_core.backend import ClaimRequest, Order, OrderAnswer
-from roost_core.client.fitting import expected
+from roost_core.backend.fitting import expected
 from roost_core.client.requests import EnqueueRequest
 from roost_core.models import Actor, State, Verb
 from roost_core.testing import ManualClock, MemoryLedger

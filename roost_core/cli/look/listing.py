@@ -13,6 +13,7 @@ from roost_core.cli.look.columns import Column, draw
 from roost_core.cli.look.styles import plain, state_text
 from roost_core.models.standing import WorkMeta, WorkRow
 from roost_core.models.work import State
+from roost_core.shown.plain import shown_title
 from roost_core.shown.spans import ago, ahead
 from roost_core.shown.tracebacks import brief
 
@@ -60,11 +61,7 @@ def hints(rows: Sequence[WorkRow]) -> list[str]:
 
 def _cells(row: WorkRow, now: datetime) -> list[Text | None]:
     meta = row.meta
-    title = row.title
-    if row.is_newer:
-        title = "(a newer Roost wrote it)"
-    elif not row.is_readable:
-        title = "(its stored bytes do not decode)"
+    title = shown_title(row)
     return [
         plain(meta.work_id, "bold"),
         state_text(meta.state, meta.wish),

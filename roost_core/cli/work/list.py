@@ -16,7 +16,7 @@ from roost_core.client.finding import Matches
 from roost_core.errors import NoWorkHere
 from roost_core.models.standing import WorkRow
 from roost_core.models.work import State
-from roost_core.shown.plain import row_json
+from roost_core.shown.plain import row_json, shown_title
 
 _OPTIONS: Final[list[click.Parameter]] = [
     click.Argument(["query"], nargs=-1, type=QUERY_WORD_TYPE),
@@ -114,11 +114,6 @@ def _print(rows: Sequence[WorkRow], as_json: bool) -> None:
 
 def _cells(row: WorkRow) -> list[object]:
     meta = row.meta
-    title = row.title
-    if row.is_newer:
-        title = "(a newer Roost wrote it)"
-    elif not row.is_readable:
-        title = "(its stored bytes do not decode)"
     attempts = f"{meta.attempts}/{meta.max_attempts}"
     return [
         meta.work_id,
@@ -130,5 +125,5 @@ def _cells(row: WorkRow) -> list[object]:
         attempts,
         meta.due_at,
         meta.updated_at,
-        title,
+        shown_title(row),
     ]

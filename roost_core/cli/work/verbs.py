@@ -107,6 +107,16 @@ def _use(
         ctx.exit(1)
 
 
+def _use_or_hold(
+    ctx: click.Context, verb: Verb, target: Target, engine: str | None, typed: Typed
+) -> None:
+    """Use a verb on work items, or on an engine if one is named."""
+    if engine is None:
+        _use(ctx, verb, target, typed)
+    else:
+        _of_engine(ctx, verb, target, engine, typed)
+
+
 def _of_engine(ctx: click.Context, verb: Verb, target: Target, engine: str, typed: Typed) -> None:
     """Hold an engine, or release it."""
     session: Session = ctx.obj
@@ -166,10 +176,7 @@ def pause(ctx: click.Context, target: Target, typed: Typed, engine: str | None) 
     not put off. With --engine, no worker takes work of that engine, present or future; the work
     stays in the state that it is in.
     """
-    if engine is None:
-        _use(ctx, Verb.PAUSE, target, typed)
-    else:
-        _of_engine(ctx, Verb.PAUSE, target, engine, typed)
+    _use_or_hold(ctx, Verb.PAUSE, target, engine, typed)
 
 
 @_verb(
@@ -184,10 +191,7 @@ def resume(ctx: click.Context, target: Target, typed: Typed, engine: str | None)
     It gets its old place in the line, or its old due time. For work that is only to pause after
     its step, that is taken back. With --engine, workers take the work of that engine again.
     """
-    if engine is None:
-        _use(ctx, Verb.RESUME, target, typed)
-    else:
-        _of_engine(ctx, Verb.RESUME, target, engine, typed)
+    _use_or_hold(ctx, Verb.RESUME, target, engine, typed)
 
 
 _LIMITS: Final = (

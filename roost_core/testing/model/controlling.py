@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
-
 import attrs
 
+from roost_core.backend.fitting import expected
 from roost_core.backend.orders import Halt, Order, OrderAnswer, OrderOutcome
 from roost_core.backend.reports import Purged
 from roost_core.models.control import Actor, Verb
@@ -15,30 +13,6 @@ from roost_core.models.work import State
 from roost_core.testing.model.blame import Blame
 from roost_core.testing.model.wishes import FINAL, Wishes
 from roost_core.testing.model.work import Work
-
-_D, _R = OrderOutcome.DONE, OrderOutcome.REQUESTED
-_A, _U = OrderOutcome.ALREADY, OrderOutcome.UNFIT
-#: The order of the verbs in the rows below.
-_VERBS: Final = (Verb.CANCEL, Verb.PAUSE, Verb.RESUME, Verb.RETRY, Verb.BURY, Verb.DROP)
-_OPEN: Final = (_D, _D, _A, _A, _D, _U)
-_BY_STATE: Final[Mapping[State, tuple[OrderOutcome, ...]]] = {
-    State.QUEUED: _OPEN,
-    State.SLEEPING: _OPEN,
-    State.RETRY_WAIT: _OPEN,
-    State.BLOCKED: _OPEN,
-    State.WAITING: _OPEN,
-    State.PAUSED: (_D, _A, _D, _U, _D, _U),
-    State.RUNNING: (_R, _R, _A, _A, _R, _U),
-    State.DONE: (_U, _U, _U, _U, _U, _D),
-    State.FAILED: (_U, _U, _U, _D, _A, _D),
-    State.CANCELLED: (_A, _U, _U, _D, _U, _D),
-}
-#: Of running work whose step is asked for something.
-_BY_WISH: Final[Mapping[Verb, tuple[OrderOutcome, ...]]] = {
-    Verb.CANCEL: (_A, _U, _U, _U, _U, _U),
-    Verb.PAUSE: (_R, _A, _D, _A, _R, _U),
-    Verb.BURY: (_U, _U, _U, _U, _A, _U),
-}
 
 
 class Controlling(Wishes):
@@ -66,8 +40,7 @@ class Controlling(Wishes):
     def _outcome(self, now: int, work: Work, order: Order) -> OrderOutcome:
         if order.if_state not in (None, work.state) or order.if_fence not in (None, work.fence):
             return OrderOutcome.CHANGED
-        row = _BY_STATE[work.state] if work.wish is None else _BY_WISH[work.wish]
-        outcome = row[_VERBS.index(order.verb)]
+        outcome = expected(order.verb, work.state, work.wish)
         if order.verb is Verb.RETRY and outcome is OrderOutcome.DONE:
             deadline_ms = order.deadline_ms or work.new.deadline_ms
             if deadline_ms is not None and deadline_ms <= now:

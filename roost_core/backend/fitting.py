@@ -1,4 +1,4 @@
-"""What a verb will come to, as far as the state tells: the rules of ``docs/verbs.md``. Pure."""
+"""What a verb comes to, as far as the state tells: the rules of ``docs/verbs.md``. Pure."""
 
 from __future__ import annotations
 

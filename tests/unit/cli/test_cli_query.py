@@ -59,6 +59,7 @@ def test_how_a_query_is_typed(bench, words, expected):
     ("words", "text"),
     [
         (("list", "stat:failed"), "query, at character 1: unknown stat:; did you mean state?"),
+        (("list", "error:too stat:failed"), "unknown stat:; did you mean state?"),
         (("list", "w", "state:x"), "query, at character 9: unknown state 'x'"),
         (("count", "engine:"), "query, at character 8: nothing stands behind engine:"),
         (("list", "--state", "done", "state:failed"), "give --state or state: in the query"),
@@ -73,6 +74,45 @@ def test_what_is_refused(bench, words, text):
     assert (2, "") == (result.exit_code, result.stdout)
     assert result.stderr.startswith("roost: ")
     assert text in result.stderr
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "error:upstream said: no",
+        "error:said: no",
+        "error:no; bad host: http://h/p",
+        "error:host: http://h/p?q:1",
+    ],
+)
+def test_an_error_with_colons_whose_quotes_the_shell_has_taken(bench, word):
+    """Colons are usual in errors: alone, and beside other terms, it is one text."""
+    bench.enqueue(work_id="w-colons")
+    # What is ready first fails: these two are in front of it.
+    bench.ok("pause", "w-12b", "w-3")
+    bench.fail("upstream said: no; bad host: http://h/p?q:1")
+    assert ["w-colons"] == ids(bench, word)
+    assert ["w-colons"] == ids(bench, word, "state:failed")
+
+
+@pytest.mark.parametrize(
+    ("command", "word"),
+    [
+        ("list", "-json"),
+        ("count", "-by"),
+        ("drop", "-yes"),
+        ("retry", "-dry-run"),
+        ("list", "-home"),
+        ("list", "-help"),
+    ],
+)
+def test_an_option_that_lacks_a_dash_is_no_term(bench, command, word):
+    """It would be a text that must not be there, which is true of nearly all work."""
+    result = bench.invoke(command, "state:failed", word)
+    assert (2, "") == (result.exit_code, result.stdout)
+    assert f"Is {word} the option -{word}?" in result.stderr
+    quoted = f'-"{word[1:]}"'
+    assert ["w-12a"] == ids(bench, "state:failed", quoted)
 
 
 def test_help_is_no_term(bench):

@@ -6,6 +6,7 @@ import importlib.util
 import keyword
 import re
 import secrets
+import shlex
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,7 +62,10 @@ def command(name: str, engine: str | None, folder: Path | None) -> None:
     values = {"name": name, "module": module, "engine": engine or name, "python": _PYTHON}
     _write(target, values)
     output.data(target)
-    output.note(f"next: cd {target} && python -m pytest && pip install -e . && roost engines")
+    output.note(
+        f"next: cd {shlex.quote(str(target))} && python -m pytest && pip install -e . "
+        "&& roost engines"
+    )
 
 
 def _module_of(name: str) -> str:
@@ -86,19 +90,26 @@ def _write(target: Path, values: dict[str, str]) -> None:
     :raises InvalidInput: the folder is in use.
     :raises RoostError: it cannot be written.
     """
+    module = values["module"]
     try:
         if target.exists() and (not target.is_dir() or any(target.iterdir())):
             raise InvalidInput(f"{target} exists already: choose another --folder")
         target.parent.mkdir(parents=True, exist_ok=True)
-        # Beside it, so that it can be moved in one step.
-        made = target.parent / f".{target.name}-{secrets.token_hex(4)}"
+        is_there = target.exists()
+        # Beside it, so that it can be moved in one step; in it, if somebody may stand there.
+        made = (target if is_there else target.parent) / f".{module}-{secrets.token_hex(4)}"
         made.mkdir()
         try:
             for path, text in _files(values):
                 file = made / path
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_text(text, encoding="utf-8")
-            made.replace(target)
+            if not is_there:
+                made.replace(target)
+            else:
+                for one in made.iterdir():
+                    one.replace(target / one.name)
+                made.rmdir()
         except BaseException:
             shutil.rmtree(made, ignore_errors=True)
             raise

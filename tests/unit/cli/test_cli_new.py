@@ -130,3 +130,19 @@ def test_a_folder_that_cannot_be_written(here):
     assert (1, "") == (result.exit_code, result.stdout)
     assert "cannot write file/my-agent: File exists" in result.stderr
     assert {"file"} == files(here)
+
+
+def test_into_the_folder_where_one_stands(here):
+    """It stays the same folder: a shell that is in it would be nowhere otherwise."""
+    before = here.stat().st_ino
+    assert 0 == new("my-agent", "--folder", ".").exit_code
+    assert before == here.stat().st_ino
+    assert files(here) >= {"README.md", "pyproject.toml", "src/my_agent/engine.py"}
+    assert {"README.md", "pyproject.toml", "src", "tests"} == {one.name for one in here.iterdir()}
+
+
+def test_a_folder_that_a_shell_would_take_apart(here):
+    """The hint can be typed as it stands."""
+    result = new("my-agent", "--folder", "my folder/x")
+    assert (0, "my folder/x\n") == (result.exit_code, result.stdout)
+    assert "next: cd 'my folder/x' && " in result.stderr

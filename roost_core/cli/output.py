@@ -42,9 +42,10 @@ _TIME: Final = r"^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\dZ)$"
 #: fits.
 _WHOLE_WORD: Final = 10
 
-#: What JSON leaves as it is and a terminal might obey, or show in another order.
+#: What JSON leaves as it is and a terminal might obey, or show in another order, and what no
+#: stream can be written with: lone surrogates, from bytes of a command line that are no UTF-8.
 #: A text, not a compiled pattern: that takes long, and most JSON is plain ASCII.
-_UNSAFE_IN_JSON: Final = r"[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
+_UNSAFE_IN_JSON: Final = r"[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 
 
 def on_terminal() -> bool:

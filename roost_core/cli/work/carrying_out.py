@@ -11,6 +11,7 @@ import click
 
 from roost_core.backend.orders import Order, OrderOutcome
 from roost_core.cli import output
+from roost_core.cli.progress import on_stderr
 from roost_core.client.control import VerbResult, each
 from roost_core.client.roost import Roost
 from roost_core.errors import (
@@ -21,6 +22,7 @@ from roost_core.errors import (
     WrittenByNewer,
 )
 from roost_core.models.control import Actor, Verb
+from roost_core.shown.redaction import redacted
 from roost_core.values import Json
 
 #: What JSON calls an error; the first that fits.
@@ -68,9 +70,9 @@ def verb_options() -> list[click.Option]:
 
 
 def can_be_asked() -> bool:
-    """Return whether somebody can answer on a terminal."""
+    """Return whether somebody sees a question on a terminal, and can answer there."""
     # It is missing if it was closed before the start.
-    return sys.stdin is not None and sys.stdin.isatty()
+    return sys.stdin is not None and sys.stdin.isatty() and on_stderr()
 
 
 def confirmed(question: str, *, yes: bool) -> bool:
@@ -107,9 +109,13 @@ async def carry_out(
 
 
 class Report:
-    """Prints what becomes of each work item: a line each as it comes, or JSON at the end."""
+    """Prints what becomes of each work item: a line each as it comes, or JSON at the end.
+
+    :ivar is_told: False if standard output could not be written.
+    """
 
     def __init__(self, verb: Verb, *, as_json: bool) -> None:
+        self.is_told = True
         self._verb = verb
         self._rows: list[Json] | None = [] if as_json else None
 
@@ -119,11 +125,20 @@ class Report:
             text = str(result)
             output.note(text if work_id in text else f"{work_id}: {text}")
         elif self._rows is None:
-            output.data(f"{work_id}: {result}")
+            self._tell(f"{work_id}: {result}")
         if isinstance(result, VerbResult) and result.left is not None:
             output.note(f"{work_id}: something of it is left for a worker to remove: {result.left}")
         if self._rows is not None:
             self._rows.append(_plain(work_id, self._verb, result))
+
+    def _tell(self, line: str) -> None:
+        """Print a line; if that cannot be, the rest is done all the same, as it was asked for."""
+        try:
+            output.data(line)
+        except OSError as error:
+            if not output.give_up_printing(error):
+                raise
+            self.is_told = False
 
     def close(self) -> None:
         """Print what is printed at the end."""
@@ -140,7 +155,8 @@ def _plain(work_id: str, verb: Verb, result: VerbResult | RoostError) -> Json:
     row: dict[str, Json] = {"work_id": work_id, "verb": verb.value}
     if isinstance(result, RoostError):
         outcome = outcome_of(result)
-        return {**row, "outcome": outcome, "state": None, "wish": None, "error": str(result)}
+        error = redacted(str(result))
+        return {**row, "outcome": outcome, "state": None, "wish": None, "error": error}
     return {
         **row,
         "outcome": result.outcome.value,

@@ -10,6 +10,7 @@ from roost_core.client.preview import Preview
 from roost_core.models.control import Verb
 from roost_core.models.work import State
 from roost_core.query.terms import Query
+from roost_core.shown.cells import cut, padded, width_of
 from roost_core.shown.plain import row_json
 from roost_core.shown.redaction import clean, redacted
 from roost_core.shown.spans import span
@@ -89,11 +90,10 @@ def _aligned(rows: Sequence[tuple[str, ...]], width: int | None) -> Iterator[str
     if width is None:
         yield from ("\t".join(row) for row in cells)
         return
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    widths = [max(map(width_of, column)) for column in zip(*cells, strict=True)]
     for row in cells:
-        line = "  ".join(cell.ljust(room) for cell, room in zip(row, widths, strict=True)).rstrip()
-        cut = line if len(line) <= width - 2 else f"{line[: width - 3]}…"
-        yield f"  {cut}"
+        line = "  ".join(padded(cell, room) for cell, room in zip(row, widths, strict=True))
+        yield f"  {cut(line.rstrip(), width - 2)}"
 
 
 def totals(verb: Verb, total: int, counts: Mapping[OrderOutcome, int], failed: int) -> str:

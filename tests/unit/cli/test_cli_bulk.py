@@ -12,12 +12,16 @@ from datetime import datetime
 
 import attrs
 import pytest
+from rich.cells import cell_len
 
 from roost_core.backend import OrderAnswer, OrderOutcome
-from roost_core.cli.work import bulk, bulk_progress, carrying_out
+from roost_core.cli.work import bulk, bulk_progress, carrying_out, previews
 from roost_core.cli.work.bulk_progress import BulkProgress
 from roost_core.client import control
+from roost_core.client.select import previewed
 from roost_core.errors import BackendUnavailable
+from roost_core.models import Verb
+from roost_core.query import parse
 from tests.unit.cli.cli_harness import Bench
 
 VERBS = ["cancel", "pause", "resume", "retry", "bury", "drop"]
@@ -33,6 +37,12 @@ def bench():
     for work_id in ("w1", "w2"):
         bench.enqueue(work_id=work_id)
     return bench
+
+
+async def _preview(bench, query):
+    """Return what a cancel would be used on."""
+    async with bench.roost() as roost:
+        return (await previewed(roost, parse(query), Verb.CANCEL, None)).done()
 
 
 @pytest.fixture
@@ -271,6 +281,35 @@ def test_at_most_ten_refusals_are_named(bench):
     found = json.loads(bench.invoke("retry", "id:late-*", "--yes", "--json").stdout)
     assert (12, 0) == (found["outcomes"]["failed"], found["outcomes"]["done"])
     assert (10, "unfit") == (len(found["failures"]), found["failures"][0]["outcome"])
+
+
+def test_wide_characters_fit(bench):
+    """Lines of a preview have room for characters that take two cells."""
+    bench.enqueue(work_id="wide", title="漢字" * 60)
+    found = asyncio.run(_preview(bench, "id:w*"))
+    for width in (40, 80, 120):
+        lines = list(previews.table(found, width))
+        assert max(map(cell_len, lines)) <= width
+        assert 1 == sum("漢" in line and line.endswith("…") for line in lines)
+
+
+def test_nobody_sees_a_question(bench, monkeypatch):
+    """Where standard error goes elsewhere, nobody would know that an answer is waited for."""
+
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setattr(sys, "stdin", Terminal())
+    for stderr, can_be in ((io.StringIO(), False), (None, False), (Terminal(), True)):
+        monkeypatch.setattr(sys, "stderr", stderr)
+        assert can_be == carrying_out.can_be_asked()
+
+
+def test_a_query_that_is_no_text(bench):
+    """Bytes of a command line that are no UTF-8 are escaped in JSON."""
+    found = bench.json("cancel", "title:\udcff", "--dry-run", "--json")
+    assert 'title:"\udcff"' == found["query"]
 
 
 def test_what_fails_is_counted(bench, monkeypatch):

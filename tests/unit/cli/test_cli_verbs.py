@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
+import os
 from datetime import datetime, timedelta
 
 import pytest
@@ -316,3 +318,17 @@ def test_watch_does_not_blame_an_earlier_error(bench):
     bench.ok("cancel", "w1", "--as", "alice")
     result = bench.invoke("watch", "w1")
     assert "roost: w1 is cancelled by alice (roost cancel)\n" == result.stderr
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EPIPE])
+def test_all_is_done_though_it_cannot_be_printed(bench, monkeypatch, number):
+    """What was asked for is not to break off where a disk is full, or a reader has left."""
+    ids = [bench.enqueue(work_id=f"many-{at:03}") for at in range(100)]
+
+    def full(text):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(output, "data", full)
+    monkeypatch.setattr(output, "give_up_printing", lambda error: error.errno == number)
+    assert 1 == bench.invoke("cancel", *ids).exit_code
+    assert {"cancelled"} == {bench.read(one).meta.state for one in ids}

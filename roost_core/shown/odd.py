@@ -7,7 +7,7 @@ from typing import Final
 
 from roost_core.models.work import State
 from roost_core.shown.case import Case
-from roost_core.shown.spans import span
+from roost_core.shown.spans import span, took
 
 #: A step is beyond its usual time if it takes this many times as long as the longest of the last
 #: hour, and this many seconds.
@@ -68,10 +68,11 @@ def _step(case: Case) -> Iterator[str]:
         return
     longest = usual.longest_ms / 1000
     if seconds > max(_LEAST_SECONDS, _TIMES * longest):
-        mean = usual.total_ms / max(1, usual.count) / 1000
+        mean_ms = usual.total_ms / max(1, usual.count)
         yield (
             f"its step has run for {span(seconds)}; within the last hour the longest of "
-            f"{usual.count} like it took {span(longest)}, and one {span(mean)} on average"
+            f"{usual.count} like it took {took(usual.longest_ms)}, and one {took(mean_ms)} on "
+            "average"
         )
 
 

@@ -40,6 +40,9 @@ TIME_LIMIT: Final = 120.0
 _IDLE: Final = {"embedded_idle": 1.0}
 _CHECKS: Final = 3
 _DELAY_SECONDS: Final = 1.0
+#: Colours of the 256: they are seen on a dark and on a white ground.
+_KEPT: Final = 28
+_BROKEN: Final = 196
 #: The version that stands when the first worker is killed: init is 1, the first check 2.
 _KILLED_AT: Final = 2
 
@@ -310,7 +313,7 @@ def _listed(versions: Sequence[int]) -> str:
 
 
 def _shown(text: str, holds: bool) -> bool:
-    mark = click.style("kept", fg="green") if holds else click.style("BROKEN", fg="red")
+    mark = click.style("kept", fg=_KEPT) if holds else click.style("BROKEN", fg=_BROKEN)
     click.echo(f"  {mark}  {text}", color=output.on_terminal())
     return holds
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 from rich.console import Console
 from rich.text import Text
 
+from roost_core.cli import colours
 from roost_core.cli.look.columns import Column, draw
 from roost_core.cli.look.styles import plain
 
@@ -19,7 +20,7 @@ _COLUMNS: Final = (
     Column("hooks", least=16, rank=4),
     Column("location", least=12, rank=1),
 )
-_STYLES: Final = {"ok": "green", "broken": "bold red", "blocked": "magenta"}
+_STYLES: Final = {"ok": colours.GOOD, "broken": colours.VERY_BAD, "blocked": colours.BY_HAND}
 
 
 def show(console: Console, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -28,7 +29,7 @@ def show(console: Console, rows: Sequence[Mapping[str, Any]]) -> None:
     for row in rows:
         if row["error"]:
             console.print()
-            console.print(plain(f"{row['plugin']}: {row['error']}", "red"), soft_wrap=True)
+            console.print(plain(f"{row['plugin']}: {row['error']}", colours.BAD), soft_wrap=True)
 
 
 def _cells(row: Mapping[str, Any]) -> list[Text | None]:

@@ -9,6 +9,7 @@ from typing import Final
 from rich.console import Console
 from rich.text import Text
 
+from roost_core.cli import colours
 from roost_core.cli.look.columns import Column, draw
 from roost_core.cli.look.styles import plain, state_text
 from roost_core.models.standing import WorkMeta, WorkRow
@@ -21,12 +22,13 @@ _COLUMNS: Final = (
     Column("work id"),
     Column("state"),
     Column("engine", least=6, rank=3),
-    Column("v", rank=5, is_right=True),
-    Column("step", least=8, rank=4),
-    Column("failed", rank=6),
+    Column("v", rank=6, is_right=True),
+    Column("step", least=8, rank=5),
+    Column("failed", rank=7),
     Column("when", rank=2),
     Column("error", least=26, rank=1),
-    Column("title", least=12, rank=7),
+    # People know work by its title.
+    Column("title", least=12, rank=4),
 )
 #: A paused item keeps its due time, and is not due.
 _DUE: Final = frozenset({State.SLEEPING, State.RETRY_WAIT})
@@ -68,11 +70,16 @@ def _cells(row: WorkRow, now: datetime) -> list[Text | None]:
         plain(meta.engine),
         plain(meta.version),
         None if meta.step is None else plain(meta.step),
-        plain(f"{meta.attempts} of {meta.max_attempts}", "yellow") if meta.attempts else None,
+        _failed(meta),
         _when(meta, now),
-        None if meta.error is None else plain(brief(meta.error), "red"),
+        None if meta.error is None else plain(brief(meta.error), colours.BAD),
         None if title is None else plain(title),
     ]
+
+
+def _failed(meta: WorkMeta) -> Text | None:
+    text = f"{meta.attempts} of {meta.max_attempts}"
+    return plain(text, colours.WARNING) if meta.attempts else None
 
 
 def _when(meta: WorkMeta, now: datetime) -> Text:

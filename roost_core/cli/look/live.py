@@ -13,6 +13,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from roost_core.cli import colours
 from roost_core.cli.look.happening import line
 from roost_core.cli.look.screen import hints
 from roost_core.cli.look.standing import Fact, grid, heading, standing_facts
@@ -120,7 +121,7 @@ class LiveView(_Picture):
         if self._workers is not None and not meta.state.is_terminal and meta.lease is None:
             missing = not_offered(meta.engine, self._workers)
             if missing is not None:
-                facts.append(("note", plain(missing, "bold yellow")))
+                facts.append(("note", plain(missing, colours.ALERT)))
         yield grid(facts)
 
     def _footer(self) -> Iterator[RenderableType]:
@@ -149,7 +150,7 @@ class QueueView(_Picture):
         if self._workers is not None:
             live = len(self._workers)
             who = f"{live} live worker{'' if live == 1 else 's'}" if live else "no live worker"
-            head.append(f"  {who}", "" if live else "bold yellow")
+            head.append(f"  {who}", "" if live else colours.ALERT)
         yield head
         if self._counts is not None:
             yield Text(told_counts(self._counts))

@@ -9,10 +9,15 @@ from typing import Final, TextIO
 from rich.console import Console
 from rich.text import Text
 
+from roost_core.cli import colours
 from roost_core.shown.redaction import clean
 
-_STYLES: Final = {logging.WARNING: "yellow", logging.ERROR: "red", logging.CRITICAL: "bold red"}
-_ACTIONS: Final = {"done": "green", "step_accepted": "", "steps_summed": "cyan"}
+_STYLES: Final = {
+    logging.WARNING: colours.WARNING,
+    logging.ERROR: colours.BAD,
+    logging.CRITICAL: colours.VERY_BAD,
+}
+_ACTIONS: Final = {"done": colours.GOOD, "step_accepted": "", "steps_summed": colours.BUSY}
 _BAD: Final = frozenset({"failed"})
 
 
@@ -29,7 +34,7 @@ class TerminalFormatter(logging.Formatter):
         action = getattr(record, "action", None)
         style = _STYLES.get(record.levelno, _ACTIONS.get(str(action), ""))
         if getattr(record, "state", None) in _BAD:
-            style = "bold red"
+            style = colours.VERY_BAD
         at = datetime.fromtimestamp(record.created).astimezone()
         text = Text.assemble((f"{at:%H:%M:%S}", "dim"))
         text.append(" ")

@@ -9,6 +9,7 @@ from typing import Final
 from rich.console import Console
 from rich.text import Text
 
+from roost_core.cli import colours
 from roost_core.cli.look.columns import Column, draw
 from roost_core.cli.look.styles import plain
 from roost_core.models.worker import WorkerInfo
@@ -39,12 +40,12 @@ def show(
     """
     now = datetime.now(UTC) if now is None else now
     if not workers:
-        console.print(Text("no live worker: start one with `roost worker`", "bold yellow"))
+        console.print(Text("no live worker: start one with `roost worker`", colours.ALERT))
         return
     draw(console, _COLUMNS, [_cells(one, counts, now) for one in workers])
     for one in workers:
         for line in _troubles(one, now):
-            console.print(plain(f"{one.worker_id} {line}", "bold red"), soft_wrap=True)
+            console.print(plain(f"{one.worker_id} {line}", colours.VERY_BAD), soft_wrap=True)
 
 
 def _cells(worker: WorkerInfo, counts: Mapping[str, int], now: datetime) -> list[Text | None]:
@@ -53,9 +54,9 @@ def _cells(worker: WorkerInfo, counts: Mapping[str, int], now: datetime) -> list
     trouble = "hangs" if is_hung else f"{worker.lost} lost" if worker.lost else None
     return [
         plain(worker.worker_id, "bold"),
-        plain(f"{running} of {worker.concurrency}", "cyan" if running else ""),
+        plain(f"{running} of {worker.concurrency}", colours.BUSY if running else ""),
         plain(ago(worker.started_at, now)),
-        None if trouble is None else plain(trouble, "bold red"),
+        None if trouble is None else plain(trouble, colours.VERY_BAD),
         plain(", ".join(worker.engines)),
         plain(", ".join(worker.queues)),
         plain(worker.pid),

@@ -10,6 +10,7 @@ from typing import Final
 from rich.console import Console
 from rich.text import Text
 
+from roost_core.cli import colours
 from roost_core.cli.look.happening import line
 from roost_core.cli.look.standing import Fact, grid, heading, standing_facts, times
 from roost_core.cli.look.styles import plain
@@ -19,6 +20,7 @@ from roost_core.models.standing import WorkMeta, WorkStatus
 from roost_core.models.work import State
 from roost_core.shown.plain import to_plain
 from roost_core.shown.redaction import redacted
+from roost_core.shown.spans import span
 from roost_core.shown.why import Why
 from roost_core.values import Json
 
@@ -49,7 +51,7 @@ def show(
     if why is not None and not why.state.is_terminal:
         console.print(plain(why.sentence))
         for one in why.odd:
-            console.print(plain(f"odd: {one}", "yellow"))
+            console.print(plain(f"odd: {one}", colours.WARNING))
     console.print(grid(list(_facts(status, now, console.width))))
     if events:
         console.print()
@@ -85,8 +87,8 @@ def _facts(status: WorkStatus, now: datetime, width: int) -> Iterator[Fact]:
     room = width - _NAME_WIDTH
     yield from standing_facts(status.meta, now)
     if status.stuck is not None:
-        since = f"{status.stuck.since:%H:%M:%S}"
-        yield "hangs", plain(f"its worker hangs at {status.stuck.where} since {since}", "bold red")
+        hangs = f"its worker hangs at {status.stuck.where}, for {_lasts(status.stuck.since, now)}"
+        yield "hangs", plain(hangs, colours.VERY_BAD)
     yield "payload", _cut(status.item.payload, room)
     snapshot = status.snapshot
     if snapshot is not None:
@@ -95,6 +97,10 @@ def _facts(status: WorkStatus, now: datetime, width: int) -> Iterator[Fact]:
     if status.item.resources:
         yield "resources", plain(", ".join(status.item.resources))
     yield "times", plain(times(status.meta, now))
+
+
+def _lasts(since: datetime, now: datetime) -> str:
+    return span(max(0.0, (now - since).total_seconds()))
 
 
 def _artifacts(artifacts: Sequence[Artifact]) -> Iterator[Fact]:

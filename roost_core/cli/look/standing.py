@@ -10,6 +10,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from roost_core.cli import colours
 from roost_core.cli.look.styles import plain, state_text
 from roost_core.models.standing import WorkMeta
 from roost_core.models.work import State
@@ -47,15 +48,15 @@ def grid(facts: Sequence[Fact]) -> RenderableType:
 def standing_facts(meta: WorkMeta, now: datetime) -> Iterator[Fact]:
     """Yield what is known of a work item that is not in its heading."""
     if meta.error is not None:
-        yield "error", plain(brief(meta.error), "red")
+        yield "error", plain(brief(meta.error), colours.BAD)
     if meta.act is not None:
-        yield "by hand", plain(f"{told(meta.act)}, {ago(meta.act.at, now)}", "magenta")
+        yield "by hand", plain(f"{told(meta.act)}, {ago(meta.act.at, now)}", colours.BY_HAND)
     yield "engine", plain(meta.engine + (f", priority {meta.priority}" if meta.priority else ""))
     if meta.heartbeat is not None:
         yield "progress", _progress(meta.heartbeat, now)
     yield "step", _step(meta)
     if trouble := _trouble(meta):
-        yield "attempts", plain(trouble, "yellow")
+        yield "attempts", plain(trouble, colours.WARNING)
     if meta.lease is not None:
         ends = ahead(meta.lease.expires_at, now)
         when = "has run out" if ends == "now" else f"ends {ends} unless renewed"
@@ -65,7 +66,7 @@ def standing_facts(meta: WorkMeta, now: datetime) -> Iterator[Fact]:
     if meta.deadline_at is not None and not meta.state.is_terminal:
         yield "deadline", plain(f"{ahead(meta.deadline_at, now)}, {_time(meta.deadline_at)}")
     if meta.blocked_on is not None:
-        yield "waits for", plain(f"the resource {meta.blocked_on}", "yellow")
+        yield "waits for", plain(f"the resource {meta.blocked_on}", colours.WARNING)
     if meta.reason is not None:
         yield "because", plain(meta.reason)
 
@@ -75,7 +76,7 @@ def _progress(beat: Heartbeat, now: datetime) -> Text:
     if beat.progress is not None:
         share = min(1.0, max(0.0, beat.progress))
         full = round(share * _BAR_WIDTH)
-        text.append("█" * full, "cyan").append("░" * (_BAR_WIDTH - full), "dim")
+        text.append("█" * full, colours.BUSY).append("░" * (_BAR_WIDTH - full), "dim")
         text.append(f" {share:.0%}")
     if beat.message:
         text.append(f"{'  ' if text else ''}{clean(beat.message)}")

@@ -1,7 +1,4 @@
-"""Colours: the terminal's own sixteen, so that they suit a dark and a light ground.
-
-Nothing is told by colour alone.
-"""
+"""In which colours states and events are shown. Nothing is told by colour alone."""
 
 from __future__ import annotations
 
@@ -10,6 +7,7 @@ from typing import Final
 
 from rich.text import Text
 
+from roost_core.cli import colours
 from roost_core.models.control import Verb
 from roost_core.models.events import Event
 from roost_core.models.work import State
@@ -17,30 +15,30 @@ from roost_core.shown.redaction import clean
 from roost_core.shown.verbs import standing
 
 _STATES: Final[Mapping[State, str]] = {
-    State.RUNNING: "cyan",
-    State.DONE: "green",
-    State.FAILED: "bold red",
-    State.CANCELLED: "magenta",
-    State.PAUSED: "magenta",
-    State.RETRY_WAIT: "yellow",
-    State.BLOCKED: "yellow",
+    State.RUNNING: colours.BUSY,
+    State.DONE: colours.GOOD,
+    State.FAILED: colours.VERY_BAD,
+    State.CANCELLED: colours.BY_HAND,
+    State.PAUSED: colours.BY_HAND,
+    State.RETRY_WAIT: colours.WARNING,
+    State.BLOCKED: colours.WARNING,
 }
 _EVENTS: Final[Mapping[str, str]] = {
     "claimed": "dim",
     "leased": "dim",
-    "attempt_failed": "yellow",
-    "recovered": "yellow",
-    "dead_lettered": "bold red",
-    "cancel_requested": "magenta",
-    "cancelled": "magenta",
-    "pause_requested": "magenta",
-    "paused": "magenta",
-    "resumed": "magenta",
-    "retried": "magenta",
-    "bury_requested": "magenta",
-    "dropped": "magenta",
-    "engine_held": "magenta",
-    "engine_released": "magenta",
+    "attempt_failed": colours.WARNING,
+    "recovered": colours.WARNING,
+    "dead_lettered": colours.VERY_BAD,
+    "cancel_requested": colours.BY_HAND,
+    "cancelled": colours.BY_HAND,
+    "pause_requested": colours.BY_HAND,
+    "paused": colours.BY_HAND,
+    "resumed": colours.BY_HAND,
+    "retried": colours.BY_HAND,
+    "bury_requested": colours.BY_HAND,
+    "dropped": colours.BY_HAND,
+    "engine_held": colours.BY_HAND,
+    "engine_released": colours.BY_HAND,
 }
 
 
@@ -52,7 +50,7 @@ def of_state(state: State) -> str:
 def of_event(event: Event) -> str:
     """Return the style of what an event says."""
     if event.kind == "committed" and event.state is State.DONE:
-        return "green"
+        return colours.GOOD
     return _EVENTS.get(event.kind, "")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -13,8 +12,9 @@ import click
 
 from roost_core.backend.messages import SUSPECTED_AFTER
 from roost_core.backend.reports import Finding
-from roost_core.cli import output, plugin_output
+from roost_core.cli import colours, output, plugin_output
 from roost_core.cli.options import RoostCommand, roost_options
+from roost_core.cli.progress import on_stderr
 from roost_core.cli.session import Session
 from roost_core.client.engine import held_finding
 from roost_core.client.roost import Roost
@@ -29,7 +29,7 @@ from roost_core.settings.declaring import declared
 from roost_core.shown.redaction import redacted
 
 #: How levels look on a terminal.
-_STYLES: Final = {"ok": "green", "warning": "yellow", "problem": "bold red"}
+_STYLES: Final = {"ok": colours.GOOD, "warning": colours.WARNING, "problem": colours.VERY_BAD}
 #: A repair reports its progress on a terminal each time this many work items were checked.
 _TELL_EVERY: Final = 10_000
 
@@ -129,7 +129,7 @@ def _repair(ctx: click.Context, *, as_json: bool, dry_run: bool) -> None:
 
 def _progress() -> Callable[[int], None] | None:
     """Return what reports progress on a terminal, every 10,000 work items."""
-    if not sys.stderr.isatty():
+    if not on_stderr():
         return None
     told = 0
 

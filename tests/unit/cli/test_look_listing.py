@@ -46,6 +46,14 @@ FAILED = {
 }
 
 
+def test_a_title_is_worth_more_than_a_version():
+    """People know work by it: it stays when there is no room for versions and attempts."""
+    refund = row(step="read", attempts=1, version=3, title="Refund of March")
+    heading, line, *_ = shown(refund, width=62)
+    assert ["state", "engine", "when", "title"] == heading.split()[2:]
+    assert line.endswith("  Refund of March")
+
+
 @pytest.mark.parametrize("width", [40, 60, 80, 120, 200])
 def test_each_item_is_one_line_that_fits(width):
     """Ids are whole, long texts end in an ellipsis, and no line is longer than the terminal."""

@@ -360,6 +360,17 @@ ODD = [
         [],
         ["its step has run for 60 s; within the last hour the longest of 40 like it took 19 s"],
     ),
+    (
+        running(
+            work={"leased_ms": at(-70), "committed_ms": at(-60)},
+            usual=StepTally("crawl", "read", 4, 100, 40),
+        ),
+        [],
+        [
+            "its step has run for 60 s; within the last hour the longest of 4 like it took 40 ms, "
+            "and one 25 ms on average"
+        ],
+    ),
     # Three times nearly nothing is nothing odd.
     (
         running(work={"committed_ms": at(-9)}, usual=StepTally("crawl", "read", 40, 400, 10)),

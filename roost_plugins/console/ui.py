@@ -2,37 +2,69 @@
 
 from __future__ import annotations
 
-import contextlib
-import signal
-import threading
 import webbrowser
-from collections.abc import Iterator
-from types import FrameType
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from roost_core.cli import output
 from roost_core.cli.options import RoostCommand, roost_options
 from roost_core.cli.session import Session
-from roost_plugins.console.serving.console import serving
-from roost_plugins.console.settings import Bind, ConsoleSettings
+from roost_plugins.console.serving.console import Console, serving
+from roost_plugins.console.settings import Bind, ConsoleSettings, host_of, url_of
+from roost_plugins.console.stopping import until_stopped
+
+if TYPE_CHECKING:
+    _Type = click.ParamType[Any]
+else:
+    # Older releases of click take no parameter here.
+    _Type = click.ParamType
+
+
+class _Read(_Type):
+    """A value that is read as the setting of the same name is."""
+
+    def __init__(self, name: str, parse: Callable[[Any], Any]) -> None:
+        self.name = name
+        self._parse = parse
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> object:
+        """Return the value.
+
+        :raises click.BadParameter: it cannot be read.
+        """
+        try:
+            return self._parse(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 @click.command(
     "ui", cls=RoostCommand, example=("roost ui --open", "roost ui --port 9000 --read-only")
 )
-@click.option("--host", metavar="ADDRESS", help="Listen on this address. [127.0.0.1]")
+@click.option(
+    "--host",
+    type=_Read("address", host_of),
+    metavar="ADDRESS",
+    help="Listen on this address. [default: 127.0.0.1]",
+)
 @click.option(
     "--port",
     type=click.IntRange(0, 65_535),
     metavar="N",
-    help="Listen on this port; 0: any free one. [8766]",
+    help="Listen on this port; 0: any free one. [default: 8766]",
 )
 @click.option("--read-only", is_flag=True, help="Show the work only; refuse all changes.")
 @click.option(
-    "--external-url", metavar="URL", help="What browsers use, where a proxy stands before it."
+    "--external-url",
+    type=_Read("url", url_of),
+    metavar="URL",
+    help="The URL that browsers use, where a proxy stands before the console.",
 )
-@click.option("--open", "opens", is_flag=True, help="Open it in the browser, too.")
+@click.option("--open", "opens", is_flag=True, help="Open it in a browser, too.")
 @roost_options()
 @click.pass_obj
 def command(
@@ -40,42 +72,32 @@ def command(
     host: str | None,
     port: int | None,
     read_only: bool,
-    external_url: str | None,
+    external_url: object,
     opens: bool,
 ) -> None:
     """Serve the console until Ctrl-C, and print its URL.
 
-    The URL has a token that signs a browser in. It is new at each start, unless
-    ROOST_CONSOLE_TOKEN is set. Whoever has it may do what you may do.
+    The URL has a token that signs a browser in, new at each start. Whoever has it may do what you
+    may do. A token of your own, in ROOST_CONSOLE_TOKEN, stays the same and is not printed.
+
+    The console waits for a server that is away. It needs no worker, and stops none when it ends.
     """
-    plugins = session.plugins()
-    own = session.settings.of(ConsoleSettings)
-    bind = Bind(host or own.bind.host, own.bind.port if port is None else port)
     if read_only:
         session.override("console_read_only", True)
     if external_url is not None:
         session.override("console_external_url", external_url)
-    with _until_stopped() as stopped, serving(session.settings, plugins, bind) as console:
-        click.echo(console.url)
-        if console.why is not None:
-            output.note(f"waiting for the server: {console.why}")
+    plugins = session.plugins()
+    own = session.settings.of(ConsoleSettings)
+    bind = Bind(host or own.bind.host, own.bind.port if port is None else port)
+    with until_stopped() as stopped, serving(session.settings, plugins, bind) as console:
+        _tell(console)
         if opens:
-            webbrowser.open(console.url)
+            webbrowser.open(console.sign_in_url)
         stopped.wait()
 
 
-@contextlib.contextmanager
-def _until_stopped() -> Iterator[threading.Event]:
-    """Give an event that Ctrl-C and SIGTERM set."""
-    stopped = threading.Event()
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        stopped.set()
-
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    former = {number: signal.signal(number, stop) for number in numbers}
-    try:
-        yield stopped
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)
+def _tell(console: Console) -> None:
+    click.echo(console.sign_in_url if console.is_own_token else console.place.url)
+    if console.why is not None:
+        output.note(f"waiting for the server: {console.why}")
+    output.note("Ctrl-C ends the console; workers and their work do not need it")

@@ -4,30 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import threading
-import time
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 from roost_core import Roost, RoostError
 from roost_core.errors import BackendUnavailable
-from roost_core.models import Event
 from roost_plugins.console.connection import Connection
-from roost_plugins.console.live.batches import Batch, Inbox
+from roost_plugins.console.live.batches import Inbox
+from roost_plugins.console.live.clock import ServerClock
+from roost_plugins.console.live.positions import START, missed_since, newest
+
+_log = logging.getLogger("roost.console")
 
 #: How often the server is asked for its clock, which tells how old the news is. Seconds.
 LOOK_SECONDS: Final = 2.0
 #: How long it may take to answer before it counts as lost. Seconds.
-_ANSWER_SECONDS: Final = 3.0
-#: How long a clock that was read is good for. Seconds.
-_CLOCK_SECONDS: Final = 60.0
+ANSWER_SECONDS: Final = 3.0
 #: How long nobody may listen before following ends. Seconds.
-_LINGER_SECONDS: Final = 30.0
+LINGER_SECONDS: Final = 30.0
+#: The pause before following begins again after an error. Seconds.
+_PAUSE_SECONDS: Final = 0.5
 
 
-class TooManyStreams(RoostError):
-    """No further stream is allowed."""
+class NoStream(BackendUnavailable):
+    """There can be no stream now: there are too many, or the console ends."""
 
 
 class Hub:
@@ -42,62 +44,88 @@ class Hub:
         self._lock = threading.Lock()
         self._inboxes: set[Inbox] = set()
         self._thread: threading.Thread | None = None
-        self._is_closed = False
-        self._last_id: str | None = None
-        self._offset_ms: float | None = None
-        self._heard = time.monotonic()
-        self._clock_read = 0.0
+        self._is_closing = threading.Event()
+        self._clock = ServerClock()
+        # Only the thread that follows changes these.
+        self._position: str | None = None
         self._is_gone = False
 
     # -- for pages and streams -------------------------------------------------------------
 
     @property
     def age(self) -> float:
-        """Seconds since the server was last heard."""
-        return time.monotonic() - self._heard
+        """Seconds since the server was last heard, which it is every two while somebody listens."""
+        return self._clock.age
+
+    @property
+    def listeners(self) -> int:
+        """How many listen."""
+        return len(self._inboxes)
 
     def now(self) -> datetime:
         """Return the server's clock; at most once a minute this costs a round trip."""
-        if self._offset_ms is None or abs(time.time() - self._clock_read) > _CLOCK_SECONDS:
-            with contextlib.suppress(BackendUnavailable):
-                self._connection.ask(self._look, _ANSWER_SECONDS)
-        local = time.time() * 1000
-        return datetime.fromtimestamp((local + (self._offset_ms or 0)) / 1000, UTC)
+        if self._clock.is_due:
+            self._clock.trying()
+            with contextlib.suppress(RoostError):
+                self._connection.ask(self._look, ANSWER_SECONDS)
+        return self._clock.now()
 
-    @contextlib.contextmanager
-    def listening(self) -> Iterator[Inbox]:
-        """Listen to what happens from now on.
+    def enter(self, after: str | None = None) -> Inbox:
+        """Return an inbox that gets what happens from now on, until :meth:`leave`.
 
-        :raises TooManyStreams: no further listener is allowed.
-        :raises RoostError: the console is ending.
+        :param after: the id of the event that the listener heard last; what it has missed comes
+            first.
+        :raises NoStream: no further listener is allowed.
         """
         inbox = Inbox()
         with self._lock:
-            if self._is_closed:
-                raise RoostError("the console is ending")
+            if self._is_closing.is_set():
+                raise NoStream("the console is ending")
             if len(self._inboxes) >= self._most:
-                raise TooManyStreams(f"there are {self._most} live pages already")
+                raise NoStream(
+                    f"{self._most} pages are kept up to date already, and ROOST_CONSOLE_STREAMS "
+                    "allows no more: close some"
+                )
             self._inboxes.add(inbox)
             if self._is_gone:
-                inbox.put_gone()
+                inbox.put_gone(True)
+            elif self._position is not None and after is None:
+                inbox.begin(self._position)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="roost-console-live")
                 self._thread.start()
-        try:
-            yield inbox
-        finally:
-            with self._lock:
-                self._inboxes.discard(inbox)
+        if after is not None:
+            self._catch_up(inbox, after)
+        return inbox
+
+    def leave(self, inbox: Inbox) -> None:
+        """Let an inbox get nothing more."""
+        with self._lock:
+            self._inboxes.discard(inbox)
 
     def close(self) -> None:
-        """End every stream, and what feeds them."""
+        """End every stream; following ends with the connection."""
         with self._lock:
-            self._is_closed = True
-            inboxes, thread = list(self._inboxes), self._thread
-        for inbox in inboxes:
+            self._is_closing.set()
+        for inbox in self._listening():
             inbox.close()
+
+    def join(self) -> None:
+        """Wait until following has ended."""
+        thread = self._thread
         if thread is not None:
             thread.join()
+
+    def _catch_up(self, inbox: Inbox, after: str) -> None:
+        try:
+            missed = self._connection.ask(lambda roost: missed_since(roost, after))
+        except RoostError:
+            # It is away. When it is back, everything has to be read again.
+            inbox.put_trimmed(START)
+            return
+        if missed.is_trimmed:
+            inbox.put_trimmed(missed.newest)
+        inbox.put_missed(missed.events, missed.newest)
 
     # -- the thread ------------------------------------------------------------------------
 
@@ -105,74 +133,92 @@ class Hub:
         while not self._has_ended():
             try:
                 self._connection.roost.run(self._follow)
-            except RoostError:
-                self._tell_gone()
-                time.sleep(0.2)
+            except Exception as error:  # noqa: BLE001 - no fault may end the news for good
+                if not isinstance(error, RoostError):
+                    _log.exception("following the events has failed, and begins again")
+                self._tell_gone(True)
+                self._is_closing.wait(_PAUSE_SECONDS)
 
     def _has_ended(self) -> bool:
         with self._lock:
-            if self._is_closed or (self._is_idle() and not self._inboxes):
-                self._thread = None
-                return True
-            return False
-
-    def _is_idle(self) -> bool:
-        return not self._inboxes
+            if self._inboxes and not self._is_closing.is_set():
+                return False
+            self._thread, self._position = None, None
+            return True
 
     async def _follow(self, roost: Roost) -> None:
         """Tell what happens until nobody listens any more."""
-        loops = (self._tell_events(roost), self._tell_age(roost))
-        tasks = [asyncio.create_task(one) for one in loops]
+        await self._find_position(roost)
+        tasks = [
+            asyncio.create_task(self._tell_events(roost)),
+            asyncio.create_task(self._tell_age(roost)),
+        ]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in tasks:
                 task.cancel()
-            results = await asyncio.gather(*tasks, return_exceptions=True)
-        for result in results:
-            if isinstance(result, Exception):
-                raise result
+            ends = await asyncio.gather(*tasks, return_exceptions=True)
+        for end in ends:
+            if isinstance(end, Exception):
+                raise end
+
+    async def _find_position(self, roost: Roost) -> bool:
+        """Find out where to begin; return whether events were lost since the last time."""
+        is_trimmed = False
+        if self._position is None:
+            position = await newest(roost)
+        else:
+            missed = await missed_since(roost, self._position)
+            is_trimmed = missed.is_trimmed
+            position = missed.newest if is_trimmed else self._position
+        self._clock.heard()
+        self._tell_gone(False)
+        with self._lock:
+            self._position = position
+            inboxes = list(self._inboxes)
+        for inbox in inboxes:
+            if is_trimmed:
+                inbox.put_trimmed(position)
+            else:
+                inbox.begin(position)
+        return is_trimmed
 
     async def _tell_events(self, roost: Roost) -> None:
-        async for event in roost.follow(after=self._last_id):
-            self._last_id = event.event_id
-            for inbox in self._listeners():
+        async for event in roost.follow(after=self._position):
+            self._clock.heard()
+            with self._lock:
+                self._position = event.event_id
+                inboxes = list(self._inboxes)
+            for inbox in inboxes:
                 inbox.put(event)
 
     async def _tell_age(self, roost: Roost) -> None:
+        """Ask for the clock until nobody has listened for a while; tell if nothing is heard."""
         idle = 0.0
-        while not self._is_closed and idle < _LINGER_SECONDS:
+        while idle < LINGER_SECONDS:
             try:
-                async with asyncio.timeout(_ANSWER_SECONDS):
+                async with asyncio.timeout(ANSWER_SECONDS):
                     await self._look(roost)
+                    if self._is_gone and await self._find_position(roost):
+                        return  # to follow from another position
             except (BackendUnavailable, TimeoutError):
-                self._tell_gone()
-            else:
-                self._tell_back()
+                self._tell_gone(True)
             idle = 0.0 if self._inboxes else idle + LOOK_SECONDS
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _look(self, roost: Roost) -> None:
-        now = await roost.server.now_ms()
-        self._clock_read = time.time()
-        self._offset_ms = now - self._clock_read * 1000
-        self._heard = time.monotonic()
+        self._clock.read(await roost.server.now_ms())
 
-    def _listeners(self) -> list[Inbox]:
+    def _tell_gone(self, is_gone: bool) -> None:
+        with self._lock:
+            if self._is_gone is is_gone:
+                return
+            self._is_gone = is_gone
+            inboxes = list(self._inboxes)
+        for inbox in inboxes:
+            inbox.put_gone(is_gone)
+
+    def _listening(self) -> list[Inbox]:
         with self._lock:
             return list(self._inboxes)
-
-    def _tell_gone(self) -> None:
-        if not self._is_gone:
-            self._is_gone = True
-            for inbox in self._listeners():
-                inbox.put_gone()
-
-    def _tell_back(self) -> None:
-        if self._is_gone:
-            self._is_gone = False
-            for inbox in self._listeners():
-                inbox.put_back()
-
-
-__all__ = ["Batch", "Event", "Hub", "Inbox", "TooManyStreams"]

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 from flask import Flask
+from werkzeug.local import LocalProxy
 
+from roost_core.shown.redaction import clean
 from roost_plugins.console.here import Here, put_here
 from roost_plugins.console.live import stream
 from roost_plugins.console.pages import BLUEPRINTS
@@ -18,15 +20,20 @@ MAX_BODY: Final = 4 << 20
 
 def create_app(here: Here) -> Flask:
     """Make the application of one console. It is safe behind its gate only."""
-    app = Flask("roost_plugins.console", root_path=str(Assets.folder().parent))
-    app.config.update(MAX_CONTENT_LENGTH=MAX_BODY, PROPAGATE_EXCEPTIONS=False)
+    app = Flask(__name__.partition(".serving")[0], root_path=str(Assets.folder().parent))
+    app.config.update(
+        MAX_CONTENT_LENGTH=MAX_BODY, PROPAGATE_EXCEPTIONS=False, PROVIDE_AUTOMATIC_OPTIONS=False
+    )
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.jinja_env.filters["shown"] = clean
     put_here(app.extensions, here)
     assets = Assets(app)
 
     @app.context_processor
     def usual() -> dict[str, Any]:
-        return {"here": here, "now": here.now(), "asset": assets.url}
+        # The clock is read where a template shows it: those who are not signed in cause no round
+        # trip.
+        return {"here": here, "asset": assets.url, "now": LocalProxy(here.now)}
 
     app.after_request(assets.cache)
     problems.install(app)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import errno
+import logging
 import socket
 import threading
+import time
 from typing import TYPE_CHECKING, Final
 
+import attrs
 from waitress.server import create_server
 
 from roost_core.errors import RoostError
-from roost_plugins.console.serving.app import MAX_BODY
 from roost_plugins.console.settings import Bind
 
 if TYPE_CHECKING:
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 #: Threads for pages, besides one for each stream.
 PAGE_THREADS: Final = 16
+#: The largest head of a request. Bytes.
+MAX_HEAD: Final = 64 << 10
 #: Requests that wait to be accepted.
 _BACKLOG: Final = 128
 #: How long what is under way may take at the end. Seconds.
@@ -28,12 +32,23 @@ class PortTaken(RoostError):
     """Another program listens there."""
 
 
-def listen(bind: Bind) -> socket.socket:
+def listen(bind: Bind, *, tries: int = 1) -> socket.socket:
     """Return a socket that listens.
 
-    :raises PortTaken: another program does already.
+    :param tries: how many ports to try: this one, the next one, and so on.
+    :raises PortTaken: other programs do already.
     :raises RoostError: it is not an address of this machine, or the port is for root only.
     """
+    for more in range(tries):
+        try:
+            return _listen(attrs.evolve(bind, port=bind.port + more if bind.port else 0))
+        except PortTaken:
+            if more + 1 == tries or bind.port + more >= 65_535:
+                raise
+    raise AssertionError("there is at least one try")
+
+
+def _listen(bind: Bind) -> socket.socket:
     family = socket.AF_INET6 if ":" in bind.host else socket.AF_INET
     found = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -43,27 +58,37 @@ def listen(bind: Bind) -> socket.socket:
     except OSError as error:
         found.close()
         if error.errno == errno.EADDRINUSE:
-            raise PortTaken(
-                f"port {bind.port} is taken: --port names another, 0 any free one"
-            ) from error
+            text = f"port {bind.port} is taken: --port names another one, and 0 any that is free"
+            raise PortTaken(text) from error
         raise RoostError(f"cannot listen on {bind}: {error.strerror or error}") from error
     return found
 
 
 class WebServer:
-    """Serves an application until it is stopped."""
+    """Serves an application until it is stopped.
 
-    def __init__(self, app: WSGIApplication, listener: socket.socket, streams: int) -> None:
+    :param streams: most streams at the same time; each keeps a thread.
+    :param max_body: the largest body of a request. Bytes.
+    """
+
+    def __init__(
+        self, app: WSGIApplication, listener: socket.socket, streams: int, max_body: int
+    ) -> None:
+        threads = streams + PAGE_THREADS
         self._server = create_server(
             app,
             sockets=[listener],
-            threads=streams + PAGE_THREADS,
-            connection_limit=4 * (streams + PAGE_THREADS),
-            max_request_body_size=MAX_BODY,
-            max_request_header_size=64 << 10,
+            threads=threads,
+            connection_limit=4 * threads,
+            max_request_body_size=max_body,
+            max_request_header_size=MAX_HEAD,
+            # Nobody may say on whose behalf a request comes.
             clear_untrusted_proxy_headers=True,
             ident=None,
+            expose_tracebacks=False,
+            # There may be more connections than select() can count.
             asyncore_use_poll=True,
+            # So that it notices when the client of a stream goes.
             channel_request_lookahead=1,
         )
         self._is_stopping = threading.Event()
@@ -71,6 +96,8 @@ class WebServer:
 
     def start(self) -> None:
         """Begin to serve."""
+        # It warns of each request that waits for a thread.
+        logging.getLogger("waitress.queue").setLevel(logging.ERROR)
         self._thread.start()
 
     def stop(self) -> None:
@@ -80,8 +107,21 @@ class WebServer:
         self._thread.join()
 
     def _run(self) -> None:
-        server = self._server
         while not self._is_stopping.is_set():
-            server.asyncore.loop(timeout=1, use_poll=True, map=server._map, count=1)
-        server.task_dispatcher.shutdown(cancel_pending=True, timeout=_LAST_SECONDS)
-        server.asyncore.close_all(server._map)
+            self._turn(1.0)
+        self._server.accepting = False
+        self._server.task_dispatcher.set_thread_count(0)
+        ends = time.monotonic() + _LAST_SECONDS
+        while self._is_busy() and time.monotonic() < ends:
+            self._turn(0.05)
+        self._server.asyncore.close_all(self._server._map)
+
+    def _turn(self, seconds: float) -> None:
+        server = self._server
+        server.asyncore.loop(timeout=seconds, use_poll=True, map=server._map, count=1)
+
+    def _is_busy(self) -> bool:
+        """Return whether answers are made or sent."""
+        channels = list(self._server.active_channels.values())
+        is_sending = any(one.requests or one.total_outbufs_len for one in channels)
+        return is_sending or bool(self._server.task_dispatcher.threads)

@@ -91,7 +91,8 @@ class RedisEvents(OneQueue):
         before = "+"
         while len(found) < limit:
             with translated(self.endpoint.description):
-                entries: Any = await self._calls.client.xrevrange(key, before, "-", 1000)
+                count = min(limit - len(found), 1000)
+                entries: Any = await self._calls.client.xrevrange(key, before, "-", count)
             if not entries:
                 break
             before = f"({entries[-1][0].decode()}"

@@ -12,8 +12,8 @@ from roost_core.wording.redaction import HIDDEN, HIDDEN_NAMES, redacted_text
 # Texts, not compiled patterns: `re` keeps what it has compiled, and most commands use none of them.
 #: Terminal commands: CSI sequences, and OSC and similar strings up to their end.
 _ESCAPES: Final = r"(?s)\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_].*?(?:\x07|\x1b\\|$)|\x1b[ -/]*[0-~]"
-#: Control characters, marks that reorder text, and lone surrogates.
-_CONTROLS: Final = (
+#: Control characters, marks that reorder text, and lone surrogates: what a reader cannot see.
+UNSEEN: Final = (
     r"[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
 )
 
@@ -25,7 +25,7 @@ def clean(text: object) -> str:
     tabs become spaces; passwords in URLs are hidden.
     """
     found = re.sub(_ESCAPES, "", str(text))
-    return redacted_text(re.sub(_CONTROLS, _spaced, found))
+    return redacted_text(re.sub(UNSEEN, _spaced, found))
 
 
 def _spaced(match: re.Match[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Final
 
@@ -21,7 +22,7 @@ def place(traceback: str | None) -> str | None:
 
     Where a library has raised, that is the line that called it.
     """
-    frames = [found for line in (traceback or "").splitlines() if (found := _FRAME.match(line))]
+    frames = _frames(traceback or "")
     for is_foreign in (_is_library, _is_runtime):
         own = [one for one in frames if not is_foreign(one["path"])]
         if own:
@@ -31,19 +32,31 @@ def place(traceback: str | None) -> str | None:
 
 def without_runtime(traceback: str) -> str:
     """Return a traceback without the runtime's own frames; unchanged if there are no others."""
-    kept: list[str] = []
+    if all(_is_runtime(found["path"]) for found in _frames(traceback)):
+        return traceback
+    return "\n".join(text for text, frames in runs(traceback) if not frames)
+
+
+def runs(traceback: str) -> Sequence[tuple[str, int]]:
+    """Return a traceback's parts: lines that stand together, and how many frames of the runtime.
+
+    That is 0 for the frames of the engine and its libraries, and for what is between frames.
+    """
+    parts: list[tuple[list[str], int]] = []
     hidden: int | None = None
-    is_own = False
     for line in traceback.splitlines():
         found = _FRAME.match(line)
+        is_new = found is not None and _is_runtime(found["path"])
         if found is not None:
-            hidden = len(found["bar"]) if _is_runtime(found["path"]) else None
-            is_own |= hidden is None
+            hidden = len(found["bar"]) if is_new else None
         elif hidden is not None and not _is_within(line, hidden):
             hidden = None
-        if hidden is None:
-            kept.append(line)
-    return "\n".join(kept) if is_own else traceback
+        if not parts or (parts[-1][1] > 0) is not (hidden is not None):
+            parts.append(([], 0))
+        lines, frames = parts[-1]
+        lines.append(line)
+        parts[-1] = (lines, frames + is_new)
+    return [("\n".join(lines), frames) for lines, frames in parts]
 
 
 def brief(error: ErrorRecord) -> str:
@@ -64,6 +77,10 @@ def told(name: str, message: str, traceback: str | None) -> str:
     text = name if not text or text == name else f"{name}: {text}"
     where = place(traceback)
     return text if where is None else f"{text} ({where})"
+
+
+def _frames(traceback: str) -> list[re.Match[str]]:
+    return [found for line in traceback.splitlines() if (found := _FRAME.match(line))]
 
 
 def _is_library(path: str) -> bool:

@@ -9,6 +9,7 @@ from werkzeug.local import LocalProxy
 
 from roost_core.shown.redaction import clean
 from roost_plugins.console.here import Here, put_here
+from roost_plugins.console.kit.installing import install
 from roost_plugins.console.live import stream
 from roost_plugins.console.pages import BLUEPRINTS
 from roost_plugins.console.serving import problems
@@ -34,6 +35,8 @@ def create_app(here: Here) -> Flask:
         # The clock is read where a template shows it: those who are not signed in cause no round
         # trip.
         return {"here": here, "asset": assets.url, "now": LocalProxy(here.now)}
+
+    install(app, here.now, assets.url)
 
     app.after_request(assets.cache)
     problems.install(app)

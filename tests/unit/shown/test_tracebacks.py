@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from roost_core.models import ErrorRecord
-from roost_core.shown.tracebacks import brief, place, without_runtime
+from roost_core.shown.tracebacks import brief, place, runs, without_runtime
 
 CORE = "/home/me/env/lib/python3.12/site-packages/roost_core/stepping/attempt.py"
 LIBRARY = "/home/me/env/lib/python3.12/site-packages/httpx/_client.py"
@@ -57,6 +57,16 @@ def test_groups_keep_their_bars():
 def test_a_traceback_of_the_runtime_alone_stays():
     """Nothing would be left of it."""
     assert text(frame(CORE)) == without_runtime(text(frame(CORE)))
+
+
+def test_the_runtime_stands_apart():
+    """Its frames that follow each other are one part, which says how many they are."""
+    own, core = frame("/src/flaky.py", 8), frame(CORE)
+    parts = runs(text(core, core, own, core))
+    assert [0, 2, 0, 1, 0] == [frames for _, frames in parts]
+    assert text(core, core, own, core) == "\n".join(part for part, _ in parts)
+    assert own == parts[2][0]
+    assert [] == list(runs(""))
 
 
 def test_an_error_in_one_line():

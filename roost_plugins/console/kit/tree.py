@@ -1,0 +1,168 @@
+"""JSON as a tree of which no more is drawn than fits a page; the rest is fetched when opened. Pure.
+
+However large the value is, a drawing has at most :data:`BUDGET` nodes and about as many lines, and
+takes time for these alone.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+import attrs
+
+from roost_core.errors import InvalidInput
+from roost_core.values import Json
+
+#: At most so many nodes are drawn at once.
+BUDGET: Final = 400
+#: At most so many children of one branch.
+CHILDREN: Final = 100
+#: A branch with no more children than this is open from the start, near the root.
+_FEW: Final = 6
+_NEAR: Final = 2
+
+
+@attrs.frozen
+class Node:
+    """One value of the tree.
+
+    :ivar key: its name or place in its parent; None for the root.
+    :ivar kind: ``object``, ``array``, ``text``, ``number`` or ``word`` (true, false, null).
+    :ivar text: a leaf's value, whole; a branch's size, such as ``12 keys``.
+    :ivar at: its JSON pointer from the root of the whole value.
+    :ivar children: those that are drawn; none if they are fetched when it is opened.
+    :ivar start: the place of the first child that is drawn.
+    :ivar left: how many children come after the last that is drawn.
+    :ivar is_branch: it has children, drawn or not.
+    :ivar is_open: it is open from the start.
+    """
+
+    key: str | None
+    kind: str
+    text: str
+    at: str
+    children: Sequence[Node] = ()
+    start: int = 0
+    left: int = 0
+    is_branch: bool = False
+    is_open: bool = False
+
+    @property
+    def next(self) -> int:
+        """The place of the first child after the last that is drawn."""
+        return self.start + len(self.children)
+
+
+def tree(value: Json, at: str = "", start: int = 0) -> Node:
+    """Return a value's tree, or a part of it.
+
+    :param at: the JSON pointer of the part, such as ``/plan/3``.
+    :param start: the place of the first child of it to draw.
+    :raises InvalidInput: there is nothing at that place.
+    """
+    part = value_at(value, at)
+    drawn = _drawn(part, at, start)
+    key = _unescaped(at.rpartition("/")[2]) if at else None
+    return _node(part, key, at, start, drawn, 0)
+
+
+def value_at(value: Json, at: str) -> Json:
+    """Return what a JSON pointer names.
+
+    :raises InvalidInput: nothing.
+    """
+    for name in at.split("/")[1:]:
+        key = _unescaped(name)
+        if isinstance(value, Mapping) and key in value:
+            value = value[key]
+        elif isinstance(value, list | tuple) and key.isdecimal() and int(key) < len(value):
+            value = value[int(key)]
+        else:
+            raise InvalidInput(f"there is nothing at {at!r} any more")
+    return value
+
+
+def _drawn(value: Json, at: str, start: int) -> set[str]:
+    """Return which branches' children are drawn: those near the root first, while there is room."""
+    drawn: set[str] = set()
+    room = BUDGET
+    waiting = deque([(at, value, start)])
+    while waiting:
+        place, branch, first = waiting.popleft()
+        count = min(CHILDREN, max(0, _size(branch) - first))
+        if place != at and count > room:
+            continue
+        room -= count
+        drawn.add(place)
+        waiting.extend(
+            (f"{place}/{_escaped(key)}", child, 0)
+            for key, child in _children(branch, first)
+            if _size(child)
+        )
+    return drawn
+
+
+def _node(value: Json, key: str | None, at: str, start: int, drawn: set[str], depth: int) -> Node:
+    size = _size(value)
+    kind = _kind(value)
+    if not isinstance(value, Mapping | list | tuple):
+        text = value if isinstance(value, str) else _word(value)
+        return Node(key, kind, text, at)
+    text = _sized(size, "key" if kind == "object" else "item")
+    if at not in drawn:
+        return Node(key, kind, text, at, left=size, is_branch=size > 0)
+    children = tuple(
+        _node(child, name, f"{at}/{_escaped(name)}", 0, drawn, depth + 1)
+        for name, child in _children(value, start)
+    )
+    is_open = depth == 0 or (depth <= _NEAR and size <= _FEW)
+    left = size - start - len(children)
+    return Node(key, kind, text, at, children, start, left, size > 0, is_open)
+
+
+def _children(value: Json, start: int) -> Iterator[tuple[str, Json]]:
+    if isinstance(value, Mapping):
+        for place, (key, child) in enumerate(value.items()):
+            if place >= start + CHILDREN:
+                return
+            if place >= start:
+                yield str(key), child
+    elif isinstance(value, list | tuple):
+        for place, child in enumerate(value[start : start + CHILDREN], start):
+            yield str(place), child
+
+
+def _size(value: Json) -> int:
+    return len(value) if isinstance(value, Mapping | list | tuple) else 0
+
+
+def _sized(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def _kind(value: Json) -> str:
+    if isinstance(value, Mapping):
+        return "object"
+    if isinstance(value, list | tuple):
+        return "array"
+    if isinstance(value, str):
+        return "text"
+    return "word" if value is None or isinstance(value, bool) else "number"
+
+
+def _word(value: Json) -> str:
+    return (
+        {None: "null", True: "true", False: "false"}[value]
+        if _kind(value) == "word"
+        else str(value)
+    )
+
+
+def _escaped(key: str) -> str:
+    return key.replace("~", "~0").replace("/", "~1")
+
+
+def _unescaped(name: str) -> str:
+    return name.replace("~1", "/").replace("~0", "~")

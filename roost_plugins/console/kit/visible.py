@@ -1,0 +1,45 @@
+"""Texts from strangers, so that a reader sees what is in them. Pure.
+
+Jinja escapes markup; this is about characters that cannot be seen, or that reorder what stands
+around them. They are replaced by something visible, and the result is plain text: it is as safe in
+an attribute as between tags.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from roost_core.shown.redaction import UNSEEN
+from roost_core.wording.redaction import redacted_text
+
+#: Of a text, so many characters are shown unless a template says otherwise.
+MOST: Final = 2000
+#: In a text of several lines these are what they should be.
+_KEPT: Final = "\n\t"
+
+
+def shown(text: object, most: int = MOST) -> str:
+    """Return a text with everything in it visible, cut to ``most`` characters.
+
+    A control character becomes its picture (``␛``), a mark that reorders text or has no width its
+    number (``⟨U+202E⟩``). Line ends and tabs stay.
+    """
+    whole = "" if text is None else str(text)
+    # The cut first: of megabytes, only what is shown is looked at.
+    found = re.sub(UNSEEN, _visible, whole[:most])
+    return found if len(whole) <= most else f"{found}… ({len(whole) - most:,} more characters)"
+
+
+def masked(text: object) -> str:
+    """Return a text from code, such as an error's, with what looks like a secret hidden."""
+    return redacted_text("" if text is None else str(text))
+
+
+def _visible(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if match[0] in _KEPT:
+        return match[0]
+    if code < 0x20:
+        return chr(0x2400 + code)
+    return "␡" if code == 0x7F else f"⟨U+{code:04X}⟩"

@@ -1,0 +1,52 @@
+// Where a page hears what happens: the worker that all tabs share, or, where browsers have no such
+// workers (Chrome on Android), a stream of its own while it can be seen.
+import { Stream } from "./stream.js";
+
+const root = document.documentElement.dataset.root;
+const URL_OF_STREAM = `${root}/live`;
+
+function shared(take) {
+  const worker = new SharedWorker(new URL("./live-worker.js", import.meta.url), { type: "module", name: "roost" });
+  const { port } = worker;
+  port.onmessage = ({ data }) => take(data);
+  // Held for as long as the page lives; the worker waits for it to learn that the page is gone.
+  const lock = navigator.locks ? `roost-tab-${crypto.randomUUID?.() ?? Math.random()}` : null;
+  let isTold = false;
+  const tell = () => {
+    port.postMessage({
+      type: document.hidden ? "hidden" : "seen",
+      url: URL_OF_STREAM,
+      lock: isTold ? null : lock,
+    });
+    isTold = true;
+  };
+  if (lock) {
+    navigator.locks.request(lock, () => {
+      tell();
+      return new Promise(() => {}); // never: it is held
+    });
+  }
+  document.addEventListener("visibilitychange", tell);
+  addEventListener("pagehide", () => port.postMessage({ type: "leaves" }));
+  addEventListener("pageshow", (event) => event.persisted && tell());
+  if (!lock) tell();
+  return { retry: () => port.postMessage({ type: "retry" }) };
+}
+
+function own(take) {
+  const stream = new Stream({
+    url: URL_OF_STREAM,
+    onState: (state, more) => take({ type: "state", state, ...more }),
+    onMessage: ({ event, data }) => take({ type: event, data }),
+  });
+  const look = () => (document.hidden ? stream.close() : stream.open());
+  document.addEventListener("visibilitychange", look);
+  addEventListener("pagehide", () => stream.close());
+  addEventListener("pageshow", (event) => event.persisted && look());
+  look();
+  return { retry: () => stream.retry() };
+}
+
+export function connect(take) {
+  return "SharedWorker" in window ? shared(take) : own(take);
+}

@@ -7,7 +7,6 @@ from typing import Any, Final
 from flask import Flask
 from werkzeug.local import LocalProxy
 
-from roost_core.shown.redaction import clean
 from roost_plugins.console.here import Here, put_here
 from roost_plugins.console.kit.installing import install
 from roost_plugins.console.live import stream
@@ -26,7 +25,6 @@ def create_app(here: Here) -> Flask:
         MAX_CONTENT_LENGTH=MAX_BODY, PROPAGATE_EXCEPTIONS=False, PROVIDE_AUTOMATIC_OPTIONS=False
     )
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    app.jinja_env.filters["shown"] = clean
     put_here(app.extensions, here)
     assets = Assets(app)
 
@@ -37,7 +35,6 @@ def create_app(here: Here) -> Flask:
         return {"here": here, "asset": assets.url, "now": LocalProxy(here.now)}
 
     install(app, here.now, assets.url)
-
     app.after_request(assets.cache)
     problems.install(app)
     for blueprint in (*BLUEPRINTS, stream.blueprint):

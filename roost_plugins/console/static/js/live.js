@@ -98,8 +98,6 @@ function take(message) {
   } else if (type === "back") {
     isGone = false;
     changed(seenAt);
-  } else if (type === "signed-out") {
-    state = "signed-out";
   } else if (type === "trimmed") {
     document.querySelector("[data-banner=trimmed]")?.removeAttribute("hidden");
     changed(seenAt);

@@ -70,8 +70,11 @@ export class Stream {
         state = "signed-out";
         pause = SIGNED_OUT_PAUSE_MS;
       } else if (answer.ok) {
-        this.#onState("live", {});
-        await this.#read(answer.body.getReader(), abort);
+        const isOurs = await this.#read(answer.body.getReader(), abort);
+        if (!isOurs) {
+          state = "signed-out";
+          pause = SIGNED_OUT_PAUSE_MS;
+        }
       }
     } catch {
       // Lost: what follows is the same whatever the cause.
@@ -95,21 +98,28 @@ export class Stream {
     this.#watchdog = setTimeout(() => abort.abort(), SILENCE_MS);
   }
 
+  // Returns false if the console does not know us.
   async #read(reader, abort) {
     const decoder = new TextDecoder();
     let text = "";
+    let isLive = false;
     for (;;) {
       const { value, done } = await reader.read();
-      if (done) return;
+      if (done) return true;
       this.#watch(abort);
       text += decoder.decode(value, { stream: true });
       const blocks = text.split(/\r?\n\r?\n/);
       text = blocks.pop();
-      for (const block of blocks) this.#take(block);
+      for (const message of blocks.map((block) => this.#parsed(block))) {
+        if (message?.event === "signed-out") return false;
+        if (!isLive) this.#onState("live", {});
+        isLive = true;
+        if (message) this.#onMessage(message);
+      }
     }
   }
 
-  #take(block) {
+  #parsed(block) {
     let event = "message";
     const data = [];
     for (const line of block.split(/\r?\n/)) {
@@ -121,12 +131,12 @@ export class Stream {
       else if (name === "data") data.push(value);
       else if (name === "id") this.#lastId = value;
     }
-    if (!data.length) return;
+    if (!data.length) return null;
     this.#pause = FIRST_PAUSE_MS; // it works: the next loss starts afresh
     try {
-      this.#onMessage({ event, data: JSON.parse(data.join("\n")) });
-    } catch (error) {
-      if (!(error instanceof SyntaxError)) throw error;
+      return { event, data: JSON.parse(data.join("\n")) };
+    } catch {
+      return null; // nothing that we know
     }
   }
 }

@@ -19,11 +19,14 @@ from roost_core.errors import (
 from roost_core.models.checks import check_seconds
 from roost_core.models.standing import ErrorRecord
 from roost_core.models.work import RetryPolicy
+from roost_core.wording.redaction import redacted_text
 
 #: The longest traceback that is kept, in characters; its end is the most useful part.
 _TRACEBACK: Final = 8_000
 #: The longest error message that is kept, in characters.
 _MESSAGE: Final = 2_000
+#: More of a text than this is not even looked at, in characters.
+_LOOKED_AT: Final = 32_000
 _KINDS: Final = {
     PermanentError: "permanent",
     StepTimeout: "timeout",
@@ -106,9 +109,12 @@ def error_record(error: BaseException, worker_id: str) -> ErrorRecord:
 
 
 def text_of(error: BaseException) -> str:
-    """Return an error's text, even if the engine's own code for it fails."""
+    """Return an error's text without secrets, even if the engine's own code for it fails.
+
+    It is for people, and is cut if it is far longer than anybody reads.
+    """
     try:
-        return _clean(str(error))
+        return redacted_text(_clean(str(error)[:_LOOKED_AT]))
     except BaseException as inner:  # noqa: BLE001 - str() runs the engine's code
         return f"its text cannot be had: {name_of(inner)}"
 
@@ -123,7 +129,9 @@ def name_of(error: BaseException) -> str:
 
 def _traceback(error: BaseException) -> str | None:
     try:
-        return _clean("".join(traceback.format_exception(error)))[-_TRACEBACK:]
+        # Before it is cut: what follows the name of a secret is hidden only while that is there.
+        found = _clean("".join(traceback.format_exception(error))[-_LOOKED_AT:])
+        return redacted_text(found)[-_TRACEBACK:]
     except BaseException:  # noqa: BLE001 - formatting runs the engine's code, too
         return None
 

@@ -30,6 +30,7 @@ from roost_core.settings import Settings
 from roost_core.shown import verbs, views
 from roost_core.threads import run_in_thread
 from roost_core.values import Value
+from roost_core.wording.redaction import redacted_text
 
 _T = TypeVar("_T")
 
@@ -77,13 +78,20 @@ class Controlling:
     def actor(self, actor: Actor | str | None, reason: str | None, tool: str = "python") -> Actor:
         """Return who acts: as given, else as set, else this process's user and host.
 
+        Secrets in the reason, such as ``password=...``, are hidden: it is kept, and shown to all.
+
         :param tool: with what, unless that is given.
         :raises InvalidInput: a name or the reason is empty, too long or not printable.
         """
         if isinstance(actor, Actor):
-            return actor if reason is None else attrs.evolve(actor, reason=reason)
-        who = self.settings.actor or _user_at_host() if actor is None else actor
-        return Actor(who, tool, reason)
+            given = actor if reason is None else attrs.evolve(actor, reason=reason)
+        else:
+            who = self.settings.actor or _user_at_host() if actor is None else actor
+            given = Actor(who, tool, reason)
+        # What is checked first is checked as it was given.
+        if given.reason is None:
+            return given
+        return attrs.evolve(given, reason=redacted_text(given.reason))
 
     async def retrying(
         self,

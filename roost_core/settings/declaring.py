@@ -12,7 +12,8 @@ import attrs
 
 from roost_core.errors import SettingsError
 from roost_core.settings.given import Given
-from roost_core.wording.redaction import HIDDEN, without
+from roost_core.wording.redaction import without
+from roost_core.wording.secrets import HIDDEN
 
 _T = TypeVar("_T")
 

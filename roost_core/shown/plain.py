@@ -70,7 +70,7 @@ def row_json(value: WorkRow) -> dict[str, Json]:
     del plain["reason"]  # a listing does not look it up
     return {
         **plain,
-        "title": value.title,
+        "title": redacted(value.title),
         "is_readable": value.is_readable,
         "is_newer": value.is_newer,
     }

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from roost_core.values import Json
-from roost_core.wording.redaction import HIDDEN, HIDDEN_NAMES, redacted_text
+from roost_core.wording.redaction import redacted_text
+from roost_core.wording.secrets import HIDDEN, HIDDEN_NAMES
 
 # Texts, not compiled patterns: `re` keeps what it has compiled, and most commands use none of them.
 #: Terminal commands: CSI sequences, and OSC and similar strings up to their end.
@@ -22,7 +23,7 @@ def clean(text: object) -> str:
     """Return a text that is safe to print on a terminal, on one line.
 
     Terminal commands, control characters and marks that reorder text are removed; line ends and
-    tabs become spaces; passwords in URLs are hidden.
+    tabs become spaces; passwords in URLs are hidden, and other secrets that the text names.
     """
     found = re.sub(_ESCAPES, "", str(text))
     return redacted_text(re.sub(UNSEEN, _spaced, found))
@@ -33,7 +34,7 @@ def _spaced(match: re.Match[str]) -> str:
 
 
 def redacted(value: Json) -> Json:
-    """Return JSON with the values of fields named like secrets, and URLs' passwords, hidden."""
+    """Return JSON with the values of fields named like secrets hidden, and secrets in its texts."""
     if isinstance(value, str):
         return redacted_text(value)
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""What people may see of URLs: the one place that hides passwords in them. Pure.
+"""What people may see of URLs and texts: the one place that hides passwords in them. Pure.
 
 A URL is often typed by hand, with an unescaped ``/``, ``#``, ``?`` or ``@`` in its password. A
 strict parser takes such a password for a path or a port. So nothing here parses URLs by the rules:
@@ -11,14 +11,9 @@ import re
 from typing import Final
 from urllib.parse import unquote
 
-#: What replaces a secret.
-HIDDEN: Final = "***"
+from roost_core.wording.secrets import HIDDEN, HIDDEN_NAMES, without_secrets
 
 # Texts, not compiled patterns: `re` keeps what it has compiled, and most commands use none of them.
-HIDDEN_NAMES: Final = (
-    r"(?i)passw(?:or)?d|passphrase|secret|token|api[-_]?key|authorization|credential"
-    r"|private[-_]?key"
-)
 _SCHEME: Final = r"[A-Za-z][A-Za-z0-9+.-]*"
 #: A URL in a text, without the punctuation after it.
 _URL: Final = _SCHEME + r"://[^\s\"'<>]*[^\s\"'<>.,;:!?)]"
@@ -53,8 +48,10 @@ def redact(url: str) -> str:
 
 
 def redacted_text(text: str) -> str:
-    """Return the text with the passwords in its URLs hidden."""
-    return re.sub(_URL, _in_text, text) if "://" in text else text
+    """Return the text with the passwords in its URLs hidden, and other secrets in it."""
+    if "://" in text:
+        text = re.sub(_URL, _in_text, text)
+    return without_secrets(text)
 
 
 def without(url: str, text: str) -> str:

@@ -274,3 +274,15 @@ def test_a_lost_reply_about_an_engine(bench, monkeypatch, verb, applied):
     events = asyncio.run(bench.ledger.events())
     assert ["alice"] == [one.data["who"] for one in events if one.kind == kind][-1:]
     assert 1 == len([one for one in events if one.kind == kind])
+
+
+@pytest.mark.parametrize("given", ["alice", Actor("alice", "console", "token=abc")])
+def test_a_secret_in_a_reason_is_not_kept(bench, given):
+    """Neither with the work, nor in its events, nor with an engine."""
+    reason = "login failed with password=hunter2"
+    use(bench, "pause", reason=reason if given == "alice" else None, actor=given)
+    expected = "login failed with password=***" if given == "alice" else "token=***"
+    assert expected == status(bench).act.actor.reason
+    run(bench, lambda roost: roost.engine("echo").hold(reason=reason, actor=given))
+    told = [one.data["reason"] for one in asyncio.run(bench.ledger.events()) if "who" in one.data]
+    assert [expected, "login failed with password=***"] == told

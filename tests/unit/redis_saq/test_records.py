@@ -344,7 +344,7 @@ def test_unreadable_events(raw):
 
 
 def test_a_kind_of_a_newer_roost():
-    """What this Roost does not know is an event anyway, also of a whole engine."""
+    """What this Roost does not know is still an event, also if it is of a whole engine."""
     raw = b'engine_moved - demo 0 paused {"who":"alice"}'
     found = events.event(entry(raw))
     assert ("engine_moved", "-", "demo", 0) == (

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import abc
-import json
 from collections.abc import Mapping, Sequence
 
 from roost_core.backend.reports import ListQuery, StoredWork
+from roost_core.codec.strict_json import parse
 from roost_core.models.events import Event
 from roost_core.models.work import State
 
@@ -80,7 +80,7 @@ class Reading(abc.ABC):
         """
         for raw, _ in await self.workers():
             try:
-                found = json.loads(raw)
+                found = parse(raw)
             except ValueError:
                 continue
             if isinstance(found, dict) and found.get("worker_id") == worker_id:

@@ -7,7 +7,7 @@ import json
 import math
 import re
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 from roost_core.errors import CodecError
 from roost_core.values import Json
@@ -64,15 +64,35 @@ def _decode_json(
 ) -> Json:
     try:
         data = raw if isinstance(raw, bytes) else raw.encode()
-        _check_size(data, what, max_bytes)
+        # First of all: the decoder calls itself for each level. To let it run into the end of the
+        # stack is no check, because whatever is called there fails, finalizers of others as well.
+        _check(data, what, max_bytes, envelope)
         value = decoder.decode(data.decode())
         # Escapes can spell lone surrogates that no UTF-8 file or terminal can hold.
         if b"\\u" in data:
             json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise CodecError(f"{what} is not JSON: {_cause(error)}") from error
-    _check(data, what, max_bytes, envelope)
     return value
+
+
+def parse(text: bytes | str) -> Any:
+    """Decode JSON that was written in a form of its own, and may be damaged. It may be of any size.
+
+    :raises ValueError: malformed, or nested deeper than 64.
+    """
+    check_depth(text)
+    return json.loads(text)
+
+
+def check_depth(text: bytes | str) -> None:
+    """Refuse what a decoder would run out of stack over, JSON or not.
+
+    :raises ValueError: it nests deeper than 64.
+    """
+    data = text if isinstance(text, bytes) else text.encode(errors="replace")
+    if _is_too_deep(data, MAX_DEPTH):
+        raise ValueError(f"it nests deeper than {MAX_DEPTH}")
 
 
 def _cause(error: Exception) -> str:
@@ -143,18 +163,17 @@ def _check_keys(value: Json, encoded: str) -> None:
         left += [child for child in children if isinstance(child, _HOLDERS)]
 
 
-def _check_size(raw: bytes, what: str, max_bytes: int) -> None:
+def _check(raw: bytes, what: str, max_bytes: int, envelope: int) -> None:
+    """Check JSON, valid or not, against the caps."""
     if len(raw) > max_bytes:
         raise CodecError(f"{what} has {len(raw)} bytes; the limit is {max_bytes}")
-
-
-def _check(raw: bytes, what: str, max_bytes: int, envelope: int) -> None:
-    """Check valid JSON against the caps."""
-    _check_size(raw, what, max_bytes)
-    deepest = MAX_DEPTH + envelope
-    # Fewer brackets than levels cannot nest too deep: most values need no closer look.
-    if raw.count(b"[") + raw.count(b"{") > deepest and _nests_deeper(raw, deepest):
+    if _is_too_deep(raw, MAX_DEPTH + envelope):
         raise CodecError(f"{what} nests deeper than {MAX_DEPTH}")
+
+
+def _is_too_deep(raw: bytes, deepest: int) -> bool:
+    # Fewer brackets than levels cannot nest too deep: most values need no closer look.
+    return raw.count(b"[") + raw.count(b"{") > deepest and _nests_deeper(raw, deepest)
 
 
 #: Turns every bracket of JSON into a square one; used where everything else is deleted.
@@ -163,10 +182,11 @@ _NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 
 
 def _nests_deeper(raw: bytes, deepest: int) -> bool:
-    """Return whether valid JSON nests deeper.
+    """Return whether JSON nests deeper, or, if it is not valid, opens as many without an end.
 
     Strings are cut out, then pairs of brackets from the inside outwards, one level per round: a few
     passes in C over the bytes, where walking the values would take as long as encoding them.
+    Whatever passes takes a decoder at most twice as deep: what is left are the unclosed ones.
     """
     outside_texts = raw.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')[::2]
     brackets = b"".join(outside_texts).translate(_SQUARE, _NO_BRACKETS)
@@ -174,7 +194,7 @@ def _nests_deeper(raw: bytes, deepest: int) -> bool:
         if not brackets:
             return False
         brackets = brackets.replace(b"[]", b"")
-    return bool(brackets)
+    return b"[]" in brackets or brackets.count(b"[") > deepest
 
 
 def pretty(value: Json) -> bytes:

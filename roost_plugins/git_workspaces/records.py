@@ -15,6 +15,7 @@ from typing import Final
 
 import attrs
 
+from roost_core.codec.strict_json import parse
 from roost_core.errors import WorkspaceError
 from roost_plugins.git_workspaces.git import GIT_TIMEOUT
 
@@ -48,7 +49,7 @@ class Records:
         :raises OSError: it cannot be read.
         """
         try:
-            content = json.loads(self._file(name, "json").read_text("utf-8"))
+            content = parse(self._file(name, "json").read_bytes())
         except FileNotFoundError:
             return {}
         except ValueError:

@@ -23,6 +23,7 @@ from roost_core.codec.strict_json import (
     digest,
     dumps,
     loads,
+    parse,
     pretty,
 )
 from roost_core.codec.times import from_milliseconds, to_milliseconds
@@ -136,6 +137,23 @@ def test_the_depth_is_64(wrap: Any) -> None:
     for depth in (65, 66, 100_000):
         with pytest.raises(CodecError, match="nests deeper than 64"):
             loads(b"[" * depth + b"]" * depth, "it", 1_000_000)
+
+
+def test_deep_text_never_reaches_the_decoder() -> None:
+    """The end of the stack is no check: finalizers that run there fail, and are not run again."""
+    for raw in (b"[" * 100_000, b'{"a":' * 900, b"[" * 900 + b"]" * 900):
+        with pytest.raises(CodecError, match="nests deeper than 64") as caught:
+            loads(raw, "it", 1_000_000)
+        assert caught.value.__cause__ is None
+        with pytest.raises(ValueError, match="nests deeper than 64"):
+            parse(raw)
+
+
+def test_what_is_no_json_is_called_so_whatever_its_brackets() -> None:
+    """Brackets that close nothing are no depth."""
+    for raw in (b"]" * 100, b"[]" * 100, b"[" * 10 + b"]" * 100, b'["' + b"[" * 100):
+        with pytest.raises(CodecError, match="it is not JSON"):
+            loads(raw, "it", 1_000_000)
 
 
 def test_breadth_is_not_depth() -> None:

@@ -5,12 +5,12 @@ Nothing here starts or ends a server; files that others could have written are n
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 from pathlib import Path
 from typing import Any
 
+from roost_core.codec.strict_json import parse
 from roost_core.errors import SettingsError
 from roost_plugins.redis_saq.embedded import folder as server_folder
 
@@ -69,8 +69,8 @@ def read_record(folder: str) -> dict[str, Any] | None:
 def parse_record(text: bytes) -> dict[str, Any] | None:
     """Return the record if it is complete and of a known version, else None."""
     try:
-        record = json.loads(text)
-    except (ValueError, RecursionError):
+        record = parse(text)
+    except ValueError:
         return None
     kinds = {
         "socket": str,

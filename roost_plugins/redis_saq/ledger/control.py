@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Sequence
 from typing import Any, Final
 
 from roost_core.backend import Halt, Order, OrderAnswer, OrderOutcome, Purged
+from roost_core.codec.strict_json import parse
 from roost_core.errors import BackendError
 from roost_core.models import Actor, Verb
 from roost_plugins.redis_saq.ledger.one_queue import Part
@@ -103,8 +103,8 @@ def _answered(answer: bytes, work_id: str) -> OrderAnswer:
 def halt_of(engine: bytes, raw: bytes) -> Halt:
     """Read who holds an engine, and since when; what is damaged is nobody, and 1970."""
     try:
-        plain: Any = json.loads(raw)
+        plain: Any = parse(raw)
         since_ms = time_of(plain["at"])
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError):
         since_ms = 0
     return Halt(engine.decode(errors="replace") or UNKNOWN, actor_of(raw), since_ms)

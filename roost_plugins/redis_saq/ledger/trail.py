@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from roost_core.backend import StoredWork
 from roost_core.backend.trail import current_lease, lease_event, place_of
+from roost_core.codec.strict_json import check_depth, parse
 from roost_core.models import Event, Json, State
 from roost_plugins.redis_saq.record.standing import stored_work
 
@@ -88,8 +89,8 @@ def readable(text: str) -> Mapping[str, Json]:
     was cut off has ``cut`` set to true.
     """
     try:
-        data = json.loads(text)
-    except (ValueError, RecursionError):
+        data = parse(text)
+    except ValueError:
         return {**(_as_far_as_it_goes(text, 0) or {}), "cut": True}
     return data if isinstance(data, dict) else {"value": data}
 
@@ -101,6 +102,7 @@ def _as_far_as_it_goes(text: str, at: int) -> dict[str, Json] | None:
         return None
     at += 1
     try:
+        check_depth(text[at:])
         while at < len(text):
             key, at = _DECODER.raw_decode(text, at)
             if not isinstance(key, str) or text[at : at + 1] != ":":
@@ -116,7 +118,7 @@ def _as_far_as_it_goes(text: str, at: int) -> dict[str, Json] | None:
                 return found if at >= len(text) else {**found, key: value}
             found[key] = value
             at += 1
-    except (ValueError, RecursionError):
+    except ValueError:
         pass
     return found
 
@@ -129,7 +131,7 @@ def _part(text: str, at: int) -> Json:
         return None
     whole_words = text[at:].rpartition(" ")[0]
     try:
-        words = json.loads(f'{whole_words}"')
+        words = parse(f'{whole_words}"')
     except ValueError:
         return None
     return f"{words} …"

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import attrs
 
+from roost_core.codec.strict_json import parse
 from roost_core.codec.times import from_milliseconds
 from roost_core.errors import InvalidInput
 from roost_core.models import Act, Actor, State, Verb
@@ -90,9 +91,9 @@ def _act(line: bytes) -> StoredAct | None:
 def actor_of(raw: bytes) -> Actor:
     """Read who it was; what is damaged is nobody."""
     try:
-        plain: Any = json.loads(raw)
+        plain: Any = parse(raw)
         return Actor(plain["who"], plain["tool"], plain.get("reason"))
-    except (ValueError, KeyError, TypeError, AttributeError, InvalidInput, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, InvalidInput):
         return _NOBODY
 
 

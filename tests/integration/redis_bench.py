@@ -59,19 +59,6 @@ class Counting:
         return snapshot.evolve(data={"n": n}, is_finished=finished, next_step_delay_seconds=delay)
 
 
-class Raising:
-    """An engine whose step calls the function that it is given."""
-
-    def __init__(self, engine_id, what):
-        self.engine_id = engine_id
-        self.what = what
-
-    @hookimpl
-    async def step(self, snapshot):
-        """Do it."""
-        return self.what(snapshot)
-
-
 @contextlib.asynccontextmanager
 async def queue(settings, *engines):
     """Connect to a queue, with engines as plugins."""

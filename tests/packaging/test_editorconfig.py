@@ -11,7 +11,9 @@ from tests.packaging.sources import PACKAGES, ROOT
 #: Folders with files that people write, and those in them that programs write.
 FOLDERS = [".ci", "benchmarks", "changes", "docs", "examples", "scripts", "tests", *PACKAGES]
 MADE = {"performance", "_build", "__pycache__"}
-KINDS = {".py", ".lua", ".md", ".toml", ".cfg", ".ini", ".sh", ".yaml", ""}
+KINDS = {
+    *("", ".cfg", ".css", ".html", ".ini", ".js", ".lua", ".md", ".py", ".sh", ".toml", ".yaml")
+}
 
 
 def files() -> Iterator[Path]:
@@ -21,10 +23,7 @@ def files() -> Iterator[Path]:
     yield from (path for path in top if not is_sdist or path.name not in ("PKG-INFO", "setup.cfg"))
     for folder in FOLDERS:
         for path in sorted((ROOT / folder).rglob("*")):
-            parts = path.relative_to(ROOT).parts
-            is_made = "performance" in parts or any(
-                part.startswith(("__", "_build")) for part in parts
-            )
+            is_made = not MADE.isdisjoint(path.relative_to(ROOT).parts)
             if path.is_file() and path.suffix in KINDS and not is_made:
                 yield path
 
@@ -48,3 +47,10 @@ def test_spaces_and_line_ends():
         if not is_sound:
             broken.append(path.relative_to(ROOT).as_posix())
     assert [] == broken
+
+
+def test_what_people_write_is_looked_at():
+    """Packages' own modules and the console's files too; what programs write is not."""
+    found = {path.relative_to(ROOT).as_posix() for path in files()}
+    assert {"roost_core/__init__.py", "tests/packaging/test_editorconfig.py", "tox.ini"} <= found
+    assert [] == [name for name in found if "__pycache__" in name]

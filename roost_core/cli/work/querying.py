@@ -13,7 +13,7 @@ from roost_core.cli import output
 from roost_core.cli.options import RoostCommand
 from roost_core.errors import InvalidInput
 from roost_core.query.parsing import parse
-from roost_core.query.terms import KEYS, Op, Query, Term, Test
+from roost_core.query.terms import KEYS, Query
 from roost_core.wording.suggestions import is_slip
 
 #: A term that is negated, and no option: those of one letter are alone or have a value.
@@ -69,7 +69,7 @@ def query_from(words: Sequence[str], state: str | None = None, engine: str | Non
             continue
         if query.of(key):
             raise InvalidInput(f"give --{key} or {key}: in the query, not both")
-        query = Query((*query.terms, Term(key, (Test(Op.IS, value),))))
+        query = query.narrowed(key, value)
     return query
 
 

@@ -55,15 +55,10 @@ def read_record(folder: str) -> dict[str, Any] | None:
     """
     path = f"{folder}/{server_folder.RECORD}"
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
-        return None
-    with open(descriptor, "rb") as file:
-        found = os.fstat(descriptor)
-        if found.st_uid != os.geteuid() or found.st_mode & 0o022:
-            raise SettingsError(f"{path} cannot be trusted, others can write it: remove it")
-        text = file.read(65536)
-    return parse_record(text)
+        text = server_folder.read_own(path, 65536)
+    except PermissionError:
+        raise SettingsError(f"{path} cannot be trusted, others can write it: remove it") from None
+    return None if text is None else parse_record(text)
 
 
 def parse_record(text: bytes) -> dict[str, Any] | None:

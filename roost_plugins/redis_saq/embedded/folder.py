@@ -101,6 +101,23 @@ def own_folder_problem(path: str) -> str | None:
     return None
 
 
+def read_own(path: str, most: int) -> bytes | None:
+    """Return up to ``most`` bytes of a file that only its owner, this user, can write.
+
+    :returns: None if there is no such file; one behind a link does not count.
+    :raises PermissionError: somebody else could have written it.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+    with open(descriptor, "rb") as file:
+        found = os.fstat(descriptor)
+        if found.st_uid != os.geteuid() or found.st_mode & 0o022:
+            raise PermissionError(f"others can write {path}")
+        return file.read(most)
+
+
 def is_full(path: str) -> bool:
     """Return whether the disk of a folder has no room for even a few small files."""
     try:

@@ -17,7 +17,7 @@ import os
 import secrets
 
 from roost_core.errors import SettingsError
-from roost_plugins.redis_saq.embedded.folder import LOCK, MARK, SUPERVISED
+from roost_plugins.redis_saq.embedded.folder import LOCK, MARK, SUPERVISED, read_own
 
 #: What a folder without data may hold: two empty files, and a signature.
 _EMPTY = frozenset({LOCK, SUPERVISED, MARK})
@@ -98,12 +98,9 @@ def _key(state: str | None) -> tuple[bytes | None, str]:
 def _read(path: str) -> bytes | None:
     """Return a small file of our own; None if there is none, or others could have written it."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
+        return read_own(path, 256)
+    except PermissionError:
         return None
-    with open(descriptor, "rb") as file:
-        found = os.fstat(descriptor)
-        return None if found.st_uid != os.geteuid() or found.st_mode & 0o022 else file.read(256)
 
 
 def _write(path: str, text: bytes) -> None:

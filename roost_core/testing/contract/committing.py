@@ -240,9 +240,9 @@ class CommitContract(ContractTests):
     @driven
     async def test_late_work_is_not_continued(self, kit: Harness) -> None:
         """A step that ends past the deadline is accepted; the next claim dead-letters the work."""
-        deadline_ms = await kit.server.now_ms() + 200
+        deadline_ms = await kit.server.now_ms() + 1_000
         claim = await kit.leased("a", deadline_ms=deadline_ms)
-        await kit.pass_time(220)
+        await kit.pass_time(1_020)
         ack = await kit.commit(claim)
         assert (State.QUEUED, 1) == (ack.state, ack.version)
         assert ("a",) == (await kit.claim()).dead_letters
@@ -251,9 +251,9 @@ class CommitContract(ContractTests):
     @driven
     async def test_late_work_that_finishes_is_done(self, kit: Harness) -> None:
         """A step that ends past the deadline and finishes the work makes it done, not failed."""
-        deadline_ms = await kit.server.now_ms() + 200
+        deadline_ms = await kit.server.now_ms() + 1_000
         claim = await kit.leased("a", deadline_ms=deadline_ms)
-        await kit.pass_time(220)
+        await kit.pass_time(1_020)
         snapshot = snapshot_bytes(claim, 1, n=1)
         ack = await kit.commit(claim, Finish(), snapshot=snapshot)
         assert (State.DONE, 1) == (ack.state, ack.version)

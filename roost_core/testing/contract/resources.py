@@ -136,11 +136,11 @@ class ResourceContract(ContractTests):
     async def test_who_is_late_passes_the_baton(self, kit: Harness) -> None:
         """X2: a woken one that is dead-lettered instead wakes the one behind it."""
         claim = await kit.leased("a", resources=("r",))
-        deadline_ms = await kit.server.now_ms() + 200
+        deadline_ms = await kit.server.now_ms() + 1_000
         await kit.created("b", resources=("r",), deadline_ms=deadline_ms)
         await kit.created("c", resources=("r",))
         assert [] == await kit.claimed_ids(limit=5)
-        await kit.pass_time(220)
+        await kit.pass_time(1_020)
         await kit.commit(claim, Finish())
         batch = await kit.claim(limit=5)
         assert ("b",) == batch.dead_letters
@@ -255,11 +255,11 @@ class ResourceContract(ContractTests):
     async def test_reservations_end_with_the_deadline(self, kit: Harness) -> None:
         """Work that waits for a resource is buried in time, and work behind it does not wait."""
         holder = await kit.leased("a", resources=("s",))
-        deadline_ms = await kit.server.now_ms() + 200
+        deadline_ms = await kit.server.now_ms() + 1_000
         await kit.created("late", resources=("r", "s"), deadline_ms=deadline_ms)
         await kit.created("c", resources=("r",))
         assert [] == await kit.claimed_ids(limit=5)
-        await kit.pass_time(220)
+        await kit.pass_time(1_020)
         await kit.renew(holder)
         assert State.QUEUED == (await kit.read("c")).state
         batch = await kit.claim(limit=5)

@@ -8,12 +8,12 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from roost_core.cli.operate.waiting import connected
 from roost_core.cli.operate.worker_log import WorkerLog
 from roost_core.cli.options import RoostCommand, roost_options
 from roost_core.cli.session import Session
 from roost_core.cli.signals import LEFT_BEHIND
 from roost_core.cli.stderr import Stderr
-from roost_core.cli.work.waiting import connected
 from roost_core.client.requests import unknown_engine
 from roost_core.client.roost import Roost
 from roost_core.errors import UnknownEngine

@@ -32,6 +32,9 @@ class LoopThread:
         self._pid = os.getpid()
         self._loop = asyncio.new_event_loop()
         self._is_closed = False
+        # A call that has begun is in the loop before that is told to end: otherwise it might come
+        # after the last thing that it does. A signal's handler may call while its thread begins to.
+        self._gate = threading.RLock()
         self._calls: set[asyncio.Task[Any]] = set()  # only the loop's own thread looks at it
         # One that ends with the process, whatever it waits for then.
         self._thread = threading.Thread(target=self._run, name="roost-client", daemon=True)
@@ -43,16 +46,8 @@ class LoopThread:
         :raises RoostError: the connection is closed or the parent process's, or this is the loop's
             own thread.
         """
-        problem = self._problem()
-        if problem is not None:
-            _drop(work)
-            raise RoostError(problem)
-        try:
-            is_over = threading.Event()
-            future = asyncio.run_coroutine_threadsafe(self._awaited(work, is_over), self._loop)
-        except RuntimeError as error:  # closed by another thread just now
-            _drop(work)
-            raise RoostError(_CLOSED) from error
+        is_over = threading.Event()
+        future = self._begun(work, is_over)
         try:
             return future.result()
         except concurrent.futures.CancelledError:
@@ -63,6 +58,20 @@ class LoopThread:
             if future.cancel():
                 is_over.wait(_LET_GO_SECONDS)
             raise
+
+    def _begun(
+        self, work: Awaitable[_T], is_over: threading.Event
+    ) -> concurrent.futures.Future[_T]:
+        # In a forked process nobody would ever open the gate.
+        problem = self._problem()
+        if problem is None:
+            with self._gate:
+                problem = self._problem()
+                if problem is None:
+                    awaited = self._awaited(work, is_over)
+                    return asyncio.run_coroutine_threadsafe(awaited, self._loop)
+        _drop(work)
+        raise RoostError(problem)
 
     def each(self, items: AsyncIterator[_T]) -> Generator[_T, None, None]:
         """Yield what an asynchronous iterator yields; closing this closes that.
@@ -91,12 +100,15 @@ class LoopThread:
         :raises RoostError: this is the loop's own thread.
         """
         problem = self._problem()
+        if problem is None:
+            with self._gate:
+                problem = self._problem()
+                self._is_closed = self._is_closed or problem is None
         if problem is not None:
             _drop(last)
             if threading.current_thread() is self._thread:
                 raise RoostError(problem)
             return
-        self._is_closed = True
         try:
             asyncio.run_coroutine_threadsafe(self._finish(last), self._loop).result()
         finally:

@@ -195,6 +195,42 @@ def test_closing_ends_what_waits(bench):
     assert "roost-client" not in [one.name for one in threading.enumerate()]
 
 
+def test_a_call_that_begins_while_another_thread_closes(monkeypatch):
+    """It does not wait for ever for a loop that has done its last."""
+    thread = LoopThread()
+    ends, begun = threading.Event(), threading.Event()
+    real_close, real_run = thread._loop.close, asyncio.run_coroutine_threadsafe
+
+    def close():
+        ends.set()
+        begun.wait(1)
+        real_close()
+
+    def run(work, loop):
+        monkeypatch.setattr(asyncio, "run_coroutine_threadsafe", real_run)
+        closing.start()
+        ends.wait(1)
+        future = real_run(work, loop)
+        begun.set()
+        return future
+
+    monkeypatch.setattr(thread._loop, "close", close)
+    monkeypatch.setattr(asyncio, "run_coroutine_threadsafe", run)
+    closing = threading.Thread(target=thread.close)
+    outcome = []
+
+    def call():
+        with pytest.raises(RoostError, match="closed") as told:
+            thread.call(asyncio.Event().wait())
+        outcome.append(told.value)
+
+    calling = threading.Thread(target=call, daemon=True)
+    calling.start()
+    calling.join(5)
+    closing.join(LIMIT)
+    assert 1 == len(outcome)
+
+
 def test_an_interrupt_cancels_the_call(roost):
     """Ctrl-C ends the waiting, and nothing else."""
     roost.enqueue("echo", work_id="w1")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final, Self
 
@@ -95,8 +95,15 @@ class _Picture(abc.ABC):
 class LiveView(_Picture):
     """A display of one work item."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(
+        self, console: Console, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        """Begin.
+
+        :param clock: tells the server's time; this machine's, if not given.
+        """
         self._row: WorkRow | None = None
+        self._clock = clock
         super().__init__(console, SHOWN_EVENTS)
 
     def standing(self, row: WorkRow) -> None:
@@ -117,7 +124,7 @@ class LiveView(_Picture):
             return
         meta = self._row.meta
         yield heading(meta, self._row.title)
-        facts: list[Fact] = list(standing_facts(meta, datetime.now(UTC)))
+        facts: list[Fact] = list(standing_facts(meta, self._clock()))
         if self._workers is not None and not meta.state.is_terminal and meta.lease is None:
             missing = not_offered(meta.engine, self._workers)
             if missing is not None:

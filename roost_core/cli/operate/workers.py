@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Final
 
 import click
@@ -11,6 +12,7 @@ import click
 from roost_core.cli import output
 from roost_core.cli.options import RoostCommand, roost_options
 from roost_core.cli.session import Session
+from roost_core.cli.work.server_clock import server_now
 from roost_core.client.roost import Roost
 from roost_core.errors import NoWorkHere
 from roost_core.models.work import State
@@ -41,15 +43,17 @@ def command(session: Session, as_json: bool) -> None:
     TTLs after it was last heard of.
     """
 
-    async def look(roost: Roost) -> Register:
+    async def look(roost: Roost) -> tuple[Register, datetime | None]:
         running = await roost.list(State.RUNNING, limit=_MOST_RUNNING)
         leases = [row.meta.lease for row in running if row.meta.lease is not None]
-        return await roost.workers(), Counter(lease.worker_id for lease in leases)
+        register = await roost.workers(), Counter(lease.worker_id for lease in leases)
+        return register, await server_now(roost)
 
     workers: Sequence[WorkerInfo] = ()
     counts: Mapping[str, int] = {}
+    now: datetime | None = None
     try:
-        workers, counts = session.read(look)
+        (workers, counts), now = session.read(look)
     except NoWorkHere as nothing:
         output.note(nothing)
     workers = sorted(workers, key=lambda one: (one.host, one.started_at))
@@ -59,7 +63,7 @@ def command(session: Session, as_json: bool) -> None:
     if output.on_terminal():
         from roost_core.cli.look.register import show
 
-        show(output.console(), workers, counts)
+        show(output.console(), workers, counts, now)
         return
     for one in workers:
         output.data_row(_cells(one, counts))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 
 import click
@@ -12,7 +13,9 @@ from roost_core.cli.arguments import ENGINE_TYPE, QUERY_WORD_TYPE
 from roost_core.cli.options import roost_options
 from roost_core.cli.session import Session
 from roost_core.cli.work.querying import QueryCommand, look_option, query_from, tell_of_index
+from roost_core.cli.work.server_clock import server_now
 from roost_core.client.finding import Matches
+from roost_core.client.roost import Roost
 from roost_core.errors import NoWorkHere
 from roost_core.models.standing import WorkRow
 from roost_core.models.work import State
@@ -82,16 +85,22 @@ def command(
     empty, and standard error says so; on a terminal it does for any empty list.
     """
     asked = query_from(query, state, engine)
+
+    async def read(roost: Roost) -> tuple[Matches, datetime | None]:
+        found = await roost.find(asked, limit=offset + limit, look=look)
+        return found, None if as_json else await server_now(roost)
+
+    now: datetime | None = None
     found = Matches((), is_all=True, looked=0, is_indexed=True)
     # Most likely it is in another queue: a worker may serve several.
     why: str | None = f"no such work in the queue {session.settings.queue}; --queue names another"
     try:
-        found = session.read(lambda roost: roost.find(asked, limit=offset + limit, look=look))
+        found, now = session.read(read)
     except NoWorkHere as nothing:
         output.note(nothing)
         why = None
     rows = found.rows[offset:]
-    _print(rows, as_json)
+    _print(rows, as_json, now)
     if not found.is_all and len(rows) < limit:
         output.note(f"at least {len(found)}: looked at {found.looked}; --look N looks at more")
     elif not rows and why is not None and output.on_terminal() and not as_json:
@@ -99,7 +108,7 @@ def command(
     tell_of_index(found.is_indexed)
 
 
-def _print(rows: Sequence[WorkRow], as_json: bool) -> None:
+def _print(rows: Sequence[WorkRow], as_json: bool, now: datetime | None) -> None:
     if as_json:
         output.json_line([row_json(row) for row in rows], indent=2)
         return
@@ -109,7 +118,7 @@ def _print(rows: Sequence[WorkRow], as_json: bool) -> None:
         return
     from roost_core.cli.look.listing import show
 
-    show(output.console(), rows)
+    show(output.console(), rows, now)
 
 
 def _cells(row: WorkRow) -> list[object]:

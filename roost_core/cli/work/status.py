@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -12,6 +13,7 @@ from roost_core.cli.arguments import WORK_ID_TYPE
 from roost_core.cli.options import RoostCommand, roost_options
 from roost_core.cli.session import Session
 from roost_core.cli.work.naming import with_full_id
+from roost_core.cli.work.server_clock import server_now
 from roost_core.client.roost import Roost
 from roost_core.models.events import Event
 from roost_core.models.standing import WorkStatus
@@ -73,11 +75,12 @@ def _show(session: Session, work_id: str) -> None:
         work = roost.work(full)
         return await work.status(), await work.events(limit=_EVENTS), await work.why()
 
-    async def look(roost: Roost) -> tuple[WorkStatus, Sequence[Event], Why]:
-        return await with_full_id(roost, work_id, lambda full: read(roost, full))
+    async def look(roost: Roost) -> tuple[WorkStatus, Sequence[Event], Why, datetime | None]:
+        found = await with_full_id(roost, work_id, lambda full: read(roost, full))
+        return *found, await server_now(roost)
 
-    status, events, why = session.read(look)
-    screen.show(output.console(), status, events, why=why)
+    status, events, why, now = session.read(look)
+    screen.show(output.console(), status, events, now=now, why=why)
 
 
 def _print_traceback(status: WorkStatus) -> None:

@@ -9,6 +9,7 @@ from roost_core.cli.arguments import WORK_ID_TYPE
 from roost_core.cli.options import RoostCommand, roost_options
 from roost_core.cli.session import Session
 from roost_core.cli.work.naming import with_full_id
+from roost_core.cli.work.server_clock import server_clock
 from roost_core.cli.work.watching import LinesView, OfQueue, View, watch, watch_queue
 from roost_core.client.roost import Roost
 from roost_core.models.standing import WorkRow
@@ -48,7 +49,8 @@ def command(ctx: click.Context, work_id: str | None, limit: int) -> None:
     wanted = work_id
 
     async def follow(roost: Roost) -> WorkRow:
-        return await with_full_id(roost, wanted, lambda full: watch(roost, full, _view(), limit))
+        view = await _view(roost)
+        return await with_full_id(roost, wanted, lambda full: watch(roost, full, view, limit))
 
     meta = session.read(follow).meta
     if meta.state is not State.DONE:
@@ -56,12 +58,12 @@ def command(ctx: click.Context, work_id: str | None, limit: int) -> None:
         ctx.exit(1)
 
 
-def _view() -> View:
+async def _view(roost: Roost) -> View:
     if not output.on_terminal():
         return LinesView()
     from roost_core.cli.look.live import LiveView
 
-    return LiveView(output.console())
+    return LiveView(output.console(), await server_clock(roost))
 
 
 def _view_of_queue(queue: str) -> OfQueue:

@@ -35,9 +35,15 @@ _FITS: Final[Mapping[Verb, str]] = {
 }
 
 
-def standing(state: State, wish: Verb | None) -> str:
-    """Return a state for people: ``running (cancelling)``."""
-    return state.value if wish is None else f"{state.value} ({UNDER_WAY.get(wish, wish.value)})"
+def standing(state: State, wish: Verb | None, *, is_brief: bool = False) -> str:
+    """Return a state for people: ``running (cancelling)``.
+
+    :param is_brief: ``running (pausing)`` is enough.
+    """
+    if wish is None:
+        return state.value
+    under_way = UNDER_WAY.get(wish, wish.value)
+    return f"{state.value} ({under_way.partition(',')[0] if is_brief else under_way})"
 
 
 def told(act: Act) -> str:

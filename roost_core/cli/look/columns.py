@@ -18,8 +18,7 @@ class Column:
     """A column, and what becomes of it where there is little room.
 
     :ivar least: it is cut to no less than this many cells; None: it is never cut.
-    :ivar rank: of the columns that do not fit, the one with the highest rank is left out first;
-        0 is never left out.
+    :ivar rank: the lower, the sooner it gets what room there is; 0 is never left out.
     """
 
     heading: str
@@ -62,14 +61,13 @@ def fit(columns: Sequence[Column], natural: Sequence[int], room: int) -> list[in
         width if column.least is None else min(width, column.least)
         for column, width in zip(columns, natural, strict=True)
     ]
-    present = [place for place, width in enumerate(widths) if width]
-    while _total(least, present) > room:
-        spare = [place for place in present if columns[place].rank]
-        if not spare:
-            break
-        gone = max(spare, key=lambda place: columns[place].rank)
-        widths[gone] = least[gone] = 0
-        present.remove(gone)
+    present: list[int] = []
+    # One that is too wide makes room for narrower ones that matter less.
+    for place in sorted(range(len(columns)), key=lambda place: columns[place].rank):
+        if not columns[place].rank or _total(least, [*present, place]) <= room:
+            present.append(place)
+        else:
+            widths[place] = least[place] = 0
     surplus = _total(widths, present) - room
     # What is widest gives way first, so that short columns stay whole.
     while surplus > 0:

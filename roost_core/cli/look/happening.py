@@ -41,8 +41,13 @@ class Happening:
         """Print an event."""
         if event.at.date() != self._day:
             self._day = event.at.date()
-            self._console.print(Text(f"{self._day} (UTC)", "dim"))
+            self._console.print(day(event))
         self._console.print(line(event, self._console.width, of_one=self._of_one))
+
+
+def day(event: Event) -> Text:
+    """Draw the date of an event: what a worker logs is in the time of its own zone."""
+    return Text(f"{event.at.date()} (UTC)", "dim")
 
 
 def line(event: Event, console_width: int, *, of_one: bool) -> RenderableType:

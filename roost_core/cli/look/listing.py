@@ -66,7 +66,7 @@ def _cells(row: WorkRow, now: datetime) -> list[Text | None]:
     title = shown_title(row)
     return [
         plain(meta.work_id, "bold"),
-        state_text(meta.state, meta.wish),
+        state_text(meta.state, meta.wish, is_brief=True),
         plain(meta.engine),
         plain(meta.version),
         None if meta.step is None else plain(meta.step),

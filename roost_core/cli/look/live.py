@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.text import Text
 
 from roost_core.cli import colours
-from roost_core.cli.look.happening import line
+from roost_core.cli.look.happening import day, line
 from roost_core.cli.look.screen import hints
 from roost_core.cli.look.standing import Fact, grid, heading, standing_facts
 from roost_core.cli.look.styles import plain
@@ -65,7 +65,7 @@ class _Picture(abc.ABC):
         """Draw what is known."""
         header = Group(*self._header())
         footer = list(self._footer())
-        taken = len(self._console.render_lines(header)) + len(footer) + 2
+        taken = len(self._console.render_lines(header)) + len(footer) + 3
         parts: list[RenderableType] = [header]
         if shown := self._newest(max(_LEAST_EVENTS, self._console.height - taken)):
             parts += [Text(), *shown]
@@ -80,16 +80,21 @@ class _Picture(abc.ABC):
         yield from ()
 
     def _newest(self, room: int) -> list[RenderableType]:
-        """Return as many of the newest events as there are lines for, oldest first."""
+        """Return as many of the newest events as there are lines for, oldest first, under dates."""
         found: list[RenderableType] = []
+        later: Event | None = None
         # A copy: rich draws in a thread of its own, while events come.
         for event in reversed(list(self._events)):
             drawn = line(event, self._console.width, of_one=self._of_one)
-            room -= len(self._console.render_lines(drawn))
+            is_other_day = later is not None and event.at.date() != later.at.date()
+            room -= len(self._console.render_lines(drawn)) + is_other_day
             if room < 0 and found:
                 break
+            if later is not None and is_other_day:
+                found.append(day(later))
             found.append(drawn)
-        return found[::-1]
+            later = event
+        return [] if later is None else [day(later), *found[::-1]]
 
 
 class LiveView(_Picture):

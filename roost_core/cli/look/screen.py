@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from roost_core.cli import colours
-from roost_core.cli.look.happening import line
+from roost_core.cli.look.happening import Happening
 from roost_core.cli.look.standing import Fact, grid, heading, standing_facts, times
 from roost_core.cli.look.styles import plain
 from roost_core.models.events import Event
@@ -55,8 +55,9 @@ def show(
     console.print(grid(list(_facts(status, now, console.width))))
     if events:
         console.print()
+        show_event = Happening(console, of_one=True)
         for event in events:
-            console.print(line(event, console.width, of_one=True))
+            show_event(event)
     console.print()
     has_artifacts = status.snapshot is not None and bool(status.snapshot.artifacts)
     more = hints(status.meta, has_artifacts=has_artifacts)

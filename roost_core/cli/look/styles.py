@@ -54,9 +54,12 @@ def of_event(event: Event) -> str:
     return _EVENTS.get(event.kind, "")
 
 
-def state_text(state: State, wish: Verb | None = None) -> Text:
-    """Return a state in its colour: ``running (cancelling)``."""
-    return Text(standing(state, wish), of_state(state))
+def state_text(state: State, wish: Verb | None = None, *, is_brief: bool = False) -> Text:
+    """Return a state in its colour: ``running (cancelling)``.
+
+    :param is_brief: ``running (pausing)``, without ``after this step``.
+    """
+    return Text(standing(state, wish, is_brief=is_brief), of_state(state))
 
 
 def plain(value: object, style: str = "") -> Text:

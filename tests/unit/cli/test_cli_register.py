@@ -79,7 +79,7 @@ def test_artifacts(monkeypatch):
     monkeypatch.setattr(output, "on_terminal", lambda: True)
     monkeypatch.setenv("COLUMNS", "80")
     lines = bench.ok("artifacts", "w1").splitlines()
-    assert [f"{'a' * 64}  answer", "", f"print one: roost artifact-show {'a' * 64}"] == [
+    assert [f"{'a' * 64}  answer  json", "", f"print one: roost artifact-show {'a' * 64}"] == [
         line.rstrip() for line in lines[1:]
     ]
     assert 1 == bench.invoke("artifacts", "w2").exit_code

@@ -50,8 +50,8 @@ def test_a_title_is_worth_more_than_a_version():
     """People know work by it: it stays when there is no room for versions and attempts."""
     refund = row(step="read", attempts=1, version=3, title="Refund of March")
     heading, line, *_ = shown(refund, width=62)
-    assert ["state", "engine", "when", "title"] == heading.split()[2:]
-    assert line.endswith("  Refund of March")
+    assert {"title"} == {"title", "step", "failed"} & set(heading.split())
+    assert "  Refund of M" in line
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 120, 200])
@@ -74,6 +74,21 @@ def test_the_error_comes_before_the_title():
     assert "…" in narrow
     assert "A title" not in narrow
     assert "A title" in wide
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_work_that_is_to_pause_takes_no_room_from_others(width):
+    """One such item leaves room for what went wrong with the rest, or for when."""
+    pausing = row(state=State.RUNNING, wish=Verb.PAUSE)
+    heading, first, *_ = shown(pausing, row(**FAILED), width=width)
+    assert "running (pausing)" == first.split("  ")[1]
+    assert ("error" if width == 80 else "when") in heading
+
+
+def test_a_narrow_column_is_shown_where_a_wider_one_has_no_room():
+    """Though the wider one matters more."""
+    columns = [Column("id"), Column("error", least=30, rank=1), Column("when", rank=2)]
+    assert [18, 0, 10] == fit(columns, [18, 50, 10], 40)
 
 
 def test_what_nobody_has_is_left_out():

@@ -115,6 +115,7 @@ def test_a_queue():
             f"queue mail  {who}",
             "3 running · 12 queued · 41 done",
             "",
+            "2026-01-02 (UTC)",
             f'03:04:05  {ID}  v7    "s7" accepted',
         ] == lines(view, to)
 
@@ -157,3 +158,18 @@ def test_an_engine_that_is_held_has_no_work_item():
     drawn = lines(view, to)[-1].split("  ")
     said = "engine echo held by al (roost pause)"
     assert ["03:04:05", said] == [cell.strip() for cell in drawn if cell.strip()]
+
+
+def test_dates_stand_where_they_change():
+    """What happened days apart is told apart, and no more is drawn than there is room for."""
+    to = console()
+    view = QueueView(to, "mail")
+    for number in range(300):
+        at = NOW + timedelta(hours=12 * number)
+        view.event(attrs.evolve(event(number), at=at))
+    found = lines(view, to)
+    assert len(found) <= to.height
+    dates = [line for line in found if line.endswith("(UTC)")]
+    assert found[2] == dates[0]
+    assert [*dict.fromkeys(dates)] == dates
+    assert 2 < len(dates)

@@ -12,6 +12,8 @@ from roost_core.models.events import Event
 
 #: How long one request for the next event may wait at the server, in milliseconds.
 _BLOCK_MS: Final = 5_000
+#: Before the first event.
+_START: Final = "0-0"
 #: The most events that one request returns.
 _PAGE: Final = 500
 
@@ -44,7 +46,8 @@ async def follow(
     """
     if after is None:
         newest = await ledger.events(limit=1)
-        after = newest[-1].event_id if newest else None
+        # Where there is none, "the newest" would be asked for again and again, without a wait.
+        after = newest[-1].event_id if newest else _START
 
     async def once() -> Sequence[Event]:
         return await ledger.events(after=after, work_id=work_id, limit=_PAGE, block_ms=_BLOCK_MS)

@@ -230,3 +230,19 @@ async def test_an_idle_worker_is_woken_without_asking(server):
         # Enqueue, claim, init, step: and no claim in vain, except what the register costs.
         assert 4 * 50 <= found["evalsha"] <= 5 * 50
         assert 50 <= found["publish"]
+
+
+async def test_following_where_nothing_ever_happened_is_a_wait(server):
+    """The first event of a new queue is waited for, not asked for again and again."""
+    async with queue(settings_for(server)) as roost:
+        events = roost.follow()
+
+        async def work():
+            first = asyncio.ensure_future(anext(events))
+            await asyncio.sleep(0.2)
+            item = await roost.enqueue("counting", {"steps": 1}, any_engine=True)
+            assert item.work_id == (await first).work_id
+
+        found = await counted(roost, work)
+        assert found["xrange"] + found["xrevrange"] <= 5
+        await events.aclose()

@@ -1,0 +1,1 @@
+"""Tests of what makes the console a safe web server."""

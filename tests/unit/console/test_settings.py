@@ -113,6 +113,6 @@ def test_the_token_is_never_shown():
 
 
 def test_kubernetes_sets_no_setting():
-    """For a service ``roost-console`` it sets ROOST_CONSOLE_PORT, ROOST_CONSOLE_SERVICE_HOST, …"""
+    """For a service ``roost-console`` it sets ROOST_CONSOLE_PORT and more like it."""
     names = [row["variable"] for row in table(ConsoleSettings)]
     assert [] == [name for name in names if name.endswith(("_HOST", "_PORT"))]

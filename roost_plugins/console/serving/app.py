@@ -25,6 +25,7 @@ def create_app(here: Here) -> Flask:
         MAX_CONTENT_LENGTH=MAX_BODY, PROPAGATE_EXCEPTIONS=False, PROVIDE_AUTOMATIC_OPTIONS=False
     )
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.url_map.merge_slashes = False  # it would redirect
     put_here(app.extensions, here)
     assets = Assets(app)
 

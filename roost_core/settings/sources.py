@@ -91,7 +91,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Given]:
     return {
         _name(key): Given(value, key, Origin.VARIABLE)
         for key, value in environ.items()
-        if _is_ours(key) and key != CONFIG_VARIABLE and not _is_kubernetes(key, value)
+        if _is_ours(key) and key != CONFIG_VARIABLE and not _is_kubernetes(key, environ)
     }
 
 
@@ -101,10 +101,12 @@ def _name(key: str) -> str:
     return rest.lower() if rest == rest.upper() else rest
 
 
-def _is_kubernetes(key: str, value: str) -> bool:
-    # A plugin may have a setting called port, which is a number.
-    is_port = key.endswith("_PORT") and "://" not in value
-    return re.search(_KUBERNETES, key) is not None and not is_port
+def _is_kubernetes(key: str, environ: Mapping[str, str]) -> bool:
+    # A plugin may have a setting called port, which is a number. That of a service is one, too, but
+    # never without the service's host.
+    is_port = key.endswith("_PORT") and "://" not in environ[key]
+    has_host = f"{key.removesuffix('PORT')}HOST" in environ and key.endswith("_SERVICE_PORT")
+    return re.search(_KUBERNETES, key) is not None and (has_host or not is_port)
 
 
 def _from_file(path: Path | None) -> dict[str, Given]:

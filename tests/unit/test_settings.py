@@ -107,6 +107,15 @@ def test_what_kubernetes_sets(key: str, caplog: pytest.LogCaptureFixture) -> Non
     assert [] == caplog.records
 
 
+@pytest.mark.parametrize("name", ["ROOST", "ROOST_REDIS", "ROOST_CONSOLE"])
+def test_the_ports_that_kubernetes_sets_are_numbers(name: str) -> None:
+    """As a plugin's own setting may be; but a service's port comes with its host."""
+    host, port = f"{name}_SERVICE_HOST", f"{name}_SERVICE_PORT"
+    found = load(environ={host: "10.0.0.1", port: "80", f"{port}_HTTP": "80"})
+    assert ({}, Settings()) == (dict(found.extra), found)
+    assert ["80"] == [one.value for one in load(environ={port: "80"}).extra.values()]
+
+
 def test_unknown_variables_leave_alone() -> None:
     """What is not ours, or is left to plugins, is ignored."""
     assert Settings() == load(environ={"ROOST_X_MINE": "x", "ROOSTER": "x", "PATH": "/bin"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import webbrowser
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -92,7 +93,9 @@ def command(
     with until_stopped() as stopped, serving(session.settings, plugins, bind) as console:
         _tell(console)
         if opens:
-            webbrowser.open(console.sign_in_url)
+            # Some browsers run in the terminal, and return when they are closed.
+            url = (console.sign_in_url,)
+            threading.Thread(target=webbrowser.open, args=url, daemon=True).start()
         stopped.wait()
 
 

@@ -1,4 +1,4 @@
-"""Consoles for tests: one as people start it, or one in this process; and HTTP down to the bytes."""
+"""Consoles for tests, as people start them or in this process; and HTTP down to the bytes."""
 
 from __future__ import annotations
 

@@ -49,9 +49,7 @@ def test_a_program_needs_the_token_only(console, site):
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"])
-@pytest.mark.parametrize(
-    "host", ["evil.example", "evil.example:{port}", "127.0.0.1", "localhost:1"]
-)
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:{port}", "127.0.0.1"])
 def test_foreign_host(console, site, method, host):
     """DNS rebinding: the browser would send cookie and origin, and get an answer."""
     name = host.format(port=site.port)

@@ -97,7 +97,7 @@ def test_what_is_trimmed_is_told(console, after):
 
 
 def test_much_at_once_is_little_to_send(console):
-    """Of hundreds of work items a page hears that much has happened, at most four times a second."""
+    """Of hundreds of work items a page hears that much has happened, four times a second."""
     with contextlib.closing(Stream(console.site)) as stream:
         stream.next("pulse")
         began = time.monotonic()

@@ -89,4 +89,7 @@ class Reading(abc.ABC):
 
     @abc.abstractmethod
     async def list(self, query: ListQuery) -> Sequence[StoredWork]:
-        """Return a page of work items, with item bytes but without snapshots."""
+        """Return a page of work items, with item bytes but without snapshots.
+
+        Of a large item, its payload may be missing.
+        """

@@ -34,6 +34,8 @@ class Searching(Reading):
     ) -> Found:
         """Return a page of what a query is true of, in the order of a list where that is possible.
 
+        Of a large item, its payload may be missing.
+
         :param now_ms: the server's clock, if the query has times.
         :param cursor: of the page before.
         :param look: look at about this many work items; the page may then be short.

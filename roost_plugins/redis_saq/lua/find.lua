@@ -2,14 +2,14 @@
 -- KEYS: work sleeping retry_wait running place
 -- ARGV: rank|lex first-rank|min reverse(0|1)|max look limit "state state ..."|'' "engine engine ..."|'' "key=value ..."|'' full|thin
 --   labels: all of them must be there, but a label that only contains one counts, too: the caller looks again
---   full: rows as lib/show.lua shows them; thin: without due times and snapshots, and of item and error only what
+--   full: rows as lib/show.lua lists them; thin: without due times and snapshots, and of item and error only what
 --   stands before payload and traceback
 -- Result: {next|-1, looked-at, {row...}, {next...}}: where to continue, after all of them and after each row: a rank, or
 --   a min for the next call
 
 local way, look, limit, is_thin = ARGV[1], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[9] == 'thin'
 local states, engines = ' ' .. ARGV[6] .. ' ', ' ' .. ARGV[7] .. ' '
--- What an answer may have in bytes, about.
+-- What a call may cost in bytes, about.
 local MOST_BYTES = 4194304
 local CHUNK = 200
 
@@ -33,12 +33,6 @@ local function is_wanted(raw)
     and (ARGV[7] == '' or string.find(engines, ' ' .. engine .. ' ', 1, true))
 end
 
--- JSON without what comes with a key and after it.
-local function cut_at(json, key, ending)
-  local at = json and string.find(json, key, 1, true)
-  return at and string.sub(json, 1, at - 1) .. ending or json
-end
-
 local at, looked, rows, ats, bytes = ARGV[2], 0, {}, {}, 0
 if way == 'rank' then at = tonumber(at) end
 while looked < look do
@@ -54,11 +48,13 @@ while looked < look do
     if is_wanted(records[i]) then
       local id = ids[i]
       local found = redis.call('HMGET', K.work, id .. ' item', id .. ' error')
+      bytes = bytes + cost_of({ '', found[1], found[2] })
       if is_thin then
         found[1] = cut_at(found[1], ',"payload":', '}')
         found[2] = cut_at(found[2], '","traceback":"', '"}')
+      else
+        found[1] = listed(found[1])
       end
-      bytes = bytes + (found[1] and #found[1] or 0) + (found[2] and #found[2] or 0)
       rows[#rows + 1] = shown(id, { records[i], found[1], found[2] }, is_thin)
       ats[#rows] = at
       if #rows >= limit or bytes > MOST_BYTES then return { at, looked, rows, ats } end

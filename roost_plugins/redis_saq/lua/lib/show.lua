@@ -26,6 +26,25 @@ local function shown(id, found, is_thin)
   }
 end
 
+-- JSON without what comes with a key and after it.
+local function cut_at(json, key, ending)
+  local at = json and string.find(json, key, 1, true)
+  return at and string.sub(json, 1, at - 1) .. ending or json
+end
+
+-- What it costs to list a work item, in bytes of an answer: those of a large item are only read, which is cheaper.
+local function cost_of(found)
+  local item, error = found[2] and #found[2] or 0, found[3] and #found[3] or 0
+  return error + (item <= 16384 and item or 16384 + math.floor(item / 8))
+end
+
+-- What a listing shows of an item: of a large one, what stands before its payload. A page of those would fill the
+-- memory of the server and of whoever asks, and nobody looks at them there.
+local function listed(item)
+  if not item or #item <= 16384 then return item end
+  return cut_at(item, ',"payload":', '}')
+end
+
 -- The engine of a record of any layout, or nil.
 local function engine_of(raw)
   return string.match(raw, '^%d+ %l[%l_]* ([!-~]+) ')

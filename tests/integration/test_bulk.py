@@ -162,5 +162,6 @@ def test_a_server_that_hangs_in_the_middle(shell, redis_server):
         finally:
             os.kill(redis_server.process.pid, signal.SIGCONT)
     assert re.search(r"stopped: [\d,]+ of 12,000 cancelled, up to \d+ more may be", told)
-    filled.ok("cancel", "state:queued", "--yes")
+    # On a slow machine it tells of its progress.
+    assert 0 == filled.run("cancel", "state:queued", "--yes").returncode
     assert MORE == counted(filled, "state:cancelled")

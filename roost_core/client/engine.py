@@ -8,6 +8,7 @@ from roost_core.backend.reports import Finding
 from roost_core.client.connection import Connection
 from roost_core.models.checks import ENGINE_ID, matching
 from roost_core.models.control import Actor, HeldEngine
+from roost_core.shown.mending import release_command
 
 
 def held_finding(held: HeldEngine) -> Finding:
@@ -17,7 +18,7 @@ def held_finding(held: HeldEngine) -> Finding:
         "warning",
         f"engine {held.engine}",
         f"held by {held.actor.who} since {held.since:%Y-%m-%dT%H:%M:%SZ}{because}; "
-        f"`roost resume --engine {held.engine}` lets workers take its work again",
+        f"`{release_command(held.engine)}` lets workers take its work again",
     )
 
 

@@ -90,7 +90,8 @@ class Work:
         now_ms = (
             await self._roost.controlling.server.now_ms() if facts.now_ms is None else facts.now_ms
         )
-        return explain(facts, from_milliseconds(now_ms), trail or ())
+        known = self._roost.plugins.options_for(facts.work.engine)
+        return explain(facts, from_milliseconds(now_ms), trail or (), known=known)
 
     async def row(self) -> WorkRow:
         """Return the work item's standing, as in a listing: its bytes need not be readable.

@@ -54,6 +54,8 @@ class Plugins:
         self._records: list[Record] = []
         #: Whether it has every installed plugin, so that what none of these knows is unknown.
         self.is_complete = False
+        #: The names of the installed plugins, if not all of them are loaded.
+        self._unloaded: set[str] = set()
         self._more: Callable[[], Plugins] | None = None
         self._completed: Plugins | None = None
 
@@ -123,6 +125,7 @@ class Plugins:
             return everything
 
         plugins._more = more
+        plugins._unloaded = {one.name for one in there.plugins}
         plugins._fill(select(request, there, there.for_backend(given)))
         return plugins
 
@@ -280,6 +283,19 @@ class Plugins:
         return MappingProxyType(
             {engine.engine_id: engine for engine in sorted(found, key=lambda one: one.engine_id)}
         )
+
+    def options_for(self, engine_id: str) -> tuple[str, ...] | None:
+        """Return the words with which `roost worker` finds an engine of this set.
+
+        There are none for a plugin that is installed, or named by the setting; None if no plugin
+        has the engine, or the program has registered it. One that is installed and not loaded is
+        taken for an engine's by its name: without an id of its own, an engine has that of its
+        plugin.
+        """
+        for record in self._live():
+            if record.engine is not None and record.engine.engine_id == engine_id:
+                return record.candidate.options
+        return () if engine_id in self._unloaded else None
 
     def observers(self, *, timeout: float = DEFAULT_OBSERVER_SECONDS) -> Observers:
         """Return the observers as registered now.

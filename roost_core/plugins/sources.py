@@ -114,6 +114,13 @@ class Candidate:
             return f"{self.name} (--plugin {self.text})"
         return f"{self.name} (registered by the program)"
 
+    @property
+    def options(self) -> tuple[str, ...] | None:
+        """The words that name it to a command; None if a program has registered it."""
+        if self.source is Source.OPTION:
+            return ("--plugin", self.text)
+        return () if self.source in (Source.INSTALLED, Source.ENVIRONMENT) else None
+
 
 def cause(error: BaseException, without: Callable[[str], str] = str) -> str:
     """Return an error's type and text on one line.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from functools import cached_property
-from typing import Final
 
 import attrs
 
@@ -17,26 +16,21 @@ from roost_core.models.events import Event
 from roost_core.models.standing import WorkMeta
 from roost_core.models.worker import WorkerInfo
 from roost_core.shown import views
-from roost_core.shown.redaction import clean
+from roost_core.shown.mending import brief
 from roost_core.shown.spans import span
-
-#: The longest text of others, such as an error's message, in a sentence. Characters.
-_LONGEST: Final = 200
-
-
-def brief(text: object) -> str:
-    """Return a text of others on one line, secrets hidden, and cut if it is long."""
-    found = clean(text)
-    return found if len(found) <= _LONGEST else f"{found[: _LONGEST - 1]}…"
 
 
 @attrs.frozen(eq=False)
 class Case:
-    """One work item, and what is known about it."""
+    """One work item, and what is known about it.
+
+    :ivar known: as for :func:`~roost_core.shown.mending.worker_command`.
+    """
 
     facts: Facts
     trail: Sequence[Event]
     now: datetime
+    known: Sequence[str] | None = None
 
     @cached_property
     def meta(self) -> WorkMeta:

@@ -13,8 +13,9 @@ from roost_core.backend.trail import reason_of_sleep
 from roost_core.models.control import Verb
 from roost_core.models.events import Event
 from roost_core.models.work import State
-from roost_core.shown import verbs
-from roost_core.shown.case import Case, brief, counted
+from roost_core.shown import mending, verbs
+from roost_core.shown.case import Case, counted
+from roost_core.shown.mending import brief
 from roost_core.shown.odd import odd
 from roost_core.shown.spans import span
 from roost_core.values import Value
@@ -23,7 +24,6 @@ from roost_core.values import Value
 _Said = tuple[str, Sequence[str]]
 #: The engine of a record that does not decode.
 _UNKNOWN: Final = "?"
-_MORE_WORKERS: Final = "roost worker --plugin PATH"
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -47,13 +47,20 @@ class Why(Value):
     odd: tuple[str, ...] = ()
 
 
-def explain(facts: Facts, now: datetime, trail: Sequence[Event] = ()) -> Why:
+def explain(
+    facts: Facts,
+    now: datetime,
+    trail: Sequence[Event] = (),
+    *,
+    known: Sequence[str] | None = None,
+) -> Why:
     """Explain a work item.
 
     :param now: the server's clock.
     :param trail: the work item's own history: it has the reason of a ``RetryLater``, and warnings.
+    :param known: the words that name its engine's plugin here, if that is known.
     """
-    case = Case(facts, trail, now)
+    case = Case(facts, trail, now, known)
     sentence, commands = _said(case)
     return Why(
         work_id=case.id,
@@ -85,17 +92,18 @@ def _for_newer(case: Case, layout: int) -> _Said:
 
 def _barred(case: Case, begin: str = "") -> _Said | None:
     """Say what bars all work of its engine, if something does."""
-    halt = case.facts.halt
-    if halt is not None:
-        because = "" if halt.actor.reason is None else f": {brief(halt.actor.reason)}"
-        held_for = span((case.now - case.at_ms(halt.since_ms)).total_seconds())
-        who = f"held by {brief(halt.actor.who)} for {held_for}{because}"
-        held = f"{begin or 'No worker takes it: '}engine {case.engine} has been {who}."
-        return held, [f"roost resume --engine {case.engine}"]
-    if not case.facts.offering:
-        missing = f"{begin}no live worker offers engine {case.engine}."
-        return missing[0].upper() + missing[1:], [_MORE_WORKERS]
-    return None
+    facts = case.facts
+    bar = mending.bar(case.engine, facts.halt, facts.offering, case.now, case.known)
+    if bar is None:
+        return None
+    if facts.halt is not None:
+        begin = begin or "No worker takes it: "
+    said = f"{begin}{bar.words}."
+    return said[0].upper() + said[1:], [bar.command]
+
+
+def _more_workers(case: Case) -> str:
+    return mending.worker_command(case.engine, case.known)
 
 
 def _queued(case: Case) -> _Said:
@@ -107,14 +115,17 @@ def _queued(case: Case) -> _Said:
     if case.is_late:
         assert case.meta.deadline_at is not None
         late = f"Its deadline passed {case.ago(case.meta.deadline_at)}: the next claim buries it."
-        return late, [f"roost bury {case.id}", f"roost retry {case.id} --deadline 2h"]
+        return late, [
+            f"roost bury {case.id}",
+            mending.retry_command(case.id, "deadline"),
+        ]
     if case.facts.obstacle is not None:
         return _behind(case)
     if case.is_suspected:
         died = case.meta.suspicions + case.meta.recoveries
         alone = f"{counted(died, 'worker')} died or fell silent while they ran it"
         runs = "it waits for a worker that runs nothing else"
-        return f"{alone}: {runs}.", [f"{_MORE_WORKERS} --concurrency 1"]
+        return f"{alone}: {runs}.", [f"{_more_workers(case)} --concurrency 1"]
     return _in_line(case)
 
 
@@ -122,7 +133,10 @@ def _in_line(case: Case) -> _Said:
     ahead, pace = case.facts.ahead, case.facts.pace
     if case.hung and len(case.hung) == case.facts.offering:
         ends = [f"kill {one.pid}    # on {brief(one.host)}" for one in case.hung[:3]]
-        return f"Every live worker that offers engine {case.engine} hangs.", [*ends, _MORE_WORKERS]
+        return f"Every live worker that offers engine {case.engine} hangs.", [
+            *ends,
+            _more_workers(case),
+        ]
     if ahead is None:
         return f"It is ready: a worker for engine {case.engine} takes it soon.", []
     if ahead == 0:
@@ -131,7 +145,7 @@ def _in_line(case: Case) -> _Said:
     when = "how fast the line moves is not known yet"
     if wait_ms is not None:
         when = f"at the present rate its turn comes in about {span(wait_ms / 1000)}"
-    return f"{ahead} ahead of it in line of engine {case.engine}; {when}.", [_MORE_WORKERS]
+    return f"{ahead} ahead of it in line of engine {case.engine}; {when}.", [_more_workers(case)]
 
 
 def _behind(case: Case) -> _Said:
@@ -197,7 +211,7 @@ def _paused(case: Case) -> _Said:
         kept = f" Resumed, it is due {case.until(case.meta.due_at)}."
         if case.is_due:
             kept = f" It was due {case.ago(case.meta.due_at)}."
-    return f"{how}.{kept}", [f"roost resume {case.id}"]
+    return f"{how}.{kept}", _next(case)
 
 
 def _by_whom(case: Case, verb: Verb) -> str | None:
@@ -244,7 +258,7 @@ def _wished(case: Case, ends: str) -> _Said:
         who = f" {brief(meta.act.actor.who)} asked {case.ago(meta.act.at)}."
     now = f"It is {verbs.standing(meta.state, meta.wish)}.{who}"
     if meta.wish is Verb.PAUSE:
-        return now, [f"roost resume {case.id}"]
+        return now, [mending.resume_command(case.id)]
     lets_go = "Its step has been told to stop; it ends when that lets go"
     return f"{now} {lets_go}, or with its lease: {ends or 'when that ends'}.", []
 
@@ -260,7 +274,6 @@ def _done(case: Case) -> _Said:
 def _failed(case: Case) -> _Said:
     error = case.meta.error
     kind = "" if error is None else error.kind
-    retry = f"roost retry {case.id}{_NEW_LIMITS.get(kind, '')}"
     if error is not None and kind == "buried":
         how = f"It is a dead letter: {brief(error.message)}"
     else:
@@ -268,16 +281,18 @@ def _failed(case: Case) -> _Said:
     tried = ""
     if case.meta.attempts > 1:
         tried = f", after {case.meta.attempts} attempts"
-    return f"{how}{tried} ({case.ago(case.meta.finished_at or case.meta.updated_at)}).", [retry]
-
-
-#: What a retry needs besides, by the kind of the error.
-_NEW_LIMITS: Final[Mapping[str, str]] = {"deadline": " --deadline 2h", "steps": " --max-steps 0"}
+    return f"{how}{tried} ({case.ago(case.meta.finished_at or case.meta.updated_at)}).", _next(case)
 
 
 def _cancelled(case: Case) -> _Said:
     how = _by_whom(case, Verb.CANCEL) or "It was cancelled"
-    return f"{how}.", [f"roost retry {case.id}"]
+    return f"{how}.", _next(case)
+
+
+def _next(case: Case) -> Sequence[str]:
+    """Return what lets it go on, which only people can."""
+    found = mending.next_command(case.meta)
+    return [] if found is None else [found[1]]
 
 
 _STATES: Final[Mapping[State, Callable[[Case], _Said]]] = {

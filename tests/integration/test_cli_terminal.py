@@ -85,9 +85,15 @@ def test_a_worker_logs_json(shell, slow):
 
 def test_nobody_would_take_it(coloured, slow):
     """Enqueue says so on a terminal, besides the id."""
-    text, code = on_terminal(coloured, "enqueue", *slow, "--engine", "slow")
+    text, code = on_terminal(coloured, "enqueue", *slow, "--engine", "slow", "--work-id", "w-1")
     assert 0 == code
-    assert "no live worker offers slow: start one with `roost worker --engines slow`" in text
+    command = f"roost worker {' '.join(slow)} --engines slow"
+    assert f"no live worker offers engine slow; try `{command}`" in " ".join(text.split())
+    why = coloured.run("why", "w-1", *slow).stdout
+    assert why.startswith("No live worker offers engine slow.\n")
+    assert f"  try: {command}\n" in why
+    listed = " ".join(_ESCAPES.sub("", on_terminal(coloured, "list", *slow)[0]).split())
+    assert f"no live worker offers engine slow; try `{command}`" in listed
 
 
 def test_watching_a_queue(coloured):

@@ -101,6 +101,7 @@ DOORS = {
         "roost_plugins.redis_saq.record.acts",
     ): START,
     ("roost_core.cli.work.list", "_print", "roost_core.cli.look.listing"): START,
+    ("roost_core.cli.work.list", "_bars", "roost_core.client.barring"): START,
     ("roost_core.cli.work.status", "_show", "roost_core.cli.look.screen"): START,
     ("roost_core.cli.work.status", "_print_traceback", "roost_core.shown.tracebacks"): START,
     ("roost_core.cli.work.artifacts", "command", "roost_core.cli.look.artifacts"): START,

@@ -15,6 +15,7 @@ from roost_core.cli.look.styles import plain, state_text
 from roost_core.models.standing import WorkMeta, WorkRow
 from roost_core.models.work import State
 from roost_core.shown.plain import shown_title
+from roost_core.shown.mending import Bar, next_command
 from roost_core.shown.spans import ago, ahead
 from roost_core.shown.tracebacks import brief
 
@@ -34,14 +35,20 @@ _COLUMNS: Final = (
 _DUE: Final = frozenset({State.SLEEPING, State.RETRY_WAIT})
 
 
-def show(console: Console, rows: Sequence[WorkRow], now: datetime | None = None) -> None:
-    """Print a listing, and what to do next where something failed.
+def show(
+    console: Console,
+    rows: Sequence[WorkRow],
+    now: datetime | None = None,
+    bars: Sequence[Bar] = (),
+) -> None:
+    """Print a listing, and what to do next where something failed or does not run.
 
     :param now: by this machine's clock, if not given.
+    :param bars: what keeps work of these rows from running.
     """
     now = datetime.now(UTC) if now is None else now
     draw(console, _COLUMNS, [_cells(row, now) for row in rows])
-    if found := hints(rows):
+    if found := [*hints(rows), *(plain(one.hint).plain for one in bars)]:
         console.print()
     for hint in found:
         console.print(Text(hint, "dim"), soft_wrap=True)
@@ -50,14 +57,15 @@ def show(console: Console, rows: Sequence[WorkRow], now: datetime | None = None)
 def hints(rows: Sequence[WorkRow]) -> list[str]:
     """Return commands that help with what the rows show."""
     found = []
-    failed = [row.meta.work_id for row in rows if row.meta.state is State.FAILED]
-    if failed:
-        found.append(f"retry: roost retry {failed[0]}    why: roost why {failed[0]}")
-    if len(failed) > 1:
-        found.append("retry all that failed: roost retry state:failed")
-    paused = [row.meta.work_id for row in rows if row.meta.state is State.PAUSED]
-    if paused:
-        found.append(f"resume: roost resume {paused[0]}")
+    failed = [row.meta for row in rows if row.meta.state is State.FAILED]
+    paused = [row.meta for row in rows if row.meta.state is State.PAUSED]
+    for first in (*failed[:1], *paused[:1]):
+        by_people = next_command(first)
+        assert by_people is not None
+        why = f"    why: roost why {first.work_id}" if first.state is State.FAILED else ""
+        found.append(f"{': '.join(by_people)}{why}")
+        if first.state is State.FAILED and len(failed) > 1:
+            found.append("retry all that failed: roost retry state:failed")
     return found
 
 

@@ -15,15 +15,15 @@ from rich.text import Text
 
 from roost_core.cli import colours
 from roost_core.cli.look.happening import day, line
-from roost_core.cli.look.screen import hints
-from roost_core.cli.look.standing import Fact, grid, heading, standing_facts
+from roost_core.cli.look.screen import hints, reasons
+from roost_core.cli.look.standing import grid, heading, standing_facts
 from roost_core.cli.look.styles import plain
 from roost_core.models.events import Event
 from roost_core.models.standing import WorkRow
 from roost_core.models.work import State
 from roost_core.models.worker import WorkerInfo
 from roost_core.shown.counts import told_counts
-from roost_core.shown.offers import not_offered
+from roost_core.shown.why import Why
 
 #: At most this many of the newest events are shown, and fewer if the terminal is low.
 SHOWN_EVENTS: Final = 12
@@ -42,7 +42,6 @@ class _Picture(abc.ABC):
     def __init__(self, console: Console, most: int) -> None:
         self._console = console
         self._events: deque[Event] = deque(maxlen=most)
-        self._workers: Sequence[WorkerInfo] | None = None
         # It draws at once, so that all else must be there.
         self._live = Live(console=console, get_renderable=self.picture, refresh_per_second=4)
 
@@ -56,10 +55,6 @@ class _Picture(abc.ABC):
     def event(self, event: Event) -> None:
         """Add an event below the others."""
         self._events.append(event)
-
-    def workers(self, workers: Sequence[WorkerInfo]) -> None:
-        """Take who works here."""
-        self._workers = workers
 
     def picture(self) -> RenderableType:
         """Draw what is known."""
@@ -109,6 +104,7 @@ class LiveView(_Picture):
         """
         self._row: WorkRow | None = None
         self._clock = clock
+        self._why: Why | None = None
         super().__init__(console, SHOWN_EVENTS)
 
     def standing(self, row: WorkRow) -> None:
@@ -121,20 +117,27 @@ class LiveView(_Picture):
         if before is not None and meta.heartbeat is None and meta.state is State.RUNNING:
             row = attrs.evolve(row, meta=attrs.evolve(meta, heartbeat=before.meta.heartbeat))
         self._row = row
+        if self._why is not None and self._why.state is not meta.state:
+            self._why = None  # of a state that is over
         # At once, so that the last state before the end is seen as well.
         self._live.refresh()
 
+    def why(self, why: Why) -> None:
+        """Show why it does not run, and what would change that."""
+        self._why = why
+
     def _header(self) -> Iterator[RenderableType]:
-        if self._row is None:
+        # As `roost status` shows it. It is drawn in another thread than the one that is told.
+        row, why = self._row, self._why
+        if row is None:
             return
-        meta = self._row.meta
-        yield heading(meta, self._row.title)
-        facts: list[Fact] = list(standing_facts(meta, self._clock()))
-        if self._workers is not None and not meta.state.is_terminal and meta.lease is None:
-            missing = not_offered(meta.engine, self._workers)
-            if missing is not None:
-                facts.append(("note", plain(missing, colours.ALERT)))
-        yield grid(facts)
+        yield heading(row.meta, row.title)
+        if why is not None and not row.meta.state.is_terminal:
+            yield from reasons(why)
+        yield grid(list(standing_facts(row.meta, self._clock())))
+        if why is not None and not row.meta.state.is_terminal:
+            for one in why.commands:
+                yield plain(f"try: {one}", "dim")
 
     def _footer(self) -> Iterator[RenderableType]:
         if self._row is not None and self._row.meta.state.is_terminal:
@@ -151,7 +154,12 @@ class QueueView(_Picture):
     def __init__(self, console: Console, queue: str) -> None:
         self._queue = queue
         self._counts: Mapping[State, int] | None = None
+        self._workers: Sequence[WorkerInfo] | None = None
         super().__init__(console, _MOST_EVENTS)
+
+    def workers(self, workers: Sequence[WorkerInfo]) -> None:
+        """Take who works here."""
+        self._workers = workers
 
     def counts(self, counts: Mapping[State, int]) -> None:
         """Take how much work is in which state."""

@@ -18,6 +18,7 @@ from roost_core.models.events import Event
 from roost_core.models.snapshot import Artifact
 from roost_core.models.standing import WorkMeta, WorkStatus
 from roost_core.models.work import State
+from roost_core.shown.mending import next_command
 from roost_core.shown.plain import to_plain
 from roost_core.shown.redaction import redacted
 from roost_core.shown.spans import span
@@ -49,9 +50,8 @@ def show(
     console.print(heading(status.meta, status.item.title))
     # What has ended is told by its heading, its error and who did it.
     if why is not None and not why.state.is_terminal:
-        console.print(plain(why.sentence))
-        for one in why.odd:
-            console.print(plain(f"odd: {one}", colours.WARNING))
+        for text in reasons(why):
+            console.print(text)
     console.print(grid(list(_facts(status, now, console.width))))
     if events:
         console.print()
@@ -67,13 +67,19 @@ def show(
         console.print(Text(hint, "dim"), soft_wrap=True)
 
 
+def reasons(why: Why) -> Iterator[Text]:
+    """Yield why it does not run, and what looks odd."""
+    yield plain(why.sentence)
+    for one in why.odd:
+        yield plain(f"odd: {one}", colours.WARNING)
+
+
 def hints(meta: WorkMeta, *, has_artifacts: bool = False) -> list[str]:
     """Return the commands that people may want next."""
     found = []
-    if meta.state in (State.FAILED, State.CANCELLED):
-        found.append(f"retry: roost retry {meta.work_id}")
-    elif meta.state is State.PAUSED:
-        found.append(f"resume: roost resume {meta.work_id}")
+    by_people = next_command(meta)
+    if by_people is not None:
+        found.append(": ".join(by_people))
     elif meta.state is not State.DONE:
         found.append(f"follow: roost watch {meta.work_id}")
     if meta.error is not None and meta.error.traceback is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -20,6 +20,10 @@ from roost_core.errors import NoWorkHere
 from roost_core.models.standing import WorkRow
 from roost_core.models.work import State
 from roost_core.shown.plain import row_json, shown_title
+
+if TYPE_CHECKING:
+    # In a pipe it does without.
+    from roost_core.shown.mending import Bar
 
 _OPTIONS: Final[list[click.Parameter]] = [
     click.Argument(["query"], nargs=-1, type=QUERY_WORD_TYPE),
@@ -86,29 +90,45 @@ def command(
     """
     asked = query_from(query, state, engine)
 
-    async def read(roost: Roost) -> tuple[Matches, datetime | None]:
+    is_for_people = output.on_terminal() and not as_json
+
+    async def read(roost: Roost) -> tuple[Matches, datetime | None, Sequence[Bar]]:
         found = await roost.find(asked, limit=offset + limit, look=look)
-        return found, None if as_json else await server_now(roost)
+        bars = await _bars(roost, found.rows[offset:]) if is_for_people else ()
+        return found, None if as_json else await server_now(roost), bars
 
     now: datetime | None = None
+    bars: Sequence[Bar] = ()
     found = Matches((), is_all=True, looked=0, is_indexed=True)
     # Most likely it is in another queue: a worker may serve several.
     why: str | None = f"no such work in the queue {session.settings.queue}; --queue names another"
     try:
-        found, now = session.read(read)
+        found, now, bars = session.read(read)
     except NoWorkHere as nothing:
         output.note(nothing)
         why = None
     rows = found.rows[offset:]
-    _print(rows, as_json, now)
+    _print(rows, as_json, now, bars)
     if not found.is_all and len(rows) < limit:
         output.note(f"at least {len(found)}: looked at {found.looked}; --look N looks at more")
-    elif not rows and why is not None and output.on_terminal() and not as_json:
+    elif not rows and why is not None and is_for_people:
         output.note(why)
     tell_of_index(found.is_indexed)
 
 
-def _print(rows: Sequence[WorkRow], as_json: bool, now: datetime | None) -> None:
+async def _bars(roost: Roost, rows: Sequence[WorkRow]) -> Sequence[Bar]:
+    """Return what keeps those from running that could run now, if it keeps all of their engine."""
+    engines = {row.meta.engine for row in rows if row.meta.state is State.QUEUED}
+    if not engines:
+        return ()
+    from roost_core.client.barring import bars
+
+    return await bars(roost, engines)
+
+
+def _print(
+    rows: Sequence[WorkRow], as_json: bool, now: datetime | None, bars: Sequence[Bar]
+) -> None:
     if as_json:
         output.json_line([row_json(row) for row in rows], indent=2)
         return
@@ -118,7 +138,7 @@ def _print(rows: Sequence[WorkRow], as_json: bool, now: datetime | None) -> None
         return
     from roost_core.cli.look.listing import show
 
-    show(output.console(), rows, now)
+    show(output.console(), rows, now, bars)
 
 
 def _cells(row: WorkRow) -> list[object]:

@@ -11,6 +11,7 @@ import attrs
 from roost_core.cli import output
 from roost_core.cli.progress import Progress, on_stderr
 from roost_core.cli.work.batch import BatchLine
+from roost_core.client.barring import bars
 from roost_core.client.enqueueing import CHUNK
 from roost_core.client.requests import EnqueueRequest, new_work_id
 from roost_core.client.roost import Roost
@@ -22,7 +23,6 @@ from roost_core.errors import (
     WorkNotFound,
 )
 from roost_core.models.work import WorkItem
-from roost_core.shown.offers import not_offered
 from roost_core.shown.spans import span
 
 #: At most this many refused lines of a batch are named.
@@ -125,17 +125,15 @@ async def _send_chunk(
 
 
 async def hint_at_workers(roost: Roost, engines: Iterable[str]) -> None:
-    """Tell a person which engines no live worker offers; programs are not told, nor asked for."""
+    """Tell a person which engines nobody runs now; programs are not told, nor asked for."""
     if not on_stderr():
         return
     try:
-        workers = await roost.workers()
+        found = await bars(roost, engines)
     except BackendError:
         return  # the work is stored, which is what counts
-    for engine in sorted(set(engines)):
-        missing = not_offered(engine, workers)
-        if missing is not None:
-            output.note(missing)
+    for one in found:
+        output.note(one.hint)
 
 
 def _named(request: EnqueueRequest) -> EnqueueRequest:

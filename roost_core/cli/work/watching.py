@@ -5,22 +5,28 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from typing import Final, Protocol, Self
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from roost_core.backend.trail import go_on_from
 from roost_core.cli.work.event_lines import print_cells
 from roost_core.client.roost import Roost
 from roost_core.client.work import Work
-from roost_core.errors import BackendUnavailable
+from roost_core.errors import BackendUnavailable, WorkNotFound
 from roost_core.models.events import Event
 from roost_core.models.standing import WorkRow
 from roost_core.models.work import State
 from roost_core.models.worker import WorkerInfo
 
+if TYPE_CHECKING:
+    # In a pipe it does without.
+    from roost_core.shown.why import Why
+
 #: How often a live view checks for a new heartbeat while a step runs, in seconds.
 HEARTBEAT_SECONDS: Final = 1.0
 #: How often it looks who works here, in seconds.
 WORKERS_SECONDS: Final = 5.0
+#: How often it asks why the work does not run, in seconds.
+WHY_SECONDS: Final = 2.0
 
 
 class EventView(Protocol):
@@ -37,9 +43,6 @@ class EventView(Protocol):
     def event(self, event: Event) -> None:
         """Show an event."""
 
-    def workers(self, workers: Sequence[WorkerInfo]) -> None:
-        """Show who works here."""
-
 
 class View(EventView, Protocol):
     """Shows a work item."""
@@ -47,9 +50,15 @@ class View(EventView, Protocol):
     def standing(self, row: WorkRow) -> None:
         """Show the work item's current standing."""
 
+    def why(self, why: Why) -> None:
+        """Show why it does not run, and what would change that."""
+
 
 class OfQueue(EventView, Protocol):
     """Shows a queue."""
+
+    def workers(self, workers: Sequence[WorkerInfo]) -> None:
+        """Show who works here."""
 
     def counts(self, counts: Mapping[State, int]) -> None:
         """Show how much work is in which state."""
@@ -79,6 +88,9 @@ class LinesView:
     def standing(self, row: WorkRow) -> None:
         """Print nothing: the events show it."""
 
+    def why(self, why: Why) -> None:
+        """Print nothing: it is no event."""
+
 
 async def watch(roost: Roost, work_id: str, view: View, history: int) -> WorkRow:
     """Show a work item until it is terminal; return its standing then.
@@ -99,7 +111,7 @@ async def watch(roost: Roost, work_id: str, view: View, history: int) -> WorkRow
         row = await work.row()
         view.standing(row)
         if not row.meta.state.is_terminal:
-            async with _heartbeats(work, view), _who_works(roost, view):
+            async with _heartbeats(work, view), _reasons(work, view):
                 return await _follow(work, view, last)
         for event in await work.events(after=last) if last else ():
             view.event(event)
@@ -153,7 +165,20 @@ async def _heartbeats(work: Work, view: View) -> AsyncIterator[None]:
 
 
 @contextlib.asynccontextmanager
-async def _who_works(roost: Roost, view: EventView) -> AsyncIterator[None]:
+async def _reasons(work: Work, view: View) -> AsyncIterator[None]:
+    """Ask now and then why it does not run."""
+
+    async def look() -> None:
+        # The one who follows its events hears that it is gone.
+        with contextlib.suppress(WorkNotFound):
+            view.why(await work.why())
+
+    async with _repeatedly(look, WHY_SECONDS, is_wanted=view.is_live):
+        yield
+
+
+@contextlib.asynccontextmanager
+async def _who_works(roost: Roost, view: OfQueue) -> AsyncIterator[None]:
     """Look now and then who works here."""
 
     async def look() -> None:

@@ -80,10 +80,15 @@ def test_people_are_told_that_nobody_works_here(monkeypatch):
     bench.ok("enqueue", "--engine", "echo")
     monkeypatch.setattr(sending, "on_stderr", lambda: True)
     monkeypatch.setattr(progress, "on_stderr", lambda: True)
-    hint = "no live worker offers echo: start one with `roost worker --engines echo`"
+    command = "roost worker --plugin PATH --engines echo"
+    hint = f"no live worker offers engine echo; try `{command}`"
     assert f"roost: {hint}\n" == bench.invoke("enqueue", "--engine", "echo").stderr
     batch = bench.invoke("enqueue", "--batch", "-", "--engine", "echo", stdin="{}\n{}\n").stderr
     assert 1 == batch.count(hint)
     assert "roost: enqueued 2 of 2, in " in batch
     bench.ledger.renewer().renew(encode_model(WORKER), (), 15_000)
     bench.ok("enqueue", "--engine", "echo")
+    bench.ok("pause", "--engine", "echo", "--as", "alice", "--reason", "down")
+    held = "engine echo has been held by alice for 0 s: down; try `roost resume --engine echo`"
+    assert f"roost: {held}\n" == bench.invoke("enqueue", "--engine", "echo").stderr
+    bench.ok("resume", "--engine", "echo")

@@ -22,7 +22,7 @@ def test_what_it_prints(bench):
         "No live worker offers engine echo.",
         "  state queued, version 0",
         "  engine echo: 0 live workers",
-        "  try: roost worker --plugin PATH",
+        "  try: roost worker --plugin PATH --engines echo",
     ]
     assert expected == bench.ok("why", "w1").splitlines()
 
@@ -34,7 +34,7 @@ def test_json(bench):
         "state": "queued",
         "sentence": "No live worker offers engine echo.",
         "facts": ["state queued, version 0", "engine echo: 0 live workers"],
-        "commands": ["roost worker --plugin PATH"],
+        "commands": ["roost worker --plugin PATH --engines echo"],
         "odd": [],
     }
     assert expected == bench.json("why", "w1", "--json")

@@ -10,7 +10,8 @@ from rich.console import Console
 
 from roost_core.cli.look import live
 from roost_core.cli.look.live import LiveView, QueueView
-from roost_core.models import ErrorRecord, Event, Heartbeat, Lease, State, WorkerInfo
+from roost_core.models import ErrorRecord, Event, Heartbeat, State, WorkerInfo
+from roost_core.shown.why import Why
 from tests.unit.cli.test_look_listing import ID, row
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -71,24 +72,32 @@ def test_the_header_stays_on_a_low_terminal():
         assert any("v29" in line for line in drawn)
 
 
-def test_it_says_when_nobody_would_take_the_work():
-    """Only if that is known, and only while nobody has it."""
-    lease = Lease(ID, "w1", "", 1, NOW)
-    for workers, fields, is_told in (
-        (None, {}, False),
-        ((), {}, True),
-        ((worker("other"),), {}, True),
-        ((worker("other", "echo"),), {}, False),
-        ((), {"state": State.RUNNING, "lease": lease}, False),
-        ((), {"state": State.DONE}, False),
+WHY = Why(
+    work_id=ID,
+    state=State.QUEUED,
+    sentence="No live worker offers engine echo.",
+    commands=("roost worker --engines echo",),
+    odd=("a [b] thing",),
+)
+
+
+def test_it_says_why_it_does_not_run():
+    """As `roost why` does, with what would change that; only while it stands so."""
+    for why, state, is_told in (
+        (None, State.QUEUED, False),
+        (WHY, State.QUEUED, True),
+        (WHY, State.RUNNING, False),
+        (attrs.evolve(WHY, state=State.DONE), State.DONE, False),
     ):
         to = console()
         view = LiveView(to)
-        found = row()
-        view.standing(attrs.evolve(found, meta=attrs.evolve(found.meta, **fields)))
-        if workers is not None:
-            view.workers(workers)
-        assert is_told == any("no live worker offers echo" in one for one in lines(view, to))
+        view.standing(row(state=State.QUEUED))
+        if why is not None:
+            view.why(why)
+        view.standing(row(state=state))
+        drawn = lines(view, to)
+        assert is_told == ([WHY.sentence, "odd: a [b] thing"] == drawn[1:3])
+        assert is_told == ("try: roost worker --engines echo" in drawn)
 
 
 def test_due_times_count_down():

@@ -29,7 +29,7 @@ def test_the_answer(bench):
     found = why(bench)
     assert ("w1", State.QUEUED) == (found.work_id, found.state)
     assert "No live worker offers engine echo." == found.sentence
-    assert ("roost worker --plugin PATH",) == found.commands
+    assert ("roost worker --plugin PATH --engines echo",) == found.commands
     use(bench, "pause")
     assert ("roost resume w1",) == why(bench).commands
 

@@ -24,7 +24,7 @@ from roost_core.shown.why import explain
 NOW_MS = 1_800_000_000_000
 NOW = from_milliseconds(NOW_MS)
 ALICE = Actor("alice", "roost pause", "the site is down")
-START = "roost worker --plugin PATH"
+START = "roost worker --plugin PATH --engines crawl"
 
 
 def at(seconds):

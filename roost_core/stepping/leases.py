@@ -201,7 +201,19 @@ class LeaseKeeper:
                 break
         for turn in self._turns:
             with contextlib.suppress(Exception):
+                self._tell_rest(turn)
+            with contextlib.suppress(Exception):
                 turn.renewer.close()
+
+    def _tell_rest(self, turn: _Turn) -> None:
+        """Send what was counted since the last renewal; it keeps no lease.
+
+        A worker that only lives for a burst has told nothing yet.
+        """
+        # Where the server was away just now, nobody waits for it: rates are for people.
+        tally = None if turn.failures else turn.rates.take()
+        if turn.renewer.takes_tally and tally is not None:
+            turn.renewer.renew(self._word, (), round(self._ttl * 1000), tally=tally)
 
     def _take(self, turn: _Turn) -> None:
         began = time.monotonic()

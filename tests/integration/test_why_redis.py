@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
 
@@ -167,3 +168,19 @@ async def test_what_a_worker_does_is_known_with_its_next_renewal(redis_server):
         engine.gate.set()
         await all_done(roost, [slow, *behind])
         assert (await roost.work(slow).why()).sentence.startswith("It is done")
+
+
+async def test_what_a_burst_has_done_is_known_after_it(redis_server):
+    """It is over long before its second renewal."""
+    settings = settings_for(redis_server, lease_ttl=600.0)
+    engine = Counting()
+    async with queue(settings, engine) as roost, Crew(settings, engine) as crew:
+        items = [await roost.enqueue("counting", {"steps": 3}) for _ in range(4)]
+        await crew.start(burst=True)
+        await asyncio.wait_for(crew.tasks[0], 60)
+        assert ["done"] * 4 == await all_done(roost, items)
+        found = await roost.ledger.client.hgetall(roost.ledger.keys.key("rates"))
+        counted = {tuple(field.decode().split(" ")[1:]): value for field, value in found.items()}
+        # Steps and leases; the first step of each has no snapshot to start from.
+        assert b"16 4" == counted[("counting",)]
+        assert 0 == len(await roost.workers())

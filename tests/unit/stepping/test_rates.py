@@ -11,7 +11,8 @@ from roost_core.errors import BackendUnavailable
 from roost_core.models import Snapshot
 from roost_core.stepping.leases import LeaseKeeper
 from roost_core.stepping.rates import Rates
-from tests.unit.stepping.leases_bench import INFO, FakeRenewer
+from roost_core.threads import run_in_thread
+from tests.unit.stepping.leases_bench import INFO, FakeRenewer, lease
 from tests.unit.stepping.stepper_bench import Bench, engine, leaping
 
 pytestmark = leaping
@@ -120,3 +121,32 @@ async def test_other_backends_are_not_given_any():
     keeper._renew(keeper._turns[0], 0.0)
     assert 1 == len(renewer.rounds)
     assert keeper.rates(0).take() is None
+
+
+@pytest.mark.parametrize("is_away", [False, True])
+async def test_the_last_counts_are_sent_at_the_end(is_away):
+    """A burst may be over before a renewal; where the server is away, nobody waits for it."""
+    renewer = Counting()
+    keeper = LeaseKeeper([renewer], INFO)
+    keeper.rates(0).step("demo", "", 0.5)
+    keeper.hold(lease(), 0.0)
+    keeper._turns[0].failures = int(is_away)
+    keeper._tell_rest(keeper._turns[0])
+    keeper._tell_rest(keeper._turns[0])
+    expected = [] if is_away else [Tally((), (StepTally("demo", "", 1, 500, 500),))]
+    assert expected == renewer.tallies
+    # It keeps no lease: what was left behind is to run out.
+    assert [[]] * len(expected) == renewer.tokens
+
+
+async def test_the_thread_sends_the_last_counts():
+    """Before its connection is closed; an error then ends nothing."""
+    renewer = Counting()
+    keeper = LeaseKeeper([renewer], INFO)
+    keeper.start()
+    await run_in_thread(renewer.asked.wait)
+    keeper.rates(0).lease("demo")
+    renewer.errors = [BackendUnavailable("no answer")]
+    await keeper.close()
+    assert [None, Tally((("demo", 1),))] == renewer.tallies
+    assert renewer.closed

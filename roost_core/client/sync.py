@@ -14,6 +14,8 @@ is done. Any number of threads may share a connection.
 from __future__ import annotations
 
 import functools
+import warnings
+import weakref
 from collections.abc import Awaitable, Callable, Generator
 from types import TracebackType
 from typing import Any, Concatenate, Final, Generic, ParamSpec, Self, TypeVar, overload
@@ -67,15 +69,28 @@ class _Blocking(Generic[_P, _T]):
 class _Twin(Generic[_Inner]):
     """The synchronous twin of an object."""
 
-    def __init__(self, inner: _Inner, thread: Callable[[], LoopThread]) -> None:
+    def __init__(self, inner: _Inner) -> None:
         self._inner = inner
-        self._thread = thread
 
     def __repr__(self) -> str:
         return f"<synchronous {self._inner!r}>"
 
+    def _thread(self) -> LoopThread:
+        raise NotImplementedError
 
-class SyncWork(_Twin[Work]):
+
+class _Handle(_Twin[_Inner]):
+    """The synchronous twin of a handle. It keeps the connection open that it belongs to."""
+
+    def __init__(self, inner: _Inner, roost: SyncRoost) -> None:
+        super().__init__(inner)
+        self._roost = roost
+
+    def _thread(self) -> LoopThread:
+        return self._roost._thread()
+
+
+class SyncWork(_Handle[Work]):
     """A handle on one work item: the twin of :class:`~roost_core.client.work.Work`."""
 
     @property
@@ -103,10 +118,10 @@ class SyncWork(_Twin[Work]):
         :param after: as in :meth:`roost_core.client.work.Work.follow`.
         :raises BackendUnavailable: as there.
         """
-        return self._thread().each(self._inner.follow(after=after))
+        return self._thread().each(self._inner.follow(after=after), self)
 
 
-class SyncSelection(_Twin[Selection]):
+class SyncSelection(_Handle[Selection]):
     """What a query finds: the twin of :class:`~roost_core.client.select.Selection`."""
 
     @property
@@ -125,10 +140,10 @@ class SyncSelection(_Twin[Selection]):
 
     def rows(self) -> Generator[WorkRow, None, None]:
         """Yield all that the query finds, as :meth:`roost_core.client.select.Selection.rows`."""
-        return self._thread().each(self._inner.rows())
+        return self._thread().each(self._inner.rows(), self)
 
 
-class SyncEngine(_Twin[Engine]):
+class SyncEngine(_Handle[Engine]):
     """A handle on one engine: the twin of :class:`~roost_core.client.engine.Engine`."""
 
     @property
@@ -145,12 +160,15 @@ class SyncRoost(_Twin[Roost]):
 
     Make it with :meth:`connect`; enter it with ``with``, which raises what ``async with`` would.
     It has an event loop in a thread of its own. Where processes are forked, connect in each of
-    them: a connection from before the fork is refused.
+    them: a connection from before the fork is refused. One that is never closed is closed when
+    nothing refers to it or to a handle that it made, with a ``ResourceWarning``, and ends with the
+    process at the latest.
     """
 
     def __init__(self, inner: Roost) -> None:
-        super().__init__(inner, self._opened)
+        super().__init__(inner)
         self._own: LoopThread | None = None
+        self._left: weakref.finalize[[LoopThread, Roost], SyncRoost] | None = None
 
     @classmethod
     def connect(
@@ -180,6 +198,9 @@ class SyncRoost(_Twin[Roost]):
             own.close()
             raise
         self._own = own
+        self._left = weakref.finalize(self, _left_open, own, self._inner)
+        # Python's end ends the thread as well, and nothing is to wait for a server then.
+        self._left.atexit = False
         return self
 
     def __exit__(
@@ -189,6 +210,8 @@ class SyncRoost(_Twin[Roost]):
         traceback: TracebackType | None,
     ) -> None:
         own, self._own = self._own, None
+        if self._left is not None:
+            self._left.detach()
         if own is not None:
             own.close(self._inner.__aexit__(kind, error, traceback))
 
@@ -207,9 +230,9 @@ class SyncRoost(_Twin[Roost]):
         async def started() -> _T:
             return await work(self._inner)
 
-        return self._opened().call(started())
+        return self._thread().call(started())
 
-    def _opened(self) -> LoopThread:
+    def _thread(self) -> LoopThread:
         if self._own is None:
             raise RoostError(_NOT_CONNECTED)
         return self._own
@@ -245,21 +268,21 @@ class SyncRoost(_Twin[Roost]):
         :param work: a work item, or its id.
         :raises InvalidInput: the string cannot be a work id.
         """
-        return SyncWork(self._inner.work(work), self._thread)
+        return SyncWork(self._inner.work(work), self)
 
     def select(self, query: Query | str) -> SyncSelection:
         """Return what a query finds, to count it or to do something to all of it. Sends no request.
 
         :raises InvalidInput: the query cannot be read; the text points at the word.
         """
-        return SyncSelection(self._inner.select(query), self._thread)
+        return SyncSelection(self._inner.select(query), self)
 
     def engine(self, engine: str) -> SyncEngine:
         """Return a handle on one engine of the queue. Sends no request.
 
         :raises InvalidInput: the string cannot be an engine's id.
         """
-        return SyncEngine(self._inner.engine(engine), self._thread)
+        return SyncEngine(self._inner.engine(engine), self)
 
     def follow(self, *, after: str | None = None) -> Generator[Event, None, None]:
         """Yield the queue's events as they happen, for ever; close it, or leave the loop.
@@ -267,4 +290,11 @@ class SyncRoost(_Twin[Roost]):
         :param after: as in :meth:`roost_core.Roost.follow`.
         :raises BackendUnavailable: as there.
         """
-        return self._thread().each(self._inner.follow(after=after))
+        return self._thread().each(self._inner.follow(after=after), self)
+
+
+def _left_open(own: LoopThread, inner: Roost) -> None:
+    """Close what nobody refers to any more, in whatever thread that is noticed: wait for none."""
+    own.abandon(inner.__aexit__(None, None, None))
+    text = "a SyncRoost was not closed: use `with SyncRoost.connect() as roost`"
+    warnings.warn(text, ResourceWarning, stacklevel=2)

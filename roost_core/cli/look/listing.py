@@ -14,8 +14,8 @@ from roost_core.cli.look.columns import Column, draw
 from roost_core.cli.look.styles import plain, state_text
 from roost_core.models.standing import WorkMeta, WorkRow
 from roost_core.models.work import State
-from roost_core.shown.plain import shown_title
 from roost_core.shown.mending import Bar, next_command
+from roost_core.shown.plain import shown_title
 from roost_core.shown.spans import ago, ahead
 from roost_core.shown.tracebacks import brief
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import os
 import signal
@@ -11,6 +12,7 @@ import sys
 import textwrap
 import threading
 import time
+import warnings
 
 import pytest
 
@@ -22,6 +24,7 @@ from roost_core.client.select import Selection
 from roost_core.client.sync import SyncEngine, SyncSelection, SyncWork
 from roost_core.client.work import Work
 from roost_core.errors import InvalidInput, NoWorkHere, RoostError, VerbUnfit, WorkNotFound
+from roost_core.models import State
 from tests.docs.pages import ROOT
 from tests.unit.cli.cli_harness import Bench
 
@@ -349,3 +352,77 @@ def test_a_fork_is_refused():
 def test_a_program_may_end_with_it_open():
     """Nothing hangs, and nothing is printed."""
     assert "" == run_script("events = roost.follow(after='0-0'); next(events)")
+
+
+def client_threads():
+    """Return the threads of connections."""
+    return [one for one in threading.enumerate() if one.name == "roost-client"]
+
+
+def has_ended(before):
+    """Wait until no other threads of connections are there than before."""
+    until = time.monotonic() + LIMIT
+    while set(client_threads()) - set(before) and time.monotonic() < until:
+        time.sleep(0.01)
+    return set(client_threads()) <= set(before)
+
+
+@pytest.mark.parametrize("last", ["connection", "handle", "events"])
+def test_one_that_is_never_closed(bench, last):
+    """Its thread ends once nothing refers to it, and whoever looks at warnings is told."""
+    bench.enqueue(work_id="w1")
+    before = client_threads()
+    inner = bench.roost()
+    kept = SyncRoost(inner).__enter__()
+    if last == "handle":
+        kept = kept.work("w1")
+        gc.collect()
+        assert State.QUEUED is kept.row().meta.state
+    if last == "events":
+        kept = kept.follow(after="0-0")
+        gc.collect()
+        assert "enqueued" == next(kept).kind
+    assert 1 == len(set(client_threads()) - set(before))
+    with pytest.warns(ResourceWarning, match="was not closed: use `with"):  # noqa: PT031  # both may
+        del kept
+        gc.collect()
+    assert has_ended(before)
+    with pytest.raises(RoostError, match="not connected"):
+        inner.server  # noqa: B018  # it raises
+
+
+def test_one_that_is_closed_says_nothing(bench):
+    """Neither then nor when it is collected."""
+    before = client_threads()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with SyncRoost(bench.roost()) as roost:
+            roost.counts()
+        del roost
+        gc.collect()
+    assert has_ended(before)
+
+
+def test_a_connection_is_left_in_any_state(bench):
+    """Twice, after its end, or while a call waits: nothing is waited for, and nothing raised."""
+    before = client_threads()
+    loop = LoopThread()
+    refused = []
+
+    def wait():
+        with pytest.raises(RoostError) as error:
+            loop.call(asyncio.sleep(99))
+        refused.append(error.value)
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+
+    async def fails():
+        raise OSError("gone")
+
+    loop.abandon(fails())
+    loop.abandon(fails())
+    waiting.join(LIMIT)
+    assert 1 == len(refused)
+    assert has_ended(before)
+    loop.abandon(fails())

@@ -96,7 +96,7 @@ def retry_command(work_id: str, error_kind: str | None = None) -> str:
 
 
 def next_command(meta: WorkMeta) -> tuple[str, str] | None:
-    """Return the verb for work that goes on only if people want it to, and the command."""
+    """Return the verb for work that only continues if people want it to, and the command."""
     if meta.state in (State.FAILED, State.CANCELLED):
         kind = meta.error.kind if meta.error and meta.state is State.FAILED else None
         return "retry", retry_command(meta.work_id, kind)

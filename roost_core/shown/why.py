@@ -290,7 +290,7 @@ def _cancelled(case: Case) -> _Said:
 
 
 def _next(case: Case) -> Sequence[str]:
-    """Return what lets it go on, which only people can."""
+    """Return what lets it continue, which only people can."""
     found = mending.next_command(case.meta)
     return [] if found is None else [found[1]]
 

@@ -66,7 +66,7 @@ def test_what_people_type_next(state, kind, command):
         assert listing.hints([found])[0].startswith(f"{command.split()[1]}: {command}")
 
 
-def test_what_goes_on_by_itself():
+def test_what_continues_by_itself():
     """Nothing is to be typed."""
     for state in (State.QUEUED, State.RUNNING, State.DONE):
         assert None is next_command(row(state=state).meta)

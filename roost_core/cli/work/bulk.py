@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import shutil
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Final
 
 import attrs
 import click
@@ -16,21 +15,18 @@ from roost_core.cli import output
 from roost_core.cli.session import Session
 from roost_core.cli.work import previews
 from roost_core.cli.work.bulk_progress import BulkProgress
-from roost_core.cli.work.carrying_out import Typed, can_be_asked, confirmed
+from roost_core.cli.work.carrying_out import FINAL, Typed, can_be_asked, confirmed
 from roost_core.cli.work.querying import tell_of_index
 from roost_core.cli.work.totals import Totals
 from roost_core.client.control import VerbResult, each
 from roost_core.client.preview import Previewing
 from roost_core.client.roost import Roost
 from roost_core.client.select import previewed
-from roost_core.errors import BackendError, NoWorkHere, PluginError, RoostError
+from roost_core.errors import NoWorkHere, RoostError
 from roost_core.models.control import Verb
 from roost_core.query.terms import Query
 
 MakeOrder = Callable[[Roost], Awaitable[Order]]
-
-#: After one of these the others would fail in the same way.
-_FINAL: Final = (BackendError, PluginError)
 
 
 @attrs.frozen
@@ -117,10 +113,10 @@ class Bulk:
             try:
                 async with contextlib.aclosing(results):
                     async for (work_id, _), result in results:
-                        if isinstance(result, _FINAL):
+                        if isinstance(result, FINAL):
                             raise result
                         self._tell(work_id, result, totals, progress)
-            except _FINAL as error:
+            except FINAL as error:
                 progress.hide()
                 text = f"{error}; stopped: {totals.so_far(orders.begun)}"
                 totals.close(stopped=str(error))

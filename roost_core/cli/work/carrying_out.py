@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Final
 
 import attrs
@@ -15,7 +15,9 @@ from roost_core.cli.progress import on_stderr
 from roost_core.client.control import VerbResult, each
 from roost_core.client.roost import Roost
 from roost_core.errors import (
+    BackendError,
     CorruptRecord,
+    PluginError,
     RoostError,
     VerbUnfit,
     WorkNotFound,
@@ -33,6 +35,9 @@ _OUTCOMES: Final[Sequence[tuple[type[RoostError], str]]] = (
     (CorruptRecord, OrderOutcome.CORRUPT.value),
     (RoostError, "error"),
 )
+
+#: After one of these the others would fail in the same way.
+FINAL: Final = (BackendError, PluginError)
 
 
 @attrs.frozen
@@ -87,25 +92,44 @@ def confirmed(question: str, *, yes: bool) -> bool:
     return click.confirm(question, err=True)
 
 
-async def carry_out(
-    roost: Roost,
-    orders: Iterable[tuple[str, Order]],
-    *,
-    report: Callable[[str, VerbResult | RoostError], None],
-) -> bool:
+async def carry_out(roost: Roost, orders: Sequence[tuple[str, Order]], *, report: Report) -> bool:
     """Carry out orders, several at a time; return whether none has failed.
 
-    :param report: called for each work item, in the order of the orders, as soon as that is known.
+    :param report: told of each work item, in the order of the orders, as soon as that is known.
+    :raises RoostError: the server is away, or refuses all: the rest is not tried. The text says how
+        many were without an answer, and how many were not tried.
     """
     control = roost.controlling
-    is_fine = True
+    is_fine, unknown = True, 0
+    first: RoostError | None = None
+    left = iter(orders)
+
+    def until_it_fails() -> Iterator[tuple[str, Order]]:
+        while first is None and (one := next(left, None)) is not None:
+            yield one
+
     found: AsyncIterator[tuple[tuple[str, Order], VerbResult | RoostError]] = each(
-        orders, lambda one: control.carry_out(*one)
+        until_it_fails(), lambda one: control.carry_out(*one)
     )
     async for (work_id, _), result in found:
         is_fine = is_fine and not isinstance(result, RoostError)
-        report(work_id, result)
-    return is_fine
+        if isinstance(result, FINAL):
+            first, unknown = first or result, unknown + 1
+            report.leave(work_id, result)
+        else:
+            report(work_id, result)
+    if first is None:
+        return is_fine
+    untried = [work_id for work_id, _ in left]
+    for work_id in untried:
+        report.leave(work_id, None)
+    raise type(first)(f"{first}; stopped: {_stopped(unknown, len(untried))}") from first
+
+
+def _stopped(unknown: int, untried: int) -> str:
+    of = "1 work item" if unknown == 1 else f"{unknown:,} work items"
+    rest = f", {untried:,} not tried" if untried else ""
+    return f"no answer about {of}{rest}; the same command again continues with the rest"
 
 
 class Report:
@@ -131,8 +155,20 @@ class Report:
         if self._rows is not None:
             self._rows.append(_plain(work_id, self._verb, result))
 
+    def leave(self, work_id: str, error: RoostError | None) -> None:
+        """Take one about which one line at the end tells.
+
+        :param error: why it was not done, as far as is known; None if it was not tried.
+        """
+        if self._rows is None:
+            return
+        if error is not None:
+            self._rows.append(_plain(work_id, self._verb, error))
+        else:
+            self._rows.append(_failed(work_id, self._verb, "untried", None))
+
     def _tell(self, line: str) -> None:
-        """Print a line; if that cannot be, the rest is done all the same, as it was asked for."""
+        """Print a line; if that cannot be, the rest is still done, as it was asked for."""
         try:
             output.data(line)
         except OSError as error:
@@ -140,9 +176,9 @@ class Report:
                 raise
             self.is_told = False
 
-    def close(self) -> None:
-        """Print what is printed at the end."""
-        if self._rows is not None:
+    def close(self, *, is_stopped: bool = False) -> None:
+        """Print what is printed at the end; of what was stopped, if there is something to tell."""
+        if self._rows is not None and (self._rows or not is_stopped):
             output.json_line(self._rows, indent=2)
 
 
@@ -154,9 +190,7 @@ def outcome_of(error: RoostError) -> str:
 def _plain(work_id: str, verb: Verb, result: VerbResult | RoostError) -> Json:
     row: dict[str, Json] = {"work_id": work_id, "verb": verb.value}
     if isinstance(result, RoostError):
-        outcome = outcome_of(result)
-        error = redacted(str(result))
-        return {**row, "outcome": outcome, "state": None, "wish": None, "error": error}
+        return _failed(work_id, verb, outcome_of(result), str(result))
     return {
         **row,
         "outcome": result.outcome.value,
@@ -164,3 +198,8 @@ def _plain(work_id: str, verb: Verb, result: VerbResult | RoostError) -> Json:
         "wish": None if result.wish is None else result.wish.value,
         "error": None,
     }
+
+
+def _failed(work_id: str, verb: Verb, outcome: str, error: str | None) -> Json:
+    what: dict[str, Json] = {"work_id": work_id, "verb": verb.value, "outcome": outcome}
+    return {**what, "state": None, "wish": None, "error": redacted(error)}

@@ -84,7 +84,7 @@ async def use_on_ids(
 ) -> bool:
     """Use a verb on work items; a single one may be typed in part. Return whether none failed."""
     if len(ids) > 1:
-        return await carry_out(roost, _spread(ids, order, over), report=report)
+        return await carry_out(roost, [*_spread(ids, order, over)], report=report)
     result: VerbResult | RoostError
     try:
         result = await with_full_id(

@@ -22,6 +22,7 @@ from roost_core.cli.work.selecting import Target, target_of, target_options, use
 from roost_core.cli.work.timing import deadline_from, deadline_option, delay_option, span_option
 from roost_core.client.control import new_order
 from roost_core.client.roost import Roost
+from roost_core.errors import RoostError
 from roost_core.models.checks import MAX_COUNT
 from roost_core.models.control import Verb
 
@@ -101,7 +102,11 @@ def _use(
     async def run(roost: Roost) -> bool:
         return await use_on_ids(roost, target.ids, await make(roost), over, report)
 
-    is_fine = session.read(run)
+    try:
+        is_fine = session.read(run)
+    except RoostError:
+        report.close(is_stopped=True)
+        raise
     report.close()
     if not (is_fine and report.is_told):
         ctx.exit(1)

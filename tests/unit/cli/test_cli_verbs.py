@@ -161,6 +161,38 @@ def test_a_server_that_goes_away(bench, monkeypatch):
     assert (1, "roost: w1: the server does not answer\n") == (result.exit_code, result.stderr)
 
 
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_server_that_goes_away_from_many(bench, monkeypatch, as_json):
+    """One line for all; no more are tried, and what was done until then is told."""
+    names = [f"n{number}" for number in range(100)]
+    for name in names:
+        bench.enqueue(work_id=name)
+    ordered, asked = bench.ledger.order, []
+
+    async def order(work_id, what):
+        asked.append(work_id)
+        if work_id not in ("n0", "n1", "n4"):
+            raise BackendUnavailable("the server does not answer")
+        return await ordered(work_id, what)
+
+    monkeypatch.setattr(bench.ledger, "order", order)
+    monkeypatch.setattr(control, "PATIENCE_SECONDS", 0.0)
+    result = bench.invoke("cancel", *names, *(["--json"] if as_json else []))
+    tried = len(asked)
+    assert tried < 40
+    text = f"the server does not answer; stopped: no answer about {tried - 3} work items, "
+    text += f"{100 - tried} not tried; the same command again continues with the rest"
+    assert (1, f"roost: {text}\n") == (result.exit_code, result.stderr)
+    if as_json:
+        outcomes = {one["work_id"]: one["outcome"] for one in json.loads(result.stdout)}
+        assert names == [*outcomes]
+        assert ["done", "done", "error", "error", "done"] == [outcomes[one] for one in names[:5]]
+        assert ["untried"] * (100 - tried) == [*outcomes.values()][tried:]
+    else:
+        done = [f"{name}: cancelled" for name in ("n0", "n1", "n4")]
+        assert done == result.stdout.splitlines()
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_without_an_id(bench, verb):
     """That is a usage error."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from datetime import datetime
 from typing import Final
 
@@ -17,7 +17,7 @@ from roost_core.client.control import VerbResult, each, new_order
 from roost_core.client.finding import Count
 from roost_core.client.preview import Chosen, Preview, Previewing
 from roost_core.client.waiting import PATIENCE_SECONDS, repeated
-from roost_core.errors import InvalidInput, RoostError
+from roost_core.errors import BackendUnavailable, InvalidInput, RoostError
 from roost_core.models.checks import check_count, check_seconds
 from roost_core.models.control import Actor, Verb
 from roost_core.models.standing import WorkRow
@@ -37,7 +37,8 @@ class Selection:
     time. Each reads first what is selected, and leaves alone what has changed by the time its turn
     comes: its outcome is ``changed``. Each returns what has become of every work item by its id:
     a :class:`~roost_core.client.control.VerbResult`, or the error that the verb of a single one
-    would have raised, which does not stop the rest. Each can raise
+    would have raised, which does not stop the rest. Only if the server goes away, no more are tried:
+    the error of those says so, and that it took no effect. Each can raise
     :class:`~roost_core.errors.InvalidInput` for a value that cannot be accepted, and
     :class:`~roost_core.errors.BackendUnavailable` if there is no answer while it reads.
 
@@ -170,8 +171,23 @@ class Selection:
             for stored in page.works:
                 chosen.add(stored)
         carry_out = self._roost.controlling.carry_out
-        results = each(chosen.orders(order, over_seconds), lambda one: carry_out(*one))
-        return {work_id: result async for (work_id, _), result in results}
+        found: dict[str, VerbResult | RoostError] = {}
+        silence: BackendUnavailable | None = None
+        left = chosen.orders(order, over_seconds)
+
+        def until_it_fails() -> Iterator[tuple[str, Order]]:
+            while silence is None and (one := next(left, None)) is not None:
+                yield one
+
+        async for (work_id, _), result in each(until_it_fails(), lambda one: carry_out(*one)):
+            found[work_id] = result
+            if isinstance(result, BackendUnavailable):
+                silence = silence or result
+        for work_id, _ in left:
+            # Each would fail in the same way, after seconds.
+            untried = found[work_id] = BackendUnavailable(f"not tried: {silence}")
+            untried.took_no_effect = True
+        return found
 
 
 async def previewed(

@@ -8,11 +8,12 @@ import contextlib
 import pytest
 
 from roost_core.backend import ClaimRequest, Failure, OrderOutcome
+from roost_core.client import control
 from roost_core.client.control import new_order
 from roost_core.client.roost import Roost
 from roost_core.client.select import previewed
 from roost_core.codec.records import encode_model
-from roost_core.errors import BackendUnavailable, InvalidInput, VerbUnfit
+from roost_core.errors import BackendUnavailable, InvalidInput, RoostError, VerbUnfit
 from roost_core.models import Actor, ErrorRecord, State, Verb
 from roost_core.query import parse
 from roost_core.query.terms import Query
@@ -175,3 +176,27 @@ async def test_a_lost_connection_is_waited_for(roost, monkeypatch):
     monkeypatch.setattr(roost.ledger, "find", once)
     monkeypatch.setattr(asyncio, "sleep", lambda _: find(Query()))
     assert 2 == (await roost.select("state:failed").preview("retry")).total
+
+
+async def test_a_server_that_goes_away_meanwhile(roost, monkeypatch):
+    """The rest is not tried, and its error says so; what was done until then is known."""
+    for number in range(100):
+        await roost.enqueue("echo", work_id=f"w-{number:03}", delay_seconds=60)
+    monkeypatch.setattr(control, "PATIENCE_SECONDS", 0.0)
+    ordered, asked = roost.ledger.order, []
+
+    async def order(work_id, what):
+        asked.append(work_id)
+        if len(asked) > 2:
+            raise BackendUnavailable("the server does not answer")
+        return await ordered(work_id, what)
+
+    monkeypatch.setattr(roost.ledger, "order", order)
+    found = await roost.select("id:w-*").cancel()
+    assert 100 == len(found)
+    assert len(asked) < 40
+    assert [False] * 2 == [isinstance(found[name], RoostError) for name in asked[:2]]
+    texts = {name: (str(found[name]), found[name].took_no_effect) for name in [*found][2:]}
+    away, untried = "the server does not answer", "not tried: the server does not answer"
+    assert {(away, False)} == {texts[name] for name in asked[2:]}
+    assert {(untried, True)} == {texts[name] for name in found if name not in asked}

@@ -37,8 +37,8 @@ class Selection:
     time. Each reads first what is selected, and leaves alone what has changed by the time its turn
     comes: its outcome is ``changed``. Each returns what has become of every work item by its id:
     a :class:`~roost_core.client.control.VerbResult`, or the error that the verb of a single one
-    would have raised, which does not stop the rest. Only if the server goes away, no more are tried:
-    the error of those says so, and that it took no effect. Each can raise
+    would have raised, which does not stop the rest. Only if the server goes away, none is tried any
+    more: the error of those says so, and that it took no effect. Each can raise
     :class:`~roost_core.errors.InvalidInput` for a value that cannot be accepted, and
     :class:`~roost_core.errors.BackendUnavailable` if there is no answer while it reads.
 

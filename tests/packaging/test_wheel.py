@@ -74,7 +74,7 @@ def expected_files() -> set[str]:
         path.relative_to(ROOT).as_posix()
         for package in PACKAGES
         for path in (ROOT / package).rglob("*")
-        if path.suffix in (".py", ".lua", ".typed", ".txt", ".html", ".css", ".js", ".svg")
+        if path.suffix in (".py", ".lua", ".typed", ".txt", ".html", ".css", ".js", ".svg", ".json")
     }
 
 

@@ -46,7 +46,7 @@ class Stage:
 
     :ivar rows: how many rows the list has.
     :ivar requests: the paths that were asked for.
-    :ivar is_signed_in: whether the stream and the page are answered.
+    :ivar is_signed_in: whether the stream knows the reader.
     """
 
     def __init__(self) -> None:
@@ -235,7 +235,7 @@ def add_views(app: Flask, stage: Stage) -> None:
     @app.get("/live")
     def live() -> Response:
         if not stage.is_signed_in:
-            abort(401)
+            return Response("event: signed-out\ndata: {}\n\n", mimetype="text/event-stream")
         stage.resumed.append(request.headers.get("Last-Event-ID"))
         return Response(stage.messages(), mimetype="text/event-stream")
 

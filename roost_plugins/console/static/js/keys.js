@@ -33,10 +33,27 @@ function go(link) {
   link?.click();
 }
 
+function isElsewhere(event) {
+  return event.target.closest?.(TYPED_IN) || document.querySelector("dialog[open]");
+}
+
+// The key after a `g` says where to go, and nothing else.
+const SEQUENCE_MS = 1_000;
+let isAfterG = false;
+let before = { key: "", at: 0 };
+addEventListener(
+  "keydown",
+  (event) => {
+    isAfterG = before.key === "g" && event.timeStamp - before.at < SEQUENCE_MS;
+    before = { key: isElsewhere(event) ? "" : event.key, at: event.timeStamp };
+  },
+  true, // before the bindings
+);
+
 // A key alone, for readers who are not typing, nor in a dialog.
-function alone(action) {
+function alone(action, goes = false) {
   return (event) => {
-    if (event.defaultPrevented || event.target.closest(TYPED_IN) || document.querySelector("dialog[open]")) return;
+    if (isElsewhere(event) || isAfterG !== goes) return;
     event.preventDefault();
     action(event);
   };
@@ -69,7 +86,7 @@ const bindings = {
   },
 };
 for (const link of document.querySelectorAll("[data-go]")) {
-  bindings[`g ${link.dataset.go}`] = alone(() => go(link));
+  bindings[`g ${link.dataset.go}`] = alone(() => go(link), true);
 }
 tinykeys(window, bindings);
 

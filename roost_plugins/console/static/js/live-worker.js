@@ -19,6 +19,7 @@ function started(url) {
     url,
     onState(name, more) {
       state = { state: name, ...more };
+      if (name === "live") isGone = false;
       tell({ type: "state", ...state });
     },
     onMessage({ event, data }) {

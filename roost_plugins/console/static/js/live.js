@@ -88,11 +88,11 @@ function take(message) {
   if (type === "state") {
     const wasLost = state === "lost" || state === "signed-out";
     state = message.state;
+    if (state === "live") isGone = false; // a stream that begins says so if it is
     if (state === "live" && wasLost) changed(seenAt);
   } else if (type === "pulse") {
     heard(data.at);
     lastPulse = { ...data, heardAt: data.heardAt ?? Date.now() };
-    isGone = false;
   } else if (type === "gone") {
     isGone = true;
   } else if (type === "back") {

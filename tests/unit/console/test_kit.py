@@ -1,0 +1,125 @@
+"""What the console's templates are written with, without a browser."""
+
+from __future__ import annotations
+
+import pytest
+
+from roost_core.errors import InvalidInput
+from roost_core.models import State
+from roost_core.models.control import Verb
+from roost_plugins.console.kit.folding import MOST_LINES, folded
+from roost_plugins.console.kit.installing import STATES, VERBS
+from roost_plugins.console.kit.tree import BUDGET, CHILDREN, Node, tree
+from roost_plugins.console.kit.visible import masked, shown
+
+
+def nodes(node: Node) -> int:
+    """Return how many nodes are drawn."""
+    return 1 + sum(map(nodes, node.children))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("plain <b> & ü مرحبا", "plain <b> & ü مرحبا"),
+        ("a\tb\nc", "a\tb\nc"),
+        ("\x1b[31mred\x00", "␛[31mred␀"),
+        ("\x7f\x85", "␡⟨U+0085⟩"),
+        ("\u202egnp.exe", "⟨U+202E⟩gnp.exe"),
+        ("a\u200bb\ufeff", "a⟨U+200B⟩b⟨U+FEFF⟩"),
+        ("\ud800", "⟨U+D800⟩"),
+        (None, ""),
+        (12, "12"),
+    ],
+)
+def test_what_cannot_be_seen_is_shown(text, expected):
+    """Controls, marks that reorder, and what has no width; letters of any script stay."""
+    assert expected == shown(text)
+    expected.encode()  # an answer can be sent
+
+
+def test_a_long_text_is_cut_and_says_so():
+    """Megabytes cost what is shown of them."""
+    assert "xxxx… (9,999,996 more characters)" == shown("x" * 10_000_000, 4)
+    assert "xxxx" == shown("xxxx", 4)
+
+
+def test_passwords_are_masked():
+    """An error's text may have a URL in it."""
+    assert "https://ada:***@example.com/" == masked("https://ada:hunter2@example.com/")
+    assert "" == masked(None)
+
+
+def test_every_state_and_verb_has_its_look():
+    """A new one is not forgotten; no two states look alike."""
+    assert set(State) == set(STATES)
+    assert set(Verb) == set(VERBS)
+    assert len(set(STATES.values())) == len(STATES)
+
+
+def test_a_small_value_is_drawn_whole():
+    """Names, kinds and places are right."""
+    root = tree({"a": [1, "x", None], "b/~": {}, "c": True})
+    assert ("object", "3 keys", "") == (root.kind, root.text, root.at)
+    first, second, third = root.children
+    assert ["number", "text", "word"] == [one.kind for one in first.children]
+    assert ["1", "x", "null"] == [one.text for one in first.children]
+    assert "/a/2" == first.children[2].at
+    assert ("b/~", "/b~1~0", "0 keys", False) == (
+        second.key,
+        second.at,
+        second.text,
+        second.is_branch,
+    )
+    assert ("word", "true") == (third.kind, third.text)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        list(range(1_000_000)),
+        {str(n): {str(m): list(range(50)) for m in range(50)} for n in range(50)},
+        [[[[[n] * 10] * 10] * 10] * 10 for n in range(10)],
+    ],
+)
+def test_a_large_value_is_drawn_in_part(value):
+    """However large it is, the drawing has a bound."""
+    assert nodes(tree(value)) <= BUDGET + CHILDREN + 1
+
+
+def test_a_deep_value_is_drawn():
+    """JSON may be 64 levels deep."""
+    value: object = 1
+    for _ in range(64):
+        value = [value]
+    assert 65 == nodes(tree(value))
+
+
+def test_a_part_is_drawn_when_it_is_asked_for():
+    """A branch by its place, and the children that come after those that were drawn."""
+    value = {"plan": [{"n": n} for n in range(250)]}
+    node = tree(value, "/plan", 200)
+    assert ("plan", 200, 50, 0) == (node.key, node.start, len(node.children), node.left)
+    assert "/plan/200" == node.children[0].at
+    node = tree(value, "/plan")
+    assert (100, 150) == (node.next, node.left)
+    assert "7" == tree(value, "/plan/7/n").text
+
+
+@pytest.mark.parametrize("at", ["/x", "/plan/9", "/plan/x", "/plan/0/deeper", "/plan/-1"])
+def test_a_part_that_is_gone(at):
+    """The value has changed since the page was made."""
+    with pytest.raises(InvalidInput, match="any more"):
+        tree({"plan": [1]}, at)
+
+
+def test_a_traceback_is_folded():
+    """Frames of Roost are parts of their own; of a very long one the end is what counts."""
+    core = '  File "/x/roost_core/stepping/attempt.py", line 1, in f\n    call()'
+    own = '  File "/home/me/scout.py", line 2, in step\n    fetch()'
+    parts = folded(f"Traceback (most recent call last):\n{core}\n{core}\n{own}\nValueError: x")
+    assert [0, 2, 0] == [part.hidden for part in parts]
+    assert parts[2].text.endswith("ValueError: x")
+    parts = folded("\n".join(f"line {n}" for n in range(MOST_LINES + 7)))
+    assert "… 7 lines before" == parts[0].text
+    assert [] == list(folded(""))

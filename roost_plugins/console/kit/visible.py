@@ -15,6 +15,11 @@ from roost_core.wording.redaction import redacted_text
 
 #: Of a text, so many characters are shown unless a template says otherwise.
 MOST: Final = 2000
+#: What ASCII calls its control characters, in their order.
+_NAMES: Final = (
+    "NUL SOH STX ETX EOT ENQ ACK BEL BS HT LF VT FF CR SO SI "
+    "DLE DC1 DC2 DC3 DC4 NAK SYN ETB CAN EM SUB ESC FS GS RS US"
+)
 #: In a text of several lines these are what they should be.
 _KEPT: Final = "\n\t"
 
@@ -22,7 +27,7 @@ _KEPT: Final = "\n\t"
 def shown(text: object, most: int = MOST) -> str:
     """Return a text with everything in it visible, cut to ``most`` characters.
 
-    A control character becomes its picture (``␛``), a mark that reorders text or has no width its
+    A control character becomes its name (``⟨ESC⟩``), a mark that reorders text or has no width its
     number (``⟨U+202E⟩``). Line ends and tabs stay.
     """
     whole = "" if text is None else str(text)
@@ -40,6 +45,4 @@ def _visible(match: re.Match[str]) -> str:
     code = ord(match[0])
     if match[0] in _KEPT:
         return match[0]
-    if code < 0x20:
-        return chr(0x2400 + code)
-    return "␡" if code == 0x7F else f"⟨U+{code:04X}⟩"
+    return f"⟨{_NAMES.split()[code]}⟩" if code < 0x20 else f"⟨U+{code:04X}⟩"

@@ -23,8 +23,8 @@ def nodes(node: Node) -> int:
     [
         ("plain <b> & ü مرحبا", "plain <b> & ü مرحبا"),
         ("a\tb\nc", "a\tb\nc"),
-        ("\x1b[31mred\x00", "␛[31mred␀"),
-        ("\x7f\x85", "␡⟨U+0085⟩"),
+        ("\x1b[31mred\x00", "⟨ESC⟩[31mred⟨NUL⟩"),
+        ("\x7f\x85", "⟨U+007F⟩⟨U+0085⟩"),
         ("\u202egnp.exe", "⟨U+202E⟩gnp.exe"),
         ("a\u200bb\ufeff", "a⟨U+200B⟩b⟨U+FEFF⟩"),
         ("\ud800", "⟨U+D800⟩"),

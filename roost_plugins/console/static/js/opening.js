@@ -25,6 +25,16 @@ function closeMenus(except) {
 document.addEventListener("click", (event) => closeMenus(event.target.closest("details[data-menu]")));
 document.addEventListener("focusin", (event) => closeMenus(event.target.closest("details[data-menu]")));
 
+document.addEventListener(
+  "toggle",
+  (event) => {
+    if (event.target.matches("details[data-menu][open]")) {
+      event.target.querySelector(".menu-list").scrollIntoView({ block: "nearest" });
+    }
+  },
+  true, // it does not bubble
+);
+
 export function openMenu(menu) {
   menu.open = true;
   menu.querySelector(".menu-item:not(:disabled)")?.focus();

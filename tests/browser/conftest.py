@@ -7,14 +7,19 @@ of the content security policy, any error on the browser's console, and any unca
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
 
 from tests.browser.kit.app import Stage, make_app
+from tests.consoles import Running, running
+from tests.integration.cli_bench import ENGINES, Shell
+from tests.servers import Server, need, server_in, valkey_binary
 
 #: The window, unless a test says otherwise.
 WIDE = {"width": 1280, "height": 900}
@@ -133,3 +138,27 @@ def kit() -> Iterator[Kit]:
     start()
     yield Kit(stage, f"http://127.0.0.1:{port}", start, stop)
     stop()
+
+
+@pytest.fixture
+def server(server_root: Path) -> Iterator[Server]:
+    """Give a server that the test may kill and start again."""
+    binary = need(valkey_binary(), "valkey-server")
+    folder = server_root / secrets.token_hex(4)
+    with server_in(binary, folder, "--appendonly", "yes") as found:
+        yield found
+
+
+@pytest.fixture
+def shell(server: Server, tmp_path: Path) -> Shell:
+    """Give a command line on that server, with an engine whose steps take as long as one says."""
+    (tmp_path / "slow.py").write_text(ENGINES)
+    home = str(tmp_path / "home")
+    return Shell(tmp_path, {"ROOST_REDIS_URL": server.url, "ROOST_HOME": home})
+
+
+@pytest.fixture
+def console(shell: Shell) -> Iterator[Running]:
+    """Give a console that runs as people start it."""
+    with running(shell) as found:
+        yield found

@@ -158,6 +158,16 @@ ARTIFACT_ID_TYPE: Final = PatternType("artifact id", ARTIFACT_ID)
 EXTENSION_TYPE: Final = PatternType("extension", EXTENSION)
 
 
+class WholeType(click.IntRange):
+    """A whole number between bounds, which help tells in words: ``1 to 100,000``."""
+
+    def _describe_range(self) -> str:
+        # Click's own is 1<=x<=100000. Should it ask another way one day, help has that again.
+        if self.max is None:
+            return f"{self.min:,} or more"
+        return f"{self.min:,} to {self.max:,}"
+
+
 class SecondsType(_Type):
     """Seconds, or a number with a unit: ``90``, ``90s``, ``10m``, ``2h``, ``3d``, ``1w``."""
 

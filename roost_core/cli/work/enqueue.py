@@ -16,6 +16,7 @@ from roost_core.cli.arguments import (
     LABEL_TYPE,
     RESOURCE_TYPE,
     WORK_ID_TYPE,
+    WholeType,
 )
 from roost_core.cli.options import RoostCommand, roost_options
 from roost_core.cli.session import Session
@@ -67,7 +68,7 @@ _OPTIONS: Final[list[click.Parameter]] = [
     ),
     click.Option(
         ["--priority"],
-        type=click.IntRange(MIN_PRIORITY, MAX_PRIORITY),
+        type=WholeType(MIN_PRIORITY, MAX_PRIORITY),
         metavar="N",
         help="Higher runs first. [default: 0]",
     ),
@@ -90,19 +91,19 @@ _OPTIONS: Final[list[click.Parameter]] = [
     click.Option(["--title"], help="A short text for people."),
     click.Option(
         ["--max-attempts"],
-        type=click.IntRange(1, MAX_COUNT),
+        type=WholeType(1, MAX_COUNT),
         metavar="N",
         help="Tries of one step. [default: 5]",
     ),
     click.Option(
         ["--max-recoveries"],
-        type=click.IntRange(1, MAX_COUNT),
+        type=WholeType(1, MAX_COUNT),
         metavar="N",
         help="Dead-letter it when this many workers died that ran nothing else. [default: 3]",
     ),
     click.Option(
         ["--max-steps"],
-        type=click.IntRange(0, MAX_COUNT),
+        type=WholeType(0, MAX_COUNT),
         metavar="N",
         help="Steps in a row without a delay; dead-lettered if it needs more. 0: no limit. "
         "[default: 10000]",

@@ -8,7 +8,7 @@ import click
 
 from roost_core.backend.trail import go_on_from
 from roost_core.cli import output
-from roost_core.cli.arguments import WORK_ID_TYPE
+from roost_core.cli.arguments import WORK_ID_TYPE, WholeType
 from roost_core.cli.options import RoostCommand, roost_options
 from roost_core.cli.session import Session
 from roost_core.cli.work.event_lines import printer
@@ -28,7 +28,7 @@ from roost_core.errors import NoWorkHere
 @click.option("--follow", "-f", is_flag=True, help="Then follow new events until Ctrl-C.")
 @click.option(
     "--limit",
-    type=click.IntRange(0, 100_000),
+    type=WholeType(0, 100_000),
     metavar="N",
     default=100,
     show_default=True,

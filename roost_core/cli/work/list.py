@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from roost_core.cli import output
-from roost_core.cli.arguments import ENGINE_TYPE, QUERY_WORD_TYPE
+from roost_core.cli.arguments import ENGINE_TYPE, QUERY_WORD_TYPE, WholeType
 from roost_core.cli.options import roost_options
 from roost_core.cli.session import Session
 from roost_core.cli.work.querying import QueryCommand, look_option, query_from, tell_of_index
@@ -36,7 +36,7 @@ _OPTIONS: Final[list[click.Parameter]] = [
     click.Option(["--engine"], type=ENGINE_TYPE, metavar="E", help="Only this engine."),
     click.Option(
         ["--limit"],
-        type=click.IntRange(1, 100_000),
+        type=WholeType(1, 100_000),
         metavar="N",
         default=50,
         show_default=True,
@@ -44,7 +44,7 @@ _OPTIONS: Final[list[click.Parameter]] = [
     ),
     click.Option(
         ["--offset"],
-        type=click.IntRange(0),
+        type=WholeType(0),
         metavar="N",
         default=0,
         help="Skip this many first.",

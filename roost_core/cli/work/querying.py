@@ -10,6 +10,7 @@ import click
 
 from roost_core.backend.searching import LOOK
 from roost_core.cli import output
+from roost_core.cli.arguments import WholeType
 from roost_core.cli.options import RoostCommand
 from roost_core.errors import InvalidInput
 from roost_core.query.parsing import parse
@@ -87,7 +88,7 @@ def look_option() -> click.Option:
     """Make ``--look``."""
     return click.Option(
         ["--look"],
-        type=click.IntRange(1, 100_000_000),
+        type=WholeType(1, 100_000_000),
         metavar="N",
         default=LOOK,
         show_default=True,

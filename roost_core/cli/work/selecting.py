@@ -8,7 +8,7 @@ import attrs
 import click
 
 from roost_core.backend.orders import Order
-from roost_core.cli.arguments import WORK_ID_TYPE
+from roost_core.cli.arguments import WORK_ID_TYPE, WholeType
 from roost_core.cli.work.carrying_out import Report, carry_out
 from roost_core.cli.work.naming import with_full_id
 from roost_core.cli.work.querying import query_from
@@ -42,7 +42,7 @@ def target_options() -> list[click.Option]:
         ),
         click.Option(
             ["--limit"],
-            type=click.IntRange(1, 100_000_000),
+            type=WholeType(1, 100_000_000),
             metavar="N",
             help="With a query: on no more than this many.",
         ),

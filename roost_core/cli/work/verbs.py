@@ -11,7 +11,7 @@ import click
 
 from roost_core.backend.orders import Order
 from roost_core.cli import output
-from roost_core.cli.arguments import ENGINE_TYPE, TARGET_TYPE
+from roost_core.cli.arguments import ENGINE_TYPE, TARGET_TYPE, WholeType
 from roost_core.cli.options import roost_options
 from roost_core.cli.session import Session
 from roost_core.cli.work.bulk import Bulk, MakeOrder
@@ -201,12 +201,12 @@ def resume(ctx: click.Context, target: Target, typed: Typed, engine: str | None)
 
 _LIMITS: Final = (
     click.Option(
-        ["--attempts"], type=click.IntRange(1, MAX_COUNT), metavar="N", help="Tries of one step."
+        ["--attempts"], type=WholeType(1, MAX_COUNT), metavar="N", help="Tries of one step."
     ),
     deadline_option("A new deadline"),
     click.Option(
         ["--max-steps"],
-        type=click.IntRange(0, MAX_COUNT),
+        type=WholeType(0, MAX_COUNT),
         metavar="N",
         help="Steps in a row without a delay; 0: no limit.",
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from roost_core.cli import output
-from roost_core.cli.arguments import WORK_ID_TYPE
+from roost_core.cli.arguments import WORK_ID_TYPE, WholeType
 from roost_core.cli.options import RoostCommand, roost_options
 from roost_core.cli.session import Session
 from roost_core.cli.work.naming import with_full_id
@@ -27,7 +27,7 @@ from roost_core.models.work import State
 @click.argument("work_id", type=WORK_ID_TYPE, required=False)
 @click.option(
     "--limit",
-    type=click.IntRange(0, 10_000),
+    type=WholeType(0, 10_000),
     metavar="N",
     default=20,
     show_default=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import click
 import pytest
@@ -254,3 +255,18 @@ def test_a_query_may_have_been_typed_for_a_shell():
     assert "error:too state:done" == str(query_from(["error:too state:done"]))
     assert "state:done many" == str(query_from(["state:done many"]))
     assert 'title:"a b" error:"c d"' == str(query_from(["title:a b", "error:c d"]))
+
+
+@pytest.mark.parametrize("command", ["list", "count", "retry", "enqueue", "events", "watch"])
+def test_help_tells_bounds_in_words(bench, command):
+    """Nobody reads 1<=x<=100000000; nor is it in what is said of a wrong number."""
+    text = " ".join(bench.ok(command, "--help").split())
+    assert "<=" not in text
+    assert re.search(r"\[.*\d to [\d,]+\]", text)
+
+
+def test_a_number_beyond_its_bounds(bench):
+    """The bounds are those that help tells."""
+    result = bench.invoke("list", "--limit", "0")
+    assert (2, "") == (result.exit_code, result.stdout)
+    assert "0 is not in the range 1 to 100,000." in result.stderr

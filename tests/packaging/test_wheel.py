@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tarfile
+import urllib.parse
+import urllib.request
 import venv
 import zipfile
 from pathlib import Path
@@ -74,7 +77,7 @@ def expected_files() -> set[str]:
         path.relative_to(ROOT).as_posix()
         for package in PACKAGES
         for path in (ROOT / package).rglob("*")
-        if path.suffix in (".py", ".lua", ".typed", ".txt", ".html", ".css", ".js", ".svg", ".json")
+        if path.is_file() and "__pycache__" not in path.parts
     }
 
 
@@ -124,3 +127,24 @@ def test_installed_wheel_plays_the_demo(installed, tmp_path):
 def test_installed_packages_agree(installed, tmp_path):
     """No dependency is missing or in conflict."""
     assert "No broken requirements" in run(installed / "python", "-m", "pip", "check", cwd=tmp_path)
+
+
+def test_installed_wheel_serves_the_console(installed, tmp_path):
+    """Its templates, styles and scripts are in the wheel."""
+    environment = {
+        name: text for name, text in os.environ.items() if not name.startswith(("ROOST_", "PYTHON"))
+    }
+    command = [installed / "roost", "--home", tmp_path / "h", "ui", "--port", "0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, cwd=tmp_path)
+    try:
+        assert process.stdout is not None
+        url = process.stdout.readline().decode().strip()
+        opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+        page = opener.open(url, timeout=60).read().decode()
+        files = re.findall(r'(?:href|src)="(/static/[^"]+)"', page)
+        assert {".css", ".js", ".svg"} <= {Path(one.partition("?")[0]).suffix for one in files}
+        for one in files:
+            assert 200 == opener.open(urllib.parse.urljoin(url, one), timeout=60).status
+    finally:
+        process.terminate()
+        process.communicate(timeout=60)

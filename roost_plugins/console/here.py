@@ -16,6 +16,8 @@ from roost_plugins.console.settings import ConsoleSettings, External
 
 _T = TypeVar("_T")
 _KEY: Final = "roost_console"
+#: How long an answer is waited for while the server is away. Seconds.
+_GONE_SECONDS: Final = 2.0
 
 
 @attrs.frozen(eq=False)
@@ -60,7 +62,9 @@ class Here:
         :param timeout: seconds after which it is cancelled.
         :raises BackendUnavailable: there is no connection, or no answer in time.
         """
-        return self.connection.ask(load, timeout)
+        # While it is known to be away, requests must not keep all threads that pages have.
+        limit = min(timeout, _GONE_SECONDS) if self.live.is_gone else timeout
+        return self.connection.ask(load, limit)
 
     def now(self) -> datetime:
         """Return the server's clock, as far as it is known; this costs no round trip."""

@@ -94,7 +94,7 @@ def command(
         _tell(console)
         if opens:
             # Some browsers run in the terminal, and return when they are closed.
-            url = (console.sign_in_url,)
+            url = (console.opening_url(),)
             threading.Thread(target=webbrowser.open, args=url, daemon=True).start()
         stopped.wait()
 

@@ -137,6 +137,22 @@ def test_a_token_that_stays(shell, port):
         assert 200 == console.ask("GET", "/", Authorization=f"Bearer {TOKEN}").status
 
 
+def test_it_opens_a_browser(shell, tmp_path):
+    """With an address that works once: others on the machine can read a command line."""
+    given, script = tmp_path / "given", tmp_path / "browser"
+    script.write_text(f'#!/bin/sh\necho "$@" > {given}.part\nmv {given}.part {given}\n')
+    script.chmod(0o700)
+    with_browser = Shell(shell.folder, {**shell.variables, "BROWSER": f"{script} %s"})
+    with running(with_browser, "--open") as console:
+        until(given.exists, "the browser")
+        url = given.read_text().strip()
+        assert url.startswith(f"{console.origin}/?token=")
+        assert console.token not in url
+        path = url[len(console.origin) :]
+        assert [303, 401] == [console.ask("GET", path).status for _ in range(2)]
+        assert 200 == console.get("/").status
+
+
 def test_two_consoles_on_one_machine(shell):
     """A browser sends the cookies of one to the other, and stays signed in to both."""
     with running(shell) as first, running(shell, "--read-only") as second:

@@ -58,6 +58,11 @@ class Hub:
         return self._clock.age
 
     @property
+    def is_gone(self) -> bool:
+        """Whether the server is away, as far as is known: that takes listeners."""
+        return self._is_gone
+
+    @property
     def listeners(self) -> int:
         """How many listen."""
         return len(self._inboxes)
@@ -143,7 +148,7 @@ class Hub:
         with self._lock:
             if self._inboxes and not self._is_closing.is_set():
                 return False
-            self._thread, self._position = None, None
+            self._thread, self._position, self._is_gone = None, None, False
             return True
 
     async def _follow(self, roost: Roost) -> None:

@@ -36,11 +36,19 @@ class Console:
     token: str
     is_own_token: bool
     why: str | None
+    _tokens: Tokens
 
     @property
     def sign_in_url(self) -> str:
         """The URL that signs a browser in."""
         return f"{self.place.url}?token={self.token}"
+
+    def opening_url(self) -> str:
+        """Return a URL that signs a browser in once, to start one with.
+
+        Others on the machine can read a browser's command line.
+        """
+        return f"{self.place.url}?token={self._tokens.once()}"
 
 
 @contextlib.contextmanager
@@ -80,4 +88,4 @@ def serving(
         server.start()
         stack.callback(server.stop)
         stack.callback(hub.close)
-        yield Console(at, token, not own.token, why)
+        yield Console(at, token, not own.token, why, tokens)

@@ -154,7 +154,11 @@ class Gate:
         pairs = parse_qsl(environ["QUERY_STRING"], keep_blank_values=True)
         token = next((text for name, text in pairs if name == _TOKEN), "")
         is_signed_in = self.tokens.is_signed_in(_text(environ.get("HTTP_COOKIE", "")))
-        if not self.tokens.is_token(token) and not is_signed_in:
+        # Browsers may look first; only opening it counts.
+        is_opened = environ["REQUEST_METHOD"] == "GET"
+        if not (
+            is_signed_in or self.tokens.is_token(token) or (is_opened and self.tokens.spend(token))
+        ):
             return _OLD_LINK
         rest = urlencode([pair for pair in pairs if pair[0] != _TOKEN])
         path = quote(environ["PATH_INFO"].encode("latin-1"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from roost_core.errors import SettingsError
+from roost_plugins.console.serving import tokens
 from roost_plugins.console.serving.headers import POLICY
 from roost_plugins.console.serving.place import place
 from roost_plugins.console.settings import Bind, url_of
@@ -214,6 +215,25 @@ def test_a_wrong_token_in_a_url_signs_nobody_in(door, token):
     assert (401, False) == (answer.status, "Set-Cookie" in answer.headers)
     answer = door.signed_in("GET", f"/work?token={token}", Origin="")
     assert (303, f"{ORIGIN}/work") == (answer.status, answer.headers["Location"])
+
+
+def test_a_link_for_once(door):
+    """A browser is started with it; whoever reads its command line later gets nowhere."""
+    link = f"/work?token={door.tokens.once()}"
+    assert 401 == door.ask("HEAD", link).status
+    assert 401 == door.ask("POST", link, Origin=ORIGIN).status
+    answer = door.ask("GET", link)
+    assert (303, f"{ORIGIN}/work") == (answer.status, answer.headers["Location"])
+    assert 401 == door.ask("GET", link).status
+    bearer = {"Authorization": f"Bearer {door.tokens.once()}"}
+    assert 401 == door.ask("GET", **bearer).status
+
+
+def test_a_link_for_once_is_for_a_minute(door, monkeypatch):
+    """An older one does nothing, nor does none."""
+    monkeypatch.setattr(tokens, "ONCE_SECONDS", -1.0)
+    assert 401 == door.ask("GET", f"/?token={door.tokens.once()}").status
+    assert 401 == door.ask("GET", "/?token=").status
 
 
 def test_a_form_signs_in(door):

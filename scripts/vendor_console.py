@@ -51,7 +51,7 @@ def read(tarball: Path) -> tuple[dict[str, Any], Package]:
 
 def without_map(text: bytes) -> bytes:
     """Return a script without the comment that makes browsers ask for its source map."""
-    return re.sub(rb"\n?//# sourceMappingURL=\S+\s*$", b"\n", text)
+    return re.sub(rb"\n?//# sourceMappingURL=\S+\s*$", b"", text).rstrip() + b"\n"
 
 
 def htmx(files: Package) -> Iterator[tuple[str, bytes, list[str]]]:
@@ -109,7 +109,7 @@ MAKERS: Final[
 ] = {
     "htmx.org": ("htmx", htmx),
     "tinykeys": ("tinykeys", tinykeys),
-    "@radix-ui/colors": ("radix-colors", radix),
+    "@radix-ui/colors": ("radix_colors", radix),
     "lucide-static": ("lucide", lucide),
 }
 

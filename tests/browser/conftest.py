@@ -76,7 +76,7 @@ class Eyes:
         return self.context(**options).new_page()
 
     def watch(self, page: Any) -> None:
-        """Take note of what a page complains about."""
+        """Note what a page complains about."""
         page.on(
             "console", lambda said: said.type in ("error", "warning") and self.complain(said.text)
         )

@@ -46,7 +46,7 @@ def test_work_goes_from_queued_to_done(console, shell, eyes):
 
 
 def test_the_server_is_lost_and_comes_back(console, server, shell, eyes):
-    """The page stays and says so; when the server is back it goes on by itself."""
+    """The page stays and says so; when the server is back it is live again."""
     eyes.expected += ("503", *AWAY)
     shell.enqueue("slow", {}, "--work-id", "w-one")
     page = eyes.page()
@@ -65,7 +65,7 @@ def test_the_server_is_lost_and_comes_back(console, server, shell, eyes):
 
 
 def test_the_console_is_started_again(shell, eyes):
-    """A page from before says that its sign-in has ended, and goes on once one has signed in."""
+    """A page from before says that its sign-in has ended, and is live again after a new sign-in."""
     eyes.expected += ("401", *AWAY)
     context = eyes.context()
     page = context.new_page()

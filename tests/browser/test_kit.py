@@ -106,7 +106,7 @@ def test_passwords_are_not_shown(kit, eyes):
 
 
 def test_branches_come_when_they_are_opened(kit, eyes):
-    """A long list is fetched when it is opened, and goes on where it ended."""
+    """A long list is fetched when it is opened, and continues where it ended."""
     page = eyes.page()
     page.goto(f"{kit.url}/work")
     assert "/branch" not in kit.stage.requests

@@ -13,7 +13,7 @@ AWAY = (
     "ERR_EMPTY_RESPONSE",
     "ERR_CONNECTION_RESET",
 )
-#: Nothing that should not happen happens within so many seconds.
+#: How long a test waits for what must not happen. Seconds.
 QUIET = 2.5
 
 
@@ -30,7 +30,7 @@ def stands(page, state):
 
 
 def rows(page, count):
-    """Wait until the list has so many rows."""
+    """Wait until the list has this many rows."""
     from playwright.sync_api import expect
 
     # A function to wait for would be evaluated, which the page's policy forbids.
@@ -187,7 +187,7 @@ def test_without_shared_workers(kit, eyes):
 
 @pytest.mark.parametrize("is_shared", [True, False])
 def test_lost_and_back(kit, eyes, is_shared):
-    """The page stays, says how old it is, and goes on by itself, where it was in the events."""
+    """The page stays, says how old it is, and continues by itself, where it was in the events."""
     eyes.expected += AWAY
     page = eyes.page()
     if not is_shared:
@@ -223,7 +223,7 @@ def test_the_server_behind_the_console_is_lost(kit, eyes):
 
 
 def test_a_sign_in_that_has_ended(kit, eyes):
-    """After a new start of the console the page says what to do, and goes on once that is done."""
+    """After a new start of the console the page says what to do, and continues once that is done."""
     eyes.expected += AWAY
     page = opened(eyes.page(), kit)
     kit.stage.is_signed_in = False
@@ -263,7 +263,7 @@ def test_a_page_that_fails_is_kept(kit, eyes):
 
 
 def test_a_page_can_be_held(kit, eyes):
-    """Who reads closely stops the page, and lets it go on."""
+    """Who reads closely holds the page, and lets it continue."""
     page = opened(eyes.page(), kit)
     page.locator("#live").click()
     stands(page, "held")

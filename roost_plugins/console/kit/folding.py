@@ -9,7 +9,7 @@ import attrs
 
 from roost_core.shown.tracebacks import runs
 
-#: Of a traceback, so many lines are shown.
+#: The most lines of a traceback that are shown.
 MOST_LINES: Final = 2000
 
 

@@ -9,8 +9,7 @@ from typing import Any, Final
 import attrs
 from flask import Flask, current_app, g
 
-from roost_core.models import State
-from roost_core.models.control import Verb
+from roost_core.models import State, Verb
 from roost_core.shown.spans import ago, ahead, span, took
 from roost_core.shown.verbs import UNDER_WAY
 from roost_plugins.console.kit.folding import folded

@@ -13,11 +13,11 @@ from typing import Final
 import attrs
 
 from roost_core.errors import InvalidInput
-from roost_core.values import Json
+from roost_core.models import Json
 
-#: At most so many nodes are drawn at once.
+#: The most nodes that are drawn at once.
 BUDGET: Final = 400
-#: At most so many children of one branch.
+#: The most children of one branch.
 CHILDREN: Final = 100
 #: A branch with no more children than this is open from the start, near the root.
 _FEW: Final = 6

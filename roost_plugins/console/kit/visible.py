@@ -13,7 +13,7 @@ from typing import Final
 from roost_core.shown.redaction import UNSEEN
 from roost_core.wording.redaction import redacted_text
 
-#: Of a text, so many characters are shown unless a template says otherwise.
+#: The most characters of a text that are shown, unless a template says otherwise.
 MOST: Final = 2000
 #: What ASCII calls its control characters, in their order.
 _NAMES: Final = (

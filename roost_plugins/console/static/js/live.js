@@ -149,7 +149,7 @@ function draw() {
   badge.dataset.keptState = name;
   badge.className = `live tone-${tone}`;
   badge.setAttribute("aria-pressed", String(isHeld));
-  badge.title = isHeld ? "Let the page go on (l)" : "Hold the page as it is (l)";
+  badge.title = isHeld ? "Let the page continue (l)" : "Hold the page as it is (l)";
   badge.querySelector(".live-word").textContent = word;
   badge.querySelector(".live-age").textContent = name === "connecting" ? "" : name === "live" ? `${age} behind` : `${age} old`;
   for (const banner of document.querySelectorAll("[data-banner]")) {

@@ -3,7 +3,7 @@
 import { say } from "./said.js";
 
 const selected = new Set();
-let last = null; // the row that a Shift-click goes on from
+let last = null; // the row that a Shift-click reaches from
 
 function boxes() {
   return [...document.querySelectorAll("[data-pick]")];

@@ -36,7 +36,7 @@ export class Stream {
     this.#connect();
   }
 
-  // Stop, and know where to go on.
+  // Stop, and know where to continue.
   close() {
     clearTimeout(this.#timer);
     clearTimeout(this.#watchdog);

@@ -39,6 +39,7 @@ class Obstacle(Value):
 class Facts(Value):
     """What decides when a work item runs. What a backend does not know is None, or missing.
 
+    :ivar work: without its snapshot, of which ``snapshot_bytes`` is the size; 0: there is none.
     :ivar now_ms: the server's clock.
     :ivar ahead: how many ready work items of its engine go first, while it is ready.
     :ivar obstacle: the resource that is in its way.
@@ -65,6 +66,7 @@ class Facts(Value):
     set_aside: int | None = None
     pace: Pace | None = None
     usual: StepTally | None = None
+    snapshot_bytes: int = 0
 
 
 def facts_from(
@@ -87,10 +89,11 @@ def facts_from(
         holder = (b"", 0)
     held = {one.engine: one for one in halts}
     return Facts(
-        work=work,
+        work=attrs.evolve(work, snapshot=None),
         offering=len(offering),
         others=others,
         workers=tuple(offering[:20]),
         holder=holder,
         halt=held.get(work.engine),
+        snapshot_bytes=len(work.snapshot or b""),
     )

@@ -61,6 +61,17 @@ class Reading(abc.ABC):
             return None
         return await self.events(work_id=work_id)
 
+    async def newest_of(self, work_id: str, *, limit: int, look: int) -> Sequence[Event]:
+        """Return a work item's newest events in order, found in a bounded part of the stream.
+
+        By default it is what :meth:`events` returns, however far that has to look.
+
+        :param limit: at most so many.
+        :param look: look at no more of the queue's newest events than about this.
+        """
+        del look
+        return await self.events(work_id=work_id, limit=limit)
+
     @abc.abstractmethod
     async def wait_terminal(self, work_id: str, timeout: float | None) -> StoredWork | None:
         """Wait until a work item is terminal, without polling, and return it.

@@ -100,6 +100,7 @@ class SyncWork(_Handle[Work]):
 
     status = _Blocking(Work.status)
     why = _Blocking(Work.why)
+    inspect = _Blocking(Work.inspect)
     row = _Blocking(Work.row)
     snapshot = _Blocking(Work.snapshot)
     artifacts = _Blocking(Work.artifacts)

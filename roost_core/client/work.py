@@ -25,6 +25,7 @@ from roost_core.shown import views
 if TYPE_CHECKING:
     # Most commands do without.
     from roost_core.client.control import VerbResult
+    from roost_core.client.inspecting import Inspection
     from roost_core.models.control import Actor
     from roost_core.shown.why import Why
 
@@ -92,6 +93,19 @@ class Work:
         )
         known = self._roost.plugins.options_for(facts.work.engine)
         return explain(facts, from_milliseconds(now_ms), trail or (), known=known)
+
+    async def inspect(self) -> Inspection:
+        """Return all that is known of the work item but its snapshot, and its life so far.
+
+        It is what a page shows: a few requests at once, however large the queue, the snapshot and
+        the history are. Its bytes need not be readable.
+
+        :raises WorkNotFound: no work item has this id.
+        :raises BackendUnavailable: no answer.
+        """
+        from roost_core.client.inspecting import inspect
+
+        return self._found(await inspect(self._roost.ledger, self.id))
 
     async def row(self) -> WorkRow:
         """Return the work item's standing, as in a listing: its bytes need not be readable.

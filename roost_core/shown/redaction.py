@@ -39,7 +39,7 @@ def redacted(value: Json) -> Json:
         return redacted_text(value)
     if isinstance(value, Mapping):
         return {
-            key: HIDDEN if _is_secret(key, child) else redacted(child)
+            key: HIDDEN if is_secret(key, child) else redacted(child)
             for key, child in value.items()
         }
     if isinstance(value, list | tuple):
@@ -47,7 +47,8 @@ def redacted(value: Json) -> Json:
     return value
 
 
-def _is_secret(name: object, value: Json) -> bool:
+def is_secret(name: object, value: Json) -> bool:
+    """Whether a field's name says that its value is nothing for people's eyes."""
     if value is None or isinstance(value, bool) or not isinstance(name, str):
         return False
     found = re.search(HIDDEN_NAMES, name)

@@ -35,6 +35,7 @@ DOORS = {
     ("roost_core.cli.session", "connect", "roost_core.client.roost"): START,
     ("roost_core.cli.session", "all_plugins", "roost_core.plugins.registry"): START,
     ("roost_core.cli.session", "few_plugins", "roost_core.plugins.registry"): START,
+    ("roost_core.client.work", "inspect", "roost_core.client.inspecting"): START,
     ("roost_core.client.work", "why", "roost_core.shown.why"): START,
     ("roost_core.backend.explaining", "facts", "roost_core.backend.facts"): START,
     ("roost_core.backend.searching", "count", "roost_core.backend.finding"): START,

@@ -132,3 +132,19 @@ class TrailContract(ContractTests):
         assert await kit.ledger.trail("a") is None
         await kit.created("a", delay_ms=HOUR_MS)
         assert ["enqueued"] == await _kinds(kit, "a")
+
+    @driven
+    async def test_the_newest_of_one_work_item(self, kit: Harness) -> None:
+        """In order, without those of others; what others have pushed far back may be missing."""
+        claim = await kit.leased("a")
+        for version in range(3):
+            await kit.commit(claim, version=version)
+        await kit.created(*(f"other-{number}" for number in range(30)))
+        every = await kit.ledger.newest_of("a", limit=100, look=10_000)
+        kinds = ["enqueued", "claimed", *["committed"] * 3]
+        assert kinds == [event.kind for event in every]
+        newest = await kit.ledger.newest_of("a", limit=2, look=10_000)
+        assert [event.event_id for event in every[-2:]] == [event.event_id for event in newest]
+        assert [] == list(await kit.ledger.newest_of("nobody", limit=5, look=10_000))
+        near = await kit.ledger.newest_of("a", limit=10, look=10)
+        assert {event.work_id for event in near} <= {"a"}

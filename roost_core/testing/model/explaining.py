@@ -29,7 +29,7 @@ class Explaining(Places):
         offers = self.offers.live(now)
         offering = [worker for worker, engines in offers.items() if engine in engines]
         return Facts(
-            work=work.to_stored(with_snapshot=True),
+            work=work.to_stored(with_snapshot=False),
             now_ms=now,
             ahead=self._ahead(work),
             obstacle=self._obstacle(work),
@@ -40,6 +40,7 @@ class Explaining(Places):
             halt=self.halted.get(engine),
             pace=self._pace(now, engine),
             usual=self._usual(now, engine, work.step or ""),
+            snapshot_bytes=len(work.snapshot or b""),
         )
 
     def _known(self, offering: list[str]) -> int:

@@ -74,18 +74,23 @@ class RedisEvents(OneQueue):
         found = await self._call("trail", work_id)
         return None if found is None else trail.events(*found)
 
-    async def _newest_of(self, work_id: str, limit: int) -> Sequence[Event]:
+    async def newest_of(
+        self, work_id: str, *, limit: int, look: int | None = None
+    ) -> Sequence[Event]:
         """Search the stream for one work item's events; only those are sent."""
         found: list[Event] = []
         before: Any = "+"
-        while before and len(found) < limit:
-            before, page = await self._call("story", work_id, before, _LOOK_AT)
+        # What is alone in its queue needs no more than are wanted.
+        looked, count = 0, min(limit, _LOOK_AT)
+        while before and len(found) < limit and (look is None or looked < look):
+            before, page = await self._call("story", work_id, before, count)
             found.extend(event((at, {b"event": text})) for at, text in page)
+            looked, count = looked + count, _LOOK_AT
         return found[:limit][::-1]
 
     async def _newest_events(self, work_id: str | None, limit: int) -> Sequence[Event]:
         if work_id is not None:
-            return await self._newest_of(work_id, limit)
+            return await self.newest_of(work_id, limit=limit)
         key = self.keys.key("events")
         found: list[Event] = []
         before = "+"

@@ -21,9 +21,8 @@ class RedisExplaining(Part):
         answer = await self._call("why", work_id)
         if answer is None:
             return None
-        row, now, layout, ahead, obstacle, live, offering, others, halt, holder, pace, usual = (
-            answer
-        )
+        row, now, layout, ahead, obstacle, live, offering, others, halt, holder, *rest = answer
+        pace, usual, size = rest
         work, now_ms = stored_work(row), int(now)
         return Facts(
             work=work,
@@ -38,6 +37,7 @@ class RedisExplaining(Part):
             set_aside=layout or None,
             pace=rates.pace_in(pace, now_ms),
             usual=rates.usual_in(work.engine, work.step or "", usual),
+            snapshot_bytes=size,
         )
 
 

@@ -2,8 +2,8 @@
 -- KEYS: work ready sleeping retry_wait running held lines newer offers workers seen halted rates
 -- ARGV: id
 -- Result: nil | {row, now, layout, ahead, {resource, holder|'', id, engine, worker|'', expires|'', ahead}|nil,
---   {{info, seen}...}, how-many, others, halt|nil, {info, seen}|nil, {bucket...}, {bucket...}}
---   row: as `read` returns it
+--   {{info, seen}...}, how-many, others, halt|nil, {info, seen}|nil, {bucket...}, {bucket...}, size}
+--   row: as `read` returns it, without the snapshot
 --   layout: which a worker has to know that takes it, or 0; for what was set aside in `newer`
 --   ahead: how many ready work items of its engine go first, or -1
 --   resource: the first that is in its way, whether it is held (1|0) or reserved, by which work item, and how many
@@ -11,14 +11,15 @@
 --   how-many: live workers that offer its engine, of whom twenty are returned; others: that offer only other ones
 --   the last are the holder of its lease, and 60 buckets each of its engine and of its label, the newest first
 --     (lib/rates.lua)
+--   size: of its snapshot, which the row is without, in bytes
 
 local id = ARGV[1]
 local MOST_WORKERS = 100
 local SHOWN_WORKERS = 20
-local found = redis.call('HMGET', K.work, id, id .. ' item', id .. ' error', id .. ' snapshot', id .. ' beat')
+local found = redis.call('HMGET', K.work, id, id .. ' item', id .. ' error', id .. ' beat')
 if not found[1] then return nil end
 local row = shown(id, found)
-row[7], row[8] = found[4], found[5]
+row[8] = found[4]
 local r = parse(found[1])
 local engine = engine_of(found[1]) or ''
 
@@ -116,5 +117,5 @@ if r and r.state == 'running' and r.worker ~= '-' then holder = tried(function()
 return {
   row, now, tried(set_aside_for, 0), tried(ahead_in_line, -1), tried(in_its_way, false), offering[1], offering[2],
   tried(how_many_others, 0), tried(function() return redis.call('HGET', K.halted, engine) end, false), holder,
-  tried(buckets, {}), usual,
+  tried(buckets, {}), usual, redis.call('HSTRLEN', K.work, id .. ' snapshot'),
 }

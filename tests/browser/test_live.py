@@ -223,7 +223,7 @@ def test_the_server_behind_the_console_is_lost(kit, eyes):
 
 
 def test_a_sign_in_that_has_ended(kit, eyes):
-    """After a new start of the console the page says what to do, and continues once that is done."""
+    """After a new start of the console the page says what to do, and continues after it."""
     eyes.expected += AWAY
     page = opened(eyes.page(), kit)
     kit.stage.is_signed_in = False
@@ -255,6 +255,7 @@ def test_a_page_that_fails_is_kept(kit, eyes):
     stands(page, "stale")
     assert page.locator("[data-row]").count() > 0
     assert page.get_by_text("This page could not be read again").is_visible()
+    assert "○ Kit · Roost" == page.title()
     kit.stage.page_status = 200
     kit.stage.rows = 23
     kit.stage.happened()

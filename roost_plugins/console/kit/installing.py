@@ -9,12 +9,13 @@ from typing import Any, Final
 import attrs
 from flask import Flask, current_app, g
 
+from roost_core import __version__
 from roost_core.models import State, Verb
 from roost_core.shown.spans import ago, ahead, span, took
 from roost_core.shown.verbs import UNDER_WAY
 from roost_plugins.console.kit.folding import folded
 from roost_plugins.console.kit.navigation import Place, places
-from roost_plugins.console.kit.visible import masked, shown
+from roost_plugins.console.kit.visible import coded, masked, shown
 
 
 @attrs.frozen
@@ -61,7 +62,7 @@ def install(app: Flask, now: Callable[[], datetime], asset: Callable[[str], str]
         return g.kit_now  # type: ignore[no-any-return]  # flask.g has no types
 
     app.jinja_env.filters.update(
-        shown=shown, masked=masked, span=span, took=took, iso=_iso, exact=_exact
+        shown=shown, masked=masked, coded=coded, span=span, took=took, iso=_iso, exact=_exact
     )
     functions: Mapping[str, Any] = {
         "asset": asset,
@@ -72,6 +73,7 @@ def install(app: Flask, now: Callable[[], datetime], asset: Callable[[str], str]
         "kit_places": _places,
         "kit_states": STATES,
         "kit_verbs": VERBS,
+        "kit_version": __version__,
         "kit_under_way": UNDER_WAY,
     }
     app.jinja_env.globals.update(functions)

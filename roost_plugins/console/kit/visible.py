@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from markupsafe import Markup, escape
+
 from roost_core.shown.redaction import UNSEEN
 from roost_core.wording.redaction import redacted_text
 
@@ -39,6 +41,14 @@ def shown(text: object, most: int = MOST) -> str:
 def masked(text: object) -> str:
     """Return a text from code, such as an error's, with what looks like a secret hidden."""
     return redacted_text("" if text is None else str(text))
+
+
+def coded(text: str) -> Markup:
+    """Return a message of Roost's as HTML: what stands between backticks in it is code.
+
+    For what stands between tags only, never for an attribute.
+    """
+    return Markup(re.sub(r"`([^`\n]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped
 
 
 def _visible(match: re.Match[str]) -> str:

@@ -10,7 +10,7 @@ from roost_core.models.control import Verb
 from roost_plugins.console.kit.folding import MOST_LINES, folded
 from roost_plugins.console.kit.installing import STATES, VERBS
 from roost_plugins.console.kit.tree import BUDGET, CHILDREN, Node, tree
-from roost_plugins.console.kit.visible import masked, shown
+from roost_plugins.console.kit.visible import coded, masked, shown
 
 
 def nodes(node: Node) -> int:
@@ -48,6 +48,12 @@ def test_passwords_are_masked():
     """An error's text may have a URL in it."""
     assert "https://ada:***@example.com/" == masked("https://ada:hunter2@example.com/")
     assert "" == masked(None)
+
+
+def test_code_in_a_message():
+    """What a reader is to type stands out; markup in it stays text."""
+    assert "run <code>roost ui</code>" == coded("run `roost ui`")
+    assert "<code>&lt;b&gt;</code> &lt;i&gt; `" == coded("`<b>` <i> `")
 
 
 def test_every_state_and_verb_has_its_look():

@@ -143,7 +143,7 @@ function draw() {
   if (!badge || document.hidden) return;
   const name = standing();
   const [word, tone] = WORDS[name];
-  const seconds = behind();
+  const seconds = Math.max(0.1, behind()); // nothing arrives in no time
   const age = `${span(seconds < 10 ? Math.round(seconds * 10) / 10 : Math.round(seconds))}`;
   badge.hidden = page()?.dataset.live === "none" && name === "live";
   badge.dataset.keptState = name;

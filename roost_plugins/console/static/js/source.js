@@ -6,7 +6,9 @@ const root = document.documentElement.dataset.root;
 const URL_OF_STREAM = `${root}/live`;
 
 function shared(take) {
-  const worker = new SharedWorker(new URL("./live-worker.js", import.meta.url), { type: "module", name: "roost" });
+  // Pages of another version talk to another worker.
+  const name = `roost-${document.documentElement.dataset.version}`;
+  const worker = new SharedWorker(new URL("./live-worker.js", import.meta.url), { type: "module", name });
   const { port } = worker;
   port.onmessage = ({ data }) => take(data);
   // Held for as long as the page lives; the worker waits for it to learn that the page is gone.

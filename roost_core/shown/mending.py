@@ -47,7 +47,12 @@ class Bar(Value):
     @property
     def hint(self) -> str:
         """Both, on one line."""
-        return f"{self.words}; try `{self.command}`"
+        return " ".join(self.hint_lines)
+
+    @property
+    def hint_lines(self) -> tuple[str, str]:
+        """Both, on a line each."""
+        return f"{self.words};", f"try `{self.command}`"
 
 
 def bar(

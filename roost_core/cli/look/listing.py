@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -48,10 +48,21 @@ def show(
     """
     now = datetime.now(UTC) if now is None else now
     draw(console, _COLUMNS, [_cells(row, now) for row in rows])
-    if found := [*hints(rows), *(plain(one.hint).plain for one in bars)]:
+    if found := [*hints(rows), *_told(bars, console.width)]:
         console.print()
     for hint in found:
         console.print(Text(hint, "dim"), soft_wrap=True)
+
+
+def _told(bars: Sequence[Bar], width: int) -> Iterator[str]:
+    """Yield what bars work: in two lines where one is too long, so that the command is whole."""
+    for one in bars:
+        hint = plain(one.hint)
+        if hint.cell_len <= width:
+            yield hint.plain
+        else:
+            words, command = one.hint_lines
+            yield from (plain(words).plain, plain(command).plain)
 
 
 def hints(rows: Sequence[WorkRow]) -> list[str]:

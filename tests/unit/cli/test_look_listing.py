@@ -14,6 +14,7 @@ from rich.console import Console
 from roost_core.cli.look.columns import Column, fit
 from roost_core.cli.look.listing import show
 from roost_core.models import ErrorRecord, State, Verb, WorkRow
+from roost_core.shown.mending import Bar
 from tests.unit.cli.cli_harness import Bench
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -139,3 +140,15 @@ def test_columns_fit_if_they_can(drawn, room):
         assert width in (0, wanted) or (column.least is not None and column.least <= width)
     total = sum(width for _, _, width in kept) + 2 * max(0, len(kept) - 1)
     assert total <= room or not [one for one in kept if one[0].rank]
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_a_command_that_is_too_long_has_a_line_of_its_own(width):
+    """What keeps work from running, and what to type, each whole."""
+    console = Console(file=io.StringIO(), width=width, force_terminal=False)
+    bars = [Bar("no live worker offers engine slow", "roost worker --plugin PATH --engines slow")]
+    show(console, [row()], NOW, bars)
+    *_, before, last = console.file.getvalue().splitlines()
+    hint = "no live worker offers engine slow; try `roost worker --plugin PATH --engines slow`"
+    assert hint == (last if width == 120 else f"{before} {last}")
+    assert len(last) <= width

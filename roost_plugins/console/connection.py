@@ -16,6 +16,8 @@ _log = logging.getLogger("roost.console")
 
 #: Shortest and longest pause between two tries to connect. Seconds.
 _PAUSES: Final = (0.1, 2.0)
+#: How long the end waits for a try that is under way. Seconds.
+_LAST_SECONDS: Final = 1.0
 
 
 class Connection:
@@ -42,7 +44,10 @@ class Connection:
             self._try()
         except BackendUnavailable as error:
             self._why = str(error)
-            self._thread = threading.Thread(target=self._keep_trying, name="roost-console-connect")
+            # It may hang in a try when the process ends.
+            self._thread = threading.Thread(
+                target=self._keep_trying, name="roost-console-connect", daemon=True
+            )
             self._thread.start()
             return self._why
         return None
@@ -51,10 +56,8 @@ class Connection:
         """End what is under way, and disconnect."""
         self._is_closed.set()
         if self._thread is not None:
-            self._thread.join()
-        roost, self._roost = self._roost, None
-        if roost is not None:
-            roost.__exit__(None, None, None)
+            self._thread.join(_LAST_SECONDS)
+        self._leave()
 
     @property
     def roost(self) -> SyncRoost:
@@ -94,6 +97,13 @@ class Connection:
         roost.__enter__()
         self._roost = roost
         self._is_open.set()
+        if self._is_closed.is_set():
+            self._leave()
+
+    def _leave(self) -> None:
+        roost, self._roost = self._roost, None
+        if roost is not None:
+            roost.__exit__(None, None, None)
 
     def _keep_trying(self) -> None:
         pause = _PAUSES[0]

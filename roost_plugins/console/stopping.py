@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import threading
-from collections.abc import Iterator
-from types import FrameType
-from typing import Final
+from types import FrameType, TracebackType
+from typing import Any, Final, Self
 
 _STOPS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 #: From this signal on nothing is waited for.
@@ -17,27 +15,46 @@ _ENOUGH: Final = 3
 _AT_ONCE: Final = 130
 
 
-@contextlib.contextmanager
-def until_stopped() -> Iterator[threading.Event]:
-    """Give an event that Ctrl-C, SIGTERM and SIGHUP set; for the main thread."""
-    stopped = threading.Event()
-    count = 0
+class Stops:
+    """Takes the signals that stop a process over, in the main thread, while it is entered.
 
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        nonlocal count
-        count += 1
-        if count >= _ENOUGH:
+    Until :meth:`wait` the first one leaves, by SystemExit, whatever is waited for; then it ends the
+    wait. Further ones do not disturb what is being ended.
+    """
+
+    def __init__(self) -> None:
+        self._is_told = threading.Event()
+        self._is_waiting = False
+        self._count = 0
+        self._former: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        for number in _STOPS:
+            former = signal.getsignal(number)
+            # nohup ignores SIGHUP.
+            if former is not signal.SIG_IGN:
+                self._former[number] = former
+                signal.signal(number, self._stop)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for number, former in self._former.items():
+            signal.signal(number, signal.SIG_DFL if former is None else former)
+
+    def wait(self) -> None:
+        """Wait for the first signal."""
+        self._is_waiting = True
+        self._is_told.wait()
+
+    def _stop(self, _number: int, _frame: FrameType | None) -> None:
+        self._count += 1
+        if self._count >= _ENOUGH:
             os._exit(_AT_ONCE)
-        stopped.set()
-
-    former = {
-        number: signal.signal(number, stop)
-        for number in _STOPS
-        # nohup ignores SIGHUP.
-        if signal.getsignal(number) is not signal.SIG_IGN
-    }
-    try:
-        yield stopped
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        self._is_told.set()
+        if self._count == 1 and not self._is_waiting:
+            raise SystemExit(0)

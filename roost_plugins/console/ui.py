@@ -14,7 +14,7 @@ from roost_core.cli.options import RoostCommand, roost_options
 from roost_core.cli.session import Session
 from roost_plugins.console.serving.console import Console, serving
 from roost_plugins.console.settings import Bind, ConsoleSettings, host_of, url_of
-from roost_plugins.console.stopping import until_stopped
+from roost_plugins.console.stopping import Stops
 
 if TYPE_CHECKING:
     _Type = click.ParamType[Any]
@@ -90,13 +90,13 @@ def command(
     plugins = session.plugins()
     own = session.settings.of(ConsoleSettings)
     bind = Bind(host or own.bind.host, own.bind.port if port is None else port)
-    with until_stopped() as stopped, serving(session.settings, plugins, bind) as console:
+    with Stops() as stops, serving(session.settings, plugins, bind) as console:
         _tell(console)
         if opens:
             # Some browsers run in the terminal, and return when they are closed.
             url = (console.opening_url(),)
             threading.Thread(target=webbrowser.open, args=url, daemon=True).start()
-        stopped.wait()
+        stops.wait()
 
 
 def _tell(console: Console) -> None:

@@ -6,6 +6,9 @@ import re
 
 import pytest
 
+from roost_core import Settings
+from roost_plugins.console.here import Here
+from roost_plugins.console.serving.app import create_app
 from roost_plugins.console.serving.headers import POLICY
 from tests.integration.console_bench import UNCHANGED, bench
 from tests.integration.redis_bench import settings_for
@@ -132,6 +135,24 @@ def test_reading_changes_nothing(console, site, method):
     """A route that changes something is reached by POST only."""
     answer = site.ask(method, console.path, Cookie=site.cookies)
     assert (405, "POST") == (answer.status, answer.headers["allow"])
+    assert UNCHANGED == console.stands()
+
+
+def test_no_route_changes_anything_by_reading(console, site):
+    """Each that there is, about this work item; those for changes say that they are."""
+    words = {"work_id": console.work_id, "verb": "cancel", "filename": "favicon-calm.svg"}
+    with create_app(Here(None, None, Settings())).app_context() as context:
+        rules = list(context.app.url_map.iter_rules())
+    assert {"/", "/work", "/live"} <= {rule.rule for rule in rules}
+    for rule in rules:
+        values = {name: words.get(name, "x") for name in rule.arguments}
+        _, path = rule.build(values, append_unknown=False) or ("", "/")
+        if rule.rule in ("/live", "/tested/fault"):
+            continue  # the first has no end, the second is a fault on purpose
+        status = site.get(path).status
+        assert rule.methods is not None
+        assert status == 405 if "GET" not in rule.methods else status < 500, path
+        assert 405 == site.ask("DELETE", path, Cookie=site.cookies).status
     assert UNCHANGED == console.stands()
 
 

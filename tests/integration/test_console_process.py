@@ -10,7 +10,7 @@ import time
 import pytest
 
 from tests.consoles import Site, running, streams
-from tests.integration.cli_bench import Shell, until
+from tests.integration.cli_bench import LIMIT, Shell, ending, until
 from tests.servers import need, redis_binary, start_server, valkey_binary
 
 #: A token that stays the same.
@@ -194,6 +194,22 @@ def test_it_can_be_stopped_while_it_waits(tmp_path):
     variables = {"ROOST_REDIS_URL": "unix:///nowhere/s", "ROOST_HOME": str(tmp_path / "home")}
     with running(Shell(tmp_path, variables)) as console:
         assert 0 == console.stop(signal.SIGINT)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_can_be_stopped_while_it_starts(tmp_path, number):
+    """A server that takes the connection and says nothing does not keep it."""
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as silent:
+        url = f"redis://127.0.0.1:{silent.getsockname()[1]}"
+        shell = Shell(tmp_path, {"ROOST_REDIS_URL": url, "ROOST_HOME": str(tmp_path / "home")})
+        process = shell.start("ui", "--port", "0")
+        with ending(process):
+            silent.settimeout(LIMIT)
+            line, _ = silent.accept()  # it is waiting for an answer
+            with line:
+                process.send_signal(number)
+                out, err = process.communicate(timeout=LIMIT)
+            assert (0, "", "") == (process.returncode, out, err)
 
 
 def test_a_refused_login_is_not_waited_for(server_root, tmp_path):

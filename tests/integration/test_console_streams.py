@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import time
 
 import pytest
@@ -155,6 +156,29 @@ def test_a_lost_server_and_its_return(server_root, monkeypatch):
             for one in (stream, late):
                 one.until(of(item.work_id))
                 one.close()
+    finally:
+        server.kill()
+
+
+def test_a_server_that_says_nothing(server_root, monkeypatch):
+    """It keeps its connections, so that only a clock that is asked for tells."""
+    binary = need(redis_binary(), "redis-server")
+    server = start_server(binary, server_root / "console-silent")
+    try:
+        with (
+            bench(settings_for(server), monkeypatch) as console,
+            contextlib.closing(Stream(console.site)) as stream,
+        ):
+            stream.next("pulse")
+            server.process.send_signal(signal.SIGSTOP)
+            try:
+                assert "gone" == stream.next("gone", "happened")[0]
+                assert 503 == console.site.get("/").status
+            finally:
+                server.process.send_signal(signal.SIGCONT)
+            assert "back" == stream.next("back", "happened")[0]
+            item = console.roost.enqueue("none", any_engine=True)
+            stream.until(of(item.work_id))
     finally:
         server.kill()
 

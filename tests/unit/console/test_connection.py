@@ -72,6 +72,35 @@ def test_it_can_be_closed_while_it_waits():
     assert not connection._thread.is_alive()
 
 
+def test_a_try_that_hangs_does_not_keep_the_end():
+    """What it brings after that is closed, too."""
+    began, hangs, left = threading.Event(), threading.Event(), threading.Event()
+
+    class Late(SyncRoost):
+        def __exit__(self, *error):
+            super().__exit__(*error)
+            left.set()
+
+    bench = Bench()
+    tries = iter([BackendUnavailable("away")])
+
+    def connect():
+        for error in tries:
+            raise error
+        began.set()
+        hangs.wait(LIMIT)
+        return Late(bench.roost())
+
+    connection = Connection(connect)
+    connection.open()
+    assert began.wait(LIMIT)
+    connection.close()
+    hangs.set()
+    assert left.wait(LIMIT)
+    with pytest.raises(BackendUnavailable):
+        connection.ask(lambda roost: roost.counts())
+
+
 def test_a_question_has_a_limit():
     """What takes longer is cancelled; a time-out of its own is its own."""
     connection = Connection(Away())

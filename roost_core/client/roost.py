@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from roost_core.client.requests import EnqueueRequest
     from roost_core.client.select import Selection
     from roost_core.models.control import HeldEngine
+    from roost_core.models.overview import Overview
     from roost_core.query.grouping import By
     from roost_core.query.terms import Query
 
@@ -211,6 +212,18 @@ class Roost(Connection):
         from roost_core.client.select import Selection
 
         return Selection(self, query_of(query))
+
+    async def overview(self) -> Overview:
+        """Return the queue at one glance: what needs a person, what is odd, why work waits.
+
+        And what workers and resources are busy with. It changes nothing, and takes about as long in
+        a large queue as in a small one.
+
+        :raises BackendUnavailable: no answer.
+        """
+        from roost_core.client.overview import overview
+
+        return await overview(self)
 
     async def counts(self) -> Mapping[State, int]:
         """Return how many work items are in each state.

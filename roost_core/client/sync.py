@@ -254,6 +254,7 @@ class SyncRoost(_Twin[Roost]):
     list = _Blocking(Roost.list)
     find = _Blocking(Roost.find)
     count = _Blocking(Roost.count)
+    overview = _Blocking(Roost.overview)
     counts = _Blocking(Roost.counts)
     events = _Blocking(Roost.events)
     dead_letters = _Blocking(Roost.dead_letters)

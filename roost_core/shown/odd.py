@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Final
 
 from roost_core.models.work import State
+from roost_core.models.worker import WorkerInfo
 from roost_core.shown.case import Case
 from roost_core.shown.spans import span, took
 
@@ -54,12 +56,27 @@ def _worker(case: Case) -> Iterator[str]:
     if holder is None:
         yield f"its worker {case.facts.work.worker_id} is not in the register"
         return
-    if holder.stuck is not None:
-        yield f"its worker has hung for {span((case.now - holder.stuck.since).total_seconds())}"
-    assert holder.seen_at is not None
-    silence = (case.now - holder.seen_at).total_seconds()
-    if silence > holder.lease_ttl_seconds:
-        yield f"its worker has not been heard of for {span(silence)}"
+    for trouble in troubles(holder, case.now):
+        yield f"its worker {trouble}"
+
+
+def troubles(worker: WorkerInfo, now: datetime) -> Iterator[str]:
+    """Say what is odd about a worker: "has hung for 3 m".
+
+    :param worker: with the time when it was last heard of.
+    """
+    if worker.stuck is not None:
+        yield f"has hung for {span((now - worker.stuck.since).total_seconds())}"
+    seconds = silence(worker, now)
+    if seconds is not None:
+        yield f"has not been heard of for {span(seconds)}"
+
+
+def silence(worker: WorkerInfo, now: datetime) -> float | None:
+    """Return for how many seconds nothing was heard of a worker, if its leases have run out."""
+    assert worker.seen_at is not None
+    seconds = (now - worker.seen_at).total_seconds()
+    return seconds if seconds > worker.lease_ttl_seconds else None
 
 
 def _step(case: Case) -> Iterator[str]:

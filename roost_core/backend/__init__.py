@@ -50,23 +50,40 @@ if TYPE_CHECKING:
     from roost_core.backend.facts import Facts, Obstacle
     from roost_core.backend.finding import Counted, Found, Group
     from roost_core.backend.orders import Halt, Order, OrderAnswer, OrderOutcome
-    from roost_core.backend.rates import Pace, StepTally, Tally
+    from roost_core.backend.rates import FailureTally, Pace, StepTally, Tally
+    from roost_core.backend.survey import (
+        EngineLine,
+        ErrorGroup,
+        MinuteTally,
+        ResourceHold,
+        Running,
+        Survey,
+        Timed,
+    )
 else:
     __getattr__, __dir__ = late_names(
         __name__,
         {
             "Counted": "finding",
+            "EngineLine": "survey",
+            "ErrorGroup": "survey",
             "Facts": "facts",
+            "FailureTally": "rates",
             "Found": "finding",
             "Group": "finding",
             "Halt": "orders",
+            "MinuteTally": "survey",
             "Obstacle": "facts",
             "Order": "orders",
             "OrderAnswer": "orders",
             "OrderOutcome": "orders",
             "Pace": "rates",
+            "ResourceHold": "survey",
+            "Running": "survey",
             "StepTally": "rates",
+            "Survey": "survey",
             "Tally": "rates",
+            "Timed": "survey",
         },
     )
 
@@ -83,11 +100,14 @@ __all__ = [
     "Commit",
     "Control",
     "Counted",
+    "EngineLine",
     "EnqueueOutcome",
     "Enqueued",
+    "ErrorGroup",
     "Explaining",
     "Facts",
     "Failure",
+    "FailureTally",
     "Finding",
     "Finish",
     "Found",
@@ -97,6 +117,7 @@ __all__ = [
     "Ledger",
     "ListQuery",
     "LostLanes",
+    "MinuteTally",
     "NewWork",
     "Next",
     "Obstacle",
@@ -110,13 +131,17 @@ __all__ = [
     "Renewed",
     "Renewer",
     "Repaired",
+    "ResourceHold",
+    "Running",
     "Searching",
     "ServePlan",
     "Server",
     "Sleep",
     "StepTally",
     "StoredWork",
+    "Survey",
     "Tally",
+    "Timed",
     "Transitions",
     "Yield",
 ]

@@ -12,6 +12,8 @@ from roost_core.values import Value
 MOST_LABELS: Final = 100
 #: What those others are counted under.
 OTHERS: Final = "*"
+#: The engine of work that a claim has given up: it only tells the ids.
+UNKNOWN_ENGINE: Final = "?"
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -33,15 +35,30 @@ class StepTally(Value):
 
 
 @attrs.frozen(eq=False, repr=False)
+class FailureTally(Value):
+    """What went wrong with the work of one engine.
+
+    :ivar attempts: how many attempts failed, the last ones too.
+    :ivar dead: how much was given up, for whatever reason but a person's wish.
+    """
+
+    engine: str
+    attempts: int = 0
+    dead: int = 0
+
+
+@attrs.frozen(eq=False, repr=False)
 class Tally(Value):
     """What a worker has done in one queue since it last said so.
 
     :ivar leases: per engine, how many leases it has begun to work on.
     :ivar steps: the steps that were accepted.
+    :ivar failures: what went wrong.
     """
 
     leases: tuple[tuple[str, int], ...] = ()
     steps: tuple[StepTally, ...] = ()
+    failures: tuple[FailureTally, ...] = ()
 
 
 @attrs.frozen(eq=False, repr=False)

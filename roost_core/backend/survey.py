@@ -46,7 +46,7 @@ class EngineLine(Value):
 
 
 @attrs.frozen(eq=False, repr=False)
-class Later(Value):
+class Timed(Value):
     """Work that waits for a time.
 
     :ivar overdue: for how many of them that has come; ``oldest_ms`` is when it came for the first.
@@ -72,7 +72,7 @@ class Running(Value):
 
 
 @attrs.frozen(eq=False, repr=False)
-class Holding(Value):
+class ResourceHold(Value):
     """A resource that a lease holds, or that work waits for.
 
     :ivar work_id: who holds it, with ``engine``, ``worker_id`` and ``expires_ms`` of that lease;
@@ -134,7 +134,7 @@ class Survey(Value):
         there are in all.
     :ivar running: the oldest leases of those that were looked at, ``looked`` many.
     :ivar leases: by worker, how many of the leases that were looked at are its own.
-    :ivar holdings: those with the longest lines first; ``holding_count`` is how many there are.
+    :ivar holds: those with the longest lines first; ``hold_count`` is how many there are.
     :ivar errors: dead letters, the newest first; ``error_count`` is how many groups there are.
     :ivar is_indexed: False if dead letters were only looked at: then counts of them are too low.
     :ivar minutes: of the last hour, oldest first, each there; empty if nobody counts.
@@ -145,15 +145,15 @@ class Survey(Value):
     halts: tuple[Halt, ...] = ()
     lines: tuple[EngineLine, ...] = ()
     other_ready: int = 0
-    later: Mapping[State, Later] = attrs.field(factory=dict)
+    later: Mapping[State, Timed] = attrs.field(factory=dict)
     newer: Mapping[int, int] = attrs.field(factory=dict)
     workers: tuple[tuple[bytes, int], ...] = ()
     worker_count: int = 0
     running: tuple[Running, ...] = ()
     looked: int = 0
     leases: Mapping[str, int] = attrs.field(factory=dict)
-    holdings: tuple[Holding, ...] = ()
-    holding_count: int = 0
+    holds: tuple[ResourceHold, ...] = ()
+    hold_count: int = 0
     errors: tuple[ErrorGroup, ...] = ()
     error_count: int = 0
     is_indexed: bool = True

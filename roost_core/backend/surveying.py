@@ -17,9 +17,9 @@ from roost_core.backend.survey import (
     MOST_WORKERS,
     EngineLine,
     ErrorGroup,
-    Later,
     Running,
     Survey,
+    Timed,
 )
 from roost_core.models.work import State
 from roost_core.query.fingerprints import fingerprint
@@ -52,7 +52,7 @@ async def survey_by_lists(ledger: Explaining) -> Survey:
         lines=tuple(lines[:MOST_ENGINES]),
         other_ready=max(0, counts[State.QUEUED] - sum(one.ready for one in lines[:MOST_ENGINES])),
         later={
-            state: Later(counts[state], next_ms=found[0].due_ms if found else None)
+            state: Timed(counts[state], next_ms=found[0].due_ms if found else None)
             for state, found in zip(_BY_TIME, next_ones, strict=True)
         },
         workers=tuple(workers[:MOST_WORKERS]),

@@ -11,7 +11,7 @@ from typing import Final
 import attrs
 
 from roost_core.backend.facts import Facts
-from roost_core.backend.survey import ErrorGroup, Holding, Running, Survey
+from roost_core.backend.survey import ErrorGroup, ResourceHold, Running, Survey
 from roost_core.codec.records import decode_model
 from roost_core.codec.times import from_milliseconds
 from roost_core.errors import CorruptRecord
@@ -71,8 +71,8 @@ def overview_of(survey: Survey, now: datetime, trails: _Trails | None = None) ->
         ),
         workers=tuple(_workers_now(infos, cases, survey.leases, now)),
         more_workers=max(0, survey.worker_count - len(infos)),
-        resources=tuple(map(_resource, survey.holdings)),
-        more_resources=max(0, survey.holding_count - len(survey.holdings)),
+        resources=tuple(map(_resource, survey.holds)),
+        more_resources=max(0, survey.hold_count - len(survey.holds)),
     )
 
 
@@ -222,7 +222,7 @@ def _version(text: str) -> tuple[int, ...]:
     return tuple(map(int, _NUMBERS.findall(text.partition("+")[0])))
 
 
-def _resource(one: Holding) -> ResourceNow:
+def _resource(one: ResourceHold) -> ResourceNow:
     return ResourceNow(
         resource=one.resource,
         work_id=one.work_id,

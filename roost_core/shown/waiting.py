@@ -8,7 +8,7 @@ from typing import Final
 
 from roost_core.backend.facts import Obstacle
 from roost_core.backend.orders import Halt
-from roost_core.backend.survey import EngineLine, Holding, Later, Survey
+from roost_core.backend.survey import EngineLine, ResourceHold, Survey, Timed
 from roost_core.codec.times import from_milliseconds
 from roost_core.models.overview import WaitingGroup
 from roost_core.models.work import State
@@ -52,7 +52,7 @@ def waiting(survey: Survey, now: datetime, workers: Sequence[WorkerInfo]) -> lis
         more = f"{survey.other_ready} more of other engines are ready."
         found.append(WaitingGroup("line", survey.other_ready, more, query="state:queued"))
     found += _for_newer(survey.newer)
-    behind = [_behind(one, now) for one in survey.holdings if one.waiting]
+    behind = [_behind(one, now) for one in survey.holds if one.waiting]
     found += behind or _blocked(survey.counts.get(State.BLOCKED, 0))
     for state, later in survey.later.items():
         found += _until(state, later, now, survey.worker_count)
@@ -115,7 +115,7 @@ def _for_newer(newer: Mapping[int, int]) -> Iterator[WaitingGroup]:
         yield WaitingGroup("newer", count, sentence, ("roost doctor",))
 
 
-def _behind(one: Holding, now: datetime) -> WaitingGroup:
+def _behind(one: ResourceHold, now: datetime) -> WaitingGroup:
     subject = "It waits" if one.waiting == 1 else _THEY
     holder = one.work_id or one.next_id or "?"
     obstacle = Obstacle(
@@ -142,7 +142,7 @@ def _blocked(count: int) -> Iterator[WaitingGroup]:
         yield WaitingGroup("resource", count, sentence, query=_query(State.BLOCKED))
 
 
-def _until(state: State, later: Later, now: datetime, worker_count: int) -> Iterator[WaitingGroup]:
+def _until(state: State, later: Timed, now: datetime, worker_count: int) -> Iterator[WaitingGroup]:
     late_ms = 0.0
     if later.oldest_ms is not None:
         late_ms = now.timestamp() * 1000 - later.oldest_ms

@@ -7,18 +7,20 @@ missing; rates are for people, and nothing is decided by them.
 
 from __future__ import annotations
 
-from roost_core.backend.rates import MOST_LABELS, OTHERS, StepTally, Tally
+from roost_core.backend.rates import MOST_LABELS, OTHERS, FailureTally, StepTally, Tally
 
 
 class Rates:
-    """Counts the leases and the accepted steps of one worker in one queue."""
+    """Counts leases, accepted steps and failures of one worker in one queue."""
 
-    __slots__ = ("_leases", "_steps")
+    __slots__ = ("_failures", "_leases", "_steps")
 
     def __init__(self) -> None:
         self._leases: dict[str, int] = {}
         #: Of each label: how many steps, how long they took together, and the longest. Seconds.
         self._steps: dict[tuple[str, str], list[float]] = {}
+        #: Of each engine: how many attempts failed, and how much work was given up.
+        self._failures: dict[str, list[int]] = {}
 
     def lease(self, engine: str) -> None:
         """Count a lease that begins."""
@@ -39,6 +41,14 @@ class Rates:
         if seconds > found[2]:
             found[2] = seconds
 
+    def failed(self, engine: str) -> None:
+        """Count an attempt that failed."""
+        self._failures.setdefault(engine, [0, 0])[0] += 1
+
+    def died(self, engine: str) -> None:
+        """Count work that was given up."""
+        self._failures.setdefault(engine, [0, 0])[1] += 1
+
     def _new(self, engine: str, label: str) -> list[float]:
         steps = self._steps
         if len(steps) >= MOST_LABELS:
@@ -49,7 +59,8 @@ class Rates:
         """Return what was counted since the last time, or None if there was nothing."""
         leases, self._leases = self._leases, {}
         steps, self._steps = self._steps, {}
-        if not leases and not steps:
+        failures, self._failures = self._failures, {}
+        if not leases and not steps and not failures:
             return None
         return Tally(
             leases=tuple(leases.copy().items()),
@@ -57,4 +68,5 @@ class Rates:
                 StepTally(engine, label, round(count), round(total * 1000), round(longest * 1000))
                 for (engine, label), (count, total, longest) in steps.copy().items()
             ),
+            failures=tuple(FailureTally(engine, *two) for engine, two in failures.copy().items()),
         )

@@ -16,6 +16,7 @@ import attrs
 from roost_core.backend.artifacts import ArtifactStore
 from roost_core.backend.ledger import Ledger
 from roost_core.backend.messages import Ack, Claim, Failure
+from roost_core.backend.rates import UNKNOWN_ENGINE
 from roost_core.context import Artifacts
 from roost_core.errors import CorruptRecord, LeaseLost, RoostError, VersionConflict, WrittenByNewer
 from roost_core.models.snapshot import Snapshot
@@ -122,7 +123,9 @@ class Stepper:
         self._attempts.close()
 
     async def dead_lettered(self, work_ids: Sequence[str]) -> None:
-        """Tell the observers about dead letters that a claim has stored."""
+        """Count the dead letters that a claim has stored, and tell the observers about them."""
+        for _ in work_ids:
+            self.rates.died(UNKNOWN_ENGINE)
         await self._telling.dead_lettered(work_ids)
 
     # -- a claim ---------------------------------------------------------------------------
@@ -148,6 +151,7 @@ class Stepper:
             _log.error("%s: %s", lease.work_id, error)
             failure = outcomes.corrupt(error, lease.worker_id)
             await deliver(hold, lambda: self.ledger.fail(lease, failure))
+            self.rates.died(claim.engine)
             return None
         engine = self.engines[claim.engine]
         run = Run(
@@ -238,7 +242,8 @@ class Stepper:
                 "on_step_committed", item=Fresh(run.stored.fresh), snapshot=Fresh(run.make_snapshot)
             )
         if not goes_on and ack.state is State.FAILED:
-            await self.dead_lettered([run.item.work_id])
+            self.rates.died(run.claim.engine)
+            await self._telling.dead_lettered([run.item.work_id])
         return goes_on
 
     def _note(self, run: Run, step: Accepted, ack: Ack, goes_on: bool) -> None:
@@ -285,6 +290,9 @@ class Stepper:
         if outcomes.is_dropped(ack, run.version, run.attempts):
             await self._telling.ended_by_people(run, ack)
         else:
+            self.rates.failed(run.claim.engine)
+            if ack.state is State.FAILED:
+                self.rates.died(run.claim.engine)
             await self._telling.attempt_failed(run, record, failure, ack)
 
     @staticmethod

@@ -61,6 +61,7 @@ _SHARED: Final = (
     "rates",
     "removing",
     "show",
+    "survey",
     "inspect",
 )
 _FOLDER: Final = Path(__file__).parent / "lua"

@@ -19,7 +19,7 @@ from roost_plugins.redis_saq.ledger.renewer import NEEDED, RedisRenewer
 from roost_plugins.redis_saq.ledger.transitions import RedisTransitions
 
 if TYPE_CHECKING:
-    from roost_core.backend import Counted, Facts, Found, Halt, Order, OrderAnswer
+    from roost_core.backend import Counted, Facts, Found, Halt, Order, OrderAnswer, Survey
     from roost_core.models import Actor
     from roost_core.query import By, Query
 
@@ -35,6 +35,12 @@ class RedisLedger(RedisTransitions, RedisReading, Ledger):
         from roost_plugins.redis_saq.ledger.explaining import RedisExplaining
 
         return await RedisExplaining(self).facts(work_id)
+
+    async def survey(self) -> Survey:
+        """Return what is known of the whole queue: four scripts, sent together."""
+        from roost_plugins.redis_saq.ledger.surveying import RedisSurveying
+
+        return await RedisSurveying(self).survey()
 
     async def find(
         self,

@@ -50,8 +50,7 @@ while looked < look do
       local found = redis.call('HMGET', K.work, id .. ' item', id .. ' error')
       bytes = bytes + cost_of({ '', found[1], found[2] })
       if is_thin then
-        found[1] = cut_at(found[1], ',"payload":', '}')
-        found[2] = cut_at(found[2], '","traceback":"', '"}')
+        found[1], found[2] = without_payload(found[1]), without_traceback(found[2])
       else
         found[1] = listed(found[1])
       end

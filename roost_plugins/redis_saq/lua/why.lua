@@ -23,13 +23,6 @@ row[8] = found[4]
 local r = parse(found[1])
 local engine = engine_of(found[1]) or ''
 
--- Damage in one part hides nothing of the others.
-local function tried(part, otherwise)
-  local is_fine, value = pcall(part)
-  if is_fine then return value end
-  return otherwise
-end
-
 local function set_aside_for()
   if not r or r.state ~= 'queued' then return 0 end
   return tonumber(redis.call('ZSCORE', K.newer, 'ready 0 ' .. ready_member(id, r)) or 0)

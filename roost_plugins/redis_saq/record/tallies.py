@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def tally_text(tally: Tally | None) -> str:
-    """Write what a worker has done: a line for each engine, and one for each label."""
+    """Write what a worker has done: a line for each engine, each label and what failed."""
     if tally is None:
         return ""
     leases = dict(tally.leases)
@@ -23,5 +23,6 @@ def tally_text(tally: Tally | None) -> str:
                 f"{one.count} {one.total_ms} {one.longest_ms} {one.engine} {one.step}"
                 for one in tally.steps
             ),
+            *(f"! {one.attempts} {one.dead} {one.engine}" for one in tally.failures),
         ]
     )

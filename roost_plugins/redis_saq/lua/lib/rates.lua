@@ -6,6 +6,8 @@
 --   "<minute> <engine> <step>"  "count total longest", in ms: of the steps that started from a snapshot
 --                               with this label; it is empty for the first step, '*' for all labels beyond the
 --                               first hundred
+--   "<minute>! <engine>"        "attempts dead": attempts that failed, and work that was given up; a Roost that does
+--                               not know it removes it with its minute
 -- What is damaged counts as nothing, and is gone with its minute. Nothing is decided by these numbers.
 
 local RATES_MINUTES = 60
@@ -58,24 +60,35 @@ local function rates_field(minute, engine, step)
 end
 
 -- Seldom.
--- Add a worker's counts: lines of "steps leases engine" or "count total longest engine step".
+-- Add two or three numbers, all with at most twelve digits, to those in a field; the third is a maximum.
+local function add_to(field, first, second, longest)
+  local had = redis.call('HGET', K.rates, field) or ''
+  local a, b, c = string.match(had, '^(%d%d?%d?%d?%d?%d?%d?%d?%d?%d?%d?%d?) (%d%d?%d?%d?%d?%d?%d?%d?%d?%d?%d?%d?) ?(%d*)$')
+  local sum = whole(first + (a or 0)) .. ' ' .. whole(second + (b or 0))
+  if longest then sum = sum .. ' ' .. whole(math.max(tonumber(longest), #(c or '') < 13 and tonumber(c) or 0)) end
+  redis.call('HSET', K.rates, field, sum)
+end
+
+-- Seldom.
+-- Add a worker's counts: lines of "steps leases engine", "count total longest engine step" or "! attempts dead engine".
 local function add_rates(lines)
   local minute = minute_of_now()
   if redis.call('HSETNX', K.rates, whole(minute), '0') == 1 then forget_rates(minute) end
   local engines = 0
   for line in string.gmatch(lines, '[^\n]+') do
     local first, second, longest, engine, step = string.match(line, '^(%d+) (%d+) (%d+) ([!-~]+) (.*)$')
-    if not engine then
-      first, second, engine = string.match(line, '^(%d+) (%d+) ([!-~]+)$')
+    local field
+    if engine then
+      field = rates_field(minute, engine, rates_label(step))
+    else
+      local mark
+      mark, first, second, engine = string.match(line, '^(!? ?)(%d+) (%d+) ([!-~]+)$')
       engines = engines + 1
+      -- An engine has two such lines at most.
+      if engine and engines <= 2 * RATES_LABELS then
+        field = mark == '' and rates_field(minute, engine) or whole(minute) .. '! ' .. engine
+      end
     end
-    local field = engine and engines <= RATES_LABELS and rates_field(minute, engine, step and rates_label(step))
-    if field then
-      local had = redis.call('HGET', K.rates, field) or ''
-      local a, b, c = string.match(had, '^(%d%d?%d?%d?%d?%d?%d?%d?%d?%d?%d?%d?) (%d%d?%d?%d?%d?%d?%d?%d?%d?%d?%d?%d?) ?(%d*)$')
-      local sum = whole(first + (a or 0)) .. ' ' .. whole(second + (b or 0))
-      if longest then sum = sum .. ' ' .. whole(math.max(tonumber(longest), #(c or '') < 13 and tonumber(c) or 0)) end
-      redis.call('HSET', K.rates, field, sum)
-    end
+    if field then add_to(field, first, second, longest) end
   end
 end

@@ -49,3 +49,13 @@ end
 local function engine_of(raw)
   return string.match(raw, '^%d+ %l[%l_]* ([!-~]+) ')
 end
+
+-- Seldom.
+local function without_payload(item)
+  return cut_at(item, ',"payload":', '}')
+end
+
+-- Seldom.
+local function without_traceback(error)
+  return cut_at(error, '","traceback":"', '"}')
+end

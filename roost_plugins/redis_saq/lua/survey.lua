@@ -1,0 +1,140 @@
+-- Read how a whole queue stands: how much there is, what waits for workers and for times, what was done within the hour.
+-- However much there is, this looks at a bounded part of it.
+-- KEYS: work ready sleeping retry_wait running blocked waiting paused done failed cancelled newer offers workers seen halted index rates
+-- ARGV: most-engines
+-- Result: {now, {size of each state, in the order of KEYS...}, {engine, halt...}, {line...}, ready-of-others,
+--   {{count, overdue, first-due|'', next-due|''} of sleeping, of retry_wait}, {layout, how-many...}, {steps attempts dead...}}
+--   line: {engine, ready, suspected, blocked, live workers that offer it, row|nil, {bucket...}}; the buckets of the last
+--     minutes are as in lib/rates.lua, the newest first; the row is the first in line that can run anywhere
+--   layout: which a worker has to know, and how much was set aside for it
+--   steps attempts dead: of each of the last 60 minutes, the newest first
+
+local MOST = tonumber(ARGV[1])
+local MOST_WORKERS = 100
+local PACE_MINUTES = 10
+local UNKNOWN_ENGINE = '?'
+local minute = minute_of_now()
+local read = reader(1048576)
+
+local function sizes()
+  local found = {}
+  for i, place in ipairs({ K.ready, K.sleeping, K.retry_wait, K.running, K.blocked, K.waiting, K.paused, K.done,
+    K.failed, K.cancelled }) do
+    found[i] = tried(function() return redis.call('ZCARD', place) end, 0)
+  end
+  return found
+end
+
+-- Engines, each once, in the order in which they were found.
+local engines, is_known, is_all_ready = {}, {}, true
+local function know(engine)
+  if is_known[engine] then return end
+  is_known[engine] = true
+  engines[#engines + 1] = engine
+end
+
+local is_live_worker = {}
+local function how_many_offer(engine)
+  local count, prefix = 0, 'engine ' .. engine
+  for _, member in ipairs(redis.call('ZRANGEBYLEX', K.offers, '[' .. prefix .. ' ', '(' .. prefix .. '!',
+    'LIMIT', '0', MOST_WORKERS)) do
+    local worker = string.sub(member, #prefix + 2)
+    if is_live_worker[worker] == nil then is_live_worker[worker] = is_live(worker) end
+    if is_live_worker[worker] then count = count + 1 end
+  end
+  return count
+end
+
+local function first_in_line(engine)
+  local member = ready_of(engine, '1')[1]
+  local id = member and string.match(member, '([^ ]*)$')
+  local raw = id and redis.call('HGET', K.work, id)
+  local r = raw and parse(raw)
+  if not r or r.resources ~= '' then return false end
+  return shown(id, { raw, without_payload(read(id .. ' item')), false })
+end
+
+local function buckets(engine, mark, count)
+  local fields = {}
+  for i = 0, count - 1 do fields[#fields + 1] = whole(minute - i) .. mark .. ' ' .. engine end
+  return redis.call('HMGET', K.rates, unpack(fields))
+end
+
+local function in_part(key, from, to)
+  return redis.call('ZLEXCOUNT', key, '[' .. from, '(' .. to)
+end
+
+local others = 0
+local function lines()
+  is_all_ready = each_group(K.ready, '-', '+', '^([^ !]+)!? ', MOST, function(engine)
+    know(engine)
+    return '[' .. engine .. '!!'
+  end)
+  each_group(K.blocked, '[ ', '(!', '^ ([^ ]+) ', MOST, function(engine)
+    know(engine)
+    return '[ ' .. engine .. '!'
+  end)
+  local found, all = {}, 0
+  for i, engine in ipairs(engines) do
+    local ready, suspected = in_part(K.ready, engine .. ' ', engine .. '!'), in_part(K.ready, engine .. '! ', engine .. '!!')
+    all = all + ready + suspected
+    found[i] = { engine, ready, suspected, in_part(K.blocked, ' ' .. engine .. ' ', ' ' .. engine .. '!'),
+      tried(function() return how_many_offer(engine) end, 0),
+      tried(function() return first_in_line(engine) end, false),
+      tried(function() return buckets(engine, '', PACE_MINUTES) end, {}) }
+  end
+  if not is_all_ready then others = math.max(0, redis.call('ZCARD', K.ready) - all) end
+  return found
+end
+
+local function until_due(key)
+  local first = redis.call('ZRANGE', key, '0', '0', 'WITHSCORES')
+  local next = redis.call('ZRANGEBYSCORE', key, '(' .. now, '+inf', 'WITHSCORES', 'LIMIT', '0', '1')
+  return { redis.call('ZCARD', key), redis.call('ZCOUNT', key, '-inf', now), first[2] or '', next[2] or '' }
+end
+
+local function set_aside_by_layout()
+  local found, after = {}, '-inf'
+  for _ = 1, 10 do
+    local layout = redis.call('ZRANGEBYSCORE', K.newer, after, '+inf', 'WITHSCORES', 'LIMIT', '0', '1')[2]
+    if not layout then break end
+    found[#found + 1] = layout
+    found[#found + 1] = redis.call('ZCOUNT', K.newer, layout, layout)
+    after = '(' .. layout
+  end
+  return found
+end
+
+local function done_by_minute()
+  each_group(K.index, '[e ', '(e!', '^e ([^ ]+) ', MOST, function(engine)
+    know(engine)
+    return '[e ' .. engine .. '!'
+  end)
+  know(UNKNOWN_ENGINE)
+  local steps, failed, dead, found = {}, {}, {}, {}
+  for _, engine in ipairs(engines) do
+    for i, text in ipairs(buckets(engine, '', RATES_MINUTES)) do
+      local count = text and string.match(text, '^(%d+) %d+$')
+      if count and #count < 13 then steps[i] = (steps[i] or 0) + count end
+    end
+    for i, text in ipairs(buckets(engine, '!', RATES_MINUTES)) do
+      local attempts, given_up = string.match(text or '', '^(%d+) (%d+)$')
+      if attempts and #text < 25 then
+        failed[i], dead[i] = (failed[i] or 0) + attempts, (dead[i] or 0) + given_up
+      end
+    end
+  end
+  for i = 1, RATES_MINUTES do
+    found[i] = whole(steps[i] or 0) .. ' ' .. whole(failed[i] or 0) .. ' ' .. whole(dead[i] or 0)
+  end
+  return found
+end
+
+local nothing_due = { 0, 0, '', '' }
+local in_lines = tried(lines, {})
+return {
+  now, sizes(), tried(function() return redis.call('HGETALL', K.halted) end, {}), in_lines, others,
+  { tried(function() return until_due(K.sleeping) end, nothing_due),
+    tried(function() return until_due(K.retry_wait) end, nothing_due) },
+  tried(set_aside_by_layout, {}), tried(done_by_minute, {}),
+}

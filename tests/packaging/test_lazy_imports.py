@@ -38,6 +38,7 @@ DOORS = {
     ("roost_core.client.work", "inspect", "roost_core.client.inspecting"): START,
     ("roost_core.client.work", "why", "roost_core.shown.why"): START,
     ("roost_core.backend.explaining", "facts", "roost_core.backend.facts"): START,
+    ("roost_core.backend.explaining", "survey", "roost_core.backend.surveying"): START,
     ("roost_core.backend.searching", "count", "roost_core.backend.finding"): START,
     ("roost_core.backend.searching", "find", "roost_core.backend.finding"): START,
     ("roost_core.cli.output", "failure", "roost_core.shown.verbs"): START,
@@ -46,6 +47,8 @@ DOORS = {
     ("roost_core.client.roost", "_enqueueing", "roost_core.client.enqueueing"): START,
     ("roost_core.client.connection", "controlling", "roost_core.client.control"): START,
     ("roost_core.client.roost", "count", "roost_core.client.finding"): START,
+    ("roost_core.client.roost", "dead_letters", "roost_core.client.finding"): START,
+    ("roost_core.client.roost", "overview", "roost_core.client.overview"): START,
     ("roost_core.client.roost", "diagnose", "roost_core.client.engine"): START,
     ("roost_core.client.roost", "engine", "roost_core.client.engine"): START,
     ("roost_core.client.roost", "enqueue", "roost_core.client.requests"): START,
@@ -64,6 +67,11 @@ DOORS = {
         "roost_plugins.redis_saq.ledger.ledger",
         "facts",
         "roost_plugins.redis_saq.ledger.explaining",
+    ): START,
+    (
+        "roost_plugins.redis_saq.ledger.ledger",
+        "survey",
+        "roost_plugins.redis_saq.ledger.surveying",
     ): START,
     (
         "roost_plugins.redis_saq.ledger.ledger",

@@ -29,6 +29,7 @@ from roost_core.testing.contract.queues import QueuesContract
 from roost_core.testing.contract.reading import EventContract, PurgeContract, ReadContract
 from roost_core.testing.contract.resources import ResourceContract
 from roost_core.testing.contract.serving import ServeContract
+from roost_core.testing.contract.surveying import SurveyContract
 from roost_core.testing.contract.trail import TrailContract
 from roost_core.testing.contract.wishing import WishContract
 
@@ -55,6 +56,7 @@ class BackendContract(
     WishContract,
     HaltContract,
     FactsContract,
+    SurveyContract,
     ServeContract,
     QueuesContract,
 ):

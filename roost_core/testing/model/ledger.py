@@ -30,6 +30,7 @@ from roost_core.backend.orders import Halt, Order, OrderAnswer
 from roost_core.backend.rates import Tally
 from roost_core.backend.renewal import Renewer
 from roost_core.backend.reports import ListQuery, Purged, StoredWork
+from roost_core.backend.survey import Survey
 from roost_core.models.control import Actor
 from roost_core.models.events import Event
 from roost_core.models.work import State
@@ -306,6 +307,10 @@ class MemoryLedger(Ledger):
     async def facts(self, work_id: str) -> Facts | None:
         """Return what decides when a work item runs, or None."""
         return self.run(lambda state, now: state.facts(now, work_id))
+
+    async def survey(self) -> Survey:
+        """Return how the whole queue stands."""
+        return self.run(lambda state, now: state.survey(now))
 
     async def list(self, query: ListQuery) -> Sequence[StoredWork]:
         """Return a page of work items."""

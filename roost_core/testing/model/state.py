@@ -18,12 +18,12 @@ from roost_core.backend.reports import Purged
 from roost_core.models.work import State
 from roost_core.testing.model.claiming import Claiming
 from roost_core.testing.model.controlling import Controlling
-from roost_core.testing.model.explaining import Explaining
 from roost_core.testing.model.holding import Holding
+from roost_core.testing.model.surveying import Surveying
 from roost_core.testing.model.work import Work
 
 
-class MemoryState(Claiming, Holding, Controlling, Explaining):
+class MemoryState(Claiming, Holding, Controlling, Surveying):
     """All work items of a queue, their events, and the rules that move them."""
 
     def enqueue(self, now: int, new: NewWork) -> Enqueued:

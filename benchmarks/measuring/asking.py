@@ -35,6 +35,7 @@ async def questions(roost: Roost, count: int) -> Mapping[str, _Ask]:
         "status": waiter.status,
         "why, in the middle of the line": waiter.why,
         "why, asleep": sleeper.why,
+        "overview": roost.overview,
         "list, newest": lambda: roost.list(limit=50),
         "list, by state and engine": lambda: roost.find(f"state:queued {engine}", limit=50),
         "count, by state": lambda: roost.count(by="state"),

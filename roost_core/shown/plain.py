@@ -8,13 +8,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from roost_core.models.standing import WorkMeta, WorkRow, WorkStatus
 from roost_core.shown.redaction import redacted
 from roost_core.values import Json
+
+if TYPE_CHECKING:
+    # Most commands are about one work item.
+    from roost_core.models.overview import Overview
 
 
 def to_plain(value: Any) -> Json:
@@ -81,3 +85,8 @@ def shown_title(row: WorkRow) -> str | None:
     if row.is_newer:
         return "(a newer Roost wrote it)"
     return row.title if row.is_readable else "(its stored bytes do not decode)"
+
+
+def overview_json(value: Overview) -> Json:
+    """Return an overview as plain JSON; what looks like a secret in texts of others is hidden."""
+    return redacted({**to_plain(value), "is_well": value.is_well})

@@ -18,8 +18,8 @@ from roost_core.shown import causes
 from roost_core.shown.case import counted
 from roost_core.shown.spans import span
 
-#: In which order they are told: first what a person has to change.
-_ORDER: Final = (
+#: All causes, in the order in which they are told: first what a person has to change.
+CAUSES: Final = (
     "no_worker",
     "held",
     "hung",
@@ -57,7 +57,7 @@ def waiting(survey: Survey, now: datetime, workers: Sequence[WorkerInfo]) -> lis
     for state, later in survey.later.items():
         found += _until(state, later, now, survey.worker_count)
     found += _at_rest(survey.counts)
-    return sorted(found, key=lambda one: (_ORDER.index(one.cause), -one.count))
+    return sorted(found, key=lambda one: (CAUSES.index(one.cause), -one.count))
 
 
 def _query(*states: State, engine: str | None = None) -> str:

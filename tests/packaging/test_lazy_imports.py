@@ -47,7 +47,6 @@ DOORS = {
     ("roost_core.client.roost", "_enqueueing", "roost_core.client.enqueueing"): START,
     ("roost_core.client.connection", "controlling", "roost_core.client.control"): START,
     ("roost_core.client.roost", "count", "roost_core.client.finding"): START,
-    ("roost_core.client.roost", "dead_letters", "roost_core.client.finding"): START,
     ("roost_core.client.roost", "overview", "roost_core.client.overview"): START,
     ("roost_core.client.roost", "diagnose", "roost_core.client.engine"): START,
     ("roost_core.client.roost", "engine", "roost_core.client.engine"): START,

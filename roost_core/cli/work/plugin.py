@@ -22,6 +22,12 @@ def register_commands(cli: click.Group) -> None:
             is_short=True,
         ),
         LazyCommand(
+            "overview",
+            f"{_HERE}.overview:command",
+            "Show the whole queue at one glance.",
+            is_short=True,
+        ),
+        LazyCommand(
             "why",
             f"{_HERE}.why:command",
             "Say why a work item does not run, and what would change that.",

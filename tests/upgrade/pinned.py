@@ -32,10 +32,25 @@ def pinned_commit() -> str:
     return _git("rev-parse", f"{changed[0]}^")
 
 
-def unpack(folder: Path) -> Path:
-    """Put the pinned commit's packages into a folder, and return it."""
+def commit_before(text: str, path: str) -> str:
+    """Return the commit before the one that brought a text into a file, or skip the test."""
+    try:
+        is_shallow = _git("rev-parse", "--is-shallow-repository") == "true"
+        changed = _git("log", "--format=%H", f"-S{text}", "--", path).split()
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("there is no git history here")
+    if is_shallow or not changed:
+        pytest.skip("the history does not go back that far: git fetch --unshallow may bring it")
+    return _git("rev-parse", f"{changed[-1]}^")
+
+
+def unpack(folder: Path, commit: str | None = None) -> Path:
+    """Put a commit's packages into a folder, of the pinned one if none is named; return it."""
     archive = subprocess.run(
-        ["git", "-C", str(ROOT), "archive", pinned_commit(), "roost_core", "roost_plugins"],
+        [
+            *("git", "-C", str(ROOT), "archive", commit or pinned_commit()),
+            *("roost_core", "roost_plugins"),
+        ],
         check=True,
         capture_output=True,
     ).stdout

@@ -26,11 +26,21 @@ local function sizes()
 end
 
 -- Engines, each once, in the order in which they were found.
-local engines, is_known, is_all_ready = {}, {}, true
+local engines, is_known = {}, {}
 local function know(engine)
   if is_known[engine] then return end
   is_known[engine] = true
   engines[#engines + 1] = engine
+end
+
+-- Those of a part of a set ordered by name, in which `before` stands in front of each; whether these are all.
+local function know_those_in(key, from, to, pattern, before, behind)
+  return tried(function()
+    return each_group(key, from, to, pattern, MOST, function(engine)
+      know(engine)
+      return '[' .. before .. engine .. behind
+    end)
+  end, true)
 end
 
 local is_live_worker = {}
@@ -61,19 +71,13 @@ local function buckets(engine, mark, count)
 end
 
 local function in_part(key, from, to)
-  return redis.call('ZLEXCOUNT', key, '[' .. from, '(' .. to)
+  return tried(function() return redis.call('ZLEXCOUNT', key, '[' .. from, '(' .. to) end, 0)
 end
 
 local others = 0
 local function lines()
-  is_all_ready = each_group(K.ready, '-', '+', '^([^ !]+)!? ', MOST, function(engine)
-    know(engine)
-    return '[' .. engine .. '!!'
-  end)
-  each_group(K.blocked, '[ ', '(!', '^ ([^ ]+) ', MOST, function(engine)
-    know(engine)
-    return '[ ' .. engine .. '!'
-  end)
+  local is_all_ready = know_those_in(K.ready, '-', '+', '^([^ !]+)!? ', '', '!!')
+  know_those_in(K.blocked, '[ ', '(!', '^ ([^ ]+) ', ' ', '!')
   local found, all = {}, 0
   for i, engine in ipairs(engines) do
     local ready, suspected = in_part(K.ready, engine .. ' ', engine .. '!'), in_part(K.ready, engine .. '! ', engine .. '!!')
@@ -106,10 +110,7 @@ local function set_aside_by_layout()
 end
 
 local function done_by_minute()
-  each_group(K.index, '[e ', '(e!', '^e ([^ ]+) ', MOST, function(engine)
-    know(engine)
-    return '[e ' .. engine .. '!'
-  end)
+  know_those_in(K.index, '[e ', '(e!', '^e ([^ ]+) ', 'e ', '!')
   know(UNKNOWN_ENGINE)
   local steps, failed, dead, found = {}, {}, {}, {}
   for _, engine in ipairs(engines) do

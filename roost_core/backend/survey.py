@@ -33,7 +33,8 @@ class EngineLine(Value):
     :ivar ready: how many are ready; ``suspected``, besides, how many are ready where nothing else
         runs; ``blocked`` how many wait for a resource.
     :ivar offering: how many live workers offer the engine, at most 100.
-    :ivar first: the first of the ready ones, unless it is suspected or has resources.
+    :ivar first: the first of the ready ones, unless it is suspected or has resources; without its
+        item.
     """
 
     engine: str

@@ -40,6 +40,8 @@ MANY_STEPS: Final = 25
 _NUMBERS: Final = re.compile(r"\d+")
 
 _Trails = Mapping[str, Sequence[Event]]
+#: A work item that was looked at, and what is odd about it.
+_Looked = tuple[Case, tuple[str, ...]]
 
 
 def overview_of(survey: Survey, now: datetime, trails: _Trails | None = None) -> Overview:
@@ -51,7 +53,7 @@ def overview_of(survey: Survey, now: datetime, trails: _Trails | None = None) ->
     workers = list(_workers(survey))
     holders = {info.worker_id: (raw, seen_ms) for info, raw, seen_ms in workers}
     infos = [info for info, _, _ in workers]
-    cases = list(_cases(survey, now, holders, trails or {}))
+    cases = [(one, tuple(odd(one))) for one in _cases(survey, now, holders, trails or {})]
     return Overview(
         now=now,
         counts=dict(survey.counts),
@@ -63,7 +65,7 @@ def overview_of(survey: Survey, now: datetime, trails: _Trails | None = None) ->
         more_failures=max(0, survey.error_count - len(survey.errors)),
         is_indexed=survey.is_indexed,
         odd=(*_odd_workers(infos, now), *_odd_work(cases)),
-        looked=sum(case.meta.state is State.RUNNING for case in cases),
+        looked=len(survey.running),
         waiting=tuple(waiting(survey, now, infos)),
         hour=tuple(
             Minute(from_milliseconds(one.at_ms), one.steps, one.failed, one.dead)
@@ -149,11 +151,10 @@ def _holder(
     return known or (b"", 0)
 
 
-def _odd_work(cases: Sequence[Case]) -> Iterator[OddThing]:
-    for case in cases:
-        texts = tuple(odd(case))
+def _odd_work(cases: Sequence[_Looked]) -> Iterator[OddThing]:
+    for case, texts in cases:
         if texts:
-            title = views.row(case.facts.work).title
+            title = views.title(case.facts.work)
             command = f"roost why {case.id}"
             yield OddThing(texts, command, work_id=case.id, engine=case.engine, title=title)
 
@@ -182,12 +183,15 @@ def _workers(survey: Survey) -> Iterator[tuple[WorkerInfo, bytes, int]]:
 
 
 def _workers_now(
-    workers: Sequence[WorkerInfo], cases: Sequence[Case], leases: Mapping[str, int], now: datetime
+    workers: Sequence[WorkerInfo],
+    cases: Sequence[_Looked],
+    leases: Mapping[str, int],
+    now: datetime,
 ) -> Iterator[WorkerNow]:
     own: dict[str, list[RunningNow]] = {}
-    for case in cases:
+    for case, texts in cases:
         if case.facts.work.state is State.RUNNING and case.facts.work.worker_id is not None:
-            own.setdefault(case.facts.work.worker_id, []).append(_running(case))
+            own.setdefault(case.facts.work.worker_id, []).append(_running(case, texts))
     newest = max((_version(one.roost_version) for one in workers), default=())
     for one in sorted(workers, key=lambda one: (one.host, one.started_at, one.worker_id)):
         running = own.get(one.worker_id, [])
@@ -200,12 +204,12 @@ def _workers_now(
         )
 
 
-def _running(case: Case) -> RunningNow:
+def _running(case: Case, texts: tuple[str, ...]) -> RunningNow:
     meta = case.meta
     return RunningNow(
         work_id=case.id,
         engine=case.engine,
-        title=views.row(case.facts.work).title,
+        title=views.title(case.facts.work),
         step=meta.step,
         version=meta.version,
         worker_id=case.facts.work.worker_id,
@@ -213,7 +217,7 @@ def _running(case: Case) -> RunningNow:
         lease_ends_at=None if meta.lease is None else meta.lease.expires_at,
         step_seconds=case.running_for(),
         heartbeat=meta.heartbeat,
-        odd=tuple(odd(case)),
+        odd=texts,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -77,6 +78,13 @@ def item(stored: StoredWork) -> WorkItem:
         raise WrittenByNewer(f"{stored.work_id}: {error}", error.layout) from error
     except CorruptRecord as error:
         raise CorruptRecord(f"{stored.work_id}: {error}") from error
+
+
+def title(stored: StoredWork) -> str | None:
+    """Return the work item's title; None also if its bytes do not decode."""
+    with contextlib.suppress(CorruptRecord):
+        return item(stored).title
+    return None
 
 
 def snapshot(stored: StoredWork) -> Snapshot | None:

@@ -1,9 +1,9 @@
 -- Read which workers live, and what they run.
 -- KEYS: work sleeping retry_wait running workers seen rates
 -- ARGV: most-workers most-leases look
--- Result: {{{info, seen}...}, live-workers, looked-at, {worker, how many of the leases looked at...}, {{row, usual|nil}...}}
---   the rows are those of the oldest leases, without snapshot and payload; usual is "count total longest" of the steps of
---     the last hour that started from the same label, as in lib/rates.lua
+-- Result: {{{info, seen}...}, live-workers, looked-at, {worker, how many leases...}, {{row, usual|nil}...}}
+--   the rows are those of the oldest leases, without snapshot and payload; usual is "count total longest" of the steps
+--     of the last hour that started from the same label, as in lib/rates.lua
 
 local LABELS = 100
 local read = reader(4194304)
@@ -23,8 +23,9 @@ end
 
 -- Since when a lease is there, and whose it is, without parsing all of the record.
 local function lease_in(raw)
-  local behind = select(2, string.find(raw, '^2 [^\n]*\n[^\n]*\n'))
-  local before, since = string.match(raw, F.before.since, (behind or #raw) + 1)
+  local label_at = string.sub(raw, 1, 2) == '2 ' and string.find(raw, '\n', 1, true) or #raw
+  local rest_at = string.find(raw, '\n', label_at + 1, true) or #raw
+  local before, since = string.match(raw, F.before.since, rest_at + 1)
   return tonumber(since) or 0, before and string.match(before, '^%S+ (%S+)') or '-'
 end
 
@@ -69,7 +70,8 @@ local function rows()
   for i = 1, math.min(#leases, tonumber(ARGV[2])) do
     local id, raw = leases[i][1], leases[i][2]
     local r = parse(raw)
-    local row = shown(id, { raw, without_payload(read(id .. ' item')), false })
+    local row = shown(id, { raw, without_payload(read(id .. ' item')), false }, true)
+    row[4] = score_in(K.running, id)
     row[8] = r and r.has_beat == '1' and read(id .. ' beat')
     found[i] = { row, r and tried(function() return usual_of(r.engine, r.step) end, false) }
   end

@@ -6,7 +6,7 @@
 --   if the index lacks some, counts are of those that were looked at
 
 local MOST, LOOK = tonumber(ARGV[1]), tonumber(ARGV[2])
-local MOST_KINDS, MEMBERS = 1000, 10
+local MOST_KINDS, MEMBERS = 500, 5
 local read = reader(4194304)
 local groups, by_name = {}, {}
 
@@ -25,23 +25,25 @@ local function note(name, id, failed, error)
   return group
 end
 
+-- The newest, until they have as many errors as are asked for.
 local function of_newest()
   local found = redis.call('ZREVRANGE', K.failed, '0', whole(LOOK - 1), 'WITHSCORES')
   for i = 1, #found, 2 do
+    if #groups == MOST then return end
     local error = read(found[i] .. ' error')
-    local name = fingerprint(error or '')
-    if by_name[name] or #groups < MOST then note(name, found[i], tonumber(found[i + 1]), error) end
+    note(fingerprint(error or ''), found[i], tonumber(found[i + 1]), error)
   end
 end
 
--- Those whose dead letters are all older: of each a few are looked at.
+-- How many groups there are; and if the newest have too few, some of those whose dead letters are all older: of each a
+-- few are looked at.
 local function of_others()
-  local count, others = 0, 0
+  local count, others = 0, #groups < MOST and 2 * MOST or 0
   each_group(K.index, '[f ', '(f!', '^f ([^ ]+) ', MOST_KINDS, function(name)
     local part = 'f ' .. name
     count = count + 1
-    if not by_name[name] and others < 100 and #groups < MOST + 100 then
-      others = others + 1
+    if others > 0 and not by_name[name] then
+      others = others - 1
       for _, member in ipairs(redis.call('ZRANGEBYLEX', K.index, '[' .. part .. ' ', '(' .. part .. '!', 'LIMIT', '0',
         whole(MEMBERS))) do
         local id = string.sub(member, #part + 2)

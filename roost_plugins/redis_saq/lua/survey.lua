@@ -1,20 +1,19 @@
--- Read how a whole queue stands: how much there is, what waits for workers and for times, what was done within the hour.
+-- Read how a whole queue stands: how much there is, what waits for workers and for times, what was done in the hour.
 -- However much there is, this looks at a bounded part of it.
--- KEYS: work ready sleeping retry_wait running blocked waiting paused done failed cancelled newer offers workers seen halted index rates
+-- KEYS: work ready sleeping retry_wait running blocked waiting paused done failed cancelled newer offers workers seen halted rates
 -- ARGV: most-engines
 -- Result: {now, {size of each state, in the order of KEYS...}, {engine, halt...}, {line...}, ready-of-others,
---   {{count, overdue, first-due|'', next-due|''} of sleeping, of retry_wait}, {layout, how-many...}, {steps attempts dead...}}
---   line: {engine, ready, suspected, blocked, live workers that offer it, row|nil, {bucket...}}; the buckets of the last
---     minutes are as in lib/rates.lua, the newest first; the row is the first in line that can run anywhere
+--   {{count, overdue, first-due|'', next-due|''} of sleeping, of retry_wait}, {layout, how-many...},
+--   {steps attempts dead...}}
+--   line: {engine, ready, suspected, blocked, live workers that offer it, row|nil, {bucket...}}; the buckets of the
+--     last minutes are as in lib/rates.lua, the newest first; the row is the first in line, without its item
 --   layout: which a worker has to know, and how much was set aside for it
 --   steps attempts dead: of each of the last 60 minutes, the newest first
 
 local MOST = tonumber(ARGV[1])
 local MOST_WORKERS = 100
 local PACE_MINUTES = 10
-local UNKNOWN_ENGINE = '?'
 local minute = minute_of_now()
-local read = reader(1048576)
 
 local function sizes()
   local found = {}
@@ -61,12 +60,12 @@ local function first_in_line(engine)
   local raw = id and redis.call('HGET', K.work, id)
   local r = raw and parse(raw)
   if not r or r.resources ~= '' then return false end
-  return shown(id, { raw, without_payload(read(id .. ' item')), false })
+  return shown(id, { raw, false, false }, true)
 end
 
-local function buckets(engine, mark, count)
+local function buckets(engine)
   local fields = {}
-  for i = 0, count - 1 do fields[#fields + 1] = whole(minute - i) .. mark .. ' ' .. engine end
+  for i = 0, PACE_MINUTES - 1 do fields[#fields + 1] = whole(minute - i) .. ' ' .. engine end
   return redis.call('HMGET', K.rates, unpack(fields))
 end
 
@@ -80,12 +79,13 @@ local function lines()
   know_those_in(K.blocked, '[ ', '(!', '^ ([^ ]+) ', ' ', '!')
   local found, all = {}, 0
   for i, engine in ipairs(engines) do
-    local ready, suspected = in_part(K.ready, engine .. ' ', engine .. '!'), in_part(K.ready, engine .. '! ', engine .. '!!')
+    local ready = in_part(K.ready, engine .. ' ', engine .. '!')
+    local suspected = in_part(K.ready, engine .. '! ', engine .. '!!')
     all = all + ready + suspected
     found[i] = { engine, ready, suspected, in_part(K.blocked, ' ' .. engine .. ' ', ' ' .. engine .. '!'),
       tried(function() return how_many_offer(engine) end, 0),
       tried(function() return first_in_line(engine) end, false),
-      tried(function() return buckets(engine, '', PACE_MINUTES) end, {}) }
+      tried(function() return buckets(engine) end, {}) }
   end
   if not is_all_ready then others = math.max(0, redis.call('ZCARD', K.ready) - all) end
   return found
@@ -110,23 +110,10 @@ local function set_aside_by_layout()
 end
 
 local function done_by_minute()
-  know_those_in(K.index, '[e ', '(e!', '^e ([^ ]+) ', 'e ', '!')
-  know(UNKNOWN_ENGINE)
-  local steps, failed, dead, found = {}, {}, {}, {}
-  for _, engine in ipairs(engines) do
-    for i, text in ipairs(buckets(engine, '', RATES_MINUTES)) do
-      local count = text and string.match(text, '^(%d+) %d+$')
-      if count and #count < 13 then steps[i] = (steps[i] or 0) + count end
-    end
-    for i, text in ipairs(buckets(engine, '!', RATES_MINUTES)) do
-      local attempts, given_up = string.match(text or '', '^(%d+) (%d+)$')
-      if attempts and #text < 25 then
-        failed[i], dead[i] = (failed[i] or 0) + attempts, (dead[i] or 0) + given_up
-      end
-    end
-  end
-  for i = 1, RATES_MINUTES do
-    found[i] = whole(steps[i] or 0) .. ' ' .. whole(failed[i] or 0) .. ' ' .. whole(dead[i] or 0)
+  local fields, found = {}, {}
+  for i = 0, RATES_MINUTES - 1 do fields[#fields + 1] = whole(minute - i) .. '!' end
+  for i, text in ipairs(redis.call('HMGET', K.rates, unpack(fields))) do
+    found[i] = string.format('%.0f %.0f %.0f', all_in_minute(text))
   end
   return found
 end

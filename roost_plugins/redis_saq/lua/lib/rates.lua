@@ -8,6 +8,7 @@
 --                               first hundred
 --   "<minute>! <engine>"        "attempts dead": attempts that failed, and work that was given up; a Roost that does
 --                               not know it removes it with its minute
+--   "<minute>!"                 "steps attempts dead": the same of all engines together
 -- What is damaged counts as nothing, and is gone with its minute. Nothing is decided by these numbers.
 
 local RATES_MINUTES = 60
@@ -70,11 +71,20 @@ local function add_to(field, first, second, longest)
 end
 
 -- Seldom.
+-- What stands in a field for all engines: steps, failed attempts and dead letters.
+local function all_in_minute(text)
+  local a, b, c = string.match(text or '', '^(%d+) (%d+) (%d+)$')
+  if not a or #text > 38 then return 0, 0, 0 end
+  return tonumber(a), tonumber(b), tonumber(c)
+end
+
+-- Seldom.
 -- Add a worker's counts: lines of "steps leases engine", "count total longest engine step" or "! attempts dead engine".
 local function add_rates(lines)
   local minute = minute_of_now()
   if redis.call('HSETNX', K.rates, whole(minute), '0') == 1 then forget_rates(minute) end
   local engines = 0
+  local all_steps, all_attempts, all_dead = 0, 0, 0
   for line in string.gmatch(lines, '[^\n]+') do
     local first, second, longest, engine, step = string.match(line, '^(%d+) (%d+) (%d+) ([!-~]+) (.*)$')
     local field
@@ -84,6 +94,11 @@ local function add_rates(lines)
       local mark
       mark, first, second, engine = string.match(line, '^(!? ?)(%d+) (%d+) ([!-~]+)$')
       engines = engines + 1
+      if mark == '' then
+        all_steps = all_steps + first
+      elseif engine then
+        all_attempts, all_dead = all_attempts + first, all_dead + second
+      end
       -- An engine has two such lines at most.
       if engine and engines <= 2 * RATES_LABELS then
         field = mark == '' and rates_field(minute, engine) or whole(minute) .. '! ' .. engine
@@ -91,4 +106,8 @@ local function add_rates(lines)
     end
     if field then add_to(field, first, second, longest) end
   end
+  local sums = whole(minute) .. '!'
+  local a, b, c = all_in_minute(redis.call('HGET', K.rates, sums))
+  redis.call('HSET', K.rates, sums,
+    whole(all_steps + a) .. ' ' .. whole(all_attempts + b) .. ' ' .. whole(all_dead + c))
 end

@@ -21,4 +21,5 @@ async def overview(roost: Connection) -> Overview:
     ids = suspicious(survey, _TRAILS)
     found = await asyncio.gather(*map(roost.ledger.trail, ids))
     trails = {one: trail for one, trail in zip(ids, found, strict=True) if trail}
-    return overview_of(survey, from_milliseconds(now_ms), trails)
+    known = roost.plugins.options_for
+    return overview_of(survey, from_milliseconds(now_ms), trails, known=known)

@@ -6,34 +6,14 @@ from datetime import datetime
 from typing import Final
 
 from roost_core.backend.facts import Obstacle
-from roost_core.backend.orders import Halt
 from roost_core.backend.rates import Pace
 from roost_core.codec.times import from_milliseconds
-from roost_core.shown.case import brief, counted
+from roost_core.shown.case import counted
+from roost_core.shown.mending import brief
 from roost_core.shown.spans import span
 
-#: What brings more workers, and one that runs a single work item at a time.
-MORE_WORKERS: Final = "roost worker --plugin PATH"
-LONE_WORKER: Final = f"{MORE_WORKERS} --concurrency 1"
 #: What waits for a worker that runs nothing else.
 ALONE: Final = "waits for a worker that runs nothing else"
-
-
-def held(engine: str, halt: Halt, now: datetime) -> str:
-    """Say that a person holds an engine: ``engine e has been held by alice for 3 m: why.``."""
-    because = "" if halt.actor.reason is None else f": {brief(halt.actor.reason)}"
-    held_for = span((now - from_milliseconds(halt.since_ms)).total_seconds())
-    return f"engine {engine} has been held by {brief(halt.actor.who)} for {held_for}{because}."
-
-
-def release(engine: str) -> str:
-    """Return the command that releases an engine."""
-    return f"roost resume --engine {engine}"
-
-
-def no_worker(engine: str) -> str:
-    """Say that nobody offers an engine."""
-    return f"no live worker offers engine {engine}."
 
 
 def all_hang(engine: str) -> str:

@@ -31,9 +31,10 @@ from roost_core.models.work import State
 from roost_core.models.worker import WorkerInfo
 from roost_core.query.terms import Op, Query, Term, Test
 from roost_core.shown import causes, views
-from roost_core.shown.case import Case, brief
+from roost_core.shown.case import Case
+from roost_core.shown.mending import brief
 from roost_core.shown.odd import odd, silence, troubles
-from roost_core.shown.waiting import waiting
+from roost_core.shown.waiting import Known, waiting
 
 #: So many steps in a row make it worth reading whether a warning says that they change nothing.
 MANY_STEPS: Final = 25
@@ -44,11 +45,18 @@ _Trails = Mapping[str, Sequence[Event]]
 _Looked = tuple[Case, tuple[str, ...]]
 
 
-def overview_of(survey: Survey, now: datetime, trails: _Trails | None = None) -> Overview:
+def overview_of(
+    survey: Survey,
+    now: datetime,
+    trails: _Trails | None = None,
+    *,
+    known: Known = lambda _engine: None,
+) -> Overview:
     """Return what people want to know of a queue.
 
     :param now: the server's clock.
     :param trails: the histories of :func:`suspicious` work: they have warnings.
+    :param known: as for :func:`~roost_core.shown.waiting.waiting`.
     """
     workers = list(_workers(survey))
     holders = {info.worker_id: (raw, seen_ms) for info, raw, seen_ms in workers}
@@ -66,7 +74,7 @@ def overview_of(survey: Survey, now: datetime, trails: _Trails | None = None) ->
         is_indexed=survey.is_indexed,
         odd=(*_odd_workers(infos, now), *_odd_work(cases)),
         looked=len(survey.running),
-        waiting=tuple(waiting(survey, now, infos)),
+        waiting=tuple(waiting(survey, now, infos, known)),
         hour=tuple(
             Minute(from_milliseconds(one.at_ms), one.steps, one.failed, one.dead)
             for one in survey.minutes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -14,7 +14,7 @@ from roost_core.models.overview import WaitingGroup
 from roost_core.models.work import State
 from roost_core.models.worker import WorkerInfo
 from roost_core.query.terms import Op, Query, Term, Test
-from roost_core.shown import causes
+from roost_core.shown import causes, mending
 from roost_core.shown.case import counted
 from roost_core.shown.spans import span
 
@@ -36,18 +36,24 @@ CAUSES: Final = (
 #: Work is overdue if its time came longer ago than this, with nobody to take it. Milliseconds.
 _OVERDUE_MS: Final = 2_000
 _THEY: Final = "They wait"
+#: Returns the words that name an engine's plugin where this runs; None if they are not known.
+Known = Callable[[str], Sequence[str] | None]
 
 
-def waiting(survey: Survey, now: datetime, workers: Sequence[WorkerInfo]) -> list[WaitingGroup]:
+def waiting(
+    survey: Survey, now: datetime, workers: Sequence[WorkerInfo], known: Known
+) -> list[WaitingGroup]:
     """Return why work waits.
 
     :param now: the server's clock.
     :param workers: the live ones.
+    :param known: returns the words that name an engine's plugin here, None if they are not known.
     """
     halts = {one.engine: one for one in survey.halts}
     found: list[WaitingGroup] = []
     for line in survey.lines:
-        found += _in_line(line, halts.get(line.engine), now, workers)
+        known_words = known(line.engine)
+        found += _in_line(line, halts.get(line.engine), now, workers, known_words)
     if survey.other_ready:
         more = f"{survey.other_ready} more of other engines are ready."
         found.append(WaitingGroup("line", survey.other_ready, more, query="state:queued"))
@@ -68,17 +74,21 @@ def _query(*states: State, engine: str | None = None) -> str:
 
 
 def _in_line(
-    line: EngineLine, halt: Halt | None, now: datetime, workers: Iterable[WorkerInfo]
+    line: EngineLine,
+    halt: Halt | None,
+    now: datetime,
+    workers: Iterable[WorkerInfo],
+    known: Sequence[str] | None,
 ) -> Iterator[WaitingGroup]:
     engine, ready = line.engine, line.ready + line.suspected
-    if halt is not None or not line.offering:
+    bar = mending.bar(engine, halt, line.offering, now, known)
+    more = mending.worker_command(engine, known)
+    if bar is not None:
         yield WaitingGroup(
             cause="no_worker" if halt is None else "held",
             count=ready + line.blocked,
-            sentence=_capital(
-                causes.no_worker(engine) if halt is None else causes.held(engine, halt, now)
-            ),
-            commands=(causes.MORE_WORKERS if halt is None else causes.release(engine),),
+            sentence=f"{bar.words[0].upper()}{bar.words[1:]}.",
+            commands=(bar.command,),
             query=_query(State.QUEUED, State.BLOCKED, engine=engine),
             engine=engine,
         )
@@ -87,7 +97,7 @@ def _in_line(
     hung = [one for one in workers if one.stuck is not None and engine in one.engines]
     if ready and len(hung) >= line.offering:
         ends = (causes.kill(one.pid, one.host) for one in hung[:3])
-        commands = (*ends, causes.MORE_WORKERS)
+        commands = (*ends, more)
         yield WaitingGroup("hung", ready, causes.all_hang(engine), commands, query, engine)
         return
     if line.ready:
@@ -97,7 +107,7 @@ def _in_line(
             cause="line",
             count=line.ready,
             sentence=f"{line.ready} in line of engine {engine}; {when}.",
-            commands=(causes.MORE_WORKERS,),
+            commands=(more,),
             query=query,
             engine=engine,
             seconds=None if wait_ms is None else wait_ms / 1000,
@@ -105,7 +115,7 @@ def _in_line(
     if line.suspected:
         died = "Several workers died or fell silent while they ran them"
         sentence = f"{died}: each {causes.ALONE}."
-        commands = (causes.LONE_WORKER,)
+        commands = (f"{more} --concurrency 1",)
         yield WaitingGroup("suspected", line.suspected, sentence, commands, query, engine)
 
 
@@ -153,7 +163,7 @@ def _until(state: State, later: Timed, now: datetime, worker_count: int) -> Iter
         commands: tuple[str, ...] = ()
         if not worker_count:
             sentence = f"{since}, but there is no live worker."
-            commands = (causes.MORE_WORKERS,)
+            commands = ("roost worker",)
         yield WaitingGroup("overdue", overdue, sentence, commands, _query(state))
     count = later.count - overdue
     if count <= 0:
@@ -189,7 +199,3 @@ def _at_rest(counts: Mapping[State, int]) -> Iterator[WaitingGroup]:
         for_what = "something that this Roost does not know."
         sentence = f"{'It waits' if unknown == 1 else _THEY} for {for_what}"
         yield WaitingGroup("unknown", unknown, sentence, ("roost doctor",), _query(State.WAITING))
-
-
-def _capital(text: str) -> str:
-    return text[0].upper() + text[1:]

@@ -13,7 +13,7 @@ from roost_core.backend.trail import reason_of_sleep
 from roost_core.models.control import Verb
 from roost_core.models.events import Event
 from roost_core.models.work import State
-from roost_core.shown import mending, verbs
+from roost_core.shown import causes, mending, verbs
 from roost_core.shown.case import Case, counted
 from roost_core.shown.mending import brief
 from roost_core.shown.odd import odd
@@ -86,8 +86,7 @@ def _said(case: Case) -> _Said:
 
 
 def _for_newer(case: Case, layout: int) -> _Said:
-    newer = f"A newer Roost wrote it (layout {layout}): it waits for a worker that knows it"
-    return f"{newer}; upgrade the workers.", ["roost doctor", f"roost why {case.id}"]
+    return causes.newer(layout, "It waits"), ["roost doctor", f"roost why {case.id}"]
 
 
 def _barred(case: Case, begin: str = "") -> _Said | None:
@@ -124,45 +123,27 @@ def _queued(case: Case) -> _Said:
     if case.is_suspected:
         died = case.meta.suspicions + case.meta.recoveries
         alone = f"{counted(died, 'worker')} died or fell silent while they ran it"
-        runs = "it waits for a worker that runs nothing else"
-        return f"{alone}: {runs}.", [f"{_more_workers(case)} --concurrency 1"]
+        return f"{alone}: it {causes.ALONE}.", [f"{_more_workers(case)} --concurrency 1"]
     return _in_line(case)
 
 
 def _in_line(case: Case) -> _Said:
     ahead, pace = case.facts.ahead, case.facts.pace
     if case.hung and len(case.hung) == case.facts.offering:
-        ends = [f"kill {one.pid}    # on {brief(one.host)}" for one in case.hung[:3]]
-        return f"Every live worker that offers engine {case.engine} hangs.", [
-            *ends,
-            _more_workers(case),
-        ]
+        ends = [causes.kill(one.pid, one.host) for one in case.hung[:3]]
+        return causes.all_hang(case.engine), [*ends, _more_workers(case)]
     if ahead is None:
         return f"It is ready: a worker for engine {case.engine} takes it soon.", []
     if ahead == 0:
         return f"It is next in line of engine {case.engine}, and waits for a free lane.", []
-    wait_ms = None if pace is None else pace.wait_ms(ahead + 1)
-    when = "how fast the line moves is not known yet"
-    if wait_ms is not None:
-        when = f"at the present rate its turn comes in about {span(wait_ms / 1000)}"
+    when = causes.at_present_rate(pace, ahead + 1, "its turn comes")
     return f"{ahead} ahead of it in line of engine {case.engine}; {when}.", [_more_workers(case)]
 
 
 def _behind(case: Case) -> _Said:
     obstacle = case.facts.obstacle
     assert obstacle is not None
-    first = f"It waits for the resource {brief(obstacle.resource)}"
-    commands = [f"roost why {obstacle.work_id}"]
-    if not obstacle.is_held:
-        reserved = f"which is reserved for {obstacle.work_id}, earlier in its line"
-        return f"{first}, {reserved}.", commands
-    ends = ""
-    if obstacle.expires_ms is not None:
-        when = case.until(case.at_ms(obstacle.expires_ms))
-        ended = obstacle.expires_ms <= case.now.timestamp() * 1000
-        ends = f", whose lease {'ended' if ended else 'ends'} {when} unless it is renewed"
-    others = f"; {counted(obstacle.ahead, 'other')} before it" if obstacle.ahead else ""
-    return f"{first}, held by {obstacle.work_id}{ends}{others}.", commands
+    return causes.behind(obstacle, case.now, "It waits"), [f"roost why {obstacle.work_id}"]
 
 
 def _blocked(case: Case) -> _Said:
@@ -233,7 +214,7 @@ def _running(case: Case) -> _Said:
         whose = "in its step" if stuck.work_id == case.id else f"in a step of {stuck.work_id}"
         since = span((case.now - stuck.since).total_seconds())
         hung = f"Its worker has hung for {since}, {whose}, at {brief(stuck.where)}."
-        return hung, [f"kill {holder.pid}    # on {brief(holder.host)}"]
+        return hung, [causes.kill(holder.pid, holder.host)]
     if expires is not None and expires <= case.now:
         over = f"The lease of {case.facts.work.worker_id} ran out {case.ago(expires)}"
         barred = _barred(case, f"{over}, and ")

@@ -116,8 +116,8 @@ async def test_failures_are_forgotten_after_an_hour(redis_server):
     async with opened(redis_server.url) as kit:
         client, key = kit.ledger.client, kit.ledger.keys.key("rates")
         minute = await kit.server.now_ms() // 60_000
-        old, kept = f"{minute - 60}! counter", f"{minute - 58}! counter"
-        await client.hset(key, mapping={old: "1 1", kept: "5 5"})
+        old, kept = f"{minute - 60}!", f"{minute - 58}!"
+        await client.hset(key, mapping={old: "1 1 1", kept: "7 5 3"})
         await kit.created("a")
         await kit.renewed(tally=Tally((("counter", 1),)))
         assert [False, True] == [await client.hexists(key, one) for one in (old, kept)]

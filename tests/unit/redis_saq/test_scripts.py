@@ -157,6 +157,7 @@ def test_scripts_ask_for_nothing_that_servers_lack(name):
             "HSETNX",
             "HGETALL",
             "HINCRBY",
+            "HSTRLEN",
             "INCR",
             "INCRBY",
         ),

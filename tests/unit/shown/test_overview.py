@@ -122,7 +122,7 @@ def test_overdue_work_without_a_worker():
     """It says so; what is due this very moment is not overdue."""
     later = {State.SLEEPING: Timed(2, 2, at(-60), None)}
     group = only_group(later=later, workers=())
-    assert ("overdue", 2, (START,)) == (group.cause, group.count, group.commands)
+    assert ("overdue", 2, ("roost worker",)) == (group.cause, group.count, group.commands)
     later = {State.SLEEPING: Timed(2, 1, at(-0.5), at(9))}
     group = only_group(later=later)
     assert ("due", 2, "2 sleep; the next is due in 9 s.") == (

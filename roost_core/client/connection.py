@@ -83,6 +83,9 @@ class Connection:
         return cls(settings, plugins, create)
 
     async def __aenter__(self) -> Self:
+        if self._server is not None:
+            # Otherwise nobody would ever close the one that is open.
+            raise RoostError("already connected: make another connection")
         server = self.plugins.make_server(self.settings)
         try:
             nothing = None if self.create else server.nothing_here()

@@ -399,3 +399,14 @@ def test_status_of_work_that_never_ran_has_no_reason(bench):
     found = run(bench, lambda roost: roost.work("w1").status())
 
     assert (State.SLEEPING, None) == (found.meta.state, found.meta.reason)
+
+
+async def test_a_connection_that_is_open_is_not_opened_again(bench):
+    """The first would stay open for ever; it is as it was. Closed, it may be opened again."""
+    roost = bench.roost()
+    async with roost:
+        with pytest.raises(RoostError, match="already connected"):
+            await roost.__aenter__()
+        assert 0 == sum((await roost.counts()).values())
+    async with roost:
+        assert 0 == sum((await roost.counts()).values())

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from roost_core.errors import InvalidInput
 from roost_core.models import State
 from roost_core.models.control import Verb
+from roost_plugins.console import kit
 from roost_plugins.console.kit.folding import MOST_LINES, folded
 from roost_plugins.console.kit.installing import STATES, VERBS
 from roost_plugins.console.kit.tree import BUDGET, CHILDREN, Node, tree
 from roost_plugins.console.kit.visible import coded, masked, shown
+
+#: What macros are made of.
+INNER = {"value", "more"}
 
 
 def nodes(node: Node) -> int:
@@ -129,3 +136,20 @@ def test_a_traceback_is_folded():
     parts = folded("\n".join(f"line {n}" for n in range(MOST_LINES + 7)))
     assert "… 7 lines before" == parts[0].text
     assert [] == list(folded(""))
+
+
+KIT = Path(kit.__file__).parent.parent / "templates/kit"
+
+
+@pytest.mark.parametrize(
+    "path", sorted(set(KIT.glob("*.html")) - {KIT / "all.html"}), ids=lambda one: one.stem
+)
+def test_each_macro_is_documented_and_offered(path):
+    """The top of its file says what it does, and pages have it by the name of the kit."""
+    text = path.read_text(encoding="utf-8")
+    macros = set(re.findall(r"{% macro (\w+)\(", text)) - INNER
+    assert macros
+    top = text.partition("#}")[0]
+    assert set() == macros - set(re.findall(r"\b(\w+)\(", top))
+    offered = (KIT / "all.html").read_text(encoding="utf-8")
+    assert set() == macros - set(re.findall(r"\.(\w+)\b", offered))

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from tests.packaging.sources import modules, tree
+from tests.packaging.sources import ROOT, modules, tree
 
 #: Why it is imported late.
 START = "short commands do without, and start-up is what people wait for"
@@ -309,6 +309,49 @@ def test_no_thread_imports(redis_server):
         text=True,
         timeout=120,
         env=kept,
+    )
+    assert 0 == done.returncode, done.stderr
+    assert [] == json.loads(done.stdout)
+
+
+#: Records what the threads of the console's pages import, while it is looked at.
+LOOKED_AT = """
+import json, re, sys, threading
+
+found = []
+
+class Recorder:
+    def find_spec(self, name, path=None, target=None):
+        thread = threading.current_thread().name
+        if thread.startswith("waitress") and not name.startswith("encodings."):
+            found.append((thread, name))
+
+sys.meta_path.insert(0, Recorder())
+
+from roost_core.settings import Settings
+from tests.consoles import Stream, console_here
+
+with console_here(Settings(extra={"redis_url": sys.argv[1]})) as site:
+    page = site.sign_in().get("/").text
+    links = set(re.findall(r'href="(/[^"]*)"', page))
+    for path in sorted({"/work?q=state:failed", "/work?q=nonsense:", "/nothing-here", *links}):
+        assert site.get(path).status < 500, path
+    stream = Stream(site)
+    stream.next("pulse")
+    stream.close()
+print(json.dumps(found))
+"""
+
+
+def test_no_page_of_the_console_imports(redis_server):
+    """Pages are made in many threads at once, and two that import can wait for each other."""
+    kept = {name: text for name, text in os.environ.items() if not name.startswith("ROOST_")}
+    done = subprocess.run(
+        [sys.executable, "-c", LOOKED_AT, redis_server.url],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**kept, "PYTHONPATH": str(ROOT)},
     )
     assert 0 == done.returncode, done.stderr
     assert [] == json.loads(done.stdout)

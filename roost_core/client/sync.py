@@ -290,6 +290,7 @@ class SyncRoost(_Twin[Roost]):
         """Yield the queue's events as they happen, for ever; close it, or leave the loop.
 
         :param after: as in :meth:`roost_core.Roost.follow`.
+        :raises RoostError: not connected.
         :raises BackendUnavailable: as there.
         """
         return self._thread().each(self._inner.follow(after=after), self)

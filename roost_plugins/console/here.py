@@ -12,6 +12,7 @@ from flask import current_app
 from roost_core import Roost, Settings, SyncRoost
 from roost_plugins.console.connection import Connection
 from roost_plugins.console.live.hub import Hub
+from roost_plugins.console.notes import Notes
 from roost_plugins.console.settings import ConsoleSettings, External
 
 _T = TypeVar("_T")
@@ -27,11 +28,13 @@ class Here:
     :ivar connection: the one connection that all pages share.
     :ivar live: what happens in the queue, for any number of pages.
     :ivar settings: all settings of the process.
+    :ivar notes: what readers are to be told on the page that they are sent on to.
     """
 
     connection: Connection
     live: Hub
     settings: Settings
+    notes: Notes = attrs.field(factory=Notes)
 
     @property
     def console(self) -> ConsoleSettings:

@@ -12,7 +12,7 @@ from flask import Flask, current_app, g
 from roost_core import __version__
 from roost_core.models import State, Verb
 from roost_core.shown.spans import ago, ahead, span, took
-from roost_core.shown.verbs import UNDER_WAY
+from roost_core.shown.verbs import UNDER_WAY, told
 from roost_plugins.console.kit.folding import folded
 from roost_plugins.console.kit.navigation import Place, places
 from roost_plugins.console.kit.visible import coded, masked, shown
@@ -62,7 +62,7 @@ def install(app: Flask, now: Callable[[], datetime], asset: Callable[[str], str]
         return g.kit_now  # type: ignore[no-any-return]  # flask.g has no types
 
     app.jinja_env.filters.update(
-        shown=shown, masked=masked, coded=coded, span=span, took=took, iso=_iso, exact=_exact
+        shown=shown, masked=masked, coded=coded, span=span, took=took, size=size, iso=_iso, exact=_exact
     )
     functions: Mapping[str, Any] = {
         "asset": asset,
@@ -73,6 +73,7 @@ def install(app: Flask, now: Callable[[], datetime], asset: Callable[[str], str]
         "kit_places": _places,
         "kit_states": STATES,
         "kit_verbs": VERBS,
+        "kit_told": told,
         "kit_version": __version__,
         "kit_under_way": UNDER_WAY,
     }
@@ -91,3 +92,11 @@ def _iso(at: datetime) -> str:
 def _exact(at: datetime) -> str:
     """Return a time in full, for readers without scripts."""
     return at.strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def size(count: int) -> str:
+    """Return a number of bytes for people: ``812 bytes``, ``3.4 KB``, ``5.2 MB``."""
+    for unit, name in ((1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "KB")):
+        if count >= unit:
+            return f"{count / unit:.1f} {name}"
+    return f"{count} byte{'' if count == 1 else 's'}"

@@ -1,7 +1,7 @@
 """JSON as a tree of which no more is drawn than fits a page; the rest is fetched when opened. Pure.
 
 However large the value is, a drawing has at most :data:`BUDGET` nodes and about as many lines, and
-takes time for these alone.
+takes time for these alone. Fields named like secrets are hidden, and secrets in texts.
 """
 
 from __future__ import annotations
@@ -14,11 +14,16 @@ import attrs
 
 from roost_core.errors import InvalidInput
 from roost_core.models import Json
+from roost_core.shown.redaction import is_secret
+from roost_core.wording.redaction import redacted_text
+from roost_core.wording.secrets import HIDDEN
 
 #: The most nodes that are drawn at once.
 BUDGET: Final = 400
 #: The most children of one branch.
 CHILDREN: Final = 100
+#: Of a long text, so many characters are looked at.
+MOST_TEXT: Final = 4_000
 #: A branch with no more children than this is open from the start, near the root.
 _FEW: Final = 6
 _NEAR: Final = 2
@@ -30,7 +35,9 @@ class Node:
 
     :ivar key: its name or place in its parent; None for the root.
     :ivar kind: ``object``, ``array``, ``text``, ``number`` or ``word`` (true, false, null).
-    :ivar text: a leaf's value, whole; a branch's size, such as ``12 keys``.
+    :ivar text: a leaf's value, up to :data:`MOST_TEXT` characters of it; a branch's size, such as
+        ``12 keys``.
+    :ivar length: of a text, how many characters it has.
     :ivar at: its JSON pointer from the root of the whole value.
     :ivar children: those that are drawn; none if they are fetched when it is opened.
     :ivar start: the place of the first child that is drawn.
@@ -48,6 +55,7 @@ class Node:
     left: int = 0
     is_branch: bool = False
     is_open: bool = False
+    length: int = 0
 
     @property
     def next(self) -> int:
@@ -76,7 +84,7 @@ def value_at(value: Json, at: str) -> Json:
     for name in at.split("/")[1:]:
         key = _unescaped(name)
         if isinstance(value, Mapping) and key in value:
-            value = value[key]
+            value = _visible(key, value[key])
         elif isinstance(value, list | tuple) and key.isdecimal() and int(key) < len(value):
             value = value[int(key)]
         else:
@@ -108,8 +116,9 @@ def _node(value: Json, key: str | None, at: str, start: int, drawn: set[str], de
     size = _size(value)
     kind = _kind(value)
     if not isinstance(value, Mapping | list | tuple):
-        text = value if isinstance(value, str) else _word(value)
-        return Node(key, kind, text, at)
+        if isinstance(value, str):
+            return Node(key, kind, redacted_text(value[:MOST_TEXT]), at, length=len(value))
+        return Node(key, kind, _word(value), at)
     text = _sized(size, "key" if kind == "object" else "item")
     if at not in drawn:
         return Node(key, kind, text, at, left=size, is_branch=size > 0)
@@ -128,10 +137,14 @@ def _children(value: Json, start: int) -> Iterator[tuple[str, Json]]:
             if place >= start + CHILDREN:
                 return
             if place >= start:
-                yield str(key), child
+                yield str(key), _visible(key, child)
     elif isinstance(value, list | tuple):
         for place, child in enumerate(value[start : start + CHILDREN], start):
             yield str(place), child
+
+
+def _visible(key: str, value: Json) -> Json:
+    return HIDDEN if is_secret(key, value) else value
 
 
 def _size(value: Json) -> int:

@@ -6,7 +6,11 @@ from typing import Final
 
 from flask import Blueprint
 
-from roost_plugins.console.pages import overview, work
+from roost_plugins.console.pages import item, overview, work
 
 #: Every page's blueprint, in the order of the navigation.
-BLUEPRINTS: Final[tuple[Blueprint, ...]] = (overview.blueprint, work.blueprint)
+BLUEPRINTS: Final[tuple[Blueprint, ...]] = (
+    overview.blueprint,
+    work.blueprint,
+    item.blueprint,
+)

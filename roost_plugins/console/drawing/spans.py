@@ -1,0 +1,233 @@
+"""A work item's life as spans of time: leases, steps, waits, and what people did. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Final
+
+import attrs
+
+from roost_core.models import Event, State
+
+#: Events that a lease ends with when its worker has died or has gone silent.
+_DEATHS: Final = frozenset({"recovered"})
+#: How an error says that a worker died once too often.
+_RECOVERIES: Final = "recoveries"
+
+
+@attrs.frozen
+class Lease:
+    """One lease.
+
+    :ivar end: None while it is current.
+    :ivar ended: the kind of the event that ended it.
+    :ivar is_death: whether that was because its worker was silent for too long.
+    :ivar first: the version that it began at, and ``last`` the one that it ended at.
+    """
+
+    worker: str
+    start: datetime
+    end: datetime | None
+    first: int
+    last: int
+    ended: str | None = None
+    is_death: bool = False
+
+
+@attrs.frozen
+class Step:
+    """One step, or several of which nothing more is known than that they were accepted.
+
+    :ivar version: which version it made, or tried to make; of several, the last.
+    :ivar count: how many they are.
+    :ivar label: the step's name, or the error if it failed.
+    """
+
+    start: datetime
+    end: datetime | None
+    version: int
+    count: int = 1
+    label: str = ""
+    is_failure: bool = False
+
+
+@attrs.frozen
+class Wait:
+    """A time in which it did not run."""
+
+    start: datetime
+    end: datetime | None
+    state: State
+
+
+@attrs.frozen
+class Life:
+    """All of it.
+
+    :ivar begin: when it was enqueued, or the first thing that is known of it.
+    :ivar end: when it ended, or now.
+    :ivar acts: what people did.
+    :ivar said: what its engine has emitted.
+    :ivar last: the event that ended it, if it has ended.
+    :ivar missing: up to which version nothing is known any more but that it was reached; or 0.
+    """
+
+    begin: datetime
+    end: datetime
+    leases: Sequence[Lease]
+    steps: Sequence[Step]
+    waits: Sequence[Wait]
+    acts: Sequence[Event]
+    said: Sequence[Event]
+    last: Event | None
+    missing: int = 0
+
+
+def life_of(story: Sequence[Event], now: datetime) -> Life:
+    """Return the spans of a work item's life.
+
+    :param story: its events, oldest first, as a client's ``inspect`` returns them.
+    :param now: the server's clock.
+    """
+    leases = _leases(story)
+    ending = story[-1] if story and story[-1].state.is_terminal else None
+    points = sorted(_points(story, leases), key=lambda point: point[0])
+    begin = min([one.at for one in story] + [one.start for one in leases], default=now)
+    end = max([now if ending is None else ending.at, *(one.at for one in story)])
+    return Life(
+        begin=begin,
+        end=end,
+        leases=leases,
+        steps=_steps(story, leases, end),
+        waits=_waits(points, end),
+        acts=[one for one in story if "who" in one.data],
+        said=[one for one in story if one.kind == "emitted"],
+        last=ending,
+        missing=leases[0].first if leases else 0,
+    )
+
+
+def _leases(story: Sequence[Event]) -> list[Lease]:
+    found: list[Lease] = []
+    running: Event | None = None
+    for event in story:
+        if event.kind == "leased":
+            found.append(_told(event, story))
+        elif event.kind == "claimed":
+            running = event
+        elif running is not None and event.state is not State.RUNNING:
+            worker = str(running.data.get("worker_id") or "?")
+            found.append(
+                Lease(
+                    worker,
+                    running.at,
+                    event.at,
+                    running.version,
+                    event.version,
+                    event.kind,
+                    _is_death(event),
+                )
+            )
+            running = None
+    if running is not None:
+        worker = str(running.data.get("worker_id") or "?")
+        found.append(Lease(worker, running.at, None, running.version, story[-1].version))
+    return sorted(found, key=lambda one: one.start)
+
+
+def _told(event: Event, story: Sequence[Event]) -> Lease:
+    """Return a lease that is told as one event."""
+    data = event.data
+    begin, end, ended = (data.get(name) for name in ("from", "to", "ended"))
+    first = data.get("first_version")
+    by = [one for one in story if one.event_id == event.event_id and one.kind == ended]
+    return Lease(
+        worker=str(data.get("worker_id") or "?"),
+        start=datetime.fromisoformat(begin) if isinstance(begin, str) else event.at,
+        end=datetime.fromisoformat(end) if isinstance(end, str) else None,
+        first=first if isinstance(first, int) else event.version,
+        last=event.version,
+        ended=None if ended is None else str(ended),
+        is_death=ended in _DEATHS or any(map(_is_death, by)),
+    )
+
+
+def _is_death(event: Event) -> bool:
+    error = event.data.get("error")
+    died = isinstance(error, dict) and error.get("kind") == _RECOVERIES
+    return event.kind in _DEATHS or (event.kind == "dead_lettered" and died)
+
+
+def _points(story: Sequence[Event], leases: Sequence[Lease]) -> Iterator[tuple[datetime, State]]:
+    """Yield when it came into which state."""
+    for event in story:
+        if event.kind == "leased":
+            if event.data.get("to") is not None:
+                yield event.at, event.state
+        elif event.kind != "claimed":
+            yield event.at, event.state
+    for lease in leases:
+        yield lease.start, State.RUNNING
+
+
+def _waits(points: Sequence[tuple[datetime, State]], end: datetime) -> list[Wait]:
+    found: list[Wait] = []
+    ends = [at for at, _ in points[1:]] + [end]
+    for (at, state), until in zip(points, ends, strict=False):
+        if state is State.RUNNING or state.is_terminal or until <= at:
+            continue
+        if found and found[-1].state is state and found[-1].end == at:
+            found[-1] = attrs.evolve(found[-1], end=until)
+        else:
+            found.append(Wait(at, until, state))
+    return found
+
+
+def _steps(story: Sequence[Event], leases: Sequence[Lease], now: datetime) -> list[Step]:
+    found: list[Step] = []
+    known: set[int] = set()
+    began: datetime | None = None
+    starts = sorted(one.start for one in leases)
+    for event in story:
+        if event.kind == "claimed":
+            began = event.at
+        if event.kind not in ("committed", "attempt_failed"):
+            continue
+        lease_start = max((at for at in starts if at <= event.at), default=event.at)
+        start = max(began or lease_start, lease_start)
+        is_failure = event.kind == "attempt_failed"
+        version = event.version + is_failure
+        found.append(Step(start, event.at, version, 1, _label(event), is_failure))
+        if not is_failure:
+            known.add(event.version)
+        began = event.at
+    found += _unknown(leases, known, found, now)
+    if leases and leases[-1].end is None:
+        start = max([leases[-1].start] + [one.end for one in found if one.end is not None])
+        found.append(Step(start, None, leases[-1].last + 1))
+    return sorted(found, key=lambda one: one.start)
+
+
+def _unknown(
+    leases: Sequence[Lease], known: set[int], steps: Sequence[Step], now: datetime
+) -> Iterator[Step]:
+    """Yield what only the leases tell of: steps that were accepted, without their times."""
+    for lease in leases:
+        last = min((one for one in known if one > lease.first), default=lease.last + 1) - 1
+        count = min(last, lease.last) - lease.first
+        if count <= 0:
+            continue
+        end = lease.end or now
+        after = [one.start for one in steps if lease.start < one.start < end]
+        yield Step(lease.start, min(after, default=end), lease.first + count, count)
+
+
+def _label(event: Event) -> str:
+    if event.kind == "committed":
+        return str(event.data.get("step") or "")
+    error = event.data.get("error")
+    if not isinstance(error, dict):
+        return ""
+    name = error.get("error_type") or error.get("kind") or "error"
+    return f"{name}: {error.get('message') or ''}".rstrip(": ")

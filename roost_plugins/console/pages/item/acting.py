@@ -1,0 +1,33 @@
+"""Verbs on one work item."""
+
+from __future__ import annotations
+
+from flask import redirect, request, url_for
+from werkzeug.wrappers import Response
+
+from roost_core import Roost
+from roost_core.client.control import VerbResult
+from roost_core.errors import InvalidInput, VerbUnfit
+from roost_plugins.console.here import here
+from roost_plugins.console.notes import Told
+from roost_plugins.console.pages import verbs
+from roost_plugins.console.pages.item.routing import blueprint
+
+
+@blueprint.post("/<work_id>/<verb>")
+def act(work_id: str, verb: str) -> Response:
+    """Use a verb, and go back to the page, which says what came of it."""
+    wanted = verbs.verb_of(verb)
+    form = request.form.to_dict()
+
+    async def carry_out(roost: Roost) -> VerbResult:
+        handle = roost.work(work_id)
+        order = await verbs.order_of(roost, wanted, form)
+        return await roost.controlling.carry_out(handle.id, order)
+
+    note: Told
+    try:
+        note = verbs.told(here().ask(carry_out, timeout=30))
+    except (VerbUnfit, InvalidInput) as error:
+        note = verbs.refused(error)
+    return redirect(url_for("item.show", work_id=work_id, said=here().notes.put(note)), 303)

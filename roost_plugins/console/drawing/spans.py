@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final
@@ -14,6 +15,8 @@ from roost_core.models import Event, State
 _DEATHS: Final = frozenset({"recovered"})
 #: How an error says that a worker died once too often.
 _RECOVERIES: Final = "recoveries"
+#: Errors that are not a step's own.
+_NO_STEP: Final = frozenset({_RECOVERIES, "steps", "deadline", "buried"})
 
 
 @attrs.frozen
@@ -111,9 +114,10 @@ def life_of(story: Sequence[Event], now: datetime) -> Life:
 def _leases(story: Sequence[Event]) -> list[Lease]:
     found: list[Lease] = []
     running: Event | None = None
+    deaths = {event.event_id for event in story if _is_death(event)}
     for event in story:
         if event.kind == "leased":
-            found.append(_told(event, story))
+            found.append(_told(event, deaths))
         elif event.kind == "claimed":
             running = event
         elif running is not None and event.state is not State.RUNNING:
@@ -136,12 +140,11 @@ def _leases(story: Sequence[Event]) -> list[Lease]:
     return sorted(found, key=lambda one: one.start)
 
 
-def _told(event: Event, story: Sequence[Event]) -> Lease:
-    """Return a lease that is told as one event."""
+def _told(event: Event, deaths: set[str]) -> Lease:
+    """Return a lease that is told as one event: it has the id of the one that ended it."""
     data = event.data
     begin, end, ended = (data.get(name) for name in ("from", "to", "ended"))
     first = data.get("first_version")
-    by = [one for one in story if one.event_id == event.event_id and one.kind == ended]
     return Lease(
         worker=str(data.get("worker_id") or "?"),
         start=datetime.fromisoformat(begin) if isinstance(begin, str) else event.at,
@@ -149,7 +152,7 @@ def _told(event: Event, story: Sequence[Event]) -> Lease:
         first=first if isinstance(first, int) else event.version,
         last=event.version,
         ended=None if ended is None else str(ended),
-        is_death=ended in _DEATHS or any(map(_is_death, by)),
+        is_death=ended in _DEATHS or (ended == "dead_lettered" and event.event_id in deaths),
     )
 
 
@@ -186,41 +189,57 @@ def _waits(points: Sequence[tuple[datetime, State]], end: datetime) -> list[Wait
 
 def _steps(story: Sequence[Event], leases: Sequence[Lease], now: datetime) -> list[Step]:
     found: list[Step] = []
-    known: set[int] = set()
+    known: list[int] = []
+    starts = [one.start for one in leases]
     began: datetime | None = None
-    starts = sorted(one.start for one in leases)
     for event in story:
         if event.kind == "claimed":
             began = event.at
-        if event.kind not in ("committed", "attempt_failed"):
+        is_failure = _is_failure(event)
+        if event.kind != "committed" and not is_failure:
             continue
-        lease_start = max((at for at in starts if at <= event.at), default=event.at)
-        start = max(began or lease_start, lease_start)
-        is_failure = event.kind == "attempt_failed"
-        version = event.version + is_failure
-        found.append(Step(start, event.at, version, 1, _label(event), is_failure))
+        place = bisect_right(starts, event.at)
+        lease_start = starts[place - 1] if place else event.at
+        start = lease_start if began is None else max(began, lease_start)
+        found.append(
+            Step(start, event.at, event.version + is_failure, 1, _label(event), is_failure)
+        )
         if not is_failure:
-            known.add(event.version)
+            known.append(event.version)
         began = event.at
-    found += _unknown(leases, known, found, now)
+    found += _unknown(leases, known, [one.start for one in found], now)
     if leases and leases[-1].end is None:
         start = max([leases[-1].start] + [one.end for one in found if one.end is not None])
         found.append(Step(start, None, leases[-1].last + 1))
     return sorted(found, key=lambda one: one.start)
 
 
+def _is_failure(event: Event) -> bool:
+    """Whether a step has failed: also one that was not tried again."""
+    error = event.data.get("error")
+    if event.kind != "dead_lettered" or not isinstance(error, dict):
+        return event.kind == "attempt_failed"
+    return error.get("kind") not in _NO_STEP
+
+
 def _unknown(
-    leases: Sequence[Lease], known: set[int], steps: Sequence[Step], now: datetime
+    leases: Sequence[Lease], known: Sequence[int], starts: Sequence[datetime], now: datetime
 ) -> Iterator[Step]:
-    """Yield what only the leases tell of: steps that were accepted, without their times."""
+    """Yield what only the leases tell of: steps that were accepted, without their times.
+
+    :param known: versions whose steps are told one by one, in order; ``starts`` is when these and
+        failed ones began, in order.
+    """
     for lease in leases:
-        last = min((one for one in known if one > lease.first), default=lease.last + 1) - 1
+        place = bisect_right(known, lease.first)
+        last = known[place] - 1 if place < len(known) else lease.last
         count = min(last, lease.last) - lease.first
         if count <= 0:
             continue
         end = lease.end or now
-        after = [one.start for one in steps if lease.start < one.start < end]
-        yield Step(lease.start, min(after, default=end), lease.first + count, count)
+        place = bisect_right(starts, lease.start)
+        until = min(end, starts[place]) if place < len(starts) else end
+        yield Step(lease.start, until, lease.first + count, count)
 
 
 def _label(event: Event) -> str:

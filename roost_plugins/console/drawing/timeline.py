@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from functools import cached_property
 from typing import Final
 
 import attrs
@@ -16,12 +17,12 @@ import attrs
 from roost_core.models import Event, State
 from roost_core.shown.redaction import clean
 from roost_core.shown.sentences import sentence
-from roost_core.shown.spans import span
+from roost_core.shown.spans import took
 from roost_plugins.console.drawing.scale import Scale
 from roost_plugins.console.drawing.spans import Lease, Life, Step, Wait, life_of
 
-#: Marks whose beginnings are closer than this become one. Percent of the width.
-_CLOSE: Final = {"lease": 1.4, "wait": 1.4, "step": 1.0, "act": 2.2, "said": 3.0}
+#: Marks of a kind whose beginnings are closer than this become one. Percent of the width.
+_CLOSE: Final = {"lease": 1.4, "wait": 1.4, "step": 1.0, "act": 2.2, "said": 3.0, "death": 1.4}
 #: The narrowest mark.
 _THIN: Final = 0.35
 #: A mark this wide has room for a few words.
@@ -30,6 +31,8 @@ _WORDY: Final = 6.0
 _TICKS: Final = 12.0
 #: What stands at the end has room there.
 _ROOM: Final = (0.5, 97.0)
+#: The longest text of an event.
+_TEXT: Final = 300
 
 #: Tones of states in which it waits.
 _WAITS: Final = {
@@ -41,6 +44,17 @@ _WAITS: Final = {
     State.PAUSED: "person",
 }
 _ENDS: Final = {State.DONE: "good", State.FAILED: "bad", State.CANCELLED: "calm"}
+#: The tone that tells most, first.
+_LOUD: Final = ("bad", "warn", "busy", "person", "accent", "calm", "good")
+#: What several of a kind are called.
+_NAMES: Final = {
+    "lease": "leases",
+    "wait": "waits",
+    "step": "steps",
+    "act": "acts",
+    "said": "events",
+    "death": "workers that fell silent",
+}
 
 
 @attrs.frozen
@@ -49,24 +63,33 @@ class Mark:
 
     :ivar kind: ``lease``, ``wait``, ``step``, ``act``, ``said``, ``death`` or ``end``.
     :ivar x: where it begins, in percent of the width; ``width`` likewise, 0 for what is a point.
-    :ivar title: what it says, in full.
+    :ivar say: returns what it says, in full.
     :ivar label: what fits into it.
     :ivar is_open: it goes on.
+    :ivar is_rough: it stands for steps whose times are not known.
     :ivar event_id: the event that it stands for, if it is one.
     :ivar at: when it begins, and ``until`` when it ends.
+    :ivar merged: how many marks it was made of.
     """
 
     kind: str
     tone: str
     x: float
     width: float
-    title: str
+    say: Callable[[], str] = attrs.field(repr=False)
     label: str = ""
     is_open: bool = False
+    is_rough: bool = False
     event_id: str | None = None
     at: datetime | None = None
     until: datetime | None = None
     count: int = 1
+    merged: int = 1
+
+    @property
+    def title(self) -> str:
+        """What it says, in full."""
+        return self.say()
 
 
 @attrs.frozen
@@ -77,26 +100,38 @@ class Lane:
     marks: Sequence[Mark]
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)
 class Timeline:
-    """The picture.
+    """The picture, and the facts that it is drawn from.
 
     :ivar ticks: where times stand at the top, and what they say: time since the beginning.
-    :ivar missing: what cannot be shown any more; empty if all is.
-    :ivar is_merged: whether some marks stand for several things.
-    :ivar summary: the whole in a sentence.
     """
 
     lanes: Sequence[Lane]
     ticks: Sequence[tuple[float, str]]
-    missing: str
-    is_merged: bool
-    summary: str
+    life: Life
 
     @property
     def marks(self) -> Iterator[Mark]:
         """All marks, lane by lane."""
         return itertools.chain.from_iterable(lane.marks for lane in self.lanes)
+
+    @property
+    def is_merged(self) -> bool:
+        """Whether some marks stand for several things."""
+        return any(mark.merged > 1 for mark in self.marks)
+
+    @property
+    def missing(self) -> str:
+        """What cannot be shown any more; empty if all is."""
+        if not self.life.missing:
+            return ""
+        return f"Versions 1 to {self.life.missing:,} came before what is still kept."
+
+    @cached_property
+    def summary(self) -> str:
+        """All of it in a few words."""
+        return _summary(self.life)
 
 
 def timeline(story: Sequence[Event], now: datetime) -> Timeline:
@@ -108,123 +143,150 @@ def timeline(story: Sequence[Event], now: datetime) -> Timeline:
     life = life_of(story, now)
     waits = [(one.start, one.end or life.end) for one in life.waits]
     scale = Scale.over(life.begin, life.end, waits, _ROOM)
-    pen = _Pen(life, scale)
+    pen = Pen(life, scale)
     held = [*map(pen.lease, life.leases), *map(pen.wait, life.waits)]
     lanes = [
-        Lane("Leases", [*_apart(held), *pen.deaths(), *pen.ending()]),
+        Lane("Leases", [*_apart(held), *_apart(pen.deaths()), *pen.ending()]),
         Lane("Steps", _apart([pen.step(one) for one in life.steps])),
         Lane("People", _apart([pen.happened(one, "act") for one in life.acts])),
         Lane("Events", _apart([pen.happened(one, "said") for one in life.said])),
     ]
     lanes = [lane for lane in lanes if lane.marks or lane.name == "Leases"]
-    missing = ""
-    if life.missing:
-        missing = f"Versions 1 to {life.missing:,} came before what is still kept of its history."
-    return Timeline(
-        lanes=lanes,
-        ticks=_ticks(scale, life),
-        missing=missing,
-        is_merged=any(mark.count > 1 for lane in lanes for mark in lane.marks),
-        summary=_summary(life),
-    )
+    return Timeline(lanes, _ticks(scale, life), life)
 
 
-class _Pen:
+def rows(picture: Timeline) -> Sequence[Mark]:
+    """Return what the picture shows, each thing by itself, in the order in which it began."""
+    life = picture.life
+    pen = Pen(life, Scale.over(life.begin, life.end, ()))
+    found = [
+        *map(pen.lease, life.leases),
+        *map(pen.wait, life.waits),
+        *map(pen.step, life.steps),
+        *(pen.happened(one, "act") for one in life.acts),
+        *(pen.happened(one, "said") for one in life.said),
+        *pen.deaths(),
+        *pen.ending(),
+    ]
+    return sorted(found, key=lambda mark: mark.x)
+
+
+@attrs.frozen
+class Pen:
     """Draws single marks."""
 
-    def __init__(self, life: Life, scale: Scale) -> None:
-        self._life = life
-        self._scale = scale
-
-    def _mark(
-        self, kind: str, tone: str, start: datetime, end: datetime | None, title: str, label: str
-    ) -> Mark:
-        x = self._scale.place(start)
-        until = end or self._life.end
-        width = max(_THIN, self._scale.place(until) - x)
-        fits = label if width >= _WORDY else ""
-        return Mark(kind, tone, x, width, title, fits, end is None, None, start, end)
+    life: Life
+    scale: Scale
 
     def lease(self, one: Lease) -> Mark:
-        ended = "now" if one.ended is None else one.ended.replace("_", " ")
-        versions = f"v{one.first} to v{one.last}" if one.last > one.first else f"v{one.first}"
+        """Draw a lease."""
         worker = clean(one.worker)
-        title = f"leased to {worker}, {versions}, {self._when(one.start, one.end)}, until {ended}"
+
+        def say() -> str:
+            ended = "now" if one.ended is None else one.ended.replace("_", " ")
+            versions = f"v{one.first} to v{one.last}" if one.last > one.first else f"v{one.first}"
+            when = self._when(one.start, one.end)
+            return f"leased to {worker}, {versions}, {when}, until {ended}"
+
         tone = "bad" if one.is_death else "busy" if one.end is None else "accent"
-        return self._mark("lease", tone, one.start, one.end, title, worker)
+        return self._bar("lease", tone, one, say, worker)
 
     def wait(self, one: Wait) -> Mark:
+        """Draw a time in which it did not run."""
         name = one.state.value.replace("_", " ")
-        title = f"{name}, {self._when(one.start, one.end)}"
-        until = one.end or self._life.end
-        label = f"{name} {span((until - one.start).total_seconds())}"
-        return self._mark("wait", _WAITS.get(one.state, "calm"), one.start, until, title, label)
+        tone = _WAITS.get(one.state, "calm")
+        return self._bar("wait", tone, one, lambda: f"{name}, {self._when(one.start, one.end)}", "")
 
     def step(self, one: Step) -> Mark:
-        label = clean(one.label)
-        when = self._when(one.start, one.end)
+        """Draw a step, or several."""
         if one.count > 1:
-            first = one.version - one.count + 1
-            name = f"v{first}–v{one.version}"
-            title = f"{one.count:,} steps, {name}, {when}; their times are not kept any more"
-            mark = self._mark("steps", "accent", one.start, one.end, title, name)
-            return attrs.evolve(mark, count=one.count)
+            name = f"v{one.version - one.count + 1} to v{one.version}"
+            tail = "their times are not kept any more"
+            mark = self._bar(
+                "step",
+                "accent",
+                one,
+                lambda: f"{one.count:,} steps, {name}, {self._when(one.start, one.end)}; {tail}",
+                name,
+            )
+            return attrs.evolve(mark, count=one.count, is_rough=True)
+
+        def say() -> str:
+            when, label = self._when(one.start, one.end), clean(one.label)
+            if one.is_failure:
+                return f"a try of v{one.version} failed, {when}: {label}"
+            if one.end is None:
+                return f"the running step, {when}"
+            return f"v{one.version} “{label}” accepted, {when}"
+
         if one.is_failure:
-            title = f"a try of v{one.version} failed, {when}: {label}"
-            return self._mark("step", "bad", one.start, one.end, title, "failed")
+            return self._bar("step", "bad", one, say, "failed")
         if one.end is None:
-            return self._mark("step", "busy", one.start, None, f"the running step, {when}", "…")
-        title = f"v{one.version} “{label}” accepted, {when}"
-        return self._mark("step", "accent", one.start, one.end, title, f"v{one.version}")
+            return self._bar("step", "busy", one, say, "running")
+        return self._bar("step", "accent", one, say, f"v{one.version}")
 
     def happened(self, event: Event, kind: str) -> Mark:
-        tone = "person" if kind == "act" else "calm"
-        if "warning" in event.data:
-            tone = "warn"
-        text = clean(sentence(event))
-        title = f"{text[:400]}, {self._elapsed(event.at)}"
-        x = self._scale.place(event.at)
-        label = event.kind.replace("_", " ")
-        return Mark(kind, tone, x, 0, title, label, event_id=event.event_id, at=event.at)
+        """Draw what a person did, or what the engine has emitted."""
+        tone = "person" if kind == "act" else "warn" if "warning" in event.data else "calm"
+        mark = self._point(kind, tone, event.at, lambda: clean(sentence(event))[:_TEXT])
+        return attrs.evolve(mark, event_id=event.event_id)
 
-    def deaths(self) -> Iterator[Mark]:
-        """Draw where workers died; those that are close to each other as one."""
-        died = [
-            self._point("death", "bad", one.end, f"{clean(one.worker)} fell silent")
-            for one in self._life.leases
+    def deaths(self) -> Sequence[Mark]:
+        """Draw where workers died."""
+        return [
+            self._point("death", "bad", one.end, f"{clean(one.worker)} fell silent".__str__)
+            for one in self.life.leases
             if one.is_death and one.end is not None
         ]
-        return iter(_apart(died))
 
-    def ending(self) -> Iterator[Mark]:
+    def ending(self) -> Sequence[Mark]:
         """Draw how it ended."""
-        last = self._life.last
-        if last is not None:
-            said = clean(sentence(last))[:400]
-            mark = self._point("end", _ENDS.get(last.state, "calm"), last.at, said)
-            yield attrs.evolve(mark, label=last.state.value)
+        last = self.life.last
+        if last is None:
+            return ()
+        tone = _ENDS.get(last.state, "calm")
+        mark = self._point("end", tone, last.at, lambda: clean(sentence(last))[:_TEXT])
+        return [attrs.evolve(mark, label=last.state.value)]
 
-    def _point(self, kind: str, tone: str, at: datetime, text: str) -> Mark:
-        title = f"{text}, {self._elapsed(at)}"
-        return Mark(kind, tone, self._scale.place(at), 0, title, at=at)
+    def _bar(
+        self, kind: str, tone: str, one: Lease | Step | Wait, say: Callable[[], str], label: str
+    ) -> Mark:
+        x = self.scale.place(one.start)
+        width = max(_THIN, self.scale.place(one.end or self.life.end) - x)
+        fits = label if width >= _WORDY else ""
+        is_open = one.end is None
+        return Mark(kind, tone, x, width, say, fits, is_open, at=one.start, until=one.end)
 
-    def _elapsed(self, at: datetime) -> str:
-        return f"{span((at - self._life.begin).total_seconds())} after it began"
+    def _point(self, kind: str, tone: str, at: datetime, say: Callable[[], str]) -> Mark:
+        def with_time() -> str:
+            return f"{say()}, {self._since(at)}"
+
+        return Mark(kind, tone, self.scale.place(at), 0, with_time, at=at)
+
+    def _since(self, at: datetime) -> str:
+        return f"{lasted(self.life.begin, at)} after it began"
 
     def _when(self, start: datetime, end: datetime | None) -> str:
-        lasted = span(((end or self._life.end) - start).total_seconds())
-        since = span((start - self._life.begin).total_seconds())
-        return f"{'for' if end is None else 'took'} {lasted}, {since} after it began"
+        how = "for" if end is None else "took"
+        return f"{how} {lasted(start, end or self.life.end)}, {self._since(start)}"
+
+
+def lasted(start: datetime, end: datetime) -> str:
+    """Return how long something took, for people."""
+    return took(max(0.0, (end - start).total_seconds() * 1000))
 
 
 def _apart(marks: Sequence[Mark]) -> list[Mark]:
     """Merge marks of one kind that would stand closer than they are wide."""
     found: list[Mark] = []
-    for _, kind in itertools.groupby(sorted(marks, key=lambda one: one.kind), _kind_of):
+    for kind in dict.fromkeys(mark.kind for mark in marks):
         near: list[Mark] = []
-        for mark in sorted(kind, key=lambda one: one.x):
-            close = _CLOSE.get(mark.kind, 1.0)
-            if near and (mark.x - near[0].x >= close or max(mark.width, near[0].width) >= close):
+        for mark in sorted((one for one in marks if one.kind == kind), key=lambda one: one.x):
+            close = _CLOSE[kind]
+            is_far = near and (
+                mark.x - near[0].x >= close or max(mark.width, near[0].width) >= close
+            )
+            if is_far:
                 found.append(_merged(near))
                 near = []
             near.append(mark)
@@ -232,73 +294,55 @@ def _apart(marks: Sequence[Mark]) -> list[Mark]:
     return sorted(found, key=lambda one: one.x)
 
 
-_kind_of: Final[Callable[[Mark], str]] = lambda one: one.kind  # noqa: E731 - one line, used as a key
-
-
-#: What several of a kind are called.
-_NAMES: Final = {
-    "lease": "leases",
-    "wait": "waits",
-    "step": "steps",
-    "steps": "steps",
-    "act": "acts",
-    "said": "events",
-    "death": "workers that fell silent",
-}
-#: The tone that tells most, first.
-_LOUD: Final = ("bad", "warn", "busy", "person", "accent", "calm", "good")
-
-
 def _merged(marks: Sequence[Mark]) -> Mark:
     first, last = marks[0], marks[-1]
     if len(marks) == 1:
         return first
-    tone = min((one.tone for one in marks), key=_LOUD.index)
-    bad = sum(one.tone == "bad" for one in marks)
     count = sum(one.count for one in marks)
-    failed = f", {bad} of them failed" if bad and first.kind == "step" else ""
-    title = f"{count:,} {_NAMES[first.kind]}{failed}: {first.title} … {last.title}"
-    width = 0.0 if first.width == 0 else max(_THIN, last.x + last.width - first.x)
+    bad = sum(one.tone == "bad" for one in marks)
+
+    def say() -> str:
+        failed = f", {bad:,} of them failed" if bad and first.kind == "step" else ""
+        return f"{count:,} {_NAMES[first.kind]}{failed}: {first.say()} … {last.say()}"
+
     return attrs.evolve(
         first,
-        tone=tone,
-        width=width,
-        title=title,
+        tone=min((one.tone for one in marks), key=_LOUD.index),
+        width=0.0 if first.width == 0 else max(_THIN, last.x + last.width - first.x),
+        say=say,
         label="",
         is_open=last.is_open,
         until=last.until or last.at,
         count=count,
+        merged=len(marks),
     )
 
 
-def _ticks(scale: Scale, life: Life) -> list[tuple[float, str]]:
-    """Return times at the top, where something begins if that is near."""
-    begins = sorted({scale.place(one.start) for one in life.leases})
+def _ticks(scale: Scale, life: Life) -> Sequence[tuple[float, str]]:
+    """Return times at the top, where leases begin."""
     found = [(_ROOM[0], "0")]
-    for place in begins:
+    for lease in life.leases:
+        place = scale.place(lease.start)
         if place - found[-1][0] >= _TICKS and _ROOM[1] - place >= _TICKS:
-            since = (scale.moment(place) - life.begin).total_seconds()
-            found.append((place, f"+{span(since)}"))
-    lasted = span((life.end - life.begin).total_seconds())
-    return [*found, (_ROOM[1], f"+{lasted}")]
+            found.append((place, f"+{lasted(life.begin, lease.start)}"))
+    return [*found, (_ROOM[1], f"+{lasted(life.begin, life.end)}")]
 
 
 def _summary(life: Life) -> str:
-    lasted = span((life.end - life.begin).total_seconds())
     workers = len({one.worker for one in life.leases})
     deaths = sum(one.is_death for one in life.leases)
     steps = sum(one.count for one in life.steps if not one.is_failure and one.end is not None)
     failures = sum(one.is_failure for one in life.steps)
     parts = [
-        f"{lasted} in all",
-        _counted(len(life.leases), "lease")
-        + (f" by {_counted(workers, 'worker')}" if workers else ""),
-        *([_counted(deaths, "death") + " of workers"] if deaths else []),
+        f"{lasted(life.begin, life.end)} in all",
+        _counted(len(life.leases), "lease"),
+        f"by {_counted(workers, 'worker')}" if workers else "",
+        f"{_counted(deaths, 'of them has', 'of them have')} died" if deaths else "",
         _counted(steps, "accepted step"),
-        *([_counted(failures, "failed try", "failed tries")] if failures else []),
-        *([_counted(len(life.acts), "act") + " by people"] if life.acts else []),
+        _counted(failures, "failed try", "failed tries") if failures else "",
+        f"{_counted(len(life.acts), 'act')} of people" if life.acts else "",
     ]
-    return ", ".join(parts)
+    return ", ".join(part for part in parts if part).replace(", by ", " by ")
 
 
 def _counted(count: int, one: str, many: str = "") -> str:

@@ -16,6 +16,7 @@ from roost_core.errors import WorkNotFound
 from roost_core.models import WORK_ID, Event
 from roost_core.query.terms import Op, Query, Term, Test
 from roost_core.shown.plain import status_json
+from roost_plugins.console.drawing.timeline import rows, timeline
 from roost_plugins.console.here import here
 from roost_plugins.console.kit.tree import tree
 from roost_plugins.console.notes import Told
@@ -115,3 +116,12 @@ def raw(work_id: str) -> Response:
     """Show all that is known of it as ``roost status --json`` does."""
     found = here().ask(lambda roost: roost.work(work_id).status())
     return as_json(status_json(found))
+
+
+@blueprint.get("/<work_id>/life")
+def life(work_id: str) -> str:
+    """Show what the picture of its life shows as a table, as a part of the page or by itself."""
+    one = here().ask(lambda roost: load(roost, work_id))
+    found = rows(timeline(one.story, one.now))
+    name = "item/life_part.html" if "HX-Request" in request.headers else "item/life_page.html"
+    return render_template(name, page="work", work_id=work_id, rows=found)

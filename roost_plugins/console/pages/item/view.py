@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 import attrs
+from markupsafe import Markup
 
 from roost_core.client.inspecting import Inspection
 from roost_core.errors import RoostError
@@ -16,6 +17,7 @@ from roost_core.shown.plain import to_plain
 from roost_core.shown.redaction import clean, redacted
 from roost_core.shown.sentences import sentence
 from roost_core.values import Json
+from roost_plugins.console.drawing.svg import svg
 from roost_plugins.console.drawing.timeline import Timeline, timeline
 from roost_plugins.console.notes import Told
 from roost_plugins.console.pages.verbs import Choice, choices
@@ -78,6 +80,11 @@ class ItemView:
         return self.one.meta
 
     @property
+    def svg(self) -> Markup:
+        """The picture, drawn."""
+        return svg(self.picture)
+
+    @property
     def mood(self) -> str:
         """The icon of the tab."""
         moods = {State.FAILED: "alert", State.RUNNING: "busy", State.DONE: "done"}
@@ -92,10 +99,8 @@ class ItemView:
     def first(self) -> Choice | None:
         """What a reader most likely wants to do now."""
         wanted = {State.FAILED: "retry", State.CANCELLED: "retry", State.PAUSED: "resume"}
-        if self.meta.wish == "pause":
-            verb = "resume"
-        else:
-            verb = wanted.get(self.meta.state, "pause")
+        asked = {"pause": "resume"}.get(self.meta.wish or "")
+        verb = asked or wanted.get(self.meta.state, "pause")
         found = [one for one in self.choices if one.verb == verb and one.fits]
         return found[0] if found else None
 

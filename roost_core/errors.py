@@ -103,7 +103,12 @@ class PluginError(RoostError):
 
 
 class PluginLoadError(PluginError):
-    """A plugin cannot be imported or registered; the text names it and the cause."""
+    """A plugin cannot be imported or registered; the text names it and the cause.
+
+    :ivar at: file and line of the function that is to blame, if it is known.
+    """
+
+    at: tuple[str, int] | None = None
 
 
 class PluginConflict(PluginError):

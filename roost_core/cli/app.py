@@ -104,9 +104,10 @@ class RoostGroup(click.Group):
         if cmd_name not in self._own and not self._is_extended:
             session = ctx.ensure_object(Session)
             plugins = session.all_plugins()
-            session.refuse_broken(plugins)
             self._extend(plugins)
-            session.refuse_broken(plugins)
+            found = self.commands.get(cmd_name)
+            if not (isinstance(found, LazyCommand) and found.bears_broken):
+                session.refuse_broken(plugins)
         return self.commands.get(cmd_name)
 
     def resolve_command(

@@ -26,12 +26,23 @@ class LazyCommand(click.Command):
     :param target: ``pkg.module:attr`` of the command itself.
     :param short_help: its line in the list of commands.
     :param is_short: the command needs only the backend: other plugins are not loaded for it.
+    :param bears_broken: broken plugins do not stop the command, even if they are named: it looks
+        after them itself.
     """
 
-    def __init__(self, name: str, target: str, short_help: str, *, is_short: bool = False) -> None:
+    def __init__(
+        self,
+        name: str,
+        target: str,
+        short_help: str,
+        *,
+        is_short: bool = False,
+        bears_broken: bool = False,
+    ) -> None:
         super().__init__(name, short_help=short_help)
         self.target = target
         self.is_short = is_short
+        self.bears_broken = bears_broken
         self._loaded: click.Command | None = None
 
     def loaded(self) -> click.Command:

@@ -13,8 +13,8 @@ import attrs
 from roost_core.cli import output, plugin_output
 from roost_core.cli.signals import StopSignals
 from roost_core.errors import RoostError
-from roost_core.settings.core import Settings
-from roost_core.settings.declaring import Declaration, option
+from roost_core.settings.core import Settings, core_fields
+from roost_core.settings.declaring import Declaration, On, declared, option
 from roost_core.settings.given import Given, Origin
 from roost_core.settings.sources import load
 
@@ -35,6 +35,8 @@ class Session:
     :ivar explicit: the values of ``--plugin``, in order.
     :ivar config: the settings file that ``--config`` names.
     :ivar signals: how a worker's process is stopped; installed for a worker only.
+    :ivar before_work: called by a worker that has loaded its plugins, before it connects; it may
+        wait.
     :ivar is_short: whether the command needs only the backend and no other plugins; None until the
         command is known.
     """
@@ -43,6 +45,7 @@ class Session:
     explicit: list[str] = attrs.field(factory=list)
     config: Path | None = None
     signals: StopSignals = attrs.field(factory=StopSignals)
+    before_work: Callable[[], None] = attrs.field(default=lambda: None)
     is_short: bool | None = None
     #: Settings given as options that may belong to plugins not loaded yet.
     _mentioned: set[str] = attrs.field(factory=set)
@@ -87,6 +90,32 @@ class Session:
             }
             self._settings = load(given, config=self.config)
         return self._settings
+
+    def given(self, *, is_shared: bool = False) -> list[str]:
+        """Return the settings that were given as options, as words of another command line.
+
+        :param is_shared: only those that every command has.
+        """
+        fields = [*core_fields().values()]
+        fields += [one for kind in self.declarations for one in declared(kind).values()]
+        shared = {one.name for one in fields if one.on is On.EVERY_COMMAND}
+        config = [] if self.config is None else [f"--config={self.config}"]
+        return config + [
+            f"{option(name)}={value}"
+            for name, value in self.overrides.items()
+            if name in shared or not is_shared
+        ]
+
+    def known_settings(self, plugins: Plugins, **usual: Any) -> Settings:
+        """Return the settings without those that are neither the core's nor of these plugins.
+
+        :param usual: values for settings of these plugins that are not given, by their whole names.
+        :raises SettingsError: one of the core's own is malformed.
+        """
+        names = {one.name for kind in plugins.declarations() for one in declared(kind).values()}
+        given = {**usual, **self.settings.extra}
+        extra = {name: one for name, one in given.items() if name in names}
+        return attrs.evolve(self.settings, extra=extra)
 
     def without_secrets(self, text: str) -> str:
         """Return a foreign text without the secrets of the settings, as far as they are known."""

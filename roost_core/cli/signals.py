@@ -34,6 +34,12 @@ _STOPS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _IGNORED: Final = (signal.SIGUSR1, signal.SIGUSR2)
 
 
+def some_of(ids: Sequence[str]) -> str:
+    """Name a few ids, and how many more there are."""
+    more = f" and {len(ids) - 5} more" if len(ids) > 5 else ""
+    return f"{', '.join(ids[:5])}{more}"
+
+
 class StopSignals:
     """Drain, then cancel, then leave at once; before a worker is attached, leave at once."""
 
@@ -154,8 +160,8 @@ class StopSignals:
             running = sorted(worker.running)
             self._in_loop(worker.stop)
             self._end_within(self._drain_timeout + LAST_SECONDS)
-            if not self._is_quiet:
-                self._say(self._what_is_awaited(running))
+            if not self._is_quiet and (text := self.what_is_awaited(running)):
+                self._say(text)
         elif self._count == 2:
             self._in_loop(worker.abort)
             self._end_within(LAST_SECONDS)
@@ -165,13 +171,16 @@ class StopSignals:
         else:
             os._exit(LEFT_BEHIND)
 
-    def _what_is_awaited(self, running: Sequence[str]) -> str:
+    def what_is_awaited(self, running: Sequence[str]) -> str:
+        """Return what to say at the first signal; nothing is said if it is empty.
+
+        :param running: the ids of the work items whose steps run.
+        """
         if not running:
             return "stopping; no step is running"
-        more = f" and {len(running) - 5} more" if len(running) > 5 else ""
         return (
             f"stopping; waiting up to {self._drain_timeout:g} s for the steps of "
-            f"{', '.join(running[:5])}{more}. The next signal cancels them now"
+            f"{some_of(running)}. The next signal cancels them now"
         )
 
     def _in_loop(self, act: Callable[[], None]) -> None:

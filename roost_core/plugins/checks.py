@@ -6,6 +6,7 @@ here names the plugin and says what to do instead.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping
@@ -96,16 +97,30 @@ def check(manager: Manager, plugin: object) -> list[Implementation]:
     for one in found:
         if one.hook not in specs:
             if not one.options.get("optionalhook"):
-                raise PluginLoadError(f"unknown hook {one.hook}{did_you_mean(one.hook, specs)}")
+                with _blaming(one.function):
+                    raise PluginLoadError(f"unknown hook {one.hook}{did_you_mean(one.hook, specs)}")
             continue
-        _check_kind(one)
-        _check_arguments(one, specs[one.hook])
+        with _blaming(one.function):
+            _check_kind(one)
+            _check_arguments(one, specs[one.hook])
     _check_engine(plugin, [one.hook for one in found])
     if not found:
         marks = [name for name in specs if _is_function(plugin, name)]
         advice = f"mark its {' and '.join(marks)}" if marks else "mark its functions"
         raise PluginLoadError(f"it implements no hook; {advice} with @roost_core.hookimpl")
     return found
+
+
+@contextlib.contextmanager
+def _blaming(function: Callable[..., Any]) -> Iterator[None]:
+    """Note where a function is that an error is about."""
+    try:
+        yield
+    except PluginLoadError as error:
+        code = getattr(inspect.unwrap(function), "__code__", None)
+        if code is not None:
+            error.at = (code.co_filename, code.co_firstlineno)
+        raise
 
 
 def _check_kind(one: Implementation) -> None:

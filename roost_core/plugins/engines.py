@@ -10,6 +10,7 @@ import attrs
 from roost_core.models.snapshot import Snapshot
 from roost_core.models.work import WorkItem
 from roost_core.plugins.calls import HookCall
+from roost_core.values import Json
 
 if TYPE_CHECKING:
     from roost_core.context import StepContext
@@ -62,6 +63,7 @@ class OfferedEngine:
     :ivar engine_id: the name that work items know it by.
     :ivar plugin_name: the plugin that it comes from.
     :ivar max_steps: its own bound on steps in a row, for work without one; or None.
+    :ivar example: a payload for people to try it with; or None.
     """
 
     engine_id: str
@@ -69,6 +71,7 @@ class OfferedEngine:
     step: EngineHook = attrs.field(repr=False)
     init_snapshot: EngineHook | StartsFromPayload = attrs.field(repr=False)
     max_steps: int | None = None
+    example: Json = None
 
     @classmethod
     def of(
@@ -77,7 +80,8 @@ class OfferedEngine:
         step: HookCall,
         init_snapshot: HookCall | None,
         max_steps: int | None = None,
+        example: Json = None,
     ) -> OfferedEngine:
         """Make one of its hooks; the first may be missing."""
         init = StartsFromPayload() if init_snapshot is None else EngineHook(init_snapshot)
-        return cls(engine_id, step.plugin_name, EngineHook(step), init, max_steps)
+        return cls(engine_id, step.plugin_name, EngineHook(step), init, max_steps, example)

@@ -273,7 +273,8 @@ class Plugins:
                 f"engine {engine_id}: max_steps must be a whole number of at least 0, "
                 f"not {max_steps!r:.80}"
             )
-        return OfferedEngine.of(engine_id, calls["step"], calls.get("init_snapshot"), max_steps)
+        init, example = calls.get("init_snapshot"), getattr(plugin, "example_payload", None)
+        return OfferedEngine.of(engine_id, calls["step"], init, max_steps, example)
 
     # -- what there is -------------------------------------------------------------------------
 

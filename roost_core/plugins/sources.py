@@ -373,6 +373,8 @@ def load(candidate: Candidate) -> object:
 def told(error: BaseException, location: str) -> str:
     """Return what went wrong in a plugin, and at which of its lines."""
     if isinstance(error, PluginLoadError):
+        if error.at is not None:
+            return f"{error} ({error.at[0]}:{error.at[1]})"
         # Roost's own message; its cause may have a place.
         reason = error.__cause__
         return f"{error}{place(reason, location) if reason is not None else ''}"

@@ -22,9 +22,12 @@ def register_settings() -> type[ConsoleSettings]:
 
 @hookimpl
 def register_commands(cli: click.Group) -> None:
-    """Add ``roost ui``."""
+    """Add ``roost ui`` and ``roost dev``."""
     # Only a command line has click.
     from roost_core.cli.lazy import LazyCommand
 
     target = "roost_plugins.console.ui:command"
     cli.add_command(LazyCommand("ui", target, "Open the console: the work, in a browser."))
+    target = "roost_plugins.console.dev.command:command"
+    what = "Run an engine while you write it, with the console."
+    cli.add_command(LazyCommand("dev", target, what, bears_broken=True))

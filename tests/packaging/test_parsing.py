@@ -11,6 +11,8 @@ from tests.packaging.sources import modules, tree
 #: Who decodes JSON itself, and why it need not be checked.
 DECODES = {
     "roost_core.codec.strict_json": "it is that place",
+    "roost_plugins.console.dev.child": "its own supervisor, encoded by itself just before",
+    "roost_plugins.console.dev.messages": "its own worker, encoded by itself just before",
     "roost_plugins.redis_saq.ledger.renewer": "its own worker, encoded by itself just before",
     "roost_plugins.watchlist.demo": "a report that the demo's own engine has written",
 }

@@ -42,7 +42,7 @@ _PYTHON: Final = "3.11"
     "new",
     cls=RoostCommand,
     params=[plugin_option()],
-    example=("roost new my-agent", "cd my-agent && python -m pytest"),
+    example=("roost new my-agent && roost dev my-agent", "cd my-agent && python -m pytest"),
 )
 @click.argument("name")
 @click.option("--engine", type=ENGINE_TYPE, metavar="E", help="The engine's id; NAME if absent.")
@@ -55,17 +55,15 @@ _PYTHON: Final = "3.11"
 def command(name: str, engine: str | None, folder: Path | None) -> None:
     """Write a package with an engine, its tests, pyproject.toml and a README.
 
-    Prints the folder. Its tests pass at once; change the engine from there. No server is needed.
+    Prints the folder. Its tests pass at once; `roost dev NAME` runs it while you change it. No
+    server is needed.
     """
     module = _module_of(name)
     target = folder or Path(name)
     values = {"name": name, "module": module, "engine": engine or name, "python": _PYTHON}
     _write(target, values)
     output.data(target)
-    output.note(
-        f"next: cd {shlex.quote(str(target))} && python -m pytest && pip install -e . "
-        "&& roost engines"
-    )
+    output.note(f"next: roost dev {shlex.quote(str(target))}")
 
 
 def _module_of(name: str) -> str:

@@ -51,7 +51,7 @@ _LOG: Final = (
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
-def _log_options(function: _F) -> _F:
+def log_options(function: _F) -> _F:
     """Add the options about the log."""
     for option in reversed(_LOG):
         function = option(function)
@@ -76,7 +76,7 @@ def _log_options(function: _F) -> _F:
 )
 @_queue_option
 @click.option("--burst", is_flag=True, help="Stop once nothing is ready.")
-@_log_options
+@log_options
 @roost_options(On.WORKER, but=("queue",))
 @click.pass_obj
 def command(
@@ -124,6 +124,7 @@ def _run(
     offered = session.plugins(strict=True).engines()
     wanted = _wanted(engines, sorted(offered))
     names = _queues(session, queues)
+    session.before_work()
 
     from roost_core.stepping import loops
     from roost_core.worker import Worker

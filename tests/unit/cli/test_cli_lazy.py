@@ -183,3 +183,26 @@ print([name for name in heavy if name in sys.modules])
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
     assert ("[]\n", "") == (done.stdout, done.stderr)
+
+
+@pytest.mark.parametrize("bears", [True, False])
+def test_a_command_that_bears_broken_plugins(
+    write_module: Write, tmp_path, monkeypatch, bears: bool
+) -> None:
+    """A named plugin that is broken stops any other command."""
+    write_module("acme_mine.py", MINE)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "broken.py").write_text("def step(\n")
+    own = f"""
+from roost_core import hookimpl
+from roost_core.cli.lazy import LazyCommand
+
+@hookimpl
+def register_commands(cli):
+    cli.add_command(LazyCommand("mine", "acme_mine:command", "Say it.", bears_broken={bears}))
+"""
+    (tmp_path / "adds.py").write_text(own)
+    words = ["--plugin", "./broken.py", "--plugin", "./adds.py", "mine", "hello"]
+    result = CliRunner().invoke(build(), words, prog_name="roost")
+    assert (0 if bears else 2) == result.exit_code
+    assert bears == ("hello" in result.stdout)

@@ -36,7 +36,7 @@ def test_its_tests_pass_at_once(here):
     """What a newcomer types next works, before anything is installed."""
     result = new("my-agent")
     assert (0, "my-agent\n") == (result.exit_code, result.stdout)
-    assert "next: cd my-agent && python -m pytest" in result.stderr
+    assert "next: roost dev my-agent" in result.stderr
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
         cwd=here / "my-agent",
@@ -145,4 +145,4 @@ def test_a_folder_that_a_shell_would_take_apart(here):
     """The hint can be typed as it stands."""
     result = new("my-agent", "--folder", "my folder/x")
     assert (0, "my folder/x\n") == (result.exit_code, result.stdout)
-    assert "next: cd 'my folder/x' && " in result.stderr
+    assert "next: roost dev 'my folder/x'" in result.stderr

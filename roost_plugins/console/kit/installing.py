@@ -62,7 +62,14 @@ def install(app: Flask, now: Callable[[], datetime], asset: Callable[[str], str]
         return g.kit_now  # type: ignore[no-any-return]  # flask.g has no types
 
     app.jinja_env.filters.update(
-        shown=shown, masked=masked, coded=coded, span=span, took=took, size=size, iso=_iso, exact=_exact
+        shown=shown,
+        masked=masked,
+        coded=coded,
+        span=span,
+        took=took,
+        size=size,
+        iso=_iso,
+        exact=_exact,
     )
     functions: Mapping[str, Any] = {
         "asset": asset,

@@ -16,13 +16,13 @@ from roost_core.backend.reports import StoredWork
 from roost_core.models.work import State
 from roost_core.values import Value
 
-#: So many groups of dead letters, engines, resources, live workers and leases a survey has at most.
+#: A survey has at most this many groups of dead letters, engines, resources, workers and leases.
 MOST_GROUPS: Final = 20
 MOST_ENGINES: Final = 100
 MOST_RESOURCES: Final = 100
 MOST_WORKERS: Final = 200
 MOST_RUNNING: Final = 200
-#: Of so many minutes it tells what was done.
+#: Of this many minutes it tells what was done.
 MINUTES: Final = 60
 
 

@@ -10,7 +10,7 @@ from roost_core.codec.times import from_milliseconds
 from roost_core.models.overview import Overview
 from roost_core.shown.overview import overview_of, suspicious
 
-#: Of so much running work at most it is read whether a warning says that its steps change nothing.
+#: Of this much running work it is read whether a warning says that its steps change nothing.
 _TRAILS: Final = 10
 
 

@@ -37,7 +37,7 @@ def newer(layout: int, subject: str) -> str:
 
 
 def at_present_rate(pace: Pace | None, places: int, what: str) -> str:
-    """Say when a line has moved by so many places, by the rate of the last minutes.
+    """Say when a line has moved by this many places, by the rate of the last minutes.
 
     :param what: what has happened then: ``its turn comes``.
     """

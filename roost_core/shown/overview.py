@@ -36,7 +36,7 @@ from roost_core.shown.mending import brief
 from roost_core.shown.odd import odd, silence, troubles
 from roost_core.shown.waiting import Known, waiting
 
-#: So many steps in a row make it worth reading whether a warning says that they change nothing.
+#: This many steps in a row make it worth reading whether a warning says that they change nothing.
 MANY_STEPS: Final = 25
 _NUMBERS: Final = re.compile(r"\d+")
 
@@ -87,7 +87,7 @@ def overview_of(
 
 
 def suspicious(survey: Survey, most: int) -> list[str]:
-    """Return the ids of running work whose steps may change nothing, at most so many."""
+    """Return the ids of running work whose steps may change nothing, at most this many."""
     many = [one.work for one in survey.running if one.work.steps_in_row >= MANY_STEPS]
     many.sort(key=lambda work: -work.steps_in_row)
     return [work.work_id for work in many[:most]]

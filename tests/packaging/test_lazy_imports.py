@@ -48,6 +48,7 @@ DOORS = {
     ("roost_core.client.connection", "controlling", "roost_core.client.control"): START,
     ("roost_core.client.roost", "count", "roost_core.client.finding"): START,
     ("roost_core.client.roost", "overview", "roost_core.client.overview"): START,
+    ("roost_core.cli.work.overview", "command", "roost_core.cli.look.overview"): START,
     ("roost_core.client.roost", "diagnose", "roost_core.client.engine"): START,
     ("roost_core.client.roost", "engine", "roost_core.client.engine"): START,
     ("roost_core.client.roost", "enqueue", "roost_core.client.requests"): START,

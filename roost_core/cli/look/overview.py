@@ -28,7 +28,7 @@ from roost_core.shown.spans import ago, ahead, span
 _One = TypeVar("_One")
 
 _BARS: Final = "▁▂▃▄▅▆▇█"
-#: Of each part, so many are shown; JSON has more.
+#: Of each part, this many are shown; JSON has more.
 _MOST: Final = 10
 #: Columns before the bars, and behind them.
 _NAME_WIDTH: Final = 10

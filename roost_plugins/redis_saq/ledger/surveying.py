@@ -32,11 +32,11 @@ from roost_plugins.redis_saq.record import rates
 from roost_plugins.redis_saq.record.answers import text, time_of
 from roost_plugins.redis_saq.record.standing import stored_work
 
-#: Of so many leases it is looked at since when they are there, and whose.
+#: Of this many leases it is looked at since when they are there, and whose.
 _LEASES: Final = 500
-#: Of so many of the newest dead letters it is looked at which errors they have.
+#: Of this many of the newest dead letters it is looked at which errors they have.
 _LETTERS: Final = 200
-#: So many resources are put in the order of their lines.
+#: This many resources are put in the order of their lines.
 _RESOURCES: Final = 200
 _MINUTE_MS: Final = 60_000
 

@@ -41,7 +41,7 @@ def drawn(found, width=80):
 
 
 def busy(**fields):
-    """Make an overview of a queue in which much is going on."""
+    """Make an overview of a queue in which much happens."""
     query = "state:failed error:#0123456789ab"
     group = FailureGroup(
         "0123456789ab",

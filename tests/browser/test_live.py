@@ -185,6 +185,24 @@ def test_without_shared_workers(kit, eyes):
     rows(page, 18)
 
 
+def test_a_shared_worker_that_does_not_start(kit, eyes):
+    """Some browsers have shared workers, but none that are modules: the page is live without."""
+    page = eyes.page()
+    page.add_init_script(
+        """window.SharedWorker = class extends EventTarget {
+            port = { postMessage() {} };
+            constructor() {
+                super();
+                setTimeout(() => this.dispatchEvent(new Event("error")), 50);
+            }
+        }"""
+    )
+    opened(page, kit)
+    kit.stage.rows = 18
+    kit.stage.happened()
+    rows(page, 18)
+
+
 @pytest.mark.parametrize("is_shared", [True, False])
 def test_lost_and_back(kit, eyes, is_shared):
     """The page stays, says how old it is, and continues by itself, where it was in the events."""

@@ -5,10 +5,11 @@ import { Stream } from "./stream.js";
 const root = document.documentElement.dataset.root;
 const URL_OF_STREAM = `${root}/live`;
 
-function shared(take) {
+function shared(take, failed) {
   // Pages of another version talk to another worker.
   const name = `roost-${document.documentElement.dataset.version}`;
   const worker = new SharedWorker(new URL("./live-worker.js", import.meta.url), { type: "module", name });
+  worker.addEventListener("error", failed, { once: true });
   const { port } = worker;
   port.onmessage = ({ data }) => take(data);
   // Held for as long as the page lives; the worker waits for it to learn that the page is gone.
@@ -50,5 +51,10 @@ function own(take) {
 }
 
 export function connect(take) {
-  return "SharedWorker" in window ? shared(take) : own(take);
+  if (!("SharedWorker" in window)) return own(take);
+  let source = null;
+  // Some browsers have such workers, but none of this kind.
+  const failed = () => (source = own(take));
+  source = shared(take, failed);
+  return { retry: () => source.retry() };
 }

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import parse_qsl, quote, unquote_plus
 
 import attrs
 
@@ -25,6 +26,8 @@ SIGN_IN: Final = "/sign-in"
 _FORM: Final = 4096
 #: The parameter of a URL that has a token.
 _TOKEN: Final = "token"  # noqa: S105 - its name
+#: The parameter of a URL that a page of ours has led to, because it was reached from elsewhere.
+_AGAIN: Final = "again"
 
 Header = tuple[str, str]
 
@@ -35,6 +38,7 @@ class Refusal:
 
     :ivar kind: one word for programs.
     :ivar is_shown: whether it may be shown as a page: the request was meant for this console.
+    :ivar leads_to: the path that the page loads by itself.
     """
 
     status: str
@@ -42,6 +46,7 @@ class Refusal:
     text: str
     headers: tuple[Header, ...] = ()
     is_shown: bool = True
+    leads_to: str = ""
 
 
 #: Makes the status, the type and the body of what a refused browser or program is told.
@@ -88,7 +93,9 @@ class Gate:
         if not host:
             return _plain("400 Bad Request", "no-host", "the request has no header Host")
         if not self.place.has_host(host):
-            text = f"this console is at {self.place.url}, and answers to no other name"
+            # A page of somebody else, who gave this address a name, need not learn where this is.
+            where = self.place.url if _is_bare(host) else "the URL that `roost ui` has printed"
+            text = f"this console is at {where}, and answers to no other name"
             return _plain("403 Forbidden", "foreign-host", text)
         path = environ.get("PATH_INFO", "")
         if not _is_plain(path):
@@ -96,8 +103,9 @@ class Gate:
         prefix = self.place.prefix
         if prefix:
             if path == prefix:
-                away = (("Location", self.place.url),)
-                return Refusal("308 Permanent Redirect", "moved", self.place.url, away)
+                query = environ.get("QUERY_STRING", "")
+                url = f"{self.place.url}?{query}" if query else self.place.url
+                return _plain("308 Permanent Redirect", "moved", url, (("Location", url),))
             if not path.startswith(f"{prefix}/"):
                 text = f"this console is at {self.place.url}; a proxy must not change the path"
                 return _plain("404 Not Found", "foreign-path", text)
@@ -135,24 +143,28 @@ class Gate:
         scheme, _, bearer = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
         if scheme.lower() == "bearer":
             return None if self.tokens.is_token(_text(bearer.strip())) else _WRONG_TOKEN
-        if is_reading and f"{_TOKEN}=" in environ.get("QUERY_STRING", ""):
-            return self._by_link(environ)
+        asked = dict(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True))
+        if is_reading and _TOKEN in asked:
+            return self._by_link(environ, asked[_TOKEN])
         has_origin = "HTTP_ORIGIN" in environ  # and it is ours
         if not is_reading and path == SIGN_IN:
             return self._by_form(environ) if has_origin else _NO_ORIGIN
         is_signed_in = self.tokens.is_signed_in(_text(environ.get("HTTP_COOKIE", "")))
         if is_signed_in:
+            if is_reading and _AGAIN in asked:
+                return self._moved(_url(environ, without=_AGAIN), environ)
             return None if is_reading or has_origin else _NO_ORIGIN
-        if is_reading and environ.get("HTTP_SEC_FETCH_SITE") == "cross-site":
+        is_from_elsewhere = environ.get("HTTP_SEC_FETCH_SITE") == "cross-site"
+        if is_reading and is_from_elsewhere and _AGAIN not in asked:
             # The browser keeps the cookie back for a link from elsewhere, but not for a page of
-            # ours that leads to the same place.
-            return _AGAIN
+            # ours that leads to the same place: once.
+            url = f"{self.place.prefix}{_url(environ)}"
+            more = "&" if "?" in url else "?"
+            return Refusal("200 OK", _AGAIN, "One moment.", leads_to=f"{url}{more}{_AGAIN}=1")
         return _NOT_SIGNED_IN if is_signed_in is None else _SIGNED_OUT
 
-    def _by_link(self, environ: WSGIEnvironment) -> Refusal:
+    def _by_link(self, environ: WSGIEnvironment, token: str) -> Refusal:
         """Take the token out of the URL, and give a cookie for it."""
-        pairs = parse_qsl(environ["QUERY_STRING"], keep_blank_values=True)
-        token = next((text for name, text in pairs if name == _TOKEN), "")
         is_signed_in = self.tokens.is_signed_in(_text(environ.get("HTTP_COOKIE", "")))
         # Browsers may look first; only opening it counts.
         is_opened = environ["REQUEST_METHOD"] == "GET"
@@ -160,9 +172,7 @@ class Gate:
             is_signed_in or self.tokens.is_token(token) or (is_opened and self.tokens.spend(token))
         ):
             return _OLD_LINK
-        rest = urlencode([pair for pair in pairs if pair[0] != _TOKEN])
-        path = quote(environ["PATH_INFO"].encode("latin-1"))
-        return self._signed_in(environ, f"{path}?{rest}" if rest else path)
+        return self._moved(_url(environ, without=_TOKEN), environ, self.tokens.set_cookie())
 
     def _by_form(self, environ: WSGIEnvironment) -> Refusal:
         """Take the token out of a form, and give a cookie for it."""
@@ -172,13 +182,27 @@ class Gate:
         fields = dict(parse_qsl(body.decode("latin-1")))
         if not self.tokens.is_token(fields.get(_TOKEN, "").strip()):
             return _OLD_LINK
-        return self._signed_in(environ, "/")
+        return self._moved("/", environ, self.tokens.set_cookie())
 
-    def _signed_in(self, environ: WSGIEnvironment, path: str) -> Refusal:
+    def _moved(self, path: str, environ: WSGIEnvironment, cookie: str = "") -> Refusal:
         # With the host in front, a path with two slashes at its beginning leads nowhere else.
         url = f"{self.place.origin(environ['HTTP_HOST'])}{self.place.prefix}{path}"
-        headers = (("Location", url), ("Set-Cookie", self.tokens.set_cookie()))
-        return Refusal("303 See Other", "signed-in", "signed in", headers, is_shown=False)
+        headers = [("Location", url), *([("Set-Cookie", cookie)] if cookie else [])]
+        return _plain("303 See Other", "moved", "this way", tuple(headers))
+
+
+def _url(environ: WSGIEnvironment, without: str = "") -> str:
+    """Return the path and the query of a request, as they were sent, without a parameter."""
+    path = quote(environ["PATH_INFO"].encode("latin-1"))
+    parts = environ.get("QUERY_STRING", "").split("&")
+    kept = [part for part in parts if part and unquote_plus(part.partition("=")[0]) != without]
+    query = quote("&".join(kept).encode("latin-1"), safe="!$&'()*+,-./:;=?@_~%")
+    return f"{path}?{query}" if query else path
+
+
+def _is_bare(host: str) -> bool:
+    """Return whether a host is an address, or this machine's own name, which nobody can give."""
+    return re.fullmatch(r"(localhost|[0-9.]+|\[[0-9a-f:.]+\])(:[0-9]+)?", host) is not None
 
 
 def _text(value: str) -> str:
@@ -215,7 +239,6 @@ _OLD_LINK: Final = Refusal(
 _WRONG_TOKEN: Final = Refusal(
     "401 Unauthorized", "wrong-token", "The token in the header Authorization is wrong.", _ASK
 )
-_AGAIN: Final = Refusal("200 OK", "again", "One moment.")
 _NO_ORIGIN: Final = Refusal(
     "403 Forbidden",
     "no-origin",

@@ -179,8 +179,9 @@ def test_paths_may_have_any_letters(door):
     ("url", "leads_to"),
     [
         (f"/?token={TOKEN}", "/"),
-        (f"/work?q=state%3Afailed&token={TOKEN}&x=", "/work?q=state%3Afailed&x="),
-        (f"/work?token={TOKEN}&token=other", "/work"),
+        (f"/work?q=state:failed%26&token={TOKEN}&x=", "/work?q=state:failed%26&x="),
+        (f"/work?token=other&%74oken={TOKEN}", "/work"),
+        (f'/work?q="\xe4>&token={TOKEN}', "/work?q=%22%E4%3E"),
         (f"//evil.example/?token={TOKEN}", "//evil.example/"),
         (f"/a b?token={TOKEN}", "/a%20b"),
     ],
@@ -257,11 +258,25 @@ def test_a_form_signs_in(door):
 def test_a_link_from_elsewhere_opens_the_page(door):
     """The browser keeps the cookie back; a page of ours that leads to the same place helps."""
     link = {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "navigate"}
-    answer = door.ask("GET", "/work/w-1", **link)
+    answer = door.ask("GET", "/work/w-1?q=a%26b", **link)
     assert (200, "again", []) == (answer.status, answer.text, door.through)
-    assert 401 == door.ask("GET", "/work/w-1", Sec_Fetch_Site="same-origin").status
-    assert 200 == door.signed_in("GET", "/work/w-1", Sec_Fetch_Site="same-origin").status
+    leads_to = door.told[-1].leads_to
+    assert "/work/w-1?q=a%26b&again=1" == leads_to
+    ours = {"Sec_Fetch_Site": "same-origin", "Origin": ""}
+    answer = door.signed_in("GET", leads_to, **ours)
+    assert (303, f"{ORIGIN}/work/w-1?q=a%26b") == (answer.status, answer.headers["Location"])
+    assert "Set-Cookie" not in answer.headers
+    # Those who are not signed in are told, whatever the browser says: it is no loop.
+    assert {401} == {door.ask("GET", leads_to, **one).status for one in (ours, link)}
     assert 403 == door.signed_in("POST", "/work/w-1", **link).status
+
+
+@pytest.mark.parametrize("query", ["mytoken=1", "q=label:token=x", "q=token%3D1", "q=again=1"])
+def test_other_parameters_mean_nothing(door, query):
+    """Only the one of this name is a token."""
+    assert 200 == door.signed_in("GET", f"/work?{query}").status
+    door.ask("GET", f"/work?{query}")
+    assert "Not signed in" in door.told[-1].text
 
 
 def test_a_page_from_before_a_restart_is_told(door):
@@ -317,6 +332,14 @@ class TestBehindAProxy:
         """Without the slash, too."""
         answer = door.ask("GET", "/roost", Host="tools.example")
         assert (308, "https://tools.example/roost/") == (answer.status, answer.headers["Location"])
+        answer = door.ask("GET", "/roost?token=x", Host="tools.example")
+        assert "https://tools.example/roost/?token=x" == answer.headers["Location"]
+
+    def test_a_name_that_somebody_gave_it_learns_nothing(self, door):
+        """But who has typed an address is told where it is."""
+        assert "tools.example" in door.ask("GET", Host="10.0.0.1:8766").text
+        assert "tools.example" in door.ask("GET", Host="localhost:8766").text
+        assert "tools.example" not in door.ask("GET", Host="evil.example:8766").text
 
     def test_the_cookie_stays_on_https_and_below_the_path(self, door):
         """Other consoles of the same host do not get it."""

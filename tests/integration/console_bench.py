@@ -1,4 +1,4 @@
-"""A console on a real server, with a page that changes something and one that fails."""
+"""A console on a real server, with work to attack, and with a page that fails."""
 
 from __future__ import annotations
 
@@ -10,18 +10,10 @@ import attrs
 from flask import Blueprint
 
 from roost_core import Settings, SyncRoost
-from roost_plugins.console import here as heres
 from roost_plugins.console.serving import app
 from tests.consoles import Site, console_here, plugins_of
 
 pages = Blueprint("pages_of_tests", __name__)
-
-
-@pages.post("/tested/<work_id>/cancel")
-def cancel(work_id: str) -> str:
-    """Cancel work."""
-    heres.here().roost.work(work_id).cancel(reason="a test")
-    return "cancelled"
 
 
 @pages.get("/tested/fault")
@@ -41,7 +33,7 @@ class Bench:
     @property
     def path(self) -> str:
         """Where a POST cancels the work item."""
-        return f"/tested/{self.work_id}/cancel"
+        return f"/work/{self.work_id}/cancel"
 
     def stands(self) -> tuple[str, list[str]]:
         """Return the work item's state, and its events."""
@@ -55,7 +47,7 @@ UNCHANGED = ("queued", ["enqueued"])
 
 @contextlib.contextmanager
 def bench(settings: Settings, patch: Any, **own: Any) -> Iterator[Bench]:
-    """Serve a console; its application gets the pages above besides its own.
+    """Serve a console; its application gets the page above besides its own.
 
     A browser is signed in, unless it needs another URL for that.
     """

@@ -217,5 +217,6 @@ def _console(
         voice.console(shown)
         if wish.opens:
             # Some browsers run in the terminal, and return when they are closed.
-            threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
+            once = (console.opening_url(),)
+            threading.Thread(target=webbrowser.open, args=once, daemon=True).start()
         yield console

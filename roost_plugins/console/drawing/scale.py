@@ -20,11 +20,13 @@ class Scale:
 
     :ivar moments: where pieces begin, in seconds from the beginning; and the end.
     :ivar places: where these stand, in percent.
+    :ivar is_squeezed: whether some wait is drawn shorter than it was.
     """
 
     begin: datetime
     moments: Sequence[float]
     places: Sequence[float]
+    is_squeezed: bool = False
 
     @classmethod
     def over(
@@ -57,7 +59,8 @@ class Scale:
             moments.append(total)
         left, right = room
         share = (right - left) / drawn[-1]
-        return cls(begin, moments, [left + one * share for one in drawn])
+        is_squeezed = drawn[-1] < 0.99 * moments[-1]
+        return cls(begin, moments, [left + one * share for one in drawn], is_squeezed)
 
     def place(self, at: datetime) -> float:
         """Return where a moment stands, in percent."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -57,11 +57,14 @@ class Step:
 
 @attrs.frozen
 class Wait:
-    """A time in which it did not run."""
+    """A time in which it did not run.
+
+    :ivar state: what it was meanwhile; None if what happened then is not kept any more.
+    """
 
     start: datetime
     end: datetime | None
-    state: State
+    state: State | None
 
 
 @attrs.frozen
@@ -95,20 +98,26 @@ def life_of(story: Sequence[Event], now: datetime) -> Life:
     """
     leases = _leases(story)
     ending = story[-1] if story and story[-1].state.is_terminal else None
-    points = sorted(_points(story, leases), key=lambda point: point[0])
     begin = min([one.at for one in story] + [one.start for one in leases], default=now)
     end = max([now if ending is None else ending.at, *(one.at for one in story)])
+    steps = _steps(story, leases, end)
+    accepted = [one.version - one.count for one in steps if one.end and not one.is_failure]
+    missing = min([*accepted, *(one.first for one in leases)], default=_version(story))
     return Life(
         begin=begin,
         end=end,
         leases=leases,
-        steps=_steps(story, leases, end),
-        waits=_waits(points, end),
+        steps=steps,
+        waits=_waits(_points(story, leases), begin, end, is_whole=missing == 0),
         acts=[one for one in story if "who" in one.data],
         said=[one for one in story if one.kind == "emitted"],
         last=ending,
-        missing=leases[0].first if leases else 0,
+        missing=missing,
     )
+
+
+def _version(story: Sequence[Event]) -> int:
+    return story[-1].version if story else 0
 
 
 def _leases(story: Sequence[Event]) -> list[Lease]:
@@ -174,14 +183,27 @@ def _points(story: Sequence[Event], leases: Sequence[Lease]) -> Iterator[tuple[d
         yield lease.start, State.RUNNING
 
 
-def _waits(points: Sequence[tuple[datetime, State]], end: datetime) -> list[Wait]:
+def _waits(
+    points: Iterable[tuple[datetime, State]], begin: datetime, end: datetime, *, is_whole: bool
+) -> list[Wait]:
+    """Return when it did not run.
+
+    :param is_whole: whether all that has happened is known; if not, nothing is said of the time
+        before the first lease that is.
+    """
+    states = sorted(points, key=lambda point: point[0])
     found: list[Wait] = []
-    ends = [at for at, _ in points[1:]] + [end]
-    for (at, state), until in zip(points, ends, strict=False):
+    if not is_whole:
+        known = next((at for at, state in states if state is State.RUNNING), end)
+        states = [(at, state) for at, state in states if at >= known]
+        found.append(Wait(begin, known, None))
+    ends = [at for at, _ in states[1:]] + [end]
+    for (at, state), until in zip(states, ends, strict=True):
         if state is State.RUNNING or state.is_terminal or until <= at:
             continue
-        if found and found[-1].state is state and found[-1].end == at:
-            found[-1] = attrs.evolve(found[-1], end=until)
+        last = found[-1] if found else None
+        if last is not None and (last.state, last.end) == (state, at):
+            found[-1] = attrs.evolve(last, end=until)
         else:
             found.append(Wait(at, until, state))
     return found

@@ -17,12 +17,19 @@ from roost_plugins.console.kit.visible import shown
 LANE: Final = 28
 TOP: Final = 26
 #: How far down in its lane, and how high, a mark of a kind is.
-_BARS: Final = {"lease": (2, 20), "step": (2, 20), "wait": (10, 4)}
+_BARS: Final = {"lease": (2, 20), "step": (2, 20), "wait": (10, 4), "gap": (10, 4)}
 _SHAPES: Final = {
     "death": '<path d="M-5 3 L5 13 M5 3 L-5 13"/>',
-    "end": '<circle cx="9" cy="8" r="5"/>',
+    "end": '<circle cx="10" cy="8" r="6"/>',
     "act": '<path d="M0 1 L7 8 L0 15 L-7 8 Z"/>',
     "said": '<circle cx="0" cy="8" r="4"/>',
+}
+
+#: What stands in the end's circle, so that its colour is not needed.
+_SIGNS: Final = {
+    "done": '<path d="M7 8 L9.5 10.5 L13 5.5"/>',
+    "failed": '<path d="M7.5 5.5 L12.5 10.5 M12.5 5.5 L7.5 10.5"/>',
+    "cancelled": '<path d="M7 8 L13 8"/>',
 }
 
 
@@ -65,7 +72,7 @@ def _mark(mark: Mark) -> str:
             f'<svg x="{mark.x:.2f}%" y="{top}" width="{mark.width:.2f}%" height="{height}" '
             f'class="{names}">{title}<rect width="100%" height="100%" rx="2"/>{label}</svg>'
         )
-    shape = title + _SHAPES[mark.kind]
+    shape = title + _SHAPES[mark.kind] + _SIGNS.get(mark.label, "")
     if mark.event_id is not None:
         # The shape is small, and what it says is in the title.
         shape = f'<a href="#event-{escape(mark.event_id)}">{shape}</a>'

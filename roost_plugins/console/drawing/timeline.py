@@ -22,7 +22,15 @@ from roost_plugins.console.drawing.scale import Scale
 from roost_plugins.console.drawing.spans import Lease, Life, Step, Wait, life_of
 
 #: Marks of a kind whose beginnings are closer than this become one. Percent of the width.
-_CLOSE: Final = {"lease": 1.4, "wait": 1.4, "step": 1.0, "act": 2.2, "said": 3.0, "death": 1.4}
+_CLOSE: Final = {
+    "lease": 1.4,
+    "wait": 1.4,
+    "step": 1.0,
+    "act": 2.2,
+    "said": 3.0,
+    "death": 1.4,
+    "gap": 0,
+}
 #: The narrowest mark.
 _THIN: Final = 0.35
 #: A mark this wide has room for a few words.
@@ -61,7 +69,7 @@ _NAMES: Final = {
 class Mark:
     """One mark.
 
-    :ivar kind: ``lease``, ``wait``, ``step``, ``act``, ``said``, ``death`` or ``end``.
+    :ivar kind: ``lease``, ``wait``, ``gap``, ``step``, ``act``, ``said``, ``death`` or ``end``.
     :ivar x: where it begins, in percent of the width; ``width`` likewise, 0 for what is a point.
     :ivar say: returns what it says, in full.
     :ivar label: what fits into it.
@@ -105,11 +113,13 @@ class Timeline:
     """The picture, and the facts that it is drawn from.
 
     :ivar ticks: where times stand at the top, and what they say: time since the beginning.
+    :ivar is_squeezed: whether some waits are drawn shorter than they were.
     """
 
     lanes: Sequence[Lane]
     ticks: Sequence[tuple[float, str]]
     life: Life
+    is_squeezed: bool
 
     @property
     def marks(self) -> Iterator[Mark]:
@@ -152,7 +162,7 @@ def timeline(story: Sequence[Event], now: datetime) -> Timeline:
         Lane("Events", _apart([pen.happened(one, "said") for one in life.said])),
     ]
     lanes = [lane for lane in lanes if lane.marks or lane.name == "Leases"]
-    return Timeline(lanes, _ticks(scale, life), life)
+    return Timeline(lanes, _ticks(scale, life), life, scale.is_squeezed)
 
 
 def rows(picture: Timeline) -> Sequence[Mark]:
@@ -193,6 +203,9 @@ class Pen:
 
     def wait(self, one: Wait) -> Mark:
         """Draw a time in which it did not run."""
+        if one.state is None:
+            text = "what happened here is not kept any more"
+            return self._bar("gap", "calm", one, text.__str__, "")
         name = one.state.value.replace("_", " ")
         tone = _WAITS.get(one.state, "calm")
         return self._bar("wait", tone, one, lambda: f"{name}, {self._when(one.start, one.end)}", "")

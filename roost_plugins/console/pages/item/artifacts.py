@@ -63,12 +63,13 @@ def look_at(data: bytes, picture: str) -> Look:
 
 
 def _of(work_id: str, artifact_id: str) -> Artifact:
-    """Return what is known of an artifact that the newest snapshot names."""
-    state = snapshots().read(here(), work_id)
-    named = () if state.snapshot is None else state.snapshot.artifacts
-    found = next((one for one in named if one.artifact_id == artifact_id), None)
+    """Return what is known of an artifact that a snapshot names: the page's, or the newest."""
+    state = snapshots().that_names(work_id, artifact_id) or snapshots().read(here(), work_id)
+    found = state.artifact(artifact_id)
     if found is None:
-        raise ArtifactNotFound(f"{work_id} does not name the artifact {artifact_id!r:.80} any more")
+        raise ArtifactNotFound(
+            f"{work_id} names no artifact {artifact_id!r:.80}: read the page again"
+        )
     return found
 
 

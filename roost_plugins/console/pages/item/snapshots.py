@@ -8,7 +8,7 @@ from typing import Final
 
 import attrs
 
-from roost_core import Roost, Snapshot
+from roost_core import Artifact, Roost, Snapshot
 from roost_core.backend import StoredWork
 from roost_core.errors import CorruptRecord, WorkNotFound
 from roost_core.shown import views
@@ -40,6 +40,11 @@ class State:
         """Its version."""
         return 0 if self.snapshot is None else self.snapshot.version
 
+    def artifact(self, artifact_id: str) -> Artifact | None:
+        """Return what it says of an artifact, if it names that."""
+        named = () if self.snapshot is None else self.snapshot.artifacts
+        return next((one for one in named if one.artifact_id == artifact_id), None)
+
     @property
     def node(self) -> Node:
         """The tree of its data, as far as it is drawn from the start."""
@@ -63,6 +68,12 @@ class Snapshots:
             if found is not None:
                 self._known.move_to_end((work_id, life, version))
         return found
+
+    def that_names(self, work_id: str, artifact_id: str) -> State | None:
+        """Return the newest of them that belongs to a work item and names an artifact."""
+        with self._lock:
+            known = [one for one in reversed(self._known.values()) if one.work_id == work_id]
+        return next((one for one in known if one.artifact(artifact_id) is not None), None)
 
     def put(self, state: State) -> State:
         """Keep one, and forget what is too much."""

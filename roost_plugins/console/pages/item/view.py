@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -23,7 +23,7 @@ from roost_plugins.console.notes import Told
 from roost_plugins.console.pages.verbs import Choice, choices
 
 #: So many events are listed, and so many errors.
-_EVENTS: Final = 50
+_EVENTS: Final = 30
 _ERRORS: Final = 10
 #: The longest text of an event, and of its data. Characters.
 _TEXT: Final = 400
@@ -45,15 +45,17 @@ class Happened:
 
 @attrs.frozen
 class Failure:
-    """One error.
+    """One error, or the same one several times in a row; then the newest of them.
 
     :ivar attempt: which one of how many, if that is known.
+    :ivar count: how often it came.
     """
 
     at: datetime | None
     version: int
     error: ErrorRecord
     attempt: str = ""
+    count: int = 1
 
 
 @attrs.frozen
@@ -114,7 +116,7 @@ def view_of(one: Inspection, note: Told | None = None) -> ItemView:
         choices=choices(one.meta, problem=one.problem, is_newer=one.is_newer),
         picture=timeline(story, one.now),
         timeout_at=_timeout(one),
-        errors=list(_errors(one))[:_ERRORS],
+        errors=_grouped(_errors(one))[:_ERRORS],
         events=[happened(event) for event in reversed(shown)],
         more=len(story) - len(shown),
         note=note,
@@ -129,6 +131,24 @@ def happened(event: Event) -> Happened:
         return Happened(event, text)
     data = json.dumps(redacted(to_plain(event.data)), ensure_ascii=False, indent=2)
     return Happened(event, text, data if len(data) <= _DATA else f"{data[:_DATA]}…")
+
+
+def _grouped(failures: Iterable[Failure]) -> list[Failure]:
+    found: list[Failure] = []
+    for one in failures:
+        last = found[-1] if found else None
+        if last is not None and _same(last.error, one.error):
+            found[-1] = attrs.evolve(last, count=last.count + 1)
+        else:
+            found.append(one)
+    return found
+
+
+def _same(one: ErrorRecord, other: ErrorRecord) -> bool:
+    # What is kept of earlier ones may be cut.
+    messages = [error.message.removesuffix(" …")[:100] for error in (one, other)]
+    begins = messages[0].startswith(messages[1]) or messages[1].startswith(messages[0])
+    return (one.kind, one.error_type) == (other.kind, other.error_type) and begins
 
 
 def _errors(one: Inspection) -> Iterator[Failure]:

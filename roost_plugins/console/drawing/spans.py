@@ -45,6 +45,7 @@ class Step:
     :ivar version: which version it made, or tried to make; of several, the last.
     :ivar count: how many they are.
     :ivar label: the step's name, or the error if it failed.
+    :ivar is_rough: when it began and ended is not known, only under which lease.
     """
 
     start: datetime
@@ -53,6 +54,7 @@ class Step:
     count: int = 1
     label: str = ""
     is_failure: bool = False
+    is_rough: bool = False
 
 
 @attrs.frozen
@@ -198,7 +200,7 @@ def _waits(
         states = [(at, state) for at, state in states if at >= known]
         found.append(Wait(begin, known, None))
     ends = [at for at, _ in states[1:]] + [end]
-    for (at, state), until in zip(states, ends, strict=True):
+    for (at, state), until in zip(states, ends, strict=False):
         if state is State.RUNNING or state.is_terminal or until <= at:
             continue
         last = found[-1] if found else None
@@ -221,8 +223,12 @@ def _steps(story: Sequence[Event], leases: Sequence[Lease], now: datetime) -> li
         if event.kind != "committed" and not is_failure:
             continue
         place = bisect_right(starts, event.at)
-        lease_start = starts[place - 1] if place else event.at
-        start = lease_start if began is None else max(began, lease_start)
+        lease = leases[place - 1] if place else None
+        start = event.at if lease is None else lease.start
+        if began is not None:
+            start = max(began, start)
+        elif lease is not None and event.version - (not is_failure) > lease.first:
+            start = event.at  # Nobody knows when the step before it ended.
         found.append(
             Step(start, event.at, event.version + is_failure, 1, _label(event), is_failure)
         )
@@ -233,7 +239,7 @@ def _steps(story: Sequence[Event], leases: Sequence[Lease], now: datetime) -> li
     if leases and leases[-1].end is None:
         start = max([leases[-1].start] + [one.end for one in found if one.end is not None])
         found.append(Step(start, None, leases[-1].last + 1))
-    return sorted(found, key=lambda one: one.start)
+    return sorted(found, key=lambda one: (one.start, one.version))
 
 
 def _is_failure(event: Event) -> bool:
@@ -261,7 +267,7 @@ def _unknown(
         end = lease.end or now
         place = bisect_right(starts, lease.start)
         until = min(end, starts[place]) if place < len(starts) else end
-        yield Step(lease.start, until, lease.first + count, count)
+        yield Step(lease.start, until, lease.first + count, count, is_rough=True)
 
 
 def _label(event: Event) -> str:

@@ -23,13 +23,13 @@ from roost_plugins.console.drawing.spans import Lease, Life, Step, Wait, life_of
 
 #: Marks of a kind whose beginnings are closer than this become one. Percent of the width.
 _CLOSE: Final = {
-    "lease": 1.4,
-    "wait": 1.4,
-    "step": 1.0,
-    "act": 2.2,
-    "said": 3.0,
-    "death": 1.4,
+    "lease": 1.6,
+    "wait": 1.6,
     "gap": 0,
+    "death": 2.0,
+    "step": 1.2,
+    "act": 2.4,
+    "said": 3.0,
 }
 #: The narrowest mark.
 _THIN: Final = 0.35
@@ -212,17 +212,8 @@ class Pen:
 
     def step(self, one: Step) -> Mark:
         """Draw a step, or several."""
-        if one.count > 1:
-            name = f"v{one.version - one.count + 1} to v{one.version}"
-            tail = "their times are not kept any more"
-            mark = self._bar(
-                "step",
-                "accent",
-                one,
-                lambda: f"{one.count:,} steps, {name}, {self._when(one.start, one.end)}; {tail}",
-                name,
-            )
-            return attrs.evolve(mark, count=one.count, is_rough=True)
+        if one.is_rough:
+            return self._rough(one)
 
         def say() -> str:
             when, label = self._when(one.start, one.end), clean(one.label)
@@ -237,6 +228,19 @@ class Pen:
         if one.end is None:
             return self._bar("step", "busy", one, say, "running")
         return self._bar("step", "accent", one, say, f"v{one.version}")
+
+    def _rough(self, one: Step) -> Mark:
+        name = many = f"v{one.version}"
+        if one.count > 1:
+            name = f"v{one.version - one.count + 1} to v{one.version}"
+            many = f"{one.count:,} steps, {name},"
+
+        def say() -> str:
+            within = lasted(one.start, one.end or self.life.end)
+            return f"{many} accepted within {within}, {self._since(one.start)}"
+
+        mark = self._bar("step", "accent", one, say, name)
+        return attrs.evolve(mark, count=one.count, is_rough=True)
 
     def happened(self, event: Event, kind: str) -> Mark:
         """Draw what a person did, or what the engine has emitted."""

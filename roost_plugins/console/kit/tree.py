@@ -73,7 +73,8 @@ def tree(value: Json, at: str = "", start: int = 0) -> Node:
     part = value_at(value, at)
     drawn = _drawn(part, at, start)
     key = _unescaped(at.rpartition("/")[2]) if at else None
-    return _node(part, key, at, start, drawn, 0)
+    # What a reader has opened shows its children, of which there may be many, closed.
+    return _node(part, key, at, start, drawn, 0, 0 if at else _NEAR)
 
 
 def value_at(value: Json, at: str) -> Json:
@@ -112,7 +113,9 @@ def _drawn(value: Json, at: str, start: int) -> set[str]:
     return drawn
 
 
-def _node(value: Json, key: str | None, at: str, start: int, drawn: set[str], depth: int) -> Node:
+def _node(
+    value: Json, key: str | None, at: str, start: int, drawn: set[str], depth: int, near: int
+) -> Node:
     size = _size(value)
     kind = _kind(value)
     if not isinstance(value, Mapping | list | tuple):
@@ -123,12 +126,17 @@ def _node(value: Json, key: str | None, at: str, start: int, drawn: set[str], de
     if at not in drawn:
         return Node(key, kind, text, at, left=size, is_branch=size > 0)
     children = tuple(
-        _node(child, name, f"{at}/{_escaped(name)}", 0, drawn, depth + 1)
+        _node(child, name, f"{at}/{_escaped(name)}", 0, drawn, depth + 1, _below(size, near))
         for name, child in _children(value, start)
     )
-    is_open = depth == 0 or (depth <= _NEAR and size <= _FEW)
+    is_open = depth == 0 or (size <= _FEW and depth <= near)
     left = size - start - len(children)
     return Node(key, kind, text, at, children, start, left, size > 0, is_open)
+
+
+def _below(size: int, near: int) -> int:
+    """Return down to which depth the children of a branch are open: many are not."""
+    return near if size <= 2 * _FEW else 0
 
 
 def _children(value: Json, start: int) -> Iterator[tuple[str, Json]]:

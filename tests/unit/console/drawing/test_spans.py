@@ -1,0 +1,82 @@
+"""A life as leases, steps, waits and acts."""
+
+from __future__ import annotations
+
+from roost_core.models import State
+from roost_plugins.console.drawing.spans import life_of
+from tests.unit.console.drawing.lives import at, happened, leased, usual
+
+
+def test_a_usual_life():
+    """Leases with their deaths, steps with their tries, what lies between, and people."""
+    life = life_of(usual(), at(3605))
+    assert (at(0), at(3605), None, 0) == (life.begin, life.end, life.last, life.missing)
+    assert [
+        ("host-a", at(1), at(20), True),
+        ("host-b", at(21), at(25), False),
+        ("host-b", at(27), at(30), False),
+        ("host-a", at(3600), None, False),
+    ] == [(one.worker, one.start, one.end, one.is_death) for one in life.leases]
+    assert [
+        (1, at(1), at(3), False),
+        (2, at(3), at(5), False),
+        (3, at(21), at(25), True),
+        (3, at(27), at(30), False),
+        (4, at(3600), None, False),
+    ] == [(one.version, one.start, one.end, one.is_failure) for one in life.steps]
+    assert [
+        (State.QUEUED, at(0), at(1)),
+        (State.QUEUED, at(20), at(21)),
+        (State.RETRY_WAIT, at(25), at(27)),
+        (State.SLEEPING, at(30), at(3600)),
+    ] == [(one.state, one.start, one.end) for one in life.waits]
+    assert ["pause_requested"] == [one.kind for one in life.acts]
+    assert ["emitted"] == [one.kind for one in life.said]
+
+
+def test_steps_that_only_their_lease_tells_of():
+    """They are one, up to the first that is known by itself."""
+    story = [
+        happened("enqueued", 0, 0, "queued"),
+        leased(1, 10, 0, 40, "committed"),
+        leased(12, None, 40, 43, None),
+        happened("committed", 20, 43, "running", step="x"),
+    ]
+    life = life_of(story, at(30))
+    assert [(40, 40, True), (42, 2, True), (43, 1, False), (44, 1, False)] == [
+        (one.version, one.count, one.is_rough) for one in life.steps
+    ]
+    assert [(at(1), at(10)), (at(12), at(20)), (at(20), at(20)), (at(20), None)] == [
+        (one.start, one.end) for one in life.steps
+    ]
+    assert 0 == life.missing
+
+
+def test_what_is_not_kept_is_not_made_up():
+    """Of a long life the trail has lost the beginning: nothing is said of that time."""
+    story = [happened("enqueued", 0, 0, "queued"), leased(500, 510, 900, 950, "committed")]
+    life = life_of(story, at(512))
+    assert 900 == life.missing
+    assert [(None, at(0), at(500)), (State.QUEUED, at(510), at(512))] == [
+        (one.state, one.start, one.end) for one in life.waits
+    ]
+
+
+def test_a_death_that_ended_it():
+    """A dead letter for deaths is one more death, and no failed step; others are."""
+    story = [
+        happened("enqueued", 0, 0, "queued"),
+        happened("claimed", 1, 0, "running", worker_id="host-a"),
+        happened("dead_lettered", 9, 0, "failed", error={"kind": "recoveries", "message": ""}),
+    ]
+    life = life_of(story, at(100))
+    assert (at(9), True, []) == (life.end, life.leases[0].is_death, life.steps)
+    story[2] = happened("dead_lettered", 9, 0, "failed", error={"kind": "permanent"})
+    life = life_of(story, at(100))
+    assert (False, [True]) == (life.leases[0].is_death, [one.is_failure for one in life.steps])
+
+
+def test_nothing_is_known():
+    """Damaged work may have no events at all."""
+    life = life_of([], at(5))
+    assert (at(5), at(5), [], []) == (life.begin, life.end, life.leases, life.steps)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from roost_core.models import WorkItem
 
 engine_id = "watchlist"
+#: What ``roost dev watchlist`` offers to try it with.
+example_payload = {"url": "https://example.com/", "claim": "Example Domain", "delay_seconds": 10}
 
 
 @hookimpl

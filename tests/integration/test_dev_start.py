@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import http.client
 import json
+import os
+import pty
+import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -155,12 +161,6 @@ def test_a_named_plugin_that_is_broken_does_not_stop_it(fresh):
 
 def test_on_a_terminal_of_80_columns(fresh, monkeypatch):
     """Own lines and the worker's are told apart; closing the terminal ends all."""
-    import fcntl
-    import os
-    import pty
-    import struct
-    import termios
-
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.delenv("NO_COLOR", raising=False)
     (fresh.folder / "agent.py").write_text(ENGINE)
@@ -179,7 +179,7 @@ def test_on_a_terminal_of_80_columns(fresh, monkeypatch):
         process.send_signal(signal.SIGHUP)
         text += read_terminal(ours).encode()
         os.close(ours)
-        assert 0 == process.wait(LIMIT)
+        assert 0 == process.wait(LIMIT), text.decode()
     shown = text.decode()
     assert "dev \x1b[0m" in shown
     assert "agent.py:1: SyntaxError" in shown
@@ -196,3 +196,31 @@ def test_its_lines_in_json(fresh):
         assert work_id == dev.last("done")["work_id"]
         assert 0 == dev.end()
     assert all(isinstance(json.loads(line), dict) for line in dev.raw)
+
+
+def test_a_closed_terminal_ends_all(fresh):
+    """The console's open pages, the worker, and itself: quickly, though a page is never closed."""
+    (fresh.folder / "agent.py").write_text(ENGINE)
+    kept = {key: one for key, one in os.environ.items() if not key.startswith("ROOST_")}
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(fresh.folder)
+        words = ["-m", "roost_core.cli", "dev", "agent.py", "--port", "0"]
+        os.execve(sys.executable, [sys.executable, *words], {**kept, **fresh.variables})
+    try:
+        text = b""
+        while b"roost enqueue" not in text:
+            text += os.read(terminal, 65536)
+        url = urlsplit(re.search(rb"http://\S+", text)[0].decode())
+        page = http.client.HTTPConnection(url.hostname, url.port, timeout=LIMIT)
+        page.request("GET", f"{url.path}?{url.query}")
+        answer = page.getresponse()
+        answer.read()
+        cookie = answer.getheader("Set-Cookie").split(";")[0]
+        page.request("GET", "/live", headers={"Cookie": cookie})
+        assert 200 == page.getresponse().status
+    finally:
+        os.close(terminal)
+        _, status = os.waitpid(pid, 0)
+    assert 0 == os.waitstatus_to_exitcode(status)
+    page.close()

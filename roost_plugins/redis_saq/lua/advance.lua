@@ -1,5 +1,6 @@
 -- Accept a step whose lease continues: the most frequent call, so it touches nothing else.
 -- KEYS: work running events index
+-- USES: record index blame parts holder
 -- ARGV: id token commit-id expected-version snapshot step ttl-ms|0 part... (lib/parts.lua)
 -- Result: 'ok running version 0 at -1 -1' | 'late' | 'lost' | 'newer' | 'version' | 'corrupt'
 --   ttl 0: the lease is not extended, because it was renewed recently

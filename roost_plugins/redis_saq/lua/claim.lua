@@ -1,5 +1,6 @@
 -- Take leases: promote what is due, recover expired ones, take the first that are ready.
 -- KEYS: work ready sleeping retry_wait running blocked held lines failed newer seq turn events idle beats claims solo offers seen waiting paused done cancelled halted index
+-- USES: record trail newer blame halts line release acts resources reservations settle holder giveback claiming
 -- ARGV: worker ttl-ms limit "engine engine ..." was-idle(0|1) unable|never|may|always slot claim-id
 --       "slot:claim-id ..." token...
 --   never, may, always: whether the leased work is all that the worker runs: no; yes, if it is suspected

@@ -1,5 +1,6 @@
 -- Accept a step that ends its lease, and schedule what is next.
 -- KEYS: work ready sleeping retry_wait running blocked held lines failed newer done seq events idle paused cancelled halted index
+-- USES: record index blame line release acts parts holder giveback
 -- ARGV: id token commit-id expected-version snapshot step yield|sleep|finish delay-ms
 --       worker "engine engine ..."|'-'|'' part... (lib/parts.lua)
 -- Result: 'ok state version attempts at due|-1 claim-in-ms|-1' | 'lost' | 'newer' | 'version' | 'corrupt'

@@ -1,5 +1,6 @@
 -- Do to a work item what a person wants, if that fits how it stands; to drop it is drop.lua's.
 -- KEYS: work ready sleeping retry_wait running blocked held lines failed newer seq events idle waiting paused done cancelled halted index
+-- USES: record index trail halts line acts resources settle
 -- ARGV: id cancel|pause|resume|retry|bury request-id if-state|'' if-fence|'' actor
 --       delay-ms max-attempts|'' deadline-ms|'' max-steps|'', of which only a retry looks at these four
 --       life|'': when it was created, if another with the same id is not meant

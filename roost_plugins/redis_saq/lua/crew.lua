@@ -1,5 +1,6 @@
 -- Read which workers live, and what they run.
 -- KEYS: work sleeping retry_wait running workers seen rates
+-- USES: record show rates reservations survey
 -- ARGV: most-workers most-leases look
 -- Result: {{{info, seen}...}, live-workers, looked-at, {worker, how many leases...}, {{row, usual|nil}...}}
 --   the rows are those of the oldest leases, without snapshot and payload; usual is "count total longest" of the steps

@@ -1,5 +1,6 @@
 -- Remove one work item that has ended for good, because a person wants that, and everything that points to it.
 -- KEYS: work key done failed cancelled created forgetting events ready sleeping retry_wait running blocked held lines newer idle waiting paused halted index
+-- USES: record acts resources settle removing
 -- ARGV: id if-state|'' if-fence|'' actor life|''
 --   life: when it was created, so that a repeat is recognized whose first answer was lost
 -- Result: 'missing' | 'newer' | 'already - 0 - life' | 'done state version - life' | 'unfit state version wish|-' |

@@ -1,5 +1,6 @@
 -- Store a work item, once.
 -- KEYS: work key ready sleeping created seq events idle halted index
+-- USES: record line
 -- ARGV: id digest delay-ms item "key=value ...", and of the table of fields those that are enqueued, in its order
 -- Result: {'created'|'existing'|'taken'|'conflict', id}
 

@@ -1,5 +1,6 @@
 -- Give up an attempt: try again later, or dead-letter the work if it was the last.
 -- KEYS: work ready sleeping retry_wait running blocked held lines failed newer events idle paused cancelled halted index
+-- USES: record trail line release acts holder giveback
 -- ARGV: id token commit-id error permanent(0|1) delay-ms worker "engine engine ..."|'-'|''
 -- Result: as commit, without 'version'
 

@@ -1,5 +1,6 @@
 -- Look at a portion of an index, and show what may be wanted.
 -- KEYS: work sleeping retry_wait running place
+-- USES: show
 -- ARGV: rank|lex first-rank|min reverse(0|1)|max look limit "state state ..."|'' "engine engine ..."|'' "key=value ..."|'' full|thin
 --   labels: all of them must be there, but a label that only contains one counts, too: the caller looks again
 --   full: rows as lib/show.lua lists them; thin: without due times and snapshots, and of item and error only what

@@ -1,5 +1,6 @@
 -- Hold an engine: no claim takes its work any more, and its running steps are the last of their leases.
 -- KEYS: work ready running blocked held lines failed newer events idle workers seen offers halted holds index
+-- USES: record halts reservations
 -- ARGV: engine cursor count [actor request-id]
 --   cursor: '0' at first, then what the call before has returned; the last two only count at first
 -- Result: {is-new(0|1), cursor}, which is '0' when all leases have been looked at

@@ -1,5 +1,6 @@
 -- Read which resources are held or waited for, those with the longest lines first.
 -- KEYS: work running held lines
+-- USES: record show resources survey
 -- ARGV: most look
 -- Result: {how-many, {{resource, holder|'', engine|'', worker|'', expires|'', waiting, first|''}...}}
 --   holder: the work item whose lease holds it, with that lease; first: who is first in its line

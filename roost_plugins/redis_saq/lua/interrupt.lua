@@ -1,5 +1,6 @@
 -- Give work back without blame: a worker stops, or the engine wants to run again later.
 -- KEYS: work ready sleeping retry_wait running blocked held lines failed newer events idle paused cancelled halted index
+-- USES: record trail newer line release acts holder giveback
 -- ARGV: id token commit-id data-json delay-ms|-1 worker "engine engine ..."|'-'|'' layout|0
 --   layout: what a worker has to know to take it, if that is more than the caller knows
 -- Result: as commit, without 'version'

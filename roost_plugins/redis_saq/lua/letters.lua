@@ -1,5 +1,6 @@
 -- Read which errors the dead letters have, the newest first, and how many have each.
 -- KEYS: work failed index
+-- USES: record show index survey
 -- ARGV: most-groups look
 -- Result: {is-indexed(1|0), how-many-groups, {{fingerprint, count, newest, id, error|nil, engine...}...}}
 --   newest: when the newest of them failed that was looked at, with its id and its error, which lacks its traceback

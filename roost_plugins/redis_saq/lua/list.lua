@@ -1,5 +1,6 @@
 -- Read a page of work items from one index, skipping those of other engines.
 -- KEYS: work sleeping retry_wait running place
+-- USES: show
 -- ARGV: first-rank limit reverse(0|1) engine|'' scan-at-most
 -- Result: {next-rank|-1, {row...}}, the rows as `shown` in lib/show.lua returns them, with items as `listed` there;
 --   they may be less than the limit although there are more

@@ -1,5 +1,6 @@
 -- Remove work that has been terminal for longer than its retention, and everything that points to it.
 -- KEYS: work key failed done cancelled created events workers seen beats claims forgetting ready sleeping retry_wait running blocked held lines newer idle offers waiting paused halted index
+-- USES: record index reservations settle removing
 -- ARGV: retention-ms dead-letter-retention-ms|-1 limit forget-workers-after-ms "life id"...
 --   those whose artifacts and workspaces are forgotten; a life is when the id was created, or 0
 -- Result: {"life id"...} that are gone and not forgotten, least recently returned first

@@ -1,5 +1,6 @@
 -- Read one work item at one moment.
 -- KEYS: work sleeping retry_wait running
+-- USES: show
 -- ARGV: id
 -- Result: nil | {id, record|nil, due|nil, expires|nil, item|nil, error|nil, snapshot|nil, heartbeat|nil, tail|nil},
 --   the record as `shown` in lib/show.lua returns it

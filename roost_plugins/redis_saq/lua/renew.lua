@@ -1,6 +1,7 @@
 -- Extend all leases of a worker, store its engines' newest heartbeats, and note that it lives and what
 -- it runs and has done. This is called while any worker lives, so it also keeps reservations valid.
 -- KEYS: work running workers seen beats ready blocked held lines failed newer events idle offers halted index rates
+-- USES: record trail blame line acts reservations holder rates
 -- ARGV: worker info ttl-ms tally|'' then for each lease: id token heartbeat|''
 -- Result: {{token...} of the leases that are lost, {token...} of those whose step is to be ended, because people want
 --   its work cancelled or buried}; the tally is as in lib/rates.lua

@@ -1,5 +1,6 @@
 -- A step of the repair: check some held resources, and free those whose holder does not run.
 -- KEYS: work running ready blocked held lines failed newer events idle halted index
+-- USES: record resources inspect
 -- ARGV: dry(0|1) cursor count
 -- Result: {cursor, {finding...}}
 

@@ -1,5 +1,6 @@
 -- A step of the repair: check some members of an index, and remove those without a record.
 -- KEYS: work ready sleeping retry_wait running blocked held lines failed newer events idle waiting paused done cancelled index halted place
+-- USES: record index line resources settle inspect
 -- ARGV: dry(0|1) ttl-ms cursor count name-of-the-index
 -- Result: {cursor, {finding...}}
 

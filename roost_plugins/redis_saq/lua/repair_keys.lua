@@ -1,5 +1,6 @@
 -- A step of the repair: check some idempotency keys, and add those that are missing.
 -- KEYS: work key
+-- USES: record inspect
 -- ARGV: dry(0|1) cursor|'' count then for each missing one: id key digest
 -- Result: {cursor, {finding...}}
 

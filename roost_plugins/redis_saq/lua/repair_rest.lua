@@ -1,5 +1,6 @@
 -- The repair's last step: counters and the registers of workers.
 -- KEYS: seq turn idle offers lines seen workers
+-- USES: record inspect
 -- ARGV: dry(0|1) greatest order of arrival seen
 -- Result: {finding...}
 

@@ -1,5 +1,6 @@
 -- A step of the repair: check some work items, and put each where its record says that it belongs.
 -- KEYS: work key ready sleeping retry_wait running blocked held lines failed newer events idle waiting paused done cancelled created halted index
+-- USES: record index line resources settle inspect
 -- ARGV: dry(0|1) ttl-ms cursor count
 -- Result: {cursor, {finding...}, looked-at, greatest order of arrival, {id, idempotency key...}}: the last are of work whose
 --   key is not on record

@@ -1,6 +1,7 @@
 -- Remove a stopping worker from the register, and take back what it has leased without knowing. Void reservations
 -- of what only it would have run.
 -- KEYS: work ready running blocked held lines failed newer events idle workers seen beats claims offers paused cancelled halted index
+-- USES: record blame reservations giveback
 -- ARGV: worker "engine engine ..." "slot:claim-id ..."
 -- Result: 1
 

@@ -1,5 +1,6 @@
 -- Read work items, without snapshots.
 -- KEYS: work sleeping retry_wait running
+-- USES: show
 -- ARGV: id...
 -- Result: {row...}, as `shown` in lib/show.lua returns them, with items as `listed` there; what is gone is left out
 

@@ -1,6 +1,7 @@
 -- Read how a whole queue stands: how much there is, what waits for workers and for times, what was done in the hour.
 -- However much there is, this looks at a bounded part of it.
 -- KEYS: work ready sleeping retry_wait running blocked waiting paused done failed cancelled newer offers workers seen halted rates
+-- USES: record show line rates reservations survey
 -- ARGV: most-engines
 -- Result: {now, {size of each state, in the order of KEYS...}, {engine, halt...}, {line...}, ready-of-others,
 --   {{count, overdue, first-due|'', next-due|''} of sleeping, of retry_wait}, {layout, how-many...},

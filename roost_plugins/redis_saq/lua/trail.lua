@@ -1,5 +1,6 @@
 -- Read one work item's own trail.
 -- KEYS: work sleeping retry_wait running
+-- USES: record trail show
 -- ARGV: id
 -- Result: nil | {row, {entry...}, tail|nil}: the row as `shown` in lib/show.lua returns it, the entries as lib/trail.lua
 --   describes them, oldest first; of a record that is broken or newer all that there are, in any order; the tail as

@@ -1,5 +1,6 @@
 -- Release a held engine: its work is taken again.
 -- KEYS: ready events idle halted holds
+-- USES: record halts line
 -- ARGV: engine actor request-id
 -- Result: whether it was held (0|1)
 -- Events: engine_released

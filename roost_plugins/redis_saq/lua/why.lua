@@ -1,5 +1,6 @@
 -- Read, at one moment, what decides when a work item runs. However much there is, this looks at a bounded part of it.
 -- KEYS: work ready sleeping retry_wait running held lines newer offers workers seen halted rates
+-- USES: record blame show line resources rates reservations survey
 -- ARGV: id
 -- Result: nil | {row, now, layout, ahead, {resource, holder|'', id, engine, worker|'', expires|'', ahead}|nil,
 --   {{info, seen}...}, how-many, others, halt|nil, {info, seen}|nil, {bucket...}, {bucket...}, size}

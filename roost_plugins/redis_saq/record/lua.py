@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Final
 
 from roost_plugins.redis_saq.record.fields import Field, Table
@@ -76,6 +77,7 @@ def expanded(text: str, table: Table) -> str:
 _List = Callable[[int, int], str]
 
 
+@cache
 def _lists(table: Table) -> Mapping[str, _List]:
     head, rest = (*table.head, table.label), (*table.rest, *table.lines)
     head_names = [*_names(table.head), _MORE[0], table.label.name]
@@ -99,6 +101,7 @@ def _lists(table: Table) -> Mapping[str, _List]:
     }
 
 
+@cache
 def _statements(table: Table) -> Mapping[str, Sequence[str]]:
     return {
         "head_absent": _absent(table.head),

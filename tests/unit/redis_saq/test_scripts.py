@@ -8,8 +8,10 @@ import textwrap
 
 import pytest
 
-from roost_plugins.redis_saq import scripts
+from roost_plugins.redis_saq import composing, scripts
 from roost_plugins.redis_saq.keys import PLACES, TYPES, Keys
+from roost_plugins.redis_saq.record import fields
+from roost_plugins.redis_saq.record.lua import expanded
 
 KEYS = Keys("roost", "tenant", "queue")
 #: A function at the outermost level: it begins and ends at the first column.
@@ -124,7 +126,7 @@ def test_the_most_frequent_script_is_short():
 def test_ready_to_call(name):
     """Names are resolved, and keys share the queue's tag."""
     script = scripts.load(name, KEYS, 1234)
-    body = without_comments(script.source)
+    body = script.source
     assert re.search(r"\bK\.\w", body) is None
     assert "KEYS[0]" not in body
     assert hashlib.sha1(script.source.encode()).hexdigest() == script.sha
@@ -173,49 +175,102 @@ def test_scripts_ask_for_nothing_that_servers_lack(name):
     options = {"LIMIT", "WITHSCORES", "MAXLEN", "COUNT", "NOVALUES", "SAMPLES", "USAGE"}
     named = set(re.findall(r"'([A-Z]{3,})'", body)) - options
     assert set() == (commands | named) - known
-    assert {"TIME"} <= commands
     assert "math.random" not in body
     assert re.search(r"\bos\.", body) is None
     # Keys by their number, all of which `composed` has named: none by a computed one.
     assert "KEYS" not in body
 
 
+def parts_of(name):
+    """Return what a file defines for others, and the words that it uses, without its comments."""
+    text = without_comments(expanded(composing.text_of(name), fields.RECORD))
+    defined = re.findall(r"^local (?:function )?(\w+)", text, re.MULTILINE)
+    return set(defined) if name.startswith("lib/") else set(), set(re.findall(r"\w+", text))
+
+
+def all_files():
+    """Return the names of all files of Lua."""
+    paths = composing.FOLDER.rglob("*.lua")
+    return sorted(path.relative_to(composing.FOLDER).with_suffix("").as_posix() for path in paths)
+
+
+@pytest.mark.parametrize("name", all_files())
+def test_a_file_names_the_files_that_it_uses(name):
+    """Those of which it uses something itself, and no others: each is read and composed for it."""
+    words = parts_of(name)[1]
+    shared = [one for one in all_files() if one.startswith("lib/") and one != name]
+    used = {one.removeprefix("lib/") for one in shared if parts_of(one)[0] & words}
+    named = composing.header(composing.text_of(name), "USES")
+    assert used == set(named)
+    assert len(used) == len(named)
+
+
+def test_only_the_files_that_a_script_uses_are_read(monkeypatch):
+    """A short command composes one script: it does not read all files for it."""
+    read = []
+
+    def text_of(name):
+        read.append(name)
+        return real(name)
+
+    real = composing.text_of
+    monkeypatch.setattr(composing, "text_of", text_of)
+    composing._pieces.cache_clear()
+    scripts.load("read", KEYS, 1000)
+    assert {"read", "lib/show", "lib/record"} == set(read)
+
+
 SHARED = {
     "lib/record": (
-        "-- Shared.\n\nlocal clock = now_of(1)\n\n"
+        "-- Shared.\n-- USES: clock\n\nlocal clock = now_of(1)\n\n"
         "-- One.\n-- It has two lines.\nlocal function one()\n  return 1\nend\n\n"
-        "local function two()\n  return one() -- not three\nend\n\n"
+        "local function two()\n\n  -- Nearly three.\n  return one() -- not three\nend\n\n"
     ),
-    "lib/line": "-- Later.\nlocal function three(x)\n  if x then\n    return two\n  end\nend\n\n",
-    "lib/blame": "-- Seldom.\n-- It is odd.\nlocal function odd()\n  return one()\nend\n\n",
-    "lib/release": "local function now_of(x)\n  return x\nend\n\nlocal function lost()\nend\n",
+    "lib/line": (
+        "-- Later.\n-- USES: record\n"
+        "local function three(x)\n  if x then\n    return two\n  end\nend\n\n"
+    ),
+    "lib/odd": (
+        "-- Odd.\n-- USES: record\n\n"
+        "-- Seldom.\n-- It is odd.\nlocal function odd()\n  return one()\nend\n\n"
+    ),
+    "lib/clock": "local function now_of(x)\n  return x\nend\n\nlocal function lost()\nend\n",
+    "lib/unused": "local unused = 1\n",
 }
+
+
+def composed_of(body):
+    """Return a script's text that uses these files."""
+    return composing.composed(f"-- A script.\n-- KEYS: a\n-- USES: line odd\n\n{body}\n")
 
 
 @pytest.fixture
 def shared(monkeypatch):
     """Provide a few simple shared functions; return those composed for a script."""
-    monkeypatch.setattr(scripts, "_text", lambda name: SHARED.get(name, ""))
+    monkeypatch.setattr(composing, "text_of", SHARED.__getitem__)
+    composing._pieces.cache_clear()
 
     def functions_for(body):
-        text = flat(scripts._composed(body)).removesuffix(body)
+        text = flat(composed_of(body)).removesuffix(f"{body}\n")
         assert "local clock = now_of(1)\n" in text
+        assert "unused" not in text
         return [found[1] or found[2] for found in FUNCTION.finditer(text)]
 
-    return functions_for
+    yield functions_for
+    composing._pieces.cache_clear()
 
 
 @pytest.mark.parametrize(
     ("body", "expected"),
     [
         ("return 1", ["now_of"]),
-        ("return one()", ["one", "now_of"]),
-        ("return two()", ["one", "two", "now_of"]),
-        ("local f = three", ["one", "two", "three", "now_of"]),
-        ("-- three\nreturn 1", ["now_of"]),
+        ("return one()", ["now_of", "one"]),
+        ("return two()", ["now_of", "one", "two"]),
+        ("local f = three", ["now_of", "one", "two", "three"]),
+        ("return 1 -- three", ["now_of"]),
         ("return threefold, lone", ["now_of"]),
-        ("return lost(one)", ["one", "now_of", "lost"]),
-        ("return odd()", ["one", "now_of", "odd"]),
+        ("return lost(one)", ["now_of", "lost", "one"]),
+        ("return odd()", ["now_of", "one", "odd"]),
     ],
 )
 def test_what_is_reached_is_kept(shared, body, expected):
@@ -223,36 +278,37 @@ def test_what_is_reached_is_kept(shared, body, expected):
     assert expected == shared(body)
 
 
-def test_what_is_kept_stays_as_it_is(shared):
-    """A function with its comment, exactly; what is left out leaves nothing behind."""
-    text = scripts._composed("return one()")
-    comment = "-- One.\n-- It has two lines.\n"
-    assert f"{comment}local function one()\n  return 1\nend\n" in text
-    assert "two" not in text.replace(comment, "")
-    assert comment not in scripts._composed("return 1")
+def test_the_server_gets_no_comments(shared):
+    """A function comes as it is but for the lines that are comments or empty."""
+    text = composed_of("-- Go.\nreturn two()")
+    assert "\nlocal function two()\n  return one() -- not three\nend\n" in text
+    assert text.endswith("end\n\nreturn two()\n")
+    assert ["return one() -- not three"] == [
+        line.strip() for line in text.splitlines() if "--" in line
+    ]
 
 
 def test_what_is_seldom_called_is_made_when_it_is(shared):
     """Alone, after all others, whoever calls it."""
-    text = scripts._composed("if x then return odd() end\nreturn one()")
+    text = composed_of("if x then return odd() end\nreturn one()")
     often, seldom = text.split("local made\n")
     assert "odd" not in often
-    branch = "-- Seldom.\n-- It is odd.\none = function()\n  return one()\nend\n"
+    branch = "one = function()\n  return one()\nend\n"
     assert f"  if name == 'odd' then\n{textwrap.indent(branch, '    ')}" in seldom
-    assert seldom.endswith("end\n\nif x then return seldom('odd')() end\nreturn one()")
-    assert "seldom" not in scripts._composed("return one()")
+    assert seldom.endswith("end\n\nif x then return seldom('odd')() end\nreturn one()\n")
+    assert "seldom" not in composed_of("return one()")
 
 
 def test_an_unknown_key_is_loud(monkeypatch):
     """A key that the header lacks becomes KEYS[0], which is nil: the server refuses the call."""
     text = "-- KEYS: a\nreturn redis.call('X', K.b)"
-    monkeypatch.setattr(scripts, "_text", lambda name: text if name == "read" else "")
+    monkeypatch.setattr(composing, "text_of", lambda _: text)
     assert "KEYS[0]" in scripts.load("read", KEYS, 1000).source
 
 
 def test_a_script_without_header(monkeypatch):
     """It cannot be loaded."""
-    monkeypatch.setattr(scripts, "_text", lambda name: "return 1")
+    monkeypatch.setattr(composing, "text_of", lambda _: "return 1")
     with pytest.raises(ValueError, match=r"read\.lua has no header"):
         scripts.load("read", KEYS, 1000)
 

@@ -1,5 +1,6 @@
 -- Shared by the scripts that do what people want: what was done to a work item, and what its running step is
 -- asked for.
+-- USES: record release
 --
 -- Behind its six lines a record may have a tail. Its first line has the labels; then comes a line for each of the
 -- last eight acts, newest first:

@@ -1,4 +1,5 @@
 -- Shared by the scripts that give leases and take them back: whether its worker's death was a work item's own.
+-- USES: record
 --
 -- The word `blame` of a record is '-' or "deaths,shared,alone,lost-alone,beats,worker":
 --   deaths      workers that died over this step while it was all that they ran: these bury it

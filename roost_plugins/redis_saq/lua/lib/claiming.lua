@@ -1,4 +1,5 @@
 -- What a claim does only occasionally, and when there was not enough to take.
+-- USES: record line resources
 
 -- Seldom.
 -- Put back what an older worker has set aside and this one knows, up to `most`. Return how many.

@@ -1,4 +1,5 @@
 -- Shared by the scripts that give leases back.
+-- USES: record trail halts line release acts resources holder
 
 -- Seldom.
 -- A lane of a worker has become free. Return in how many milliseconds it should claim, or -1.

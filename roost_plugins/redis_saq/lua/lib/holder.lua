@@ -1,6 +1,7 @@
 -- Shared by the scripts that a lease's holder calls: is it the holder, and what was its last
 -- answer. An answer is a string, "state version attempts at due": an array costs several times as
 -- much.
+-- USES: record
 
 -- Answers are remembered for the current lease and for the last three that have ended, each its
 -- last, so that a caller whose reply was lost gets the same one again, even after others have had

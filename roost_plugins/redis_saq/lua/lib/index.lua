@@ -1,4 +1,5 @@
 -- Shared by the scripts that change what work is found by.
+-- USES: record show
 --
 -- `index` is a sorted set by name. A work item is stored in it as
 --   "e <engine> <id>"         as long as there is a record of it

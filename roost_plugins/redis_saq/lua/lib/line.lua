@@ -1,5 +1,6 @@
 -- Shared by the scripts that move work between places: the line of what is ready, due times, and
 -- workers that wait.
+-- USES: record blame halts
 --
 -- Engines, resources and ids hold no spaces, so a space ends each part of a member of the
 -- lexicographic sets, and '!' is the byte after it: `ready` has "engine <place> id"; resources.lua

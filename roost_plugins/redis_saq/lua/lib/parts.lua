@@ -1,4 +1,5 @@
 -- Shared by the scripts that accept steps: what a commit carries besides its snapshot.
+-- USES: trail
 --
 -- Behind a script's own arguments ARGV is a sequence of parts, each "name n value...", with n
 -- values. A part that a commit lacks is simply absent, and costs nothing. Caller and script are of

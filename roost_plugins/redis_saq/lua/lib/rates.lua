@@ -1,4 +1,5 @@
 -- Shared by the scripts that keep and show how fast work goes: buckets of a minute each, for an hour.
+-- USES: record
 --
 -- `rates` is a hash. In it stand, for a minute (the time in minutes since the epoch):
 --   "<minute>"                  how many different labels this minute has, of all engines

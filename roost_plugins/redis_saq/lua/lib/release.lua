@@ -1,4 +1,5 @@
 -- Shared by the scripts that end leases: dead letters, and what a lease held.
+-- USES: record index trail blame
 
 -- Seldom.
 local function ended(id)

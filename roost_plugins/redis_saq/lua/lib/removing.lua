@@ -1,4 +1,5 @@
 -- Shared by the scripts that remove work for good: a purge, and a person's drop.
+-- USES: record index trail
 
 -- Seldom.
 -- Whether an idempotency key stands for a work item: what is lost may have been given to other work.

@@ -1,6 +1,7 @@
 -- Shared by the scripts that keep reservations valid: work whose workers are gone, or whose
 -- deadline has passed, leaves the lines and is ready like work that was never checked. Nothing then
 -- waits behind it. A claim for its engine finds it, and puts it in line again or buries it.
+-- USES: record halts line resources
 --
 -- `offers` is a sorted set by name of which worker runs which engine, stored both ways: "engine
 -- <engine> <worker>" and "worker <worker> <engine>". A worker counts for as long as the register

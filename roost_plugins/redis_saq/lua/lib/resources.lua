@@ -1,4 +1,5 @@
 -- Shared by the scripts that give resources to work or take them back.
+-- USES: record trail newer line release
 --
 -- A lease holds all resources of its work item, in `held`, or none. A ready item with something in
 -- its way at a claim is `blocked`, and from then on it *stands in line* for each of its resources,

@@ -1,4 +1,5 @@
 -- Shared by the scripts that find an index and a record that disagree: the record is right.
+-- USES: record line resources
 
 -- Seldom.
 -- Where work stands by its id, and not by its place in a line: the sets by state.

@@ -1,4 +1,5 @@
 -- Shared by the scripts that show work items to people.
+-- USES: record
 
 -- A score, or false for none, even if the index is damaged.
 local function score_in(key, id)

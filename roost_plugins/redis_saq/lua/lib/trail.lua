@@ -1,4 +1,5 @@
 -- Shared by the scripts that change work: the history of one work item, kept with it.
+-- USES: record
 --
 -- The event stream is shared, and other work pushes an item's events out of it. So each item keeps
 -- its own trail: an entry for each lease, when that ends, and for each event that is neither a

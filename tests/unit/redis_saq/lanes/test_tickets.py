@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from roost_plugins.redis_saq import scripts
+from roost_plugins.redis_saq import composing
 from roost_plugins.redis_saq.ledger.tickets import SLOTS, Ticket, Tickets
 
 
@@ -50,4 +50,4 @@ def test_its_text():
 
 def test_purge_clears_as_many_slots():
     """What a forgotten worker has left is known to the script that forgets it."""
-    assert f"local SLOTS = {SLOTS}\n" in scripts._text("purge")
+    assert f"local SLOTS = {SLOTS}\n" in composing.text_of("purge")

@@ -15,7 +15,7 @@ local raw = redis.call('HGET', K.work, id)
 if not raw then return 'lost' end
 -- '1', of an older layout.
 if string.byte(raw) == 49 then raw = upgraded(raw) or raw end
-local F.head, rest_at = string.match(raw, HEAD)
+local F.head, rest_at = string.match(raw, F.head_pattern)
 if not rest_at then return newer_layout(raw) and 'newer' or 'corrupt' end
 F.head_absent
 local rest = string.sub(raw, rest_at)

@@ -124,7 +124,7 @@ if has_expired or redis.pcall('ZCOUNT', K.sleeping, '-inf', now) ~= 0
     for i, one in ipairs(due) do
       local id, r = one.id, one.r
       if not (r.wish ~= '-' and is_wished_away(id, r, whole(one.at))) and not dies_of_doubt(id, r) then
-        r.seq = whole(seq + i)
+        r.seq = string.format('%d', seq + i)
         r.state = 'queued'
         members[#members + 1] = '0'
         members[#members + 1] = ready_member(id, r)
@@ -204,7 +204,7 @@ end
 local last_seq, leased = nil, claim_id
 -- What a round writes and reads for the work that it leases.
 local leases, records, bytes
-local expires, worker_json = whole(now + ttl), quoted(worker)
+local expires, worker_json = string.format('%d', now + ttl), quoted(worker)
 local has_blocked = false
 -- How many suspected items are to come together, or 0.
 local together = 0

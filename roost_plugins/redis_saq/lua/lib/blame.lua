@@ -65,12 +65,15 @@ local function beats_of(worker)
   if type(beats) == 'string' and #beats <= 15 and string.find(beats, '^%d+$') then return beats end
 end
 
+-- Seldom.
 -- In place of that number: it has retired, and whatever it left behind, it did not die.
-local LEFT = '999999999999999'
+local function retired_beats()
+  return '999999999999999'
+end
 
 -- Seldom.
 local function note_left(worker)
-  redis.pcall('HSET', K.beats, worker, LEFT)
+  redis.pcall('HSET', K.beats, worker, retired_beats())
 end
 
 -- Seldom.
@@ -108,7 +111,7 @@ local function note_lost(r, caller)
   local b = blame_of(r)
   judge(b)
   local beats = beats_of(r.worker) or '0'
-  if r.worker ~= caller and beats ~= LEFT then
+  if r.worker ~= caller and beats ~= retired_beats() then
     b.worker, b.beats, b.lost_alone = r.worker, beats, b.alone
   end
   b.alone = '0'

@@ -50,14 +50,10 @@ local function upgraded(raw)
     .. standing .. ' 0 0 0' .. rest
 end
 
--- One string each, because Lua would join pieces in every call.
-local HEAD = F.head_pattern
-local REST = F.rest_pattern
-
 -- Parse a record's first two lines, and leave the rest unparsed. Return nil if they are broken, or
 -- of a newer layout.
 local function parse_head(raw)
-  local F.head, rest_at = string.match(raw, HEAD)
+  local F.head, rest_at = string.match(raw, F.head_pattern)
   if not rest_at then
     raw = upgraded(raw)
     return raw and parse_head(raw)
@@ -82,12 +78,12 @@ end
 -- Parse a record. Return nil if it is broken or of another layout. All at once, because growing a
 -- table costs as much as what is put into it.
 local function parse(raw)
-  local F.head, rest_at = string.match(raw, HEAD)
+  local F.head, rest_at = string.match(raw, F.head_pattern)
   if not rest_at then
     raw = upgraded(raw)
     return raw and parse(raw)
   end
-  local F.rest, answers_at = string.match(raw, REST, rest_at)
+  local F.rest, answers_at = string.match(raw, F.rest_pattern, rest_at)
   if not answers_at then return nil end
   F.head_absent
   F.rest_absent
@@ -147,7 +143,8 @@ local function key_line(raw)
   return string.match(raw, '^[^\n]*\n[^\n]*\n[^\n]*\n[^\n]*\n([^\n]+)')
 end
 
--- A whole number as a string.
+-- Seldom.
+-- A whole number as a string. What is done for each work item formats it itself.
 local function whole(number)
   return string.format('%d', number)
 end
@@ -160,7 +157,7 @@ end
 
 -- A string without control characters as JSON.
 local function quoted(text)
-  if string.find(text, '"', 1, true) or string.find(text, '\\', 1, true) then return cjson.encode(text) end
+  if string.find(text, '["\\]') then return cjson.encode(text) end
   return '"' .. text .. '"'
 end
 

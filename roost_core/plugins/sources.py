@@ -40,6 +40,7 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from roost_core.errors import PluginLoadError
+from roost_core.plugins import distributions
 from roost_core.plugins.errors import place, telling_ctrl_c
 from roost_core.wording.suggestions import did_you_mean
 
@@ -162,22 +163,10 @@ def look() -> Installed:
     A distribution whose entry points cannot be read becomes a candidate that
     fails to load; it does not hide the others.
     """
-    from importlib import metadata  # lazily: its own imports take some 40 ms
-
     points: list[EntryPoint] = []
     unreadable: list[Candidate] = []
-    seen: set[str] = set()
-    for distribution in metadata.distributions():
+    for distribution in distributions.with_text(f"[{PLUGIN_GROUP}"):
         try:
-            # Most have none of ours: parsing all of them would take as long as all of Roost's own
-            # part of a short command.
-            text = distribution.read_text("entry_points.txt") or ""
-            if f"[{PLUGIN_GROUP}" not in text:
-                continue
-            name = _name_of(distribution)
-            if name in seen or _is_older(name, text):
-                continue
-            seen.add(name)
             points.extend(one for one in distribution.entry_points if one.group in _GROUPS)
         except Exception as error:  # noqa: BLE001 - one malformed file anywhere; attributed to it
             unreadable.append(_unreadable(_name_of(distribution), error))
@@ -193,16 +182,6 @@ def look() -> Installed:
 def installed() -> Sequence[Candidate]:
     """Return the installed plugins, see :class:`Installed`."""
     return look().plugins
-
-
-def _is_older(name: str, text: str) -> bool:
-    """Return whether a distribution with other entry points comes before it on the path."""
-    from importlib import metadata  # loaded by then
-
-    try:
-        return metadata.distribution(name).read_text("entry_points.txt") != text
-    except metadata.PackageNotFoundError:
-        return False
 
 
 def _name_of(distribution: Distribution) -> str:

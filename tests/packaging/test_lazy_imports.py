@@ -123,8 +123,7 @@ DOORS = {
     ("roost_core.cli.operate.worker_log", "_formatter", "roost_core.cli.look.log"): START,
     ("roost_core.cli.operate.worker", "_run", "roost_core.worker"): START,
     ("roost_core.plugins.sources", "_import_name", "importlib.import_module"): NAMED,
-    ("roost_core.plugins.sources", "look", "importlib"): START,
-    ("roost_core.plugins.sources", "_is_older", "importlib"): START,
+    ("roost_core.plugins.distributions", "with_text", "importlib"): START,
     ("roost_core.settings.sources", "_from_file", "tomllib"): START,
     ("roost_core.wording.suggestions", "close_matches", "difflib"): START,
     (

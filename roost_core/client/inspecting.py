@@ -19,7 +19,7 @@ from roost_core.models.standing import WorkMeta
 from roost_core.models.work import State, WorkItem
 from roost_core.models.worker import WorkerInfo
 from roost_core.shown import views
-from roost_core.shown.why import Why, explain
+from roost_core.shown.why import UNKNOWN_ENGINE, Why, explain
 from roost_core.values import Value
 
 #: Steps are told one by one as long as they are among this many newest events of the work item,
@@ -32,7 +32,8 @@ _LOOK: Final = 3_000
 class Inspection(Value):
     """One work item but for its snapshot. Its bytes need not be readable.
 
-    :ivar item: None if it does not decode; then ``problem`` says why.
+    :ivar item: None if it does not decode.
+    :ivar problem: why that does not, or the record of how it stands; None if both do.
     :ivar is_newer: whether it does not because a newer Roost wrote it.
     :ivar why: why it does not run, or how it does.
     :ivar now: the server's clock at that moment.
@@ -84,7 +85,10 @@ async def inspect(ledger: Ledger, work_id: str) -> Inspection | None:
 
 def _item(facts: Facts) -> tuple[WorkItem | None, str | None, bool]:
     try:
-        return views.item(facts.work), None, False
+        item = views.item(facts.work)
+        if facts.work.engine == UNKNOWN_ENGINE:
+            return item, f"{facts.work.work_id}: the stored record does not decode", False
+        return item, None, False
     except CorruptRecord as error:
         return None, str(error), isinstance(error, WrittenByNewer)
 

@@ -23,7 +23,7 @@ from roost_core.values import Value
 #: A sentence, and the commands that would change what it says.
 _Said = tuple[str, Sequence[str]]
 #: The engine of a record that does not decode.
-_UNKNOWN: Final = "?"
+UNKNOWN_ENGINE: Final = "?"
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -76,7 +76,7 @@ def _said(case: Case) -> _Said:
     work = case.facts.work
     if work.newer_layout is not None:
         return _for_newer(case, work.newer_layout)
-    if case.engine == _UNKNOWN:
+    if case.engine == UNKNOWN_ENGINE:
         broken = "Its stored record does not decode, so no worker can take it."
         return broken, [f"roost drop {case.id}", "roost doctor --repair --dry-run"]
     return _STATES[case.meta.state](case)
@@ -296,7 +296,7 @@ _STATES: Final[Mapping[State, Callable[[Case], _Said]]] = {
 def _facts(case: Case) -> Iterator[str]:
     meta = case.meta
     yield f"state {verbs.standing(meta.state, meta.wish)}, version {meta.version}"
-    if case.engine == _UNKNOWN or case.facts.work.newer_layout is not None:
+    if case.engine == UNKNOWN_ENGINE or case.facts.work.newer_layout is not None:
         return
     if meta.state.is_terminal:
         return

@@ -19,7 +19,7 @@ pages = Blueprint("pages_of_tests", __name__)
 @pages.get("/tested/fault")
 def fault() -> str:
     """Fail."""
-    raise ZeroDivisionError("a secret of the code")
+    raise ZeroDivisionError("a detail, redis://me:hunter2@db/0 password=hunter2 \x1b[31m\nred")
 
 
 @attrs.frozen(eq=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import traceback
 from typing import Final
 
 import attrs
@@ -18,6 +19,9 @@ from roost_core.errors import (
     VerbUnfit,
     WorkNotFound,
 )
+from roost_core.shown.redaction import clean
+from roost_core.wording.redaction import redacted_text
+from roost_plugins.console.here import here
 
 _log = logging.getLogger("roost.console")
 
@@ -82,6 +86,10 @@ def _expected(error: RoostError) -> Response:
 
 def _unexpected(error: Exception) -> Response:
     number = secrets.token_hex(4)
-    _log.error("%s: %s %s", number, request.method, request.path, exc_info=error)
+    found = "".join(traceback.format_exception(error))
+    # A terminal may show it: whole lines, without secrets and without what a terminal obeys.
+    lines = map(clean, redacted_text(here().settings.without_secrets(found)).splitlines())
+    head = f"{number}: {request.method} {clean(request.path)}"
+    _log.error("%s\n%s", head, "\n".join(lines))
     text = "This is a fault in Roost or in a plugin. Nothing else is affected."
     return answer(Problem(500, "Something went wrong", text, number))

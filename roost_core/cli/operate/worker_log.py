@@ -20,6 +20,8 @@ from roost_core.shown.redaction import clean
 
 #: How often the last line on a terminal is drawn anew, in seconds.
 _FOOTER_SECONDS: Final = 1.0
+#: How long its last request may take to let go when the worker ends, in seconds.
+_LAST_SECONDS: Final = 1.0
 
 Counts = Mapping[State, int]
 
@@ -91,19 +93,26 @@ class WorkerLog:
             yield
             return
 
+        is_over = False
+
         async def draw() -> None:
-            while True:
+            # A cancellation that a connection has turned into an error of its own ends it, too.
+            while not is_over:
                 with contextlib.suppress(RoostError):
                     queued = sum(one.get(State.QUEUED, 0) for one in await counts())
-                    self.stderr.footer(_footer(running(), queued, outcomes))
-                await asyncio.sleep(_FOOTER_SECONDS)
+                    if not is_over:
+                        self.stderr.footer(_footer(running(), queued, outcomes))
+                if not is_over:
+                    await asyncio.sleep(_FOOTER_SECONDS)
 
         task = asyncio.create_task(draw())
         try:
             yield
         finally:
+            is_over = True
             task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            # A connection that hangs up slowly does not keep the worker.
+            await asyncio.wait([task], timeout=_LAST_SECONDS)
             self.stderr.footer("")
 
     def _formatter(self) -> logging.Formatter:

@@ -43,4 +43,4 @@ class Explaining(Reading, Control):
         """
         from roost_core.backend.surveying import survey_by_lists
 
-        return await survey_by_lists(self)
+        return await survey_by_lists(self, await self.halts())

@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from roost_core.backend.explaining import Explaining
 from roost_core.backend.facts import facts_from
+from roost_core.backend.orders import Halt
+from roost_core.backend.reading import Reading
 from roost_core.backend.reports import ListQuery, StoredWork
 from roost_core.backend.survey import (
     MOST_ENGINES,
@@ -29,13 +30,16 @@ _PAGE: Final = 1000
 _BY_TIME: Final = (State.SLEEPING, State.RETRY_WAIT)
 
 
-async def survey_by_lists(ledger: Explaining) -> Survey:
-    """Return what pages of lists tell of a queue."""
+async def survey_by_lists(ledger: Reading, halts: Sequence[Halt]) -> Survey:
+    """Return what pages of lists tell of a queue.
+
+    :param halts: the engines that are held.
+    """
 
     async def page(state: State, limit: int) -> Sequence[StoredWork]:
         return await ledger.list(ListQuery(state, limit=limit))
 
-    counts, halts, workers = await asyncio.gather(ledger.counts(), ledger.halts(), ledger.workers())
+    counts, workers = await asyncio.gather(ledger.counts(), ledger.workers())
     ready, blocked, running, dead, *next_ones = await asyncio.gather(
         page(State.QUEUED, _PAGE),
         page(State.BLOCKED, _PAGE),

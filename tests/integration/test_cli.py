@@ -38,7 +38,7 @@ def test_from_enqueue_to_artifact(shell, page):
     work_id = shell.enqueue("watchlist", watch_payload(page), "--title", "A page")
     worker = shell.run("worker", "--burst")
     assert 0 == worker.returncode
-    assert "runs watchlist; data: " in worker.stderr
+    assert "runs watchlist\n  data: " in worker.stderr
 
     status = json.loads(shell.ok("status", work_id))
     assert ("done", 4, "done") == tuple(status["meta"][k] for k in ("state", "version", "step"))

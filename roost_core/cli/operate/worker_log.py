@@ -67,8 +67,13 @@ class WorkerLog:
         """Write who works here, on what."""
         if self.verbosity < 0:
             return
-        text = f"worker {worker_id} runs {', '.join(engines)}; data: {clean(place)}"
-        self.stderr.line(said_as_json(text) if self.is_json else text)
+        who = f"worker {worker_id} runs {', '.join(engines)}"
+        where = f"data: {clean(place)}"
+        if self.is_json:
+            self.stderr.line(said_as_json(f"{who}; {where}"))
+        else:
+            self.stderr.line(who)
+            self.stderr.line(f"  {where}")
 
     def outcomes(self) -> Outcomes | None:
         """Return what hears of steps, in the running loop; None if nobody wants to."""

@@ -105,12 +105,10 @@ class Scene:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        # The server leaves soon after the last one that needs it.
+        own = {"ROOST_HOME": str(folder / "home"), "ROOST_EMBEDDED_IDLE": "1"}
         kept = {k: v for k, v in os.environ.items() if not k.startswith("ROOST_")}
-        self._environment = {
-            **kept,
-            "ROOST_HOME": str(folder / "home"),
-            "XDG_STATE_HOME": str(folder),
-        }
+        self._environment = {**kept, **own, "XDG_STATE_HOME": str(folder)}
 
     def start(self, *words: str, **more: Any) -> subprocess.Popen[str]:
         """Start a command."""
@@ -170,7 +168,7 @@ def main(folder: Path) -> None:
     if chromium is None:
         raise SystemExit("chromium is missing: apt-get install chromium fonts-dejavu-core")
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="roost-") as made:
+    with tempfile.TemporaryDirectory(prefix="roost-", ignore_cleanup_errors=True) as made:
         scene = Scene(Path(made))
         (scene.folder / "agents.py").write_text(AGENTS, encoding="utf-8")
         lines = "".join(f"{json.dumps(one)}\n" for one in work())

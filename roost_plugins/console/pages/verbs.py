@@ -140,7 +140,7 @@ def limits_of(form: Mapping[str, str]) -> dict[str, Any]:
 
 def _number(form: Mapping[str, str], name: str) -> int:
     text = form[name].strip()
-    if not text.isdecimal() or len(text) > 18:
+    if not (text.isascii() and text.isdecimal()) or len(text) > 18:
         raise InvalidInput(f"{name.replace('_', ' ')}: {text!r:.40} is not a whole number")
     return int(text)
 

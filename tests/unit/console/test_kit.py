@@ -153,3 +153,26 @@ def test_each_macro_is_documented_and_offered(path):
     assert set() == macros - set(re.findall(r"\b(\w+)\(", top))
     offered = (KIT / "all.html").read_text(encoding="utf-8")
     assert set() == macros - set(re.findall(r"\.(\w+)\b", offered))
+
+
+def test_secrets_are_hidden_in_a_tree():
+    """By their names and in texts; what is below such a name cannot be had by its place."""
+    value = {"api_key": {"inner": "hunter2"}, "text": "https://ada:hunter2@x.example/", "n": [1]}
+    key, text, _ = tree(value).children
+    assert ("***", False) == (key.text, key.is_branch)
+    assert "https://ada:***@x.example/" == text.text
+    with pytest.raises(InvalidInput):
+        tree(value, "/api_key/inner")
+
+
+def test_a_long_text_costs_what_is_shown_of_it():
+    """The rest is a number."""
+    (leaf,) = tree({"a": "x" * 1_000_000}).children
+    assert (4_000, 1_000_000) == (len(leaf.text), leaf.length)
+
+
+def test_what_a_reader_opens_shows_its_children_closed():
+    """A hundred open objects would be a very long page."""
+    value = {"rows": [{"n": n} for n in range(50)], "few": [{"n": 1}]}
+    assert not any(one.is_open for one in tree(value, "/rows").children)
+    assert tree(value).children[1].is_open

@@ -30,6 +30,6 @@ def place() -> tuple[str, int]:
     :raises InvalidInput: that is no number.
     """
     start = request.args.get("start", "0")
-    if not start.isdecimal() or len(start) > 9:
+    if not (start.isascii() and start.isdecimal()) or len(start) > 9:
         raise InvalidInput(f"start: {start!r:.40} is not a whole number")
     return request.args.get("at", ""), int(start)

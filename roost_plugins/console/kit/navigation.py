@@ -35,6 +35,7 @@ PLACES: Final = (
     Place("failed", "Dead letters", "inbox", "d"),
     Place("artifacts", "Artifacts", "package", "a"),
     Place("workers", "Workers", "server", "k"),
+    Place("resources", "Resources", "lock", "r"),
     Place("plugins", "Plugins", "plug", "p"),
     Place("doctor", "Doctor", "stethoscope", "h"),
 )

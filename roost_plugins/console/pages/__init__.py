@@ -6,11 +6,14 @@ from typing import Final
 
 from flask import Blueprint
 
-from roost_plugins.console.pages import item, overview, work
+from roost_plugins.console.pages import engines, item, overview, resources, work, workers
 
 #: Every page's blueprint, in the order of the navigation.
 BLUEPRINTS: Final[tuple[Blueprint, ...]] = (
     overview.blueprint,
     work.blueprint,
     item.blueprint,
+    workers.blueprint,
+    engines.blueprint,
+    resources.blueprint,
 )

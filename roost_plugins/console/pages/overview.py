@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
-import attrs
-from flask import Blueprint, render_template
+from flask import Blueprint, render_template, request
 
-from roost_core import Roost, State
+from roost_core import Roost
+from roost_core.models.overview import Overview
 from roost_plugins.console.here import here
+from roost_plugins.console.pages.glance import glance
 
 blueprint: Final = Blueprint("overview", __name__)
 
 
-@attrs.frozen
-class Overview:
-    """What the page shows.
-
-    :ivar counts: how many work items are in each state.
-    """
-
-    counts: Mapping[State, int]
-
-
 async def load(roost: Roost) -> Overview:
-    """Read what the page shows, in one round trip."""
-    return Overview(await roost.counts())
+    """Read what the page shows, in a few round trips, however much work there is."""
+    return await roost.overview()
 
 
 @blueprint.get("/")
 def show() -> str:
     """Show it."""
-    return render_template("overview.html", page="overview", view=here().ask(load))
+    view = glance(here().ask(load))
+    note = here().notes.get(request.args.get("said"))
+    return render_template(
+        "overview/show.html",
+        page="overview",
+        view=view,
+        note=note,
+        attention=view.verdict.needs,
+        mood=view.verdict.mood,
+    )

@@ -23,6 +23,7 @@ let seenAt = Date.parse(document.documentElement.dataset.now); // what is shown 
 let isReading = false;
 let readAt = -Infinity;
 let took = 0;
+const beganAt = performance.now();
 let timer = null;
 
 // -- reading the page again ----------------------------------------------------------------------
@@ -179,5 +180,10 @@ document.addEventListener("visibilitychange", () => {
   changed(seenAt); // whatever happened meanwhile, once
   draw();
 });
-setInterval(draw, 1_000);
+setInterval(() => {
+  const every = Number(page()?.dataset.every || 0) * 1_000;
+  // What only time changes: nothing happens when a worker falls silent.
+  if (every && performance.now() - Math.max(readAt, beganAt) > every) changed(now());
+  draw();
+}, 1_000);
 draw();

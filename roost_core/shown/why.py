@@ -249,7 +249,7 @@ def _wished(case: Case, ends: str) -> _Said:
 
 def _done(case: Case) -> _Said:
     at = case.meta.finished_at or case.meta.updated_at
-    return f"It is done, since {case.ago(at)}, at version {case.meta.version}.", []
+    return f"It was done {case.ago(at)}, at version {case.meta.version}.", []
 
 
 def _failed(case: Case) -> _Said:

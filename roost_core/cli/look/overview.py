@@ -78,7 +78,7 @@ def _verdict(found: Overview) -> Text:
     if found.odd:
         parts.append(f"{len(found.odd)} odd")
     if found.needs_hand:
-        parts.append(f"{sum(one.count for one in found.needs_hand)} wait for a person")
+        parts.append(f"{sum(one.count for one in found.needs_hand)} cannot run")
     return Text(f"needs you: {', '.join(parts)}", "bold red")
 
 

@@ -130,7 +130,7 @@ def verdict(found: Overview) -> Verdict:
         parts.append(_many(dead, "dead letter"))
     if found.needs_hand:
         stuck = sum(one.count for one in found.needs_hand)
-        parts.append(f"{stuck:,} {'waits' if stuck == 1 else 'wait'} for a person")
+        parts.append(f"{stuck:,} cannot run")
     if odd:
         parts.append(f"{_many(odd, 'thing')} {'looks' if odd == 1 else 'look'} odd")
     if not needs:

@@ -98,7 +98,7 @@ def test_it_fits_its_terminal(width):
 def test_what_it_says():
     """The verdict first, then each part with its commands, and how much more there is."""
     lines = drawn(busy())
-    assert "needs you: 1200 dead letters, 1 odd, 30 wait for a person" == lines[0]
+    assert "needs you: 1200 dead letters, 1 odd, 30 cannot run" == lines[0]
     assert "2 running · 1200 failed" == lines[1]
     assert lines[2].startswith("steps     ▁▂")
     assert lines[3].startswith("failures  ▁█")

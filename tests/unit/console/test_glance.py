@@ -74,7 +74,7 @@ def overview(**fields):
                 "workers": (worker(),),
             },
             "4 things need you",
-            "1 dead letter, 1 waits for a person, 1 thing looks odd, nothing running, 1 worker",
+            "1 dead letter, 1 cannot run, 1 thing looks odd, nothing running, 1 worker",
             4,
             "alert",
         ),

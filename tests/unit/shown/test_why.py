@@ -252,7 +252,7 @@ CASES = [
     ),
     (
         facts(State.DONE, work={"finished_ms": at(-7200), "version": 22}),
-        "It is done, since 2 h ago, at version 22.",
+        "It was done 2 h ago, at version 22.",
         [],
     ),
     (

@@ -16,7 +16,9 @@ _DEATHS: Final = frozenset({"recovered"})
 #: How an error says that a worker died once too often.
 _RECOVERIES: Final = "recoveries"
 #: Errors that are not a step's own.
-_NO_STEP: Final = frozenset({_RECOVERIES, "steps", "deadline", "buried"})
+_NO_STEP: Final = frozenset({"steps", "deadline", "buried"})
+#: What becomes of a step by the event that ends its lease, where it was not accepted.
+_FATES: Final = {"attempt_failed": "failed", "recovered": "lost", "interrupted": "given back"}
 
 
 @attrs.frozen
@@ -44,7 +46,9 @@ class Step:
 
     :ivar version: which version it made, or tried to make; of several, the last.
     :ivar count: how many they are.
-    :ivar label: the step's name, or the error if it failed.
+    :ivar fate: what became of it: empty if it was accepted or still runs, else ``failed``, ``lost``
+        (with its worker) or ``given back``.
+    :ivar label: the step's name, or why it failed or was given back.
     :ivar is_rough: when it began and ended is not known, only under which lease.
     """
 
@@ -53,7 +57,7 @@ class Step:
     version: int
     count: int = 1
     label: str = ""
-    is_failure: bool = False
+    fate: str = ""
     is_rough: bool = False
 
 
@@ -103,7 +107,7 @@ def life_of(story: Sequence[Event], now: datetime) -> Life:
     begin = min([one.at for one in story] + [one.start for one in leases], default=now)
     end = max([now if ending is None else ending.at, *(one.at for one in story)])
     steps = _steps(story, leases, end)
-    accepted = [one.version - one.count for one in steps if one.end and not one.is_failure]
+    accepted = [one.version - one.count for one in steps if one.end and not one.fate]
     missing = min([*accepted, *(one.first for one in leases)], default=_version(story))
     return Life(
         begin=begin,
@@ -219,20 +223,18 @@ def _steps(story: Sequence[Event], leases: Sequence[Lease], now: datetime) -> li
     for event in story:
         if event.kind == "claimed":
             began = event.at
-        is_failure = _is_failure(event)
-        if event.kind != "committed" and not is_failure:
+        fate = _fate(event)
+        if event.kind != "committed" and not fate:
             continue
         place = bisect_right(starts, event.at)
         lease = leases[place - 1] if place else None
         start = event.at if lease is None else lease.start
         if began is not None:
             start = max(began, start)
-        elif lease is not None and event.version - (not is_failure) > lease.first:
+        elif lease is not None and event.version - (not fate) > lease.first:
             start = event.at  # Nobody knows when the step before it ended.
-        found.append(
-            Step(start, event.at, event.version + is_failure, 1, _label(event), is_failure)
-        )
-        if not is_failure:
+        found.append(Step(start, event.at, event.version + bool(fate), 1, _label(event), fate))
+        if not fate:
             known.append(event.version)
         began = event.at
     found += _unknown(leases, known, [one.start for one in found], now)
@@ -242,12 +244,16 @@ def _steps(story: Sequence[Event], leases: Sequence[Lease], now: datetime) -> li
     return sorted(found, key=lambda one: (one.start, one.version))
 
 
-def _is_failure(event: Event) -> bool:
-    """Whether a step has failed: also one that was not tried again."""
+def _fate(event: Event) -> str:
+    """Return what became of a step by an event, unless it was accepted."""
+    if event.kind in _FATES:
+        return _FATES[event.kind]
     error = event.data.get("error")
     if event.kind != "dead_lettered" or not isinstance(error, dict):
-        return event.kind == "attempt_failed"
-    return error.get("kind") not in _NO_STEP
+        return ""
+    if error.get("kind") == _RECOVERIES:
+        return _FATES["recovered"]
+    return "" if error.get("kind") in _NO_STEP else _FATES["attempt_failed"]
 
 
 def _unknown(
@@ -273,6 +279,8 @@ def _unknown(
 def _label(event: Event) -> str:
     if event.kind == "committed":
         return str(event.data.get("step") or "")
+    if event.kind == "interrupted":
+        return str(event.data.get("reason") or "")
     error = event.data.get("error")
     if not isinstance(error, dict):
         return ""

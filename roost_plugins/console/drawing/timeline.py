@@ -54,6 +54,8 @@ _WAITS: Final = {
 _ENDS: Final = {State.DONE: "good", State.FAILED: "bad", State.CANCELLED: "calm"}
 #: The tone that tells most, first.
 _LOUD: Final = ("bad", "warn", "busy", "person", "accent", "calm", "good")
+#: What is said of a try.
+_TRIES: Final = {"failed": "failed", "given back": "was given back"}
 #: What several of a kind are called.
 _NAMES: Final = {
     "lease": "leases",
@@ -217,14 +219,18 @@ class Pen:
 
         def say() -> str:
             when, label = self._when(one.start, one.end), clean(one.label)
-            if one.is_failure:
-                return f"a try of v{one.version} failed, {when}: {label}"
+            if one.fate == "lost":
+                return f"a try of v{one.version} was lost with its worker, {when}"
+            if one.fate:
+                why = f": {label}" if label else ""
+                return f"a try of v{one.version} {_TRIES[one.fate]}, {when}{why}"
             if one.end is None:
                 return f"the running step, {when}"
             return f"v{one.version} “{label}” accepted, {when}"
 
-        if one.is_failure:
-            return self._bar("step", "bad", one, say, "failed")
+        if one.fate:
+            tone = "calm" if one.fate == "given back" else "bad"
+            return self._bar("step", tone, one, say, one.fate)
         if one.end is None:
             return self._bar("step", "busy", one, say, "running")
         return self._bar("step", "accent", one, say, f"v{one.version}")
@@ -319,7 +325,7 @@ def _merged(marks: Sequence[Mark]) -> Mark:
     bad = sum(one.tone == "bad" for one in marks)
 
     def say() -> str:
-        failed = f", {bad:,} of them failed" if bad and first.kind == "step" else ""
+        failed = f", {bad:,} of them failed or lost" if bad and first.kind == "step" else ""
         return f"{count:,} {_NAMES[first.kind]}{failed}: {first.say()} … {last.say()}"
 
     return attrs.evolve(
@@ -348,8 +354,8 @@ def _ticks(scale: Scale, life: Life) -> Sequence[tuple[float, str]]:
 def _summary(life: Life) -> str:
     workers = len({one.worker for one in life.leases})
     deaths = sum(one.is_death for one in life.leases)
-    steps = sum(one.count for one in life.steps if not one.is_failure and one.end is not None)
-    failures = sum(one.is_failure for one in life.steps)
+    steps = sum(one.count for one in life.steps if not one.fate and one.end is not None)
+    failures = sum(one.fate == "failed" for one in life.steps)
     parts = [
         f"{lasted(life.begin, life.end)} in all",
         _counted(len(life.leases), "lease"),

@@ -18,12 +18,13 @@ def test_a_usual_life():
         ("host-a", at(3600), None, False),
     ] == [(one.worker, one.start, one.end, one.is_death) for one in life.leases]
     assert [
-        (1, at(1), at(3), False),
-        (2, at(3), at(5), False),
-        (3, at(21), at(25), True),
-        (3, at(27), at(30), False),
-        (4, at(3600), None, False),
-    ] == [(one.version, one.start, one.end, one.is_failure) for one in life.steps]
+        (1, at(1), at(3), ""),
+        (2, at(3), at(5), ""),
+        (3, at(5), at(20), "lost"),
+        (3, at(21), at(25), "failed"),
+        (3, at(27), at(30), ""),
+        (4, at(3600), None, ""),
+    ] == [(one.version, one.start, one.end, one.fate) for one in life.steps]
     assert [
         (State.QUEUED, at(0), at(1)),
         (State.QUEUED, at(20), at(21)),
@@ -63,17 +64,24 @@ def test_what_is_not_kept_is_not_made_up():
 
 
 def test_a_death_that_ended_it():
-    """A dead letter for deaths is one more death, and no failed step; others are."""
+    """A dead letter for deaths loses its step; another one is a step that failed."""
     story = [
         happened("enqueued", 0, 0, "queued"),
         happened("claimed", 1, 0, "running", worker_id="host-a"),
         happened("dead_lettered", 9, 0, "failed", error={"kind": "recoveries", "message": ""}),
     ]
     life = life_of(story, at(100))
-    assert (at(9), True, []) == (life.end, life.leases[0].is_death, life.steps)
+    assert (at(9), True, ["lost"]) == (
+        life.end,
+        life.leases[0].is_death,
+        [one.fate for one in life.steps],
+    )
     story[2] = happened("dead_lettered", 9, 0, "failed", error={"kind": "permanent"})
     life = life_of(story, at(100))
-    assert (False, [True]) == (life.leases[0].is_death, [one.is_failure for one in life.steps])
+    assert (False, ["failed"]) == (life.leases[0].is_death, [one.fate for one in life.steps])
+    story[2] = happened("interrupted", 9, 0, "queued", reason="the worker stops")
+    (step,) = life_of(story, at(100)).steps
+    assert ("given back", "the worker stops") == (step.fate, step.label)
 
 
 def test_nothing_is_known():

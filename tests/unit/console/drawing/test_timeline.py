@@ -64,7 +64,7 @@ def test_a_usual_life():
     assert ["Leases", "Steps", "People", "Events"] == [lane.name for lane in picture.lanes]
     leases, steps, people, said = ([mark.kind for mark in lane.marks] for lane in picture.lanes)
     assert (4, 4, 1) == tuple(leases.count(kind) for kind in ("lease", "wait", "death"))
-    assert (["step"] * 5, ["act"], ["said"]) == (steps, people, said)
+    assert (["step"] * 6, ["act"], ["said"]) == (steps, people, said)
     assert all(0 <= mark.x and mark.x + mark.width <= 100 for mark in picture.marks)
     assert picture.summary.startswith("60 m in all, 4 leases by 2 workers, 1 of them has died")
     titles = [mark.title for mark in picture.marks]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from roost_core import Settings, SyncRoost
+from roost_core.models import Heartbeat
 from tests.browser.test_kit import judged
 from tests.browser.test_live import stands
 from tests.consoles import plugins_of
@@ -218,3 +219,12 @@ def test_by_keyboard_alone(console, items, eyes):
     page.keyboard.press("Enter")
     badge(page, "queued")
     assert 9 == items.roost.work("w-1").row().meta.max_attempts
+
+
+def test_progress_is_shown_without_an_event(console, items, eyes):
+    """A heartbeat is no event: the page looks again by itself while the work runs."""
+    claim = lively(items)
+    page = opened(eyes, console, "/work/w-1")
+    stands(page, "live")
+    items.beat(claim, Heartbeat(0.42, "page 14 of 30 \x1b[31m"))
+    page.locator(".why .progress", has_text="42% page 14 of 30").wait_for()

@@ -12,10 +12,10 @@ from urllib.parse import urlencode
 import attrs
 
 from roost_core import Snapshot, SyncRoost
-from roost_core.backend import Claim, ClaimRequest, Commit, Failure, Finish, GoOn
+from roost_core.backend import Beat, Claim, ClaimRequest, Commit, Failure, Finish, GoOn
 from roost_core.codec.records import encode_model
 from roost_core.codec.snapshots import encode_snapshot
-from roost_core.models import Artifact, ErrorRecord
+from roost_core.models import Artifact, ErrorRecord, Heartbeat, WorkerInfo
 from tests.consoles import Reply, Site
 
 
@@ -66,6 +66,21 @@ class Items:
         error = encode_model(ErrorRecord("permanent", message, "Broken", traceback))
         failure = Failure(f"f{self.commits}", error, permanent=True, delay_ms=0)
         self.roost.run(lambda roost: roost.ledger.fail(claim.lease, failure))
+
+    def beat(self, claim: Claim, heartbeat: Heartbeat) -> None:
+        """Send what an engine says while its step runs."""
+        one = Beat(claim.lease.work_id, claim.lease.token, encode_model(heartbeat))
+        at = claim.lease.expires_at
+        info = WorkerInfo("worker-1", "host-a", 7, ("none",), 1, 60.0, "0", at)
+
+        async def renew(roost: Any) -> None:
+            renewer = roost.ledger.renewer()
+            try:
+                await asyncio.to_thread(renewer.renew, encode_model(info), [one], 60_000)
+            finally:
+                renewer.close()
+
+        self.roost.run(renew)
 
     def artifact(self, work_id: str, data: bytes, **fields: Any) -> Artifact:
         """Store an artifact."""

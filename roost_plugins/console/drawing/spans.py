@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Final
@@ -226,7 +226,8 @@ def _steps(story: Sequence[Event], leases: Sequence[Lease], now: datetime) -> li
         fate = _fate(event)
         if event.kind != "committed" and not fate:
             continue
-        place = bisect_right(starts, event.at)
+        # What ends a lease may come in the millisecond in which the next one begins.
+        place = bisect_left(starts, event.at)
         lease = leases[place - 1] if place else None
         start = event.at if lease is None else lease.start
         if began is not None:

@@ -88,3 +88,18 @@ def test_nothing_is_known():
     """Damaged work may have no events at all."""
     life = life_of([], at(5))
     assert (at(5), at(5), [], []) == (life.begin, life.end, life.leases, life.steps)
+
+
+def test_a_lease_that_begins_where_another_is_taken_back():
+    """In the same millisecond: the lost step belongs to the first."""
+    story = [
+        happened("enqueued", 0, 0, "queued"),
+        happened("claimed", 1, 0, "running", worker_id="host-a"),
+        happened("recovered", 50, 0, "queued", worker_id="host-a"),
+        happened("claimed", 50, 0, "running", worker_id="host-b"),
+        happened("committed", 50.5, 1, "done", step="x"),
+    ]
+    steps = life_of(story, at(60)).steps
+    assert [("lost", at(1), at(50)), ("", at(50), at(50.5))] == [
+        (one.fate, one.start, one.end) for one in steps
+    ]

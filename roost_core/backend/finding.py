@@ -12,7 +12,7 @@ import attrs
 from roost_core.backend.reading import Reading
 from roost_core.backend.reports import ListQuery, StoredWork
 from roost_core.codec.records import decode_item, decode_model
-from roost_core.errors import CorruptRecord
+from roost_core.errors import CorruptRecord, InvalidInput
 from roost_core.models.standing import ErrorRecord
 from roost_core.models.work import State
 from roost_core.query.fingerprints import fingerprint
@@ -23,6 +23,10 @@ from roost_core.values import Value
 
 #: How many are listed in one call, where there is nothing better than a list.
 _PAGE: Final = 500
+#: No list is longer.
+MAX_OFFSET_DIGITS: Final = 12
+#: What is said of a cursor that no page has given.
+NO_CURSOR: Final = "this is no cursor of this query: begin with its first page"
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -75,7 +79,7 @@ async def find_in_list(
 ) -> Found:
     """Find as :meth:`~roost_core.backend.Searching.find` does, by looking at a list."""
     works: list[StoredWork] = []
-    offset = begin = int(cursor or 0)
+    offset = begin = _offset(cursor)
     async for stored in _listed(reading, query, offset, look):
         offset += 1
         if matches(query, subject_of(stored), now_ms):
@@ -84,6 +88,14 @@ async def find_in_list(
                 return Found(tuple(works), str(offset), offset - begin)
     is_all = offset - begin < look
     return Found(tuple(works), None if is_all else str(offset), offset - begin)
+
+
+def _offset(cursor: str | None) -> int:
+    if cursor is None:
+        return 0
+    if not (cursor.isascii() and cursor.isdecimal() and len(cursor) <= MAX_OFFSET_DIGITS):
+        raise InvalidInput(NO_CURSOR)
+    return int(cursor)
 
 
 async def count_in_list(

@@ -39,6 +39,7 @@ class Searching(Reading):
         :param now_ms: the server's clock, if the query has times.
         :param cursor: of the page before.
         :param look: look at about this many work items; the page may then be short.
+        :raises InvalidInput: no page of such a query has that cursor.
         """
         from roost_core.backend.finding import find_in_list
 

@@ -25,12 +25,14 @@ class Matches(Value):
     :ivar looked: how many work items were looked at.
     :ivar is_indexed: False if the index of the queue lacks some work items, which were enqueued by
         an older Roost, and so was not used: ``roost doctor --repair`` completes it.
+    :ivar cursor: where the next page begins; None if this is the last one.
     """
 
     rows: tuple[WorkRow, ...]
     is_all: bool
     looked: int
     is_indexed: bool
+    cursor: str | None = None
 
     def __iter__(self) -> Iterator[WorkRow]:
         return iter(self.rows)
@@ -78,18 +80,20 @@ def query_of(query: Query | str) -> Query:
     return parse(query) if isinstance(query, str) else query
 
 
-async def find(roost: Connection, query: Query | str, limit: int, look: int = LOOK) -> Matches:
+async def find(
+    roost: Connection, query: Query | str, limit: int, look: int = LOOK, cursor: str | None = None
+) -> Matches:
     """Return up to ``limit`` work items; see :meth:`Roost.find`.
 
-    :raises InvalidInput: a text that is no query, or a negative limit.
+    :raises InvalidInput: a text that is no query, a negative limit, or no cursor of this query.
     """
     if limit < 0:
         raise InvalidInput("limit must not be negative")
     asked = query_of(query)
     now_ms = await now_at(roost, asked)
-    found = await roost.ledger.find(asked, now_ms=now_ms, limit=limit, look=look)
+    found = await roost.ledger.find(asked, now_ms=now_ms, limit=limit, look=look, cursor=cursor)
     rows = tuple(map(views.row, found.works))
-    return Matches(rows, found.cursor is None, found.looked, found.is_indexed)
+    return Matches(rows, found.cursor is None, found.looked, found.is_indexed, found.cursor)
 
 
 async def count(

@@ -172,19 +172,27 @@ class Roost(Connection):
         query = ListQuery(state_of(state), engine, limit, offset)
         return [views.row(stored) for stored in await self.ledger.list(query)]
 
-    async def find(self, query: Query | str = "", *, limit: int = 50, look: int = LOOK) -> Matches:
+    async def find(
+        self,
+        query: Query | str = "",
+        *,
+        limit: int = 50,
+        look: int = LOOK,
+        cursor: str | None = None,
+    ) -> Matches:
         """Return work items that a query is true of: ``state:failed engine:crawl error:"429"``.
 
         ``docs/finding.md`` has the language. They come in the order of :meth:`list` where that is
         possible; the answer says whether there may be more.
 
         :param look: look at no more work items than this, where the index does not tell.
-        :raises InvalidInput: the text is no query, or a negative limit.
+        :param cursor: of the answer before, whose next page is wanted.
+        :raises InvalidInput: the text is no query, a negative limit, or no cursor of this query.
         :raises BackendUnavailable: no answer.
         """
         from roost_core.client import finding
 
-        return await finding.find(self, query, limit, look)
+        return await finding.find(self, query, limit, look, cursor)
 
     async def count(
         self, query: Query | str = "", *, by: By | str | None = None, look: int = LOOK

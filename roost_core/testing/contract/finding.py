@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from roost_core.backend.finding import Counted
 from roost_core.backend.messages import Finish, GoOn, Yield
+from roost_core.errors import InvalidInput
 from roost_core.models.work import State
 from roost_core.query.fingerprints import fingerprint
 from roost_core.query.grouping import By
@@ -203,6 +206,18 @@ class FindContract(ContractTests):
             assert cursor is None
             assert (text, total) == (text, len(ids))
             assert len(ids) == len(set(ids))
+
+    @driven
+    async def test_a_cursor_that_no_page_gave(self, kit: Harness) -> None:
+        """It is refused as input, or the first page comes: no fault, whatever is sent."""
+        await kit.created("a", labels=SEARCH)
+        for text in ("", "state:queued", "label:team", "engine:counter", "title:x"):
+            for cursor in ("", " ", "-1", "x", "created", "created x y", "created 0 -5", "9" * 40,
+                           "created 9 [x", "sorted -1", "sorted x", "label0 0 x", "engine -1 [a",
+                           "states 0 1e9", "\u0663"):  # fmt: skip
+                with contextlib.suppress(InvalidInput):
+                    page = await kit.ledger.find(parse(text), cursor=cursor)
+                    assert {one.work_id for one in page.works} <= {"a"}
 
     @driven
     async def test_what_is_looked_at_has_a_bound(self, kit: Harness) -> None:

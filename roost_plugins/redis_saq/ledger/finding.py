@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from roost_core.backend import Counted, Found, StoredWork
-from roost_core.backend.finding import GroupCounter, grouped, subject_of
+from roost_core.backend.finding import NO_CURSOR, GroupCounter, grouped, subject_of
 from roost_core.backend.searching import LOOK
+from roost_core.errors import InvalidInput
 from roost_core.models import State
 from roost_core.query import By, Query, matches
 from roost_plugins.redis_saq.keys import PLACES
@@ -68,14 +69,15 @@ class RedisFinding(Part):
             of = _of_sources(sizes, ordered, narrow)
             source, is_gathered = sources.chosen(ordered, of, usable, limit)
             narrow = usable
-        begun = cursor.split(" ", 1)[0] if cursor else ""
+        begun, _, rest = (cursor or "").partition(" ")
+        if begun == _SORTED and not (rest.isascii() and rest.isdecimal() and len(rest) < 10):
+            raise InvalidInput(NO_CURSOR)
         if is_gathered and begun in ("", _SORTED):
-            skip = int(cursor.split(" ")[1]) if cursor else 0
-            return await self._gathered(query, source, now_ms, limit, skip, is_indexed)
+            return await self._gathered(query, source, now_ms, limit, int(rest or 0), is_indexed)
         known = {one.name: one for one in (ordered, *narrow)}
-        walk = Walk(
-            self.queue, query, known.get(begun, source), now_ms, cursor if begun in known else None
-        )
+        # Where the index has changed meanwhile, so that another source is used, it begins again.
+        at = cursor if begun in known else None
+        walk = Walk(self.queue, query, known.get(begun, source), now_ms, at)
         works = [stored async for stored, _ in walk.matches(limit, look)]
         if not walk.is_full:
             works = await self._in_full(query, works, now_ms)

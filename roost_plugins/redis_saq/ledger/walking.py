@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
 from roost_core.backend import StoredWork
-from roost_core.backend.finding import subject_of
+from roost_core.backend.finding import MAX_OFFSET_DIGITS, NO_CURSOR, subject_of
+from roost_core.errors import InvalidInput
 from roost_core.models import State
 from roost_core.query import Query, Subject, matches
 from roost_plugins.redis_saq.keys import PLACES
@@ -41,6 +42,7 @@ class Walk:
         self.is_full = sources.is_covered(query, source)
         self.cursor = cursor
         self.looked = 0
+        self._check()
 
     async def matches(self, limit: int, look: int) -> AsyncIterator[tuple[StoredWork, Subject]]:
         """Yield what the query is true of.
@@ -74,6 +76,19 @@ class Walk:
             if after == -1:
                 part, after = part + 1, b""
             self._stand(part, after)
+
+    def _check(self) -> None:
+        """Refuse a cursor that no walk through such a source can have."""
+        if self.cursor is None:
+            return
+        name, _, rest = self.cursor.partition(" ")
+        part, _, at = rest.partition(" ")
+        is_number = part.isascii() and part.isdecimal() and len(part) <= MAX_OFFSET_DIGITS
+        is_place = at.isascii() and at.isdecimal() and len(at) <= MAX_OFFSET_DIGITS
+        if self._source.ranges:
+            is_place = at.startswith(("[", "("))
+        if name != self._source.name or not is_number or not (is_place or not at):
+            raise InvalidInput(NO_CURSOR)
 
     def _standing(self) -> tuple[int, str]:
         if self.cursor is None:

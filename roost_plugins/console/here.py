@@ -10,6 +10,7 @@ import attrs
 from flask import current_app
 
 from roost_core import Roost, Settings, SyncRoost
+from roost_plugins.console.acting.runs import Runs
 from roost_plugins.console.connection import Connection
 from roost_plugins.console.live.hub import Hub
 from roost_plugins.console.notes import Notes
@@ -28,6 +29,7 @@ class Here:
     :ivar connection: the one connection that all pages share.
     :ivar live: what happens in the queue, for any number of pages.
     :ivar settings: all settings of the process.
+    :ivar runs: verbs on many work items, seen and under way.
     :ivar notes: what readers are to be told on the page that they are sent on to.
     """
 
@@ -35,6 +37,7 @@ class Here:
     live: Hub
     settings: Settings
     notes: Notes = attrs.field(factory=Notes)
+    runs: Runs = attrs.field(factory=Runs)
 
     @property
     def console(self) -> ConsoleSettings:

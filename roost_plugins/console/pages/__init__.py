@@ -6,13 +6,26 @@ from typing import Final
 
 from flask import Blueprint
 
-from roost_plugins.console.pages import engines, item, overview, resources, work, workers
+from roost_plugins.console.pages import (
+    act,
+    engines,
+    events,
+    failed,
+    item,
+    overview,
+    resources,
+    work,
+    workers,
+)
 
 #: Every page's blueprint, in the order of the navigation.
 BLUEPRINTS: Final[tuple[Blueprint, ...]] = (
     overview.blueprint,
     work.blueprint,
     item.blueprint,
+    act.blueprint,
+    events.blueprint,
+    failed.blueprint,
     workers.blueprint,
     engines.blueprint,
     resources.blueprint,

@@ -126,7 +126,7 @@ def limits_of(form: Mapping[str, str]) -> dict[str, Any]:
             found[argument] = _number(form, name)
     delay = form.get("delay", "").strip()
     if delay:
-        found["delay_seconds"] = _seconds(delay, "the delay")
+        found["delay_seconds"] = seconds_of(delay, "the delay")
     deadline = form.get("deadline", "").strip()
     if deadline:
         seconds = relative_seconds(deadline)
@@ -145,7 +145,12 @@ def _number(form: Mapping[str, str], name: str) -> int:
     return int(text)
 
 
-def _seconds(text: str, what: str) -> float:
+def seconds_of(text: str, what: str) -> float:
+    """Return how long a field says something is to take, in seconds.
+
+    :param what: what the field is called, with an article.
+    :raises InvalidInput: it cannot be read.
+    """
     found = relative_seconds(text)
     try:
         return float(text) if found is None else found

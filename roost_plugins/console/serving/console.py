@@ -81,7 +81,9 @@ def serving(
         if why is not None and plugins.make_server(settings).is_started_here:
             raise BackendUnavailable(why)
         token = own.token or new_token()
-        app = create_app(Here(connection, hub, settings))
+        here = Here(connection, hub, settings)
+        stack.callback(here.runs.close, connection)
+        app = create_app(here)
         tokens = Tokens(token, port=at.port, path=f"{at.prefix}/", is_secure=at.scheme == "https")
         gate = Gate(app, at, tokens, own.read_only, teller(app))
         server = WebServer(gate, listener, own.streams, MAX_BODY)

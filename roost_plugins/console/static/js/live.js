@@ -156,6 +156,10 @@ function draw() {
   for (const banner of document.querySelectorAll("[data-banner]")) {
     if (banner.dataset.banner !== "trimmed") banner.hidden = banner.dataset.banner !== name;
   }
+  for (const button of document.querySelectorAll("[data-live-hold]")) {
+    button.setAttribute("aria-pressed", String(isHeld));
+    button.querySelector("[data-live-hold-word]").textContent = isHeld ? "Continue" : "Hold";
+  }
   for (const place of document.querySelectorAll("[data-seen]")) place.textContent = `${age} ago`;
   for (const place of document.querySelectorAll("[data-stale]")) place.textContent = failure ?? "no answer";
   sayTitle(name);
@@ -175,6 +179,7 @@ export function toggleHeld() {
 const source = connect(take);
 badge?.addEventListener("click", toggleHeld);
 document.addEventListener("click", (event) => event.target.closest("[data-live-retry]") && source.retry());
+document.addEventListener("click", (event) => event.target.closest("[data-live-hold]") && toggleHeld());
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) return;
   changed(seenAt); // whatever happened meanwhile, once

@@ -72,7 +72,7 @@ def test_work_that_nobody_offers_needs_a_person(site, roost):
     found = site.get("/")
     assert "(1) 1 thing needs you · Roost" == title(found)
     assert "favicon-alert" in re.search(r'<link rel="icon"[^>]*href="([^"]+)"', found.text)[1]
-    assert "3 wait for a person" in found.text
+    assert "3 cannot run" in found.text
     assert "roost worker --plugin PATH --engines nobody" in found.text
 
 

@@ -90,7 +90,7 @@ def test_the_printed_address_as_a_link(console, eyes, elsewhere):
     page = eyes.page()
     page.goto(elsewhere.url("localhost"))
     page.click("a")
-    page.get_by_role("heading", name="Overview").wait_for()
+    page.locator("#side [aria-current=page]", has_text="Overview").wait_for()
     assert f"{console.origin}/" == page.url
 
 

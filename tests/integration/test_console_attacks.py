@@ -149,9 +149,10 @@ def test_no_route_changes_anything_by_reading(console, site):
         _, path = rule.build(values, append_unknown=False) or ("", "/")
         if rule.rule in ("/live", "/tested/fault"):
             continue  # the first has no end, the second is a fault on purpose
+        # A preview is read where it is carried out.
+        can_read = any("GET" in (one.methods or ()) for one in rules if one.rule == rule.rule)
         status = site.get(path).status
-        assert rule.methods is not None
-        assert status == 405 if "GET" not in rule.methods else status < 500, path
+        assert status < 500 if can_read else status == 405, path
         assert 405 == site.ask("DELETE", path, Cookie=site.cookies).status
     assert UNCHANGED == console.stands()
 

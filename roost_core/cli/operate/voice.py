@@ -27,7 +27,7 @@ _URL: Final = "<url>"
 _INDENT: Final = " " * 13
 
 
-class TerminalFormatter(logging.Formatter):
+class VoiceFormatter(logging.Formatter):
     """A line or a block: time, name and text; what belongs to it is below the text."""
 
     def __init__(self, stream: TextIO) -> None:
@@ -73,7 +73,7 @@ class Voice:
         if is_json:
             formatter = JsonFormatter()
         elif sys.stderr is not None and sys.stderr.isatty():
-            formatter = TerminalFormatter(sys.stderr)
+            formatter = VoiceFormatter(sys.stderr)
         self._is_json, self._is_quiet = is_json, is_quiet
         self._formatter = formatter
         handler = StderrHandler(self._stderr, formatter)

@@ -66,7 +66,7 @@ class Reading(abc.ABC):
 
         By default it is what :meth:`events` returns, however far that has to look.
 
-        :param limit: at most so many.
+        :param limit: at most this many.
         :param look: look at no more of the queue's newest events than about this.
         """
         del look

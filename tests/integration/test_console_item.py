@@ -116,7 +116,7 @@ def test_a_retry_with_limits(items):
 
 
 def test_a_drop_ends_on_a_page_that_says_so(items):
-    """The work is gone: its page is not found any more, tells who dropped it, and goes on."""
+    """The work is gone: its page is not found any more, says who dropped it, and stays live."""
     items.new("w-1")
     items.roost.work("w-1").cancel()
     reply = items.use("w-1", "drop", items.fields("w-1", "drop"))

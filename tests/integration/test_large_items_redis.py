@@ -51,7 +51,7 @@ async def sent_by(roost, ask):
     ids=["find", "title", "label", "list", "engine", "other", "preview"],
 )
 async def test_payloads_stay_where_they_are(roost, ask):
-    """Neither the server nor whoever asks holds a page of them; titles are there all the same."""
+    """Neither the server nor whoever asks holds a page of them; titles are still there."""
     for number in range(NUMBER):
         await roost.enqueue(
             "counting",

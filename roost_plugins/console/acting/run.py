@@ -17,19 +17,19 @@ from typing import Final
 import attrs
 
 from roost_core import Roost
-from roost_core.backend.orders import Order, OrderOutcome
+from roost_core.backend import Order, OrderOutcome
 from roost_core.client.control import VerbResult, each
 from roost_core.client.preview import Preview, Previewing
 from roost_core.client.select import previewed
 from roost_core.errors import BackendError, PluginError, RoostError
-from roost_core.models.control import Verb
+from roost_core.models import Verb
 from roost_plugins.console.acting.target import Target
 
 _log = logging.getLogger("roost.console")
 
 #: On no more than this many at once: they are remembered.
 MOST: Final = 200_000
-#: So many that failed are named.
+#: This many that failed are named.
 MOST_NAMED: Final = 10
 #: How many ids are looked up at the same time.
 _AT_ONCE: Final = 32

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from roost_core import Roost
-from roost_core.backend.orders import Order, OrderOutcome
+from roost_core.backend import Order, OrderOutcome
 from roost_core.errors import InvalidInput, RoostError
 from roost_core.shown.verbs import PAST
 from roost_plugins.console.acting.run import Phase, Run

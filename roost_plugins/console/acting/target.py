@@ -9,8 +9,8 @@ from typing import Final
 import attrs
 
 from roost_core.errors import InvalidInput
-from roost_core.models.checks import WORK_ID, in_words
-from roost_core.models.control import Verb
+from roost_core.models import WORK_ID, Verb
+from roost_core.models.checks import in_words
 from roost_core.query import Query, parse
 
 #: How many work items can be selected one by one.

@@ -27,7 +27,7 @@ class Bar:
 
     :ivar count: how high it is.
     :ivar title: what is said of it when it is pointed at.
-    :ivar part: so many of the count are drawn in another colour, at the foot.
+    :ivar part: this many of the count are drawn in another colour, at the foot.
     """
 
     count: int

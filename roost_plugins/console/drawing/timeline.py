@@ -75,7 +75,7 @@ class Mark:
     :ivar x: where it begins, in percent of the width; ``width`` likewise, 0 for what is a point.
     :ivar say: returns what it says, in full.
     :ivar label: what fits into it.
-    :ivar is_open: it goes on.
+    :ivar is_open: it has not ended.
     :ivar is_rough: it stands for steps whose times are not known.
     :ivar event_id: the event that it stands for, if it is one.
     :ivar at: when it begins, and ``until`` when it ends.

@@ -22,7 +22,7 @@ from roost_core.wording.secrets import HIDDEN
 BUDGET: Final = 400
 #: The most children of one branch.
 CHILDREN: Final = 100
-#: Of a long text, so many characters are looked at.
+#: Of a long text, this many characters are looked at.
 MOST_TEXT: Final = 4_000
 #: A branch with no more children than this is open from the start, near the root.
 _FEW: Final = 6

@@ -9,10 +9,10 @@ from flask import Blueprint, make_response, redirect, render_template, request, 
 from werkzeug.wrappers import Response
 
 from roost_core import Roost
-from roost_core.backend.orders import Order
+from roost_core.backend import Order
 from roost_core.cli.work import previews
 from roost_core.errors import InvalidInput
-from roost_core.models.checks import check_seconds
+from roost_core.models import check_seconds
 from roost_plugins.console.acting.run import Phase, Run
 from roost_plugins.console.acting.runs import so_far
 from roost_plugins.console.acting.target import Target
@@ -22,7 +22,7 @@ from roost_plugins.console.pages import verbs
 
 blueprint: Final = Blueprint("act", __name__, url_prefix="/act")
 
-#: From so many on, a person types the number; from fewer on for what ends or removes work.
+#: From this many on, a person types the number; from fewer on for what ends or removes work.
 TYPED_FROM: Final = 1000
 BAD_TYPED_FROM: Final = 100
 #: What a form for many takes besides a reason.

@@ -12,15 +12,15 @@ from flask import Blueprint, Response, make_response, render_template, request
 
 from roost_core import Roost
 from roost_core.errors import InvalidInput, WorkNotFound
-from roost_core.models import Event
-from roost_core.models.checks import WORK_ID, in_words
+from roost_core.models import WORK_ID, Event
+from roost_core.models.checks import in_words
 from roost_core.shown.sentences import sentence
 from roost_plugins.console.here import here
 from roost_plugins.console.pages.kinds import KINDS, look_of
 
 blueprint: Final = Blueprint("events", __name__)
 
-#: So many rows are shown, and so many events are looked at for them if only some are wanted.
+#: This many rows are shown, and this many events are looked at for them if only some are wanted.
 ROWS: Final = 200
 LOOK: Final = 2_000
 MOST_LOOK: Final = 20_000

@@ -16,7 +16,7 @@ from roost_plugins.console.here import here
 
 blueprint: Final = Blueprint("failed", __name__)
 
-#: So many groups are shown.
+#: This many groups are shown.
 MOST: Final = 50
 
 
@@ -55,7 +55,7 @@ class DeadLetters:
     :ivar total: how many dead letters there are.
     :ivar groups: those whose newest are known, the newest first; then the largest.
     :ivar more: how many groups more there are.
-    :ivar is_exact: False if not all were looked at: there are at least so many of each.
+    :ivar is_exact: False if not all were looked at: there are at least this many of each.
     """
 
     total: int

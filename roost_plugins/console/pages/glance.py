@@ -9,14 +9,13 @@ from typing import Final
 import attrs
 from markupsafe import Markup
 
-from roost_core.models.control import HeldEngine
+from roost_core.models import HeldEngine, State
 from roost_core.models.overview import FailureGroup, Minute, OddThing, Overview, WaitingGroup
-from roost_core.models.work import State
 from roost_core.shown.counts import in_order
 from roost_core.shown.spans import ago
 from roost_plugins.console.drawing.bars import Bar, bars
 
-#: Of each part so many are shown.
+#: Of each part this many are shown.
 MOST: Final = 10
 
 

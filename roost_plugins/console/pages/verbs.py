@@ -14,13 +14,12 @@ from typing import Any, Final
 import attrs
 
 from roost_core import Roost
+from roost_core.backend import Order, OrderOutcome
 from roost_core.backend.fitting import expected
-from roost_core.backend.orders import Order, OrderOutcome
 from roost_core.cli.arguments import iso_time, relative_seconds
 from roost_core.client.control import VerbResult, new_order
 from roost_core.errors import InvalidInput, VerbUnfit
-from roost_core.models import State, WorkMeta
-from roost_core.models.control import Verb
+from roost_core.models import State, Verb, WorkMeta
 from roost_core.shown import verbs
 from roost_plugins.console.notes import Told
 

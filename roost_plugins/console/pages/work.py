@@ -11,12 +11,11 @@ import attrs
 from flask import Blueprint, Response, make_response, render_template, request, url_for
 
 from roost_core import Roost, State
+from roost_core.backend import OrderOutcome
 from roost_core.backend.fitting import expected
-from roost_core.backend.orders import OrderOutcome
 from roost_core.client.finding import Matches
 from roost_core.errors import InvalidInput
-from roost_core.models import WorkRow
-from roost_core.models.control import Verb
+from roost_core.models import Verb, WorkRow
 from roost_core.query import Op, Query, Term, Test, parse
 from roost_core.shown.counts import in_order
 from roost_plugins.console.acting.target import typed
@@ -33,7 +32,7 @@ _LOOK_FOR_NUMBERS: Final = 2_000
 MOST_LOOK: Final = 320_000
 #: How long a page may take in which that many are looked at. Seconds.
 _PATIENCE: Final = 60.0
-#: So many pages back can be gone to.
+#: This many pages back can be gone to.
 _MOST_BACK: Final = 40
 #: How each state is listed; all together, and those of several states: newest first.
 _NEXT, _SOONEST, _LATEST = "next in line first", "soonest first", "latest change first"
@@ -54,7 +53,7 @@ class Tab:
     """One state, or all, of what the rest of the query finds.
 
     :ivar state: None for all.
-    :ivar number: how many there are; at least so many unless ``is_exact``.
+    :ivar number: how many there are; at least this many unless ``is_exact``.
     """
 
     state: State | None
@@ -69,7 +68,7 @@ class WorkList:
     """What the page shows.
 
     :ivar query: as it was typed.
-    :ivar total: how many there are; at least so many unless ``is_exact``.
+    :ivar total: how many there are; at least this many unless ``is_exact``.
     :ivar order: how they stand in the list; empty if that is in the order of the ids.
     :ivar verbs: those that fit the state that is listed, or all.
     """

@@ -8,7 +8,7 @@ from typing import Final
 import attrs
 from flask import Blueprint, render_template, request
 
-from roost_core.models.control import HeldEngine
+from roost_core.models import HeldEngine
 from roost_core.models.overview import Overview
 from roost_plugins.console.here import here
 from roost_plugins.console.pages.overview import load

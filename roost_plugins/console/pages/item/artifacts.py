@@ -23,7 +23,7 @@ from roost_plugins.console.pages.item.safely import as_file, as_picture, picture
 #: Larger ones are not looked into, and not sent. Bytes.
 _MOST_SHOWN: Final = 8 << 20
 _MOST_SENT: Final = 256 << 20
-#: So much of a text is shown. Characters.
+#: This much of a text is shown. Characters.
 _TEXT: Final = 32_000
 
 

@@ -14,7 +14,7 @@ from roost_core import Roost
 from roost_core.client.inspecting import Inspection
 from roost_core.errors import WorkNotFound
 from roost_core.models import WORK_ID, Event
-from roost_core.query.terms import Op, Query, Term, Test
+from roost_core.query import Op, Query, Term, Test
 from roost_core.shown.plain import status_json
 from roost_plugins.console.drawing.timeline import rows, timeline
 from roost_plugins.console.here import here
@@ -27,7 +27,7 @@ from roost_plugins.console.pages.item.view import Happened, happened, view_of
 
 #: A snapshot up to this size is in the page; a larger one comes after it. Bytes of JSON.
 SMALL: Final = 64 << 10
-#: So many ids are named of those that a short one may mean.
+#: This many ids are named of those that a short one may mean.
 _NAMED: Final = 8
 #: How far back in the queue's events is looked for what is gone.
 _LOOK: Final = 3_000

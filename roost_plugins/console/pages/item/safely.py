@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from flask import Response
 
-from roost_core.values import Json
+from roost_core.models import Json
 
 #: Whatever a browser takes it for: nothing runs, nothing is loaded, and it has no origin.
 _SANDBOX: Final = "default-src 'none'; sandbox"

@@ -12,17 +12,16 @@ from markupsafe import Markup
 
 from roost_core.client.inspecting import Inspection
 from roost_core.errors import RoostError
-from roost_core.models import ErrorRecord, Event, State, WorkMeta
+from roost_core.models import ErrorRecord, Event, Json, State, WorkMeta
 from roost_core.shown.plain import to_plain
 from roost_core.shown.redaction import clean, redacted
 from roost_core.shown.sentences import sentence
-from roost_core.values import Json
 from roost_plugins.console.drawing.svg import svg
 from roost_plugins.console.drawing.timeline import Timeline, timeline
 from roost_plugins.console.notes import Told
 from roost_plugins.console.pages.verbs import Choice, choices
 
-#: So many events are listed, and so many errors.
+#: This many events are listed, and this many errors.
 _EVENTS: Final = 30
 _ERRORS: Final = 10
 #: The longest text of an event, and of its data. Characters.

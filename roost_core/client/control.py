@@ -182,14 +182,20 @@ class Controlling:
 
     # -- engines ---------------------------------------------------------------------------
 
-    async def hold(self, engine: str, actor: Actor) -> bool:
-        """Hold an engine; return whether that is new."""
-        request = _new_request()
+    async def hold(self, engine: str, actor: Actor, request_id: str | None = None) -> bool:
+        """Hold an engine; return whether that is new.
+
+        :param request_id: of a request that may have been sent before; it counts once.
+        """
+        request = request_id or _new_request()
         return await repeated(lambda: self.ledger.halt(engine, actor, request), PATIENCE_SECONDS)
 
-    async def release(self, engine: str, actor: Actor) -> bool:
-        """Hold an engine no more; return whether it was held."""
-        request = _new_request()
+    async def release(self, engine: str, actor: Actor, request_id: str | None = None) -> bool:
+        """Hold an engine no more; return whether it was held.
+
+        :param request_id: as in :meth:`hold`.
+        """
+        request = request_id or _new_request()
         return await repeated(lambda: self.ledger.unhalt(engine, actor, request), PATIENCE_SECONDS)
 
     async def held(self) -> list[HeldEngine]:

@@ -7,6 +7,8 @@ import click
 from roost_core.cli import output
 from roost_core.cli.options import RoostCommand, roost_options
 from roost_core.cli.session import Session
+from roost_core.plugins.registry import Plugins
+from roost_core.values import Json
 
 
 @click.command(
@@ -23,8 +25,21 @@ def command(session: Session, as_json: bool) -> None:
     Columns: engine, plugin, distribution, location. No server is needed.
     """
     plugins = session.plugins()
+    rows = engines_json(plugins)
+    if as_json:
+        output.json_line(rows, indent=2)
+        return
+    output.table(
+        ["engine", "plugin", "distribution", "location"], [list(row.values()) for row in rows]
+    )
+    if not rows:
+        output.note("no engines are installed: see `roost plugins`")
+
+
+def engines_json(plugins: Plugins) -> list[dict[str, Json]]:
+    """Return the engines that plugins offer as plain JSON, by name."""
     homes = {report.name: report for report in plugins.reports()}
-    rows = []
+    rows: list[dict[str, Json]] = []
     for engine_id, engine in sorted(plugins.engines().items()):
         home = homes.get(engine.plugin_name)
         rows.append(
@@ -35,11 +50,4 @@ def command(session: Session, as_json: bool) -> None:
                 "location": home and home.location,
             }
         )
-    if as_json:
-        output.json_line(rows, indent=2)
-        return
-    output.table(
-        ["engine", "plugin", "distribution", "location"], [list(row.values()) for row in rows]
-    )
-    if not rows:
-        output.note("no engines are installed: see `roost plugins`")
+    return rows

@@ -11,6 +11,7 @@ from roost_core.cli.options import RoostCommand, roost_options
 from roost_core.cli.session import Session
 from roost_core.plugins.reports import PluginReport, PluginStatus
 from roost_core.shown.redaction import redacted
+from roost_core.values import Json
 
 
 @click.command(
@@ -43,20 +44,22 @@ def command(ctx: click.Context, as_json: bool, verbose: bool) -> None:
         ctx.exit(1)
 
 
+def plugin_json(report: PluginReport) -> dict[str, Json]:
+    """Return what became of a plugin as plain JSON."""
+    return {
+        "plugin": report.name,
+        "status": str(report.status),
+        "source": str(report.source),
+        "distribution": output.distribution(report),
+        "hooks": list(report.hooks),
+        "engine": report.engine_id,
+        "location": report.location,
+        "error": redacted(report.error),
+    }
+
+
 def _print(reports: Sequence[PluginReport], as_json: bool) -> None:
-    rows = [
-        {
-            "plugin": report.name,
-            "status": str(report.status),
-            "source": str(report.source),
-            "distribution": output.distribution(report),
-            "hooks": list(report.hooks),
-            "engine": report.engine_id,
-            "location": report.location,
-            "error": redacted(report.error),
-        }
-        for report in reports
-    ]
+    rows = list(map(plugin_json, reports))
     if as_json:
         output.json_line(rows, indent=2)
         return

@@ -58,7 +58,9 @@ def command(session: Session, as_json: bool) -> None:
         output.note(nothing)
     workers = sorted(workers, key=lambda one: (one.host, one.started_at))
     if as_json:
-        output.json_line([_plain(one, counts) for one in workers], indent=2)
+        output.json_line(
+            [worker_json(one, counts.get(one.worker_id, 0)) for one in workers], indent=2
+        )
         return
     if output.on_terminal():
         from roost_core.cli.look.register import show
@@ -69,8 +71,9 @@ def command(session: Session, as_json: bool) -> None:
         output.data_row(_cells(one, counts))
 
 
-def _plain(worker: WorkerInfo, counts: Mapping[str, int]) -> Json:
-    return {**to_plain(worker), "running": counts.get(worker.worker_id, 0)}
+def worker_json(worker: WorkerInfo, running: int | None) -> dict[str, Json]:
+    """Return a worker as plain JSON, with how many work items of the queue it runs."""
+    return {**to_plain(worker), "running": running}
 
 
 def _cells(worker: WorkerInfo, counts: Mapping[str, int]) -> list[object]:

@@ -153,7 +153,7 @@ class Report:
         if isinstance(result, VerbResult) and result.left is not None:
             output.note(f"{work_id}: something of it is left for a worker to remove: {result.left}")
         if self._rows is not None:
-            self._rows.append(_plain(work_id, self._verb, result))
+            self._rows.append(result_json(work_id, self._verb, result))
 
     def leave(self, work_id: str, error: RoostError | None) -> None:
         """Take one about which one line at the end tells.
@@ -163,7 +163,7 @@ class Report:
         if self._rows is None:
             return
         if error is not None:
-            self._rows.append(_plain(work_id, self._verb, error))
+            self._rows.append(result_json(work_id, self._verb, error))
         else:
             self._rows.append(_failed(work_id, self._verb, "untried", None))
 
@@ -187,7 +187,8 @@ def outcome_of(error: RoostError) -> str:
     return next(name for kind, name in _OUTCOMES if isinstance(error, kind))
 
 
-def _plain(work_id: str, verb: Verb, result: VerbResult | RoostError) -> Json:
+def result_json(work_id: str, verb: Verb, result: VerbResult | RoostError) -> Json:
+    """Return what has become of a work item as plain JSON."""
     row: dict[str, Json] = {"work_id": work_id, "verb": verb.value}
     if isinstance(result, RoostError):
         return _failed(work_id, verb, outcome_of(result), str(result))

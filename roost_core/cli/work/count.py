@@ -54,7 +54,7 @@ def command(
     except NoWorkHere as nothing:
         output.note(nothing)
     if as_json:
-        output.json_line(_plain(found), indent=2)
+        output.json_line(count_json(found), indent=2)
     elif group_by is None:
         output.data(found.total)
     else:
@@ -75,7 +75,8 @@ def _cells(group: CountedGroup, is_error: bool) -> list[object]:
     return [name, group.count, text]
 
 
-def _plain(found: Count) -> Json:
+def count_json(found: Count) -> dict[str, Json]:
+    """Return numbers as plain JSON, secrets in errors hidden."""
     plain: dict[str, Json] = to_plain(found)
     for group in plain["groups"]:
         if group["error"] is None:

@@ -78,12 +78,16 @@ class Totals:
         if self._left > 1:
             output.note(f"something of {self._left - 1:,} more is left for a worker to remove")
         if self._as_json:
-            output.json_line(self._plain(stopped), indent=2)
+            output.json_line(self.plain(stopped), indent=2)
         elif stopped is None:
             total = self._preview.total
             output.data(previews.totals(self._verb, total, self._counts, self._failed))
 
-    def _plain(self, stopped: str | None) -> Json:
+    def plain(self, stopped: str | None = None) -> dict[str, Json]:
+        """Return the totals as plain JSON.
+
+        :param stopped: why it could not continue.
+        """
         outcomes: dict[str, Json] = {
             one.value: self._counts[one]
             for one in (

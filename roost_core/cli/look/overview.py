@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from roost_core.cli import colours
 from roost_core.cli.look.columns import Column, draw
 from roost_core.cli.look.styles import plain
 from roost_core.models.overview import (
@@ -70,7 +71,7 @@ def show(console: Console, found: Overview) -> None:
 
 def _verdict(found: Overview) -> Text:
     if found.is_well:
-        return Text("all is well", "bold green")
+        return Text("all is well", f"bold {colours.GOOD}")
     parts = []
     if found.failures:
         dead = found.counts.get(State.FAILED, 0)
@@ -79,7 +80,7 @@ def _verdict(found: Overview) -> Text:
         parts.append(f"{len(found.odd)} odd")
     if found.needs_hand:
         parts.append(f"{sum(one.count for one in found.needs_hand)} cannot run")
-    return Text(f"needs you: {', '.join(parts)}", "bold red")
+    return Text(f"needs you: {', '.join(parts)}", colours.VERY_BAD)
 
 
 # -- the hour ----------------------------------------------------------------------------------
@@ -92,9 +93,9 @@ def _hour(found: Overview, width: int) -> Iterator[Text]:
     failed = [one.failed_attempts for one in found.hour]
     dead = sum(one.dead_letters for one in found.hour)
     room = max(10, width - _NAME_WIDTH - 8)
-    yield _bars("steps", steps, room, "cyan")
+    yield _bars("steps", steps, room, colours.BUSY)
     if any(failed) or dead:
-        yield _bars("failures", failed, room, "yellow")
+        yield _bars("failures", failed, room, colours.WARNING)
 
 
 def _bars(name: str, counts: Sequence[int], room: int, style: str) -> Text:
@@ -150,7 +151,7 @@ def _part(
 
 def _failure(now: datetime) -> Callable[[FailureGroup], tuple[str, Text, Sequence[str]]]:
     def say(one: FailureGroup) -> tuple[str, Text, Sequence[str]]:
-        sentence = plain(one.text, "red")
+        sentence = plain(one.text, colours.BAD)
         sentence.append_text(plain(f"  {', '.join(one.engines)}, {ago(one.newest_at, now)}", "dim"))
         return f"{one.count:,}", sentence, (one.command,)
 
@@ -160,7 +161,7 @@ def _failure(now: datetime) -> Callable[[FailureGroup], tuple[str, Text, Sequenc
 def _odd(one: OddThing) -> tuple[str, Text, Sequence[str]]:
     return (
         one.work_id or one.worker_id or "?",
-        plain("; ".join(one.texts), "yellow"),
+        plain("; ".join(one.texts), colours.WARNING),
         (one.command,),
     )
 
@@ -178,6 +179,7 @@ def _worker(one: WorkerNow) -> list[Text | None]:
         if one.lanes_used > 1:
             does += f" and {one.lanes_used - 1} more"
     trouble = None
+    style = colours.VERY_BAD if one.is_hung else colours.WARNING
     if one.is_hung:
         trouble = "hangs"
     elif one.silent_seconds is not None:
@@ -186,9 +188,9 @@ def _worker(one: WorkerNow) -> list[Text | None]:
         trouble = f"older: {one.info.roost_version}"
     return [
         plain(one.info.worker_id, "bold"),
-        plain(f"{one.lanes_used}/{one.info.concurrency}", "cyan" if one.lanes_used else ""),
+        plain(f"{one.lanes_used}/{one.info.concurrency}", colours.BUSY if one.lanes_used else ""),
         plain(does, "" if one.running else "dim"),
-        None if trouble is None else plain(trouble, "bold red" if one.is_hung else "yellow"),
+        None if trouble is None else plain(trouble, style),
     ]
 
 
@@ -196,7 +198,7 @@ def _resource(one: ResourceNow, now: datetime) -> list[Text | None]:
     frees = None if one.frees_at is None else ahead(one.frees_at, now)
     return [
         plain(one.resource),
-        plain(one.waiting, "yellow" if one.waiting else "dim"),
+        plain(one.waiting, colours.WARNING if one.waiting else "dim"),
         plain(one.work_id or "nobody, reserved"),
         None if frees is None else plain("overdue" if frees == "now" else frees),
         None if one.next_id is None else plain(one.next_id),

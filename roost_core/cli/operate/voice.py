@@ -15,12 +15,13 @@ from typing import Any, Final, TextIO
 from rich.console import Console
 from rich.text import Text
 
+from roost_core.cli import colours
 from roost_core.cli.look.log import is_terminal
 from roost_core.cli.operate.log_format import JsonFormatter, TextFormatter
 from roost_core.cli.stderr import Stderr, StderrHandler
 from roost_core.shown.redaction import clean
 
-_STYLES: Final = {logging.WARNING: "yellow", logging.ERROR: "bold red"}
+_STYLES: Final = {logging.WARNING: colours.WARNING, logging.ERROR: colours.VERY_BAD}
 #: Stands for a URL until a line is cleaned.
 _URL: Final = "<url>"
 #: Where the text of a line begins on a terminal: after the time and the name.
@@ -41,7 +42,7 @@ class VoiceFormatter(logging.Formatter):
         at = datetime.fromtimestamp(record.created).astimezone()
         text = Text.assemble((f"{at:%H:%M:%S}", "dim"), " ")
         name = record.name.removeprefix("roost.")
-        text.append(f"{name:<4}" if len(name) < 4 else f"{name} ", "bold cyan")
+        text.append(f"{name:<4}" if len(name) < 4 else f"{name} ", f"bold {colours.BUSY}")
         text.append(clean(first), _STYLES.get(record.levelno, ""))
         for line in more:
             is_marked = line.startswith(">")

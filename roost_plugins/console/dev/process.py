@@ -84,7 +84,7 @@ class WorkerProcess:
             os.close(mouth)
         self.ear, self._mouth = ear, ours
         self.pid = self._process.pid
-        self.spawned = self.beat = time.monotonic()
+        self.beat = time.monotonic()
         self.began: float | None = None
         self.is_stopping = self.is_mute = False
         self._is_over = False

@@ -34,7 +34,6 @@ class Member(Protocol):
     """A worker, as :class:`~roost_plugins.console.dev.process.WorkerProcess` is one."""
 
     pid: int
-    spawned: float
     began: float | None
     beat: float
     ear: int

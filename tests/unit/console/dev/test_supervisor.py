@@ -22,7 +22,6 @@ class Worker:
     clock: object
     pid: int = attrs.field(factory=lambda: next(numbers))
     ear: int = -1
-    spawned: float = 0.0
     began: float | None = None
     beat: float = 0.0
     is_stopping: bool = False

@@ -22,7 +22,7 @@ from roost_plugins.console.kit.tree import tree
 from roost_plugins.console.notes import Told
 from roost_plugins.console.pages.item.routing import blueprint, snapshots
 from roost_plugins.console.pages.item.safely import as_json
-from roost_plugins.console.pages.item.snapshots import State
+from roost_plugins.console.pages.item.snapshots import ReadState
 from roost_plugins.console.pages.item.view import Happened, happened, view_of
 
 #: A snapshot up to this size is in the page; a larger one comes after it. Bytes of JSON.
@@ -85,7 +85,7 @@ def show(work_id: str) -> AnyResponse:
     )
 
 
-def state_of(one: Inspection) -> State | None:
+def state_of(one: Inspection) -> ReadState | None:
     """Return the snapshot, unless it is so large that the page is to be there before it."""
     life = int(one.meta.created_at.timestamp() * 1000)
     known = snapshots().get(one.meta.work_id, life, one.meta.version)

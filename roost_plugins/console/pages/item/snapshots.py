@@ -22,7 +22,7 @@ _MOST_BYTES: Final = 16 << 20
 
 
 @attrs.frozen
-class State:
+class ReadState:
     """A work item's snapshot as it was read.
 
     :ivar snapshot: None if there is none, or if it does not decode; then ``problem`` says why.
@@ -59,9 +59,9 @@ class Snapshots:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._known: OrderedDict[_Key, State] = OrderedDict()
+        self._known: OrderedDict[_Key, ReadState] = OrderedDict()
 
-    def get(self, work_id: str, life: int, version: int) -> State | None:
+    def get(self, work_id: str, life: int, version: int) -> ReadState | None:
         """Return one of them."""
         with self._lock:
             found = self._known.get((work_id, life, version))
@@ -69,13 +69,13 @@ class Snapshots:
                 self._known.move_to_end((work_id, life, version))
         return found
 
-    def that_names(self, work_id: str, artifact_id: str) -> State | None:
+    def that_names(self, work_id: str, artifact_id: str) -> ReadState | None:
         """Return the newest of them that belongs to a work item and names an artifact."""
         with self._lock:
             known = [one for one in reversed(self._known.values()) if one.work_id == work_id]
         return next((one for one in known if one.artifact(artifact_id) is not None), None)
 
-    def put(self, state: State) -> State:
+    def put(self, state: ReadState) -> ReadState:
         """Keep one, and forget what is too much."""
         with self._lock:
             self._known[state.work_id, state.life, state.version] = state
@@ -87,7 +87,7 @@ class Snapshots:
         size = sum(one.size for one in self._known.values())
         return len(self._known) > _MOST or size > _MOST_BYTES
 
-    def read(self, here: Here, work_id: str) -> State:
+    def read(self, here: Here, work_id: str) -> ReadState:
         """Read a work item's snapshot. It is decoded here, not in the connection's loop.
 
         :raises WorkNotFound: there is no such work item.
@@ -106,4 +106,4 @@ class Snapshots:
             snapshot, problem = views.snapshot(found), None
         except CorruptRecord as error:
             snapshot, problem = None, str(error)
-        return self.put(State(work_id, found.created_ms, snapshot, size, problem))
+        return self.put(ReadState(work_id, found.created_ms, snapshot, size, problem))

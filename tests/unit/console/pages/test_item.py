@@ -12,8 +12,7 @@ from roost_core.models.worker import Lease
 from roost_core.shown.why import Why
 from roost_plugins.console.pages.item.artifacts import look_at
 from roost_plugins.console.pages.item.safely import picture_kind
-from roost_plugins.console.pages.item.snapshots import Snapshots
-from roost_plugins.console.pages.item.snapshots import State as Read
+from roost_plugins.console.pages.item.snapshots import ReadState, Snapshots
 from roost_plugins.console.pages.item.view import view_of
 from tests.unit.console.drawing.lives import at, happened, usual
 from tests.unit.console.pages.test_verbs import meta
@@ -100,7 +99,7 @@ def test_snapshots_are_kept_within_bounds():
     kept = Snapshots()
 
     def put(version, size):
-        return kept.put(Read("w-1", 5, Snapshot("w-1", "crawl", version), size))
+        return kept.put(ReadState("w-1", 5, Snapshot("w-1", "crawl", version), size))
 
     for version in range(1, 12):
         put(version, 10)

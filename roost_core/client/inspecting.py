@@ -24,7 +24,7 @@ from roost_core.values import Value
 
 #: Steps are told one by one as long as they are among this many newest events of the work item,
 #: and those among this many newest of the queue; earlier ones by lease.
-_STEPS: Final = 300
+_STEPS: Final = 150
 _LOOK: Final = 3_000
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 import attrs
@@ -65,18 +65,14 @@ class Scale:
     def place(self, at: datetime) -> float:
         """Return where a moment stands, in percent."""
         seconds = (at - self.begin).total_seconds()
-        index = min(max(bisect_right(self.moments, seconds), 1), len(self.moments) - 1)
-        first, last = self.moments[index - 1], self.moments[index]
-        share = min(1.0, max(0.0, (seconds - first) / (last - first))) if last > first else 0.0
-        return self.places[index - 1] + share * (self.places[index] - self.places[index - 1])
-
-    def moment(self, place: float) -> datetime:
-        """Return which moment stands there."""
-        index = min(max(bisect_right(self.places, place), 1), len(self.places) - 1)
-        first, last = self.places[index - 1], self.places[index]
-        share = min(1.0, max(0.0, (place - first) / (last - first))) if last > first else 0.0
-        since = self.moments[index - 1]
-        return self.begin + timedelta(seconds=since + share * (self.moments[index] - since))
+        moments, places = self.moments, self.places
+        index = bisect_right(moments, seconds)
+        if index == 0:
+            return places[0]
+        if index == len(moments):
+            return places[-1]
+        first, left = moments[index - 1], places[index - 1]
+        return left + (seconds - first) * (places[index] - left) / (moments[index] - first)
 
 
 def _most(active: float, total: float, count: int) -> float:

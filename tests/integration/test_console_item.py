@@ -115,11 +115,12 @@ def test_a_retry_with_limits(items):
     assert 7190 < (meta.deadline_at - meta.updated_at).total_seconds() < 7210
 
 
-def test_a_drop_ends_on_a_page_that_says_so(items):
-    """The work is gone: its page is not found any more, says who dropped it, and stays live."""
+def test_a_drop_leads_to_the_list(items):
+    """There it is said; its own page is not found any more, and tells who dropped it."""
     items.new("w-1")
     items.roost.work("w-1").cancel()
     reply = items.use("w-1", "drop", items.fields("w-1", "drop"))
+    assert "/work?said=" in reply.headers["location"]
     assert "w-1: dropped" == items.told(reply)
     gone = items.site.get("/work/w-1")
     assert 404 == gone.status

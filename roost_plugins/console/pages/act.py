@@ -97,7 +97,6 @@ def _page(run: Run, problem: str = "", status: int = 200) -> Response:
         page="work",
         run=run,
         problem=problem,
-        note=here().notes.get(request.args.get("said")),
         noun="" if preview is None else previews.noun(preview),
         left_out=[] if preview is None else list(previews.left_out(run.verb, preview)),
         typed=_is_typed(run),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, render_template
 
 from roost_core import Roost
 from roost_core.models.overview import Overview
@@ -23,12 +23,10 @@ async def load(roost: Roost) -> Overview:
 def show() -> str:
     """Show it."""
     view = glance(here().ask(load))
-    note = here().notes.get(request.args.get("said"))
     return render_template(
         "overview/show.html",
         page="overview",
         view=view,
-        note=note,
         attention=view.verdict.needs,
         mood=view.verdict.mood,
     )

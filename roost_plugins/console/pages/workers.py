@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 import attrs
-from flask import Blueprint, render_template, request
+from flask import Blueprint, render_template
 
 from roost_core.models import HeldEngine
 from roost_core.models.overview import Overview
@@ -81,5 +81,4 @@ def _engine(engine: str, found: Overview, waiting: int, held: HeldEngine | None)
 def show() -> str:
     """Show them."""
     view = register(here().ask(load))
-    note = here().notes.get(request.args.get("said"))
-    return render_template("workers.html", page="workers", view=view, note=note, attention=view.bad)
+    return render_template("workers.html", page="workers", view=view, attention=view.bad)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from flask import Flask
+from flask import Flask, request
 from werkzeug.local import LocalProxy
 
 from roost_plugins.console.here import Here, put_here
@@ -33,7 +33,12 @@ def create_app(here: Here) -> Flask:
     def usual() -> dict[str, Any]:
         # The clock is read where a template shows it: those who are not signed in cause no round
         # trip.
-        return {"here": here, "asset": assets.url, "now": LocalProxy(here.now)}
+        return {
+            "here": here,
+            "asset": assets.url,
+            "now": LocalProxy(here.now),
+            "told_now": lambda: here.notes.get(request.args.get("said")),
+        }
 
     install(app, here.now, assets.url)
     app.after_request(assets.cache)

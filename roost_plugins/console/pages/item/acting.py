@@ -8,8 +8,8 @@ from werkzeug.wrappers import Response
 from roost_core import Roost
 from roost_core.client.control import VerbResult
 from roost_core.errors import InvalidInput, VerbUnfit
+from roost_core.models import Verb
 from roost_plugins.console.here import here
-from roost_plugins.console.notes import Told
 from roost_plugins.console.pages import verbs
 from roost_plugins.console.pages.item.routing import blueprint
 
@@ -25,9 +25,13 @@ def act(work_id: str, verb: str) -> Response:
         order = await verbs.order_of(roost, wanted, form)
         return await roost.controlling.carry_out(handle.id, order)
 
-    note: Told
+    is_gone = False
     try:
-        note = verbs.told(here().ask(carry_out, timeout=30))
+        result = here().ask(carry_out, timeout=30)
+        note, is_gone = verbs.told(result), result.verb is Verb.DROP and result.state is None
     except (VerbUnfit, InvalidInput) as error:
         note = verbs.refused(error)
-    return redirect(url_for("item.show", work_id=work_id, said=here().notes.put(note)), 303)
+    said = here().notes.put(note)
+    if is_gone:
+        return redirect(url_for("work.show", said=said), 303)
+    return redirect(url_for("item.show", work_id=work_id, said=said), 303)

@@ -19,7 +19,6 @@ from roost_core.shown.plain import status_json
 from roost_plugins.console.drawing.timeline import rows, timeline
 from roost_plugins.console.here import here
 from roost_plugins.console.kit.tree import tree
-from roost_plugins.console.notes import Told
 from roost_plugins.console.pages.item.routing import blueprint, snapshots
 from roost_plugins.console.pages.item.safely import as_json
 from roost_plugins.console.pages.item.snapshots import ReadState
@@ -45,7 +44,6 @@ class Missing:
     typed: str
     like: Sequence[str]
     last: Sequence[Happened]
-    note: Told | None = None
 
 
 async def load(roost: Roost, work_id: str) -> Inspection:
@@ -70,12 +68,11 @@ async def load_missing(roost: Roost, typed: str) -> tuple[Sequence[str], Sequenc
 @blueprint.get("/<work_id>")
 def show(work_id: str) -> AnyResponse:
     """Show it; a short id that is unique leads to the whole one."""
-    note = here().notes.get(request.args.get("said"))
     try:
         one = here().ask(lambda roost: load(roost, work_id))
     except WorkNotFound:
-        return _missing(work_id, note)
-    view = view_of(one, note)
+        return _missing(work_id)
+    view = view_of(one)
     payload = None if one.item is None else tree(one.item.payload)
     state = state_of(one)
     return make_response(
@@ -97,13 +94,13 @@ def state_of(one: Inspection) -> ReadState | None:
     return snapshots().read(here(), one.meta.work_id)
 
 
-def _missing(typed: str, note: Told | None) -> AnyResponse:
+def _missing(typed: str) -> AnyResponse:
     like, events = here().ask(lambda roost: load_missing(roost, typed))
     # What is gone is not taken for another whose id is longer.
     if len(like) == 1 and not events and WORK_ID.fullmatch(typed):
         return redirect(url_for("item.show", work_id=like[0]), 302)
     last = [happened(event) for event in reversed(events)]
-    view = Missing(typed, like[:_NAMED], last, note)
+    view = Missing(typed, like[:_NAMED], last)
     answer: Response = make_response(
         render_template("item/missing.html", page="work", view=view, more=len(like) > _NAMED)
     )

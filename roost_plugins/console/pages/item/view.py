@@ -18,7 +18,6 @@ from roost_core.shown.redaction import clean, redacted
 from roost_core.shown.sentences import sentence
 from roost_plugins.console.drawing.svg import svg
 from roost_plugins.console.drawing.timeline import Timeline, timeline
-from roost_plugins.console.notes import Told
 from roost_plugins.console.pages.verbs import Choice, choices
 
 #: This many events are listed, and this many errors.
@@ -73,7 +72,6 @@ class ItemView:
     errors: Sequence[Failure]
     events: Sequence[Happened]
     more: int
-    note: Told | None = None
 
     @property
     def meta(self) -> WorkMeta:
@@ -106,7 +104,7 @@ class ItemView:
         return found[0] if found else None
 
 
-def view_of(one: Inspection, note: Told | None = None) -> ItemView:
+def view_of(one: Inspection) -> ItemView:
     """Return what the page shows."""
     story = one.story
     shown = story[-_EVENTS:]
@@ -118,7 +116,6 @@ def view_of(one: Inspection, note: Told | None = None) -> ItemView:
         errors=_grouped(_errors(one))[:_ERRORS],
         events=[happened(event) for event in reversed(shown)],
         more=len(story) - len(shown),
-        note=note,
     )
 
 

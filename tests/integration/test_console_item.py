@@ -317,3 +317,27 @@ def test_a_long_history(items):
     assert "400 accepted steps" in words(main(page))
     table = items.site.get("/work/w-1/life", HX_Request="true").text
     assert table.count("<tr>") > 150
+
+
+def test_what_a_newer_roost_wrote(items):
+    """It is said, and nothing can be done to it from here."""
+    items.new("w-1")
+    items.poke("w-1", b"99 queued none something new")
+    page = items.page("w-1")
+    text = words(main(page))
+    assert "A newer Roost wrote it (layout 99)" in text
+    assert [] == re.findall(r'data-opens="verb-(\w+)" aria-haspopup="dialog">', page)
+    told = items.told(items.use("w-1", "cancel", {}))
+    assert "Nothing was done. a newer Roost wrote w-1 (layout 99) and can show it" == told
+
+
+def test_a_damaged_snapshot(items):
+    """The rest of the page is there; what is wrong stands in its place."""
+    items.new("w-1", {"a": 1})
+    claim = items.claim("w-1")
+    items.step(claim, {"b": 2})
+    items.poke("w-1 snapshot", b'{"broken')
+    text = words(main(items.page("w-1")))
+    assert "does not decode" in text or "snapshot" in text
+    assert "a : 1" in text
+    assert 400 == items.site.get("/work/w-1/snapshot/1/1?at=").status

@@ -18,7 +18,7 @@ from roost_core.backend import Order, OrderOutcome
 from roost_core.backend.fitting import expected
 from roost_core.cli.arguments import iso_time, relative_seconds
 from roost_core.client.control import VerbResult, new_order
-from roost_core.errors import InvalidInput, VerbUnfit
+from roost_core.errors import InvalidInput, RoostError
 from roost_core.models import State, Verb, WorkMeta
 from roost_core.shown import verbs
 from roost_plugins.console.notes import Told
@@ -182,6 +182,6 @@ def told(result: VerbResult) -> Told:
     return Told(_TONES.get(result.outcome, "warn"), text)
 
 
-def refused(error: VerbUnfit | InvalidInput) -> Told:
+def refused(error: RoostError) -> Told:
     """Say why nothing came of it."""
     return Told("warn", f"Nothing was done. {error}")

@@ -7,7 +7,7 @@ from werkzeug.wrappers import Response
 
 from roost_core import Roost
 from roost_core.client.control import VerbResult
-from roost_core.errors import InvalidInput, VerbUnfit
+from roost_core.errors import CorruptRecord, InvalidInput, VerbUnfit
 from roost_core.models import Verb
 from roost_plugins.console.here import here
 from roost_plugins.console.pages import verbs
@@ -29,7 +29,7 @@ def act(work_id: str, verb: str) -> Response:
     try:
         result = here().ask(carry_out, timeout=30)
         note, is_gone = verbs.told(result), result.verb is Verb.DROP and result.state is None
-    except (VerbUnfit, InvalidInput) as error:
+    except (VerbUnfit, InvalidInput, CorruptRecord) as error:
         note = verbs.refused(error)
     said = here().notes.put(note)
     if is_gone:

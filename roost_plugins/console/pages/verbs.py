@@ -18,7 +18,7 @@ from roost_core.backend import Order, OrderOutcome
 from roost_core.backend.fitting import expected
 from roost_core.cli.arguments import iso_time, relative_seconds
 from roost_core.client.control import VerbResult, new_order
-from roost_core.errors import InvalidInput, RoostError
+from roost_core.errors import BackendUnavailable, InvalidInput, RoostError
 from roost_core.models import State, Verb, WorkMeta
 from roost_core.shown import verbs
 from roost_plugins.console.notes import Told
@@ -180,6 +180,12 @@ def told(result: VerbResult) -> Told:
     if result.left is not None:
         text += f"; a worker removes later what is left of it: {result.left}"
     return Told(_TONES.get(result.outcome, "warn"), text)
+
+
+def unanswered(error: BackendUnavailable) -> Told:
+    """Say that nobody knows what came of it."""
+    said = "There was no answer, so it is not known whether it was done: look at the work once the"
+    return Told("bad", f"{said} server is back. ({error})")
 
 
 def refused(error: RoostError) -> Told:

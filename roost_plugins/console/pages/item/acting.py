@@ -7,7 +7,7 @@ from werkzeug.wrappers import Response
 
 from roost_core import Roost
 from roost_core.client.control import VerbResult
-from roost_core.errors import CorruptRecord, InvalidInput, VerbUnfit
+from roost_core.errors import BackendUnavailable, CorruptRecord, InvalidInput, VerbUnfit
 from roost_core.models import Verb
 from roost_plugins.console.here import here
 from roost_plugins.console.pages import verbs
@@ -31,6 +31,8 @@ def act(work_id: str, verb: str) -> Response:
         note, is_gone = verbs.told(result), result.verb is Verb.DROP and result.state is None
     except (VerbUnfit, InvalidInput, CorruptRecord) as error:
         note = verbs.refused(error)
+    except BackendUnavailable as error:
+        note = verbs.unanswered(error)
     said = here().notes.put(note)
     if is_gone:
         return redirect(url_for("work.show", said=said), 303)

@@ -65,7 +65,8 @@ class Step:
 class Wait:
     """A time in which it did not run.
 
-    :ivar state: what it was meanwhile; None if what happened then is not kept any more.
+    :ivar state: what it was meanwhile, also ended if it was put back later; None if what happened
+        then is not kept any more.
     """
 
     start: datetime
@@ -205,7 +206,9 @@ def _waits(
         found.append(Wait(begin, known, None))
     ends = [at for at, _ in states[1:]] + [end]
     for (at, state), until in zip(states, ends, strict=False):
-        if state is State.RUNNING or state.is_terminal or until <= at:
+        # What has ended may be put back later; until then it waits for people.
+        is_over = state.is_terminal and at == states[-1][0]
+        if state is State.RUNNING or is_over or until <= at:
             continue
         last = found[-1] if found else None
         if last is not None and (last.state, last.end) == (state, at):

@@ -50,6 +50,7 @@ _WAITS: Final = {
     State.BLOCKED: "warn",
     State.WAITING: "person",
     State.PAUSED: "person",
+    State.FAILED: "bad",
 }
 _ENDS: Final = {State.DONE: "good", State.FAILED: "bad", State.CANCELLED: "calm"}
 #: The tone that tells most, first.

@@ -103,3 +103,18 @@ def test_a_lease_that_begins_where_another_is_taken_back():
     assert [("lost", at(1), at(50)), ("", at(50), at(50.5))] == [
         (one.fate, one.start, one.end) for one in steps
     ]
+
+
+def test_what_was_put_back_waited_meanwhile():
+    """Days as a dead letter do not push all else aside in the picture; the end is no wait."""
+    story = [
+        *usual()[:7],
+        happened("dead_lettered", 26, 2, "failed", error={"kind": "permanent"}),
+        happened("retried", 90_000, 2, "queued", who="ada", tool="roost retry"),
+        happened("cancelled", 90_001, 2, "cancelled", who="ada", tool="roost cancel"),
+    ]
+    life = life_of(story, at(200_000))
+    assert [(State.FAILED, at(26), at(90_000)), (State.QUEUED, at(90_000), at(90_001))] == [
+        (one.state, one.start, one.end) for one in life.waits[-2:]
+    ]
+    assert at(90_001) == life.end

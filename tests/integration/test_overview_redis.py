@@ -216,6 +216,16 @@ async def test_damage_hides_nothing_of_the_rest(redis_server):
         assert ((), ()) == ((await kit.ledger.survey()).lines, (await kit.ledger.survey()).running)
 
 
+async def test_a_damaged_record_that_is_leased(redis_server):
+    """It is told as what it is, among what runs."""
+    async with opened(redis_server.url) as kit:
+        await kit.leased("a")
+        await kit.ledger.client.hset(kit.ledger.keys.key("work"), "a", b"rubbish")
+        survey = await kit.ledger.survey()
+        assert ["a"] == [one.work.work_id for one in survey.running]
+        assert survey.running[0].usual is None
+
+
 async def test_a_large_payload_is_not_brought_along(redis_server):
     """What runs has its title, whatever the size of its payload."""
     async with opened(redis_server.url) as kit:

@@ -74,7 +74,7 @@ local function rows()
     local row = shown(id, { raw, without_payload(read(id .. ' item')), false }, true)
     row[4] = score_in(K.running, id)
     row[8] = r and r.has_beat == '1' and read(id .. ' beat')
-    found[i] = { row, r and tried(function() return usual_of(r.engine, r.step) end, false) }
+    found[i] = { row, r and tried(function() return usual_of(r.engine, r.step) end, false) or false }
   end
   return found
 end

@@ -233,8 +233,8 @@ def _steps(story: Sequence[Event], leases: Sequence[Lease], now: datetime) -> li
         place = bisect_left(starts, event.at)
         lease = leases[place - 1] if place else None
         start = event.at if lease is None else lease.start
-        if began is not None:
-            start = max(began, start)
+        if began is not None and began > start:
+            start = began
         elif lease is not None and event.version - (not fate) > lease.first:
             start = event.at  # Nobody knows when the step before it ended.
         found.append(Step(start, event.at, event.version + bool(fate), 1, _label(event), fate))

@@ -118,3 +118,19 @@ def test_what_was_put_back_waited_meanwhile():
         (one.state, one.start, one.end) for one in life.waits[-2:]
     ]
     assert at(90_001) == life.end
+
+
+def test_a_try_after_steps_that_only_the_lease_tells_of():
+    """It began nobody knows when, but not before them."""
+    story = [
+        happened("enqueued", 0, 0, "queued"),
+        happened("attempt_failed", 9, 0, "queued", attempt=1, max_attempts=5),
+        leased(1, 9, 0, 0, "attempt_failed"),
+        happened("attempt_failed", 30, 3, "queued", attempt=1, max_attempts=5),
+        leased(10, 30, 0, 3, "attempt_failed"),
+    ]
+    assert [
+        ("failed", 1, at(1), at(9)),
+        ("", 3, at(10), at(30)),
+        ("failed", 4, at(30), at(30)),
+    ] == [(one.fate, one.version, one.start, one.end) for one in life_of(story, at(31)).steps]

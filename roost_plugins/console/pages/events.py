@@ -12,8 +12,7 @@ from flask import Blueprint, Response, make_response, render_template, request
 
 from roost_core import Roost
 from roost_core.errors import InvalidInput, WorkNotFound
-from roost_core.models import WORK_ID, Event
-from roost_core.models.checks import in_words
+from roost_core.models import Event
 from roost_core.shown.sentences import sentence
 from roost_plugins.console.here import here
 from roost_plugins.console.pages.kinds import KINDS, look_of
@@ -90,8 +89,6 @@ async def load(roost: Roost, wanted: Wanted) -> Happenings:
     """
     limit = ROWS if wanted.is_all else wanted.look
     if wanted.work:
-        if WORK_ID.fullmatch(wanted.work) is None:
-            raise InvalidInput(f"{wanted.work!r:.60} is no work id: {in_words(WORK_ID)}")
         try:
             found = await roost.work(wanted.work).events(limit=ROWS)
         except WorkNotFound:

@@ -17,7 +17,8 @@ from tests.consoles import plugins_of
 @pytest.fixture
 def roost(server, console):
     """Give a connection to the console's queue."""
-    with SyncRoost.connect(Settings(redis_url=server.url), plugins=plugins_of()) as found:
+    settings = Settings(extra={"redis_url": server.url})
+    with SyncRoost.connect(settings, plugins=plugins_of()) as found:
         yield found
 
 
@@ -80,6 +81,7 @@ def test_by_keyboard_alone(page, console, roost):
     page.locator(".bulk button", has_text="Retry").focus()
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="Retry 2 dead letters?").wait_for()
+    page.locator("[data-focus]:focus").wait_for()
     page.keyboard.press("Enter")
     page.get_by_text("Retried 2 of 2.").wait_for()
     assert 4 == failed(roost)

@@ -155,7 +155,14 @@ def test_narrow_wide_light_and_dark(page, console, width, theme):
     """Each page fits its window, and axe finds nothing."""
     page.set_viewport_size({"width": width, "height": 800})
     page.emulate_media(color_scheme=theme)
-    paths = ("/work", "/failed", "/events", "/act/retry?q=state:failed", "/act/drop?id=dead-1")
+    paths = (
+        "/work",
+        "/failed",
+        "/events",
+        "/artifacts",
+        "/act/retry?q=state:failed",
+        "/act/drop?id=dead-1",
+    )
     for path in paths:
         page.goto(console.origin + path)
         page.locator("h1").wait_for()

@@ -10,7 +10,7 @@ import pytest
 
 from roost_core import SyncRoost
 from roost_core.client.requests import EnqueueRequest
-from roost_plugins.console.pages import work
+from roost_plugins.console.pages import artifacts, work
 from tests.consoles import console_here, plugins_of
 from tests.integration.item_bench import Items, main, words
 from tests.integration.redis_bench import settings_for
@@ -246,3 +246,28 @@ def test_events_are_bounded(items):
     """However much happens, a page has no more than two hundred."""
     many(items, 300)
     assert 200 == get(items, "/events").count("data-event=")
+
+
+def test_artifacts_of_the_latest_work(items, monkeypatch):
+    """Those that snapshots name, with a look and the file; a large snapshot is not read."""
+    assert "Nothing is produced yet" in words(get(items, "/artifacts"))
+    items.new("w-1", title=TITLE)
+    items.new("w-2")
+    items.new("w-3")
+    assert "Nothing is produced yet" in words(get(items, "/artifacts"))
+    claims = [items.claim("w-1")]
+    page = get(items, "/artifacts")
+    assert "None of the 3 work items that were asked names one." in words(page)
+    report = items.artifact("w-1", b"<script>alert(1)</script>", name="report.html", ext="html")
+    items.step(claims[0], {}, [report], done=True)
+    page = get(items, "/artifacts")
+    assert not BARRED.search(main(page))
+    assert ["w-1"] == ids(page)
+    assert "report.html" in words(page)
+    look = re.search(r'hx-get="([^"]*)" hx-trigger="toggle', page)[1]
+    assert "&lt;script&gt;" in get(items, look)
+    assert ["w-1"] == ids(get(items, "/artifacts?q=id:w-1"))
+    assert [] == ids(get(items, "/artifacts?q=id:w-2"))
+    assert "did you mean state?" in words(get(items, "/artifacts?q=stat:done", status=400))
+    monkeypatch.setattr(artifacts, "MOST_BYTES", 10)
+    assert "so it was not read here" in words(get(items, "/artifacts"))

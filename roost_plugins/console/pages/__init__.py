@@ -8,6 +8,7 @@ from flask import Blueprint
 
 from roost_plugins.console.pages import (
     act,
+    artifacts,
     engines,
     events,
     failed,
@@ -26,6 +27,7 @@ BLUEPRINTS: Final[tuple[Blueprint, ...]] = (
     act.blueprint,
     events.blueprint,
     failed.blueprint,
+    artifacts.blueprint,
     workers.blueprint,
     engines.blueprint,
     resources.blueprint,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import attrs
@@ -101,20 +101,25 @@ async def load(
     """
     asked = parse(query)
     base = Query(tuple(term for term in asked.terms if term.key != "state"))
-    found, tabs, total = await asyncio.gather(
+    found, tabs, counted = await asyncio.gather(
         roost.find(asked, limit=rows, look=look, cursor=cursor),
         _by_state(roost, base),
-        roost.count(asked, look=_LOOK_FOR_NUMBERS),
+        # The index tells at once, or not at all: then the numbers of the states have to do.
+        roost.count(asked, look=1),
     )
     numbers, is_exact = tabs
     state = _only_state(asked)
+    total, is_total = counted.total, counted.is_exact
+    if not is_total:
+        total = sum(numbers.get(one, 0) for one in _states(asked))
+        is_total = is_exact
     return WorkList(
         query=query,
         found=found,
         tabs=_tabs(asked, base, numbers, is_exact),
         # What was found is certain to be there, whatever the numbers have been a moment ago.
-        total=max(total.total, len(found)),
-        is_exact=total.is_exact,
+        total=max(total, len(found)),
+        is_exact=is_total,
         order=_order(found.rows, state),
         verbs=[verb for verb in Verb if state is None or expected(verb, state, None) in _USES],
     )
@@ -125,6 +130,17 @@ async def _by_state(roost: Roost, base: Query) -> tuple[Mapping[State, int], boo
         return await roost.counts(), True
     counted = await roost.count(base, by="state", look=_LOOK_FOR_NUMBERS)
     return {State(str(one.name)): one.count for one in counted.groups}, counted.is_exact
+
+
+def _states(query: Query) -> Iterator[State]:
+    """Yield the states that a query leaves."""
+    terms = [term for term in query.terms if term.key == "state"]
+    for state in State:
+        named = (any(test.value == state for test in term.tests) for term in terms)
+        if all(
+            is_named is not term.is_negated for is_named, term in zip(named, terms, strict=True)
+        ):
+            yield state
 
 
 def _only_state(query: Query) -> State | None:

@@ -75,12 +75,19 @@ class Counted(Value):
 
 
 async def find_in_list(
-    reading: Reading, query: Query, now_ms: int, limit: int, cursor: str | None, look: int
+    reading: Reading,
+    query: Query,
+    now_ms: int,
+    limit: int,
+    cursor: str | None,
+    look: int,
+    reverse: bool = False,
 ) -> Found:
     """Find as :meth:`~roost_core.backend.Searching.find` does, by looking at a list."""
     works: list[StoredWork] = []
     offset = begin = _offset(cursor)
-    async for stored in _listed(reading, query, offset, look):
+    listed = _listed_back if reverse else _listed
+    async for stored in listed(reading, query, offset, look):
         offset += 1
         if matches(query, subject_of(stored), now_ms):
             works.append(stored)
@@ -127,6 +134,23 @@ async def _listed(
             return
         left -= len(page)
         offset += len(page)
+
+
+async def _listed_back(
+    reading: Reading, query: Query, offset: int, look: int
+) -> AsyncIterator[StoredWork]:
+    """Yield as :func:`_listed` does, from the end of the list on."""
+    states = only(query, "state")
+    one = ListQuery(State(states[0]) if states else None)
+    counts = await reading.counts()
+    end = (sum(counts.values()) if one.state is None else counts.get(one.state, 0)) - offset
+    left = look
+    while left > 0 and end > 0:
+        limit = min(_PAGE, left, end)
+        page = await reading.list(attrs.evolve(one, limit=limit, offset=end - limit))
+        for stored in reversed(page):
+            yield stored
+        left, end = left - limit, end - limit
 
 
 def only(query: Query, key: str) -> tuple[str, ...]:

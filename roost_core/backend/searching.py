@@ -31,6 +31,7 @@ class Searching(Reading):
         limit: int = 50,
         cursor: str | None = None,
         look: int = LOOK,
+        reverse: bool = False,
     ) -> Found:
         """Return a page of what a query is true of, in the order of a list where that is possible.
 
@@ -39,11 +40,12 @@ class Searching(Reading):
         :param now_ms: the server's clock, if the query has times.
         :param cursor: of the page before.
         :param look: look at about this many work items; the page may then be short.
+        :param reverse: the other way round, where they come in the order of a list.
         :raises InvalidInput: no page of such a query has that cursor.
         """
         from roost_core.backend.finding import find_in_list
 
-        return await find_in_list(self, query, now_ms, limit, cursor, look)
+        return await find_in_list(self, query, now_ms, limit, cursor, look, reverse)
 
     async def count(
         self, query: Query, by: By | None = None, *, now_ms: int = 0, look: int = LOOK

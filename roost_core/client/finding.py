@@ -81,7 +81,12 @@ def query_of(query: Query | str) -> Query:
 
 
 async def find(
-    roost: Connection, query: Query | str, limit: int, look: int = LOOK, cursor: str | None = None
+    roost: Connection,
+    query: Query | str,
+    limit: int,
+    look: int = LOOK,
+    cursor: str | None = None,
+    reverse: bool = False,
 ) -> Matches:
     """Return up to ``limit`` work items; see :meth:`Roost.find`.
 
@@ -91,7 +96,9 @@ async def find(
         raise InvalidInput("limit must not be negative")
     asked = query_of(query)
     now_ms = await now_at(roost, asked)
-    found = await roost.ledger.find(asked, now_ms=now_ms, limit=limit, look=look, cursor=cursor)
+    found = await roost.ledger.find(
+        asked, now_ms=now_ms, limit=limit, look=look, cursor=cursor, reverse=reverse
+    )
     rows = tuple(map(views.row, found.works))
     return Matches(rows, found.cursor is None, found.looked, found.is_indexed, found.cursor)
 

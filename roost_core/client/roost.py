@@ -179,6 +179,7 @@ class Roost(Connection):
         limit: int = 50,
         look: int = LOOK,
         cursor: str | None = None,
+        reverse: bool = False,
     ) -> Matches:
         """Return work items that a query is true of: ``state:failed engine:crawl error:"429"``.
 
@@ -187,12 +188,13 @@ class Roost(Connection):
 
         :param look: look at no more work items than this, where the index does not tell.
         :param cursor: of the answer before, whose next page is wanted.
+        :param reverse: the other way round, where they come in the order of :meth:`list`.
         :raises InvalidInput: the text is no query, a negative limit, or no cursor of this query.
         :raises BackendUnavailable: no answer.
         """
         from roost_core.client import finding
 
-        return await finding.find(self, query, limit, look, cursor)
+        return await finding.find(self, query, limit, look, cursor, reverse)
 
     async def count(
         self, query: Query | str = "", *, by: By | str | None = None, look: int = LOOK

@@ -49,6 +49,7 @@ _OPTIONS: Final[list[click.Parameter]] = [
         default=0,
         help="Skip this many first.",
     ),
+    click.Option(["--reverse"], is_flag=True, help="The other way round: oldest or last first."),
     look_option(),
     click.Option(["--json", "as_json"], is_flag=True, help="Print a JSON array."),
 ]
@@ -73,6 +74,7 @@ def command(
     engine: str | None,
     limit: int,
     offset: int,
+    reverse: bool,
     look: int,
     as_json: bool,
 ) -> None:
@@ -93,7 +95,7 @@ def command(
     is_for_people = output.on_terminal() and not as_json
 
     async def read(roost: Roost) -> tuple[Matches, datetime | None, Sequence[Bar]]:
-        found = await roost.find(asked, limit=offset + limit, look=look)
+        found = await roost.find(asked, limit=offset + limit, look=look, reverse=reverse)
         bars = await _bars(roost, found.rows[offset:]) if is_for_people else ()
         return found, None if as_json else await server_now(roost), bars
 

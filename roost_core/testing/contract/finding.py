@@ -246,3 +246,23 @@ class FindContract(ContractTests):
         ):
             page = await kit.ledger.find(parse(text))
             assert (text, ids) == (text, [one.work_id for one in page.works])
+            back = await kit.ledger.find(parse(text), reverse=True)
+            assert (text, ids[::-1]) == (text, [one.work_id for one in back.works])
+
+    @driven
+    async def test_pages_the_other_way_round(self, kit: Harness) -> None:
+        """Each work item once, the last of the list first."""
+        for number in range(7):
+            await kit.created(f"a{number}", labels=SEARCH)
+            await kit.pass_time(3)
+        for text in ("", "state:queued", "label:team", "engine:counter"):
+            ids: list[str] = []
+            cursor = None
+            while len(ids) < 7:
+                page = await kit.ledger.find(parse(text), limit=3, cursor=cursor, reverse=True)
+                ids += [one.work_id for one in page.works]
+                cursor = page.cursor
+                if cursor is None:
+                    break
+            whole = await kit.ledger.find(parse(text))
+            assert (text, ids[::-1]) == (text, [one.work_id for one in whole.works])

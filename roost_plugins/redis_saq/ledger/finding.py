@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
+import attrs
+
 from roost_core.backend import Counted, Found, StoredWork
 from roost_core.backend.finding import GroupCounter, grouped, subject_of
 from roost_core.backend.searching import LOOK
@@ -56,6 +58,7 @@ class RedisFinding(Part):
         limit: int = 50,
         cursor: str | None = None,
         look: int = LOOK,
+        reverse: bool = False,
     ) -> Found:
         """Return a page of what a query is true of."""
         states = sources.states_of(query)
@@ -73,11 +76,12 @@ class RedisFinding(Part):
         if begun == _SORTED and not (rest.isascii() and rest.isdecimal() and len(rest) < 10):
             raise InvalidInput(NO_CURSOR)
         if is_gathered and begun in ("", _SORTED):
-            return await self._gathered(query, source, now_ms, limit, int(rest or 0), is_indexed)
+            page = await self._gathered(query, source, now_ms, limit, int(rest or 0), reverse)
+            return attrs.evolve(page, is_indexed=is_indexed)
         known = {one.name: one for one in (ordered, *narrow)}
         # Where the index has changed meanwhile, so that another source is used, it begins again.
         at = cursor if begun in known else None
-        walk = Walk(self.queue, query, known.get(begun, source), now_ms, at)
+        walk = Walk(self.queue, query, known.get(begun, source), now_ms, at, reverse=reverse)
         works = [stored async for stored, _ in walk.matches(limit, look)]
         if not walk.is_full:
             works = await self._in_full(query, works, now_ms)
@@ -173,17 +177,19 @@ class RedisFinding(Part):
     # -- what has to be looked at ----------------------------------------------------------
 
     async def _gathered(
-        self, query: Query, source: Source, now_ms: int, limit: int, skip: int, is_indexed: bool
+        self, query: Query, source: Source, now_ms: int, limit: int, skip: int, reverse: bool
     ) -> Found:
         """Read all of a small source, and return a page in order."""
         walk = Walk(self.queue, query, source, now_ms)
         found = [stored async for stored, _ in walk.matches(LOOK, LOOK)]
         found = sources.in_order(found, sources.states_of(query))
+        if reverse:
+            found.reverse()
         works, behind = found[skip : skip + limit], skip + limit
         if not walk.is_full:
             works = await self._in_full(query, works, now_ms)
         cursor = f"{_SORTED} {behind}" if behind < len(found) else None
-        return Found(tuple(works), cursor, walk.looked, is_indexed)
+        return Found(tuple(works), cursor, walk.looked)
 
     async def _in_full(
         self, query: Query, works: Sequence[StoredWork], now_ms: int

@@ -50,12 +50,15 @@ class RedisLedger(RedisTransitions, RedisReading, Ledger):
         limit: int = 50,
         cursor: str | None = None,
         look: int = LOOK,
+        reverse: bool = False,
     ) -> Found:
         """Return a page of what a query is true of."""
         from roost_plugins.redis_saq.ledger.finding import RedisFinding
 
         found = RedisFinding(self)
-        return await found.find(query, now_ms=now_ms, limit=limit, cursor=cursor, look=look)
+        return await found.find(
+            query, now_ms=now_ms, limit=limit, cursor=cursor, look=look, reverse=reverse
+        )
 
     async def count(
         self, query: Query, by: By | None = None, *, now_ms: int = 0, look: int = LOOK

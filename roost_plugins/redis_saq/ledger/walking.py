@@ -29,14 +29,23 @@ _FORWARD: Final = frozenset(place for state, place in PLACES.items() if state in
 class Walk:
     """Goes through a source; ``cursor`` says where it stands, and is None at its end.
 
+    :param reverse: the other way round, through sets that are in the order of a list.
     :param cursor: where an earlier walk through the same source has stopped.
     """
 
     def __init__(
-        self, queue: OneQueue, query: Query, source: Source, now_ms: int, cursor: str | None = None
+        self,
+        queue: OneQueue,
+        query: Query,
+        source: Source,
+        now_ms: int,
+        cursor: str | None = None,
+        *,
+        reverse: bool = False,
     ) -> None:
         self._queue = queue
         self._query = query
+        self._is_reverse = reverse
         self._source = source
         self._now_ms = now_ms
         self._states = _states(query, source)
@@ -110,7 +119,8 @@ class Walk:
             place, way = "index", ("lex", at or source.ranges[part][0], source.ranges[part][1])
         else:
             place = source.places[part]
-            way = ("rank", at or "0", "0" if place in _FORWARD else "1")
+            is_forward = (place in _FORWARD) is not self._is_reverse
+            way = ("rank", at or "0", "0" if is_forward else "1")
         script = with_place(queue.scripts["find"], queue.keys, place)
         shape = "full" if self.is_full else "thin"
         args = [one.encode(errors="surrogateescape") for one in way]

@@ -49,6 +49,7 @@ def ids(bench, *words):
         (("refund",), ["w-12a"]),
         (("--engine", "echo", "label:team=ops"), ["w-12b"]),
         (("--limit", "1", "--offset", "1", "id:w-12*"), ["w-12a"]),
+        (("--reverse", "id:w-12*"), ["w-12a", "w-12b"]),
     ],
 )
 def test_how_a_query_is_typed(bench, words, expected):

@@ -99,6 +99,17 @@ def test_pages_by_cursor(items):
     assert 50 == len(ids(get(items, back[2])))
 
 
+def test_the_other_way_round(items):
+    """Oldest first, page by page, by a link; the command says the same."""
+    many(items, 60)
+    page = get(items, link(get(items, "/work"), "oldest first"))
+    assert [f"w-{place:03}" for place in range(50)] == ids(page)
+    assert "60 work items, oldest first" in words(page)
+    assert "roost list --reverse" in words(page)
+    assert [f"w-{place:03}" for place in range(50, 60)] == ids(get(items, link(page, "Next")))
+    assert "w-059" == ids(get(items, link(page, "newest first")))[0]
+
+
 @pytest.mark.parametrize(
     "after", ["x", "created 0 -1", "created x y", "sorted -1", "9" * 99, "%00"]
 )

@@ -36,6 +36,7 @@ _PATIENCE: Final = 60.0
 _MOST_BACK: Final = 40
 #: How each state is listed; all together, and those of several states: newest first.
 _NEXT, _SOONEST, _LATEST = "next in line first", "soonest first", "latest change first"
+_NEWEST: Final = "newest first"
 _ORDERS: Final[Mapping[State, str]] = {
     State.QUEUED: _NEXT,
     State.BLOCKED: _NEXT,
@@ -45,6 +46,13 @@ _ORDERS: Final[Mapping[State, str]] = {
 #: Where an error points, and what it means there.
 _AT: Final = re.compile(r"query, at character ([0-9]{1,5}):")
 _WORD: Final = re.compile(r"\S+")
+#: The same the other way round.
+_BACK: Final[Mapping[str, str]] = {
+    _NEXT: "last in line first",
+    _SOONEST: "latest first",
+    _LATEST: "earliest change first",
+    _NEWEST: "oldest first",
+}
 _USES: Final = (OrderOutcome.DONE, OrderOutcome.REQUESTED)
 
 
@@ -69,7 +77,8 @@ class WorkList:
 
     :ivar query: as it was typed.
     :ivar total: how many there are; at least this many unless ``is_exact``.
-    :ivar order: how they stand in the list; empty if that is in the order of the ids.
+    :ivar order: how they stand in the list; empty if that is in the order of the ids, which no
+        index can turn round. ``other_order`` is how they can stand, too.
     :ivar verbs: those that fit the state that is listed, or all.
     """
 
@@ -79,12 +88,15 @@ class WorkList:
     total: int
     is_exact: bool
     order: str
+    other_order: str
     verbs: Sequence[Verb]
+    reverse: bool = False
 
     @property
     def command(self) -> str:
         """What to type for the same list."""
-        return f"roost list {typed(parse(self.query))}".rstrip()
+        flag = " --reverse" if self.reverse else ""
+        return f"roost list {typed(parse(self.query))}".rstrip() + flag
 
     @property
     def is_cut(self) -> bool:
@@ -93,7 +105,13 @@ class WorkList:
 
 
 async def load(
-    roost: Roost, query: str, cursor: str | None = None, look: int = LOOK, rows: int = ROWS
+    roost: Roost,
+    query: str,
+    cursor: str | None = None,
+    look: int = LOOK,
+    rows: int = ROWS,
+    *,
+    reverse: bool = False,
 ) -> WorkList:
     """Read what the page shows, in a few requests at once.
 
@@ -102,7 +120,7 @@ async def load(
     asked = parse(query)
     base = Query(tuple(term for term in asked.terms if term.key != "state"))
     found, tabs, counted = await asyncio.gather(
-        roost.find(asked, limit=rows, look=look, cursor=cursor),
+        roost.find(asked, limit=rows, look=look, cursor=cursor, reverse=reverse),
         _by_state(roost, base),
         # The index tells at once, or not at all: then the numbers of the states have to do.
         roost.count(asked, look=1),
@@ -113,6 +131,7 @@ async def load(
     if not is_total:
         total = sum(numbers.get(one, 0) for one in _states(asked))
         is_total = is_exact
+    order = _order(found.rows, state, reverse)
     return WorkList(
         query=query,
         found=found,
@@ -120,7 +139,9 @@ async def load(
         # What was found is certain to be there, whatever the numbers have been a moment ago.
         total=max(total, len(found)),
         is_exact=is_total,
-        order=_order(found.rows, state),
+        order=(_BACK[order] if reverse else order) if order else "",
+        other_order=(order if reverse else _BACK[order]) if order else "",
+        reverse=reverse,
         verbs=[verb for verb in Verb if state is None or expected(verb, state, None) in _USES],
     )
 
@@ -163,15 +184,16 @@ def _tabs(asked: Query, base: Query, numbers: Mapping[State, int], is_exact: boo
     return tabs
 
 
-def _order(rows: Sequence[WorkRow], state: State | None) -> str:
-    """Return in which order rows are, by what they say themselves."""
+def _order(rows: Sequence[WorkRow], state: State | None, reverse: bool) -> str:
+    """Return in which order rows are, by what they say themselves; if reversed, from the end."""
+    rows = rows[::-1] if reverse else rows
     if state is not None and state in _ORDERS:
         if state in (State.SLEEPING, State.RETRY_WAIT):
             times = [row.meta.due_at for row in rows if row.meta.due_at is not None]
             return _ORDERS[state] if times == sorted(times) else ""
         places = [(-row.meta.priority, row.meta.created_at) for row in rows]
         return _ORDERS[state] if places == sorted(places) else ""
-    name = "newest first" if state is None else _LATEST
+    name = _NEWEST if state is None else _LATEST
     ages = [row.meta.created_at if state is None else row.meta.updated_at for row in rows]
     return name if ages == sorted(ages, reverse=True) else ""
 
@@ -198,6 +220,7 @@ class Place:
     back: tuple[str, ...]
     first: int
     look: int
+    reverse: bool = False
 
     @classmethod
     def of_request(cls) -> Place:
@@ -205,12 +228,19 @@ class Place:
         back = tuple(request.args.getlist("after")[-_MOST_BACK:])
         first = _number("from", 1) if back else 1
         look = min(MOST_LOOK, max(LOOK, _number("look", LOOK)))
-        return cls(request.args.get("q", "").strip(), back, first, look)
+        reverse = request.args.get("sort") == "reverse"
+        return cls(request.args.get("q", "").strip(), back, first, look, reverse)
+
+    @property
+    def turned(self) -> str:
+        """The URL of the same list the other way round."""
+        return attrs.evolve(self, reverse=not self.reverse).url((), 1)
 
     def url(self, back: Sequence[str], first: int, look: int | None = None) -> str:
         """Return the URL of another page of the same list."""
         kept: dict[str, object] = {"q": self.query or None}
         kept["look"] = look or (self.look if self.look != LOOK else None)
+        kept["sort"] = "reverse" if self.reverse else None
         kept["from"] = first if back else None
         kept["after"] = list(back[-_MOST_BACK:]) or None
         return url_for("work.show", **{key: value for key, value in kept.items() if value})  # type: ignore[arg-type]  # lists become repeated words
@@ -247,7 +277,10 @@ def show() -> Response:
 
     try:
         patience = 10.0 if place.look == LOOK else _PATIENCE
-        view = here().ask(lambda roost: load(roost, place.query, cursor, place.look), patience)
+        view = here().ask(
+            lambda roost: load(roost, place.query, cursor, place.look, reverse=place.reverse),
+            patience,
+        )
     except InvalidInput as error:
         where = pointed(place.query, error)
         return make_response(page(query_problem=str(error), pointed=where), 400)

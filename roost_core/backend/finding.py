@@ -24,9 +24,9 @@ from roost_core.values import Value
 #: How many are listed in one call, where there is nothing better than a list.
 _PAGE: Final = 500
 #: No list is longer.
-_OFFSET_DIGITS: Final = 12
+MAX_OFFSET_DIGITS: Final = 12
 #: What is said of a cursor that no page has given.
-_NO_CURSOR: Final = "this is no cursor of this query: begin with its first page"
+NO_CURSOR: Final = "this is no cursor of this query: begin with its first page"
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -100,8 +100,8 @@ async def find_in_list(
 def _offset(cursor: str | None) -> int:
     if cursor is None:
         return 0
-    if not (cursor.isascii() and cursor.isdecimal() and len(cursor) <= _OFFSET_DIGITS):
-        raise InvalidInput(_NO_CURSOR)
+    if not (cursor.isascii() and cursor.isdecimal() and len(cursor) <= MAX_OFFSET_DIGITS):
+        raise InvalidInput(NO_CURSOR)
     return int(cursor)
 
 

@@ -50,7 +50,7 @@ class Artifacts:
 
     :ivar works: those that have produced something, or whose snapshots are too large to tell.
     :ivar asked: how many work items were asked.
-    :ivar cursor: where a query goes on.
+    :ivar cursor: where a query continues.
     """
 
     works: Sequence[Produced]

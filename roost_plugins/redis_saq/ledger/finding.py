@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 import attrs
 
 from roost_core.backend import Counted, Found, StoredWork
-from roost_core.backend.finding import GroupCounter, grouped, subject_of
+from roost_core.backend.finding import NO_CURSOR, GroupCounter, grouped, subject_of
 from roost_core.backend.searching import LOOK
 from roost_core.errors import InvalidInput
 from roost_core.models import State
@@ -18,7 +18,7 @@ from roost_plugins.redis_saq.keys import PLACES
 from roost_plugins.redis_saq.ledger import counting, sources
 from roost_plugins.redis_saq.ledger.one_queue import Part
 from roost_plugins.redis_saq.ledger.sources import ALL, Range, Source
-from roost_plugins.redis_saq.ledger.walking import NO_CURSOR, Walk
+from roost_plugins.redis_saq.ledger.walking import Walk
 from roost_plugins.redis_saq.record.answers import text
 from roost_plugins.redis_saq.record.standing import stored_work
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
 from roost_core.backend import StoredWork
-from roost_core.backend.finding import subject_of
+from roost_core.backend.finding import MAX_OFFSET_DIGITS, NO_CURSOR, subject_of
 from roost_core.errors import InvalidInput
 from roost_core.models import State
 from roost_core.query import Query, Subject, matches
@@ -19,10 +19,6 @@ from roost_plugins.redis_saq.scripts import with_place
 
 #: How many are looked at in one call: some milliseconds of the server's time.
 PORTION: Final = 500
-#: What is said of a cursor that no page has given.
-NO_CURSOR: Final = "this is no cursor of this query: begin with its first page"
-#: No rank has more digits.
-_DIGITS: Final = 12
 _FORWARD: Final = frozenset(place for state, place in PLACES.items() if state in sources.FORWARD)
 
 
@@ -96,8 +92,8 @@ class Walk:
             return
         name, _, rest = self.cursor.partition(" ")
         part, _, at = rest.partition(" ")
-        is_number = part.isascii() and part.isdecimal() and len(part) <= _DIGITS
-        is_place = at.isascii() and at.isdecimal() and len(at) <= _DIGITS
+        is_number = part.isascii() and part.isdecimal() and len(part) <= MAX_OFFSET_DIGITS
+        is_place = at.isascii() and at.isdecimal() and len(at) <= MAX_OFFSET_DIGITS
         if self._source.ranges:
             is_place = at.startswith(("[", "("))
         if name != self._source.name or not is_number or not (is_place or not at):

@@ -44,8 +44,17 @@ _RETRY_MS: Final = 2_000
 @blueprint.get("/live")
 def live() -> Response:
     """Tell a page what happens."""
+    return opened(request.args.get("after"))
+
+
+def opened(after: str | None) -> Response:
+    """Return a stream of what happens.
+
+    :param after: the event that was heard last, unless a header says it.
+    :raises NoStream: there are too many.
+    """
     hub = here().live
-    inbox = hub.enter(request.headers.get("Last-Event-ID") or request.args.get("after"))
+    inbox = hub.enter(request.headers.get("Last-Event-ID") or after)
     has_left: Callable[[], bool] = request.environ.get("waitress.client_disconnected", bool)
     answer = Response(messages(hub, inbox, has_left), mimetype="text/event-stream")
     # Not in the generator: it may never start.

@@ -7,6 +7,7 @@ from typing import Any, Final
 from flask import Flask, request
 from werkzeug.local import LocalProxy
 
+from roost_plugins.console import api
 from roost_plugins.console.here import Here, put_here
 from roost_plugins.console.kit.installing import install
 from roost_plugins.console.live import stream
@@ -27,6 +28,7 @@ def create_app(here: Here) -> Flask:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.url_map.merge_slashes = False  # it would redirect
     put_here(app.extensions, here)
+    api.put_keys(app.extensions)
     assets = Assets(app)
 
     @app.context_processor
@@ -43,6 +45,6 @@ def create_app(here: Here) -> Flask:
     install(app, here.now, assets.url)
     app.after_request(assets.cache)
     problems.install(app)
-    for blueprint in (*BLUEPRINTS, stream.blueprint):
+    for blueprint in (*BLUEPRINTS, stream.blueprint, api.blueprint):
         app.register_blueprint(blueprint)
     return app

@@ -83,7 +83,9 @@ class Gate:
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
     def _told(self, environ: WSGIEnvironment, refusal: Refusal) -> tuple[str, str, bytes]:
-        if refusal.is_shown:
+        # A program is always told in its own way, unless it is sent elsewhere.
+        is_for_program = environ.get("PATH_INFO", "").startswith("/api/")
+        if refusal.is_shown or (is_for_program and refusal.kind != "moved"):
             return self.tell(environ, refusal)
         return refusal.status, "text/plain; charset=utf-8", f"{refusal.text}\n".encode()
 

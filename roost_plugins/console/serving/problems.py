@@ -8,20 +8,25 @@ import traceback
 from typing import Final
 
 import attrs
-from flask import Flask, Response, jsonify, make_response, render_template, request
+from flask import Flask, Response, make_response, render_template, request
 from werkzeug.exceptions import HTTPException
 
 from roost_core.errors import (
     ArtifactNotFound,
     BackendUnavailable,
+    CorruptRecord,
+    IdempotencyConflict,
     InvalidInput,
     RoostError,
     VerbUnfit,
+    WorkIdTaken,
     WorkNotFound,
 )
 from roost_core.shown.redaction import clean
 from roost_core.wording.redaction import redacted_text
+from roost_plugins.console.api.errors import KeyBusy, KeyReused, NoPart
 from roost_plugins.console.here import here
+from roost_plugins.console.serving.details import TYPE, code_of, details
 
 _log = logging.getLogger("roost.console")
 
@@ -30,7 +35,13 @@ _STATUS: Final = (
     (WorkNotFound, 404, "Not found"),
     (ArtifactNotFound, 404, "Not found"),
     (InvalidInput, 400, "That cannot be read"),
+    (NoPart, 404, "Not found"),
     (VerbUnfit, 409, "Not now"),
+    (WorkIdTaken, 409, "That is taken"),
+    (IdempotencyConflict, 409, "That is taken"),
+    (CorruptRecord, 409, "It does not decode"),
+    (KeyBusy, 409, "Not now"),
+    (KeyReused, 422, "That is another request"),
     (BackendUnavailable, 503, "The server does not answer"),
     (RoostError, 500, "That did not work"),
 )
@@ -41,12 +52,14 @@ class Problem:
     """What went wrong.
 
     :ivar status: the HTTP status.
+    :ivar code: one word for programs.
     :ivar number: what to look for in the log, if it is there.
     """
 
     status: int
     title: str
     text: str
+    code: str
     number: str = ""
 
 
@@ -60,19 +73,19 @@ def install(app: Flask) -> None:
 def answer(problem: Problem) -> Response:
     """Return the answer that tells of a problem."""
     if request.path.startswith("/api/"):
-        body = {"error": {"status": problem.status, "title": problem.title, "text": problem.text}}
-        found = jsonify(body | ({"number": problem.number} if problem.number else {}))
+        body = details(problem.status, problem.title, problem.text, problem.code, problem.number)
+        found = Response(body, content_type=TYPE)
     else:
         found = make_response(render_template("problem.html", page="", problem=problem))
     found.status_code = problem.status
-    if problem.status == 503:
+    if problem.status == 503 or problem.code == "key-busy":
         found.headers["Retry-After"] = "2"
     return found
 
 
 def _http(error: HTTPException) -> Response:
     status = error.code or 500
-    found = answer(Problem(status, error.name, error.description or ""))
+    found = answer(Problem(status, error.name, error.description or "", code_of(error.name)))
     for name, text in error.get_headers():
         if name == "Allow":
             found.headers[name] = text
@@ -81,7 +94,7 @@ def _http(error: HTTPException) -> Response:
 
 def _expected(error: RoostError) -> Response:
     status, title = next((code, title) for kind, code, title in _STATUS if isinstance(error, kind))
-    return answer(Problem(status, title, str(error)))
+    return answer(Problem(status, title, str(error), code_of(type(error).__name__)))
 
 
 def _unexpected(error: Exception) -> Response:
@@ -92,4 +105,4 @@ def _unexpected(error: Exception) -> Response:
     head = f"{number}: {request.method} {clean(request.path)}"
     _log.error("%s\n%s", head, "\n".join(lines))
     text = "This is a fault in Roost or in a plugin. Nothing else is affected."
-    return answer(Problem(500, "Something went wrong", text, number))
+    return answer(Problem(500, "Something went wrong", text, "fault", number))

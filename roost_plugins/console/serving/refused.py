@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Final
 
 from flask import Flask, render_template
 
+from roost_plugins.console.serving.details import TYPE, details
 from roost_plugins.console.serving.gate import SIGN_IN, Refusal, Teller
 
 if TYPE_CHECKING:
@@ -26,8 +26,7 @@ def teller(app: Flask) -> Teller:
             return "200 OK", "text/event-stream", b"event: signed-out\ndata: {}\n\n"
         if environ["PATH_INFO"].startswith("/api/"):
             status, _, title = refusal.status.partition(" ")
-            error = {"status": int(status), "title": title, "text": refusal.text}
-            return refusal.status, "application/json", json.dumps({"error": error}).encode()
+            return refusal.status, TYPE, details(int(status), title, refusal.text, refusal.kind)
         if "text/html" not in accepted and refusal.kind != "again":
             return refusal.status, "text/plain; charset=utf-8", f"{refusal.text}\n".encode()
         template = _TEMPLATES.get(refusal.kind, _TEMPLATES[""])

@@ -22,7 +22,7 @@ from roost_plugins.console.pages.item.safely import as_file, as_picture, picture
 
 #: Larger ones are not looked into, and not sent. Bytes.
 _MOST_SHOWN: Final = 8 << 20
-_MOST_SENT: Final = 256 << 20
+MOST_SENT: Final = 256 << 20
 #: This much of a text is shown. Characters.
 _TEXT: Final = 32_000
 
@@ -62,7 +62,7 @@ def look_at(data: bytes, picture: str) -> Look:
     return Look(text=text[:_TEXT], more=max(0, len(text) - _TEXT))
 
 
-def _of(work_id: str, artifact_id: str) -> Artifact:
+def named(work_id: str, artifact_id: str) -> Artifact:
     """Return what is known of an artifact that a snapshot names: the page's, or the newest."""
     state = snapshots().that_names(work_id, artifact_id) or snapshots().read(here(), work_id)
     found = state.artifact(artifact_id)
@@ -73,7 +73,11 @@ def _of(work_id: str, artifact_id: str) -> Artifact:
     return found
 
 
-def _bytes(artifact: Artifact, most: int) -> bytes:
+def bytes_of(artifact: Artifact, most: int) -> bytes:
+    """Return its bytes, if these are at most so many.
+
+    :raises InvalidInput: it is larger.
+    """
     if artifact.size_bytes > most:
         raise InvalidInput(
             f"it is too large to be shown here: `roost artifact-show {artifact.artifact_id} "
@@ -85,21 +89,21 @@ def _bytes(artifact: Artifact, most: int) -> bytes:
 @blueprint.get("/<work_id>/artifacts/<artifact_id>")
 def preview(work_id: str, artifact_id: str) -> str:
     """Show its beginning, as a part of the page."""
-    artifact = _of(work_id, artifact_id)
+    artifact = named(work_id, artifact_id)
     if artifact.size_bytes > _MOST_SHOWN:
         look = Look(why="It is too large to be shown here.")
     else:
         url = url_for("item.picture", work_id=work_id, artifact_id=artifact_id)
-        look = look_at(_bytes(artifact, _MOST_SHOWN), url)
+        look = look_at(bytes_of(artifact, _MOST_SHOWN), url)
     return render_template("item/artifact.html", look=look, artifact=artifact, work_id=work_id)
 
 
 @blueprint.get("/<work_id>/artifacts/<artifact_id>/branch")
 def artifact_branch(work_id: str, artifact_id: str) -> str:
     """Show one branch of an artifact that is JSON."""
-    artifact = _of(work_id, artifact_id)
+    artifact = named(work_id, artifact_id)
     try:
-        value = loads(_bytes(artifact, _MOST_SHOWN), "the artifact", _MOST_SHOWN)
+        value = loads(bytes_of(artifact, _MOST_SHOWN), "the artifact", _MOST_SHOWN)
     except CodecError:
         raise InvalidInput("it is no JSON") from None
     at, start = place()
@@ -110,7 +114,7 @@ def artifact_branch(work_id: str, artifact_id: str) -> str:
 @blueprint.get("/<work_id>/artifacts/<artifact_id>/picture")
 def picture(work_id: str, artifact_id: str) -> Response:
     """Send a picture for the page."""
-    data = _bytes(_of(work_id, artifact_id), _MOST_SHOWN)
+    data = bytes_of(named(work_id, artifact_id), _MOST_SHOWN)
     kind = picture_kind(data)
     if kind is None:
         raise InvalidInput("it is no picture")
@@ -120,6 +124,6 @@ def picture(work_id: str, artifact_id: str) -> Response:
 @blueprint.get("/<work_id>/artifacts/<artifact_id>/file")
 def file(work_id: str, artifact_id: str) -> Response:
     """Send it as a file."""
-    artifact = _of(work_id, artifact_id)
+    artifact = named(work_id, artifact_id)
     name = artifact.name or f"{artifact_id[:12]}.{artifact.ext}"
-    return as_file(_bytes(artifact, _MOST_SENT), name)
+    return as_file(bytes_of(artifact, MOST_SENT), name)

@@ -1,0 +1,158 @@
+"""The JSON API over real HTTP: what it answers."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.consoles import Stream
+from tests.integration.api_bench import api, fill, fits
+from tests.integration.redis_bench import settings_for
+
+
+@pytest.fixture
+def console(redis_server, tmp_path):
+    """Give the API of a console whose queue is empty."""
+    with api(settings_for(redis_server, home=tmp_path / "home")) as found:
+        yield found
+
+
+@pytest.fixture
+def full(console):
+    """Give the API of a console with work in every state."""
+    fill(console.items)
+    return console
+
+
+LOOKS = [
+    "/overview",
+    "/work",
+    "/events",
+    "/dead-letters",
+    "/workers",
+    "/resources",
+    "/engines",
+    "/plugins",
+    "/doctor",
+]
+
+
+@pytest.mark.parametrize("path", LOOKS)
+def test_the_queue_is_answered_as_the_document_says(full, path):
+    """Whatever is in it; and of an empty queue, too (below)."""
+    assert fits(full.get(path), path)
+
+
+def test_an_empty_queue_is_answered_as_the_document_says(console):
+    """Nothing is there, and nothing is missing."""
+    for path in LOOKS:
+        fits(console.get(path), path)
+
+
+@pytest.mark.parametrize("part", ["", "/why", "/events", "/snapshot", "/artifacts"])
+def test_each_work_item_is_answered_as_the_document_says(full, part):
+    """In whatever state it is; what cannot be answered is a problem that the document has."""
+    path = f"/work/{{work_id}}{part}"
+    found = {
+        name: full.get(f"/work/{name}{part}")
+        for name in [row.meta.work_id for row in full.roost.list(limit=100)]
+    }
+    for reply in found.values():
+        fits(reply, path)
+    assert 200 == found["done"].status
+
+
+def test_the_list_is_read_page_by_page(console):
+    """Each work item once, up to the last page."""
+    for number in range(7):
+        console.items.new(f"w-{number}")
+    seen, cursor = [], ""
+    while cursor is not None:
+        more = f"&cursor={cursor}" if cursor else ""
+        page = fits(console.get(f"/work?limit=3&q=state:queued{more}"), "/work")
+        seen += [row["work_id"] for row in page["items"]]
+        cursor = page["cursor"]
+    assert sorted(f"w-{number}" for number in range(7)) == sorted(seen)
+
+
+def test_the_list_counts_as_well(full):
+    """Apart by state, and without any row if none is wanted."""
+    page = fits(full.get("/work?limit=0&by=state"), "/work")
+    counts = {one["name"]: one["count"] for one in page["count"]["groups"]}
+    assert ([], 1, 1) == (page["items"], counts["done"], counts["paused"])
+
+
+def test_answers_are_those_of_the_command_line(full, shell):
+    """One encoder: programs need not learn two shapes."""
+    settings = full.roost.settings
+    shell.variables.update(
+        ROOST_NAMESPACE=settings.namespace,
+        ROOST_QUEUE=settings.queue,
+        ROOST_HOME=str(settings.home),
+    )
+    said = {
+        "/work/done": ("status", "done"),
+        "/work/failed/why": ("why", "failed"),
+    }
+    for path, command in said.items():
+        typed = shell.run(*command, "--json")
+        assert json.loads(typed.stdout).keys() == full.get(path).json.keys()
+    rows = json.loads(shell.run("list", "state:done", "--json").stdout)
+    assert rows == full.get("/work?q=state:done").json["items"]
+
+
+def test_a_part_of_a_snapshot(full):
+    """A JSON pointer leads into its data, with the signs that it escapes."""
+    found = fits(full.get("/work/done/snapshot?at=/pages/0/~0~1"), "/work/{work_id}/snapshot")
+    assert (1, "/pages/0/~0~1") == (found["value"], found["at"])
+    assert 404 == full.get("/work/done/snapshot?at=/pages/1").status
+    assert 400 == full.get("/work/done/snapshot?at=pages").status
+
+
+def test_what_the_asker_has_is_not_sent_again(full):
+    """A snapshot until the next step, an artifact for ever."""
+    (artifact,) = full.get("/work/done/artifacts").json["artifacts"]
+    for path in ("/snapshot", f"/artifacts/{artifact['artifact_id']}"):
+        first = full.get(f"/work/done{path}")
+        again = full.get(f"/work/done{path}", If_None_Match=first.headers["etag"])
+        assert (200, 304, b"") == (first.status, again.status, again.body)
+
+
+def test_the_bytes_of_an_artifact_are_a_file(full):
+    """Whatever they are: a browser saves them, and runs nothing."""
+    (artifact,) = full.get("/work/done/artifacts").json["artifacts"]
+    found = full.get(f"/work/done/artifacts/{artifact['artifact_id']}")
+    assert (200, b"<script>") == (found.status, found.body)
+    assert "application/octet-stream" == found.headers["content-type"]
+    assert found.headers["content-disposition"].startswith("attachment")
+    assert "sandbox" in found.headers["content-security-policy"]
+    assert 404 == full.get(f"/work/done/artifacts/{'0' * 64}").status
+    assert 404 == full.get("/work/queued/artifacts/x").status
+
+
+def test_the_token_is_never_in_an_answer(full):
+    """A lease's token would let a program commit in its place."""
+    assert "token" not in full.get("/work/running").json["meta"]["lease"]
+    assert "hunter2" not in json.dumps(full.get("/work/failed").json["meta"])
+
+
+def test_events_after_one(full):
+    """Each once, in order, until there are no more."""
+    after, seen = "0-0", []
+    while page := fits(full.get(f"/events?limit=4&after={after}"), "/events")["events"]:
+        seen += [one["event_id"] for one in page]
+        after = seen[-1]
+    assert [one.event_id for one in full.roost.events(after="0-0", limit=1000)] == seen
+
+
+def test_the_live_stream_needs_the_token_only(console):
+    """What happens comes at once, as on the pages."""
+    headers = {"Authorization": f"Bearer {console.site.token}"}
+    stream = Stream(console.site, "/api/v1/events/live", **headers)
+    try:
+        stream.next("pulse")
+        console.items.new("w-live")
+        assert "w-live" == stream.until(lambda kind, data: kind == "happened")["work"]
+    finally:
+        stream.close()

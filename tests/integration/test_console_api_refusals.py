@@ -115,7 +115,7 @@ def test_a_page_of_the_console_needs_its_origin(full):
 
 
 def test_read_only(redis_server, tmp_path):
-    """Looking goes on."""
+    """Whoever only looks is served."""
     with api(settings_for(redis_server, home=tmp_path / "home"), read_only=True) as found:
         found.items.new("w-1")
         for path in ("/work", "/work/w-1/cancel", "/work/cancel?q=&limit=1", "/engines/a/hold"):

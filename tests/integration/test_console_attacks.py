@@ -147,12 +147,13 @@ def test_no_route_changes_anything_by_reading(console, site):
     for rule in rules:
         values = {name: words.get(name, "1") for name in rule.arguments}
         _, path = rule.build(values, append_unknown=False) or ("", "/")
-        if rule.rule in ("/live", "/tested/fault"):
-            continue  # the first has no end, the second is a fault on purpose
+        if rule.rule in ("/live", "/api/v1/events/live", "/tested/fault"):
+            continue  # the first two have no end, the last is a fault on purpose
         # A preview is read where it is carried out.
         can_read = any("GET" in (one.methods or ()) for one in rules if one.rule == rule.rule)
         status = site.get(path).status
-        assert status < 500 if can_read else status == 405, path
+        # In the API, a verb is where the id of a work item may be.
+        assert status < 500 if can_read else status in (404, 405), path
         assert 405 == site.ask("DELETE", path, Cookie=site.cookies).status
     assert UNCHANGED == console.stands()
 

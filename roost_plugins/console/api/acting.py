@@ -54,7 +54,7 @@ class ToEnqueue:
     priority: int = given(whole(-1000, 1000), "Higher runs first.", default=0)
     resources: Sequence[str] = given(WORDS, "What it needs for itself.", default=())
     labels: Mapping[str, str] = given(LABELS, "To find and group by.", default={})
-    delay_seconds: float = given(SECONDS, "Begin after so long.", default=0.0)
+    delay_seconds: float = given(SECONDS, "Begin after this long.", default=0.0)
     deadline_at: datetime | None = given(TIME, "No step begins later.", default=None)
     deadline_seconds: float | None = given(SECONDS, "The same from now on.", default=None)
     title: str | None = given(text(200), "For people.", default=None, example="Front page")
@@ -75,7 +75,7 @@ class ToDo:
 
     reason: str | None = given(text(200), "Why, for people.", default=None, example="site is back")
     actor: str | None = given(text(100), "Who, if not as is set.", default=None)
-    delay_seconds: float = given(SECONDS, "Retry after so long.", default=0.0)
+    delay_seconds: float = given(SECONDS, "Retry after this long.", default=0.0)
     max_attempts: int | None = given(whole(1, _COUNT), "A new limit of attempts.", default=None)
     max_steps: int | None = given(whole(0, _COUNT), "A new limit of steps.", default=None)
     deadline_at: datetime | None = given(TIME, "A new deadline.", default=None)

@@ -66,7 +66,7 @@ class Answering:
 def answer(value: Any, status: int = 200, **headers: str) -> Response:
     """Return an answer in JSON."""
     text = json.dumps(encoded(value), allow_nan=False)
-    found = Response(text, status, content_type=_JSON)
+    found = Response(f"{text}\n", status, content_type=_JSON)
     for name, text in headers.items():
         found.headers[name] = text
     return found

@@ -28,7 +28,7 @@ from roost_plugins.console.here import here
 MOST: Final = 10_000
 #: How long it may take. Seconds.
 _PATIENCE: Final = 120.0
-_LIMIT: Final = "Use it on no more than so many: say how many you mean."
+_LIMIT: Final = "Use it on no more than this many."
 
 
 @attrs.frozen(kw_only=True)
@@ -43,7 +43,7 @@ class Those:
 class ToDoToThose(ToDo):
     """How to use a verb on many work items."""
 
-    over_seconds: float = given(SECONDS, "Spread a retry evenly over so long.", default=0.0)
+    over_seconds: float = given(SECONDS, "Spread a retry evenly over this long.", default=0.0)
 
 
 @route("GET", "/work/{verb}/preview", "What a verb would be used on", shapes.Previewed, query=Those)

@@ -23,7 +23,7 @@ from roost_core.models.checks import WORD
 from roost_core.values import Json
 from roost_plugins.console.api.errors import KeyBusy, KeyReused
 
-#: So many answers are remembered, of together so many bytes.
+#: This many answers are remembered, of this many bytes together.
 MOST: Final = 1000
 MOST_BYTES: Final = 8 << 20
 

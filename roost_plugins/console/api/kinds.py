@@ -46,7 +46,7 @@ def given(
 
 
 def text(most: int = 200, pattern: str | None = None) -> Kind:
-    """Return the kind of texts, at most so long."""
+    """Return the kind of texts, at most this long."""
 
     def check(value: Json) -> str:
         if not isinstance(value, str) or not 0 < len(value) <= most:

@@ -34,7 +34,7 @@ class EventsAsked:
     """Which events."""
 
     after: str | None = given(AFTER, "Those after this event; else the newest.", default=None)
-    limit: int = given(whole(1, _MOST), "At most so many.", default=100)
+    limit: int = given(whole(1, _MOST), "At most this many.", default=100)
 
 
 @attrs.frozen

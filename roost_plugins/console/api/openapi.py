@@ -32,7 +32,7 @@ _PARTS: Final[dict[str, dict[str, Json]]] = {
     "verb": {"type": "string", "enum": list(map(str, Verb))},
 }
 #: What each problem means here; of all routes the first ones.
-_PROBLEMS: Final = {
+PROBLEMS: Final = {
     400: "It cannot be read, or a value cannot be accepted.",
     401: "The token is missing or wrong.",
     403: "The console is read-only, or a page of another site asked.",
@@ -156,7 +156,7 @@ def _responses(one: Route, schemas: Schemas) -> dict[str, Json]:
     codes += _CHANGING if one.changes else [409] * bool(parts(one.path))
     problem = {_PROBLEM: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}}
     for code in sorted(codes):
-        found[str(code)] = {"description": _PROBLEMS[code], "content": problem}
+        found[str(code)] = {"description": PROBLEMS[code], "content": problem}
     return found
 
 

@@ -39,7 +39,7 @@ class Listing:
     """Which work items."""
 
     q: str = given(QUERY, "A query; all work if there is none.", default="", example="state:failed")
-    limit: int = given(whole(0, _MOST), "At most so many; 0 only counts.", default=50)
+    limit: int = given(whole(0, _MOST), "At most this many; 0 only counts.", default=50)
     cursor: str | None = given(text(500), "Of the page before.", default=None)
     by: str | None = given(
         text(80),
@@ -48,7 +48,7 @@ class Listing:
         example="state",
     )
     look: int = given(
-        whole(1, _MOST_LOOK), "Look at so many where the index does not tell.", default=_LOOK
+        whole(1, _MOST_LOOK), "Look at this many where the index does not tell.", default=_LOOK
     )
 
 

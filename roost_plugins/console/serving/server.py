@@ -105,6 +105,8 @@ class WebServer:
         self._is_stopping.set()
         self._server.pull_trigger()
         self._thread.join()
+        # Not by that thread: what wakes it has to be there until it was woken.
+        self._server.asyncore.close_all(self._server._map)
 
     def _run(self) -> None:
         while not self._is_stopping.is_set():
@@ -114,7 +116,6 @@ class WebServer:
         ends = time.monotonic() + _LAST_SECONDS
         while self._is_busy() and time.monotonic() < ends:
             self._turn(0.05)
-        self._server.asyncore.close_all(self._server._map)
 
     def _turn(self, seconds: float) -> None:
         server = self._server

@@ -74,7 +74,7 @@ def named(work_id: str, artifact_id: str) -> Artifact:
 
 
 def bytes_of(artifact: Artifact, most: int) -> bytes:
-    """Return its bytes, if these are at most so many.
+    """Return its bytes, if these are at most this many.
 
     :raises InvalidInput: it is larger.
     """

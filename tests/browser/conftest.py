@@ -17,6 +17,7 @@ import attrs
 import pytest
 
 from tests.browser.kit.app import Stage, make_app
+from tests.browser.scene import Scene, scene_in
 from tests.consoles import Running, running
 from tests.integration.cli_bench import ENGINES, Shell
 from tests.servers import Server, need, server_in, valkey_binary
@@ -161,4 +162,12 @@ def shell(server: Server, tmp_path: Path) -> Shell:
 def console(shell: Shell) -> Iterator[Running]:
     """Give a console that runs as people start it."""
     with running(shell) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def scene(server_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """Give a scene that the tests of a file share: each has work of its own in it."""
+    folder = tmp_path_factory.mktemp("scene")
+    with scene_in(folder, server_root / secrets.token_hex(4)) as found:
         yield found

@@ -10,14 +10,12 @@ import attrs
 from flask import Response, url_for
 
 from roost_core import Roost
-from roost_core.backend.orders import Order
+from roost_core.backend import Order
 from roost_core.cli.work.carrying_out import result_json
 from roost_core.client.control import new_order
 from roost_core.codec.times import to_milliseconds
 from roost_core.errors import InvalidInput
-from roost_core.models import RetryPolicy, State
-from roost_core.models.control import Actor, Verb
-from roost_core.values import Json
+from roost_core.models import Actor, Json, RetryPolicy, State, Verb
 from roost_plugins.console.api import shapes
 from roost_plugins.console.api.answering import answer
 from roost_plugins.console.api.idempotency import Ticket

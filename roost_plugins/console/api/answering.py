@@ -12,7 +12,7 @@ from werkzeug.exceptions import UnsupportedMediaType
 
 from roost_core.codec.strict_json import loads
 from roost_core.errors import CodecError, InvalidInput
-from roost_core.values import Json
+from roost_core.models import Json
 from roost_plugins.console.api.encoding import encoded
 from roost_plugins.console.api.idempotency import Keys, Ticket
 from roost_plugins.console.api.kinds import read_body, read_query

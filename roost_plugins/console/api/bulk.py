@@ -14,9 +14,8 @@ from roost_core.cli.work.totals import Totals
 from roost_core.client.control import each
 from roost_core.client.select import previewed
 from roost_core.errors import InvalidInput
-from roost_core.models.control import Verb
-from roost_core.query.parsing import parse
-from roost_core.values import Json
+from roost_core.models import Json, Verb
+from roost_core.query import parse
 from roost_plugins.console.api import shapes
 from roost_plugins.console.api.acting import ToDo, order_of
 from roost_plugins.console.api.idempotency import Ticket

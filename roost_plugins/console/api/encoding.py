@@ -7,19 +7,17 @@ from typing import Any, Final
 
 import attrs
 
-from roost_core.backend.reports import Finding
+from roost_core.backend import Finding
 from roost_core.cli.operate.plugins import plugin_json
 from roost_core.cli.work.count import count_json
 from roost_core.cli.work.event_lines import event_json
 from roost_core.client.finding import Count
-from roost_core.models import Event, WorkMeta, WorkRow, WorkStatus
-from roost_core.models.control import HeldEngine
+from roost_core.models import Event, HeldEngine, Json, WorkMeta, WorkRow, WorkStatus
 from roost_core.models.overview import Overview
 from roost_core.plugins.reports import PluginReport
 from roost_core.shown.plain import meta_json, overview_json, row_json, status_json, to_plain
 from roost_core.shown.redaction import redacted
 from roost_core.shown.why import Why
-from roost_core.values import Json
 
 #: What the command line has a form of its own for.
 _FORMS: Final[Mapping[type, Callable[[Any], Json]]] = {

@@ -19,8 +19,7 @@ from typing import Final
 import attrs
 
 from roost_core.errors import InvalidInput
-from roost_core.models.checks import WORD
-from roost_core.values import Json
+from roost_core.models import WORD, Json
 from roost_plugins.console.api.errors import KeyBusy, KeyReused
 
 #: This many answers are remembered, of this many bytes together.

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar, cast
 import attrs
 
 from roost_core.errors import InvalidInput
-from roost_core.values import Json
+from roost_core.models import Json
 
 _T = TypeVar("_T")
 REQUIRED: Final = attrs.NOTHING

@@ -13,11 +13,10 @@ from roost_core.cli.operate.engines import engines_json
 from roost_core.cli.operate.plugins import plugin_json
 from roost_core.cli.operate.workers import worker_json
 from roost_core.client.finding import Count
+from roost_core.models import Json
 from roost_core.models.overview import Overview
-from roost_core.query.parsing import parse
-from roost_core.query.terms import Op, Query, Term, Test
+from roost_core.query import Op, Query, Term, Test, parse
 from roost_core.shown.redaction import redacted
-from roost_core.values import Json
 from roost_plugins.console.api import shapes
 from roost_plugins.console.api.kinds import QUERY, given, text, whole
 from roost_plugins.console.api.routing import route

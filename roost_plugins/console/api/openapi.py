@@ -9,9 +9,7 @@ from typing import Any, Final
 import attrs
 from flask import Response, request, url_for
 
-from roost_core.models import ARTIFACT_ID, ENGINE_ID, WORK_ID
-from roost_core.models.control import Verb
-from roost_core.values import Json
+from roost_core.models import ARTIFACT_ID, ENGINE_ID, WORK_ID, Json, Verb
 from roost_plugins.console.api import shapes
 from roost_plugins.console.api.answering import answer
 from roost_plugins.console.api.routing import ROUTES, Route, parts, route

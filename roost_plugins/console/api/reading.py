@@ -13,9 +13,8 @@ from flask import Response, request
 from roost_core import Roost
 from roost_core.backend.finding import NO_CURSOR
 from roost_core.errors import CorruptRecord, InvalidInput
-from roost_core.models import WORK_ID, WorkStatus
+from roost_core.models import WORK_ID, Json, WorkStatus
 from roost_core.shown.why import Why
-from roost_core.values import Json
 from roost_plugins.console.api import shapes
 from roost_plugins.console.api.answering import answer
 from roost_plugins.console.api.errors import NoPart

@@ -8,7 +8,7 @@ from typing import Any, Final
 import attrs
 from flask import Blueprint
 
-from roost_core.models.control import Verb
+from roost_core.models import Verb
 from roost_plugins.console.api.answering import Answering
 
 PREFIX: Final = "/api/v1"

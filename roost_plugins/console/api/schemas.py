@@ -13,10 +13,8 @@ from typing import Any, Final
 
 import attrs
 
-from roost_core.models import Lease, WorkMeta, WorkRow, WorkStatus
-from roost_core.models.control import Act, Verb
+from roost_core.models import Act, Json, Lease, Verb, WorkMeta, WorkRow, WorkStatus
 from roost_core.models.overview import Overview
-from roost_core.values import Json
 
 #: What the core names for its types only.
 _NAMES: Final = {"Act": Act, "Verb": Verb}

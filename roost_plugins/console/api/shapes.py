@@ -7,14 +7,10 @@ from datetime import datetime
 
 import attrs
 
-from roost_core.backend.orders import OrderOutcome
+from roost_core.backend import OrderOutcome
 from roost_core.client.finding import Count
-from roost_core.models import Artifact, Event, WorkRow
-from roost_core.models.control import HeldEngine, Verb
+from roost_core.models import Artifact, Event, HeldEngine, Json, State, Stuck, Verb, WorkRow
 from roost_core.models.overview import ResourceNow
-from roost_core.models.work import State
-from roost_core.models.worker import Stuck
-from roost_core.values import Json
 
 
 @attrs.frozen

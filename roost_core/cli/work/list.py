@@ -111,9 +111,14 @@ def command(
         why = None
     rows = found.rows[offset:]
     _print(rows, as_json, now, bars)
-    if not found.is_all and len(rows) < limit:
+    _note(found, len(rows) < limit, why if not rows and is_for_people else None)
+
+
+def _note(found: Matches, has_room: bool, why: str | None) -> None:
+    """Say below the list what it lacks, and why it is empty."""
+    if not found.is_all and has_room:
         output.note(f"at least {len(found)}: looked at {found.looked}; --look N looks at more")
-    elif not rows and why is not None and is_for_people:
+    elif why is not None:
         output.note(why)
     tell_of_index(found.is_indexed)
 

@@ -42,7 +42,7 @@ async def step(snapshot, item):
     return snapshot.evolve(step=f"part-{part}", data={"found": part})
 """
 
-#: So many steps, of which the last brings so many rows.
+#: This many steps, of which the last brings this many rows.
 BUSY = """
 from roost_core import hookimpl
 

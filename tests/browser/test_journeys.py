@@ -93,7 +93,7 @@ def test_a_group_of_dead_letters_is_retried_from_the_overview(scene, eyes):
 
 
 def test_pause_is_requested_then_confirmed_then_resumed(scene, eyes, work):
-    """`Pausing` is never called paused; resuming goes on from where it was."""
+    """`Pausing` is never called paused; resumed, it continues from where it was."""
     scene.new(work, steps=2)
     page = stays(scene.page(eyes, f"/work/{work}"))
     badge(page, "running")

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from roost_core.client.requests import EnqueueRequest
 from tests.consoles import Stream
 from tests.integration.api_bench import api, fill, fits
 from tests.integration.redis_bench import settings_for
@@ -156,3 +157,38 @@ def test_the_live_stream_needs_the_token_only(console):
         assert "w-live" == stream.until(lambda kind, data: kind == "happened")["work"]
     finally:
         stream.close()
+
+
+#: What is asked of each route that shows something.
+ASKED = [
+    *(path for path in LOOKS if path != "/plugins"),
+    "/work?q=state:queued&by=engine&limit=20",
+    "/work/first",
+    "/work/first/why",
+    "/work/first/events",
+    "/work/cancel/preview?q=id:first&limit=5",
+]
+
+
+@pytest.mark.parametrize("path", ASKED)
+def test_an_answer_takes_as_many_round_trips_whatever_the_queue(console, path):
+    """With hundreds of work items as with a few."""
+
+    async def calls(roost):
+        found = await roost.ledger.client.info("commandstats")
+        # Other commands are mostly those in scripts.
+        names = ("cmdstat_evalsha", "cmdstat_xrange", "cmdstat_xrevrange")
+        return sum(found.get(name, {"calls": 0})["calls"] for name in names)
+
+    def cost():
+        assert 200 == console.get(path).status  # what is asked for once only, is
+        before = console.roost.run(calls)
+        assert 200 == console.get(path).status
+        return console.roost.run(calls) - before
+
+    console.items.new("first")
+    few = cost()
+    requests = [EnqueueRequest(engine="none", payload=n) for n in range(300)]
+    console.roost.enqueue_many(requests, any_engine=True)
+    many = cost()
+    assert many <= few + 2, (few, many)

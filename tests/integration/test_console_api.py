@@ -77,6 +77,17 @@ def test_the_list_is_read_page_by_page(console):
     assert sorted(f"w-{number}" for number in range(7)) == sorted(seen)
 
 
+def test_the_list_the_other_way_round(console):
+    """From its end."""
+    for number in range(3):
+        console.items.new(f"w-{number}")
+    rows = {
+        way: [one["work_id"] for one in console.get(f"/work?reverse={way}").json["items"]]
+        for way in ("false", "true")
+    }
+    assert rows["false"] == rows["true"][::-1]
+
+
 def test_the_list_counts_as_well(full):
     """Apart by state, and without any row if none is wanted."""
     page = fits(full.get("/work?limit=0&by=state"), "/work")

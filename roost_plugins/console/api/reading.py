@@ -18,7 +18,7 @@ from roost_core.shown.why import Why
 from roost_plugins.console.api import shapes
 from roost_plugins.console.api.answering import answer
 from roost_plugins.console.api.errors import NoPart
-from roost_plugins.console.api.kinds import QUERY, given, text, whole
+from roost_plugins.console.api.kinds import FLAG, QUERY, given, text, whole
 from roost_plugins.console.api.looking import EventsAsked
 from roost_plugins.console.api.routing import route
 from roost_plugins.console.here import here
@@ -46,6 +46,7 @@ class Listing:
         default=None,
         example="state",
     )
+    reverse: bool = given(FLAG, "The other way round.", default=False)
     look: int = given(
         whole(1, _MOST_LOOK), "Look at this many where the index does not tell.", default=_LOOK
     )
@@ -69,7 +70,11 @@ def work_list(asked: Listing) -> shapes.WorkPage:
 
     async def load(roost: Roost) -> shapes.WorkPage:
         found = await roost.find(
-            asked.q, limit=max(1, asked.limit), look=asked.look, cursor=cursor_of(asked.cursor)
+            asked.q,
+            limit=max(1, asked.limit),
+            look=asked.look,
+            cursor=cursor_of(asked.cursor),
+            reverse=asked.reverse,
         )
         count = None
         if asked.by is not None:

@@ -10,6 +10,7 @@ import pytest
 
 from roost_core import SyncRoost
 from roost_core.client.requests import EnqueueRequest
+from roost_core.models import Heartbeat
 from roost_plugins.console.pages import artifacts, work
 from tests.consoles import console_here, plugins_of
 from tests.integration.item_bench import Items, main, words
@@ -257,6 +258,17 @@ def test_events_are_bounded(items):
     """However much happens, a page has no more than two hundred."""
     many(items, 300)
     assert 200 == get(items, "/events").count("data-event=")
+
+
+def test_what_running_work_says(items):
+    """Its progress and its message are in the row, with when it said so."""
+    items.new("w-1")
+    claim = items.claim("w-1")
+    items.beat(claim, Heartbeat(0.25, f"page 3 of 12 {HOSTILE}", claim.lease.expires_at))
+    page = get(items, "/work")
+    assert not BARRED.search(main(page))
+    assert 'value="0.25"' in page
+    assert "page 3 of 12" in words(page)
 
 
 def test_artifacts_of_the_latest_work(items, monkeypatch):

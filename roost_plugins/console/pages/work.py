@@ -15,7 +15,7 @@ from roost_core.backend import OrderOutcome
 from roost_core.backend.fitting import expected
 from roost_core.client.finding import Matches
 from roost_core.errors import InvalidInput
-from roost_core.models import Verb, WorkRow
+from roost_core.models import Heartbeat, Verb, WorkRow
 from roost_core.query import Op, Query, Term, Test, parse
 from roost_core.shown.counts import in_order
 from roost_plugins.console.acting.target import typed
@@ -79,6 +79,7 @@ class WorkList:
     :ivar total: how many there are; at least this many unless ``is_exact``.
     :ivar order: how they stand in the list; empty if that is in the order of the ids, which no
         index can turn round. ``other_order`` is how they can stand, too.
+    :ivar beats: what running work has said last, by its id; of very many, of the oldest.
     :ivar verbs: those that fit the state that is listed, or all.
     """
 
@@ -91,6 +92,7 @@ class WorkList:
     other_order: str
     verbs: Sequence[Verb]
     reverse: bool = False
+    beats: Mapping[str, Heartbeat] = attrs.field(factory=dict)
 
     @property
     def command(self) -> str:
@@ -142,8 +144,18 @@ async def load(
         order=(_BACK[order] if reverse else order) if order else "",
         other_order=(order if reverse else _BACK[order]) if order else "",
         reverse=reverse,
+        beats=await _beats(roost, found.rows),
         verbs=[verb for verb in Verb if state is None or expected(verb, state, None) in _USES],
     )
+
+
+async def _beats(roost: Roost, rows: Sequence[WorkRow]) -> Mapping[str, Heartbeat]:
+    """Return heartbeats, which no list has, if one of the rows can have any."""
+    if all(row.meta.state is not State.RUNNING for row in rows):
+        return {}
+    workers = (await roost.overview()).workers
+    running = (one for worker in workers for one in worker.running)
+    return {one.work_id: one.heartbeat for one in running if one.heartbeat is not None}
 
 
 async def _by_state(roost: Roost, base: Query) -> tuple[Mapping[State, int], bool]:

@@ -154,6 +154,29 @@ def test_ten_tabs_of_ten_kinds_stay_live(scene, eyes, work):
     row(last, work, "done")
 
 
+@pytest.mark.parametrize("listening", ["shared", "another tab", "alone"])
+def test_what_happens_while_a_page_loads_is_not_missed(scene, eyes, listening):
+    """After it was read, and before it listens: it is shown all the same, and not called live."""
+    work = f"loading-{listening[:2]}"
+    scene.new(work)
+    context = scene.signed_in(eyes)
+    if listening == "another tab":
+        stands(scene.tab(context, "/resources"), "live")
+    page = context.new_page()
+    if listening == "alone":
+        page.add_init_script("delete window.SharedWorker")
+
+    def meanwhile(route):
+        scene.let(work)
+        scene.comes_to(work, State.DONE)
+        route.continue_()
+
+    scene.comes_to(work, State.RUNNING)
+    page.route("**/js/main.js*", meanwhile)
+    page.goto(f"{scene.console.origin}/work?q={work}")
+    row(page, work, "done")
+
+
 def test_find_a_failed_item_read_its_error_and_retry_it_by_keyboard(scene, eyes):
     """From the overview to the item at work again, and no hand on a mouse."""
     work = scene.failed("teapot", "418 I am a teapot, and short", title="Brew it")

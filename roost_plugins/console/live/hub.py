@@ -75,14 +75,18 @@ class Hub:
                 self._connection.ask(self._look, ANSWER_SECONDS)
         return self._clock.now()
 
-    def enter(self, after: str | None = None) -> Inbox:
+    def enter(self, after: str | None = None, since_ms: int | None = None) -> Inbox:
         """Return an inbox that gets what happens from now on, until :meth:`leave`.
 
         :param after: the id of the event that the listener heard last; what it has missed comes
             first.
+        :param since_ms: without ``after``, the same for what has happened from this time on.
         :raises NoStream: no further listener is allowed.
         """
         inbox = Inbox()
+        is_time = after is None and since_ms is not None
+        if is_time:
+            after = f"{since_ms}-0"
         with self._lock:
             if self._is_closing.is_set():
                 raise NoStream("the console is ending")
@@ -100,7 +104,7 @@ class Hub:
                 self._thread = threading.Thread(target=self._run, name="roost-console-live")
                 self._thread.start()
         if after is not None:
-            self._catch_up(inbox, after)
+            self._catch_up(inbox, after, is_time)
         return inbox
 
     def leave(self, inbox: Inbox) -> None:
@@ -121,9 +125,9 @@ class Hub:
         if thread is not None:
             thread.join()
 
-    def _catch_up(self, inbox: Inbox, after: str) -> None:
+    def _catch_up(self, inbox: Inbox, after: str, is_time: bool) -> None:
         try:
-            missed = self._connection.ask(lambda roost: missed_since(roost, after))
+            missed = self._connection.ask(lambda roost: missed_since(roost, after, is_time))
         except RoostError:
             # It is away. When it is back, everything has to be read again.
             inbox.put_trimmed(START)

@@ -50,10 +50,12 @@ async def newest(roost: Roost) -> str:
     return found[-1].event_id if found else START
 
 
-async def missed_since(roost: Roost, after: str) -> Missed:
+async def missed_since(roost: Roost, after: str, is_time: bool = False) -> Missed:
     """Read what has happened since a position, in three requests at once.
 
     :param after: an event's id, or :data:`START`; anything else is an unknown position.
+    :param is_time: it is a time in the form of an id, and a moment ago: no event need have it, nor
+        be before it, and of many the first will do.
     :raises BackendUnavailable: no answer.
     """
     found, oldest, last = await asyncio.gather(
@@ -61,6 +63,8 @@ async def missed_since(roost: Roost, after: str) -> Missed:
         roost.events(after=START, limit=1),
         newest(roost),
     )
+    if is_time:
+        return Missed(found, last)
     first = oldest[0].event_id if oldest and after != START else START
     is_known = _ID.fullmatch(after) and order(first) <= order(after) <= order(last)
     if not is_known or len(found) >= MOST_MISSED:

@@ -1,7 +1,8 @@
 """``/live``: one stream of server-sent events.
 
 A message has the id of the last event that it covers, and the browser hands it back when it
-connects again. Their kinds::
+connects again. A page that connects for the first time says when it was read, ``?since=`` with
+milliseconds of the server's clock: what has happened after that comes first. Their kinds::
 
     happened  {"work", "engine", "kind", "at"}    the newest event of a work item; of too many at
               once one message, with "work" null and "count"
@@ -44,23 +45,28 @@ _RETRY_MS: Final = 2_000
 @blueprint.get("/live")
 def live() -> Response:
     """Tell a page what happens."""
-    return opened(request.args.get("after"))
+    return opened(request.args.get("after"), _since(request.args.get("since", "")))
 
 
-def opened(after: str | None) -> Response:
+def opened(after: str | None, since_ms: int | None = None) -> Response:
     """Return a stream of what happens.
 
     :param after: the event that was heard last, unless a header says it.
+    :param since_ms: for those who have heard none: from when on they want to know.
     :raises NoStream: there are too many.
     """
     hub = here().live
-    inbox = hub.enter(request.headers.get("Last-Event-ID") or after)
+    inbox = hub.enter(request.headers.get("Last-Event-ID") or after, since_ms)
     has_left: Callable[[], bool] = request.environ.get("waitress.client_disconnected", bool)
     answer = Response(messages(hub, inbox, has_left), mimetype="text/event-stream")
     # Not in the generator: it may never start.
     answer.call_on_close(lambda: hub.leave(inbox))
     answer.headers["X-Accel-Buffering"] = "no"  # a proxy would keep messages back
     return answer
+
+
+def _since(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 16 else None
 
 
 def messages(hub: Hub, inbox: Inbox, has_left: Callable[[], bool]) -> Iterator[str]:

@@ -4,6 +4,10 @@ import { Stream } from "./stream.js";
 
 const root = document.documentElement.dataset.root;
 const URL_OF_STREAM = `${root}/live`;
+// What happens after a page was read and before it listens is not lost: it is told from here on.
+// Reading takes a moment, and clocks are not exact.
+const MARGIN_MS = 2_000;
+const since = () => (Date.parse(document.getElementById("main")?.dataset.now) || 0) - MARGIN_MS;
 
 function shared(take, failed) {
   // Pages of another version talk to another worker.
@@ -19,6 +23,7 @@ function shared(take, failed) {
     port.postMessage({
       type: document.hidden ? "hidden" : "seen",
       url: URL_OF_STREAM,
+      since: since(),
       lock: isTold ? null : lock,
     });
     isTold = true;
@@ -39,6 +44,7 @@ function shared(take, failed) {
 function own(take) {
   const stream = new Stream({
     url: URL_OF_STREAM,
+    since: since(),
     onState: (state, more) => take({ type: "state", state, ...more }),
     onMessage: ({ event, data }) => take({ type: event, data }),
   });

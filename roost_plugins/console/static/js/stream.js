@@ -20,8 +20,9 @@ export class Stream {
   #pause = FIRST_PAUSE_MS;
 
   // onMessage({event, data}); onState(state, {retryAt}): connecting, live, lost or signed-out.
-  constructor({ url, onMessage, onState }) {
-    this.#url = url;
+  // since: from when on to hear of what has happened before the stream began; ms of the server's clock.
+  constructor({ url, since, onMessage, onState }) {
+    this.#url = since ? `${url}?since=${since}` : url;
     this.#onMessage = onMessage;
     this.#onState = onState;
   }

@@ -36,8 +36,11 @@ _SIGNS: Final = {
 def svg(picture: Timeline) -> Markup:
     """Return the picture."""
     height = TOP + LANE * len(picture.lanes)
+    # What is an image to readers of screens has no links for them.
+    has_links = any(mark.event_id is not None for lane in picture.lanes for mark in lane.marks)
+    role = "group" if has_links else "img"
     parts = [
-        f'<svg class="timeline-picture" width="100%" height="{height}" role="img" '
+        f'<svg class="timeline-picture" width="100%" height="{height}" role="{role}" '
         f'aria-label="{escape(picture.summary)}">',
         *_ticks(picture, height),
     ]

@@ -29,8 +29,6 @@ from roost_core.values import Json
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from roost_core.plugins.reports import PluginReport
-
 #: The exit code when work was stored and its id cannot be printed: ``EX_IOERR`` of ``sysexits.h``.
 UNTOLD: Final = 74
 #: Modules whose own calls into C do nothing but print: an unbuffered stream keeps nothing back, so
@@ -242,13 +240,6 @@ def _least(columns: Sequence[tuple[str, Sequence[str]]]) -> int:
 
 def _longest(*texts: str) -> int:
     return max(len(line) for text in texts for line in text.split("\n"))
-
-
-def distribution(report: PluginReport) -> str | None:
-    """Return the distribution that a plugin comes from, with its version."""
-    if report.distribution is None:
-        return None
-    return f"{report.distribution} {report.version or ''}".strip()
 
 
 def data_row(cells: Sequence[Any]) -> None:

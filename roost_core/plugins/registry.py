@@ -340,6 +340,11 @@ class Plugins:
         """Return the classes in which these plugins declare their settings."""
         return tuple(kind for record in self._live() for kind in record.settings)
 
+    def declarations_of(self, name: str) -> tuple[type[Declaration], ...]:
+        """Return those of one plugin; none if it is not loaded."""
+        own = [record.settings for record in self._live() if record.candidate.name == name]
+        return tuple(kind for settings in own for kind in settings)
+
     def check_settings(self, settings: Settings) -> None:
         """Read all settings that these plugins declare, and check names that nothing declares.
 

@@ -43,6 +43,13 @@ class PluginReport(Value):
     error: str | None = None
     exception: BaseException | None = attrs.field(default=None, eq=False, repr=False)
 
+    @property
+    def home(self) -> str | None:
+        """The distribution that it comes from, with its version."""
+        if self.distribution is None:
+            return None
+        return f"{self.distribution} {self.version or ''}".strip()
+
 
 @attrs.define(eq=False, repr=False)
 class Record:

@@ -24,5 +24,10 @@ _ORDER: Final[Sequence[State]] = (
 
 def told_counts(counts: Mapping[State, int]) -> str:
     """Return ``3 running · 12 queued · 41 done``; states without any are left out."""
-    parts = [f"{counts[one]} {one}" for one in _ORDER if counts.get(one)]
+    parts = [f"{count} {one}" for one, count in in_order(counts) if count]
     return " · ".join(parts) or "no work"
+
+
+def in_order(counts: Mapping[State, int]) -> list[tuple[State, int]]:
+    """Return how many there are in each state, in the order in which people are told."""
+    return [(one, counts.get(one, 0)) for one in _ORDER]

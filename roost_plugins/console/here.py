@@ -10,6 +10,7 @@ import attrs
 from flask import current_app
 
 from roost_core import Roost, Settings, SyncRoost
+from roost_core.plugins.registry import Plugins
 from roost_plugins.console.acting.runs import Runs
 from roost_plugins.console.connection import Connection
 from roost_plugins.console.live.hub import Hub
@@ -30,12 +31,14 @@ class Here:
     :ivar live: what happens in the queue, for any number of pages.
     :ivar settings: all settings of the process.
     :ivar runs: verbs on many work items, seen and under way.
+    :ivar plugins: all plugins of the process.
     :ivar notes: what readers are to be told on the page that they are sent on to.
     """
 
     connection: Connection
     live: Hub
     settings: Settings
+    plugins: Plugins = attrs.field(factory=Plugins.empty)
     notes: Notes = attrs.field(factory=Notes)
     runs: Runs = attrs.field(factory=Runs)
 

@@ -169,3 +169,34 @@ async def test_as_many_round_trips_however_much_there_is(redis_server, path):
             found = await calls(queued) - before
     assert 4 == found["evalsha"]
     assert [] == [one for one in ("zadd", "hset", "xadd") if found[one]]
+
+
+def test_the_plugins_are_shown(site):
+    """What each adds, and what is set; no secret, and no server is asked."""
+    found = site.get("/plugins")
+    assert 200 == found.status
+    assert "register_commands" in found.text
+    assert "ROOST_CONSOLE_TOKEN" in found.text
+    assert site.token not in found.text
+
+
+def test_the_doctor_is_asked(site, roost):
+    """Nothing is examined before; then what was found stands there with its time."""
+    roost.enqueue("nobody", {}, any_engine=True)
+    assert "Not run yet" in site.get("/doctor").text
+    answer = site.get("/doctor/run")
+    assert (303, "/doctor") == (answer.status, answer.headers["location"])
+    found = site.get("/doctor").text
+    assert "work is queued for the engine nobody" in found
+    assert 'data-copy="roost worker --plugin PATH --engines nobody"' in found
+    assert 'data-live="none"' in found
+    roost.work(roost.list()[0].meta.work_id).cancel()
+    assert "work is queued for the engine nobody" in site.get("/doctor").text
+
+
+def test_the_doctor_of_a_console_that_only_looks(settings):
+    """To ask changes nothing, so it is allowed."""
+    with console_here(settings, read_only=True) as console:
+        site = console.sign_in()
+        assert 303 == site.get("/doctor/run").status
+        assert "In order" in site.get("/doctor").text

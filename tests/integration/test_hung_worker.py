@@ -12,7 +12,7 @@ import time
 import pytest
 
 from roost_core import Roost, Settings
-from roost_core.cli.operate.doctor import _of_workers
+from roost_core.client.examining import of_workers
 from roost_core.models import RetryPolicy, State
 from roost_core.stepping.stuck import EXIT_STUCK
 from roost_plugins.redis_saq.settings import RedisSettings
@@ -101,7 +101,7 @@ async def test_one_item_that_hangs_worker_after_worker(server, tmp_path):
             shown = await eventually(is_shown)
             assert bad.work_id == shown.work_id
             assert f"{workers.engine}:10 in step" == shown.where
-            alive, trouble = _of_workers(await roost.workers())
+            alive, trouble = of_workers(await roost.workers())
             assert "1 alive, 1 stuck" == alive.message
             assert "problem" == trouble.level
             assert bad.work_id in trouble.message

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from roost_core import hookimpl
-from roost_core.cli.operate.doctor import _of_workers
+from roost_core.client.examining import of_workers
 from roost_core.models import RetryPolicy, State
 from roost_core.stepping import holds, lost
 from tests.integration.redis_bench import (
@@ -102,7 +102,7 @@ async def test_deaf_steps_cost_no_lanes(server):
         assert {"timeout"} == {(await roost.work(one).status()).meta.error.kind for one in bad}
         assert {0} == {(await roost.work(one).status()).meta.recoveries for one in bad}
         await lost_by(roost, 2)
-        assert "2 of its steps still run" in _of_workers(await roost.workers())[1].message
+        assert "2 of its steps still run" in of_workers(await roost.workers())[1].message
         good = [await roost.enqueue("counting", {"steps": 5}) for _ in range(20)]
         assert [State.DONE] * 20 == await all_done(roost, good)
         assert counting.most <= 2
@@ -137,7 +137,7 @@ async def test_there_is_a_bound(server, kind):
         assert 3 <= bad.begun <= 4
         item = await roost.enqueue("counting", {"steps": 1}, priority=10)
         assert State.QUEUED is (await roost.work(item).wait(timeout=0.5)).meta.state
-        messages = [one.message for one in _of_workers(await roost.workers())]
+        messages = [one.message for one in of_workers(await roost.workers())]
         assert any("it takes no more work: restart it" in one for one in messages)
         bad.release.set()
         assert [State.DONE] == await all_done(roost, [item])

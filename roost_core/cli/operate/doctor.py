@@ -10,22 +10,15 @@ from typing import Final
 import attrs
 import click
 
-from roost_core.backend.messages import SUSPECTED_AFTER
 from roost_core.backend.reports import Finding
 from roost_core.cli import colours, output, plugin_output
 from roost_core.cli.options import RoostCommand, roost_options
 from roost_core.cli.progress import on_stderr
 from roost_core.cli.session import Session
-from roost_core.client.engine import held_finding
+from roost_core.client import examining
 from roost_core.client.roost import Roost
-from roost_core.errors import NoWorkHere, PluginError, RoostError, SettingsError
-from roost_core.models.standing import WorkRow
-from roost_core.models.work import State
-from roost_core.models.worker import WorkerInfo
+from roost_core.errors import NoWorkHere, PluginError, RoostError
 from roost_core.plugins.registry import Plugins
-from roost_core.plugins.reports import PluginStatus
-from roost_core.settings.core import Settings
-from roost_core.settings.declaring import declared
 from roost_core.shown.redaction import redacted
 
 #: How levels look on a terminal.
@@ -160,146 +153,26 @@ def examine(session: Session) -> list[Finding]:
             return [*findings, Finding("problem", "plugins", str(second))]
     else:
         findings = []
-    findings += _of_settings(settings, plugins)
-    findings += _of_plugins(plugins)
+    findings += examining.of_settings(settings, plugins)
+    findings += examining.of_plugins(plugins)
     if any((one.level, one.subject) == ("problem", "settings") for one in findings):
         return findings
     findings += asyncio.run(_of_server(Roost.connect(settings, plugins=plugins, create=False)))
-    findings += _of_artifacts(plugins, settings)
-    findings += _of_workspaces(plugins, settings)
+    with plugin_output.to_stderr():
+        findings += examining.of_folders(plugins, settings)
     return findings
 
 
-def _of_settings(settings: Settings, plugins: Plugins) -> list[Finding]:
-    try:
-        plugins.check_settings(settings)
-    except SettingsError as error:
-        return [Finding("problem", "settings", str(error))]
-    text = (
-        f"queue {settings.queue}, namespace {settings.namespace}, home {settings.home.absolute()}"
-    )
-    for kind in plugins.declarations():
-        for name, one in declared(kind).items():
-            value = getattr(settings.of(kind), one.field.name)
-            if value != one.field.default:
-                text += f", {name} {one.shown(value)}"
-    found = [Finding("info", "settings", text)]
-    if settings.lease_ttl < 1:
-        message = f"a lease TTL of {settings.lease_ttl} s leaves no room for a slow network"
-        found.append(Finding("warning", "settings", message))
-    return found
-
-
-def _of_plugins(plugins: Plugins) -> list[Finding]:
-    found = []
-    for report in plugins.reports():
-        home = output.distribution(report) or report.location or report.source
-        subject = f"plugin {report.name}"
-        if report.status is PluginStatus.OK:
-            found.append(Finding("ok", subject, f"loaded from {home}"))
-        elif report.status is PluginStatus.BROKEN:
-            found.append(Finding("problem", subject, report.error or "broken"))
-        else:
-            found.append(Finding("info", subject, f"{report.status} {report.error or ''}"))
-    found += [Finding("warning", "plugins", line) for line in plugins.vain_blocks()]
-    if not plugins.engines():
-        found.append(Finding("warning", "engines", "no engine is installed: workers have no work"))
-    return found
-
-
 async def _of_server(roost: Roost) -> Sequence[Finding]:
-    found: list[Finding] = []
     try:
         async with contextlib.AsyncExitStack() as stack:
             with plugin_output.to_stderr():
                 await stack.enter_async_context(roost)
-            found.append(Finding("ok", "server", roost.ledger.description))
-            found += await roost.server.diagnose()
-            found += await roost.ledger.diagnose()
-            found += await _of_work(roost)
+            return await examining.of_server(roost)
     except NoWorkHere as nothing:
         # Not a fault: the first enqueue or worker makes it.
         text = f"{nothing}; `roost enqueue` and `roost worker` make it"
-        found.append(Finding("info", "server", text))
+        return [Finding("info", "server", text)]
     except RoostError as error:
         # Earlier findings may be the reason.
-        found.append(Finding("problem", "server", str(error)))
-    return found
-
-
-async def _of_work(roost: Roost) -> list[Finding]:
-    counts = {state: count for state, count in (await roost.counts()).items() if count}
-    text = ", ".join(f"{count} {state}" for state, count in counts.items()) or "none"
-    found = [Finding("info", "work", text)]
-    found += [held_finding(one) for one in await roost.held_engines()]
-    workers = await roost.workers()
-    found += _of_workers(workers)
-    if unreadable := len(await roost.ledger.workers()) - len(workers):
-        message = f"the records of {unreadable} live workers do not decode"
-        found.append(Finding("warning", "workers", message))
-    if counts.get(State.QUEUED):
-        offered = {engine for worker in workers for engine in worker.engines}
-        rows = await roost.list(State.QUEUED, limit=1000)
-        for engine in sorted({row.meta.engine for row in rows} - offered):
-            message = f"work is queued for the engine {engine}, and no live worker offers it"
-            found.append(Finding("warning", "work", message))
-        # Otherwise work that waits would look as if no worker wanted it.
-        if suspected := sum(map(_is_suspected, rows)):
-            message = (
-                f"{suspected} of what is queued may run only apart from other work, in groups "
-                "or alone, because workers died that ran it (suspicions in roost status)"
-            )
-            found.append(Finding("info", "work", message))
-    if counts.get(State.FAILED):
-        count = counts[State.FAILED]
-        waits = "1 dead letter waits" if count == 1 else f"{count} dead letters wait"
-        message = f"{waits} for a person: roost list --state failed"
-        found.append(Finding("warning", "work", message))
-    return found
-
-
-def _is_suspected(row: WorkRow) -> bool:
-    return row.meta.suspicions + row.meta.recoveries >= SUSPECTED_AFTER
-
-
-def _of_workers(workers: Sequence[WorkerInfo]) -> list[Finding]:
-    stuck = [(worker.worker_id, worker.stuck) for worker in workers if worker.stuck is not None]
-    text = f"{len(workers)} alive" + (f", {len(stuck)} stuck" if stuck else "")
-    found = [Finding("info", "workers", text)]
-    # As long as another one moves, work continues, if more slowly.
-    level = "problem" if len(stuck) == len(workers) else "warning"
-    for worker_id, one in stuck:
-        message = (
-            f"has hung since {output.when(one.since)}, at {one.where}, in "
-            f"{f'the step of {one.work_id}' if one.work_id else 'no step'}"
-        )
-        found.append(Finding(level, f"worker {worker_id}", message))
-    for worker in workers:
-        if worker.lost:
-            is_full = worker.lost > worker.concurrency
-            message = f"{worker.lost} of its steps still run although they were ended" + (
-                "; it takes no more work: restart it" if is_full else ""
-            )
-            found.append(Finding("warning", f"worker {worker.worker_id}", message))
-    return found
-
-
-def _of_artifacts(plugins: Plugins, settings: Settings) -> list[Finding]:
-    try:
-        with plugin_output.to_stderr():
-            store = plugins.make_artifact_store(settings)
-        return [Finding("info", "artifacts", store.description), *store.diagnose()]
-    except RoostError as error:
-        return [Finding("problem", "artifacts", str(error))]
-
-
-def _of_workspaces(plugins: Plugins, settings: Settings) -> list[Finding]:
-    try:
-        with plugin_output.to_stderr():
-            workspaces = plugins.make_workspaces(settings)
-            return [
-                Finding("info", "workspaces", workspaces.description),
-                *workspaces.diagnose(),
-            ]
-    except RoostError as error:
-        return [Finding("problem", "workspaces", str(error))]
+        return [Finding("problem", "server", str(error))]

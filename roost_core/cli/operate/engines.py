@@ -46,7 +46,7 @@ def engines_json(plugins: Plugins) -> list[dict[str, Json]]:
             {
                 "engine": engine_id,
                 "plugin": engine.plugin_name,
-                "distribution": home and output.distribution(home),
+                "distribution": home and home.home,
                 "location": home and home.location,
             }
         )

@@ -50,7 +50,7 @@ def plugin_json(report: PluginReport) -> dict[str, Json]:
         "plugin": report.name,
         "status": str(report.status),
         "source": str(report.source),
-        "distribution": output.distribution(report),
+        "distribution": report.home,
         "hooks": list(report.hooks),
         "engine": report.engine_id,
         "location": report.location,

@@ -9,11 +9,13 @@ from flask import Blueprint
 from roost_plugins.console.pages import (
     act,
     artifacts,
+    doctor,
     engines,
     events,
     failed,
     item,
     overview,
+    plugins,
     resources,
     work,
     workers,
@@ -31,4 +33,6 @@ BLUEPRINTS: Final[tuple[Blueprint, ...]] = (
     workers.blueprint,
     engines.blueprint,
     resources.blueprint,
+    plugins.blueprint,
+    doctor.blueprint,
 )

@@ -81,7 +81,7 @@ def serving(
         if why is not None and plugins.make_server(settings).is_started_here:
             raise BackendUnavailable(why)
         token = own.token or new_token()
-        here = Here(connection, hub, settings)
+        here = Here(connection, hub, settings, plugins)
         stack.callback(here.runs.close, connection)
         app = create_app(here)
         tokens = Tokens(token, port=at.port, path=f"{at.prefix}/", is_secure=at.scheme == "https")

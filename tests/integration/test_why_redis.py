@@ -167,7 +167,7 @@ async def test_what_a_worker_does_is_known_with_its_next_renewal(redis_server):
         assert (await roost.work(slow).why()).sentence.startswith("It runs on ")
         engine.gate.set()
         await all_done(roost, [slow, *behind])
-        assert (await roost.work(slow).why()).sentence.startswith("It is done")
+        assert (await roost.work(slow).why()).sentence.startswith("It was done")
 
 
 async def test_what_a_burst_has_done_is_known_after_it(redis_server):

@@ -15,7 +15,7 @@ from roost_core.cli.work.carrying_out import result_json
 from roost_core.client.control import new_order
 from roost_core.codec.times import to_milliseconds
 from roost_core.errors import InvalidInput
-from roost_core.models import Actor, Json, RetryPolicy, State, Verb
+from roost_core.models import ENGINE_ID, WORK_ID, Actor, Json, RetryPolicy, State, Verb
 from roost_plugins.console.api import shapes
 from roost_plugins.console.api.answering import answer
 from roost_plugins.console.api.idempotency import Ticket
@@ -27,6 +27,7 @@ from roost_plugins.console.api.kinds import (
     TIME,
     WORDS,
     given,
+    name,
     one_of,
     text,
     whole,
@@ -43,9 +44,9 @@ _COUNT: Final = 1_000_000_000
 class ToEnqueue:
     """A work item to enqueue, with the fields of a line of ``roost enqueue --batch``."""
 
-    engine: str = given(text(64), "Which engine.", example="watchlist")
+    engine: str = given(name(ENGINE_ID, 64), "Which engine.", example="watchlist")
     payload: Json = given(ANYTHING, "What it is to do: any JSON, 1 MiB at most.", default=None)
-    work_id: str | None = given(text(128), "Its id; else a random one.", default=None)
+    work_id: str | None = given(name(WORK_ID, 128), "Its id; else a random one.", default=None)
     idempotency_key: str | None = given(
         text(200), "As the header Idempotency-Key, which gives it if this does not.", default=None
     )
@@ -111,9 +112,9 @@ async def order_of(roost: Roost, verb: Verb, said: ToDo, ticket: Ticket) -> Orde
     """
     actor = actor_of(roost, said)
     limits = {
-        name: getattr(said, name)
-        for name in ("max_attempts", "max_steps", "deadline_at", "deadline_seconds")
-        if getattr(said, name) is not None
+        one: getattr(said, one)
+        for one in ("max_attempts", "max_steps", "deadline_at", "deadline_seconds")
+        if getattr(said, one) is not None
     }
     if verb is Verb.RETRY:
         order = await roost.controlling.retrying(actor, delay_seconds=said.delay_seconds, **limits)
@@ -168,8 +169,8 @@ def engine_hold(engine: str, said: ToHold, ticket: Ticket) -> Json:
     """Let no worker take its work."""
 
     async def hold(roost: Roost) -> bool:
-        name, actor = roost.engine(engine).id, actor_of(roost, said)
-        return await roost.controlling.hold(name, actor, ticket.request_id)
+        held, actor = roost.engine(engine).id, actor_of(roost, said)
+        return await roost.controlling.hold(held, actor, ticket.request_id)
 
     return _held(engine, "hold", here().ask(hold, timeout=30))
 
@@ -179,8 +180,8 @@ def engine_release(engine: str, said: ToHold, ticket: Ticket) -> Json:
     """Let workers take its work again."""
 
     async def release(roost: Roost) -> bool:
-        name, actor = roost.engine(engine).id, actor_of(roost, said)
-        return await roost.controlling.release(name, actor, ticket.request_id)
+        held, actor = roost.engine(engine).id, actor_of(roost, said)
+        return await roost.controlling.release(held, actor, ticket.request_id)
 
     return _held(engine, "release", here().ask(release, timeout=30))
 

@@ -11,7 +11,15 @@ from typing import Any, Final, TypeVar, cast
 import attrs
 
 from roost_core.errors import InvalidInput
-from roost_core.models import Json
+from roost_core.models import (
+    LABEL_KEY,
+    LABEL_VALUE,
+    MAX_DELAY_SECONDS,
+    MAX_LABELS,
+    MAX_RESOURCES,
+    RESOURCE,
+    Json,
+)
 
 _T = TypeVar("_T")
 REQUIRED: Final = attrs.NOTHING
@@ -57,6 +65,12 @@ def text(most: int = 200, pattern: str | None = None) -> Kind:
 
     more = {} if pattern is None else {"pattern": f"^{pattern}$"}
     return Kind({"type": "string", "minLength": 1, "maxLength": most, **more}, check, check)
+
+
+def name(pattern: re.Pattern[str], most: int) -> Kind:
+    """Return the kind of texts that the core checks by a pattern, and says what it requires."""
+    found = text(most)
+    return attrs.evolve(found, schema={**found.schema, "pattern": f"^{pattern.pattern}$"})
 
 
 def whole(least: int, most: int) -> Kind:
@@ -134,12 +148,30 @@ QUERY: Final = Kind(
     lambda value: _query(value),
     lambda value: _query(value),
 )
-SECONDS: Final = Kind({"type": "number", "minimum": 0}, _number, _no_text)
+SECONDS: Final = Kind(
+    {"type": "number", "minimum": 0, "maximum": MAX_DELAY_SECONDS}, _number, _no_text
+)
 FLAG: Final = Kind({"type": "boolean"}, _flag, _flag_text)
 TIME: Final = Kind({"type": "string", "format": "date-time"}, _time, _no_text)
-WORDS: Final = Kind({"type": "array", "items": {"type": "string"}}, _words, _no_text)
+# What is in them is checked by the core.
+WORDS: Final = Kind(
+    {
+        "type": "array",
+        "maxItems": MAX_RESOURCES,
+        "items": {"type": "string", "pattern": f"^{RESOURCE.pattern}$"},
+    },
+    _words,
+    _no_text,
+)
 LABELS: Final = Kind(
-    {"type": "object", "additionalProperties": {"type": "string"}}, _labels, _no_text
+    {
+        "type": "object",
+        "maxProperties": MAX_LABELS,
+        "propertyNames": {"pattern": f"^{LABEL_KEY.pattern}$"},
+        "additionalProperties": {"type": "string", "pattern": f"^{LABEL_VALUE.pattern}$"},
+    },
+    _labels,
+    _no_text,
 )
 ANYTHING: Final = Kind({}, lambda value: value, _no_text)
 

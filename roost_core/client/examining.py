@@ -130,17 +130,17 @@ def _is_suspected(row: WorkRow) -> bool:
 
 def of_workers(workers: Sequence[WorkerInfo]) -> list[Finding]:
     """Examine the live workers."""
-    stuck = [(worker.worker_id, worker.stuck) for worker in workers if worker.stuck is not None]
+    stuck = [(worker, worker.stuck) for worker in workers if worker.stuck is not None]
     text = f"{len(workers)} alive" + (f", {len(stuck)} stuck" if stuck else "")
     found = [Finding("info", "workers", text)]
     # As long as another one moves, work continues, if more slowly.
     level = "problem" if len(stuck) == len(workers) else "warning"
-    for worker_id, one in stuck:
+    for worker, one in stuck:
         message = (
             f"has hung since {one.since:%Y-%m-%dT%H:%M:%SZ}, at {one.where}, in "
             f"{f'the step of {one.work_id}' if one.work_id else 'no step'}"
         )
-        found.append(Finding(level, f"worker {worker_id}", message))
+        found.append(Finding(level, f"worker {worker.worker_id}", message))
     for worker in workers:
         if worker.lost:
             is_full = worker.lost > worker.concurrency

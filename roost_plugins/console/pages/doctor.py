@@ -26,6 +26,8 @@ _LIMIT: Final = 60.0
 #: In a finding, what mends it.
 _COMMAND: Final = re.compile(r"`((?:roost|kill|export) [^`\n]+)`")
 
+_AT_THE_END: Final = re.compile(r": `[^`\n]+`$")
+
 
 @attrs.frozen
 class Examined:
@@ -74,6 +76,11 @@ def commands(text: str) -> list[str]:
     return _COMMAND.findall(text)
 
 
+def sentence(text: str) -> str:
+    """Return a finding without the command that it ends in: that stands below it."""
+    return _AT_THE_END.sub("", text)
+
+
 def _findings(of: Here) -> list[Finding]:
     try:
         return of.ask(examine, timeout=_LIMIT)
@@ -98,7 +105,12 @@ def show() -> str:
     last = _doctor().last
     problems = 0 if last is None else len(last.of("problem"))
     return render_template(
-        "doctor.html", page="doctor", last=last, commands=commands, attention=problems
+        "doctor.html",
+        page="doctor",
+        last=last,
+        commands=commands,
+        sentence=sentence,
+        attention=problems,
     )
 
 

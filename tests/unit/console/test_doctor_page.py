@@ -9,7 +9,7 @@ from roost_core import Settings
 from roost_core.backend.reports import Finding
 from roost_core.errors import BackendUnavailable
 from roost_core.plugins.registry import Plugins
-from roost_plugins.console.pages.doctor import Doctor, Examined, commands
+from roost_plugins.console.pages.doctor import Doctor, Examined, commands, sentence
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -110,3 +110,5 @@ def test_a_finding_names_its_remedy():
     """Commands in it can be copied; other code is not taken for one."""
     text = "held; `roost resume --engine crawl` lets workers take it; see `maxmemory`"
     assert ["roost resume --engine crawl"] == commands(text)
+    assert "nobody offers it" == sentence("nobody offers it: `roost worker --engines crawl`")
+    assert text == sentence(text)

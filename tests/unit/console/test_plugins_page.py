@@ -65,7 +65,7 @@ def test_a_setting_says_its_value_and_where_it_came_from():
 
 
 def test_one_that_cannot_be_read_says_so():
-    """The page is there all the same, and the others do not get the blame."""
+    """The page is there anyway, and the others do not get the blame."""
     settings = Settings(extra={"mail_size": "many", "mail_password": "hunter2hunter2"})
     view = view_of(plugins_of(("mail", Mail())), settings)
     assert "mail_size" in view.problem

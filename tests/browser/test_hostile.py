@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 
 from roost_core.models import Heartbeat
-from tests.browser.test_live import stands
+from tests.browser.test_live import settled
 
 #: It would run, ask elsewhere, break out of an attribute or an element, and hide or reorder text.
 MARKUP = (
@@ -93,7 +93,7 @@ def test_every_page_of_the_navigation(hostile, page):
     seen = ""
     for path in hostile.places(page):
         page.goto(f"{hostile.console.origin}{path}")
-        stands(page, "live")
+        settled(page)
         harmless(page, path)
         seen += page.locator("#main").inner_text()
     assert "<script>alert(1)</script>" in seen

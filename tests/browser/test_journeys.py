@@ -6,14 +6,14 @@ import pytest
 
 from roost_core.models import State
 from tests.browser.test_item import badge
-from tests.browser.test_live import stands
+from tests.browser.test_live import settled, stands
 
 NOT_LOADED = "window.isFromBefore === true"
 
 
 def stays(page):
-    """Mark a page, to tell later that it was never loaded again; return when it is live."""
-    stands(page, "live")
+    """Mark a page, to tell later that it was never loaded again; return when it is settled."""
+    settled(page)
     page.evaluate("window.isFromBefore = true")
     return page
 

@@ -29,6 +29,12 @@ def stands(page, state):
     page.locator(f"#live[data-kept-state={state}]").wait_for()
 
 
+def settled(page):
+    """Wait until a page is live, if it is of those that are."""
+    if page.locator("#main").get_attribute("data-live") != "none":
+        stands(page, "live")
+
+
 def rows(page, count):
     """Wait until the list has this many rows."""
     from playwright.sync_api import expect

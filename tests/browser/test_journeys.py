@@ -156,7 +156,7 @@ def test_ten_tabs_of_ten_kinds_stay_live(scene, eyes, work):
 
 @pytest.mark.parametrize("listening", ["shared", "another tab", "alone"])
 def test_what_happens_while_a_page_loads_is_not_missed(scene, eyes, listening):
-    """After it was read, and before it listens: it is shown all the same, and not called live."""
+    """After it was read, and before it listens: it is shown anyway, and not called live."""
     work = f"loading-{listening[:2]}"
     scene.new(work)
     context = scene.signed_in(eyes)

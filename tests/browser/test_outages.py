@@ -17,7 +17,7 @@ def opened(page, console, path):
 
 
 def test_the_server_is_lost_and_back_on_the_page_of_an_item(console, server, shell, eyes):
-    """What was seen stays, and says how old it is; then it goes on, and its verbs work."""
+    """What was seen stays, and says how old it is; then it continues, and its verbs work."""
     eyes.expected += ("503", *AWAY)
     shell.enqueue("slow", {"goal": "kept in sight"}, "--work-id", "w-one")
     page = opened(eyes.page(), console, "/work/w-one")

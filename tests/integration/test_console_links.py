@@ -42,7 +42,7 @@ def test_every_link_leads_to_a_page(items):
     claim = items.claim("holds")
     items.new("waits", resources=(GPU,), labels={"team": "a:b+c@d"}, priority=3)
     items.new("dead")
-    items.roost.work("dead").bury(reason="it is of no use")
+    items.roost.work("dead").bury(reason="nobody needs it")
     items.new("rests")
     items.roost.work("rests").pause()
     items.step(claim, {"page": 1})

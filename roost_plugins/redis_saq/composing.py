@@ -49,7 +49,7 @@ class _Piece(NamedTuple):
     @property
     def text(self) -> str:
         """The text for the server."""
-        return _expanded(self.raw)
+        return _expanded(self.raw, fields.RECORD)
 
     @property
     def as_value(self) -> str:
@@ -167,8 +167,8 @@ def _is_code(line: str) -> bool:
 
 
 @cache
-def _expanded(text: str) -> str:
-    return expanded(text, fields.RECORD)
+def _expanded(text: str, table: fields.Table) -> str:
+    return expanded(text, table)
 
 
 @cache

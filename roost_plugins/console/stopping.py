@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
+from queue import SimpleQueue
 from types import FrameType, TracebackType
 from typing import Any, Final, Self
 
@@ -23,7 +23,8 @@ class Stops:
     """
 
     def __init__(self) -> None:
-        self._is_told = threading.Event()
+        # Not an Event: its lock may be held by what the signal interrupts, its own wait.
+        self._told: SimpleQueue[None] = SimpleQueue()
         self._is_waiting = False
         self._count = 0
         self._former: dict[int, Any] = {}
@@ -49,12 +50,12 @@ class Stops:
     def wait(self) -> None:
         """Wait for the first signal."""
         self._is_waiting = True
-        self._is_told.wait()
+        self._told.get()
 
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
         self._count += 1
         if self._count >= _ENOUGH:
             os._exit(_AT_ONCE)
-        self._is_told.set()
+        self._told.put(None)
         if self._count == 1 and not self._is_waiting:
             raise SystemExit(0)

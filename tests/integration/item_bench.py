@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import unescape
 from typing import Any
 from urllib.parse import urlencode
 
 import attrs
 
-from roost_core import Snapshot, SyncRoost
+from roost_core import Settings, Snapshot, SyncRoost
 from roost_core.backend import Beat, Claim, ClaimRequest, Commit, Failure, Finish, GoOn
 from roost_core.codec.records import encode_model
 from roost_core.codec.snapshots import encode_snapshot
 from roost_core.models import Artifact, ErrorRecord, Heartbeat, WorkerInfo
-from tests.consoles import Reply, Site
+from tests.consoles import Reply, Site, console_here, plugins_of
 
 
 @attrs.define(eq=False)
@@ -120,6 +121,19 @@ class Items:
         page = self.site.get(path).text
         banner = re.search(r'<div class="told"[^>]*>(?:(?!</div>).)*</div>', main(page), re.DOTALL)
         return "" if banner is None else words(banner[0])
+
+
+@contextlib.contextmanager
+def items_on(settings: Settings, **own: Any) -> Iterator[Items]:
+    """Give a console in this process, with a reader who is signed in, and its queue.
+
+    :param own: settings of the console.
+    """
+    with (
+        SyncRoost.connect(settings, plugins=plugins_of()) as roost,
+        console_here(settings, **own) as site,
+    ):
+        yield Items(site.sign_in(), roost)
 
 
 def main(page: str) -> str:

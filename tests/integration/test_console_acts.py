@@ -15,7 +15,7 @@ from roost_core.client.requests import EnqueueRequest
 from roost_plugins.console.acting import runs
 from tests.consoles import console_here, plugins_of
 from tests.integration.cli_bench import until
-from tests.integration.item_bench import Items, main, words
+from tests.integration.item_bench import Items, items_on, main, words
 from tests.integration.redis_bench import settings_for
 
 
@@ -28,11 +28,8 @@ def settings(redis_server, tmp_path):
 @pytest.fixture
 def items(settings):
     """Give a console and a queue."""
-    with (
-        SyncRoost.connect(settings, plugins=plugins_of()) as roost,
-        console_here(settings) as site,
-    ):
-        yield Items(site.sign_in(), roost)
+    with items_on(settings) as found:
+        yield found
 
 
 def many(items, number):
@@ -279,13 +276,9 @@ def test_looking_changes_nothing(items):
 
 def test_read_only(settings):
     """The preview shows the command, and no form."""
-    with (
-        SyncRoost.connect(settings, plugins=plugins_of()) as roost,
-        console_here(settings, read_only=True) as site,
-    ):
-        items = Items(site.sign_in(), roost)
+    with items_on(settings, read_only=True) as items:
         many(items, 2)
         page, fields = preview(items, "/act/cancel?q=id:w-*")
         assert [] == fields
         assert "roost cancel 'id:w-*'" in words(page)
-        assert 403 == site.post("/act/cancel", b"key=x").status
+        assert 403 == items.site.post("/act/cancel", b"key=x").status

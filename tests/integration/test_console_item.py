@@ -7,9 +7,7 @@ import re
 
 import pytest
 
-from roost_core import SyncRoost
-from tests.consoles import console_here, plugins_of
-from tests.integration.item_bench import Items, main, words
+from tests.integration.item_bench import items_on, main, words
 from tests.integration.redis_bench import settings_for
 
 HOSTILE = '<script>alert(1)</script>"\u202e\x1b[31m'
@@ -22,12 +20,8 @@ HTML = b"<html><script>alert(1)</script>"
 @pytest.fixture
 def items(redis_server, tmp_path):
     """Give a console and a queue."""
-    settings = settings_for(redis_server, home=tmp_path)
-    with (
-        SyncRoost.connect(settings, plugins=plugins_of()) as roost,
-        console_here(settings) as site,
-    ):
-        yield Items(site.sign_in(), roost)
+    with items_on(settings_for(redis_server, home=tmp_path)) as found:
+        yield found
 
 
 def test_work_that_waits(items):
@@ -292,17 +286,13 @@ def test_a_damaged_record(items):
 def test_read_only(redis_server, tmp_path):
     """The page shows the commands, and no form; a verb is refused."""
     settings = settings_for(redis_server, home=tmp_path)
-    with (
-        SyncRoost.connect(settings, plugins=plugins_of()) as roost,
-        console_here(settings, read_only=True) as site,
-    ):
-        items = Items(site.sign_in(), roost)
+    with items_on(settings, read_only=True) as items:
         items.new("w-1")
         page = main(items.page("w-1"))
         assert "roost cancel w-1" in page
         assert 'method="post"' not in page
         assert 403 == items.use("w-1", "cancel", {}).status
-        assert "queued" == roost.work("w-1").row().meta.state
+        assert "queued" == items.roost.work("w-1").row().meta.state
 
 
 def test_a_long_history(items):

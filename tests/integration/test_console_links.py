@@ -8,9 +8,7 @@ from html import unescape
 
 import pytest
 
-from roost_core import SyncRoost
-from tests.consoles import console_here, plugins_of
-from tests.integration.item_bench import Items
+from tests.integration.item_bench import items_on
 from tests.integration.redis_bench import settings_for
 
 #: More pages than these are not visited.
@@ -22,12 +20,8 @@ GPU = "gpu/0?a=1&b='c'#:<d>"
 @pytest.fixture
 def items(redis_server, tmp_path):
     """Give a console and a queue."""
-    settings = settings_for(redis_server, home=tmp_path)
-    with (
-        SyncRoost.connect(settings, plugins=plugins_of()) as roost,
-        console_here(settings) as site,
-    ):
-        yield Items(site.sign_in(), roost)
+    with items_on(settings_for(redis_server, home=tmp_path)) as found:
+        yield found
 
 
 def links(page):

@@ -8,12 +8,10 @@ from urllib.parse import quote
 
 import pytest
 
-from roost_core import SyncRoost
 from roost_core.client.requests import EnqueueRequest
 from roost_core.models import Heartbeat
 from roost_plugins.console.pages import artifacts, work
-from tests.consoles import console_here, plugins_of
-from tests.integration.item_bench import Items, main, words
+from tests.integration.item_bench import items_on, main, words
 from tests.integration.redis_bench import settings_for
 
 HOSTILE = '<script>alert(1)</script>"\u202e\x1b[31m'
@@ -24,12 +22,8 @@ BARRED = re.compile(r"<script>alert|\u202e|\x1b")
 @pytest.fixture
 def items(redis_server, tmp_path):
     """Give a console and a queue."""
-    settings = settings_for(redis_server, home=tmp_path)
-    with (
-        SyncRoost.connect(settings, plugins=plugins_of()) as roost,
-        console_here(settings) as site,
-    ):
-        yield Items(site.sign_in(), roost)
+    with items_on(settings_for(redis_server, home=tmp_path)) as found:
+        yield found
 
 
 def many(items, number, **fields):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from queue import SimpleQueue
 from types import FrameType, TracebackType
 from typing import Any, Final, Self
 
@@ -23,13 +22,16 @@ class Stops:
     """
 
     def __init__(self) -> None:
-        # Not an Event: its lock may be held by what the signal interrupts, its own wait.
-        self._told: SimpleQueue[None] = SimpleQueue()
         self._is_waiting = False
         self._count = 0
         self._former: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
+        # Each signal is a byte in here at once. A lock would not do: the wait for it may be what
+        # the handler interrupts, and a handler runs only once a wait that just begins has ended.
+        self._ear, self._mouth = os.pipe()
+        os.set_blocking(self._mouth, False)
+        self._former_descriptor = signal.set_wakeup_fd(self._mouth, warn_on_full_buffer=False)
         for number in _STOPS:
             former = signal.getsignal(number)
             # nohup ignores SIGHUP.
@@ -46,16 +48,19 @@ class Stops:
     ) -> None:
         for number, former in self._former.items():
             signal.signal(number, signal.SIG_DFL if former is None else former)
+        signal.set_wakeup_fd(self._former_descriptor)
+        os.close(self._ear)
+        os.close(self._mouth)
 
     def wait(self) -> None:
         """Wait for the first signal."""
         self._is_waiting = True
-        self._told.get()
+        while not self._count:
+            os.read(self._ear, 1)
 
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
         self._count += 1
         if self._count >= _ENOUGH:
             os._exit(_AT_ONCE)
-        self._told.put(None)
         if self._count == 1 and not self._is_waiting:
             raise SystemExit(0)

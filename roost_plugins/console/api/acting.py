@@ -167,24 +167,20 @@ def work_act(work_id: str, verb: str, said: ToDoToOne, ticket: Ticket) -> Json:
 @route("POST", "/engines/{engine}/hold", "Hold an engine", shapes.HeldOrReleased, body=ToHold)
 def engine_hold(engine: str, said: ToHold, ticket: Ticket) -> Json:
     """Let no worker take its work."""
-
-    async def hold(roost: Roost) -> bool:
-        held, actor = roost.engine(engine).id, actor_of(roost, said)
-        return await roost.controlling.hold(held, actor, ticket.request_id)
-
-    return _held(engine, "hold", here().ask(hold, timeout=30))
+    return _changed(engine, "hold", said, ticket)
 
 
 @route("POST", "/engines/{engine}/release", "Release an engine", shapes.HeldOrReleased, body=ToHold)
 def engine_release(engine: str, said: ToHold, ticket: Ticket) -> Json:
     """Let workers take its work again."""
-
-    async def release(roost: Roost) -> bool:
-        held, actor = roost.engine(engine).id, actor_of(roost, said)
-        return await roost.controlling.release(held, actor, ticket.request_id)
-
-    return _held(engine, "release", here().ask(release, timeout=30))
+    return _changed(engine, "release", said, ticket)
 
 
-def _held(engine: str, verb: str, is_new: bool) -> Json:
+def _changed(engine: str, verb: str, said: ToHold, ticket: Ticket) -> Json:
+    async def change(roost: Roost) -> bool:
+        control = roost.controlling
+        use = control.hold if verb == "hold" else control.release
+        return await use(roost.engine(engine).id, actor_of(roost, said), ticket.request_id)
+
+    is_new = here().ask(change, timeout=30)
     return {"engine": engine, "verb": verb, "outcome": "done" if is_new else "already"}

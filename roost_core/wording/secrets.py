@@ -24,10 +24,12 @@ HIDDEN_NAMES: Final = (
 _HINTS: Final = ("passw", "passphrase", "secret", "token", "key", "author", "cred", "cookie", "pwd")
 #: A name in a text, as far as its end, and what separates it from the value. A prefix does not
 #: matter. ``key: value`` is also how people write sentences, so that it is judged by its value.
+#: ``==`` and ``=~`` compare only before a space or what code compares with: values begin with any
+#: sign, and a password may be ``~x`` or ``=x``.
 _NAMED: Final = (
     r"(?i)(?P<name>(?:passw(?:or)?d|passphrase|secret|token|(?:api|private|access)[-_ ]?key"
     r"|authorization|credential|\bpwd|cookie)[\w.-]{0,40})"
-    r"(?:(?P<quote>\\?[\"'])?\]?(?:(?P<equals> ?=(?![=~>]) ?)|(?P<colon> ?:(?![:=/])[ \t]*))"
+    r"(?:(?P<quote>\\?[\"'])?\]?(?:(?P<equals> ?(?:=>(?![ \t]*[\w.(])|=(?![=~>]=?(?:[\s\"'(]|$))) ?)|(?P<colon> ?:(?![:=/])[ \t]*))"
     r"|(?P<listed>[\"'], ?)|(?P<space> ))"
 )
 _SCHEME: Final = r"(?i)(?:bearer|basic|digest|token|apikey|negotiate|aws4-hmac-sha256)[ \t]+(?=\S)"
@@ -42,6 +44,8 @@ _LINE_ENDS: Final = r"[.,:;)\]}>\"'`]*(?:[\r\n]|\Z)"
 _NOTHING: Final = frozenset({"", HIDDEN, "none", "null", "true", "false", "nil", "undefined"})
 #: A usual word, or the name of a variable: what sentences have behind a colon.
 _WORD: Final = r"[A-Za-z]?[a-z]*(?:['-][a-z]+)*|[A-Z]+(?:_[A-Z]+)*|[0-9]{1,5}"
+#: Another option behind one that has no value.
+_OPTION: Final = r"--?[A-Za-z]|--[a-z][a-z-]*(?:=.*)?"
 _VARIABLE: Final = r"[A-Z]+(?:_[A-Z]+)+"
 #: One word behind "password:" and then nothing is a password, but for these.
 _SAID_OF_ONE: Final = frozenset(
@@ -136,7 +140,7 @@ def _value(found: re.Match[str], text: str) -> tuple[int, int] | None:
     if name == "pwd" and value.startswith(("/", "~")):
         return None  # the folder that a process is in
     if found["space"] or found["listed"]:
-        is_it = _is_option(found, text) and not value.startswith("-")
+        is_it = _is_option(found, text) and re.fullmatch(_OPTION, value) is None
         is_it = is_it and (found["listed"] is not None or not _is_word(value))
     else:
         is_clear = found["equals"] or found["quote"] or is_login

@@ -29,7 +29,9 @@ _HINTS: Final = ("passw", "passphrase", "secret", "token", "key", "author", "cre
 _NAMED: Final = (
     r"(?i)(?P<name>(?:passw(?:or)?d|passphrase|secret|token|(?:api|private|access)[-_ ]?key"
     r"|authorization|credential|\bpwd|cookie)[\w.-]{0,40})"
-    r"(?:(?P<quote>\\?[\"'])?\]?(?:(?P<equals> ?(?:=>(?![ \t]*[\w.(])|=(?![=~>]=?(?:[\s\"'(]|$))) ?)|(?P<colon> ?:(?![:=/])[ \t]*))"
+    r"(?:(?P<quote>\\?[\"'])?\]?(?:"
+    r"(?P<equals> ?(?:=>(?![ \t]*[\w.(])|=(?![=~>]=?(?:[\s\"'(]|$))) ?)"
+    r"|(?P<colon> ?:(?![:=/])[ \t]*))"
     r"|(?P<listed>[\"'], ?)|(?P<space> ))"
 )
 _SCHEME: Final = r"(?i)(?:bearer|basic|digest|token|apikey|negotiate|aws4-hmac-sha256)[ \t]+(?=\S)"

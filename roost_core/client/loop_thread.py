@@ -22,6 +22,9 @@ _log = logging.getLogger("roost.client")
 _JOIN_SECONDS: Final = 10.0
 #: How long calls that are cancelled may take to let go of what they have. Seconds.
 _LET_GO_SECONDS: Final = 2.0
+#: How often a wait looks for signals. Seconds. The operating system may hand one to any thread, and
+#: then does not wake the one that waits, in which Python runs its handler.
+_SIGNALS_SECONDS: Final = 0.5
 
 
 class LoopThread:
@@ -52,7 +55,7 @@ class LoopThread:
         is_over = threading.Event()
         future = self._begun(work, is_over)
         try:
-            return future.result()
+            return _result(future)
         except concurrent.futures.CancelledError:
             raise RoostError(_CLOSED) from None
         except BaseException:
@@ -118,7 +121,7 @@ class LoopThread:
                 raise RoostError(problem)
             return
         try:
-            asyncio.run_coroutine_threadsafe(self._finish(last), self._loop).result()
+            _result(asyncio.run_coroutine_threadsafe(self._finish(last), self._loop))
         finally:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(_JOIN_SECONDS)
@@ -191,6 +194,15 @@ class LoopThread:
 
 
 _CLOSED: Final = "not connected any more: the connection was closed"
+
+
+def _result(future: concurrent.futures.Future[_T]) -> _T:
+    """Wait for a result, and hear signals meanwhile."""
+    while True:
+        with contextlib.suppress(TimeoutError):
+            future.exception(_SIGNALS_SECONDS)
+        if future.done():
+            return future.result()
 
 
 def _drop(work: Any) -> None:

@@ -25,6 +25,8 @@ LONG_SECONDS: Final = 5.0
 #: A worker without a supervisor may take this long to give its work back. Seconds.
 _LAST_SECONDS: Final = 5.0
 #: The supervisor's word to begin.
+#: How often a wait looks for signals. Seconds.
+_SIGNALS_SECONDS: Final = 0.5
 GO: Final = b"g"
 
 
@@ -63,8 +65,10 @@ class Link:
         self._is_loading = False
 
     def wait(self) -> None:
-        """Wait for the word to begin."""
-        self._go.wait()
+        """Wait for the word to begin; signals are heard meanwhile."""
+        # Another thread may receive one, which does not wake this.
+        while not self._go.wait(_SIGNALS_SECONDS):
+            pass
 
     def leave(self) -> None:
         """Take along what steps have started, if nobody else does."""

@@ -245,6 +245,26 @@ def test_an_interrupt_cancels_the_call(roost):
     assert 1 == roost.counts()["queued"]
 
 
+def test_an_interrupt_that_another_thread_receives_ends_a_call(roost):
+    """The system chooses the thread, and does not wake the one that waits."""
+    began = threading.Event()
+
+    async def long():
+        began.set()
+        await asyncio.Event().wait()
+
+    def interrupt():
+        began.wait(LIMIT)
+        time.sleep(0.05)  # the other thread waits by then
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        roost._thread().call(long())
+    thread.join(LIMIT)
+
+
 def test_an_interrupt_waits_until_an_iterator_lets_go(roost):
     """So that Ctrl-C is what the caller sees, and no complaint that the iterator still runs."""
     began = threading.Event()

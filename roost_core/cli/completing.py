@@ -16,7 +16,7 @@ from roost_core.cli.session import Session
 from roost_core.errors import RoostError
 from roost_core.models.checks import WORK_ID
 from roost_core.models.work import State
-from roost_core.query.terms import Op, Query, Term, Test
+from roost_core.query.terms import Query
 from roost_core.shown.redaction import clean
 
 if TYPE_CHECKING:
@@ -33,10 +33,9 @@ def ids(ctx: click.Context, begin: str) -> list[CompletionItem]:
     """Return the newest ids that begin so, with state and title."""
     if begin and WORK_ID.fullmatch(begin) is None:
         return []
-    query = Query((Term("id", (Test(Op.STARTS, begin),)),)) if begin else Query()
 
     async def ask(roost: Roost) -> list[CompletionItem]:
-        rows = await roost.find(query, limit=_IDS)
+        rows = await roost.find(Query.beginning(begin), limit=_IDS)
         return [
             CompletionItem(row.meta.work_id, help=clean(f"{row.meta.state} {row.title or ''}"))
             for row in rows

@@ -78,6 +78,11 @@ class Query(Value):
     def __str__(self) -> str:
         return " ".join(map(str, self.terms))
 
+    @classmethod
+    def beginning(cls, begin: str) -> Query:
+        """Return what is true of work whose id begins so; of all work if that is empty."""
+        return cls((Term("id", (Test(Op.STARTS, begin),)),)) if begin else cls()
+
     def of(self, key: str) -> Sequence[Term]:
         """Return the terms with a key that are not negated."""
         return [term for term in self.terms if term.key == key and not term.is_negated]

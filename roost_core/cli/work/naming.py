@@ -40,10 +40,10 @@ async def full_id(roost: Roost, typed: str) -> str:
 
 
 async def _only_that_begins(roost: Roost, typed: str) -> str | None:
-    from roost_core.query.terms import Op, Query, Term, Test
+    from roost_core.query.terms import Query
 
-    query = Query((Term("id", (Test(Op.STARTS, typed),)),))
-    ids = [row.meta.work_id for row in await roost.find(query, limit=_NAMED + 1)]
+    found = await roost.find(Query.beginning(typed), limit=_NAMED + 1)
+    ids = [row.meta.work_id for row in found]
     if len(ids) > 1:
         more = ", …" if len(ids) > _NAMED else ""
         raise WorkNotFound(

@@ -14,7 +14,7 @@ from roost_core import Roost
 from roost_core.client.inspecting import Inspection
 from roost_core.errors import WorkNotFound
 from roost_core.models import WORK_ID, Event
-from roost_core.query import Op, Query, Term, Test
+from roost_core.query import Query
 from roost_core.shown.plain import status_json
 from roost_plugins.console.drawing.timeline import rows, timeline
 from roost_plugins.console.here import here
@@ -57,9 +57,8 @@ async def load(roost: Roost, work_id: str) -> Inspection:
 
 async def load_missing(roost: Roost, typed: str) -> tuple[Sequence[str], Sequence[Event]]:
     """Read what may be meant by an id that no work item has."""
-    query = Query((Term("id", (Test(Op.STARTS, typed),)),))
     like, events = await asyncio.gather(
-        roost.find(query, limit=_NAMED + 1),
+        roost.find(Query.beginning(typed), limit=_NAMED + 1),
         roost.ledger.newest_of(typed, limit=3, look=_LOOK),
     )
     return [row.meta.work_id for row in like], events

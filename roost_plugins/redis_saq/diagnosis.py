@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from roost_core.backend import Finding
+from roost_core.shown.sizes import size
 from roost_plugins.redis_saq.connection.endpoint import Endpoint
 from roost_plugins.redis_saq.connection.refusals import is_full_home
 from roost_plugins.redis_saq.keys import PLACES, TYPES, Keys
@@ -205,9 +206,13 @@ def _memory(info: Mapping[str, Any]) -> Finding:
     used, most = int(info.get("used_memory", 0)), int(info.get("maxmemory", 0))
     if most and used > 0.9 * most:
         return Finding(
-            "warning", "memory", f"{used} of {most} bytes are used: writes will be refused"
+            "warning", "memory", f"{size(used)} of {size(most)} are used: writes will be refused"
         )
-    return Finding("ok", "memory", f"{used} bytes are used" + (f" of {most}" if most else ""))
+    return Finding(
+        "ok",
+        "memory",
+        f"{size(used)} of {size(most)} are used" if most else f"{size(used)} are used",
+    )
 
 
 async def _clock(client: Any) -> Finding:

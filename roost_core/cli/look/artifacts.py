@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.text import Text
 
 from roost_core.cli.look.columns import Column, draw
-from roost_core.cli.look.screen import size
 from roost_core.cli.look.styles import plain
 from roost_core.models.snapshot import Artifact
+from roost_core.shown.sizes import size
 
 _COLUMNS: Final = (
     Column("artifact id"),

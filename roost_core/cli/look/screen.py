@@ -21,6 +21,7 @@ from roost_core.models.work import State
 from roost_core.shown.mending import next_command
 from roost_core.shown.plain import to_plain
 from roost_core.shown.redaction import redacted
+from roost_core.shown.sizes import size
 from roost_core.shown.spans import span
 from roost_core.shown.why import Why
 from roost_core.values import Json
@@ -49,10 +50,11 @@ def show(
     now = datetime.now(UTC) if now is None else now
     console.print(heading(status.meta, status.item.title))
     # What has ended is told by its heading, its error and who did it.
-    if why is not None and not why.state.is_terminal:
+    above = "" if why is None or why.state.is_terminal else why.sentence
+    if why is not None and above:
         for text in reasons(why):
             console.print(text)
-    console.print(grid(list(_facts(status, now, console.width))))
+    console.print(grid(list(_facts(status, now, console.width, above))))
     if events:
         console.print()
         show_event = Happening(console, of_one=True)
@@ -90,9 +92,9 @@ def hints(meta: WorkMeta, *, has_artifacts: bool = False) -> list[str]:
     return found
 
 
-def _facts(status: WorkStatus, now: datetime, width: int) -> Iterator[Fact]:
+def _facts(status: WorkStatus, now: datetime, width: int, above: str) -> Iterator[Fact]:
     room = width - _NAME_WIDTH
-    yield from standing_facts(status.meta, now)
+    yield from standing_facts(status.meta, now, above)
     if status.stuck is not None:
         hangs = f"its worker hangs at {status.stuck.where}, for {_lasts(status.stuck.since, now)}"
         yield "hangs", plain(hangs, colours.VERY_BAD)
@@ -116,18 +118,6 @@ def _artifacts(artifacts: Sequence[Artifact]) -> Iterator[Fact]:
         yield "" if at else "artifacts", plain(f"{name}.{one.ext}, {size(one.size_bytes)}")
     if len(artifacts) > _MOST_ARTIFACTS:
         yield "", Text(f"and {len(artifacts) - _MOST_ARTIFACTS} older ones")
-
-
-def size(number: int) -> str:
-    """Return how large something is: ``312 B``, ``4.1 KiB``."""
-    amount, units = float(number), ["GiB", "MiB", "KiB", "B"]
-    while amount >= 1024 and len(units) > 1:
-        amount, _ = amount / 1024, units.pop()
-    return (
-        f"{amount:.0f} {units[-1]}"
-        if number == amount or amount >= 10
-        else f"{amount:.1f} {units[-1]}"
-    )
 
 
 def _cut(value: Json, room: int) -> Text:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from roost_core.cli import colours
 from roost_core.cli.look.styles import plain, state_text
+from roost_core.models.control import Verb
 from roost_core.models.standing import WorkMeta
 from roost_core.models.work import State
 from roost_core.models.worker import Heartbeat
@@ -45,11 +46,16 @@ def grid(facts: Sequence[Fact]) -> RenderableType:
     return drawn
 
 
-def standing_facts(meta: WorkMeta, now: datetime) -> Iterator[Fact]:
-    """Yield what is known of a work item that is not in its heading."""
-    if meta.error is not None:
+def standing_facts(meta: WorkMeta, now: datetime, told_before: str = "") -> Iterator[Fact]:
+    """Yield what is known of a work item that is not in its heading.
+
+    :param told_before: what stands above: who did what is not said again.
+    """
+    # Its error has the words of the person who buried it, too.
+    is_buried = meta.act is not None and meta.act.verb is Verb.BURY
+    if meta.error is not None and not (is_buried and meta.error.kind == "buried"):
         yield "error", plain(brief(meta.error), colours.BAD)
-    if meta.act is not None:
+    if meta.act is not None and told(meta.act) not in told_before:
         yield "by hand", plain(f"{told(meta.act)}, {ago(meta.act.at, now)}", colours.BY_HAND)
     yield "engine", plain(meta.engine + (f", priority {meta.priority}" if meta.priority else ""))
     if meta.heartbeat is not None:

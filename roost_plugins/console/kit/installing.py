@@ -11,6 +11,7 @@ from flask import Flask, current_app, g
 
 from roost_core import __version__
 from roost_core.models import State, Verb
+from roost_core.shown.sizes import size
 from roost_core.shown.spans import ago, ahead, span, took
 from roost_core.shown.verbs import UNDER_WAY, told
 from roost_plugins.console.kit.folding import folded
@@ -99,11 +100,3 @@ def _iso(at: datetime) -> str:
 def _exact(at: datetime) -> str:
     """Return a time in full, for readers without scripts."""
     return at.strftime("%Y-%m-%d %H:%M:%S UTC")
-
-
-def size(count: int) -> str:
-    """Return a number of bytes for people: ``812 bytes``, ``3.4 KB``, ``5.2 MB``."""
-    for unit, name in ((1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "KB")):
-        if count >= unit:
-            return f"{count / unit:.1f} {name}"
-    return f"{count} byte{'' if count == 1 else 's'}"

@@ -6,10 +6,9 @@ import io
 from datetime import UTC, datetime, timedelta
 
 import attrs
-import pytest
 from rich.console import Console
 
-from roost_core.cli.look.screen import show, size
+from roost_core.cli.look.screen import show
 from roost_core.models import (
     Artifact,
     ErrorRecord,
@@ -21,7 +20,9 @@ from roost_core.models import (
     WorkItem,
     WorkStatus,
 )
+from roost_core.models.control import Act, Actor
 from roost_core.models.worker import Stuck
+from roost_core.shown.verbs import told
 from roost_core.shown.why import Why
 from tests.unit.cli.test_look_listing import ID, NOW, row
 
@@ -79,6 +80,21 @@ def test_failed_work():
     ][:2]
 
 
+def test_who_did_what_is_said_once():
+    """A pause is told by the sentence, a burial by hand; what the sentence lacks is told below."""
+    alice = Actor("alice@laptop", "roost pause", "wait for the list")
+    act = Act(Verb.PAUSE, alice, NOW, NOW)
+    said = f"It was {told(act)} (0 s ago)."
+    paused = screen(state=State.PAUSED, act=act, why=Why(ID, State.PAUSED, said))
+    assert [said] == [line for line in paused if "alice" in line]
+    unsaid = screen(state=State.PAUSED, act=act, why=Why(ID, State.PAUSED, "It is paused."))
+    assert f"{told(act)}, now" == fact(unsaid, "by hand")
+    act = Act(Verb.BURY, alice, NOW, NOW)
+    error = ErrorRecord("buried", "buried by alice@laptop: wait for the list")
+    buried = screen(state=State.FAILED, act=act, error=error)
+    assert [f"by hand    {told(act)}, now"] == [line for line in buried if "alice" in line]
+
+
 def test_why_it_does_not_run():
     """The answer stands first, what is odd below it, and what would change it at the end."""
     why = Why(
@@ -108,22 +124,6 @@ def test_long_things_are_cut():
     assert "           and 2 older ones" in lines
     assert max(map(len, lines)) <= 80
     assert f"artifacts: roost artifacts {ID}" in lines
-
-
-@pytest.mark.parametrize(
-    ("number", "expected"),
-    [
-        (0, "0 B"),
-        (1023, "1023 B"),
-        (1024, "1.0 KiB"),
-        (20_000, "20 KiB"),
-        (5 << 20, "5.0 MiB"),
-        (5 << 40, "5120 GiB"),
-    ],
-)
-def test_sizes(number, expected):
-    """As people write them."""
-    assert expected == size(number)
 
 
 def test_times_are_this_machines_if_not_given():

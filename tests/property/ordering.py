@@ -150,16 +150,31 @@ class Ordering(Sides):
 
         self.agreed(request)
 
-    @rule(engine=st.sampled_from(ENGINES), actor=st.sampled_from(ACTORS), is_held=st.booleans())
-    def hold_an_engine(self, engine: str, actor: Actor, is_held: bool) -> None:
-        """Hold an engine, or let it go; who holds it stays the first."""
+    @rule(
+        engine=st.sampled_from(ENGINES),
+        actor=st.sampled_from(ACTORS),
+        is_held=st.booleans(),
+        request_id=REQUEST_IDS,
+    )
+    def hold_an_engine(
+        self, engine: str, actor: Actor, is_held: bool, request_id: str | None
+    ) -> None:
+        """Hold an engine, or release it; who holds it stays the first. Repeated, nothing moves."""
 
         async def request(_index: int, side: Ledger) -> Any:
-            changed = await (side.halt if is_held else side.unhalt)(engine, actor)
-            return changed, [(one.engine, one.actor) for one in await side.halts()]
+            before = await side.halts()
+            is_new = await (side.halt if is_held else side.unhalt)(engine, actor, request_id)
+            lists = (before, await side.halts())
+            return is_new, *([(one.engine, one.actor) for one in held] for held in lists)
 
-        _, held = self.agreed(request)
-        assert is_held == (engine in [one for one, _ in held])
+        is_new, before, after = self.agreed(request)
+        if before != after or not is_new:
+            # What it asked for is so. Else the request was answered before, and others came since.
+            assert is_held == (engine in [one for one, _ in after])
+        assert is_new or before == after
+        assert not is_new or request_id is not None or before != after
+        others = [[one for one in held if one[0] != engine] for held in (before, after)]
+        assert others[0] == others[1]
 
     def wishes_come_true(self) -> None:
         """V1: what was to end has ended, or still is to, and no step of it was accepted since."""

@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from roost_core.backend import Ledger, ListQuery, StoredWork
 from roost_core.errors import LeaseLost, VersionConflict
 from roost_core.models import State
+from roost_core.models.events import OF_ENGINE
 from roost_core.query import By, parse
 from roost_core.settings import Settings
 from roost_core.testing import ManualClock, MemoryLedger
@@ -104,8 +105,8 @@ class Sides(RuleBasedStateMachine):
             assert all(views[0] == other for other in views[1:]), views
 
     def the_histories_agree(self) -> None:
-        """E1: at the end, the events of each work item are the same on all sides."""
-        for work_id in self.work_ids:
+        """E1: at the end, the events of each work item and engine are the same on all sides."""
+        for work_id in (*self.work_ids, OF_ENGINE):
             histories = [
                 [event_view(event) for event in self.run(side.events(work_id=work_id, limit=9999))]
                 for side in self.sides

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final
@@ -14,6 +15,7 @@ from roost_core.cli.look.columns import Column, draw
 from roost_core.cli.look.styles import plain, state_text
 from roost_core.models.standing import WorkMeta, WorkRow
 from roost_core.models.work import State
+from roost_core.query.terms import Op, Query, Term, Test
 from roost_core.shown.mending import Bar, next_command
 from roost_core.shown.plain import shown_title
 from roost_core.shown.spans import ago, ahead
@@ -40,15 +42,17 @@ def show(
     rows: Sequence[WorkRow],
     now: datetime | None = None,
     bars: Sequence[Bar] = (),
+    asked: Query | None = None,
 ) -> None:
     """Print a listing, and what to do next where something failed or does not run.
 
     :param now: by this machine's clock, if not given.
     :param bars: what keeps work of these rows from running.
+    :param asked: the query that these rows fit; all work, if not given.
     """
     now = datetime.now(UTC) if now is None else now
     draw(console, _COLUMNS, [_cells(row, now) for row in rows])
-    if found := [*hints(rows), *_told(bars, console.width)]:
+    if found := [*hints(rows, asked), *_told(bars, console.width)]:
         console.print()
     for hint in found:
         console.print(Text(hint, "dim"), soft_wrap=True)
@@ -65,8 +69,8 @@ def _told(bars: Sequence[Bar], width: int) -> Iterator[str]:
             yield from (plain(words).plain, plain(command).plain)
 
 
-def hints(rows: Sequence[WorkRow]) -> list[str]:
-    """Return commands that help with what the rows show."""
+def hints(rows: Sequence[WorkRow], asked: Query | None = None) -> list[str]:
+    """Return commands that help with what the rows show, and with no other work."""
     found = []
     failed = [row.meta for row in rows if row.meta.state is State.FAILED]
     paused = [row.meta for row in rows if row.meta.state is State.PAUSED]
@@ -76,8 +80,15 @@ def hints(rows: Sequence[WorkRow]) -> list[str]:
         why = f"    why: roost why {first.work_id}" if first.state is State.FAILED else ""
         found.append(f"{': '.join(by_people)}{why}")
         if first.state is State.FAILED and len(failed) > 1:
-            found.append("retry all that failed: roost retry state:failed")
+            found.append(f"retry all that failed: roost retry {_all_failed(asked or Query())}")
     return found
+
+
+def _all_failed(asked: Query) -> str:
+    """Return the query of dead letters among what was asked for, as a shell takes it."""
+    state = Term("state", (Test(Op.IS, State.FAILED.value),))
+    others = (term for term in asked.terms if term.key != state.key)
+    return shlex.quote(str(Query((state, *others))))
 
 
 def _cells(row: WorkRow, now: datetime) -> list[Text | None]:

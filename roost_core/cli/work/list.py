@@ -19,6 +19,7 @@ from roost_core.client.roost import Roost
 from roost_core.errors import NoWorkHere
 from roost_core.models.standing import WorkRow
 from roost_core.models.work import State
+from roost_core.query.terms import Query
 from roost_core.shown.plain import row_json, shown_title
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def command(
         output.note(nothing)
         why = None
     rows = found.rows[offset:]
-    _print(rows, as_json, now, bars)
+    _print(rows, as_json, now, bars, asked)
     _note(found, len(rows) < limit, why if not rows and is_for_people else None)
 
 
@@ -134,7 +135,11 @@ async def _bars(roost: Roost, rows: Sequence[WorkRow]) -> Sequence[Bar]:
 
 
 def _print(
-    rows: Sequence[WorkRow], as_json: bool, now: datetime | None, bars: Sequence[Bar]
+    rows: Sequence[WorkRow],
+    as_json: bool,
+    now: datetime | None,
+    bars: Sequence[Bar],
+    asked: Query,
 ) -> None:
     if as_json:
         output.json_line([row_json(row) for row in rows], indent=2)
@@ -145,7 +150,7 @@ def _print(
         return
     from roost_core.cli.look.listing import show
 
-    show(output.console(), rows, now, bars)
+    show(output.console(), rows, now, bars, asked)
 
 
 def _cells(row: WorkRow) -> list[object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shlex
 from datetime import UTC, datetime, timedelta
 
 import attrs
@@ -14,6 +15,7 @@ from rich.console import Console
 from roost_core.cli.look.columns import Column, fit
 from roost_core.cli.look.listing import show
 from roost_core.models import ErrorRecord, State, Verb, WorkRow
+from roost_core.query import parse
 from roost_core.shown.mending import Bar
 from tests.unit.cli.cli_harness import Bench
 
@@ -31,10 +33,10 @@ def row(**fields):
     return WorkRow(attrs.evolve(found.meta, **fields), title)
 
 
-def shown(*rows, width=80):
+def shown(*rows, width=80, query=""):
     """Return the lines of a listing."""
     console = Console(file=io.StringIO(), width=width, force_terminal=False)
-    show(console, rows, NOW)
+    show(console, rows, NOW, asked=parse(query))
     return console.file.getvalue().splitlines()
 
 
@@ -123,6 +125,28 @@ def test_what_to_do_next():
     )
     assert f"resume: roost resume {ID}" == shown(row(state=State.PAUSED))[-1]
     assert shown(row())[-1].startswith(ID)
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("", "state:failed"),
+        ("state:failed", "state:failed"),
+        ("-state:done", "state:failed"),
+        ("engine:crawl state:failed,done", "'state:failed engine:crawl'"),
+        (
+            'label:team=a error:"no table" -id:w-1',
+            "'state:failed label:team=a error:\"no table\" -id:w-1'",
+        ),
+        ("it's", "'state:failed \"it'\"'\"'s\"'"),
+    ],
+)
+def test_a_retry_of_all_keeps_to_the_query(query, expected):
+    """Dead letters that were not asked for are not put back; the shell gives back what it was."""
+    last = shown(row(**FAILED), row(**FAILED), query=query, width=200)[-1]
+    assert f"retry all that failed: roost retry {expected}" == last
+    *_, given = shlex.split(last)
+    assert "state:failed" == str(parse(given)).partition(" ")[0]
 
 
 @given(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import importlib.util
 import re
 import tomllib
 
@@ -48,6 +49,28 @@ def test_licence_is_said_once(setup_cfg):
     """The SPDX expression names the licence, so no classifier does."""
     assert "MIT" == setup_cfg["metadata"]["license"]
     assert "License ::" not in setup_cfg["metadata"]["classifiers"]
+
+
+def test_description_works_on_an_index():
+    """An index resolves no relative address: no link has one, and no word is lost."""
+    spec = importlib.util.spec_from_file_location("setup_of_roost", ROOT / "setup.py")
+    assert spec is not None
+    assert spec.loader is not None
+    setup = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(setup)
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = setup.description(readme)
+    targets = re.findall(r"\]\(([^)]*)\)", text)
+    assert targets
+    assert [] == [one for one in targets if not one.startswith(("https://", "#"))]
+    assert "<" not in re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    for words in (
+        "roost dev my_agent",
+        "[pluggy](https://",
+        "[installed](#install-it)",
+        ": design |",
+    ):
+        assert words in text
 
 
 def test_version_is_said_once(setup_cfg):

@@ -94,6 +94,16 @@ def test_wheel_holds_the_packages_and_nothing_else(wheel):
     assert {f"{package}/py.typed" for package in PACKAGES} <= names
 
 
+def test_wheel_is_described(wheel):
+    """An index shows the README's words, as Markdown."""
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (one for one in archive.namelist() if one.endswith(".dist-info/METADATA"))
+        text = archive.read(name).decode()
+    assert "Description-Content-Type: text/markdown" in text
+    assert "\n# Roost\n" in text
+    assert "docs/pictures" not in text
+
+
 def test_sdist_holds_the_tests(built):
     """Whoever packages Roost can test it: the sdist has sources, tests and documentation."""
     (sdist,) = built.glob("*.tar.gz")

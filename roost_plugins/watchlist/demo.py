@@ -129,7 +129,7 @@ async def _play(stage: Stage) -> None:
             _say(f"enqueued {item.work_id}: look at {page.url} {_CHECKS} times")
             async with _told(roost, item, story):
                 async with _worker(stage, "first") as first:
-                    await _until_held(page, first)
+                    await _until_held(page, first, story)
                     _say("the first worker is in the middle of its second look: kill -9")
                     first.kill()
                     story.killed_at = time.monotonic()
@@ -141,11 +141,16 @@ async def _play(stage: Stage) -> None:
             _what_next(stage, status)
 
 
-async def _until_held(page: DemoPage, worker: asyncio.subprocess.Process) -> None:
+async def _until_held(page: DemoPage, worker: asyncio.subprocess.Process, story: Story) -> None:
     while not await asyncio.to_thread(page.held.wait, 0.2):
         if worker.returncode is not None:
             raise PromiseBroken(
                 f"the first worker ended by itself with exit code {worker.returncode}"
+            )
+        if story.events and story.events[-1].state.is_terminal:
+            raise PromiseBroken(
+                f"the work ended without a second look at {page.url}: can this machine reach its "
+                "own address 127.0.0.1?"
             )
 
 

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
+
+import attrs
+import pytest
 
 from roost_core.models import Event, State
 from roost_core.settings import without_settings
-from roost_plugins.watchlist.demo import Stage, Story, _tell, worker_command
+from roost_plugins.watchlist.demo import (
+    PromiseBroken,
+    Stage,
+    Story,
+    _tell,
+    _until_held,
+    worker_command,
+)
+from roost_plugins.watchlist.demo_page import DemoPage
 
 
 def event(kind: str) -> Event:
@@ -44,3 +57,13 @@ def test_the_current_folder_is_not_on_its_workers_path(tmp_path: Path) -> None:
     done = subprocess.run(words, cwd=tmp_path, env=env, check=False, capture_output=True)
     assert (2, False) == (done.returncode, ran.exists())
     assert b"No such option" in done.stderr
+
+
+async def test_work_that_ends_before_the_kill_ends_the_demo() -> None:
+    """Where 127.0.0.1 cannot be reached no look is ever held: it says so, and does not wait."""
+    page = DemoPage(hold=2)
+    page._server.server_close()
+    ended = attrs.evolve(event("committed"), state=State.DONE)
+    worker = SimpleNamespace(returncode=None)
+    with pytest.raises(PromiseBroken, match=r"reach its own address 127\.0\.0\.1"):
+        await asyncio.wait_for(_until_held(page, worker, Story(events=[ended])), 30)

@@ -42,7 +42,10 @@ _PYTHON: Final = "3.11"
     "new",
     cls=RoostCommand,
     params=[plugin_option()],
-    example=("roost new my-agent && roost dev my-agent", "cd my-agent && python -m pytest"),
+    example=(
+        "roost new my-agent && roost dev my-agent",
+        "cd my-agent && pip install -e '.[test]' && python -m pytest",
+    ),
 )
 @click.argument("name")
 @click.option("--engine", type=ENGINE_TYPE, metavar="E", help="The engine's id; NAME if absent.")
@@ -74,10 +77,12 @@ def _module_of(name: str) -> str:
     if len(name) > _MOST or _NAME.fullmatch(name) is None:
         raise InvalidInput(
             f"{name!r:.80} cannot be a package's name: lower-case letters and digits, in words "
-            f"joined by '-', at most {_MOST} characters, the first a letter"
+            f"joined by '-' or '_', at most {_MOST} characters, the first a letter"
         )
     module = name.replace("-", "_")
-    if keyword.iskeyword(module) or importlib.util.find_spec(module) is not None:
+    if keyword.iskeyword(module):
+        raise InvalidInput(f"{module} is a word of Python's own: choose another name")
+    if importlib.util.find_spec(module) is not None:
         raise InvalidInput(f"there is a module {module} already: choose another name")
     return module
 
@@ -91,7 +96,7 @@ def _write(target: Path, values: dict[str, str]) -> None:
     module = values["module"]
     try:
         if target.exists() and (not target.is_dir() or any(target.iterdir())):
-            raise InvalidInput(f"{target} exists already: choose another --folder")
+            raise InvalidInput(f"{target} exists already: choose another name, or another --folder")
         target.parent.mkdir(parents=True, exist_ok=True)
         is_there = target.exists()
         # Beside it, so that it can be moved in one step; in it, if somebody may stand there.

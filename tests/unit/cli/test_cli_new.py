@@ -48,6 +48,19 @@ def test_its_tests_pass_at_once(here):
     assert "6 passed" in done.stdout
 
 
+def test_its_readme_installs_what_it_runs(here):
+    """A newcomer may have no pytest: it comes before the tests, by an extra that there is."""
+    new("my-agent")
+    folder = here / "my-agent"
+    readme = (folder / "README.md").read_text(encoding="utf-8")
+    install, run = "pip install -e '.[test]'\n", "python -m pytest\n"
+    assert 0 < readme.index(install) < readme.index(run)
+    project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert ["pytest"] == project["optional-dependencies"]["test"]
+    shown = CliRunner().invoke(build(), ["new", "--help"], prog_name="roost").output
+    assert install.strip() in shown
+
+
 def test_the_files(here):
     """The module is named like the package, and the entry point leads to the engine."""
     new("my-agent", "--engine", "crawl", "--folder", "deep/er")
@@ -100,7 +113,8 @@ def test_its_engine_runs_from_its_file(here):
         ("x" * 65, "at most 64"),
         ("json", "there is a module json already"),
         ("roost-core", "there is a module roost_core already"),
-        ("class", "there is a module class already"),
+        ("9lives", "joined by '-' or '_'"),
+        ("class", "class is a word of Python's own"),
     ],
 )
 def test_a_name_that_cannot_be_used(here, name, why):

@@ -128,6 +128,12 @@ def test_states_stand():
     assert [] == [state for state in models.State if f"`{state}`" not in text]
 
 
+def test_only_states_that_nothing_reaches_are_called_reserved():
+    """A verb or a worker brings work into every other one."""
+    reserved = re.findall(r"[^.]*\breserved for\b", page("index"))
+    assert {models.State.WAITING} == set(re.findall(r"`(\w+)`", "".join(reserved)))
+
+
 def test_public_names_stand_in_the_reference():
     """Whatever ``roost_core`` exports is in the Python reference."""
     text = page("reference")

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import http.client
 import os
+import signal
 import subprocess
 import sys
 import textwrap
+import threading
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -22,6 +27,40 @@ def test_readme_has_the_two_commands():
     assert all(
         os.access(ROOT / "scripts" / name, os.X_OK) for name in ("test.sh", "e2e_watchlist.sh")
     )
+
+
+def test_readme_begins_with_an_agent_that_runs_and_is_seen(folder):
+    """Its first two commands, word for word, and the hint that they print; then Ctrl-C."""
+    new, dev = blocks(README)[0].text.splitlines()
+    around = environment(folder) | {"BROWSER": "true", "XDG_STATE_HOME": str(folder)}
+    run = functools.partial(
+        subprocess.run, cwd=folder, env=around, capture_output=True, text=True, timeout=LIMIT
+    )
+    assert 0 == run(["sh", "-ec", new]).returncode
+    runs = subprocess.Popen(
+        ["sh", "-ec", f"exec {dev}"], cwd=folder, env=around, stderr=subprocess.PIPE, text=True
+    )
+    stuck = threading.Timer(LIMIT, runs.kill)  # reading has no time limit of its own
+    stuck.start()
+    try:
+        said = []
+        while runs.stderr and (line := runs.stderr.readline()):
+            said.append(line.strip())
+            if line.strip().startswith("roost enqueue"):
+                break
+        done = run(["sh", "-ec", f"{said[-1]} --wait"])
+        url = urlsplit(next(line for line in said if "console: " in line).partition("console: ")[2])
+        page = http.client.HTTPConnection(url.netloc, timeout=LIMIT)
+        with contextlib.closing(page):
+            page.request("GET", f"/?{url.query}")
+            signed_in = page.getresponse().status
+    finally:
+        stuck.cancel()
+        runs.send_signal(signal.SIGINT)
+        _, rest = runs.communicate(timeout=LIMIT)
+        wait_for_the_server(folder)
+    assert (0, 303) == (done.returncode, signed_in), "\n".join([*said, rest, done.stderr])
+    assert "done in 3 steps" in rest
 
 
 def test_readme_engine_runs_as_it_says(folder):

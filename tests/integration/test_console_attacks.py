@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -255,6 +256,33 @@ def test_huge_heads(console, site):
     assert 431 == raw(site, *post(console, site, "X: " + "y" * 70_000))[0]
     assert 431 == raw(site, *post(console, site, "Cookie: " + "a=b; " * 20_000))[0]
     assert UNCHANGED == console.stands()
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "header"),
+    [
+        (400, "bad-request", "X : y"),
+        (413, "too-large", f"Content-Length: {5 << 20}"),
+        (431, "head-too-large", "X: " + "y" * 70_000),
+        (501, "unknown-encoding", "Transfer-Encoding: gzip"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/work", "/api/v1/work"])
+def test_what_cannot_be_read_is_told_as_all_else(site, path, status, code, header):
+    """The web server answers before the gate: with its headers, and to programs in JSON."""
+    head = (f"POST {path} HTTP/1.1", f"Host: 127.0.0.1:{site.port}", header)
+    found_status, found = raw(site, *head)
+    lines, _, body = found.decode().partition("\r\n\r\n")
+    headers = dict(line.lower().split(": ", 1) for line in lines.split("\r\n")[1:])
+    assert (status, POLICY) == (found_status, headers["content-security-policy"])
+    assert ("nosniff", "no-store") == (headers["x-content-type-options"], headers["cache-control"])
+    assert "waitress" not in found.decode().lower()
+    if path.startswith("/api/"):
+        told = json.loads(body)
+        assert "application/problem+json" == headers["content-type"]
+        assert (status, code) == (told["status"], told["code"])
+    else:
+        assert ("text/plain; charset=utf-8", 1) == (headers["content-type"], body.count("\n"))
 
 
 def test_smuggled_requests(console, site):

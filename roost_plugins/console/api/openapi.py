@@ -42,8 +42,10 @@ PROBLEMS: Final = {
     413: "The body is too large.",
     415: "The body is not `application/json`.",
     422: "The `Idempotency-Key` was used for another request.",
+    431: "The head of the request is too large.",
+    501: "The transfer encoding is not `chunked`.",
 }
-_ALWAYS: Final = (400, 401, 403, 405, 500, 503)
+_ALWAYS: Final = (400, 401, 403, 405, 431, 500, 501, 503)
 _CHANGING: Final = (409, 413, 415, 422)
 
 

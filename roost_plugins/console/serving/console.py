@@ -86,7 +86,7 @@ def serving(
         app = create_app(here)
         tokens = Tokens(token, port=at.port, path=f"{at.prefix}/", is_secure=at.scheme == "https")
         gate = Gate(app, at, tokens, own.read_only, teller(app))
-        server = WebServer(gate, listener, own.streams, MAX_BODY)
+        server = WebServer(gate, listener, own.streams, MAX_BODY, at.prefix)
         server.start()
         stack.callback(server.stop)
         stack.callback(hub.close)

@@ -13,6 +13,7 @@ import attrs
 from waitress.server import create_server
 
 from roost_core.errors import RoostError
+from roost_plugins.console.serving.unread import channel
 from roost_plugins.console.settings import Bind
 
 if TYPE_CHECKING:
@@ -69,10 +70,16 @@ class WebServer:
 
     :param streams: most streams at the same time; each keeps a thread.
     :param max_body: the largest body of a request. Bytes.
+    :param prefix: the path before each of the application's own.
     """
 
     def __init__(
-        self, app: WSGIApplication, listener: socket.socket, streams: int, max_body: int
+        self,
+        app: WSGIApplication,
+        listener: socket.socket,
+        streams: int,
+        max_body: int,
+        prefix: str = "",
     ) -> None:
         threads = streams + PAGE_THREADS
         self._server = create_server(
@@ -91,6 +98,7 @@ class WebServer:
             # So that it notices when the client of a stream goes.
             channel_request_lookahead=1,
         )
+        self._server.channel_class = channel(prefix, MAX_HEAD, max_body)
         self._is_stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="roost-console-web")
 

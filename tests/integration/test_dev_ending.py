@@ -147,7 +147,8 @@ def test_a_stuck_worker_comes_back(shell, agent):
         dev.wait_for("running")
         work_id = enqueue(shell)
         dev.wait_for("died")
-        dev.wait_for("reloaded")
+        assert "running again: " in dev.wait_for("running_again")["message"]
+        assert 0 == dev.count("reloaded")
         until(lambda: shell.meta(work_id)["state"] == "done", "the work")
         assert 0 == dev.end()
 

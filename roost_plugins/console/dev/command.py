@@ -156,8 +156,8 @@ def _follow(
         words = _words(session, wish, found.plugins)
         return WorkerProcess(Plan(words, found.roots, but, settings.drain_timeout))
 
-    def working(ready: running.Ready) -> None:
-        greeter.working(ready.engines, ready.own, len(watcher))
+    def working(ready: running.Ready, has_changed: bool) -> None:
+        greeter.working(ready.engines, ready.own, len(watcher), has_changed=has_changed)
 
     supervisor = Supervisor(
         spawn, watcher, voice, on_work=working, stuck_after=settings.stuck_after

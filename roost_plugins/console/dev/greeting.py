@@ -88,17 +88,28 @@ class Greeter:
         except RoostError as error:
             self._voice.warn(str(error), "unavailable")
 
-    def working(self, engines: Sequence[str], own: Mapping[str, Json], files: int) -> None:
+    def working(
+        self,
+        engines: Sequence[str],
+        own: Mapping[str, Json],
+        files: int,
+        *,
+        has_changed: bool = True,
+    ) -> None:
         """Say that a worker begins.
 
         :param own: engines that were named, with their examples.
         :param files: how many files are watched.
+        :param has_changed: whether it is because of a change; else the one before has died.
         """
         before, self._engines = self._engines, tuple(engines)
         watched = f"{files} file{'' if files == 1 else 's'} watched"
         names = ", ".join(own) or "what is installed"
         if not self._is_first:
-            self._voice.say(f"reloaded: {names}; {watched}", "reloaded", files=files)
+            what, action = (
+                ("reloaded", "reloaded") if has_changed else ("running again", "running_again")
+            )
+            self._voice.say(f"{what}: {names}; {watched}", action, files=files)
             vanished = sorted(set(before) - set(engines))
             for text in gone(vanished, self._left(vanished)):
                 self._voice.warn(text, "gone")

@@ -24,9 +24,9 @@ BEAT_SECONDS: Final = 1.0
 LONG_SECONDS: Final = 5.0
 #: A worker without a supervisor may take this long to give its work back. Seconds.
 _LAST_SECONDS: Final = 5.0
-#: The supervisor's word to begin.
 #: How often a wait looks for signals. Seconds.
 _SIGNALS_SECONDS: Final = 0.5
+#: The supervisor's word to begin.
 GO: Final = b"g"
 
 

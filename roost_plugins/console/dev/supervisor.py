@@ -69,7 +69,8 @@ class Supervisor:
     """Decides what happens; :meth:`turn` makes it happen.
 
     :param spawn: starts a worker, which loads its plugins.
-    :param on_work: called when a worker begins to work.
+    :param on_work: called when a worker begins to work; and whether files have changed since the
+        one before began.
     :param stuck_after: the setting: 0 means that nothing is stuck.
     """
 
@@ -79,7 +80,7 @@ class Supervisor:
         watcher: Watcher,
         voice: Voice,
         *,
-        on_work: Callable[[Ready], None] = lambda _: None,
+        on_work: Callable[[Ready, bool], None] = lambda _ready, _has_changed: None,
         stuck_after: float = STUCK_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -97,6 +98,7 @@ class Supervisor:
         self._pauses = Pauses()
         self._again_at: float | None = None
         self._why: str | None = None
+        self._has_changed = False
         self._stops = 0
         self._cancel_at: float | None = None
         self._look_at = 0.0
@@ -180,6 +182,7 @@ class Supervisor:
         if changed:
             self._voice.say(f"changed: {_named(changed)}", "changed", files=len(changed))
             self._pauses.reset()
+            self._has_changed = True
             self._load()
 
     def _load(self) -> None:
@@ -244,7 +247,8 @@ class Supervisor:
         self._current = one
         self._why = None
         one.go()
-        self._on_work(self._ready.pop(one.pid))
+        has_changed, self._has_changed = self._has_changed, False
+        self._on_work(self._ready.pop(one.pid), has_changed)
 
     # -- ends ----------------------------------------------------------------------------------
 

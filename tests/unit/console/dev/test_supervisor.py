@@ -112,12 +112,13 @@ class Bench:
         self.workers = []
         self.voice, self.files = Voice(), Files()
         self.begun = []
+        self.changed = []
         self.refusal = None
         self.supervisor = Supervisor(
             self.spawn,
             self.files,
             self.voice,
-            on_work=self.begun.append,
+            on_work=self.begin,
             stuck_after=stuck_after,
             clock=lambda: self.now,
         )
@@ -129,6 +130,11 @@ class Bench:
             raise InvalidInput(self.refusal)
         self.workers.append(Worker(lambda: self.now, beat=self.now))
         return self.workers[-1]
+
+    def begin(self, ready, has_changed):
+        """Note that a worker begins."""
+        self.begun.append(ready)
+        self.changed.append(has_changed)
 
     def turn(self, seconds=0.0):
         """Let time pass and something happen."""
@@ -205,6 +211,30 @@ def test_broken_code_changes_nothing(bench):
     bench.turn()
     assert ["go"] == good.done
     assert [] == [one for one in bench.voice.said if one[0] in ("died", "restarting")]
+
+
+def test_who_comes_back_is_not_reloaded(bench):
+    """A worker after one that died has the same code; one after a save has another."""
+    bench.working().code = -9
+    bench.turn()
+    bench.turn(1.0)
+    bench.working()
+    bench.tell(bench.save(), READY)
+    bench.workers[-2].code = 0
+    bench.turn()
+    assert [False, False, True] == bench.changed
+
+
+def test_a_save_that_dies_while_it_loads_is_still_one(bench):
+    """It is tried again, and works then: with other code than before."""
+    old = bench.working()
+    old.code = -9
+    bench.turn()
+    bench.save().code = 7
+    bench.turn()
+    bench.turn(1.0)
+    bench.working()
+    assert [False, True] == bench.changed
 
 
 def test_broken_from_the_start(bench):

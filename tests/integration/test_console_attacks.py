@@ -9,6 +9,7 @@ import pytest
 
 from roost_core import Settings
 from roost_plugins.console.here import Here
+from roost_plugins.console.serving import assets
 from roost_plugins.console.serving.app import create_app
 from roost_plugins.console.serving.headers import POLICY
 from tests.integration.console_bench import UNCHANGED, bench
@@ -387,6 +388,13 @@ def test_static_files_are_kept_by_their_content(site):
         assert "no-cache" == site.get(f"{path}?v=other").headers["cache-control"]
         assert "no-cache" == site.get(path).headers["cache-control"]
     assert 404 == site.get("/static/nothing-here.css").status
+
+
+def test_spellings_of_a_file_take_no_memory(site):
+    """Those who are not signed in can think of any number of them."""
+    for slashes in range(1, 400):
+        assert 200 == site.ask("GET", f"/static/css{'/' * slashes}base.css?v=x").status
+    assert assets._version.cache_info().currsize < 300
 
 
 def test_markup_of_others_is_shown_as_text(console, site):

@@ -36,6 +36,7 @@ class Assets:
         return answer
 
 
-@functools.cache
+# Strangers can ask for a file in any number of spellings.
+@functools.lru_cache(maxsize=256)
 def _version(name: str) -> str:
     return hashlib.sha256((Assets.folder() / name).read_bytes()).hexdigest()[:12]

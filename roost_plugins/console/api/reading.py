@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
+import functools
 from base64 import b64decode, urlsafe_b64encode
-from collections.abc import Mapping
 from typing import Final
 
 import attrs
@@ -22,6 +21,7 @@ from roost_plugins.console.api.kinds import FLAG, QUERY, given, text, whole
 from roost_plugins.console.api.looking import EventsAsked
 from roost_plugins.console.api.routing import route
 from roost_plugins.console.here import here
+from roost_plugins.console.kit.pointers import child, steps
 from roost_plugins.console.pages.item import artifacts as item_artifacts
 from roost_plugins.console.pages.item.routing import snapshots
 from roost_plugins.console.pages.item.safely import as_file
@@ -30,7 +30,6 @@ from roost_plugins.console.pages.item.safely import as_file
 _MOST: Final = 500
 _LOOK: Final = 5_000
 _MOST_LOOK: Final = 100_000
-_INDEX: Final = re.compile(r"0|[1-9][0-9]{0,8}")
 
 
 @attrs.frozen
@@ -170,15 +169,10 @@ def pointed(value: Json, pointer: str) -> Json:
     """
     if pointer and not pointer.startswith("/"):
         raise InvalidInput(f"at: expected a JSON pointer such as /pages/0, found {pointer!r:.80}")
-    for step in pointer.split("/")[1:]:
-        name = step.replace("~1", "/").replace("~0", "~")
-        if isinstance(value, Mapping) and name in value:
-            value = value[name]
-        elif isinstance(value, list | tuple) and _INDEX.fullmatch(name) and int(name) < len(value):
-            value = value[int(name)]
-        else:
-            raise NoPart(f"at: there is nothing at {pointer!r:.80}")
-    return value
+    try:
+        return functools.reduce(child, steps(pointer), value)
+    except LookupError:
+        raise NoPart(f"at: there is nothing at {pointer!r:.80}") from None
 
 
 @route(

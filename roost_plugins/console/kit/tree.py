@@ -17,6 +17,7 @@ from roost_core.models import Json
 from roost_core.shown.redaction import is_secret
 from roost_core.wording.redaction import redacted_text
 from roost_core.wording.secrets import HIDDEN
+from roost_plugins.console.kit.pointers import child, escaped, steps, unescaped
 
 #: The most nodes that are drawn at once.
 BUDGET: Final = 400
@@ -72,7 +73,7 @@ def tree(value: Json, at: str = "", start: int = 0) -> Node:
     """
     part = value_at(value, at)
     drawn = _drawn(part, at, start)
-    key = _unescaped(at.rpartition("/")[2]) if at else None
+    key = unescaped(at.rpartition("/")[2]) if at else None
     # What a reader has opened shows its children, of which there may be many, closed.
     return _node(part, key, at, start, drawn, 0, 0 if at else _NEAR)
 
@@ -82,14 +83,12 @@ def value_at(value: Json, at: str) -> Json:
 
     :raises InvalidInput: nothing.
     """
-    for name in at.split("/")[1:]:
-        key = _unescaped(name)
-        if isinstance(value, Mapping) and key in value:
-            value = _visible(key, value[key])
-        elif isinstance(value, list | tuple) and key.isdecimal() and int(key) < len(value):
-            value = value[int(key)]
-        else:
-            raise InvalidInput(f"there is nothing at {at!r} any more")
+    for name in steps(at):
+        try:
+            found = child(value, name)
+        except LookupError:
+            raise InvalidInput(f"there is nothing at {at!r:.80} any more") from None
+        value = _visible(name, found) if isinstance(value, Mapping) else found
     return value
 
 
@@ -106,7 +105,7 @@ def _drawn(value: Json, at: str, start: int) -> set[str]:
         room -= count
         drawn.add(place)
         waiting.extend(
-            (f"{place}/{_escaped(key)}", child, 0)
+            (f"{place}/{escaped(key)}", child, 0)
             for key, child in _children(branch, first)
             if _size(child)
         )
@@ -126,7 +125,7 @@ def _node(
     if at not in drawn:
         return Node(key, kind, text, at, left=size, is_branch=size > 0)
     children = tuple(
-        _node(child, name, f"{at}/{_escaped(name)}", 0, drawn, depth + 1, _below(size, near))
+        _node(child, name, f"{at}/{escaped(name)}", 0, drawn, depth + 1, _below(size, near))
         for name, child in _children(value, start)
     )
     is_open = depth == 0 or (size <= _FEW and depth <= near)
@@ -179,11 +178,3 @@ def _word(value: Json) -> str:
         if _kind(value) == "word"
         else str(value)
     )
-
-
-def _escaped(key: str) -> str:
-    return key.replace("~", "~0").replace("/", "~1")
-
-
-def _unescaped(name: str) -> str:
-    return name.replace("~1", "/").replace("~0", "~")

@@ -119,7 +119,10 @@ def test_a_part_is_drawn_when_it_is_asked_for():
     assert "7" == tree(value, "/plan/7/n").text
 
 
-@pytest.mark.parametrize("at", ["/x", "/plan/9", "/plan/x", "/plan/0/deeper", "/plan/-1"])
+@pytest.mark.parametrize(
+    "at",
+    ["/x", "/plan/9", "/plan/x", "/plan/0/deeper", "/plan/-1", "/plan/00", f"/plan/{'9' * 5000}"],
+)
 def test_a_part_that_is_gone(at):
     """The value has changed since the page was made."""
     with pytest.raises(InvalidInput, match="any more"):

@@ -112,6 +112,17 @@ def test_twice_is_once(items):
     assert {"queued": 2} == states(items)
 
 
+def test_what_is_sent_late_does_not_rewrite_what_was_done(items):
+    """The command on the page is the one that was carried out."""
+    many(items, 2)
+    _, fields = preview(items, "/act/cancel?q=id:w-*")
+    first = act(items, "cancel", [*fields, ("reason", "the first")])
+    ended(items, first)
+    act(items, "cancel", [*fields, ("reason", "the second")])
+    text = ended(items, first)
+    assert (True, False) == ("the first" in text, "the second" in text)
+
+
 def test_what_has_changed_is_left_alone(items):
     """It is counted, and can be looked at again."""
     many(items, 4)

@@ -71,10 +71,12 @@ class Runs:
         run: Run,
         make_order: Callable[[Roost], Awaitable[Order]],
         over: float,
+        command: str = "",
     ) -> None:
         """Let it act in the background. If it does so already, or has, nothing happens.
 
         :param make_order: called first.
+        :param command: what does the same, with what was chosen.
         :raises InvalidInput: what was chosen cannot be; or too many are acting.
         :raises BackendUnavailable: the server is away; nothing was done.
         """
@@ -87,6 +89,7 @@ class Runs:
 
         async def begin(roost: Roost) -> None:
             order = await make_order(roost)
+            run.command = command
             run.task = asyncio.create_task(run.act(roost, order, over))
 
         try:

@@ -60,13 +60,12 @@ def act(verb: str) -> Response:
     try:
         over = _over(form.get("over", ""))
         _check_number(run, form.get("number", ""))
-        run.command = _command(run, form)
         wishes = {"reason": form.get("reason", ""), **{one: form.get(one, "") for one in _LIMITS}}
 
         async def order(roost: Roost) -> Order:
             return await verbs.order_of(roost, wanted, wishes)
 
-        here().runs.act(here().connection, run, order, over)
+        here().runs.act(here().connection, run, order, over, _command(run, form))
     except InvalidInput as error:
         return _page(run, problem=str(error), status=400)
     return redirect(url_for("act.show", key=run.key, list=_list()), 303)

@@ -81,6 +81,16 @@ def test_too_large_a_body(full):
     assert b"HTTP/1.1 413 " == found[:13]
 
 
+def test_a_link_from_elsewhere_is_followed(full):
+    """A browser keeps its cookie back: it is led here once more, as to a page."""
+    link = {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "navigate", "Accept": "text/html"}
+    reply = full.site.ask("GET", "/api/v1/work/queued", **link)
+    assert (200, "text/html; charset=utf-8") == (reply.status, reply.headers["content-type"])
+    assert f'url={full.site.origin}/api/v1/work/queued?again=1"' in reply.text
+    reply = full.site.ask("GET", "/api/v1/work/queued?again=1", **link)
+    assert (401, "signed-out") == (reply.status, reply.json["code"])
+
+
 def test_no_other_method(full):
     """And those that there are, are named."""
     for method, path in (("PUT", "/work"), ("DELETE", "/work/queued"), ("POST", "/overview")):

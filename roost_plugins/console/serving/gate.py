@@ -38,7 +38,7 @@ class Refusal:
 
     :ivar kind: one word for programs.
     :ivar is_shown: whether it may be shown as a page: the request was meant for this console.
-    :ivar leads_to: the path that the page loads by itself.
+    :ivar leads_to: the URL that the page loads by itself.
     """
 
     status: str
@@ -160,7 +160,7 @@ class Gate:
         if is_reading and is_from_elsewhere and _AGAIN not in asked:
             # The browser keeps the cookie back for a link from elsewhere, but not for a page of
             # ours that leads to the same place: once.
-            url = f"{self.place.prefix}{_url(environ)}"
+            url = self._full(_url(environ), environ)
             more = "&" if "?" in url else "?"
             return Refusal("200 OK", _AGAIN, "One moment.", leads_to=f"{url}{more}{_AGAIN}=1")
         return _NOT_SIGNED_IN if is_signed_in is None else _SIGNED_OUT
@@ -186,10 +186,14 @@ class Gate:
             return _OLD_LINK
         return self._moved("/", environ, self.tokens.set_cookie())
 
+    def _full(self, path: str, environ: WSGIEnvironment) -> str:
+        """Return the whole URL: without the host, one that begins with two slashes leads away."""
+        return f"{self.place.origin(environ['HTTP_HOST'])}{self.place.prefix}{path}"
+
     def _moved(self, path: str, environ: WSGIEnvironment, cookie: str = "") -> Refusal:
-        # With the host in front, a path with two slashes at its beginning leads nowhere else.
-        url = f"{self.place.origin(environ['HTTP_HOST'])}{self.place.prefix}{path}"
-        headers = [("Location", url), *([("Set-Cookie", cookie)] if cookie else [])]
+        headers = [("Location", self._full(path, environ))]
+        if cookie:
+            headers.append(("Set-Cookie", cookie))
         return _plain("303 See Other", "moved", "this way", tuple(headers))
 
 

@@ -24,7 +24,8 @@ def teller(app: Flask) -> Teller:
         if "text/event-stream" in accepted and refusal.kind == "signed-out":
             # The script cannot see why a stream was refused, so it is told in one.
             return "200 OK", "text/event-stream", b"event: signed-out\ndata: {}\n\n"
-        if environ["PATH_INFO"].startswith("/api/"):
+        # A link to the API is followed by a browser, too, which has to come back with its cookie.
+        if environ["PATH_INFO"].startswith("/api/") and refusal.kind != "again":
             status, _, title = refusal.status.partition(" ")
             return refusal.status, TYPE, details(int(status), title, refusal.text, refusal.kind)
         if "text/html" not in accepted and refusal.kind != "again":

@@ -261,7 +261,8 @@ def test_a_link_from_elsewhere_opens_the_page(door):
     answer = door.ask("GET", "/work/w-1?q=a%26b", **link)
     assert (200, "again", []) == (answer.status, answer.text, door.through)
     leads_to = door.told[-1].leads_to
-    assert "/work/w-1?q=a%26b&again=1" == leads_to
+    assert f"{ORIGIN}/work/w-1?q=a%26b&again=1" == leads_to
+    leads_to = leads_to.removeprefix(ORIGIN)
     ours = {"Sec_Fetch_Site": "same-origin", "Origin": ""}
     answer = door.signed_in("GET", leads_to, **ours)
     assert (303, f"{ORIGIN}/work/w-1?q=a%26b") == (answer.status, answer.headers["Location"])
@@ -269,6 +270,15 @@ def test_a_link_from_elsewhere_opens_the_page(door):
     # Those who are not signed in are told, whatever the browser says: it is no loop.
     assert {401} == {door.ask("GET", leads_to, **one).status for one in (ours, link)}
     assert 403 == door.signed_in("POST", "/work/w-1", **link).status
+
+
+def test_a_link_from_elsewhere_leads_nowhere_else(door):
+    """A path that begins with two slashes would be the name of another host."""
+    link = {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "navigate"}
+    door.ask("GET", "//evil.example/x", **link)
+    assert f"{ORIGIN}//evil.example/x?again=1" == door.told[-1].leads_to
+    moved = door.signed_in("GET", "//evil.example/x?again=1").headers["Location"]
+    assert f"{ORIGIN}//evil.example/x" == moved
 
 
 @pytest.mark.parametrize("query", ["mytoken=1", "q=label:token=x", "q=token%3D1", "q=again=1"])

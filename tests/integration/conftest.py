@@ -1,4 +1,4 @@
-"""Fixtures of several files: a shell on the shared server, a web site, an artifact store."""
+"""Fixtures of several files: a shell, the API of a console, a web site, an artifact store."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from collections.abc import Iterator
 import pytest
 
 from roost_plugins.fs_artifacts.store import FilesystemStore
+from tests.integration.api_bench import api, fill
 from tests.integration.cli_bench import ENGINES, Shell
+from tests.integration.redis_bench import settings_for
 from tests.integration.site_bench import Site
 
 
@@ -32,6 +34,20 @@ def slow(shell):
     """Write an engine whose steps take as long as the payload says; return its option."""
     (shell.folder / "slow.py").write_text(ENGINES)
     return ("--plugin", "./slow.py")
+
+
+@pytest.fixture
+def console(redis_server, tmp_path):
+    """Give the API of a console whose queue is empty."""
+    with api(settings_for(redis_server, home=tmp_path / "home")) as found:
+        yield found
+
+
+@pytest.fixture
+def full(console):
+    """Give the API of a console with work in every state."""
+    fill(console.items)
+    return console
 
 
 @pytest.fixture

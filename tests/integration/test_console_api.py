@@ -8,23 +8,7 @@ import pytest
 
 from roost_core.client.requests import EnqueueRequest
 from tests.consoles import Stream
-from tests.integration.api_bench import api, fill, fits
-from tests.integration.redis_bench import settings_for
-
-
-@pytest.fixture
-def console(redis_server, tmp_path):
-    """Give the API of a console whose queue is empty."""
-    with api(settings_for(redis_server, home=tmp_path / "home")) as found:
-        yield found
-
-
-@pytest.fixture
-def full(console):
-    """Give the API of a console with work in every state."""
-    fill(console.items)
-    return console
-
+from tests.integration.api_bench import fits
 
 LOOKS = [
     "/overview",
@@ -49,6 +33,15 @@ def test_an_empty_queue_is_answered_as_the_document_says(console):
     """Nothing is there, and nothing is missing."""
     for path in LOOKS:
         fits(console.get(path), path)
+
+
+def test_the_doctor_says_the_same_as_its_page(full):
+    """Settings, plugins, server, work, artifacts and workspaces."""
+    told = {one["subject"] for one in full.get("/doctor").json["findings"]}
+    assert {"settings", "plugin redis_saq", "server", "work", "artifacts", "workspaces"} <= told
+    full.site.sign_in().get("/doctor/run")
+    page = full.site.get("/doctor").text
+    assert [] == [one for one in told if one not in page]
 
 
 @pytest.mark.parametrize("part", ["", "/why", "/events", "/snapshot", "/artifacts"])

@@ -8,23 +8,9 @@ import pytest
 
 from roost_core.models import State
 from roost_core.models.control import Verb
-from tests.integration.api_bench import api, fill, fits
+from tests.integration.api_bench import api, fits
 from tests.integration.cli_bench import LIMIT
 from tests.integration.redis_bench import settings_for
-
-
-@pytest.fixture
-def console(redis_server, tmp_path):
-    """Give the API of a console whose queue is empty."""
-    with api(settings_for(redis_server, home=tmp_path / "home")) as found:
-        yield found
-
-
-@pytest.fixture
-def full(console):
-    """Give the API of a console with work in every state."""
-    fill(console.items)
-    return console
 
 
 def test_enqueue(console):

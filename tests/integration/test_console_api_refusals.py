@@ -6,24 +6,9 @@ import pytest
 
 from roost_core.models import State
 from roost_plugins.console.api.routing import ROUTES
-from tests.integration.api_bench import api, fill
+from tests.integration.api_bench import api
 from tests.integration.redis_bench import settings_for
 from tests.servers import need, redis_binary, start_server
-
-
-@pytest.fixture
-def console(redis_server, tmp_path):
-    """Give the API of a console whose queue is empty."""
-    with api(settings_for(redis_server, home=tmp_path / "home")) as found:
-        yield found
-
-
-@pytest.fixture
-def full(console):
-    """Give the API of a console with work in every state."""
-    fill(console.items)
-    return console
-
 
 PROBLEMS = {
     "no such route": ("GET", "/nothing", None, 404, "not-found"),
@@ -143,5 +128,11 @@ def test_the_server_is_away(server_root, tmp_path):
             for reply in (found.get("/overview"), found.get("/work"), found.post("/work/a/pause")):
                 assert (503, "2") == (reply.status, reply.headers["retry-after"])
                 assert "backend-unavailable" == reply.json["code"]
+            found_wrong = [
+                one["subject"]
+                for one in found.get("/doctor").json["findings"]
+                if one["level"] == "problem"
+            ]
+            assert ["server"] == found_wrong
     finally:
         server.kill()

@@ -22,6 +22,7 @@ from roost_plugins.console.api.kinds import QUERY, given, text, whole
 from roost_plugins.console.api.routing import route
 from roost_plugins.console.here import here
 from roost_plugins.console.live import stream
+from roost_plugins.console.pages.doctor import findings
 
 #: Most events of an answer.
 _MOST: Final = 1_000
@@ -118,5 +119,5 @@ def plugins() -> Json:
 
 @route("GET", "/doctor", "What would lose data or stop work", shapes.Doctor)
 def doctor() -> Json:
-    """Answer as ``roost doctor --json``, of the server, the work and the artifacts."""
-    return {"findings": here().ask(lambda roost: roost.diagnose(), timeout=30)}
+    """Answer as ``roost doctor --json``; a server that is away is a finding."""
+    return {"findings": findings(here())}

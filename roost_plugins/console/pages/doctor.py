@@ -65,7 +65,7 @@ class Doctor:
                 return
         try:
             began = time.monotonic()
-            found = _findings(of)
+            found = findings(of)
             self.last = Examined(of.now(), time.monotonic() - began, found)
         finally:
             self._lock.release()
@@ -81,7 +81,8 @@ def sentence(text: str) -> str:
     return _AT_THE_END.sub("", text)
 
 
-def _findings(of: Here) -> list[Finding]:
+def findings(of: Here) -> list[Finding]:
+    """Examine all that ``roost doctor`` does; a server that is away is a finding."""
     try:
         return of.ask(examine, timeout=_LIMIT)
     except BackendUnavailable as error:

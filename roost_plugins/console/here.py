@@ -10,12 +10,15 @@ import attrs
 from flask import current_app
 
 from roost_core import Roost, Settings, SyncRoost
+from roost_core.models.overview import Overview
 from roost_core.plugins.registry import Plugins
 from roost_plugins.console.acting.runs import Runs
 from roost_plugins.console.connection import Connection
 from roost_plugins.console.live.hub import Hub
 from roost_plugins.console.notes import Notes
+from roost_plugins.console.overviews import Acts, shared_overview
 from roost_plugins.console.settings import ConsoleSettings, External
+from roost_plugins.console.sharing import Shared
 
 _T = TypeVar("_T")
 _KEY: Final = "roost_console"
@@ -31,6 +34,8 @@ class Here:
     :ivar live: what happens in the queue, for any number of pages.
     :ivar settings: all settings of the process.
     :ivar runs: verbs on many work items, seen and under way.
+    :ivar acts: the requests that may have changed something.
+    :ivar overviews: the overview, which all who ask within about a second share.
     :ivar plugins: all plugins of the process.
     :ivar notes: what readers are to be told on the page that they are sent on to.
     """
@@ -41,6 +46,12 @@ class Here:
     plugins: Plugins = attrs.field(factory=Plugins.empty)
     notes: Notes = attrs.field(factory=Notes)
     runs: Runs = attrs.field(factory=Runs)
+    acts: Acts = attrs.field(factory=Acts)
+    overviews: Shared[Overview] = attrs.field(init=False)
+
+    @overviews.default
+    def _overviews(self) -> Shared[Overview]:
+        return shared_overview(self.acts, self.runs, self.live)
 
     @property
     def console(self) -> ConsoleSettings:
@@ -74,6 +85,13 @@ class Here:
         # While it is known to be away, requests must not keep all threads that pages have.
         limit = min(timeout, _GONE_SECONDS) if self.live.is_gone else timeout
         return self.connection.ask(load, limit)
+
+    def overview(self) -> Overview:
+        """Return the queue at one glance, about a second old at most.
+
+        :raises BackendUnavailable: there is no connection, or no answer in time.
+        """
+        return self.ask(self.overviews.get)
 
     def now(self) -> datetime:
         """Return the server's clock, as far as it is known; this costs no round trip."""

@@ -8,6 +8,7 @@ import pytest
 
 from roost_core import SyncRoost, hookimpl
 from roost_core.errors import PermanentError
+from roost_plugins.console import sharing
 from tests.consoles import console_here, plugins_of
 from tests.integration.redis_bench import Crew, calls, eventually, queue, settings_for
 
@@ -155,8 +156,9 @@ def test_reading_only(settings, roost):
 
 
 @pytest.mark.parametrize("path", ["/", "/workers", "/resources"])
-async def test_as_many_round_trips_however_much_there_is(redis_server, path):
+async def test_as_many_round_trips_however_much_there_is(redis_server, path, monkeypatch):
     """Four scripts, sent together."""
+    monkeypatch.setattr(sharing, "SHARED_SECONDS", 0)
     settings = settings_for(redis_server)
     async with queue(settings) as queued:
         with console_here(settings) as console:

@@ -86,6 +86,44 @@ def test_a_stream_resumes(console):
             missed.append(item.work_id)
 
 
+def told_first(console, path, **headers):
+    """Return of which work items a stream tells before it tells of a new one."""
+    with contextlib.closing(Stream(console.site, path, **headers)) as stream:
+        stream.next()  # it listens
+        new = console.roost.enqueue("none", any_engine=True).work_id
+        found = []
+        while new not in found:
+            found.append(stream.next("happened")[1]["work"])
+        return found[:-1]
+
+
+def test_a_new_page_says_when_it_was_read(console):
+    """What has happened from then on comes first, whenever that was."""
+    time.sleep(0.005)
+    new = [console.roost.enqueue("none", any_engine=True).work_id for _ in range(3)]
+    at = int(console.roost.events()[1].event_id.partition("-")[0])
+    with contextlib.closing(Stream(console.site, f"/live?since={at}")) as stream:
+        assert new == [stream.next("happened")[1]["work"] for _ in new]
+    with contextlib.closing(Stream(console.site, "/live?since=0")) as stream:
+        assert [console.work_id, *new] == [stream.next("happened")[1]["work"] for _ in range(4)]
+        assert newest(console) == stream.last_id
+    assert [] == told_first(console, f"/live?since={at + 600_000}")
+
+
+def test_an_id_says_more_than_a_time(console):
+    """In the header or the URL; it is the one that was heard last."""
+    heard = newest(console)
+    assert [] == told_first(console, f"/live?since=0&after={heard}")
+    heard = newest(console)
+    assert [] == told_first(console, "/live?since=0", Last_Event_ID=heard)
+
+
+@pytest.mark.parametrize("since", ["", "-5", "now", "1e3", "9" * 16, "%C2%B2"])
+def test_what_is_no_time_counts_for_nothing(console, since):
+    """The stream tells what happens from now on."""
+    assert [] == told_first(console, f"/live?since={since}")
+
+
 @pytest.mark.parametrize("after", ["1-0", "99999999999999-0", "nonsense", "1-0%0Adata:%20x"])
 def test_what_is_trimmed_is_told(console, after):
     """The events after this id are not there any more, or never were: read everything again."""
@@ -95,6 +133,29 @@ def test_what_is_trimmed_is_told(console, after):
         assert position == console.roost.events()[-1].event_id
         item = console.roost.enqueue("none", any_engine=True)
         stream.until(of(item.work_id))
+
+
+async def drop_old_events(roost):
+    """Let the server drop all events but the newest."""
+    key = roost.ledger.keys.key("events")
+    await roost.ledger.client.xtrim(key, maxlen=1, approximate=False)
+
+
+def test_events_that_the_server_has_dropped(console):
+    """An id that was heard and is not there any more: trimmed. A page that was just read is not.
+
+    It was read after they were dropped, so it shows what came of them.
+    """
+    heard = newest(console)
+    for _ in range(5):
+        last = console.roost.enqueue("none", any_engine=True).work_id
+    console.roost.run(drop_old_events)
+    for path, headers in ((f"/live?after={heard}", {}), ("/live", {"Last_Event_ID": heard})):
+        with contextlib.closing(Stream(console.site, path, **headers)) as stream:
+            assert ("trimmed", {}) == stream.next()
+            assert newest(console) == stream.last_id
+    with contextlib.closing(Stream(console.site, "/live?since=1")) as stream:
+        assert last == stream.next("happened")[1]["work"]
 
 
 def test_much_at_once_is_little_to_send(console):

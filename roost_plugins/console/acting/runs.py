@@ -8,7 +8,7 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from typing import Final
 
 from roost_core import Roost
@@ -64,6 +64,12 @@ class Runs:
         with self._lock:
             self._forget()
             return self._runs.get(key)
+
+    @property
+    def progress(self) -> Hashable:
+        """How far all have come: it changes with each work item that something was done to."""
+        with self._lock:
+            return frozenset((key, run.finished, run.phase) for key, run in self._runs.items())
 
     def act(
         self,

@@ -54,7 +54,7 @@ class FailedAsked:
 @route("GET", "/overview", "The queue at one glance", Overview)
 def overview() -> Overview:
     """Answer as ``roost overview --json``."""
-    return here().ask(lambda roost: roost.overview())
+    return here().overview()
 
 
 @route("GET", "/events", "Events of the queue, in order", shapes.Events, query=EventsAsked)
@@ -87,9 +87,10 @@ def dead_letters(asked: FailedAsked) -> Count:
 @route("GET", "/workers", "The live workers", shapes.Workers)
 def workers() -> Json:
     """Answer as ``roost workers --json``."""
+    overviews = here().overviews.get
 
     async def load(roost: Roost) -> Json:
-        found, seen = await asyncio.gather(roost.workers(), roost.overview())
+        found, seen = await asyncio.gather(roost.workers(), overviews(roost))
         running = {one.info.worker_id: one.lanes_used for one in seen.workers}
         rows = sorted(found, key=lambda one: (one.host, one.started_at))
         return {"workers": [worker_json(one, running.get(one.worker_id)) for one in rows]}
@@ -100,7 +101,7 @@ def workers() -> Json:
 @route("GET", "/resources", "Resources that are held or waited for", shapes.Resources)
 def resources() -> shapes.Resources:
     """Answer the longest lines first."""
-    found = here().ask(lambda roost: roost.overview())
+    found = here().overview()
     return shapes.Resources(found.resources, found.more_resources)
 
 

@@ -14,7 +14,7 @@ from roost_core.errors import BackendUnavailable
 from roost_plugins.console.connection import Connection
 from roost_plugins.console.live.batches import Inbox
 from roost_plugins.console.live.clock import ServerClock
-from roost_plugins.console.live.positions import START, missed_since, newest
+from roost_plugins.console.live.positions import START, before, is_by_person, missed_since, newest
 
 _log = logging.getLogger("roost.console")
 
@@ -49,6 +49,7 @@ class Hub:
         # Only the thread that follows changes these.
         self._position: str | None = None
         self._is_gone = False
+        self._acts = 0
 
     # -- for pages and streams -------------------------------------------------------------
 
@@ -61,6 +62,14 @@ class Hub:
     def is_gone(self) -> bool:
         """Whether the server is away, as far as is known: that takes listeners."""
         return self._is_gone
+
+    @property
+    def acts(self) -> int | None:
+        """How often it has heard of what a person did, or lost events that may tell of it.
+
+        None while it does not follow, or hears nothing.
+        """
+        return None if self._position is None or self._is_gone else self._acts
 
     @property
     def listeners(self) -> int:
@@ -84,9 +93,9 @@ class Hub:
         :raises NoStream: no further listener is allowed.
         """
         inbox = Inbox()
-        is_time = after is None and since_ms is not None
-        if is_time:
-            after = f"{since_ms}-0"
+        is_time = False
+        if after is None and since_ms is not None:
+            after, is_time = before(since_ms), True
         with self._lock:
             if self._is_closing.is_set():
                 raise NoStream("the console is ending")
@@ -180,6 +189,7 @@ class Hub:
         else:
             missed = await missed_since(roost, self._position)
             is_trimmed = missed.is_trimmed
+            self._acts += is_trimmed
             position = missed.newest if is_trimmed else self._position
         self._clock.heard()
         self._tell_gone(False)
@@ -196,6 +206,7 @@ class Hub:
     async def _tell_events(self, roost: Roost) -> None:
         async for event in roost.follow(after=self._position):
             self._clock.heard()
+            self._acts += is_by_person(event)
             with self._lock:
                 self._position = event.event_id
                 inboxes = list(self._inboxes)

@@ -17,6 +17,8 @@ START: Final = "0-0"
 #: Of more missed events than this, a listener is told only that it has missed some.
 MOST_MISSED: Final = 500
 
+#: The highest number of an event within a millisecond.
+_LAST: Final = 2**64 - 1
 _ID: Final = re.compile(r"(\d{1,20})-(\d{1,20})")
 
 
@@ -41,6 +43,16 @@ def order(event_id: str) -> tuple[int, int]:
     return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
+def before(milliseconds: int) -> str:
+    """Return the last id that an event before this time can have."""
+    return f"{milliseconds - 1}-{_LAST}" if milliseconds else START
+
+
+def is_by_person(event: Event) -> bool:
+    """Return whether it tells what somebody did, rather than what came of a step."""
+    return event.kind != "emitted" and "who" in event.data
+
+
 async def newest(roost: Roost) -> str:
     """Return the position after all events.
 
@@ -54,8 +66,8 @@ async def missed_since(roost: Roost, after: str, is_time: bool = False) -> Misse
     """Read what has happened since a position, in three requests at once.
 
     :param after: an event's id, or :data:`START`; anything else is an unknown position.
-    :param is_time: it is a time in the form of an id, and a moment ago: no event need have it, nor
-        be before it, and of many the first will do.
+    :param is_time: it is from :func:`before`, and a moment ago: no event need have it, nor be
+        before it, and of many the first will do.
     :raises BackendUnavailable: no answer.
     """
     found, oldest, last = await asyncio.gather(

@@ -7,7 +7,6 @@ from typing import Final
 from flask import Blueprint, render_template
 
 from roost_plugins.console.here import here
-from roost_plugins.console.pages.overview import load
 
 blueprint: Final = Blueprint("resources", __name__)
 
@@ -15,4 +14,5 @@ blueprint: Final = Blueprint("resources", __name__)
 @blueprint.get("/resources")
 def show() -> str:
     """Show them."""
-    return render_template("resources.html", page="resources", found=here().ask(load))
+    found = here().overview()
+    return render_template("resources.html", page="resources", found=found, as_of=found.now)

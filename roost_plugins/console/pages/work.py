@@ -20,6 +20,7 @@ from roost_core.query import Op, Query, Term, Test, parse
 from roost_core.shown.counts import in_order
 from roost_plugins.console.acting.target import typed
 from roost_plugins.console.here import here
+from roost_plugins.console.overviews import Overviews
 
 blueprint: Final = Blueprint("work", __name__)
 
@@ -114,9 +115,11 @@ async def load(
     rows: int = ROWS,
     *,
     reverse: bool = False,
+    overviews: Overviews = Roost.overview,
 ) -> WorkList:
     """Read what the page shows, in a few requests at once.
 
+    :param overviews: gives the overview.
     :raises InvalidInput: the query cannot be read, or no page has this cursor.
     """
     asked = parse(query)
@@ -144,16 +147,18 @@ async def load(
         order=(_BACK[order] if reverse else order) if order else "",
         other_order=(order if reverse else _BACK[order]) if order else "",
         reverse=reverse,
-        beats=await _beats(roost, found.rows),
+        beats=await _beats(roost, found.rows, overviews),
         verbs=[verb for verb in Verb if state is None or expected(verb, state, None) in _USES],
     )
 
 
-async def _beats(roost: Roost, rows: Sequence[WorkRow]) -> Mapping[str, Heartbeat]:
+async def _beats(
+    roost: Roost, rows: Sequence[WorkRow], overviews: Overviews
+) -> Mapping[str, Heartbeat]:
     """Return heartbeats, which no list has, if one of the rows can have any."""
     if all(row.meta.state is not State.RUNNING for row in rows):
         return {}
-    workers = (await roost.overview()).workers
+    workers = (await overviews(roost)).workers
     running = (one for worker in workers for one in worker.running)
     return {one.work_id: one.heartbeat for one in running if one.heartbeat is not None}
 
@@ -283,6 +288,7 @@ def show() -> Response:
     """Show it."""
     place = Place.of_request()
     cursor = place.back[-1] if place.back else None
+    overviews = here().overviews.get
 
     def page(**given: object) -> str:
         return render_template("work/show.html", page="work", place=place, **given)
@@ -290,7 +296,14 @@ def show() -> Response:
     try:
         patience = 10.0 if place.look == LOOK else _PATIENCE
         view = here().ask(
-            lambda roost: load(roost, place.query, cursor, place.look, reverse=place.reverse),
+            lambda roost: load(
+                roost,
+                place.query,
+                cursor,
+                place.look,
+                reverse=place.reverse,
+                overviews=overviews,
+            ),
             patience,
         )
     except InvalidInput as error:

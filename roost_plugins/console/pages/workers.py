@@ -11,7 +11,6 @@ from flask import Blueprint, render_template
 from roost_core.models import HeldEngine
 from roost_core.models.overview import Overview
 from roost_plugins.console.here import here
-from roost_plugins.console.pages.overview import load
 
 blueprint: Final = Blueprint("workers", __name__)
 
@@ -80,5 +79,7 @@ def _engine(engine: str, found: Overview, waiting: int, held: HeldEngine | None)
 @blueprint.get("/workers")
 def show() -> str:
     """Show them."""
-    view = register(here().ask(load))
-    return render_template("workers.html", page="workers", view=view, attention=view.bad)
+    view = register(here().overview())
+    return render_template(
+        "workers.html", page="workers", view=view, as_of=view.found.now, attention=view.bad
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from flask import Flask, request
+from flask import Flask, Response, request
 from werkzeug.local import LocalProxy
 
 from roost_plugins.console import api
@@ -44,6 +44,14 @@ def create_app(here: Here) -> Flask:
 
     install(app, here.now, assets.url)
     app.after_request(assets.cache)
+
+    @app.after_request
+    def note(answer: Response) -> Response:
+        # By nothing else is anything changed: what is known of the queue from before is too old.
+        if request.method == "POST":
+            here.acts.note()
+        return answer
+
     problems.install(app)
     for blueprint in (*BLUEPRINTS, stream.blueprint, api.blueprint):
         app.register_blueprint(blueprint)

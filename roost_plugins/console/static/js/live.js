@@ -20,6 +20,7 @@ let failure = null; // why the page could not be read again
 let lastPulse = { at: null, age: 0, heardAt: null };
 let oldest = null; // server time of the oldest thing that happened and is not shown yet
 let seenAt = Date.parse(document.documentElement.dataset.now); // what is shown is true as of then
+let newest = -Infinity; // server time of the newest thing that happened and concerns the page
 let isReading = false;
 let readAt = -Infinity;
 let took = 0;
@@ -67,6 +68,11 @@ document.addEventListener("htmx:after:swap", (event) => {
   failure = null;
   heard(page().dataset.now);
   seenAt = Date.parse(page().dataset.now);
+  // Tabs share what was read a moment ago: it may be from before what this one has heard of.
+  if (newest >= seenAt) {
+    oldest ??= newest;
+    newest = -Infinity; // once is enough: what is read later is newer
+  }
 });
 document.addEventListener("htmx:finally:request", (event) => {
   if (!isOfPage(event)) return;
@@ -104,7 +110,9 @@ function take(message) {
     changed(seenAt);
   } else if (type === "happened") {
     for (const event of [data].flat()) {
-      if (concerns(event)) changed(Date.parse(event.at) || now());
+      if (!concerns(event)) continue;
+      newest = Math.max(newest, Date.parse(event.at) || -Infinity);
+      changed(Date.parse(event.at) || now());
     }
   }
   draw();

@@ -6,7 +6,9 @@ import contextlib
 
 from roost_core.backend.finding import Counted
 from roost_core.backend.messages import Finish, GoOn, Yield
+from roost_core.codec.records import encode_model
 from roost_core.errors import InvalidInput
+from roost_core.models.standing import ErrorRecord
 from roost_core.models.work import State
 from roost_core.query.fingerprints import fingerprint
 from roost_core.query.grouping import By
@@ -146,6 +148,65 @@ class FindContract(ContractTests):
         for one in answer.groups:
             assert one.error is not None
             assert one.name == fingerprint(one.error)
+
+    @driven
+    async def test_counts_by_state(self, kit: Harness) -> None:
+        """Of what a part of the index holds, of what a label is the beginning of, and of others."""
+        await in_several_states(kit)
+        await kit.created("y", labels={"team": "search-two", "a.team": "search"})
+        for text, states in {
+            "engine:crawl": {"running": 1, "queued": 1, "failed": 1},
+            "engine:crawl state:failed": {"failed": 1},
+            "engine:crawl,nobody": {"running": 1, "queued": 1, "failed": 1},
+            "engine:cr*,cra*": {"running": 1, "queued": 1, "failed": 1},
+            "label:team=search": {"failed": 1, "queued": 1},
+            "label:team=search engine:crawl": {"queued": 1},
+            "label:team=search label:env=prod": {"failed": 1},
+            "label:team,env": {"failed": 2, "done": 1, "queued": 2},
+            "-engine:crawl": {"failed": 1, "retry_wait": 1, "done": 1, "queued": 1},
+            "id:w-*": {"failed": 1, "retry_wait": 1, "running": 1, "queued": 1},
+            "error:*": {"failed": 2, "retry_wait": 1},
+            "error:429": {"failed": 1, "retry_wait": 1},
+            "priority:5": {"failed": 1},
+            "refund": {"failed": 1},
+        }.items():
+            assert (text, states) == (text, await groups(kit, text, "state"))
+            assert (text, sum(states.values())) == (text, (await counted(kit, text)).total)
+
+    @driven
+    async def test_a_text_however_it_is_spelt(self, kit: Harness) -> None:
+        """In capitals or not, beyond ASCII, with marks that JSON writes otherwise, over words."""
+        for work_id, title in (
+            ("a", "Straße nach Köln"),
+            ("b", "20 \u212a"),
+            ("c", 'say "yes" \\ now'),
+            ("d", "PLAIN Words"),
+        ):
+            await kit.created(work_id, title=title, labels={"team": "Ops"})
+        await kit.fail(
+            await kit.leased("e", engine="other"),
+            permanent=True,
+            error=encode_model(ErrorRecord("permanent", "Über 9", "Broken")),
+        )
+        for text, ids in {
+            "STRASSE": ["a"],
+            "köln": ["a"],
+            '"20 k"': ["b"],
+            "k": ["a", "b", "e"],
+            '"yes"': ["c"],
+            "yes": ["c"],
+            '"PLAIN words"': ["d"],
+            "title:LAIN": ["d"],
+            "über": ["e"],
+            '"broken: ÜBER"': ["e"],
+            "team=ops": ["a", "b", "c", "d"],
+            "nowhere": [],
+            "plain nowhere": [],
+            "-plain": ["a", "b", "c", "e"],
+            "error:broken": ["e"],
+            "...": [],
+        }.items():
+            assert (text, ids) == (text, await found(kit, text))
 
     @driven
     async def test_an_error_is_found_as_long_as_it_is_there(self, kit: Harness) -> None:

@@ -29,6 +29,8 @@ _MOST_GROUPS: Final = 10_000
 _EXAMPLES: Final = 100
 #: How many work items are read in one call.
 _ROWS: Final = 100
+#: What can be counted by without a look at more than the records, on the server.
+_IN_RECORD: Final = (None, By("state"))
 #: What begins the cursor of a page that was put in order, before how many are skipped.
 _SORTED: Final = "sorted"
 
@@ -106,7 +108,16 @@ class RedisFinding(Part):
         ordered = sources.in_states(sources.states_of(query))
         of = _of_sources(sizes, ordered, narrow)
         usable = [ordered, *(one for one in narrow if sizes.has(one))]
-        walk = Walk(self.queue, query, min(usable, key=lambda one: of[one.name]), now_ms)
+        by_script = {
+            one.name for one in usable if by in _IN_RECORD and sources.is_tallied(query, one)
+        }
+        source = min(usable, key=lambda one: (of[one.name], one.name not in by_script))
+        walk = Walk(self.queue, query, source, now_ms)
+        if source.name in by_script:
+            states = await walk.tally(look)
+            groups = grouped(states) if by else ()
+            is_exact = walk.cursor is None
+            return Counted(states.total(), groups, walk.looked, is_exact, is_indexed)
         counter = GroupCounter(by)
         async for stored, subject in walk.matches(look + 1, look):
             counter.add(subject, stored.error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
@@ -22,6 +23,9 @@ RETRYING: Final = ("[r ", "(r!")
 #: How many are read at most to be put in order, and looked at where they are in order.
 SMALL: Final = 500
 _FOR_ORDER: Final = 1000
+_WORD: Final = re.compile(r"[A-Za-z0-9]+")
+#: The text of an error that does not decode.
+_CORRUPT: Final = "corrupt"
 #: After every byte that stands in a member.
 _LAST: Final = "\xff"
 
@@ -147,6 +151,30 @@ def is_covered(query: Query, source: Source) -> bool:
             return False
     # A part of the index is about one term.
     return all(key in by_script or len(query.of(key)) <= 1 for key in source.covers)
+
+
+def is_tallied(query: Query, source: Source) -> bool:
+    """Return whether a script can count by state what the query is true of, without a look at it.
+
+    A script that looks for a label may take it for a longer one; and what is in several parts of
+    the index would count several times.
+    """
+    has_label = "label" in source.covers or not query.of("label")
+    has_one = bool(source.places) or len(source.ranges) == 1
+    return has_label and has_one and len(query.of("label")) <= 1 and is_covered(query, source)
+
+
+def needed_text(query: Query) -> str:
+    """Return letters and digits, in lower case, without which the query is true of nothing.
+
+    Bytes are looked through for them, so they must not be written in two ways.
+    """
+    found: list[str] = []
+    for term in query.terms:
+        if not term.is_negated and [test.op for test in term.tests] == [Op.HAS]:
+            found += _WORD.findall(str(term.tests[0].value))
+    found = [one.lower() for one in found if one.lower() not in _CORRUPT]
+    return max(found, key=len, default="")
 
 
 def exact_labels(query: Query) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
@@ -47,6 +48,7 @@ class Walk:
         self._states = _states(query, source)
         self._engines = " ".join(sources.exact_values(query, "engine") or ())
         self._labels = " ".join(sources.exact_labels(query))
+        self._text = sources.needed_text(query)
         #: Whether it shows all of each work item: otherwise what takes much space is left out.
         self.is_full = sources.is_covered(query, source)
         self.cursor = cursor
@@ -69,7 +71,7 @@ class Walk:
                 return
             rows = limit - number if self.is_full else PORTION
             after, looked, found, afters = await self._portion(
-                part, at, min(PORTION, look - self.looked), rows
+                part, at, min(PORTION, look - self.looked), rows, "full" if self.is_full else "thin"
             )
             self.looked += looked
             for row, behind in zip(found, afters, strict=True):
@@ -82,6 +84,28 @@ class Walk:
                     yield stored, subject
                     if number >= limit:
                         return
+            if after == -1:
+                part, after = part + 1, b""
+            self._stand(part, after)
+
+    async def tally(self, look: int) -> Counter[str | None]:
+        """Return how much the query is true of in each state; only if the source tells.
+
+        :param look: look at about this many.
+        """
+        found: Counter[str | None] = Counter()
+        while True:
+            part, at = self._standing()
+            if part >= len(self._source.ranges or self._source.places):
+                self.cursor = None
+                return found
+            if self.looked >= look:
+                return found
+            count = min(PORTION, look - self.looked)
+            after, looked, counts, _ = await self._portion(part, at, count, 1, "tally")
+            self.looked += looked
+            for state, number in zip(counts[::2], counts[1::2], strict=True):
+                found[state.decode()] += number
             if after == -1:
                 part, after = part + 1, b""
             self._stand(part, after)
@@ -109,7 +133,7 @@ class Walk:
         where = at.decode(errors="surrogateescape") if isinstance(at, bytes) else str(at)
         self.cursor = f"{self._source.name} {part} {where}"
 
-    async def _portion(self, part: int, at: str, look: int, rows: int) -> Any:
+    async def _portion(self, part: int, at: str, look: int, rows: int, shape: str) -> Any:
         queue, source = self._queue, self._source
         if source.ranges:
             place, way = "index", ("lex", at or source.ranges[part][0], source.ranges[part][1])
@@ -118,10 +142,9 @@ class Walk:
             is_forward = (place in _FORWARD) is not self._is_reverse
             way = ("rank", at or "0", "0" if is_forward else "1")
         script = with_place(queue.scripts["find"], queue.keys, place)
-        shape = "full" if self.is_full else "thin"
         args = [one.encode(errors="surrogateescape") for one in way]
         filters = (self._states, self._engines, self._labels)
-        return await queue.call(script, *args, look, rows, *filters, shape)
+        return await queue.call(script, *args, look, rows, *filters, shape, self._text)
 
     def _was_met(self, part: int, subject: Subject) -> bool:
         """Return whether an earlier part of the index has the work item, too."""

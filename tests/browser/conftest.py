@@ -16,11 +16,12 @@ from typing import Any
 import attrs
 import pytest
 
+from tests.browser.house import House
 from tests.browser.kit.app import Stage, make_app
 from tests.browser.scene import Scene, scene_in
-from tests.consoles import Running, running
+from tests.consoles import Running
 from tests.integration.cli_bench import ENGINES, Shell
-from tests.servers import Server, need, server_in, valkey_binary
+from tests.servers import Server
 
 #: The window, unless a test says otherwise.
 WIDE = {"width": 1280, "height": 900}
@@ -141,28 +142,30 @@ def kit() -> Iterator[Kit]:
     stop()
 
 
-@pytest.fixture
-def server(server_root: Path) -> Iterator[Server]:
-    """Give a server that the test may kill and start again."""
-    binary = need(valkey_binary(), "valkey-server")
-    folder = server_root / secrets.token_hex(4)
-    with server_in(binary, folder, "--appendonly", "yes") as found:
+@pytest.fixture(scope="module")
+def house(server_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """Give what the tests of a file share, one after the other."""
+    with House(server_root, tmp_path_factory.mktemp("house")) as found:
         yield found
 
 
 @pytest.fixture
-def shell(server: Server, tmp_path: Path) -> Shell:
+def server(house: House) -> Server:
+    """Give a server that is empty, and that the test may kill and start again."""
+    return house.server()
+
+
+@pytest.fixture
+def shell(house: House, server: Server, tmp_path: Path) -> Shell:
     """Give a command line on that server, with an engine whose steps take as long as one says."""
     (tmp_path / "slow.py").write_text(ENGINES)
-    home = str(tmp_path / "home")
-    return Shell(tmp_path, {"ROOST_REDIS_URL": server.url, "ROOST_HOME": home})
+    return attrs.evolve(house.shell(), folder=tmp_path)
 
 
 @pytest.fixture
-def console(shell: Shell) -> Iterator[Running]:
-    """Give a console that runs as people start it."""
-    with running(shell) as found:
-        yield found
+def console(house: House, server: Server) -> Running:
+    """Give a console on that server, which runs as people start it."""
+    return house.console()
 
 
 @pytest.fixture(scope="module")

@@ -77,20 +77,21 @@ class Calls:
     def __call__(self, script: Script, *args: Any, at_once: bool = False) -> asyncio.Future[Any]:
         """Call a script; await its answer.
 
-        :param at_once: whether others wait for this, so that it must not wait to be batched.
+        :param at_once: whether others wait for this, so that it must not wait to be batched, and of
+            answers that come together this is handed out first.
         :raises BackendUnavailable: no answer; it may or may not have run.
         :raises BackendError: the server refused.
         """
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        return self._send(Call(args, answer, script), at_once)
+        return self._send(Call(args, answer, script, at_once=at_once))
 
     def plain(self, *words: str | bytes) -> asyncio.Future[Any]:
         """Send a command that is not a script call, as :meth:`__call__` does."""
         return self._send(Call(words, asyncio.get_running_loop().create_future()))
 
-    def _send(self, call: Call, at_once: bool = False) -> asyncio.Future[Any]:
+    def _send(self, call: Call) -> asyncio.Future[Any]:
         if self._pipe is not None:
-            self._pipe.send(call, at_once=at_once)
+            self._pipe.send(call)
         elif not self._is_open:
             call.fail(BackendUnavailable("the backend is not open"))
         else:

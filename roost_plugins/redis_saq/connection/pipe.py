@@ -25,8 +25,8 @@ from roost_plugins.redis_saq.connection.refusals import garbled, refused, silent
 from roost_plugins.redis_saq.scripts import Script
 
 #: As soon as this many calls wait, they are sent. Few enough that the server has something to do
-#: while the ten lanes of a usual worker make the next ones; and not half of these, which one claim
-#: serves: with groups of five each half would wait for the other.
+#: while the ten lanes of a usual worker make the next ones; and more than half of these, so that
+#: the claim that follows the calls of one half leaves in the same write.
 _GROUP: Final = 6
 
 
@@ -34,17 +34,24 @@ class Call:
     """A command, ready to be sent, and the future of its answer.
 
     :ivar words: all of it, or the arguments of ``script`` if it calls one.
+    :ivar at_once: whether others wait for it: it is not held back, and its answer comes first.
     """
 
-    __slots__ = ("answer", "packed", "script", "words")
+    __slots__ = ("answer", "at_once", "packed", "script", "words")
 
     def __init__(
-        self, words: tuple[Any, ...], answer: asyncio.Future[Any], script: Script | None = None
+        self,
+        words: tuple[Any, ...],
+        answer: asyncio.Future[Any],
+        script: Script | None = None,
+        *,
+        at_once: bool = False,
     ) -> None:
         """Pack it at once, so that an argument that cannot be sent fails here."""
         self.words = words
         self.answer = answer
         self.script = script
+        self.at_once = at_once
         packed: bytes = hiredis.pack_command(words)
         if script is not None:
             count = len(script.by_name) + len(words)
@@ -62,6 +69,11 @@ class Call:
         assert self.script is not None
         # Without its script, so that it is not repeated again.
         return Call((*self.script.by_source, *self.words), self.answer)
+
+    def succeed(self, value: Any) -> None:
+        """Pass the answer to its caller, if it still waits."""
+        if not self.answer.done():
+            self.answer.set_result(value)
 
     def fail(self, error: Exception) -> None:
         """Pass the error to its caller, if it still waits."""
@@ -91,10 +103,10 @@ class Pipe(Line):
         self._heard_at = 0.0
         self._watch: asyncio.TimerHandle | None = None
 
-    def send(self, call: Call, *, at_once: bool = False) -> None:
+    def send(self, call: Call) -> None:
         """Send a call: at once, with everything that waits, or soon."""
         self._waiting.append(call)
-        if at_once or len(self._waiting) >= _GROUP:
+        if call.at_once or len(self._waiting) >= _GROUP:
             self._flush()
         elif not self._flush_is_due:
             self._flush_is_due = True
@@ -169,6 +181,7 @@ class Pipe(Line):
     def data_received(self, data: bytes) -> None:
         """Hand out the answers that have come."""
         self._heard_at = self._loop.time()
+        later: list[tuple[Call, Any]] = []
         try:
             self._reader.feed(data)
             while (value := self._reader.gets()) is not False:
@@ -182,13 +195,16 @@ class Pipe(Line):
                 else:
                     if not self.was_served:
                         self.was_served = call.is_script
-                    if not call.answer.done():
-                        call.answer.set_result(value)
+                    if call.at_once:
+                        call.succeed(value)
+                    else:
+                        later.append((call, value))
         except (hiredis.HiredisError, IndexError) as error:
-            self.end(garbled(self._where, error))
-        else:
-            if self._outdated is not None:
-                self.end(self._outdated)
+            self._outdated = garbled(self._where, error)
+        for call, value in later:
+            call.succeed(value)
+        if self._outdated is not None:
+            self.end(self._outdated)
 
     def _refused(self, call: Call, text: str) -> None:
         if text.startswith("NOSCRIPT") and call.script is not None:

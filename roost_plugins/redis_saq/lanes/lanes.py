@@ -13,7 +13,7 @@ import random
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from roost_core.backend import Alone, Claim, ClaimBatch, ClaimRequest, ServePlan
 from roost_core.errors import BackendError, LeaseLost
@@ -38,6 +38,14 @@ _CLOSE_GRACE: Final = 2.0
 _GIVE_BACK_GRACE: Final = 2.0
 
 
+class _Ahead(NamedTuple):
+    """A claim that waits for its lane, by the monotonic clock ``since`` then."""
+
+    served: ServedQueue
+    claim: Claim
+    since: float
+
+
 class Lanes:
     """The free lanes of one worker, over one or several queues, and the loop that claims."""
 
@@ -56,12 +64,14 @@ class Lanes:
         )
         #: The queues, in the order of the ledgers.
         self.served = tuple(
-            ServedQueue(ledger, view, self.policy, plan, self.look)
+            ServedQueue(ledger, view, self.policy, plan, self.look, self._claim_half)
             for ledger, view in zip(ledgers, self.policy.queues, strict=True)
         )
         self._free: deque[asyncio.Future[Claim]] = deque()
-        #: Claims made ahead whose lanes are not free yet.
-        self._ahead: deque[tuple[ServedQueue, Claim]] = deque()
+        #: Claims made ahead whose lanes are not free yet, and the timer that looks whether they
+        #: have waited for too long, one for all.
+        self._ahead: deque[_Ahead] = deque()
+        self._ahead_look: asyncio.TimerHandle | None = None
         #: The claims whose lanes are at work, and their queues, by token.
         self._in_flight: dict[str, tuple[ServedQueue, Claim]] = {}
         #: Set while there are none.
@@ -100,7 +110,7 @@ class Lanes:
     async def next_claim(self) -> Claim:
         """Wait, as a free lane, for the next claim."""
         if self._ahead and not self._is_stopping:
-            served, claim = self._ahead.popleft()
+            served, claim, _ = self._ahead.popleft()
             self.policy.stands_ahead(served.view, by=-1)
             self._begins(served, claim, time.monotonic())
             return claim
@@ -190,7 +200,7 @@ class Lanes:
             now = time.monotonic()
             left = self.policy.decide(now)
             if isinstance(left, Ask):
-                self._keep(self._claim_for(left))
+                self._claim_for(left)
                 continue  # There may be enough lanes for a second one.
             while (view := self.policy.to_pass_on(now)) is not None:
                 self._keep(self._pass_on(self.served[view.number]))
@@ -202,15 +212,15 @@ class Lanes:
                     async with asyncio.timeout(left):
                         await self._changed.wait()
 
-    async def _claim_for(self, ask: Ask) -> None:
-        served = self.served[ask.queue.number]
-        try:
-            batch = await self._claim(served, ask)
-        finally:
-            self._changed.set()
-        await self._hand_out(served, batch)
+    def _claim_half(self) -> None:
+        """Claim at once if half of the lanes lack work; if fewer do, the loop claims for those."""
+        if self.policy.has_half and not self._is_stopping:
+            ask = self.policy.decide(time.monotonic())
+            if isinstance(ask, Ask):
+                self._claim_for(ask)
 
-    async def _claim(self, served: ServedQueue, ask: Ask) -> ClaimBatch:
+    def _claim_for(self, ask: Ask) -> None:
+        """Send a claim now, and see to its answer beside the loop."""
         request = ClaimRequest(
             worker_id=self._plan.worker_id,
             engines=self._plan.engines,
@@ -220,23 +230,39 @@ class Lanes:
             can_drain=ask.can_drain,
         )
         asked_at = time.monotonic()
-        was_draining = self.policy.solo.is_draining
-        is_answered = False
         try:
-            batch = await served.claim(request, was_idle=ask.was_idle)
-            is_answered = True
+            sent = self.served[ask.queue.number].claim(request, was_idle=ask.was_idle)
         except Exception as error:  # noqa: BLE001 - whatever it is, the worker must keep running
-            ask.queue.failures += 1
-            served.report("cannot claim", error, ask.queue.failures)
-            return ClaimBatch(claims=())
-        finally:
-            if not is_answered:
-                self.policy.failed(ask, time.monotonic(), _backoff(ask.queue.failures))
+            self._not_answered(ask, error)
+        else:
+            self._keep(self._claimed(ask, asked_at, sent))
+
+    async def _claimed(self, ask: Ask, asked_at: float, sent: Awaitable[ClaimBatch]) -> None:
+        was_draining = self.policy.solo.is_draining
+        try:
+            batch = await sent
+        except Exception as error:  # noqa: BLE001 - as above
+            self._not_answered(ask, error)
+            return
+        except BaseException:
+            self._failed(ask)
+            raise
         if ask.queue.failures:
             _log.info("claims are answered again")
         self.policy.answered(ask, batch, asked_at, time.monotonic())
+        self._changed.set()
         _tell_of(batch, makes_room=batch.drain and not was_draining)
-        return batch
+        await self._hand_out(self.served[ask.queue.number], batch)
+
+    def _not_answered(self, ask: Ask, error: Exception) -> None:
+        ask.queue.failures += 1
+        self.served[ask.queue.number].report("cannot claim", error, ask.queue.failures)
+        self._failed(ask)
+        self._end_burst()
+
+    def _failed(self, ask: Ask) -> None:
+        self.policy.failed(ask, time.monotonic(), _backoff(ask.queue.failures))
+        self._changed.set()
 
     async def _pass_on(self, served: ServedQueue) -> None:
         """Let an idle worker take what is ready in a queue: there is no lane for it here."""
@@ -260,16 +286,19 @@ class Lanes:
                 self._begins(served, claim, now)
                 self._free.popleft().set_result(claim)
             else:
-                self._ahead.append((served, claim))
+                self._ahead.append(_Ahead(served, claim, now))
                 self.policy.stands_ahead(served.view)
-        if self._ahead:
-            loop = asyncio.get_running_loop()
-            loop.call_later(_AHEAD_GRACE, self._look_ahead, self._ahead[-1][1])
+        if self._ahead and self._ahead_look is None:
+            self._look_ahead_at(self._ahead[0].since + _AHEAD_GRACE)
         if batch.dead_letters:
             # Beside the loop: observers may take their time, and lanes must not wait for them.
             self._keep(self._tell(served, batch.dead_letters))
+        if not batch.claims:
+            self._end_burst()
+
+    def _end_burst(self) -> None:
         # A lane in flight may still make more work ready, so a burst lasts until the last one ends.
-        if not batch.claims and self.policy.is_over:
+        if self.policy.is_over:
             self.is_over.set()
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> None:
@@ -286,15 +315,25 @@ class Lanes:
 
     # -- giving back -----------------------------------------------------------------------
 
-    def _look_ahead(self, last: Claim) -> None:
-        """Give back what was claimed ahead, if ``last`` still is: its lane has not come."""
-        if any(claim is last for _, claim in self._ahead):
-            self.policy.ahead_in_vain(time.monotonic())
+    def _look_ahead_at(self, at: float) -> None:
+        left = max(0.0, at - time.monotonic())
+        self._ahead_look = asyncio.get_running_loop().call_later(left, self._look_ahead)
+
+    def _look_ahead(self) -> None:
+        """Give back what was claimed ahead if its lanes have not come in time."""
+        self._ahead_look = None
+        if not self._ahead:
+            return
+        due, now = self._ahead[0].since + _AHEAD_GRACE, time.monotonic()
+        if now < due:
+            self._look_ahead_at(due)
+        else:
+            self.policy.ahead_in_vain(now)
             self._keep(self._give_back_ahead())
 
     async def _give_back_ahead(self) -> None:
         while self._ahead:
-            served, claim = self._ahead.popleft()
+            served, claim, _ = self._ahead.popleft()
             self.policy.stands_ahead(served.view, by=-1)
             await self._give_back(served, claim)
 

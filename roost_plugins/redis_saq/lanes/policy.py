@@ -14,7 +14,9 @@ While more is ready than this worker can take, worker and server work at the sam
 - the next claim does not wait for the answer to the call that ends a lane's lease: it follows that
   call at once, on the same connection, and its answer is there when the lane is free;
 - a claim takes work for half of the lanes, and up to two are under way: while the server serves
-  one half, the other half runs steps.
+  one half, the other half runs steps. So it leaves as soon as that many lanes lack work, before any
+  other lane has its turn: were it sent when all have had theirs, the halves would come to run
+  together, and worker and server would take turns.
 
 With several queues, each is claimed from separately, so that one that does not answer delays no
 other; those with a backlog get equal shares (``shares.py``). The worker is in a queue's register
@@ -105,7 +107,7 @@ class ClaimPolicy:
         """
         if self._only is None:
             self._note_who_has_work(now)
-        room = self._free + len(self._ending) - self._ahead - self._asked
+        room = self._room
         if room <= 0:
             return None
         lost = self._lost
@@ -139,6 +141,11 @@ class ClaimPolicy:
         self._under_way += 1
         self._asked += limit
         return ask
+
+    @property
+    def has_half(self) -> bool:
+        """Whether as many lanes lack work as one claim of a backlog serves."""
+        return self._room >= self._half
 
     def to_pass_on(self, now: float) -> QueueView | None:
         """Return a queue with something ready that has no lane here now, for others to take.
@@ -307,6 +314,11 @@ class ClaimPolicy:
         queue.is_backlog = False
 
     # -- the parts of a decision -----------------------------------------------------------
+
+    @property
+    def _room(self) -> int:
+        """How many more leases there are lanes for."""
+        return self._free + len(self._ending) - self._ahead - self._asked
 
     def _of_one(self, room: int, now: float) -> tuple[QueueView, int, int] | None:
         """Choose for the only queue: return it, its room, and how much to ask for, or None."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 from roost_core.backend import ClaimBatch, ClaimRequest, ServePlan
 from roost_core.errors import BackendError
@@ -31,13 +32,19 @@ class ServedQueue(LaneWatch):
         policy: ClaimPolicy,
         plan: ServePlan,
         look: Callable[[], None],
+        claim_now: Callable[[], None],
     ) -> None:
-        """Begin; ``look`` is called when there may be a reason to claim."""
+        """Begin.
+
+        :param look: called when there may be a reason to claim.
+        :param claim_now: called when a claim would leave with the calls that free its lanes.
+        """
         self.ledger = ledger
         self.view = view
         self._policy = policy
         self._plan = plan
         self._look = look
+        self._claim_now = claim_now
         self._suspects = policy.solo.tokens
         self._tickets = Tickets()
         self.engines = " ".join(plan.engines)
@@ -52,17 +59,26 @@ class ServedQueue(LaneWatch):
         """The channel that tells this worker that there is work."""
         return self.ledger.keys.wake_channel(self._plan.worker_id)
 
-    async def claim(self, request: ClaimRequest, *, was_idle: bool) -> ClaimBatch:
-        """Claim under a ticket, naming the claims whose answers were lost.
+    def claim(self, request: ClaimRequest, *, was_idle: bool) -> Coroutine[Any, Any, ClaimBatch]:
+        """Send a claim now under a ticket, naming the claims whose answers were lost.
 
-        :raises BackendUnavailable: no answer.
-        :raises BackendError: the server refused.
+        :returns: waits for the answer; raises BackendUnavailable if there is none, and
+            BackendError if the server refused.
+        :raises BackendError: it cannot be sent.
         """
         ticket, named = self._tickets.take(), self._tickets.unanswered
         try:
-            batch = await self.ledger.claim(
-                request, was_idle=was_idle, ticket=ticket, unanswered=named
-            )
+            sent = self.ledger.claim(request, was_idle=was_idle, ticket=ticket, unanswered=named)
+        except BaseException:
+            self._tickets.lost(ticket)
+            raise
+        return self._claimed(sent, ticket, named)
+
+    async def _claimed(
+        self, sent: Awaitable[ClaimBatch], ticket: Ticket, named: tuple[Ticket, ...]
+    ) -> ClaimBatch:
+        try:
+            batch = await sent
         except BaseException:
             self._tickets.lost(ticket)
             raise
@@ -76,6 +92,10 @@ class ServedQueue(LaneWatch):
         if after is not After.STANDS_BY:
             self._look()
         return after
+
+    def claim_follows(self) -> None:
+        """Claim now if there are lanes enough, in one write with the calls that free them."""
+        self._claim_now()
 
     def step_accepted(self, token: str) -> None:
         """Note that a step was accepted whose lease continues."""

@@ -29,6 +29,9 @@ class LaneWatch(Protocol):
     def lease_ends(self, token: str) -> After:
         """Note that a call is about to end a lease; return what its lane does next."""
 
+    def claim_follows(self) -> None:
+        """Note that a call is on its way that ends a lease, and that a claim is to follow."""
+
     def step_accepted(self, token: str) -> None:
         """Note that a step was accepted whose lease continues."""
 

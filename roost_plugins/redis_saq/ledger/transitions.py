@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Coroutine, Sequence
 from typing import Any, Final
 
 from roost_core.backend import (
@@ -74,15 +74,15 @@ class RedisTransitions(OneQueue, Transitions):
             *fields.RECORD.arguments(work),
         )
 
-    async def claim(
+    def claim(
         self,
         request: ClaimRequest,
         *,
         was_idle: bool = True,
         ticket: Ticket | None = None,
         unanswered: Sequence[Ticket] = (),
-    ) -> ClaimBatch:
-        """Take leases.
+    ) -> Coroutine[Any, Any, ClaimBatch]:
+        """Take leases. The call leaves now, right behind those made before; await the answer.
 
         :param was_idle: whether the worker may be in the register of idle ones.
         :param ticket: what the claim is remembered under, in case its answer gets lost.
@@ -91,10 +91,10 @@ class RedisTransitions(OneQueue, Transitions):
         :raises BackendUnavailable: no answer.
         :raises BackendError: the server refused.
         """
-        asked_at = time.monotonic()
         mine = ticket or Ticket.new(1)
+        asked_at = time.monotonic()
         tokens = secrets.token_hex(_TOKEN_BYTES * request.limit)
-        next_wake, dead, rows, left, drain = await self._calls(
+        answer = self._calls(
             self.scripts["claim"],
             request.worker_id,
             request.lease_ttl_ms,
@@ -109,6 +109,12 @@ class RedisTransitions(OneQueue, Transitions):
             # Lanes wait for it, and those that run now would delay sending it.
             at_once=True,
         )
+        return self._claimed(request, asked_at, answer)
+
+    async def _claimed(
+        self, request: ClaimRequest, asked_at: float, answer: Awaitable[Any]
+    ) -> ClaimBatch:
+        next_wake, dead, rows, left, drain = await answer
         claims, broken = claiming.claims(rows, request.worker_id, asked_at)
         dead_letters = [answering.text(work_id) for work_id in dead]
         for one in broken:
@@ -138,15 +144,18 @@ class RedisTransitions(OneQueue, Transitions):
             answer = await self._calls(self.scripts["advance"], *step, next_.lease_ttl_ms, *parts)
             if answer != b"late":
                 return self._acknowledged(lease, answer)
-        answer = await self._calls(
+        engines = self._engines_to_ask_for(lease)
+        sent = self._calls(
             self.scripts["commit"],
             *step,
             *envelope.what_follows(next_),
             lease.worker_id,
-            self._engines_to_ask_for(lease),
+            engines,
             *parts,
         )
-        return self._acknowledged(lease, answer)
+        if engines == giving_up.NO_LOOKING and self.lanes is not None:
+            self.lanes.claim_follows()
+        return self._acknowledged(lease, await sent)
 
     async def fail(self, lease: Lease, failure: Failure) -> Ack:
         """Give up an attempt."""

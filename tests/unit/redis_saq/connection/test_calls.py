@@ -108,6 +108,19 @@ async def test_answers_in_parts(calls, server):
     assert [b"first\r\nline", [1, None], 7] == await asyncio.gather(*mine)
 
 
+async def test_an_answer_that_others_wait_for_comes_first(calls, server):
+    """Of those that arrive together; the rest keep their order."""
+    server.echoes = False
+    heard = []
+    mine = [calls(SCRIPT, name, at_once=name == "b") for name in "abc"]
+    for one, name in zip(mine, "abc", strict=True):
+        one.add_done_callback(lambda _, name=name: heard.append(name))
+    await server.until_asked(3)
+    server.peers[0].write(b":1\r\n:2\r\n:3\r\n")
+    assert [1, 2, 3] == await asyncio.gather(*mine)
+    assert ["b", "a", "c"] == heard
+
+
 async def test_an_early_answer_is_not_held_back(calls, server):
     """The answer to the first call is there before the server has said anything to the second."""
     server.echoes = False

@@ -81,13 +81,16 @@ class FakeLedger:
         """Listen."""
         return FakeSubscription(self, channels, heard)
 
-    async def claim(self, request, *, was_idle, ticket=None, unanswered=()):
-        """Hand out what is ready."""
+    def claim(self, request, *, was_idle, ticket=None, unanswered=()):
+        """Hand out what is ready to who awaits it; the claim counts at once."""
         self.alone.append(request.alone)
         self.can_drain.append(request.can_drain)
         self.tickets.append((ticket, unanswered))
         self.claims.append((round(self.loop.time(), 3), request.limit))
         self.idle_flags.append(was_idle)
+        return self._claimed(request)
+
+    async def _claimed(self, request):
         await self.answering.wait()
         if self.errors:
             raise self.errors.pop(0)

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from roost_core.backend import ClaimBatch
-from roost_core.errors import BackendUnavailable
+from roost_core.errors import BackendError, BackendUnavailable
 from roost_plugins.redis_saq.lanes import lanes as lanes_module
 from roost_plugins.redis_saq.lanes.policy import AHEAD_PAUSE
 from roost_plugins.redis_saq.ledger.lane_watch import After
@@ -80,6 +80,23 @@ async def test_a_lane_that_does_not_come(bench):
     assert ["t2"] == bench.ledger.given_back
 
 
+async def test_each_is_given_back_in_its_own_time(bench):
+    """One that was claimed later does not have to go with one whose lane has come."""
+    claim = await backlog(bench)
+    bench.ledger.ready = [claim_of(2)]
+    bench.served.lease_ends("t1")
+    grace = lanes_module._AHEAD_GRACE
+    await asyncio.sleep(grace / 2)
+    bench.lanes.lane_done(claim)
+    claim = await bench.free()
+    bench.ledger.ready = [claim_of(3)]
+    bench.served.lease_ends("t2")
+    await asyncio.sleep(grace - 0.01)
+    assert [] == bench.ledger.given_back
+    await asyncio.sleep(0.02)
+    assert ["t3"] == bench.ledger.given_back
+
+
 async def test_lanes_that_are_held_up_again_and_again(bench):
     """Nothing more is claimed ahead for lanes that do not come, for a while."""
     claim = await backlog(bench)
@@ -150,6 +167,42 @@ async def test_two_claims_while_more_is_ready(bench):
     found = [await one for one in [bench.free() for _ in range(3)]]
     assert ["t4", "t5", "t6"] == sorted(one.lease.token for one in found)
     assert [2, 1] == [limit for _, limit in bench.ledger.claims]
+
+
+async def test_a_claim_for_half_of_the_lanes_leaves_with_their_calls(bench):
+    """No other lane has its turn before: the halves would come to run together."""
+    one, other, last = await busy_with_more(bench)
+    bench.served.lease_ends(one.lease.token)
+    bench.served.claim_follows()
+    assert [] == bench.ledger.claims
+    bench.served.lease_ends(other.lease.token)
+    bench.served.claim_follows()
+    assert [2] == [limit for _, limit in bench.ledger.claims]
+    bench.served.lease_ends(last.lease.token)
+    bench.served.claim_follows()
+    await asyncio.sleep(0.01)
+    assert [2] == [limit for _, limit in bench.ledger.claims]
+
+
+async def test_what_cannot_be_sent_is_tried_again(bench):
+    """A claim that fails before it is sent is a failed claim, and the loop goes on."""
+    one, other, _ = await busy_with_more(bench)
+    claim, tries = bench.ledger.claim, []
+
+    def broken(request, **how):
+        tries.append(request)
+        if len(tries) < 3:
+            raise BackendError("too many open files")
+        return claim(request, **how)
+
+    bench.ledger.claim = broken
+    for ending in (one, other):
+        bench.served.lease_ends(ending.lease.token)
+        bench.served.claim_follows()
+    assert 1 == len(tries)
+    await asyncio.sleep(1)
+    assert [2] == [limit for _, limit in bench.ledger.claims]
+    assert 1 == bench.served.view.under_way
 
 
 async def test_each_takes_half_of_the_lanes(bench):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import webbrowser
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +10,7 @@ import click
 from roost_core.cli import output
 from roost_core.cli.options import RoostCommand, roost_options
 from roost_core.cli.session import Session
+from roost_plugins.console.opening import open_in_browser
 from roost_plugins.console.serving.console import Console, serving
 from roost_plugins.console.settings import Bind, ConsoleSettings, host_of, url_of
 from roost_plugins.console.stopping import Stops
@@ -93,9 +92,7 @@ def command(
     with Stops() as stops, serving(session.settings, plugins, bind) as console:
         _tell(console)
         if opens:
-            # Some browsers run in the terminal, and return when they are closed.
-            url = (console.opening_url(),)
-            threading.Thread(target=webbrowser.open, args=url, daemon=True).start()
+            open_in_browser(console.opening_url(), output.note)
         stops.wait()
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import threading
-import webbrowser
+import functools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +24,7 @@ from roost_plugins.console.dev.greeting import Greeter
 from roost_plugins.console.dev.process import Plan, WorkerProcess
 from roost_plugins.console.dev.supervisor import Supervisor
 from roost_plugins.console.dev.watching import Watcher
+from roost_plugins.console.opening import open_in_browser
 from roost_plugins.console.serving.console import Console, serving
 from roost_plugins.console.settings import Bind, ConsoleSettings
 
@@ -216,7 +216,7 @@ def _console(
         shown = url if console.is_own_token else console.place.url
         voice.console(shown)
         if wish.opens:
-            # Some browsers run in the terminal, and return when they are closed.
-            once = (console.opening_url(),)
-            threading.Thread(target=webbrowser.open, args=once, daemon=True).start()
+            open_in_browser(
+                console.opening_url(), functools.partial(voice.warn, action="no_browser")
+            )
         yield console

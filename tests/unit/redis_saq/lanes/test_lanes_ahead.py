@@ -185,7 +185,7 @@ async def test_a_claim_for_half_of_the_lanes_leaves_with_their_calls(bench):
 
 
 async def test_what_cannot_be_sent_is_tried_again(bench):
-    """A claim that fails before it is sent is a failed claim, and the loop goes on."""
+    """A claim that fails before it is sent is a failed claim, and the loop continues."""
     one, other, _ = await busy_with_more(bench)
     claim, tries = bench.ledger.claim, []
 

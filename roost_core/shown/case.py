@@ -117,8 +117,3 @@ class Case:
         if not known:
             return None
         return max(0.0, (self.now - from_milliseconds(max(known))).total_seconds())
-
-
-def counted(count: int, what: str) -> str:
-    """Return a count with its noun: ``1 live worker``, ``3 live workers``."""
-    return f"{count} {what}{'' if count == 1 else 's'}"

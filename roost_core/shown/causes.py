@@ -8,7 +8,7 @@ from typing import Final
 from roost_core.backend.facts import Obstacle
 from roost_core.backend.rates import Pace
 from roost_core.codec.times import from_milliseconds
-from roost_core.shown.case import counted
+from roost_core.shown.counts import counted
 from roost_core.shown.mending import brief
 from roost_core.shown.spans import span
 

@@ -31,3 +31,11 @@ def told_counts(counts: Mapping[State, int]) -> str:
 def in_order(counts: Mapping[State, int]) -> list[tuple[State, int]]:
     """Return how many there are in each state, in the order in which people are told."""
     return [(one, counts.get(one, 0)) for one in _ORDER]
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """Return a count with its noun: ``1 live worker``, ``1,234 live workers``.
+
+    :param many: the noun for several, if it is not the other one with an s.
+    """
+    return f"{count:,} {one if count == 1 else many or f'{one}s'}"

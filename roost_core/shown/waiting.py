@@ -15,7 +15,7 @@ from roost_core.models.work import State
 from roost_core.models.worker import WorkerInfo
 from roost_core.query.terms import Op, Query, Term, Test
 from roost_core.shown import causes, mending
-from roost_core.shown.case import counted
+from roost_core.shown.counts import counted
 from roost_core.shown.spans import span
 
 #: All causes, in the order in which they are told: first what a person has to change.

@@ -14,7 +14,8 @@ from roost_core.models.control import Verb
 from roost_core.models.events import Event
 from roost_core.models.work import State
 from roost_core.shown import causes, mending, verbs
-from roost_core.shown.case import Case, counted
+from roost_core.shown.case import Case
+from roost_core.shown.counts import counted
 from roost_core.shown.mending import brief
 from roost_core.shown.odd import odd
 from roost_core.shown.spans import span

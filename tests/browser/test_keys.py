@@ -75,6 +75,8 @@ def test_actions_of_a_row_and_of_the_page(page):
     page.keyboard.press(".")
     assert 1 == page.locator("[data-row] [data-menu][open]").count()
     page.keyboard.press("Enter")
+    page.locator("#ask[open]").wait_for()
+    page.get_by_role("button", name="Retry 7", exact=True).click()
     page.get_by_text("in each of its variants. sent").wait_for()
 
 

@@ -11,6 +11,7 @@ from roost_core import SyncRoost
 from roost_core.cli.operate.voice import Voice
 from roost_core.errors import RoostError
 from roost_core.models import Json, State, WorkerInfo
+from roost_core.shown.counts import counted
 
 
 def enqueue_line(engine: str, example: Json, given: Sequence[str] = ()) -> str:
@@ -103,7 +104,7 @@ class Greeter:
         :param has_changed: whether it is because of a change; else the one before has died.
         """
         before, self._engines = self._engines, tuple(engines)
-        watched = f"{files} file{'' if files == 1 else 's'} watched"
+        watched = f"{counted(files, 'file')} watched"
         names = ", ".join(own) or "what is installed"
         if not self._is_first:
             what, action = (

@@ -15,6 +15,7 @@ from typing import Final
 import attrs
 
 from roost_core.models import Event, State
+from roost_core.shown.counts import counted
 from roost_core.shown.redaction import clean
 from roost_core.shown.sentences import sentence
 from roost_core.shown.spans import took
@@ -359,15 +360,11 @@ def _summary(life: Life) -> str:
     failures = sum(one.fate == "failed" for one in life.steps)
     parts = [
         f"{lasted(life.begin, life.end)} in all",
-        _counted(len(life.leases), "lease"),
-        f"by {_counted(workers, 'worker')}" if workers else "",
-        f"{_counted(deaths, 'of them has', 'of them have')} died" if deaths else "",
-        _counted(steps, "accepted step"),
-        _counted(failures, "failed try", "failed tries") if failures else "",
-        f"{_counted(len(life.acts), 'act')} of people" if life.acts else "",
+        counted(len(life.leases), "lease"),
+        f"by {counted(workers, 'worker')}" if workers else "",
+        f"{counted(deaths, 'of them has', 'of them have')} died" if deaths else "",
+        counted(steps, "accepted step"),
+        counted(failures, "failed try", "failed tries") if failures else "",
+        f"{counted(len(life.acts), 'act')} of people" if life.acts else "",
     ]
     return ", ".join(part for part in parts if part).replace(", by ", " by ")
-
-
-def _counted(count: int, one: str, many: str = "") -> str:
-    return f"{count:,} {one if count == 1 else many or one + 's'}"

@@ -14,6 +14,7 @@ import attrs
 
 from roost_core.errors import InvalidInput
 from roost_core.models import Json
+from roost_core.shown.counts import counted
 from roost_core.shown.redaction import is_secret
 from roost_core.wording.redaction import redacted_text
 from roost_core.wording.secrets import HIDDEN
@@ -121,7 +122,7 @@ def _node(
         if isinstance(value, str):
             return Node(key, kind, redacted_text(value[:MOST_TEXT]), at, length=len(value))
         return Node(key, kind, _word(value), at)
-    text = _sized(size, "key" if kind == "object" else "item")
+    text = counted(size, "key" if kind == "object" else "item")
     if at not in drawn:
         return Node(key, kind, text, at, left=size, is_branch=size > 0)
     children = tuple(
@@ -156,10 +157,6 @@ def _visible(key: str, value: Json) -> Json:
 
 def _size(value: Json) -> int:
     return len(value) if isinstance(value, Mapping | list | tuple) else 0
-
-
-def _sized(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def _kind(value: Json) -> str:

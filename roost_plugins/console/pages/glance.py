@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from roost_core.models import HeldEngine, State
 from roost_core.models.overview import FailureGroup, Minute, OddThing, Overview, WaitingGroup
-from roost_core.shown.counts import in_order
+from roost_core.shown.counts import counted, in_order
 from roost_core.shown.spans import ago
 from roost_plugins.console.drawing.bars import Bar, bars
 
@@ -126,16 +126,16 @@ def verdict(found: Overview) -> Verdict:
         )
     parts = []
     if found.failures:
-        parts.append(_many(dead, "dead letter"))
+        parts.append(counted(dead, "dead letter"))
     if found.needs_hand:
         stuck = sum(one.count for one in found.needs_hand)
         parts.append(f"{stuck:,} cannot run")
     if odd:
-        parts.append(f"{_many(odd, 'thing')} {'looks' if odd == 1 else 'look'} odd")
+        parts.append(f"{counted(odd, 'thing')} {'looks' if odd == 1 else 'look'} odd")
     if not needs:
-        words = f"{_many(odd, 'thing')} {'looks' if odd == 1 else 'look'} odd"
+        words = f"{counted(odd, 'thing')} {'looks' if odd == 1 else 'look'} odd"
         return Verdict(words, ", ".join(_under_way(found)), odd, "warn", "triangle-alert", "alert")
-    words = f"{_many(needs, 'thing')} {'needs' if needs == 1 else 'need'} you"
+    words = f"{counted(needs, 'thing')} {'needs' if needs == 1 else 'need'} you"
     return Verdict(words, ", ".join(parts + _under_way(found)), needs, "bad", "hand", "alert")
 
 
@@ -145,11 +145,7 @@ def _under_way(found: Overview) -> list[str]:
     parts = [f"{running:,} running" if running else "nothing running"]
     if queued:
         parts.append(f"{queued:,} in line")
-    return [*parts, _many(workers, "worker") if workers else "no worker"]
-
-
-def _many(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
+    return [*parts, counted(workers, "worker") if workers else "no worker"]
 
 
 # -- the hour ----------------------------------------------------------------------------------
@@ -160,25 +156,25 @@ def _hour(minutes: Sequence[Minute], now: datetime) -> list[Line]:
         return []
     failed = sum(one.failed_attempts for one in minutes)
     dead = sum(one.dead_letters for one in minutes)
-    said = _many(failed, "failed attempt") if failed else "no failures"
+    said = counted(failed, "failed attempt") if failed else "no failures"
     if dead:
-        said += f", {_many(dead, 'dead letter')}"
+        said += f", {counted(dead, 'dead letter')}"
     steps = sum(one.steps for one in minutes)
     return [
-        _line("Steps", _many(steps, "step"), minutes, now, _steps, "busy"),
+        _line("Steps", counted(steps, "step"), minutes, now, _steps, "busy"),
         _line("Failures", said, minutes, now, _failures, "warn"),
     ]
 
 
 def _steps(one: Minute) -> tuple[int, int, str]:
-    return one.steps, 0, _many(one.steps, "step")
+    return one.steps, 0, counted(one.steps, "step")
 
 
 def _failures(one: Minute) -> tuple[int, int, str]:
     # Work can be given up without an attempt of its own: its deadline has passed.
     count = max(one.failed_attempts, one.dead_letters)
-    said = _many(one.failed_attempts, "failed attempt")
-    return count, one.dead_letters, f"{said}, {_many(one.dead_letters, 'dead letter')}"
+    said = counted(one.failed_attempts, "failed attempt")
+    return count, one.dead_letters, f"{said}, {counted(one.dead_letters, 'dead letter')}"
 
 
 def _line(

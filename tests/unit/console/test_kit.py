@@ -179,3 +179,15 @@ def test_what_a_reader_opens_shows_its_children_closed():
     value = {"rows": [{"n": n} for n in range(50)], "few": [{"n": 1}]}
     assert not any(one.is_open for one in tree(value, "/rows").children)
     assert tree(value).children[1].is_open
+
+
+def test_every_macro_of_the_kit_is_of_use():
+    """To a page, or to another macro: what only the kit's own test shows is dead."""
+    texts = {path: path.read_text() for path in KIT.parent.rglob("*.html")}
+    lists = re.findall(r"{% set (.*?) =", texts[KIT / "all.html"])
+    names = [name.strip() for one in lists for name in one.split(",")]
+    pages = "".join(text for path, text in texts.items() if path.parent.name != "kit")
+    kit_itself = "".join(text for path, text in texts.items() if path.parent.name == "kit")
+    used = re.findall(r"\bkit\.(\w+)", pages) + re.findall(r"{{-? ?(\w+)\(", kit_itself)
+    assert names
+    assert [] == [name for name in names if name not in used]

@@ -7,11 +7,13 @@ of the content security policy, any error on the browser's console, and any unca
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import attrs
 import pytest
@@ -23,6 +25,8 @@ from tests.consoles import Running
 from tests.integration.cli_bench import ENGINES, Shell
 from tests.servers import Server
 
+#: Names of this machine.
+_HERE = re.compile(r"localhost|127(\.\d+){3}|::1")
 #: The window, unless a test says otherwise.
 WIDE = {"width": 1280, "height": 900}
 
@@ -83,6 +87,13 @@ class Eyes:
             "console", lambda said: said.type in ("error", "warning") and self.complain(said.text)
         )
         page.on("pageerror", lambda error: self.complain(f"uncaught: {error}"))
+        page.on("request", lambda asked: self._judge(asked.url))
+
+    def _judge(self, url: str) -> None:
+        # No account, no cloud, no network: a page asks for nothing but what this machine has.
+        parts = urlsplit(url)
+        if parts.scheme in ("http", "https") and not _HERE.fullmatch(parts.hostname or ""):
+            self.complain(f"asked elsewhere: {url}")
 
     def complain(self, text: str) -> None:
         """Note a complaint, unless the test expects it."""

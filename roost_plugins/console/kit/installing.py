@@ -16,7 +16,7 @@ from roost_core.shown.spans import ago, ahead, span, took
 from roost_core.shown.verbs import UNDER_WAY, told
 from roost_plugins.console.kit.folding import folded
 from roost_plugins.console.kit.navigation import Place, places
-from roost_plugins.console.kit.visible import coded, masked, shown
+from roost_plugins.console.kit.visible import coded, dated, masked, shown
 
 
 @attrs.frozen
@@ -77,6 +77,7 @@ def install(app: Flask, now: Callable[[], datetime], asset: Callable[[str], str]
         "kit_ago": lambda at: ago(at, at_once()),
         "kit_ahead": lambda at: ahead(at, at_once()),
         "kit_for": lambda at: span(max(0, int((at_once() - at).total_seconds()))),
+        "kit_dated": dated,
         "kit_folded": folded,
         "kit_places": _places,
         "kit_states": STATES,

@@ -8,6 +8,8 @@ an attribute as between tags.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 
 from markupsafe import Markup, escape
@@ -24,6 +26,8 @@ _NAMES: Final = (
 )
 #: In a text of several lines these are what they should be.
 _KEPT: Final = "\n\t"
+#: Since when something is so, as the command line tells it.
+_SINCE: Final = re.compile(r"since (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)\b")
 
 
 def shown(text: object, most: int = MOST) -> str:
@@ -49,6 +53,23 @@ def coded(text: str) -> Markup:
     For what stands between tags only, never for an attribute.
     """
     return Markup(re.sub(r"`([^`\n]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped
+
+
+def dated(text: str) -> Sequence[str | datetime]:
+    """Return a message of Roost's in parts: its words, and the times that it gives in full.
+
+    ``since`` before a time becomes ``for``: pages tell how long ago it was.
+    """
+    found: list[str | datetime] = []
+    end = 0
+    for match in _SINCE.finditer(text):
+        try:
+            at = datetime.fromisoformat(match[1])
+        except ValueError:
+            continue
+        found += [f"{text[end : match.start()]}for ", at]
+        end = match.end()
+    return [*found, text[end:]]
 
 
 def _visible(match: re.Match[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from roost_plugins.console import kit
 from roost_plugins.console.kit.folding import MOST_LINES, folded
 from roost_plugins.console.kit.installing import STATES, VERBS
 from roost_plugins.console.kit.tree import BUDGET, CHILDREN, Node, tree
-from roost_plugins.console.kit.visible import coded, masked, shown
+from roost_plugins.console.kit.visible import coded, dated, masked, shown
 
 #: What macros are made of.
 INNER = {"value", "more"}
@@ -179,6 +180,14 @@ def test_what_a_reader_opens_shows_its_children_closed():
     value = {"rows": [{"n": n} for n in range(50)], "few": [{"n": 1}]}
     assert not any(one.is_open for one in tree(value, "/rows").children)
     assert tree(value).children[1].is_open
+
+
+def test_times_in_full_are_found_in_a_message():
+    """For a page to tell how long ago each was; what only looks like a time is left as it is."""
+    parts = dated("held since 2026-01-31T12:00:00Z: `x`; since 2026-13-99T12:00:00Z")
+    at = datetime(2026, 1, 31, 12, tzinfo=UTC)
+    assert ["held for ", at, ": `x`; since 2026-13-99T12:00:00Z"] == parts
+    assert ["nothing"] == dated("nothing")
 
 
 def test_every_macro_of_the_kit_is_of_use():

@@ -17,7 +17,7 @@ from roost_core.models.standing import WorkMeta
 from roost_core.models.worker import WorkerInfo
 from roost_core.shown import views
 from roost_core.shown.mending import brief
-from roost_core.shown.spans import span
+from roost_core.shown.spans import past, span
 
 
 @attrs.frozen(eq=False)
@@ -100,7 +100,7 @@ class Case:
 
     def ago(self, at: datetime) -> str:
         """Return how long ago that was."""
-        return f"{span(max(0.0, (self.now - at).total_seconds()))} ago"
+        return past(at, self.now)
 
     def until(self, at: datetime) -> str:
         """Return when that will be: ``in 3 s``; or how long ago it was."""

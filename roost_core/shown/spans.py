@@ -28,6 +28,12 @@ def ago(at: datetime, now: datetime) -> str:
     return "now" if seconds < 1 else f"{span(int(seconds))} ago"
 
 
+def past(at: datetime, now: datetime) -> str:
+    """Return how long ago something was, also within a second: ``0.4 s ago``, ``2 m ago``."""
+    seconds = max(0.0, (now - at).total_seconds())
+    return f"{span(int(seconds) if seconds >= 1 else seconds)} ago"
+
+
 def ahead(at: datetime, now: datetime) -> str:
     """Return when something will be: ``in 3 s``; ``now`` if it is due."""
     seconds = round((at - now).total_seconds())

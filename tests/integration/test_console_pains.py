@@ -88,6 +88,23 @@ def test_a_failure_that_is_over_is_history(items):
     assert "no table in the page" not in items.site.get("/work").text
 
 
+def test_words_do_not_grow_old(items):
+    """A page of work that has ended is not read again: when that was is told by its clock."""
+    items.new("done")
+    items.step(items.claim("done"), {"page": 1}, done=True)
+    items.new("dead")
+    items.fail(items.claim("dead"), "no table in the page")
+    items.new("off")
+    items.roost.work("off").cancel(reason="not needed")
+    items.new("rests")
+    items.roost.work("rests").pause(reason="for now")
+    found = {}
+    for one in ("done", "dead", "off", "rests"):
+        (text,) = re.findall(r'<p class="why-sentence">(.*?)</p>', items.page(one), re.DOTALL)
+        found[one] = ('data-time="ago"' in text, " ago" in ELSEWHERE.sub(" ", text))
+    assert set(found.values()) == {(True, False)}, found
+
+
 def test_running_is_no_guess(items):
     """A lease is one until it ends, but of a worker that is not there the page says just that."""
     items.new("w-1")

@@ -16,6 +16,7 @@ from roost_core.models import ErrorRecord, Event, Json, State, WorkMeta
 from roost_core.shown.plain import to_plain
 from roost_core.shown.redaction import clean, redacted
 from roost_core.shown.sentences import sentence
+from roost_core.shown.spans import past
 from roost_plugins.console.drawing.svg import svg
 from roost_plugins.console.drawing.timeline import Timeline, timeline
 from roost_plugins.console.pages.verbs import Choice, choices
@@ -93,6 +94,20 @@ class ItemView:
     def title(self) -> str:
         """Its title, if it has one."""
         return "" if self.one.item is None else self.one.item.title or ""
+
+    @property
+    def sentence(self) -> Sequence[str | datetime]:
+        """Why it does or does not run, in parts: words, and the time that they tell of, if any.
+
+        A page of work that has ended is not read again, so its words must not grow old.
+        """
+        meta, text = self.meta, self.one.why.sentence
+        act = () if meta.act is None else (meta.act.confirmed_at, meta.act.at)
+        for at in filter(None, (meta.finished_at, meta.updated_at, *act)):
+            before, told, after = text.rpartition(past(at, self.one.now))
+            if told:
+                return [before, at, after]
+        return [text]
 
     @property
     def first(self) -> Choice | None:

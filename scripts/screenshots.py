@@ -71,9 +71,12 @@ def visit(browser: Browser, url: str, folder: Path) -> None:
                     for link in page.locator("#side [data-go]").all()
                 }
                 places |= {f"/work/{one}": f"item {one}" for one in ITEMS}
+                # What a reader has to ask for.
+                places |= {"/doctor/run": "doctor", "/act/retry?q=state:failed": "preview"}
+                places |= {"/work/none": "missing"}
                 for path, name in places.items():
                     answer = page.goto(url.partition("?")[0].rstrip("/") + path)
-                    if answer is None or not answer.ok:
+                    if answer is None or answer.status >= 500:
                         continue
                     page.wait_for_timeout(600)
                     shot = folder / f"{name.replace(' ', '-')}-{theme}-{size}.png"
@@ -145,7 +148,7 @@ def main(folder: Path, *, for_docs: bool) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
+    if len(sys.argv) != 2 or (sys.argv[1].startswith("-") and sys.argv[1] != "--docs"):
         raise SystemExit(__doc__)
     is_for_docs = sys.argv[1] == "--docs"
     main(DOCS if is_for_docs else Path(sys.argv[1]).resolve(), for_docs=is_for_docs)

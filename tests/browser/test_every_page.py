@@ -12,6 +12,8 @@ from tests.browser.test_kit import WIDER, WIDTHS, seen_by_all
 
 #: Nothing can wait for a person yet.
 STATES = tuple(str(one) for one in State if one is not State.WAITING)
+#: An id that leaves no room for anything beside it.
+LONG = f"queued-{'x' * 110}"
 
 
 @pytest.fixture(scope="module")
@@ -19,11 +21,11 @@ def states(scene):
     """Put work into each state; its id is the state's name."""
     items, work = scene.items, scene.roost.work
     items.new("running", {"a": 1}, title="A title of usual length", resources=["gpu-0"])
-    items.claim("running")
+    items.claim("running", 600_000)  # longer than all tests here take
     items.new("blocked", {"a": 1}, resources=["gpu-0"])
     # To claim it is to find that what it needs is in use.
     scene.roost.run(
-        lambda roost: roost.ledger.claim(ClaimRequest("worker-1", ("none",), 9, 60_000))
+        lambda roost: roost.ledger.claim(ClaimRequest("worker-1", ("none",), 9, 600_000))
     )
     items.new("retry_wait", {"a": 1})
     later(scene, items.claim("retry_wait"))
@@ -36,6 +38,7 @@ def states(scene):
     scene.new("done")
     scene.let("done")
     scene.comes_to("done", State.DONE)
+    items.new(LONG)
     items.new("queued", {"a": 1}, title="word " * 39 + "end")
     for one in STATES:
         assert one == work(one).row().meta.state
@@ -73,3 +76,27 @@ def looked_at(page, what):
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 844})
         assert 0 >= page.evaluate(WIDER), (what, width)
+
+
+@pytest.mark.parametrize("width", [390, 768, 1280])
+def test_what_opens_is_seen_whole(states, eyes, width):
+    """A menu that leaves the window at its side cannot be read, nor scrolled to."""
+    page = states.page(eyes, viewport={"width": width, "height": 844})
+    cut = {}
+    for path in (
+        "/work/failed",
+        f"/work/{LONG}",
+        "/work/running",
+        "/work?q=state:failed",
+        "/failed",
+    ):
+        page.goto(f"{states.console.origin}{path}")
+        menus = page.locator("main details[data-menu]")
+        assert menus.count(), path
+        for number in range(menus.count()):
+            menus.nth(number).locator("summary").click()
+            box = menus.nth(number).locator(".menu-list").bounding_box()
+            if box["x"] < 0 or box["x"] + box["width"] > width:
+                cut[path, number] = box
+            page.keyboard.press("Escape")
+    assert {} == cut

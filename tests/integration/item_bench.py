@@ -34,9 +34,9 @@ class Items:
             "none", payload, work_id=work_id, any_engine=True, **fields
         ).work_id
 
-    def claim(self, work_id: str) -> Claim:
+    def claim(self, work_id: str, ttl_ms: int = 60_000) -> Claim:
         """Lease work; all else that is ready must be leased, too."""
-        request = ClaimRequest("worker-1", ("none",), limit=50, lease_ttl_ms=60_000)
+        request = ClaimRequest("worker-1", ("none",), limit=50, lease_ttl_ms=ttl_ms)
         batch = self.roost.run(lambda roost: roost.ledger.claim(request))
         (found,) = (one for one in batch.claims if one.lease.work_id == work_id)
         return found

@@ -29,7 +29,11 @@ document.addEventListener(
   "toggle",
   (event) => {
     if (event.target.matches("details[data-menu][open]")) {
-      event.target.querySelector(".menu-list").scrollIntoView({ block: "nearest" });
+      const list = event.target.querySelector(".menu-list");
+      // It ends where its button does, unless it would leave the window there.
+      list.removeAttribute("data-kept-left");
+      if (list.getBoundingClientRect().left < 0) list.setAttribute("data-kept-left", "");
+      list.scrollIntoView({ block: "nearest" });
     }
   },
   true, // it does not bubble

@@ -25,6 +25,11 @@ PAGE_THREADS: Final = 16
 MAX_HEAD: Final = 64 << 10
 #: Requests that wait to be accepted.
 _BACKLOG: Final = 128
+#: A connection on which nothing comes and nothing is under way is closed after this long, and how
+#: often that is looked for: anybody on the machine, or a page in a browser, can open as many as
+#: there may be, and then nobody else gets one. Seconds.
+IDLE_SECONDS: Final = 20
+IDLE_LOOK_SECONDS: Final = 5
 #: How long what is under way may take at the end. Seconds.
 _LAST_SECONDS: Final = 2.0
 
@@ -87,6 +92,8 @@ class WebServer:
             sockets=[listener],
             threads=threads,
             connection_limit=4 * threads,
+            channel_timeout=IDLE_SECONDS,
+            cleanup_interval=IDLE_LOOK_SECONDS,
             max_request_body_size=max_body,
             max_request_header_size=MAX_HEAD,
             # Nobody may say on whose behalf a request comes.

@@ -147,6 +147,12 @@ def test_the_api_takes_as_much_as_without_a_proxy(behind):
     assert (400, "invalid-input") == (reply.status, reply.json["code"])
     reply = site.ask("POST", path, b"{}", **{**token, "Authorization": "Bearer wrong"})
     assert (401, "wrong-token") == (reply.status, reply.json["code"])
+    for headers, code in (
+        ({"Host": "127.0.0.1:1"}, "foreign-host"),
+        ({"Origin": "null"}, "foreign-origin"),
+    ):
+        reply = site.ask("GET", path, **{**token, **headers, "Accept": "text/html"})
+        assert (403, code) == (reply.status, reply.json["code"])
     body = b'{"engine": "none", "any_engine": true, "work_id": "w-9"}'
     reply = site.ask("POST", path, body, **token)
     assert (201, "/roost/api/v1/work/w-9") == (reply.status, reply.headers["location"])

@@ -85,7 +85,7 @@ def serving(
         stack.callback(here.runs.close, connection)
         app = create_app(here)
         tokens = Tokens(token, port=at.port, path=f"{at.prefix}/", is_secure=at.scheme == "https")
-        gate = Gate(app, at, tokens, own.read_only, teller(app))
+        gate = Gate(app, at, tokens, own.read_only, teller(app, at.prefix))
         server = WebServer(gate, listener, own.streams, MAX_BODY, at.prefix)
         server.start()
         stack.callback(server.stop)

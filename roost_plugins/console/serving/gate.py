@@ -84,7 +84,7 @@ class Gate:
 
     def _told(self, environ: WSGIEnvironment, refusal: Refusal) -> tuple[str, str, bytes]:
         # A program is always told in its own way, unless it is sent elsewhere.
-        is_for_program = environ.get("PATH_INFO", "").startswith("/api/")
+        is_for_program = for_program(environ, self.place.prefix)
         if refusal.is_shown or (is_for_program and refusal.kind != "moved"):
             return self.tell(environ, refusal)
         return refusal.status, "text/plain; charset=utf-8", f"{refusal.text}\n".encode()
@@ -195,6 +195,12 @@ class Gate:
         if cookie:
             headers.append(("Set-Cookie", cookie))
         return _plain("303 See Other", "moved", "this way", tuple(headers))
+
+
+def for_program(environ: WSGIEnvironment, prefix: str) -> bool:
+    """Return whether a request is for the API, also before the prefix was taken off its path."""
+    path: str = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+    return path.startswith(f"{prefix}/api/")
 
 
 def _url(environ: WSGIEnvironment, without: str = "") -> str:

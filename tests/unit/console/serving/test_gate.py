@@ -281,6 +281,18 @@ def test_a_link_from_elsewhere_leads_nowhere_else(door):
     assert f"{ORIGIN}//evil.example/x" == moved
 
 
+@pytest.mark.parametrize("prefix", ["", "/roost"])
+def test_a_program_is_told_in_its_own_way_under_a_prefix_too(prefix):
+    """Whatever is wrong with its request; a page of somebody else learns nothing from it."""
+    door = Door(external=f"{ORIGIN}{prefix}/")
+    for path, host in (("/api/v1/work", "evil.example"), ("/api/../v1", HOST)):
+        answer = door.ask("GET", prefix + path, Host=host)
+        assert ("text/html", door.told[-1].kind) == (answer.headers["Content-Type"], answer.text)
+    assert ["foreign-host", "bad-path"] == [one.kind for one in door.told]
+    door.ask("GET", f"{prefix}/work", Host="evil.example")
+    assert 2 == len(door.told)
+
+
 @pytest.mark.parametrize("query", ["mytoken=1", "q=label:token=x", "q=token%3D1", "q=again=1"])
 def test_other_parameters_mean_nothing(door, query):
     """Only the one of this name is a token."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -94,11 +93,10 @@ def whole(least: int, most: int) -> Kind:
     return Kind({"type": "integer", "minimum": least, "maximum": most}, check, of_text)
 
 
-def _number(value: Json) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e12:
-        raise ValueError("expected a number")
-    if not math.isfinite(value) or value < 0:
-        raise ValueError("expected a number that is not negative")
+def _seconds(value: Json) -> float:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 0 <= value <= MAX_DELAY_SECONDS:  # which NaN is not, either
+        raise ValueError(f"expected a number from 0 to {MAX_DELAY_SECONDS:.0f}")
     return float(value)
 
 
@@ -149,7 +147,7 @@ QUERY: Final = Kind(
     lambda value: _query(value),
 )
 SECONDS: Final = Kind(
-    {"type": "number", "minimum": 0, "maximum": MAX_DELAY_SECONDS}, _number, _no_text
+    {"type": "number", "minimum": 0, "maximum": MAX_DELAY_SECONDS}, _seconds, _no_text
 )
 FLAG: Final = Kind({"type": "boolean"}, _flag, _flag_text)
 TIME: Final = Kind({"type": "string", "format": "date-time"}, _time, _no_text)

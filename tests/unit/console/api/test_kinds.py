@@ -100,6 +100,13 @@ def test_a_body_is_an_object(body):
         read_body(Asked, body)
 
 
+@pytest.mark.parametrize("value", [-1, True, "1", float("nan"), float("inf"), 315_360_001, 10**400])
+def test_no_seconds(value):
+    """Also none that the document does not allow: ten years are the most, for each of them."""
+    with pytest.raises(InvalidInput, match="seconds: expected a number from 0 to 315360000"):
+        read_body(Asked, {"seconds": value})
+
+
 def test_a_whole_number_in_json():
     """JSON knows no difference between 1 and 1.0."""
     assert 1 == read_body(Asked, {"whole": 1.0}).whole

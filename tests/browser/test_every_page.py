@@ -22,11 +22,8 @@ def states(scene):
     items, work = scene.items, scene.roost.work
     items.new("running", {"a": 1}, title="A title of usual length", resources=["gpu-0"])
     items.claim("running", 600_000)  # longer than all tests here take
-    items.new("blocked", {"a": 1}, resources=["gpu-0"])
-    # To claim it is to find that what it needs is in use.
-    scene.roost.run(
-        lambda roost: roost.ledger.claim(ClaimRequest("worker-1", ("none",), 9, 600_000))
-    )
+    scene.roost.enqueue("rare", work_id="blocked", any_engine=True, resources=["gpu-0"])
+    block(scene)
     items.new("retry_wait", {"a": 1})
     later(scene, items.claim("retry_wait"))
     items.new("sleeping", {"a": 1}, delay_seconds=900)
@@ -43,6 +40,12 @@ def states(scene):
     for one in STATES:
         assert one == work(one).row().meta.state
     return scene
+
+
+def block(scene):
+    """Claim what needs a resource that is in use: it is found out then, and again after a while."""
+    request = ClaimRequest("worker-1", ("rare",), 1, 600_000)
+    assert not scene.roost.run(lambda roost: roost.ledger.claim(request)).claims
 
 
 def later(scene, claim):
@@ -64,6 +67,8 @@ def test_an_item_of_each_state(states, eyes):
     """Its page says the state by a word, in its head and in the title of its tab."""
     page = states.page(eyes)
     for state in STATES:
+        if state == "blocked":
+            block(states)  # the other tests may have taken longer than it stays so by itself
         page.goto(f"{states.console.origin}/work/{state}")
         badge(page, state.replace("_", " "))
         assert f"{state} · {state.replace('_', ' ')}" in page.title()

@@ -14,6 +14,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import console as console_module
 from benchmarks import idle as idle_module
 from benchmarks import storm as storm_module
 from benchmarks.catalogue import row
@@ -253,6 +254,18 @@ def asking(bench: Bench) -> Iterator[Result]:
         yield Result(name, ratio, 2, "x", is_strict=False)
 
 
+def console(bench: Bench) -> Iterator[Result]:
+    """Compare how long pages of the console take beside many work items and few."""
+    sizes = (1_000, 10_000 if bench.is_quick else 100_000)
+    with console_module.places(bench, sizes) as (few, many):
+        rows = console_module.compare(few, many, sizes, 15)
+        for row in rows + console_module.news(few, many, sizes, 5):
+            name = row.get("page") or row["news"]
+            budget = console_module.BUDGETS.get(name, 2)
+            what = f"console flat: {name}, {sizes[1]:,} to {sizes[0]:,}"
+            yield Result(what, row["ratio"], budget, "x", is_strict=False)
+
+
 async def _sleep(bench: Bench, count: int) -> None:
     async with bench.connect() as roost:
         await filling.add_sleepers(roost, count)
@@ -274,6 +287,7 @@ CHECKS: Final = (
     memory,
     flat,
     asking,
+    console,
 )
 
 

@@ -32,6 +32,7 @@ BENCHMARKS: Final = {
     "cluster": ("benchmarks.cluster", ()),
     "storm": ("benchmarks.storm", ()),
     "state": ("benchmarks.state", ()),
+    "console": ("benchmarks.console", ()),
     "idle": ("benchmarks.idle", ()),
     "profile": ("benchmarks.profile", ()),
 }

@@ -11,9 +11,11 @@ import attrs
 from benchmarks.measuring.server import Server
 from benchmarks.measuring.working import Engine
 from roost_core import Roost, Snapshot
-from roost_core.backend import Claim, ClaimRequest, Commit, Finish, GoOn, Next, Sleep
+from roost_core.backend import Claim, ClaimRequest, Commit, Failure, Finish, GoOn, Next, Sleep
 from roost_core.client.requests import EnqueueRequest
+from roost_core.codec.records import encode_model
 from roost_core.codec.snapshots import encode_snapshot
+from roost_core.models import ErrorRecord
 
 #: Sleepers sleep this long, each a little longer. Seconds.
 _LONG = 86_400.0
@@ -24,6 +26,8 @@ _CALLS = 400
 _SOON = 3.0
 _BACKLOG_CLAIMS = 5
 _ENGINE = Engine.engine_id
+#: How many steps a long life takes in each lease.
+_SLICE = 50
 
 
 def _requests(count: int, delay: float) -> Iterator[EnqueueRequest]:
@@ -53,6 +57,49 @@ async def add_stepped_sleepers(roost: Roost, count: int) -> None:
         claims = await _claim(roost, min(left, 100))
         await asyncio.gather(*(_commit(roost, claim, _A_DAY, 150) for claim in claims))
         left -= len(claims)
+
+
+async def add_failed(roost: Roost, count: int) -> None:
+    """Enqueue work and let it fail for good, with three kinds of error in turns."""
+    await add_ready(roost, count)
+    left = count
+    while left:
+        claims = await _claim(roost, min(left, 100))
+        await asyncio.gather(*(_fail(roost, claim, left + n) for n, claim in enumerate(claims)))
+        left -= len(claims)
+
+
+async def _fail(roost: Roost, claim: Claim, number: int) -> None:
+    what = ("429 Too Many Requests", "no such page", "out of memory")[number % 3]
+    error = encode_model(ErrorRecord("permanent", f"{what}: page {number}", "Broken", "a line\n"))
+    await roost.ledger.fail(claim.lease, Failure("failed", error, permanent=True, delay_ms=0))
+
+
+async def add_long_life(roost: Roost, steps: int, size: int) -> str:
+    """Take one work item through many steps, the last with a state of this many bytes.
+
+    :returns: its id; it is asleep.
+    """
+    item = await roost.enqueue(_ENGINE, {"task": "x" * 85}, priority=100, any_engine=True)
+    claim = await _claim_of(roost, item.work_id)
+    for version in range(steps):
+        at = attrs.evolve(claim, version=version)
+        if version == steps - 1:
+            await _commit(roost, at, _A_DAY, size)
+        elif version % _SLICE == _SLICE - 1:
+            # A worker takes turns with other work after as many steps as that.
+            await _commit(roost, at, Sleep(0), 150)
+            claim = await _claim_of(roost, item.work_id)
+        else:
+            await _commit(roost, at, GoOn(60_000), 150)
+    return item.work_id
+
+
+async def _claim_of(roost: Roost, work_id: str) -> Claim:
+    (claim,) = await _claim(roost, 1)
+    if claim.lease.work_id != work_id:
+        raise RuntimeError(f"other work is in line before {work_id}")
+    return claim
 
 
 async def _claim(roost: Roost, limit: int, ttl_ms: float = 60_000) -> tuple[Claim, ...]:

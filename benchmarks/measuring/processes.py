@@ -87,14 +87,38 @@ class Processes:
 
         :raises RuntimeError: it ended by itself, which made something else fail.
         """
-        path = Path(self.folder) / "workers.log"
+        with self._running("worker", "--quiet", *arguments) as process:
+            yield process
+
+    @contextmanager
+    def console(self, **own: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+        """Start ``roost ui`` on a free port; it is gone afterwards.
+
+        :param own: the console's settings, without their namespace.
+        :returns: the process, and the URL that signs in.
+        :raises RuntimeError: as :meth:`worker`.
+        """
+        variables = {f"ROOST_CONSOLE_{name.upper()}": text for name, text in own.items()}
+        with self._running("ui", "--port", "0", listens=True, **variables) as process:
+            assert process.stdout is not None
+            url = process.stdout.readline().decode().strip()
+            if not url:
+                process.wait(_END_TIMEOUT)
+                raise RuntimeError("there is no console")
+            yield process, url
+
+    @contextmanager
+    def _running(
+        self, command: str, *arguments: str, listens: bool = False, **variables: str
+    ) -> Iterator[subprocess.Popen[bytes]]:
+        path = Path(self.folder) / f"{command}.log"
         with path.open("ab") as log:
             process = subprocess.Popen(  # noqa: S603 - our own words
-                [self._program(), "-m", "roost_core.cli", "worker", "--quiet", *arguments],
-                env=self._environment(),
+                [self._program(), "-m", "roost_core.cli", command, *arguments],
+                env={**self._environment(), **variables},
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
-                stdout=log,
+                stdout=subprocess.PIPE if listens else log,
                 stderr=log,
                 # Ctrl-C reaches the benchmark only, which then ends the worker cleanly.
                 start_new_session=True,
@@ -105,10 +129,12 @@ class Processes:
             if process.poll() is None:
                 raise
             text = path.read_text(errors="replace")
-            raise RuntimeError(f"the worker ended early:\n{text[-1500:]}") from error
+            raise RuntimeError(f"roost {command} ended early:\n{text[-1500:]}") from error
         finally:
             process.terminate()
             await_end(process)
+            if process.stdout is not None:
+                process.stdout.close()
 
     def _program(self) -> str:
         """Return the Python that they run, which is made at the first call."""

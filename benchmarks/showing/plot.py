@@ -208,6 +208,24 @@ def _profile(report: Mapping[str, Any], pyplot: Any) -> Any:
     return figure
 
 
+def _console(report: Mapping[str, Any], pyplot: Any) -> Any:
+    """Draw how long each page takes beside few and many work items."""
+    rows = report["pages"][::-1]
+    sizes = [name for name in rows[0] if name.endswith(", ms")]
+    figure, (panel,) = _panels(pyplot, 1, (8.5, 5.2))
+    for index, size in enumerate(sizes):
+        places = [number - 0.4 * index for number in range(len(rows))]
+        label = f"{size.removesuffix(', ms')} work items"
+        panel.barh(places, [row[size] for row in rows], 0.38, color=_COLORS[index], label=label)
+    panel.set_yticks([number - 0.2 for number in range(len(rows))])
+    panel.set_yticklabels([row["page"] for row in rows])
+    panel.set(xlabel="ms for a page")
+    panel.grid(visible=True, axis="x")
+    panel.grid(visible=False, axis="y")
+    panel.legend(fontsize=8)
+    return figure
+
+
 #: The benchmarks that have a picture.
 PLOTS: Final[Mapping[str, Callable[[Mapping[str, Any], Any], Any]]] = {
     "steps": _steps,
@@ -217,4 +235,5 @@ PLOTS: Final[Mapping[str, Callable[[Mapping[str, Any], Any], Any]]] = {
     "storm": _storm,
     "state": _state,
     "profile": _profile,
+    "console": _console,
 }

@@ -77,7 +77,7 @@ def test_an_item_of_each_state(states, eyes):
 
 def looked_at(page, what):
     """Check a page in each look, and its width in every window."""
-    seen_by_all(page, what, dark=(390,))
+    seen_by_all(page, what, light=(1280,), dark=(390,))
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 844})
         assert 0 >= page.evaluate(WIDER), (what, width)

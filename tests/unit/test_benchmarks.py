@@ -266,3 +266,28 @@ def test_figures_by_size_stand_side_by_side() -> None:
         "| claim, server µs | 70.2 | 71 |",
     )
     assert expected + LAST_LINE == markdown.render({**AROUND, "sleepers": found})
+
+
+def test_pages_of_a_console_are_shown_beside_few_and_many() -> None:
+    """What is not of one queue stands side by side; each kind of figure has a table."""
+    page = {
+        "page": "work",
+        "1,000, ms": 9.5,
+        "10,000, ms": 10.0,
+        "ratio": 1.05,
+        "KB": [133.4, 134.0],
+    }
+    streams = {"streams": "50 open", "page of work, ms": 10.25, "memory, MB": 84.26}
+    expected = lines(
+        "| page | 1,000, ms | 10,000, ms | ratio | KB |",
+        "| --- | ---: | ---: | ---: | ---: |",
+        "| work | 9.50 | 10.0 | 1.05 | 133 / 134 |",
+        "",
+        "| streams | page of work, ms | memory, MB |",
+        "| --- | ---: | ---: |",
+        "| 50 open | 10.2 | 84.3 |",
+    )
+    expected += "\n"
+    assert expected + LAST_LINE.lstrip() == markdown.render(
+        {**AROUND, "pages": [page], "streams": [streams]}
+    )

@@ -247,8 +247,7 @@ class Pen:
             within = lasted(one.start, one.end or self.life.end)
             return f"{many} accepted within {within}, {self._since(one.start)}"
 
-        mark = self._bar("step", "accent", one, say, name)
-        return attrs.evolve(mark, count=one.count, is_rough=True)
+        return self._bar("step", "accent", one, say, name, is_rough=True)
 
     def happened(self, event: Event, kind: str) -> Mark:
         """Draw what a person did, or what the engine has emitted."""
@@ -274,13 +273,30 @@ class Pen:
         return [attrs.evolve(mark, label=last.state.value)]
 
     def _bar(
-        self, kind: str, tone: str, one: Lease | Step | Wait, say: Callable[[], str], label: str
+        self,
+        kind: str,
+        tone: str,
+        one: Lease | Step | Wait,
+        say: Callable[[], str],
+        label: str,
+        *,
+        is_rough: bool = False,
     ) -> Mark:
         x = self.scale.place(one.start)
         width = max(_THIN, self.scale.place(one.end or self.life.end) - x)
-        fits = label if width >= _WORDY else ""
-        is_open = one.end is None
-        return Mark(kind, tone, x, width, say, fits, is_open, at=one.start, until=one.end)
+        return Mark(
+            kind,
+            tone,
+            x,
+            width,
+            say,
+            label if width >= _WORDY else "",
+            one.end is None,
+            at=one.start,
+            until=one.end,
+            count=one.count if isinstance(one, Step) and is_rough else 1,
+            is_rough=is_rough,
+        )
 
     def _point(self, kind: str, tone: str, at: datetime, say: Callable[[], str]) -> Mark:
         def with_time() -> str:

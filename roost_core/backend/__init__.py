@@ -16,32 +16,18 @@ from roost_core.backend.artifacts import ArtifactStore
 from roost_core.backend.control import Control
 from roost_core.backend.explaining import Explaining
 from roost_core.backend.ledger import Ledger
-from roost_core.backend.messages import (
-    SUSPECTED_AFTER,
-    Ack,
-    Alone,
-    Beat,
-    Claim,
-    ClaimBatch,
-    ClaimRequest,
-    Commit,
-    Enqueued,
-    EnqueueOutcome,
-    Failure,
-    Finish,
-    GoOn,
-    NewWork,
-    Next,
-    Renewed,
-    Sleep,
-    Yield,
-)
 from roost_core.backend.reading import Reading
 from roost_core.backend.renewal import Renewal, Renewer
-from roost_core.backend.reports import Finding, ListQuery, Purged, Repaired, StoredWork
+from roost_core.backend.reports import (
+    SUSPECTED_AFTER,
+    Finding,
+    ListQuery,
+    Purged,
+    Repaired,
+    StoredWork,
+)
 from roost_core.backend.searching import LOOK, Searching
 from roost_core.backend.server import Server
-from roost_core.backend.serving import LostLanes, ServePlan
 from roost_core.backend.transitions import Transitions
 from roost_core.late import late_names
 
@@ -49,8 +35,28 @@ if TYPE_CHECKING:
     # Most commands do without.
     from roost_core.backend.facts import Facts, Obstacle
     from roost_core.backend.finding import Counted, Found, Group
+    from roost_core.backend.messages import (
+        Ack,
+        Alone,
+        Beat,
+        Claim,
+        ClaimBatch,
+        ClaimRequest,
+        Commit,
+        Enqueued,
+        EnqueueOutcome,
+        Failure,
+        Finish,
+        GoOn,
+        NewWork,
+        Next,
+        Renewed,
+        Sleep,
+        Yield,
+    )
     from roost_core.backend.orders import Halt, Order, OrderAnswer, OrderOutcome
     from roost_core.backend.rates import FailureTally, Pace, StepTally, Tally
+    from roost_core.backend.serving import LostLanes, ServePlan
     from roost_core.backend.survey import (
         EngineLine,
         ErrorGroup,
@@ -64,26 +70,45 @@ else:
     __getattr__, __dir__ = late_names(
         __name__,
         {
+            "Ack": "messages",
+            "Alone": "messages",
+            "Beat": "messages",
+            "Claim": "messages",
+            "ClaimBatch": "messages",
+            "ClaimRequest": "messages",
+            "Commit": "messages",
             "Counted": "finding",
             "EngineLine": "survey",
+            "EnqueueOutcome": "messages",
+            "Enqueued": "messages",
             "ErrorGroup": "survey",
             "Facts": "facts",
+            "Failure": "messages",
             "FailureTally": "rates",
+            "Finish": "messages",
             "Found": "finding",
+            "GoOn": "messages",
             "Group": "finding",
             "Halt": "orders",
+            "LostLanes": "serving",
             "MinuteTally": "survey",
+            "NewWork": "messages",
+            "Next": "messages",
             "Obstacle": "facts",
             "Order": "orders",
             "OrderAnswer": "orders",
             "OrderOutcome": "orders",
             "Pace": "rates",
+            "Renewed": "messages",
             "ResourceHold": "survey",
             "Running": "survey",
+            "ServePlan": "serving",
+            "Sleep": "messages",
             "StepTally": "rates",
             "Survey": "survey",
             "Tally": "rates",
             "Timed": "survey",
+            "Yield": "messages",
         },
     )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 import attrs
 
@@ -18,10 +18,6 @@ from roost_core.models.checks import WORD, matching
 from roost_core.models.work import State
 from roost_core.models.worker import Lease
 from roost_core.values import Value
-
-#: Once this many workers have died over a step, or gone silent, the work is suspected: it runs
-#: apart from other work, in groups or alone, until a step of it is accepted.
-SUSPECTED_AFTER: Final = 2
 
 
 @attrs.frozen(eq=False, repr=False)

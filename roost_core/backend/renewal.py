@@ -6,11 +6,11 @@ import abc
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from roost_core.backend.messages import Ack, Beat, Failure, Renewed
 from roost_core.errors import BackendError
 from roost_core.models.worker import Lease
 
 if TYPE_CHECKING:
+    from roost_core.backend.messages import Ack, Beat, Failure, Renewed
     from roost_core.backend.rates import Tally
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
@@ -12,6 +12,10 @@ from roost_core.values import Value
 
 if TYPE_CHECKING:
     from roost_core.models.control import Act, Verb
+
+#: Once this many workers have died over a step, or gone silent, the work is suspected: it runs
+#: apart from other work, in groups or alone, until a step of it is accepted.
+SUSPECTED_AFTER: Final = 2
 
 
 @attrs.frozen(eq=False, repr=False)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING
 
 from roost_core.backend.ledger import Ledger
-from roost_core.backend.messages import Claim
 from roost_core.backend.reports import Finding
-from roost_core.backend.serving import ServePlan
+
+if TYPE_CHECKING:
+    # Only workers have these.
+    from roost_core.backend.messages import Claim
+    from roost_core.backend.serving import ServePlan
 
 
 class Server(abc.ABC):

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from roost_core.backend.messages import (
-    Ack,
-    ClaimBatch,
-    ClaimRequest,
-    Commit,
-    Enqueued,
-    Failure,
-    NewWork,
-)
 from roost_core.backend.reports import Purged
 from roost_core.models.worker import Lease
+
+if TYPE_CHECKING:
+    # Whoever calls these has them; most commands only read.
+    from roost_core.backend.messages import (
+        Ack,
+        ClaimBatch,
+        ClaimRequest,
+        Commit,
+        Enqueued,
+        Failure,
+        NewWork,
+    )
 
 
 class Transitions(abc.ABC):

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from roost_core.backend.messages import SUSPECTED_AFTER
-from roost_core.backend.reports import Finding
+from roost_core.backend.reports import SUSPECTED_AFTER, Finding
 from roost_core.client.engine import held_finding
 from roost_core.client.roost import Roost
 from roost_core.errors import RoostError, SettingsError

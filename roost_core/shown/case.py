@@ -9,7 +9,7 @@ from functools import cached_property
 import attrs
 
 from roost_core.backend.facts import Facts
-from roost_core.backend.messages import SUSPECTED_AFTER
+from roost_core.backend.reports import SUSPECTED_AFTER
 from roost_core.codec.times import from_milliseconds
 from roost_core.errors import CorruptRecord
 from roost_core.models.events import Event

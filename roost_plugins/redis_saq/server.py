@@ -6,14 +6,9 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING
 
-from roost_core.backend import (
-    Claim,
-    Finding,
-    Ledger,
-    ServePlan,
-    Server,
-)
+from roost_core.backend import Finding, Ledger, Server
 from roost_core.errors import BackendError, BackendUnavailable
 from roost_core.settings import Settings
 from roost_plugins.redis_saq import diagnosis
@@ -21,6 +16,9 @@ from roost_plugins.redis_saq.connection.calls import Calls
 from roost_plugins.redis_saq.connection.endpoint import Endpoint
 from roost_plugins.redis_saq.connection.refusals import is_lasting, translated
 from roost_plugins.redis_saq.ledger.ledger import RedisLedger
+
+if TYPE_CHECKING:
+    from roost_core.backend import Claim, ServePlan
 
 _log = logging.getLogger("roost.worker")
 

@@ -65,6 +65,16 @@ DOORS = {
     ): START,
     (
         "roost_plugins.redis_saq.ledger.ledger",
+        "_transitions",
+        "roost_plugins.redis_saq.ledger.transitions",
+    ): START,
+    (
+        "roost_plugins.redis_saq.ledger.ledger",
+        "renewer",
+        "roost_plugins.redis_saq.ledger.renewer",
+    ): START,
+    (
+        "roost_plugins.redis_saq.ledger.ledger",
         "facts",
         "roost_plugins.redis_saq.ledger.explaining",
     ): START,

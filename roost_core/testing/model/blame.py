@@ -14,7 +14,8 @@ from typing import Final
 
 import attrs
 
-from roost_core.backend.messages import SUSPECTED_AFTER, Alone
+from roost_core.backend.messages import Alone
+from roost_core.backend.reports import SUSPECTED_AFTER
 
 #: Instead of how often a worker has renewed: it has retired.
 LEFT: Final = -1

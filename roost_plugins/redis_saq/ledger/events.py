@@ -66,7 +66,7 @@ class RedisEvents(OneQueue):
         page = ("XRANGE", self.keys.key("events"), f"({after}", "+", "COUNT", str(max(limit, 100)))
         return [
             event((event_id, dict(zip(fields[::2], fields[1::2], strict=True))))
-            for event_id, fields in await self._calls.plain(*page)
+            for event_id, fields in await self.calls.plain(*page)
         ]
 
     async def trail(self, work_id: str) -> Sequence[Event] | None:
@@ -97,7 +97,7 @@ class RedisEvents(OneQueue):
         while len(found) < limit:
             with translated(self.endpoint.description):
                 count = min(limit - len(found), 1000)
-                entries: Any = await self._calls.client.xrevrange(key, before, "-", count)
+                entries: Any = await self.calls.client.xrevrange(key, before, "-", count)
             if not entries:
                 break
             before = f"({entries[-1][0].decode()}"

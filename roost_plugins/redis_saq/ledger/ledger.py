@@ -2,33 +2,107 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Coroutine, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from roost_core.backend import (
     LOOK,
     Finding,
     Ledger,
+    Purged,
     Renewer,
     Repaired,
 )
 from roost_plugins.redis_saq import diagnosis
 from roost_plugins.redis_saq.connection.refusals import translated
 from roost_plugins.redis_saq.ledger.reading import RedisReading
-from roost_plugins.redis_saq.ledger.renewer import NEEDED, RedisRenewer
-from roost_plugins.redis_saq.ledger.transitions import RedisTransitions
 
 if TYPE_CHECKING:
-    from roost_core.backend import Counted, Facts, Found, Halt, Order, OrderAnswer, Survey
-    from roost_core.models import Actor
+    from roost_core.backend import (
+        Ack,
+        ClaimBatch,
+        ClaimRequest,
+        Commit,
+        Counted,
+        Enqueued,
+        Facts,
+        Failure,
+        Found,
+        Halt,
+        NewWork,
+        Order,
+        OrderAnswer,
+        Survey,
+    )
+    from roost_core.models import Actor, Lease
     from roost_core.query import By, Query
+    from roost_plugins.redis_saq.ledger.tickets import Ticket
+    from roost_plugins.redis_saq.ledger.transitions import RedisTransitions
 
 
-class RedisLedger(RedisTransitions, RedisReading, Ledger):
+class RedisLedger(RedisReading, Ledger):
     """One queue on a Redis or Valkey server.
 
-    What people ask for now and then is imported then.
+    What changes work, and what people ask for now and then, is imported then: most commands read.
     """
+
+    @cached_property
+    def _transitions(self) -> RedisTransitions:
+        from roost_plugins.redis_saq.ledger.transitions import RedisTransitions
+
+        return RedisTransitions(self)
+
+    async def enqueue(self, works: Sequence[NewWork]) -> list[Enqueued]:
+        """Store work items, pipelined."""
+        return await self._transitions.enqueue(works)
+
+    def claim(
+        self,
+        request: ClaimRequest,
+        *,
+        was_idle: bool = True,
+        ticket: Ticket | None = None,
+        unanswered: Sequence[Ticket] = (),
+    ) -> Coroutine[Any, Any, ClaimBatch]:
+        """Take leases: see :meth:`RedisTransitions.claim`."""
+        return self._transitions.claim(
+            request, was_idle=was_idle, ticket=ticket, unanswered=unanswered
+        )
+
+    def commit(self, lease: Lease, commit: Commit) -> Coroutine[Any, Any, Ack]:
+        """Accept a step."""
+        return self._transitions.commit(lease, commit)
+
+    async def fail(self, lease: Lease, failure: Failure) -> Ack:
+        """Give up an attempt."""
+        return await self._transitions.fail(lease, failure)
+
+    async def interrupt(
+        self, lease: Lease, commit_id: str, reason: str, delay_ms: int | None
+    ) -> Ack:
+        """Give the work back without blame."""
+        return await self._transitions.interrupt(lease, commit_id, reason, delay_ms)
+
+    async def leave(self, lease: Lease, commit_id: str, layout: int) -> Ack:
+        """Give back work that a newer Roost wrote, set aside for a worker that knows it."""
+        return await self._transitions.leave(lease, commit_id, layout)
+
+    async def retire(self, worker_id: str) -> None:
+        """Remove a stopped worker from the register."""
+        await self._transitions.retire(worker_id)
+
+    async def purge(
+        self,
+        retention_ms: int,
+        dead_letter_retention_ms: int | None,
+        limit: int,
+        forgotten: Sequence[Purged] = (),
+    ) -> Sequence[Purged]:
+        """Remove work items that have been terminal for longer than the retention."""
+        return await self._transitions.purge(
+            retention_ms, dead_letter_retention_ms, limit, forgotten
+        )
 
     async def facts(self, work_id: str) -> Facts | None:
         """Return what decides when a work item runs, read atomically, or None."""
@@ -95,6 +169,8 @@ class RedisLedger(RedisTransitions, RedisReading, Ledger):
     def renewer(self) -> Renewer:
         """Return a renewer with its own connection."""
         # It is for a thread, and what a thread needs is imported before the thread starts.
+        from roost_plugins.redis_saq.ledger.renewer import NEEDED, RedisRenewer
+
         self.endpoint.import_for_threads()
         ready = {name: self.scripts[name] for name in NEEDED}
         return RedisRenewer(self.endpoint, ready)

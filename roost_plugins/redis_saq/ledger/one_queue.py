@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from roost_core.settings import Settings
 from roost_plugins.redis_saq.connection.calls import Calls
@@ -13,16 +13,25 @@ from roost_plugins.redis_saq.keys import Keys
 from roost_plugins.redis_saq.scripts import Script, Scripts
 from roost_plugins.redis_saq.settings import RedisSettings
 
+if TYPE_CHECKING:
+    from roost_plugins.redis_saq.ledger.lane_watch import LaneWatch
+
 
 class OneQueue:
-    """One queue on a server."""
+    """One queue on a server.
+
+    :ivar lanes: the lanes that this process serves, if it is a worker.
+    """
+
+    lanes: LaneWatch | None = None
 
     def __init__(self, settings: Settings, queue: str, endpoint: Endpoint, calls: Calls) -> None:
         #: The names of this queue's keys.
         self.keys = Keys(settings.of(RedisSettings).prefix, settings.namespace, queue)
         #: Where the server is.
         self.endpoint = endpoint
-        self._calls = calls
+        #: Calls the server.
+        self.calls = calls
         #: The scripts, over this queue's keys.
         self.scripts = Scripts(self.keys, settings.events_kept, settings.events_bytes)
         self._lease_ttl_ms = round(settings.lease_ttl * 1000)
@@ -43,7 +52,7 @@ class OneQueue:
 
         :raises BackendUnavailable: the server is not open.
         """
-        return self._calls.client
+        return self.calls.client
 
     async def now_ms(self) -> int:
         """Return the server's clock.
@@ -51,10 +60,10 @@ class OneQueue:
         :raises BackendUnavailable: no answer.
         :raises BackendError: the server refused.
         """
-        return await self._calls.now_ms()
+        return await self.calls.now_ms()
 
     def _call(self, name: str, *args: Any) -> Awaitable[Any]:
-        return self._calls(self.scripts[name], *args)
+        return self.calls(self.scripts[name], *args)
 
     async def call(self, script: Script, *args: Any) -> Any:
         """Call a script, for the repair.
@@ -62,11 +71,11 @@ class OneQueue:
         :raises BackendUnavailable: no answer; it may or may not have run.
         :raises BackendError: the server refused.
         """
-        return await self._calls(script, *args)
+        return await self.calls(script, *args)
 
     async def plain(self, *words: Any) -> Any:
         """Call a command of the server's."""
-        return await self._calls.plain(*words)
+        return await self.calls.plain(*words)
 
     async def subscribe(self, channels: Sequence[str], heard: Heard) -> Subscription:
         """Listen to channels over a connection of its own.

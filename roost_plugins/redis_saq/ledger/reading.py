@@ -52,7 +52,7 @@ class RedisReading(RedisEvents, Reading):
 
     async def counts(self) -> Mapping[State, int]:
         """Return how many work items are in each state."""
-        pipeline = self._calls.client.pipeline(transaction=True)
+        pipeline = self.calls.client.pipeline(transaction=True)
         for place in PLACES.values():
             pipeline.zcard(self.keys.key(place))
         with translated(self.endpoint.description):
@@ -76,7 +76,7 @@ class RedisReading(RedisEvents, Reading):
 
     async def workers(self) -> Sequence[tuple[bytes, int]]:
         """Return live workers and when each was last seen."""
-        pipeline = self._calls.client.pipeline(transaction=True)
+        pipeline = self.calls.client.pipeline(transaction=True)
         pipeline.hgetall(self.keys.key("workers"))
         pipeline.zrange(self.keys.key("seen"), 0, -1, withscores=True)
         pipeline.time()
@@ -93,7 +93,7 @@ class RedisReading(RedisEvents, Reading):
 
     async def worker(self, worker_id: str) -> bytes | None:
         """Return one worker's encoded ``WorkerInfo``, or None."""
-        found: bytes | None = await self._calls.plain("HGET", self.keys.key("workers"), worker_id)
+        found: bytes | None = await self.calls.plain("HGET", self.keys.key("workers"), worker_id)
         return found
 
     async def list(self, query: ListQuery) -> Sequence[StoredWork]:
@@ -105,7 +105,7 @@ class RedisReading(RedisEvents, Reading):
         found: list[StoredWork] = []
         while rank >= 0 and len(found) < skip + query.limit:
             wanted = skip + query.limit - len(found)
-            rank, rows = await self._calls(script, rank, wanted, reverse, query.engine or "", _SCAN)
+            rank, rows = await self.calls(script, rank, wanted, reverse, query.engine or "", _SCAN)
             found.extend(stored_work(row) for row in rows)
         return found[skip:]
 

@@ -12,7 +12,7 @@ from roost_core.models import Lease
 from roost_plugins.redis_saq.connection.endpoint import COMMAND_TIMEOUT, Endpoint
 from roost_plugins.redis_saq.connection.refusals import translated
 from roost_plugins.redis_saq.ledger import giving_up
-from roost_plugins.redis_saq.record.answers import ack
+from roost_plugins.redis_saq.record.acks import ack
 from roost_plugins.redis_saq.record.tallies import tally_text
 from roost_plugins.redis_saq.scripts import Script
 

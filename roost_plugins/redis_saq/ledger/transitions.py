@@ -21,18 +21,18 @@ from roost_core.backend import (
     GoOn,
     NewWork,
     Purged,
-    Transitions,
 )
 from roost_core.codec.records import encode_model
 from roost_core.errors import BackendUnavailable
 from roost_core.models import ErrorRecord, Lease, State
 from roost_plugins.redis_saq.ledger import envelope, giving_up
-from roost_plugins.redis_saq.ledger.lane_watch import After, LaneWatch
-from roost_plugins.redis_saq.ledger.one_queue import OneQueue
+from roost_plugins.redis_saq.ledger.lane_watch import After
+from roost_plugins.redis_saq.ledger.one_queue import OneQueue, Part
 from roost_plugins.redis_saq.ledger.tickets import Ticket
-from roost_plugins.redis_saq.record import answers as answering
 from roost_plugins.redis_saq.record import claims as claiming
 from roost_plugins.redis_saq.record import fields
+from roost_plugins.redis_saq.record.acks import ack, purged
+from roost_plugins.redis_saq.record.answers import text
 
 #: Workers that have been silent for a day are forgotten. Milliseconds.
 _FORGET_WORKERS_MS: Final = 86_400_000
@@ -49,17 +49,20 @@ def _mode(request: ClaimRequest) -> str:
     return "unable" if is_unable else request.alone.value
 
 
-class RedisTransitions(OneQueue, Transitions):
+class RedisTransitions(Part):
     """Changes the state of one queue's work, each time with one script."""
 
-    #: The lanes that this process serves, if it is a worker.
-    lanes: LaneWatch | None = None
+    def __init__(self, queue: OneQueue) -> None:
+        super().__init__(queue)
+        # Each step calls.
+        self._calls = queue.calls
+        self._scripts = queue.scripts
 
     async def enqueue(self, works: Sequence[NewWork]) -> list[Enqueued]:
         """Store work items, pipelined."""
         answers = await asyncio.gather(*(self._enqueue(work) for work in works))
         return [
-            Enqueued(EnqueueOutcome(outcome.decode()), answering.text(work_id))
+            Enqueued(EnqueueOutcome(outcome.decode()), text(work_id))
             for outcome, work_id in answers
         ]
 
@@ -95,7 +98,7 @@ class RedisTransitions(OneQueue, Transitions):
         asked_at = time.monotonic()
         tokens = secrets.token_hex(_TOKEN_BYTES * request.limit)
         answer = self._calls(
-            self.scripts["claim"],
+            self._scripts["claim"],
             request.worker_id,
             request.lease_ttl_ms,
             request.limit,
@@ -116,12 +119,12 @@ class RedisTransitions(OneQueue, Transitions):
     ) -> ClaimBatch:
         next_wake, dead, rows, left, drain = await answer
         claims, broken = claiming.claims(rows, request.worker_id, asked_at)
-        dead_letters = [answering.text(work_id) for work_id in dead]
+        dead_letters = [text(work_id) for work_id in dead]
         for one in broken:
             # Without an answer, its lease runs out, and it is claimed again.
             with contextlib.suppress(BackendUnavailable):
                 await self._bury(one, request.worker_id)
-                dead_letters.append(answering.text(one.work_id))
+                dead_letters.append(text(one.work_id))
         return ClaimBatch(
             claims=claims,
             dead_letters=tuple(dead_letters),
@@ -141,20 +144,20 @@ class RedisTransitions(OneQueue, Transitions):
         """Accept a step."""
         step, parts, next_ = envelope.step(lease, commit), envelope.parts(commit), commit.next
         if isinstance(next_, GoOn):
-            answer = await self._calls(self.scripts["advance"], *step, next_.lease_ttl_ms, *parts)
+            answer = await self._calls(self._scripts["advance"], *step, next_.lease_ttl_ms, *parts)
             if answer != b"late":
                 return self._acknowledged(lease, answer)
         engines = self._engines_to_ask_for(lease)
         sent = self._calls(
-            self.scripts["commit"],
+            self._scripts["commit"],
             *step,
             *envelope.what_follows(next_),
             lease.worker_id,
             engines,
             *parts,
         )
-        if engines == giving_up.NO_LOOKING and self.lanes is not None:
-            self.lanes.claim_follows()
+        if engines == giving_up.NO_LOOKING and self.queue.lanes is not None:
+            self.queue.lanes.claim_follows()
         return self._acknowledged(lease, await sent)
 
     async def fail(self, lease: Lease, failure: Failure) -> Ack:
@@ -186,26 +189,26 @@ class RedisTransitions(OneQueue, Transitions):
 
     def _engines_to_ask_for(self, lease: Lease) -> str:
         """Return the engines whose work the script that ends the lease should look for."""
-        if self.lanes is None:
+        if self.queue.lanes is None:
             return giving_up.NOTHING
-        after = self.lanes.lease_ends(lease.token)
+        after = self.queue.lanes.lease_ends(lease.token)
         if after is _CLAIMS:
             return giving_up.NO_LOOKING
-        return self.lanes.engines if after is _STANDS_BY else giving_up.NOTHING
+        return self.queue.lanes.engines if after is _STANDS_BY else giving_up.NOTHING
 
     def _acknowledged(self, lease: Lease, answer: Any) -> Ack:
-        ack, claim_in = answering.ack(answer, lease.work_id)
-        if self.lanes is not None:
-            if ack.state is _RUNNING:
-                self.lanes.step_accepted(lease.token)
+        acknowledged, claim_in = ack(answer, lease.work_id)
+        if self.queue.lanes is not None:
+            if acknowledged.state is _RUNNING:
+                self.queue.lanes.step_accepted(lease.token)
             else:
-                self.lanes.lease_ended(lease.token, claim_in)
-        return ack
+                self.queue.lanes.lease_ended(lease.token, claim_in)
+        return acknowledged
 
     async def retire(self, worker_id: str) -> None:
         """Remove a stopped worker from the register."""
-        engines = self.lanes.engines if self.lanes is not None else giving_up.NOTHING
-        unanswered = self.lanes.unanswered if self.lanes is not None else ()
+        engines = self.queue.lanes.engines if self.queue.lanes is not None else giving_up.NOTHING
+        unanswered = self.queue.lanes.unanswered if self.queue.lanes is not None else ()
         await self._call("retire", worker_id, engines, " ".join(map(str, unanswered)))
 
     async def purge(
@@ -224,4 +227,4 @@ class RedisTransitions(OneQueue, Transitions):
             _FORGET_WORKERS_MS,
             *(f"{one.life or 0} {one.work_id}" for one in forgotten),
         )
-        return [answering.purged(member) for member in gone]
+        return [purged(member) for member in gone]

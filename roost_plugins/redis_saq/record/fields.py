@@ -14,11 +14,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import attrs
 
-from roost_core.backend import NewWork
 from roost_core.values import Value
 from roost_plugins.redis_saq.record.kinds import (
     ARRIVAL,
@@ -36,6 +35,9 @@ from roost_plugins.redis_saq.record.kinds import (
     WORDS,
     Kind,
 )
+
+if TYPE_CHECKING:
+    from roost_core.backend import NewWork
 
 #: The most captures in a Lua pattern.
 _MOST_CAPTURES: Final = 32

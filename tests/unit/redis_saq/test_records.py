@@ -15,7 +15,7 @@ from roost_core.models import State
 from roost_core.shown import views
 from roost_core.shown.plain import row_json
 from roost_core.shown.sentences import sentence
-from roost_plugins.redis_saq.record import answers, claims, events, standing
+from roost_plugins.redis_saq.record import acks, claims, events, standing
 from tests import rows
 
 #: A record as the scripts show it: what is not text is in digits.
@@ -68,11 +68,11 @@ def row(record, due=None, expires=None, item=b"{}", error=None, *rest):
 
 def test_acks():
     """An answer tells the state, and when the free lane should claim."""
-    found = answers.ack(b"ok sleeping 3 0 1000 1500 40", "w")
+    found = acks.ack(b"ok sleeping 3 0 1000 1500 40", "w")
     assert (Ack(State.SLEEPING, 3, 0, 1000, 1500), 40) == found
-    found = answers.ack(b"ok done 3 0 1000 -1 -1", "w")
+    found = acks.ack(b"ok done 3 0 1000 -1 -1", "w")
     assert (Ack(State.DONE, 3, 0, 1000, None), None) == found
-    found = answers.ack(b"ok retry_wait 3 2 1000 1500 0", "w")
+    found = acks.ack(b"ok retry_wait 3 2 1000 1500 0", "w")
     assert (Ack(State.RETRY_WAIT, 3, 2, 1000, 1500), 0) == found
 
 
@@ -98,7 +98,7 @@ def test_acks():
 def test_refusals(answer, error):
     """Each refusal is its own error and names the work item, in few words."""
     with pytest.raises(error, match="w-9") as caught:
-        answers.ack(answer, "w-9")
+        acks.ack(answer, "w-9")
     assert type(caught.value) is error
     assert len(str(caught.value)) < 300
 

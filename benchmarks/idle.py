@@ -35,7 +35,7 @@ _MODULES: Final = (
 _NOTHING: Final = "python -c pass"
 #: The modules besides Roost's own that `roost status` needs: a Python that imports only those is
 #: timed alongside it, with the collector set as the command sets it. The command uses each of them
-#: for what it prints; whatever else it imports comes with one of these, except three small modules
+#: for what it prints; whatever else it imports comes with one of these, except queue and gc
 #: of Python's own.
 LIBRARIES: Final = (
     "asyncio, hashlib, importlib.metadata, json, attrs, cattrs, click, hiredis, pluggy"

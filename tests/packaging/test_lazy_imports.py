@@ -374,7 +374,7 @@ atexit.register(lambda: print(json.dumps(sorted(sys.modules)), file=sys.stderr))
 """
 SHORT = f"{TOLD}from roost_core.cli import main\nsys.argv[0] = 'roost'\nmain()"
 #: Modules of Python's own that a short command loads besides the libraries it is compared with.
-SMALL = {"_queue", "gc", "hmac", "queue", "secrets"}
+SMALL = {"_queue", "gc", "queue"}
 #: What parses URLs; before Python 3.13 the libraries load it, too.
 URLS = {"ipaddress", "urllib", "urllib.parse"}
 #: What knows the user's name; from Python 3.13 on the libraries have it, too.

@@ -65,12 +65,13 @@ class Snapshot(Value):
             changes.setdefault("step", "done")
         elif self.step == "init":
             changes.setdefault("step", "step")
-        fields = dict(zip(_SNAPSHOT_FIELDS, _snapshot_values(self), strict=True))
-        fields.update(changes)
-        if is_labelled or len(fields) > len(_SNAPSHOT_FIELDS):
-            return Snapshot(**fields)
+        if is_labelled or not _PLACES.keys() >= changes.keys():
+            return attrs.evolve(self, **changes)
         # There is nothing new to check, and each step passes through here.
-        return unchecked_snapshot(*fields.values())
+        values = list(_snapshot_values(self))
+        for name, value in changes.items():
+            values[_PLACES[name]] = value
+        return unchecked_snapshot(*values)
 
     def finish(self, **changes: Any) -> Snapshot:
         """Make the last snapshot: finished, and labelled ``done`` unless given."""
@@ -79,5 +80,6 @@ class Snapshot(Value):
 
 _SNAPSHOT_FIELDS: Final = tuple(one.name for one in attrs.fields(Snapshot))
 _snapshot_values: Final = operator.attrgetter(*_SNAPSHOT_FIELDS)
+_PLACES: Final = {name: place for place, name in enumerate(_SNAPSHOT_FIELDS)}
 #: Makes a snapshot from checked values for all fields.
 unchecked_snapshot: Final = unchecked(Snapshot)

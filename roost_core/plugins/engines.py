@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Mapping
+import operator
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -19,6 +20,13 @@ if TYPE_CHECKING:
 _ARGUMENTS: Final = ("snapshot", "item", "context")
 
 
+def _own(places: tuple[int, ...]) -> Callable[[tuple[Any, ...]], Sequence[Any]]:
+    """Return what picks a hook's own arguments from all, in its order."""
+    if len(places) > 1:
+        return operator.itemgetter(*places)
+    return lambda values: [values[place] for place in places]
+
+
 class EngineHook:
     """One hook of an engine, as the stepper calls it: with every argument that it might name.
 
@@ -26,11 +34,11 @@ class EngineHook:
     :ivar takes_context: whether it names the context.
     """
 
-    __slots__ = ("_call", "_positions", "takes_context", "takes_item")
+    __slots__ = ("_call", "_own", "takes_context", "takes_item")
 
     def __init__(self, call: HookCall) -> None:
         self._call = call
-        self._positions = tuple(_ARGUMENTS.index(name) for name in call.names)
+        self._own = _own(tuple(_ARGUMENTS.index(name) for name in call.names))
         self.takes_item = "item" in call.names
         self.takes_context = "context" in call.names
 
@@ -38,8 +46,7 @@ class EngineHook:
         self, snapshot: Snapshot | None, item: WorkItem | None, context: StepContext | None
     ) -> Coroutine[Any, Any, object]:
         """Call it; the stepper judges what it returns."""
-        values = (snapshot, item, context)
-        return self._call.run([values[position] for position in self._positions])
+        return self._call.run(self._own((snapshot, item, context)))
 
 
 class StartsFromPayload:

@@ -83,8 +83,9 @@ def _check_fields(result: Snapshot, engine: str) -> float:
     if not _is_mapping(result.data):
         raise InvalidStepResult(f"engine {engine}: data must be an object")
     # A generator would be empty after the check.
-    if not isinstance(result.artifacts, list | tuple) or not all(
-        isinstance(one, Artifact) for one in result.artifacts
+    artifacts = result.artifacts
+    if not isinstance(artifacts, list | tuple) or (
+        artifacts and not all(isinstance(one, Artifact) for one in artifacts)
     ):
         raise InvalidStepResult(
             f"engine {engine}: artifacts must hold what context.artifacts.put_… returned"

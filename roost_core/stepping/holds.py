@@ -73,7 +73,6 @@ class Hold:
         #: When the step in flight was ended, by the monotonic clock, and whether it is deaf.
         self._ended_at: float | None = None
         self._is_deaf = False
-        self._loop = asyncio.get_running_loop()
         # From now on: a hang in an observer, between two steps, belongs to this work, too.
         current_hold.set(self)
         self._watch = watch or Watch()
@@ -171,7 +170,7 @@ class Hold:
                 self._watch.look_at(self._ended_at + DEAF_AFTER)
             # A scope that has expired refuses; then the step is being ended anyway.
             with contextlib.suppress(RuntimeError):
-                self._scope.reschedule(self._loop.time())
+                self._scope.reschedule(asyncio.get_running_loop().time())
 
 
 class Watch:

@@ -23,6 +23,8 @@ class Calls:
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
         self._is_open = False
+        #: Whose calls they are, once opened: looking it up takes as long as making the future.
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._client: redis.asyncio.Redis | None = None
         self._pipe: Pipe | None = None
         self._waiting: list[Call] = []
@@ -53,6 +55,7 @@ class Calls:
     async def open(self) -> None:
         """Make sure that there is a server."""
         await self._endpoint.ensure()
+        self._loop = asyncio.get_running_loop()
         self._is_open = True
 
     async def close(self) -> None:
@@ -82,7 +85,8 @@ class Calls:
         :raises BackendUnavailable: no answer; it may or may not have run.
         :raises BackendError: the server refused.
         """
-        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        loop = self._loop or asyncio.get_running_loop()
+        answer: asyncio.Future[Any] = loop.create_future()
         return self._send(Call(args, answer, script, at_once=at_once))
 
     def plain(self, *words: str | bytes) -> asyncio.Future[Any]:

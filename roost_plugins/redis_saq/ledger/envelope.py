@@ -8,13 +8,21 @@ add one.
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from collections.abc import Mapping
+from typing import Final, TypeAlias
 
 from roost_core.backend import Commit, Finish, GoOn, Next, Sleep, Yield
 from roost_core.errors import BackendError
 from roost_core.models import Lease
 
 _Argument: TypeAlias = str | int | bytes
+
+#: What follows without a delay.
+_WORDS: Final[Mapping[type, tuple[_Argument, ...]]] = {
+    Finish: ("finish", 0),
+    Yield: ("yield", 0),
+    GoOn: ("yield", 0),
+}
 
 
 def step(lease: Lease, commit: Commit) -> tuple[_Argument, ...]:
@@ -42,11 +50,9 @@ def what_follows(next_: Next) -> tuple[_Argument, ...]:
 
     :raises BackendError: this backend does not offer it.
     """
-    match next_:
-        case Sleep(delay_ms=delay_ms):
-            return ("sleep", delay_ms)
-        case Finish():
-            return ("finish", 0)
-        case Yield() | GoOn():
-            return ("yield", 0)
+    word = _WORDS.get(type(next_))
+    if word is not None:
+        return word
+    if isinstance(next_, Sleep):
+        return ("sleep", next_.delay_ms)
     raise BackendError(f"this backend does not offer {type(next_).__name__} after a step")

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from roost_core.backend import Ack, Purged
 from roost_core.errors import BackendError, CorruptRecord, LeaseLost, VersionConflict
+from roost_core.values import unchecked
 from roost_plugins.redis_saq.record.kinds import STATES
+
+#: What is read here needs no check.
+_new_ack: Final = unchecked(Ack)
 
 
 def ack(answer: bytes, work_id: str) -> tuple[Ack, int | None]:
@@ -27,7 +33,7 @@ def ack(answer: bytes, work_id: str) -> tuple[Ack, int | None]:
     try:
         _, state, version, attempts, at, due, claim_in = answer.split(b" ")
         return (
-            Ack(
+            _new_ack(
                 STATES[state],
                 int(version),
                 int(attempts),

@@ -32,42 +32,15 @@ def claims(
 ) -> tuple[tuple[Claim, ...], list[BrokenClaim]]:
     """Read the claims of the ``claim`` script's answer; a broken one does not affect the others."""
     sound, broken = [], []
+    reader = _reader(fields.RECORD, Claim)
     for row in rows:
         try:
-            sound.append(claim(row, worker_id, asked_at))
+            sound.append(reader.claim(row, worker_id, asked_at))
         except (ValueError, OverflowError, OSError) as error:
             # The token is this worker's own, and always first.
             token = row[1].split(b" ", 1)[0]
             broken.append(BrokenClaim(row[0], token, f"the stored record does not decode: {error}"))
     return tuple(sound), broken
-
-
-def claim(row: Sequence[Any], worker_id: str, asked_at: float) -> Claim:
-    """Read one claim of the ``claim`` script's answer.
-
-    :raises ValueError: something in it is not a string, or not a number that a record may hold.
-    """
-    work_id, standing, item, snapshot = row
-    reader = _reader(fields.RECORD, Claim)
-    token, *words = standing.split(b" ")
-    numbers: list[Any] = list(map(int, words[reader.texts :]))
-    if max(numbers) > FAR:
-        raise ValueError("a number in it is too large")
-    blame = Blame.of(words[reader.blame])
-    lease = reader.new_lease(
-        work_id.decode(),
-        worker_id,
-        token.decode(),
-        numbers[reader.fence],
-        # When it expires: not a field of the record.
-        from_milliseconds(numbers[-1]),
-    )
-    for place in reader.times:
-        numbers[place] = numbers[place] or None
-    texts = [None if word == b"-" else word.decode() for word in words[: reader.texts]]
-    # A lost item is detected when it does not decode, with its id known.
-    own = (lease, blame.deaths, item or b"", snapshot, asked_at, blame.is_apart)
-    return reader.new_claim(*reader.in_order((*own, *texts, *numbers)))
 
 
 class _ClaimReader:
@@ -93,6 +66,27 @@ class _ClaimReader:
         if missing:
             raise TypeError(f"no field of the record is claimed as {', '.join(missing)}")
         self.in_order = itemgetter(*(names.index(one.name) for one in attrs.fields(kind)))
+
+    def claim(self, row: Sequence[Any], worker_id: str, asked_at: float) -> Claim:
+        """Read one claim of the ``claim`` script's answer.
+
+        :raises ValueError: something in it is not a string, or not a number that a record may hold.
+        """
+        work_id, standing, item, snapshot = row
+        token, *words = standing.decode().split(" ")
+        numbers: list[Any] = list(map(int, words[self.texts :]))
+        if max(numbers) > FAR:
+            raise ValueError("a number in it is too large")
+        blame = Blame.of(words[self.blame].encode())
+        # The last number says when it expires, which is not a field of the record.
+        expires_at = from_milliseconds(numbers[-1])
+        lease = self.new_lease(work_id.decode(), worker_id, token, numbers[self.fence], expires_at)
+        for place in self.times:
+            numbers[place] = numbers[place] or None
+        texts = [None if word == "-" else word for word in words[: self.texts]]
+        # A lost item is detected when it does not decode, with its id known.
+        own = (lease, blame.deaths, item or b"", snapshot, asked_at, blame.is_apart)
+        return self.new_claim(*self.in_order((*own, *texts, *numbers)))
 
 
 #: Made at first use: most commands claim nothing.

@@ -103,10 +103,17 @@ def test_refusals(answer, error):
     assert len(str(caught.value)) < 300
 
 
+def read_claim(row, worker_id, asked_at):
+    """Read a claim that is not broken."""
+    (found,), broken = claims.claims([row], worker_id, asked_at)
+    assert [] == broken
+    return found
+
+
 def test_a_claim():
     """Token, engine and numbers come as one text, the bytes as they are."""
     standing = rows.claimed(b"token", blame=b"2,0,1,0,0,-")
-    found = claims.claim([b"w-1", standing, b"item", b"snapshot"], "worker-1", 1.5)
+    found = read_claim([b"w-1", standing, b"item", b"snapshot"], "worker-1", 1.5)
     assert ("w-1", "worker-1", "token", 4, 16.0) == (
         found.lease.work_id,
         found.lease.worker_id,
@@ -140,14 +147,14 @@ def test_a_claim():
 def test_the_claim_of_something_suspected(blame, is_solo):
     """Alone or with others like it, it has the worker for itself; not where all run alone."""
     standing = rows.claimed(b"token", blame=blame)
-    found = claims.claim([b"w-1", standing, b"item", None], "worker-1", 1.5)
+    found = read_claim([b"w-1", standing, b"item", None], "worker-1", 1.5)
     assert is_solo == found.is_solo
 
 
 def test_the_claim_of_a_new_item():
     """Missing numbers and a missing snapshot come as None; a lost item as empty bytes."""
     standing = rows.claimed(b"t", version=b"0", committed=b"0", deadline=b"0")
-    found = claims.claim([b"w", standing, None, None], "worker-1", 0.0)
+    found = read_claim([b"w", standing, None, None], "worker-1", 0.0)
     assert (None, None) == (found.committed_ms, found.deadline_ms)
     assert (b"", None) == (found.item, found.snapshot)
     assert (0, False) == (found.recoveries, found.is_solo)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 import sys
 import weakref
 
@@ -259,7 +260,17 @@ async def test_a_task_that_somebody_has_touched_is_nobody_elses(touch):
         assert [(True, 1)] == [(one.done(), one.result()) for one in kept]
 
 
+@pytest.fixture
+def no_collector():
+    """Let nothing be collected meanwhile: an error's frames refer to the task, too."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="Python does it by itself")
+@pytest.mark.usefixtures("no_collector")
 async def test_an_untouched_task_stands_by_for_the_next():
     """It costs the loop nothing to have it run one that waits for nothing."""
     starter, found = Starter(), set()

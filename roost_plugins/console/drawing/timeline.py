@@ -247,7 +247,7 @@ class Pen:
             within = lasted(one.start, one.end or self.life.end)
             return f"{many} accepted within {within}, {self._since(one.start)}"
 
-        return self._bar("step", "accent", one, say, name, is_rough=True)
+        return self._bar("step", "accent", one, say, name)
 
     def happened(self, event: Event, kind: str) -> Mark:
         """Draw what a person did, or what the engine has emitted."""
@@ -279,11 +279,10 @@ class Pen:
         one: Lease | Step | Wait,
         say: Callable[[], str],
         label: str,
-        *,
-        is_rough: bool = False,
     ) -> Mark:
         x = self.scale.place(one.start)
         width = max(_THIN, self.scale.place(one.end or self.life.end) - x)
+        rough = one if isinstance(one, Step) and one.is_rough else None
         return Mark(
             kind,
             tone,
@@ -294,8 +293,8 @@ class Pen:
             one.end is None,
             at=one.start,
             until=one.end,
-            count=one.count if isinstance(one, Step) and is_rough else 1,
-            is_rough=is_rough,
+            count=1 if rough is None else rough.count,
+            is_rough=rough is not None,
         )
 
     def _point(self, kind: str, tone: str, at: datetime, say: Callable[[], str]) -> Mark:

@@ -69,12 +69,11 @@ while looked < look do
   for i, member in ipairs(members) do
     looked = looked + 1
     if way == 'lex' then at = '(' .. member else at = at + 1 end
-    if not is_wanted(records[i]) then
-      -- nothing
-    elseif is_tally then
+    local wanted = is_wanted(records[i])
+    if wanted and is_tally then
       local state = string.match(records[i], '^%d+ (%l[%l_]*) ') or 'failed'
       counts[state] = (counts[state] or 0) + 1
-    else
+    elseif wanted then
       local id = ids[i]
       local found = redis.call('HMGET', K.work, id .. ' item', id .. ' error')
       bytes = bytes + cost_of({ '', found[1], found[2] })

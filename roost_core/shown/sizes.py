@@ -8,8 +8,5 @@ def size(number: int) -> str:
     amount, units = float(number), ["GiB", "MiB", "KiB", "B"]
     while amount >= 1024 and len(units) > 1:
         amount, _ = amount / 1024, units.pop()
-    return (
-        f"{amount:.0f} {units[-1]}"
-        if number == amount or amount >= 10
-        else f"{amount:.1f} {units[-1]}"
-    )
+    digits = 0 if number == amount or amount >= 10 else 1
+    return f"{amount:.{digits}f} {units[-1]}"

@@ -22,6 +22,7 @@ request was valid but could not be carried out::
     │       └── DiskFull            1   the server cannot write to its disk
     ├── LeaseLost                   1   another worker owns the work now
     ├── VersionConflict             1   the step started from an older snapshot
+    ├── VersionGone                 1   an earlier snapshot that is not kept any more
     ├── CorruptRecord               1   stored bytes that do not decode
     │   └── WrittenByNewer          1   stored bytes of a newer Roost, which can read them
     ├── ArtifactError               1
@@ -65,6 +66,7 @@ __all__ = [
     "UnknownEngine",
     "VerbUnfit",
     "VersionConflict",
+    "VersionGone",
     "WorkIdTaken",
     "WorkNotFound",
     "WorkspaceError",
@@ -164,6 +166,10 @@ class LeaseLost(RoostError):
 
 class VersionConflict(RoostError):
     """The commit does not follow the stored version; nothing was changed."""
+
+
+class VersionGone(RoostError):
+    """A version of a work item's snapshot that is not kept, or never was there."""
 
 
 class CorruptRecord(RoostError):

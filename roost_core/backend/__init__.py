@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     # Most commands do without.
     from roost_core.backend.facts import Facts, Obstacle
     from roost_core.backend.finding import Counted, Found, Group
+    from roost_core.backend.history import StoredHistory, StoredVersion
     from roost_core.backend.messages import (
         Ack,
         Alone,
@@ -105,6 +106,8 @@ else:
             "ServePlan": "serving",
             "Sleep": "messages",
             "StepTally": "rates",
+            "StoredHistory": "history",
+            "StoredVersion": "history",
             "Survey": "survey",
             "Tally": "rates",
             "Timed": "survey",
@@ -163,6 +166,8 @@ __all__ = [
     "Server",
     "Sleep",
     "StepTally",
+    "StoredHistory",
+    "StoredVersion",
     "StoredWork",
     "Survey",
     "Tally",

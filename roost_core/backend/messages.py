@@ -107,6 +107,9 @@ class Claim(Value):
     that it is suspected: nothing else may be leased until a step of it, and of each that came with
     it, is accepted.
 
+    ``snapshot`` is empty if this very worker stored it last, by a change: then it is not sent
+    again, and a worker that has not kept it reads it (:meth:`Reading.read`).
+
     ``committed_ms`` is when its snapshot was accepted, or None if it has none. ``asked_at`` is this
     process's monotonic clock, in seconds, just before the request was sent: the lease cannot have
     begun earlier.
@@ -184,6 +187,11 @@ class Commit(Value):
     recorded answer. ``expected_version`` is the version that the step started from; the stored one
     becomes ``expected_version + 1``. ``next`` is what follows. The rest are parts that most commits
     lack, which costs them nothing: ``events`` are the engine's own.
+
+    ``change`` is what turns the stored snapshot's bytes into the new one's
+    (:mod:`roost_core.codec.changes`); empty if that is not known. Where a ledger takes changes
+    (:attr:`Transitions.takes_changes`), ``snapshot`` may then be empty. ``took_ms`` is how long the
+    step took, for the history.
     """
 
     commit_id: str
@@ -192,6 +200,8 @@ class Commit(Value):
     step: str
     next: Next
     events: tuple[bytes, ...] = ()
+    change: bytes = attrs.field(default=b"", repr=False)
+    took_ms: int = 0
 
 
 @attrs.frozen(eq=False, repr=False)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from roost_core.backend.reports import ListQuery, StoredWork
 from roost_core.codec.strict_json import parse
 from roost_core.models.events import Event
 from roost_core.models.work import State
+
+if TYPE_CHECKING:
+    from roost_core.backend.history import StoredHistory
 
 
 class Reading(abc.ABC):
@@ -21,6 +25,16 @@ class Reading(abc.ABC):
     @abc.abstractmethod
     async def read(self, work_id: str) -> StoredWork | None:
         """Return one work item with all its bytes, read atomically, or None."""
+
+    async def history(self, work_id: str) -> StoredHistory | None:
+        """Return what is kept of a work item's versions, read at one moment, or None.
+
+        By default that is the newest alone.
+        """
+        from roost_core.backend.history import StoredHistory
+
+        work = await self.read(work_id)
+        return None if work is None else StoredHistory(work, work.snapshot, work.version)
 
     @abc.abstractmethod
     async def counts(self) -> Mapping[State, int]:

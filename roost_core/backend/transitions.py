@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from roost_core.backend.reports import Purged
 from roost_core.models.worker import Lease
@@ -27,7 +27,11 @@ class Transitions(abc.ABC):
 
     Each method raises :class:`~roost_core.errors.BackendUnavailable` if there is no answer, and
     :class:`~roost_core.errors.BackendError` if the server refuses.
+
+    :cvar takes_changes: whether a commit may bring a change alone, in place of the snapshot.
     """
+
+    takes_changes: ClassVar[bool] = False
 
     @abc.abstractmethod
     async def enqueue(self, works: Sequence[NewWork]) -> list[Enqueued]:
@@ -44,7 +48,7 @@ class Transitions(abc.ABC):
         :raises LeaseLost: the token is not current.
         :raises VersionConflict: the stored version is not the expected one.
         :raises CorruptRecord: the stored record does not decode.
-        :raises BackendError: this backend does not offer ``commit.next``.
+        :raises BackendError: this backend does not offer ``commit.next``, or takes no changes.
         """
 
     @abc.abstractmethod

@@ -45,10 +45,7 @@ class Holding(Answers):
                     f"{lease.work_id} is at version {work.version}, "
                     f"and this step started from {commit.expected_version}"
                 )
-            work.version += 1
-            work.step = commit.step
-            work.snapshot = commit.snapshot
-            work.committed_ms = now
+            work.take_snapshot(commit, lease.worker_id, now, self.history)
             work.attempts = 0
             work.blame.step_accepted()
             work.error = work.heartbeat = None

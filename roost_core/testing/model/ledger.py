@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import ClassVar, Final, TypeVar
 
 from roost_core.backend.facts import Facts
+from roost_core.backend.history import StoredHistory
 from roost_core.backend.ledger import Ledger
 from roost_core.backend.messages import (
     Ack,
@@ -93,6 +94,8 @@ class MemoryLedger(Ledger):
     :param clock: the server's clock; a :class:`~roost_core.testing.ManualClock`
         lets a test decide when leases expire and sleepers are due.
     """
+
+    takes_changes: ClassVar[bool] = True
 
     def __init__(self, clock: Clock | None = None, queue: str = "default") -> None:
         self.clock = clock or RealClock()
@@ -301,6 +304,18 @@ class MemoryLedger(Ledger):
         def look(state: MemoryState, _now: int) -> StoredWork | None:
             work = state.works.get(work_id)
             return None if work is None else work.to_stored(with_snapshot=True)
+
+        return self.run(look)
+
+    async def history(self, work_id: str) -> StoredHistory | None:
+        """Return what is kept of a work item's versions, or None."""
+
+        def look(state: MemoryState, _now: int) -> StoredHistory | None:
+            work = state.works.get(work_id)
+            if work is None:
+                return None
+            stored = work.to_stored(with_snapshot=True)
+            return StoredHistory(stored, work.snapshot, work.version, (*reversed(work.commits),))
 
         return self.run(look)
 

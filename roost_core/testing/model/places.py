@@ -54,6 +54,8 @@ class Places:
         self.tallies: list[tuple[int, Tally]] = []
         #: What is purged and has yet to be forgotten; the next one first.
         self._to_forget: dict[Purged, None] = {}
+        #: How many versions of each work item are kept as history, and in how many bytes.
+        self.history = (50, 1 << 20)
         self._seq = Numbers()
         self._turns = Numbers()
         self._event_ids = Numbers()

@@ -6,9 +6,11 @@ from typing import Final
 
 import attrs
 
-from roost_core.backend.messages import Ack, NewWork
+from roost_core.backend.history import WHOLE, StoredVersion
+from roost_core.backend.messages import Ack, Commit, NewWork
 from roost_core.backend.orders import OrderAnswer
 from roost_core.backend.reports import ListQuery, StoredWork
+from roost_core.codec import changes
 from roost_core.codec.records import encode_model
 from roost_core.models.control import Act, Actor, Verb
 from roost_core.models.events import Event
@@ -67,6 +69,8 @@ class Work:
     finished_ms: int | None = None
     committed_ms: int | None = None
     snapshot: bytes | None = None
+    #: Its last commits, the oldest first.
+    commits: list[StoredVersion] = attrs.field(factory=list)
     error: bytes | None = None
     heartbeat: bytes | None = None
     #: What its running step is asked for, and whether it is the last of its lease in any case.
@@ -116,6 +120,29 @@ class Work:
     def is_late(self, now: int) -> bool:
         """Whether its deadline has passed."""
         return self.new.deadline_ms is not None and self.new.deadline_ms <= now
+
+    def take_snapshot(self, commit: Commit, worker_id: str, now: int, kept: tuple[int, int]) -> None:
+        """Store a commit's snapshot as the newest version, and the one before as history.
+
+        :param kept: of how many commits the history has at least, if they have no more than so many
+            bytes together.
+        """
+        before, text = self.snapshot, commit.snapshot
+        if not text:
+            later = bytearray(before or b"")
+            changes.followed(later, commit.change)
+            text = bytes(later)
+        self.version += 1
+        self.step, self.snapshot, self.committed_ms = commit.step, text, now
+        most, most_bytes = kept
+        if not most:
+            self.commits.clear()
+            return
+        back = b"" if before is None else WHOLE + before
+        made = StoredVersion(self.version, now, commit.took_ms, worker_id, commit.step, back)
+        self.commits.append(made)
+        while len(self.commits) > most or sum(len(one.back) for one in self.commits) > most_bytes:
+            del self.commits[0]
 
     def to_stored(self, *, with_snapshot: bool) -> StoredWork:
         """Return it as a backend reports it."""

@@ -1,0 +1,123 @@
+"""The last versions of a work item's snapshot, as a ledger keeps them. Times as in ``messages``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Final
+
+import attrs
+
+from roost_core.backend.reports import StoredWork
+from roost_core.codec import changes
+from roost_core.errors import CorruptRecord, VersionGone
+from roost_core.values import Value
+
+#: What the way back from a version begins with: the whole version before it follows, or the change
+#: (:mod:`roost_core.codec.changes`) that led from there to here.
+WHOLE: Final = b"="
+CHANGE: Final = b"~"
+
+
+@attrs.frozen(eq=False, repr=False)
+class StoredVersion(Value):
+    """A commit that is remembered.
+
+    ``took_ms`` is how long its step took, in milliseconds; None if that is not known. ``back`` says
+    what the version before it was: ``WHOLE`` or ``CHANGE`` and what follows these, or nothing if
+    nothing is known of it.
+    """
+
+    version: int
+    at_ms: int
+    took_ms: int | None
+    worker_id: str
+    step: str
+    back: bytes = attrs.field(default=b"", repr=False)
+
+
+@attrs.frozen(eq=False, repr=False, slots=False)
+class StoredHistory(Value):
+    """What is kept of a work item's versions.
+
+    ``work`` is how it stands; its snapshot is the newest version. ``base`` is a version that is
+    stored as a whole, and ``base_version`` its number: all later ones follow from it by their
+    changes, the earlier ones by going back. ``commits`` are the remembered commits, newest first;
+    some may be missing, which an older Roost made.
+    """
+
+    work: StoredWork
+    base: bytes | None = attrs.field(repr=False)
+    base_version: int
+    commits: tuple[StoredVersion, ...] = ()
+
+    @cached_property
+    def _by_version(self) -> dict[int, StoredVersion]:
+        return {one.version: one for one in self.commits}
+
+    @cached_property
+    def versions(self) -> tuple[int, ...]:
+        """The numbers of the versions that there should be, newest first."""
+        return tuple(self._reachable())
+
+    def _reachable(self) -> Iterator[int]:
+        if self.base is None:
+            return
+        yield from range(self.work.version, self.base_version, -1)
+        is_reached = True
+        lowest = min(self._by_version, default=self.base_version + 1)
+        for version in range(self.base_version, max(0, lowest - 2), -1):
+            if is_reached:
+                yield version
+            known = self._by_version.get(version)
+            back = b"" if known is None else known.back[:1]
+            # A whole version makes good for whatever is missing behind it.
+            is_reached = back == WHOLE or (is_reached and back == CHANGE)
+            if version == 1:
+                return
+
+    def commit(self, version: int) -> StoredVersion | None:
+        """Return the commit that made a version, or None if it is not remembered."""
+        return self._by_version.get(version)
+
+    def snapshot(self, version: int) -> bytes:
+        """Return a version's bytes, as they were committed.
+
+        :raises VersionGone: it is not kept any more, or there was none.
+        :raises CorruptRecord: what leads to it is damaged.
+        """
+        if version not in self.versions:
+            raise VersionGone(self._why_gone(version))
+        assert self.base is not None
+        if version >= self.base_version:
+            text = bytearray(self.base)
+            for number in range(self.base_version + 1, version + 1):
+                changes.followed(text, self._change(number))
+            return bytes(text)
+        start, nearest = self.base, self.base_version
+        for number in range(version + 1, self.base_version + 1):
+            known = self._by_version.get(number)
+            if known is not None and known.back.startswith(WHOLE):
+                start, nearest = known.back[1:], number - 1
+                break
+        text = bytearray(start)
+        for number in range(nearest, version, -1):
+            changes.undone(text, self._change(number))
+        return bytes(text)
+
+    def _change(self, version: int) -> bytes:
+        known = self._by_version.get(version)
+        if known is None or not known.back.startswith(CHANGE):
+            raise CorruptRecord(f"the change that led to version {version} is lost")
+        return known.back[1:]
+
+    def _why_gone(self, version: int) -> str:
+        work_id, newest = self.work.work_id, self.work.version
+        if not newest:
+            return f"{work_id} has no version yet: no step was accepted"
+        if version > newest or version < 1:
+            return f"{work_id} has no version {version}: the newest is {newest}"
+        kept = self.versions
+        if not kept:
+            return f"no version of {work_id} can be read"
+        return f"version {version} of {work_id} is not kept any more; the oldest is {kept[-1]}"

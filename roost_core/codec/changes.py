@@ -1,0 +1,125 @@
+"""Changes of a text: what turns one version of a snapshot's bytes into the next, and back.
+
+A change is a sequence of splices, in the order of their places. A splice says where the earlier
+text differs, what stands there, and what the later text has instead::
+
+    <8 hexadecimal digits>\\n             CRC-32 of all that follows
+    <at> <bytes before> <bytes after>\\n  decimal; ``at`` counts in the earlier text
+    <what the earlier text has there><what the later text has>
+
+So it can be followed in both directions, and what does not fit is noticed.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterable, Iterator
+from typing import Final, NamedTuple
+
+from roost_core.errors import CorruptRecord
+
+_HEAD: Final = re.compile(rb"(\d{1,12}) (\d{1,12}) (\d{1,12})\n")
+_SUM_BYTES: Final = 9
+
+
+class Splice(NamedTuple):
+    """A place of the earlier text, what it has there, and what the later text has instead."""
+
+    at: int
+    old: bytes
+    new: bytes
+
+
+def written(splices: Iterable[Splice]) -> bytes:
+    """Return splices, in the order of their places, as a change."""
+    body = b"".join(
+        b"%d %d %d\n%b%b" % (at, len(old), len(new), old, new) for at, old, new in splices
+    )
+    return b"%08x\n%b" % (zlib.crc32(body), body)
+
+
+def splices(change: bytes) -> Iterator[Splice]:
+    """Yield what a change consists of.
+
+    :raises CorruptRecord: it is damaged.
+    """
+    body = memoryview(change)[_SUM_BYTES:]
+    if change[:_SUM_BYTES] != b"%08x\n" % zlib.crc32(body):
+        raise CorruptRecord("a stored change is damaged: its checksum does not fit")
+    at = _SUM_BYTES
+    while at < len(change):
+        head = _HEAD.match(change, at)
+        if head is None:
+            raise CorruptRecord("a stored change is damaged: it does not say where it belongs")
+        place, before, after = map(int, head.groups())
+        middle = head.end() + before
+        yield Splice(place, change[head.end() : middle], change[middle : middle + after])
+        at = middle + after
+
+
+def is_empty(change: bytes) -> bool:
+    """Whether a change leaves the text as it is."""
+    return len(change) <= _SUM_BYTES
+
+
+def followed(text: bytearray, change: bytes) -> None:
+    """Turn the earlier text into the later one, in place.
+
+    :raises CorruptRecord: the change is damaged, or does not belong to this text.
+    """
+    # From the end, so that the places before stay where they are.
+    for at, old, new in reversed([*splices(change)]):
+        _replace(text, at, old, new)
+
+
+def undone(text: bytearray, change: bytes) -> None:
+    """Turn the later text into the earlier one, in place.
+
+    :raises CorruptRecord: the change is damaged, or does not belong to this text.
+    """
+    for at, old, new in splices(change):
+        _replace(text, at, new, old)
+
+
+def _replace(text: bytearray, at: int, old: bytes, new: bytes) -> None:
+    if not text.startswith(old, at) or at > len(text):
+        raise CorruptRecord("a stored change does not belong to the version before it")
+    text[at : at + len(old)] = new
+
+
+def between(old: bytes, new: bytes, at: int = 0) -> Splice:
+    """Return the one splice that turns a text into another: all between their common ends.
+
+    :param at: where the earlier text begins in a larger one.
+    """
+    before = common_start(old, new)
+    after = _common_end(old, new, min(len(old), len(new)) - before)
+    return Splice(at + before, old[before : len(old) - after], new[before : len(new) - after])
+
+
+def common_start(one: bytes, other: bytes) -> int:
+    """Return how many bytes two texts have in common at their beginning."""
+    low, high = 0, min(len(one), len(other))
+    if one[:high] == other[:high]:
+        return high
+    while high - low > 1:
+        middle = (low + high) // 2
+        if one[low:middle] == other[low:middle]:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+def _common_end(one: bytes, other: bytes, most: int) -> int:
+    low, high, first, second = 0, most, len(one), len(other)
+    if one[first - high :] == other[second - high :]:
+        return high
+    while high - low > 1:
+        middle = (low + high) // 2
+        if one[first - middle : first - low] == other[second - middle : second - low]:
+            low = middle
+        else:
+            high = middle
+    return low

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
         NewWork,
         Next,
         Renewed,
+        Since,
         Sleep,
         Yield,
     )
@@ -104,6 +105,7 @@ else:
             "ResourceHold": "survey",
             "Running": "survey",
             "ServePlan": "serving",
+            "Since": "messages",
             "Sleep": "messages",
             "StepTally": "rates",
             "StoredHistory": "history",
@@ -164,6 +166,7 @@ __all__ = [
     "Searching",
     "ServePlan",
     "Server",
+    "Since",
     "Sleep",
     "StepTally",
     "StoredHistory",

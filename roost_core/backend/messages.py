@@ -100,6 +100,18 @@ class ClaimRequest(Value):
 
 
 @attrs.frozen(eq=False, repr=False)
+class Since(Value):
+    """What a snapshot was made from: how many bytes its base has, and what changed since.
+
+    ``count`` is how many changes there are, and ``change_bytes`` how many bytes they have.
+    """
+
+    base_bytes: int
+    count: int
+    change_bytes: int
+
+
+@attrs.frozen(eq=False, repr=False)
 class Claim(Value):
     """A leased work item with everything needed to run its next step.
 
@@ -107,8 +119,9 @@ class Claim(Value):
     that it is suspected: nothing else may be leased until a step of it, and of each that came with
     it, is accepted.
 
-    ``snapshot`` is empty if this very worker stored it last, by a change: then it is not sent
-    again, and a worker that has not kept it reads it (:meth:`Reading.read`).
+    ``since`` is there if the snapshot was committed as a base, or follows from one by changes. With
+    it, ``snapshot`` is empty if this very worker stored it: it is not sent again, and a worker that
+    has not kept it reads it (:meth:`Reading.read`).
 
     ``committed_ms`` is when its snapshot was accepted, or None if it has none. ``asked_at`` is this
     process's monotonic clock, in seconds, just before the request was sent: the lease cannot have
@@ -127,6 +140,7 @@ class Claim(Value):
     snapshot: bytes | None = attrs.field(repr=False)
     asked_at: float
     is_solo: bool = False
+    since: Since | None = None
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -189,9 +203,10 @@ class Commit(Value):
     lack, which costs them nothing: ``events`` are the engine's own.
 
     ``change`` is what turns the stored snapshot's bytes into the new one's
-    (:mod:`roost_core.codec.changes`); empty if that is not known. Where a ledger takes changes
-    (:attr:`Transitions.takes_changes`), ``snapshot`` may then be empty. ``took_ms`` is how long the
-    step took, for the history.
+    (:mod:`roost_core.codec.changes`); empty if that is not known. A ledger that takes changes
+    (:attr:`Transitions.takes_changes`) needs no ``snapshot`` beside it, if the stored version was
+    committed as ``is_base``, or follows from one that was. ``took_ms`` is how long the step took,
+    in milliseconds, for the history.
     """
 
     commit_id: str
@@ -201,6 +216,7 @@ class Commit(Value):
     next: Next
     events: tuple[bytes, ...] = ()
     change: bytes = attrs.field(default=b"", repr=False)
+    is_base: bool = False
     took_ms: int = 0
 
 

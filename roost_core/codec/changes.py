@@ -1,10 +1,10 @@
-"""Changes of a text: what turns one version of a snapshot's bytes into the next, and back.
+r"""Changes of a text: what turns one version of a snapshot's bytes into the next, and back.
 
 A change is a sequence of splices, in the order of their places. A splice says where the earlier
 text differs, what stands there, and what the later text has instead::
 
-    <8 hexadecimal digits>\\n             CRC-32 of all that follows
-    <at> <bytes before> <bytes after>\\n  decimal; ``at`` counts in the earlier text
+    <8 hexadecimal digits>\n              CRC-32 of all that follows
+    <at> <bytes before> <bytes after>\n   decimal; ``at`` counts in the earlier text
     <what the earlier text has there><what the later text has>
 
 So it can be followed in both directions, and what does not fit is noticed.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Final, TypeVar
 
 import cattrs
@@ -36,6 +37,7 @@ def decode(
     *,
     takes_newer: bool = False,
     envelope: int = 1,
+    schemas: Container[int] = (SCHEMA,),
     **server_times: int | None,
 ) -> _T:
     """Decode a persisted model.
@@ -43,6 +45,7 @@ def decode(
     :param what: its name in error messages.
     :param takes_newer: of a model that a newer Roost wrote, take what this one knows.
     :param envelope: levels around a payload or data of maximum depth.
+    :param schemas: those that this Roost reads.
     :param server_times: fields stored alongside the bytes, in milliseconds since the epoch.
     :raises CorruptRecord: the bytes do not decode.
     :raises WrittenByNewer: a newer Roost wrote them.
@@ -54,7 +57,7 @@ def decode(
         schema = plain.pop("schema", None)
         if isinstance(schema, bool) or not isinstance(schema, int) or schema < 1:
             raise CodecError(f"{what} has schema {schema!r:.80}; this Roost reads {SCHEMA}")
-        if schema > SCHEMA and not takes_newer:
+        if schema not in schemas and not takes_newer:
             raise WrittenByNewer(
                 f"{what} has schema {schema}, this Roost reads {SCHEMA}: a newer one wrote it",
                 schema,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import attrs
 
@@ -15,6 +15,10 @@ from roost_core.codec.times import from_milliseconds
 from roost_core.models.snapshot import Snapshot, unchecked_snapshot
 from roost_core.values import Value
 
+#: The schema of a snapshot that later ones are stored as changes of (``pieced``). An older Roost
+#: would take it for the newest version, and so has to leave it to a newer one. 2 is no schema: work
+#: that is left has the number that its worker must know, and 2 is that of a record's layout.
+BASE_SCHEMA: Final = 3
 #: Levels around the values in a snapshot's data: the envelope, and data itself. Each value may nest
 #: as deep as a payload, because a payload that is not an object starts as such a value.
 _AROUND_DATA: Final = 2
@@ -36,6 +40,11 @@ class EncodedSnapshot(Value):
     What a newer Roost has added, ``extra``, may hold anything, but is rare.
     """
 
+    #: As ``pieced`` has them: it is stored whole, and no changes follow it.
+    is_whole: ClassVar[bool] = True
+    is_base: ClassVar[bool] = False
+    change: ClassVar[bytes] = b""
+
     raw: bytes = attrs.field(repr=False)
     _snapshot: Snapshot
 
@@ -46,7 +55,7 @@ class EncodedSnapshot(Value):
         :raises CodecError: ``data`` is not JSON, a value in it is too deep, or the whole
             has over 8 MiB.
         """
-        plain = {"schema": SCHEMA, **_snapshot_writer()(snapshot)}
+        plain = plain_snapshot(snapshot)
         return cls(
             dumps(plain, "the snapshot", MAX_SNAPSHOT_BYTES, envelope=_AROUND_DATA), snapshot
         )
@@ -62,20 +71,36 @@ class EncodedSnapshot(Value):
             )
         # Not checked again: these bytes were made here, without surrounding space.
         plain, _ = DECODER.raw_decode(self.raw.decode())
-        return unchecked_snapshot(
-            work_id=mine.work_id,
-            engine=mine.engine,
-            version=mine.version,
-            step=mine.step,
-            data=plain.get("data", {}),
-            artifacts=mine.artifacts,
-            is_finished=mine.is_finished,
-            next_step_delay_seconds=mine.next_step_delay_seconds,
-            created_at=None if created_ms is None else from_milliseconds(created_ms),
-            updated_at=None if updated_ms is None else from_milliseconds(updated_ms),
-            finished_at=None if finished_ms is None else from_milliseconds(finished_ms),
-            extra={},
-        )
+        return with_data(mine, plain.get("data", {}), created_ms, updated_ms, finished_ms)
+
+
+def plain_snapshot(snapshot: Snapshot, schema: int = SCHEMA) -> dict[str, Any]:
+    """Return a snapshot as a plain object to encode."""
+    return {"schema": schema, **_snapshot_writer()(snapshot)}
+
+
+def with_data(
+    snapshot: Snapshot,
+    data: dict[str, Any],
+    created_ms: int | None,
+    updated_ms: int | None,
+    finished_ms: int | None,
+) -> Snapshot:
+    """Return a checked snapshot with other data, and the server's times in milliseconds."""
+    return unchecked_snapshot(
+        work_id=snapshot.work_id,
+        engine=snapshot.engine,
+        version=snapshot.version,
+        step=snapshot.step,
+        data=data,
+        artifacts=snapshot.artifacts,
+        is_finished=snapshot.is_finished,
+        next_step_delay_seconds=snapshot.next_step_delay_seconds,
+        created_at=None if created_ms is None else from_milliseconds(created_ms),
+        updated_at=None if updated_ms is None else from_milliseconds(updated_ms),
+        finished_at=None if finished_ms is None else from_milliseconds(finished_ms),
+        extra={},
+    )
 
 
 def encode_snapshot(snapshot: Snapshot) -> bytes:
@@ -105,6 +130,7 @@ def decode_snapshot(
         "the stored snapshot",
         MAX_SNAPSHOT_BYTES,
         envelope=_AROUND_DATA,
+        schemas=(SCHEMA, BASE_SCHEMA),
         created_at=created_ms,
         updated_at=updated_ms,
         finished_at=finished_ms,

@@ -145,6 +145,18 @@ class Settings(Value):
         "About how many bytes of the server's memory the events may take; the oldest are dropped.",
         "BYTES",
     )
+    history_versions: int = setting(
+        50,
+        whole(0, 10_000),
+        "How many versions of each work item are kept to look back at; 0: none.",
+        "N",
+    )
+    history_bytes: int = setting(
+        1 << 20,
+        whole(0, 64 << 20),
+        "How many bytes of the server's memory the kept versions of a work item may take.",
+        "BYTES",
+    )
     extra: Mapping[str, Any] = attrs.field(factory=dict, converter=Extra)
     _parsed: dict[type, Any] = attrs.field(factory=dict, init=False, eq=False, repr=False)
 

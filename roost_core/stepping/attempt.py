@@ -183,7 +183,8 @@ class Attempts:
             snapshot = accept(result, run.item, run.version, given)
             if snapshot.artifacts:
                 await self._check_artifacts(run, snapshot)
-            return accepted(snapshot, () if context is None else tuple(context.events))
+            events = () if context is None else tuple(context.events)
+            return accepted(snapshot, events, run.encode)
         except BaseException as error:
             if not isinstance(error, Exception) and not is_own(error, host):
                 raise

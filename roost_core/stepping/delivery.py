@@ -8,13 +8,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, TypeVar
 
 from roost_core.backend.messages import Ack
 from roost_core.errors import BackendUnavailable, LeaseLost, RoostError
 from roost_core.models.work import State
 from roost_core.stepping.holds import Hold
 from roost_core.stepping.run import Run
+
+_T = TypeVar("_T")
 
 #: On the path of every step, and looking up an enum's member is slow before Python 3.12.
 _RUNNING: Final = State.RUNNING
@@ -25,7 +27,7 @@ _LONGEST_PAUSE: Final = 1.0
 Send = Callable[[], Awaitable[Ack]]
 
 
-async def deliver(hold: Hold, send: Send) -> Ack:
+async def deliver(hold: Hold, send: Callable[[], Awaitable[_T]]) -> _T:
     """Send until there is an answer, for as long as the lease is trusted.
 
     :raises LeaseLost: it is no longer trusted.
@@ -76,7 +78,7 @@ async def put_in_order(run: Run, give_back: Send) -> Ack:
     return await deliver(run.hold, give_back)
 
 
-async def _repeat(hold: Hold, send: Send, error: BackendUnavailable) -> Ack:
+async def _repeat(hold: Hold, send: Callable[[], Awaitable[_T]], error: BackendUnavailable) -> _T:
     pause = _FIRST_PAUSE
     while True:
         if hold.lost is not None:

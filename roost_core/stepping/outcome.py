@@ -6,6 +6,7 @@ Nothing here does I/O, reads a clock, rolls dice or needs an event loop.
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from typing import Final
 
 import attrs
@@ -20,6 +21,7 @@ from roost_core.backend.messages import (
     Sleep,
     Yield,
 )
+from roost_core.codec.pieced import PiecedSnapshot
 from roost_core.codec.records import encode_model
 from roost_core.codec.snapshots import EncodedSnapshot
 from roost_core.codec.strict_json import MAX_EVENT_BYTES, dumps
@@ -60,7 +62,7 @@ class Accepted:
     """A snapshot to commit, and the events that go with it."""
 
     snapshot: Snapshot
-    encoded: EncodedSnapshot
+    encoded: EncodedSnapshot | PiecedSnapshot
     events: tuple[bytes, ...]
 
 
@@ -94,19 +96,24 @@ class Unwanted:
     """People want the work cancelled or buried: whatever the engine returned is dropped."""
 
 
+#: Makes bytes of a snapshot.
+Encode = Callable[[Snapshot], EncodedSnapshot | PiecedSnapshot]
 Outcome = Accepted | Failed | Later | GivenBack | Lost | Unwanted
 
 
 # -- what it means -----------------------------------------------------------------------------
 
 
-def accepted(snapshot: Snapshot, events: tuple[bytes, ...]) -> Accepted:
+def accepted(
+    snapshot: Snapshot, events: tuple[bytes, ...], encode: Encode = EncodedSnapshot.of
+) -> Accepted:
     """Return the outcome of a snapshot that follows the rules.
 
+    :param encode: makes bytes of it.
     :raises InvalidStepResult: its data is not JSON, too deep or too large.
     """
     try:
-        return Accepted(snapshot, EncodedSnapshot.of(snapshot), events)
+        return Accepted(snapshot, encode(snapshot), events)
     except Exception as error:
         known = isinstance(error, CodecError)
         said = error if known else f"the snapshot is not JSON: {name_of(error)}"
@@ -179,6 +186,7 @@ def commit_of(
     is_last: bool,
     lease_ttl_ms: int,
     warning: bytes | None = None,
+    took_ms: int = 0,
 ) -> Commit:
     """Return the commit of an accepted step.
 
@@ -186,8 +194,9 @@ def commit_of(
     :param is_last: whether the slice is over.
     :param lease_ttl_ms: by how much a continued lease is extended; 0 for not at all.
     :param warning: an event of the runtime's own.
+    :param took_ms: how long the step took, in milliseconds.
     """
-    snapshot = step.snapshot
+    snapshot, encoded = step.snapshot, step.encoded
     delay = snapshot.next_step_delay_seconds
     following: Next
     if snapshot.is_finished:
@@ -201,10 +210,13 @@ def commit_of(
     return Commit(
         commit_id=f"c{version}",
         expected_version=version,
-        snapshot=step.encoded.raw,
+        snapshot=encoded.raw if encoded.is_whole else b"",
         step=snapshot.step,
         next=following,
         events=step.events if warning is None else (*step.events, warning),
+        change=encoded.change,
+        is_base=encoded.is_base,
+        took_ms=took_ms,
     )
 
 

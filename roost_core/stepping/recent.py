@@ -16,6 +16,8 @@ from typing import Final
 
 import attrs
 
+from roost_core.backend.messages import Claim
+from roost_core.codec.pieced import LARGE, PiecedSnapshot, based
 from roost_core.codec.records import decode_item
 from roost_core.codec.snapshots import EncodedSnapshot, decode_snapshot
 from roost_core.models.snapshot import Snapshot
@@ -25,6 +27,8 @@ from roost_core.values import unchecked
 
 #: How many work items are kept.
 _MOST: Final = 1000
+#: How many bytes of snapshots in pieces are kept.
+_MOST_PIECES: Final = 32 << 20
 #: Larger ones are not kept: they would take too much room. Bytes.
 _LARGEST: Final = 4096
 
@@ -49,7 +53,7 @@ class StoredItem:
     :ivar standstill: how many of its steps here have changed nothing, across leases.
     """
 
-    __slots__ = ("_accepted", "_payload", "item", "key", "standstill")
+    __slots__ = ("_accepted", "_payload", "_unlike", "item", "key", "standstill")
 
     def __init__(self, raw: bytes, created_ms: int) -> None:
         """Decode the bytes.
@@ -64,11 +68,64 @@ class StoredItem:
         #: after its first life was purged.
         self.key = raw, created_ms
         self._payload: bytes | None = None
-        self._accepted: EncodedSnapshot | None = None
+        self._accepted: EncodedSnapshot | PiecedSnapshot | None = None
+        #: How many snapshots in a row looked like those before, and were not.
+        self._unlike = 0
 
-    def accepted(self, snapshot: EncodedSnapshot) -> None:
-        """Remember the last snapshot that was accepted here, if it is small."""
-        self._accepted = snapshot if len(snapshot.raw) <= _LARGEST else None
+    def encode(
+        self, snapshot: Snapshot, before: bytes | PiecedSnapshot | None
+    ) -> EncodedSnapshot | PiecedSnapshot:
+        """Make bytes of a snapshot.
+
+        :param before: the stored one: its bytes, or these in pieces; None if it does not matter.
+        :raises CodecError: ``data`` is not JSON, a value in it is too deep, or the whole has over
+            8 MiB.
+        """
+        if isinstance(before, PiecedSnapshot):
+            return before.following(snapshot)
+        whole = EncodedSnapshot.of(snapshot)
+        if before is None or len(whole.raw) < LARGE or len(before) < LARGE:
+            return whole
+        # To find out costs as much as the step, so it is tried less and less.
+        if self._unlike & (self._unlike - 1):
+            self._unlike += 1
+            return whole
+        base = based(before, snapshot, whole.raw)
+        self._unlike = 0 if base is not None else self._unlike + 1
+        return base or whole
+
+    def accepted(self, snapshot: EncodedSnapshot | PiecedSnapshot) -> None:
+        """Remember the last snapshot that was accepted here, if it is small or in pieces."""
+        is_kept = isinstance(snapshot, PiecedSnapshot) or len(snapshot.raw) <= _LARGEST
+        self._accepted = snapshot if is_kept else None
+
+    @property
+    def pieces_bytes(self) -> int:
+        """How much memory its last snapshot takes that is kept in pieces, about, in bytes."""
+        mine = self._accepted
+        return mine.size() if isinstance(mine, PiecedSnapshot) else 0
+
+    def drop_pieces(self) -> None:
+        """Keep no snapshot in pieces."""
+        if isinstance(self._accepted, PiecedSnapshot):
+            self._accepted = None
+
+    def in_pieces(self, claim: Claim) -> PiecedSnapshot | None:
+        """Return a claim's snapshot in pieces, if it is to be kept so.
+
+        :raises CorruptRecord: its bytes do not decode.
+        :raises WrittenByNewer: a newer Roost wrote them.
+        """
+        since, mine = claim.since, self._accepted
+        if since is None:
+            return None
+        if not claim.snapshot:
+            # This worker stored it, so it is the same if it has the same number.
+            is_kept = isinstance(mine, PiecedSnapshot) and mine.snapshot.version == claim.version
+            return mine if is_kept else None  # type: ignore[return-value] # checked in is_kept
+        return PiecedSnapshot.of_base(
+            claim.snapshot, since.count, since.change_bytes, since.base_bytes
+        )
 
     def decode_snapshot(self, raw: bytes, committed_ms: int | None) -> Snapshot:
         """Return the item's stored snapshot as a new object.
@@ -78,7 +135,7 @@ class StoredItem:
         :raises WrittenByNewer: a newer Roost wrote them.
         """
         mine = self._accepted
-        if mine is not None and mine.raw == raw:
+        if isinstance(mine, EncodedSnapshot) and mine.raw == raw:
             # Nothing else has had the work since, so it need not be checked again.
             return mine.decoded(self.key[1], committed_ms, None)
         return decode_snapshot(raw, created_ms=self.key[1], updated_ms=committed_ms)
@@ -104,6 +161,8 @@ class RecentItems:
 
     def __init__(self) -> None:
         self._known: OrderedDict[tuple[bytes, int], StoredItem] = OrderedDict()
+        #: How many bytes the snapshots in pieces take, those kept longest first.
+        self._pieces: OrderedDict[tuple[bytes, int], int] = OrderedDict()
 
     def decode(self, raw: bytes, created_ms: int) -> StoredItem:
         """Return the item in the bytes, which include its id.
@@ -120,12 +179,31 @@ class RecentItems:
         if len(raw) <= _LARGEST:
             self._known[key] = known
             if len(self._known) > _MOST:
-                self._known.popitem(last=False)
+                gone, _ = self._known.popitem(last=False)
+                self._pieces.pop(gone, None)
         return known
+
+    def keep(self, item: StoredItem, snapshot: EncodedSnapshot | PiecedSnapshot) -> None:
+        """Remember the last snapshot that was accepted here, for when the item comes back."""
+        item.accepted(snapshot)
+        self._pieces.pop(item.key, None)
+        taken = item.pieces_bytes
+        if not taken:
+            return
+        self._known[item.key] = item
+        self._pieces[item.key] = taken
+        while sum(self._pieces.values()) > _MOST_PIECES and self._pieces:
+            key, _ = self._pieces.popitem(last=False)
+            other = self._known.get(key)
+            if other is not None:
+                other.drop_pieces()
+                if len(key[0]) > _LARGEST:
+                    del self._known[key]
 
     def forget(self, item: StoredItem) -> None:
         """Drop an item: it is done."""
         self._known.pop(item.key, None)
+        self._pieces.pop(item.key, None)
 
 
 #: The count restarts for work that has not come back for this long. Seconds.

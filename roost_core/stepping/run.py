@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 import attrs
 
 from roost_core.backend.messages import Ack, Claim
+from roost_core.codec.pieced import PiecedSnapshot
+from roost_core.codec.snapshots import EncodedSnapshot
 from roost_core.context import Artifacts
 from roost_core.models.snapshot import Snapshot
 from roost_core.models.work import WorkItem
@@ -22,6 +24,7 @@ class Run:
 
     :ivar snapshot: the one for the next step, and only for that step.
     :ivar make_snapshot: makes an equal one, for everything else.
+    :ivar before: its bytes, or these in pieces; None if the next one has to be stored whole.
     :ivar in_flight: the pending request without an answer.
     :ivar steps: how many steps have begun.
     :ivar began: when the current one did, by the monotonic clock, if anybody wants to know.
@@ -33,6 +36,7 @@ class Run:
     engine: OfferedEngine
     snapshot: Snapshot | None
     make_snapshot: Callable[[], Snapshot | None]
+    before: bytes | PiecedSnapshot | None
     artifacts: Artifacts
     version: int
     attempts: int
@@ -45,6 +49,14 @@ class Run:
     def item(self) -> WorkItem:
         """The work item, for the runtime only."""
         return self.stored.item
+
+    def encode(self, snapshot: Snapshot) -> EncodedSnapshot | PiecedSnapshot:
+        """Make bytes of the next snapshot.
+
+        :raises CodecError: ``data`` is not JSON, a value in it is too deep, or the whole has over
+            8 MiB.
+        """
+        return self.stored.encode(snapshot, self.before)
 
     def fresh_context(self, base: contextvars.Context) -> contextvars.Context:
         """Return the context of the next step: ``base`` plus whose step it is.

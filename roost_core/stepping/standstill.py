@@ -38,9 +38,16 @@ class Standstill:
         size = len(raw) - start if start >= 0 else 0
         kept = raw if size <= _LARGEST else hash(memoryview(raw)[start:])
         # Sizes usually differ; only equal ones are compared further.
-        is_same = not delays and size == self._size and self._is_same(kept, size)
+        is_same = size == self._size and self._is_same(kept, size)
         self._last, self._size = kept, size
-        if not is_same:
+        return self.note_whether(is_same=is_same, delays=delays)
+
+    def note_whether(self, *, is_same: bool, delays: bool) -> bool:
+        """Record an accepted snapshot, of which is known whether it changed no data.
+
+        :returns: whether a warning is due.
+        """
+        if delays or not is_same:
             self._unchanged = 0
             return False
         self._unchanged += 1

@@ -17,6 +17,7 @@ from roost_core.backend.artifacts import ArtifactStore
 from roost_core.backend.ledger import Ledger
 from roost_core.backend.messages import Ack, Claim, Failure
 from roost_core.backend.rates import UNKNOWN_ENGINE
+from roost_core.codec.pieced import PiecedSnapshot
 from roost_core.context import Artifacts
 from roost_core.errors import CorruptRecord, LeaseLost, RoostError, VersionConflict, WrittenByNewer
 from roost_core.models.snapshot import Snapshot
@@ -138,7 +139,17 @@ class Stepper:
             item = stored.item
             if item.work_id != lease.work_id or item.engine != claim.engine:
                 raise CorruptRecord("the stored work item belongs to another id or engine")
-            make_snapshot = partial(_claimed_snapshot, claim, stored)
+            if claim.since and not claim.snapshot and stored.in_pieces(claim) is None:
+                # It was stored here, and has been dropped since.
+                work = await deliver(hold, lambda: self.ledger.read(lease.work_id))
+                stored_last = None if work is None else work.snapshot
+                claim = attrs.evolve(claim, snapshot=stored_last, since=None)
+            pieced = stored.in_pieces(claim) if self.ledger.takes_changes else None
+            make_snapshot: Callable[[], Snapshot | None]
+            if pieced is not None:
+                make_snapshot = partial(pieced.decoded, claim.created_ms, claim.committed_ms, None)
+            else:
+                make_snapshot = partial(_claimed_snapshot, claim, stored)
             snapshot = make_snapshot()
             if (snapshot.version if snapshot else 0) != claim.version:
                 raise CorruptRecord("the stored snapshot is missing or of another version")
@@ -161,6 +172,7 @@ class Stepper:
             engine=engine,
             snapshot=snapshot,
             make_snapshot=make_snapshot,
+            before=(pieced or claim.snapshot) if self.ledger.takes_changes else None,
             artifacts=Artifacts(self.store, lease.work_id, claim.created_ms),
             version=claim.version,
             attempts=claim.attempts,
@@ -216,7 +228,12 @@ class Stepper:
         snapshot = step.snapshot
         is_over = snapshot.is_finished or snapshot.next_step_delay_seconds is not None
         warning = None
-        if run.stored.standstill.note(step.encoded.raw, delays=is_over):
+        encoded, standstill = step.encoded, run.stored.standstill
+        if isinstance(encoded, PiecedSnapshot):
+            is_due = standstill.note_whether(is_same=encoded.is_same, delays=is_over)
+        else:
+            is_due = standstill.note(encoded.raw, delays=is_over)
+        if is_due:
             warning = self._warning(run)
         extends = run.hold.is_worth_extending(time.monotonic())
         commit = outcomes.commit_of(
@@ -225,6 +242,7 @@ class Stepper:
             is_last=is_last,
             lease_ttl_ms=round(self.settings.lease_ttl * 1000) if extends else 0,
             warning=warning,
+            took_ms=int(run.hold.step_took * 1000),
         )
         lease = run.claim.lease
         ack = await settle(run, lambda: self.ledger.commit(lease, commit), extends=extends)
@@ -259,10 +277,13 @@ class Stepper:
         run.version, run.attempts, run.make_snapshot = step.snapshot.version, 0, make_snapshot
         if goes_on:
             run.snapshot = make_snapshot()
+            if self.ledger.takes_changes:
+                mine = step.encoded
+                run.before = mine if isinstance(mine, PiecedSnapshot) else mine.raw
         elif is_done:
             self.recent.forget(run.stored)
         else:
-            run.stored.accepted(step.encoded)
+            self.recent.keep(run.stored, step.encoded)
             if ack.state is State.FAILED:
                 _log.warning(
                     "%s: dead-lettered: it may take no more than %d steps in a row without a delay",

@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import cached_property
 from typing import Final
 
 import attrs
 
+from roost_core.settings import Settings
 from roost_core.values import Value
 from roost_plugins.redis_saq import composing
 from roost_plugins.redis_saq.keys import Keys
@@ -62,18 +64,36 @@ class Script(Value):
         return b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in words)
 
 
-def load(name: str, keys: Keys, events_kept: int, events_bytes: int = 64 << 20) -> Script:
-    """Make a script ready for a queue.
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class Bounds(Value):
+    """How much is kept: ``ROOST_EVENTS_KEPT`` and so on."""
 
-    :param events_kept: about how many events the queue's stream keeps.
-    :param events_bytes: about how many bytes of the server's memory they may take.
-    """
+    events_kept: int
+    events_bytes: int = 64 << 20
+    history_versions: int = 50
+    history_bytes: int = 1 << 20
+
+    @classmethod
+    def of(cls, settings: Settings) -> Bounds:
+        """Return what the settings say."""
+        return cls(**{field.name: getattr(settings, field.name) for field in attrs.fields(cls)})
+
+    @cached_property
+    def text(self) -> str:
+        """The bounds as constants of a script."""
+        return "".join(
+            f"local {field.name.upper()} = {getattr(self, field.name)}\n"
+            for field in attrs.fields(Bounds)
+        )
+
+
+def load(name: str, keys: Keys, bounds: Bounds) -> Script:
+    """Make a script ready for a queue."""
     body = composing.text_of(name)
     names = tuple(composing.header(body, "KEYS"))
     if not names:
         raise ValueError(f"{name}.lua has no header that names its keys")
-    bounds = f"local EVENTS_KEPT = {events_kept}\nlocal EVENTS_BYTES = {events_bytes}\n"
-    body = f"{bounds}{composing.composed(body)}"
+    body = f"{bounds.text}{composing.composed(body)}"
     numbers = {key: number for number, key in enumerate(names, 1)}
     # A key that the header lacks becomes KEYS[0], which is nil: the call fails loudly.
     source = _KEY.sub(lambda match: f"KEYS[{numbers.get(match[1], 0)}]", body)
@@ -89,14 +109,14 @@ def load(name: str, keys: Keys, events_kept: int, events_bytes: int = 64 << 20) 
 class Scripts(dict[str, Script]):
     """A queue's scripts by name, each made ready at first use."""
 
-    def __init__(self, keys: Keys, events_kept: int, events_bytes: int = 64 << 20) -> None:
+    def __init__(self, keys: Keys, bounds: Bounds) -> None:
         super().__init__()
         self._keys = keys
-        self._bounds = (events_kept, events_bytes)
+        self._bounds = bounds
 
     def __missing__(self, name: str) -> Script:
         """Load the script."""
-        script = self[name] = load(name, self._keys, *self._bounds)
+        script = self[name] = load(name, self._keys, self._bounds)
         return script
 
 

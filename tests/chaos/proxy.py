@@ -224,7 +224,7 @@ def proxied(target: Path, path: Path, settings: Settings) -> Iterator[Proxy]:
 def _script_names(settings: Settings) -> dict[bytes, str]:
     """Return the scripts' names by SHA-1 and by source."""
     keys = Keys(settings.of(RedisSettings).prefix, settings.namespace, settings.queue)
-    found = scripts.Scripts(keys, settings.events_kept, settings.events_bytes)
+    found = scripts.Scripts(keys, scripts.Bounds.of(settings))
     loaded = [found[name] for name in scripts.names()]
     return {one.sha.encode(): one.name for one in loaded} | {
         one.source.encode(): one.name for one in loaded

@@ -12,7 +12,7 @@ from roost_plugins.redis_saq import scripts
 from roost_plugins.redis_saq.connection.pipe import Call, Pipe
 from roost_plugins.redis_saq.keys import Keys
 
-SCRIPT = scripts.load("read", Keys("roost", "t-pipe", "default"), 1000)
+SCRIPT = scripts.load("read", Keys("roost", "t-pipe", "default"), scripts.Bounds(events_kept=1000))
 
 
 async def test_a_connections_transport(redis_server):

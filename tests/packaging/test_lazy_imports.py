@@ -25,6 +25,7 @@ DOORS = {
     ("roost_core.cli", "main", "roost_core.cli.session"): "so that Ctrl-C is quiet from the start",
     ("roost_core.cli", "main", "roost_core.cli.output"): "loaded by then; as above",
     ("roost_core.cli", "_listen", "roost_core.cli.signals"): START,
+    ("roost_core.backend.reading", "history", "roost_core.backend.history"): START,
     ("roost_core.cli.app", "_begin", "roost_core.plugins.registry"): START,
     ("roost_core.cli.arguments", "shell_complete", "roost_core.cli.completing"): START,
     ("roost_core.cli.lazy", "_import", "import_module"): NAMED,
@@ -114,6 +115,16 @@ DOORS = {
         "roost_plugins.redis_saq.ledger.act_events",
     ): START,
     ("roost_plugins.redis_saq.record.kinds", "_wish", "roost_core.models"): START,
+    (
+        "roost_plugins.redis_saq.ledger.reading",
+        "history",
+        "roost_plugins.redis_saq.record.history",
+    ): START,
+    (
+        "roost_plugins.redis_saq.record.standing",
+        "_newest",
+        "roost_plugins.redis_saq.record.newest",
+    ): START,
     (
         "roost_plugins.redis_saq.record.standing",
         "stored_work",

@@ -121,7 +121,9 @@ class Work:
         """Whether its deadline has passed."""
         return self.new.deadline_ms is not None and self.new.deadline_ms <= now
 
-    def take_snapshot(self, commit: Commit, worker_id: str, now: int, kept: tuple[int, int]) -> None:
+    def take_snapshot(
+        self, commit: Commit, worker_id: str, now: int, kept: tuple[int, int]
+    ) -> None:
         """Store a commit's snapshot as the newest version, and the one before as history.
 
         :param kept: of how many commits the history has at least, if they have no more than so many

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Final, TypeAlias
 
 from roost_core.backend import Commit, Finish, GoOn, Next, Sleep, Yield
+from roost_core.backend.history import CHANGE, WHOLE
 from roost_core.errors import BackendError
 from roost_core.models import Lease
 
@@ -34,7 +35,16 @@ def step(lease: Lease, commit: Commit) -> tuple[_Argument, ...]:
         commit.expected_version,
         commit.snapshot,
         commit.step,
+        _change(commit),
+        commit.took_ms,
+        lease.worker_id,
     )
+
+
+def _change(commit: Commit) -> bytes:
+    if commit.change:
+        return CHANGE + commit.change
+    return WHOLE if commit.is_base else b""
 
 
 def parts(commit: Commit) -> tuple[_Argument, ...]:

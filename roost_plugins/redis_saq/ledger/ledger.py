@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from roost_core.backend import (
     LOOK,
@@ -46,6 +46,8 @@ class RedisLedger(RedisReading, Ledger):
 
     What changes work, and what people ask for now and then, is imported then: most commands read.
     """
+
+    takes_changes: ClassVar[bool] = True
 
     @cached_property
     def _transitions(self) -> RedisTransitions:

@@ -10,7 +10,7 @@ from roost_plugins.redis_saq.connection.calls import Calls
 from roost_plugins.redis_saq.connection.endpoint import Endpoint
 from roost_plugins.redis_saq.connection.subscription import Heard, Subscription, subscribe
 from roost_plugins.redis_saq.keys import Keys
-from roost_plugins.redis_saq.scripts import Script, Scripts
+from roost_plugins.redis_saq.scripts import Bounds, Script, Scripts
 from roost_plugins.redis_saq.settings import RedisSettings
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class OneQueue:
         #: Calls the server.
         self.calls = calls
         #: The scripts, over this queue's keys.
-        self.scripts = Scripts(self.keys, settings.events_kept, settings.events_bytes)
+        self.scripts = Scripts(self.keys, Bounds.of(settings))
         self._lease_ttl_ms = round(settings.lease_ttl * 1000)
 
     @property

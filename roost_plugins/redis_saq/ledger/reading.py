@@ -9,6 +9,7 @@ from typing import Any, Final
 from roost_core.backend import (
     ListQuery,
     Reading,
+    StoredHistory,
     StoredWork,
 )
 from roost_core.codec.strict_json import MAX_PAYLOAD_BYTES, loads
@@ -49,6 +50,13 @@ class RedisReading(RedisEvents, Reading):
         """Return one work item, read atomically, or None."""
         row = await self._call("read", work_id)
         return None if row is None else stored_work(row)
+
+    async def history(self, work_id: str) -> StoredHistory | None:
+        """Return what is kept of a work item's versions, or None."""
+        from roost_plugins.redis_saq.record.history import stored_history
+
+        answer = await self._call("history", work_id)
+        return None if answer is None else stored_history(answer)
 
     async def counts(self) -> Mapping[State, int]:
         """Return how many work items are in each state."""

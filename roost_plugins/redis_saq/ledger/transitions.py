@@ -152,7 +152,6 @@ class RedisTransitions(Part):
             self._scripts["commit"],
             *step,
             *envelope.what_follows(next_),
-            lease.worker_id,
             engines,
             *parts,
         )

@@ -1,6 +1,6 @@
 -- Take leases: promote what is due, recover expired ones, take the first that are ready.
 -- KEYS: work ready sleeping retry_wait running blocked held lines failed newer seq turn events idle beats claims solo offers seen waiting paused done cancelled halted index
--- USES: record trail newer blame halts line release acts resources reservations settle holder giveback claiming
+-- USES: record trail newest newer blame halts line release acts resources reservations settle holder giveback claiming
 -- ARGV: worker ttl-ms limit "engine engine ..." was-idle(0|1) unable|never|may|always slot claim-id
 --       "slot:claim-id ..." token...
 --   never, may, always: whether the leased work is all that the worker runs: no; yes, if it is suspected
@@ -10,7 +10,8 @@
 -- Result: {next-wake-ms|-1, {dead id...}, {claim...}, left, drain(0|1)}: next-wake-ms is 0 if more is ready; left
 --   counts the items found that a newer Roost wrote; drain asks the worker to finish its work, because
 --   suspected work waits for a worker that runs nothing else; a claim is
---   {id "token <what a claim has according to the table of fields> expires" item snapshot|nil}
+--   {id "token <what a claim has according to the table of fields> expires" item snapshot|{base change...}|{}|nil}: with the
+--   changes that follow it, or {} if this worker stored the newest (lib/history.lua)
 --
 -- A batch is read and written with one command for all of it: a command costs more than its work. A
 -- batch is bounded, so that no claim delays others' calls. An index may be damaged and hold anything:
@@ -204,6 +205,8 @@ end
 local last_seq, leased = nil, claim_id
 -- What a round writes and reads for the work that it leases.
 local leases, records, bytes
+-- By their places among the claims: the records of those that follow from a base.
+local based
 local expires, worker_json = string.format('%d', now + ttl), quoted(worker)
 local has_blocked = false
 -- How many suspected items are to come together, or 0.
@@ -260,10 +263,15 @@ local function take(id, r, member)
     records[#records + 1] = text_of(r)
   end
   bytes[#bytes + 1] = id .. ' item'
-  bytes[#bytes + 1] = id .. ' snapshot'
+  -- A base may be large, and is read only if it has to be sent.
+  bytes[#bytes + 1] = r.anchor == '0' and id .. ' snapshot' or id
   event('claimed', id, r, '{"worker_id":' .. worker_json .. ',"fence":' .. r.fence .. '}')
   -- The bytes follow: their places are made with the rest, because a table that grows is reallocated.
   claims[#claims + 1] = { id, r.token .. ' ' .. F.claimed_of_r, false, false }
+  if r.anchor ~= '0' then
+    based = based or {}
+    based[#claims] = r
+  end
   leased = leased .. ' ' .. id .. ' ' .. r.token
   return true
 end
@@ -278,7 +286,7 @@ local function fill(most, are_suspected)
     -- One more than can be taken, to know which engines have something left.
     local line = front(math.min(most - #claims, BATCH) + 1, are_suspected)
     line_empty = #line == 0
-    leases, records, bytes = {}, {}, {}
+    leases, records, bytes, based = {}, {}, {}, nil
     local first, candidates = #claims, ids_of(line, math.min(most - #claims, BATCH), are_suspected)
     local found = #candidates > 0 and redis.call('HMGET', K.work, unpack(candidates)) or {}
     -- How many left the line, because they were taken or belong elsewhere.
@@ -307,6 +315,7 @@ local function fill(most, are_suspected)
         local at = 2 * (i - first)
         claims[i][3], claims[i][4] = stored[at - 1], stored[at]
       end
+      for i, r in pairs(based or {}) do claims[i][4] = newest_of(claims[i][1], r.version, r.anchor, worker) end
     end
   end
   return line_empty

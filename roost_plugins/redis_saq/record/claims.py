@@ -9,13 +9,15 @@ from typing import Any, Final
 
 import attrs
 
-from roost_core.backend import Claim
+from roost_core.backend import Claim, Since
 from roost_core.codec.times import from_milliseconds
+from roost_core.errors import CorruptRecord
 from roost_core.models import Lease
 from roost_core.values import Value, unchecked
 from roost_plugins.redis_saq.record import fields
 from roost_plugins.redis_saq.record.blame import Blame
 from roost_plugins.redis_saq.record.kinds import FAR
+from roost_plugins.redis_saq.record.newest import newest
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -36,11 +38,16 @@ def claims(
     for row in rows:
         try:
             sound.append(reader.claim(row, worker_id, asked_at))
-        except (ValueError, OverflowError, OSError) as error:
+        except (CorruptRecord, ValueError, TypeError, OverflowError, OSError) as error:
             # The token is this worker's own, and always first.
             token = row[1].split(b" ", 1)[0]
             broken.append(BrokenClaim(row[0], token, f"the stored record does not decode: {error}"))
     return tuple(sound), broken
+
+
+def _since(stored: Sequence[bytes | None]) -> Since:
+    base, *followed = stored or (b"",)
+    return Since(len(base or b""), len(followed), sum(len(one or b"") for one in followed))
 
 
 class _ClaimReader:
@@ -51,7 +58,7 @@ class _ClaimReader:
     """
 
     #: The attributes of a claim that are not fields, or are made from several values.
-    _OWN = ("lease", "recoveries", "item", "snapshot", "asked_at", "is_solo")
+    _OWN = ("lease", "recoveries", "item", "snapshot", "asked_at", "is_solo", "since")
 
     def __init__(self, table: fields.Table, kind: type[Claim]) -> None:
         claimed = table.claimed
@@ -85,7 +92,10 @@ class _ClaimReader:
             numbers[place] = numbers[place] or None
         texts = [None if word == "-" else word for word in words[: self.texts]]
         # A lost item is detected when it does not decode, with its id known.
-        own = (lease, blame.deaths, item or b"", snapshot, asked_at, blame.is_apart)
+        since = None
+        if type(snapshot) is list:
+            since, snapshot = _since(snapshot), newest(snapshot) if snapshot else b""
+        own = (lease, blame.deaths, item or b"", snapshot, asked_at, blame.is_apart, since)
         return self.new_claim(*self.in_order((*own, *texts, *numbers)))
 
 

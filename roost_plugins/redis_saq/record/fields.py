@@ -186,6 +186,9 @@ RECORD: Final = Table(
         ),
         #: What people want of the running step (``lua/lib/acts.lua``).
         Field("wish", WISH, shown=("wish",), is_added=True),
+        #: The version that the bytes "<id> snapshot" have, if changes follow it, else 0
+        #: (``lua/lib/history.lua``).
+        Field("anchor", COUNT, is_added=True),
     ),
     #: The label of the newest step.
     label=Field("step", LINE, shown=("step",)),
@@ -208,6 +211,8 @@ RECORD: Final = Table(
         Field("base", COUNT, shown=("leased_version",)),
         #: How many slots of its trail were written, ever (``lua/lib/trail.lua``).
         Field("entries", COUNT),
+        #: The first version that may have an entry (``lua/lib/history.lua``).
+        Field("oldest", COUNT, is_added=True),
     ),
     lines=(
         Field("resources", WORDS, enqueued="resources"),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from roost_core.backend import StoredWork
+from roost_core.errors import CorruptRecord
 from roost_core.models import State
 from roost_plugins.redis_saq.record import fields
 from roost_plugins.redis_saq.record.answers import text, time_of
@@ -31,6 +32,8 @@ def stored_work(row: Sequence[Any]) -> StoredWork:
             standing["act"] = act.as_model
             if standing["state"] is State.PAUSED:
                 due_ms = act.due_ms
+    if type(snapshot) is list:
+        snapshot = _newest(snapshot)
     return StoredWork(
         work_id=text(work_id),
         due_ms=due_ms,
@@ -69,6 +72,16 @@ def _standing(record: Sequence[Any] | None) -> dict[str, Any] | None:
         # A worker of an older Roost does not know of it, and has ended the work.
         found["wish"] = None
     return found
+
+
+def _newest(stored: Sequence[bytes | None]) -> bytes:
+    """Return the newest version, or what says that it is lost where a snapshot is read."""
+    from roost_plugins.redis_saq.record.newest import newest
+
+    try:
+        return newest(stored)
+    except CorruptRecord as error:
+        return str(error).encode()
 
 
 def _labels(tail: bytes | None) -> dict[str, str]:

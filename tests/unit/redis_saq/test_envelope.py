@@ -18,7 +18,7 @@ COMMIT = Commit("c7", 7, b"snapshot", "look", GoOn())
 
 def test_what_both_scripts_begin_with():
     """Whose lease it is, which commit, on top of what, and the step's own."""
-    expected = ("w", "token", "c7", 7, b"snapshot", "look")
+    expected = ("w", "token", "c7", 7, b"snapshot", "look", b"", 0, "worker")
     assert expected == envelope.step(LEASE, COMMIT)
 
 

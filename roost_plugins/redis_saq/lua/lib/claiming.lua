@@ -4,7 +4,7 @@
 -- Seldom.
 -- Put back what an older worker has set aside and this one knows, up to `most`. Return how many.
 local function put_back(most)
-  local kept = redis.pcall('ZRANGEBYSCORE', K.newer, '-inf', LAYOUT, 'LIMIT', '0', most)
+  local kept = redis.pcall('ZRANGEBYSCORE', K.newer, '-inf', READS, 'LIMIT', '0', most)
   if #kept == 0 then return 0 end
   local places = { ready = K.ready, sleeping = K.sleeping, retry_wait = K.retry_wait, running = K.running,
     blocked = K.blocked }

@@ -14,16 +14,12 @@ local function lane_free(worker, engines)
 end
 
 -- Store the outcome, remember the answer, and return it. `engines` is empty if the lane leaves, and
--- '-' if it need not look for work, because a claim follows. `snapshot` is a new one, or nil.
-local function given_back(id, r, token, commit_id, due, worker, engines, snapshot)
+-- '-' if it need not look for work, because a claim follows.
+local function given_back(id, r, token, commit_id, due, worker, engines)
   local answer = r.state .. ' ' .. r.version .. ' ' .. r.attempts .. ' ' .. now .. ' ' .. due
   remember(r, token, commit_id, answer)
   note_lease(id, r)
-  if snapshot then
-    redis.call('HSET', K.work, id, text_of(r), id .. ' snapshot', snapshot, unpack(r.trail or {}))
-  else
-    save(id, r)
-  end
+  save(id, r)
   if r.resources ~= '' then pass_on(r) end
   if engines == '' or engines == '-' then
     if engines == '' and r.state == 'queued' then wake(r.engine) end

@@ -34,6 +34,9 @@
 -- `retry_wait`, so that no two places can disagree. Times are milliseconds by this server's clock.
 
 local LAYOUT = 2
+-- Work that was set aside for a worker that knows this number is for this one, too: it is the schema of a snapshot
+-- that changes follow (history.lua). So the next layout is 4.
+local READS = 3
 
 local clock = redis.call('TIME')
 local now = clock[1] .. string.sub('00000' .. clock[2], -6, -4)
@@ -188,6 +191,12 @@ local function trim_bytes()
     if type(kept) ~= 'number' then return end
     redis.pcall('XTRIM', K.events, 'MAXLEN', '~', math.floor(kept * 0.9 * EVENTS_BYTES / used))
   end
+end
+
+-- Add a field of a hash, and its value, to a list of arguments.
+local function push(fields, name, value)
+  fields[#fields + 1] = name
+  fields[#fields + 1] = value
 end
 
 -- Call a command once with many arguments, if there are any.

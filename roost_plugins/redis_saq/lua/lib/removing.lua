@@ -1,5 +1,5 @@
 -- Shared by the scripts that remove work for good: a purge, and a person's drop.
--- USES: record index trail
+-- USES: record index trail history
 
 -- Seldom.
 -- Whether an idempotency key stands for a work item: what is lost may have been given to other work.
@@ -51,6 +51,7 @@ local function remove_all(those)
     to_forget[#to_forget + 1] = life_of(id, r) .. ' ' .. id
     redis.pcall('ZREM', K.index, unpack(found_under(id, r)))
     call_for('HDEL', K.work, trail_fields(id, r.entries))
+    forget_versions(id, r)
     for _, field in ipairs({ id, id .. ' item', id .. ' snapshot', id .. ' error', id .. ' beat' }) do
       fields[#fields + 1] = field
     end

@@ -10,7 +10,7 @@ end
 -- A row: {id, record|layout|nil, due|nil, expires|nil, item|nil, error|nil, nil, nil, tail|nil}. A record is nil if
 -- it is broken; one of a newer layout is {layout state engine}; and any other has, in the table's
 -- order, the fields that are shown. The tail is its first two lines: the labels and the newest act (acts.lua).
--- `is_thin`: without the times, which cost the most.
+-- `is_thin`: without the times, which cost the most. With it comes the parsed record, if it is sound.
 local function shown(id, found, is_thin)
   local r = parse(found[1])
   local record = r and {
@@ -24,7 +24,7 @@ local function shown(id, found, is_thin)
     not is_thin and (score_in(K.sleeping, id) or score_in(K.retry_wait, id)),
     not is_thin and score_in(K.running, id),
     found[2], found[3], false, false, r and string.match(r.tail, '^\n([^\n]*\n?[^\n]*)') or false,
-  }
+  }, r
 end
 
 -- JSON without what comes with a key and after it.

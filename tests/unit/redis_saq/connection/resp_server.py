@@ -14,8 +14,8 @@ from roost_plugins.redis_saq import scripts
 from roost_plugins.redis_saq.keys import Keys
 
 KEYS = Keys("roost", "default", "default")
-SCRIPT = scripts.load("read", KEYS, 1000)
-OTHER = scripts.load("list", KEYS, 1000)
+SCRIPT = scripts.load("read", KEYS, scripts.Bounds(events_kept=1000))
+OTHER = scripts.load("list", KEYS, scripts.Bounds(events_kept=1000))
 
 
 def bulk(value):

@@ -1,0 +1,213 @@
+"""Large snapshots that change little: each is stored as what it has changed.
+
+From ``LARGE`` on, a snapshot that resembles the one before it becomes a *base*: it is stored whole,
+and later ones as their changes (:mod:`roost_core.codec.changes`), until these together have
+``REWRITE`` times its bytes; then the whole is stored again. So a version costs its change, and any
+version since the base can be made from the base and the changes, of which there is a bounded
+amount. A base has a schema of its own, because an older Roost would take it for the newest version.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import attrs
+
+from roost_core.codec import changes
+from roost_core.codec.changes import Splice, between
+from roost_core.codec.pieces import Branch, NotPlain, branch_of, next_branch
+from roost_core.codec.snapshots import (
+    BASE_SCHEMA,
+    EncodedSnapshot,
+    decode_snapshot,
+    plain_snapshot,
+    with_data,
+)
+from roost_core.codec.strict_json import MAX_SNAPSHOT_BYTES, dumps
+from roost_core.errors import CodecError
+from roost_core.models.snapshot import Snapshot
+
+#: A smaller snapshot is stored whole each time: that costs less than to find out what has changed.
+#: Bytes.
+LARGE: Final = 16 << 10
+#: The whole is stored again once the changes since have this many times its bytes. With 1.5, a
+#: state that only grows is sent 2.7 times in all: 1 for its changes, and 1 + 1/2.5 + 1/6.25 + …
+#: for the wholes.
+REWRITE: Final = 1.5
+#: And once there are this many changes, or these have as many bytes: who takes the work over has to
+#: follow them all.
+MOST_CHANGES: Final = 1000
+MOST_CHANGE_BYTES: Final = 8 << 20
+#: A larger change is not stored beside a whole: it would only be there for the history. Bytes.
+_MOST_BESIDE: Final = 512 << 10
+#: A snapshot is taken to resemble another if half of so many places of it are found there.
+_PROBES: Final = 8
+_PROBE_BYTES: Final = 48
+_DATA_KEY: Final = b'"data":'
+#: In place of the data, to see what is around it. Inside a JSON string its quotes were escaped.
+_HOLE: Final = {"": 0}
+_HOLE_TEXT: Final = b'"data":{"":0}'
+
+
+@attrs.frozen(eq=False, repr=False)
+class PiecedSnapshot:
+    """A snapshot in pieces, which knows what it has changed.
+
+    :ivar change: what leads from the snapshot before to this one; empty if that is not known.
+    :ivar base_bytes: how many bytes the last whole has that was stored. If ``is_base``, this is it.
+    :ivar count: how many changes there are since, and ``since`` how many bytes they have together.
+    :ivar is_same: whether its data is that of the snapshot before.
+    """
+
+    snapshot: Snapshot
+    _head: bytes
+    _data: Branch
+    _tail: bytes
+    change: bytes
+    base_bytes: int
+    count: int
+    since: int
+    is_same: bool = False
+
+    @classmethod
+    def of_base(cls, raw: bytes, count: int, since: int, base_bytes: int) -> PiecedSnapshot | None:
+        """Return a stored snapshot in pieces, or None if it cannot be parted.
+
+        :param raw: its bytes.
+        :param count: how many changes it was made from, ``since`` how many bytes they have, and
+            ``base_bytes`` how many the whole that they begin with.
+        :raises CorruptRecord: the bytes do not decode.
+        :raises WrittenByNewer: a newer Roost wrote them.
+        """
+        snapshot = decode_snapshot(raw)
+        if not _is_ordinary(snapshot):
+            return None
+        start = raw.find(_DATA_KEY) + len(_DATA_KEY)
+        head = raw[:start]
+        try:
+            data = branch_of(snapshot.data)
+        except (NotPlain, CodecError):
+            return None
+        text = b"".join(data.texts())
+        # It may have been written in another way, such as by another version of Python.
+        if start < len(_DATA_KEY) or raw[start : start + len(text)] != text:
+            return None
+        tail = raw[start + len(text) :]
+        return cls(snapshot, head, data, tail, b"", base_bytes, count, since)
+
+    @property
+    def is_base(self) -> bool:
+        """Whether it is stored as a whole, and others may follow as changes."""
+        return self.count == 0
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is stored as a whole."""
+        return self.count == 0
+
+    @property
+    def raw(self) -> bytes:
+        """Its bytes."""
+        return b"".join((self._head, *self._data.texts(), self._tail))
+
+    def __len__(self) -> int:
+        """How many bytes it has."""
+        return len(self._head) + len(self._data) + len(self._tail)
+
+    def size(self) -> int:
+        """How much memory it takes, about, in bytes."""
+        return 2 * len(self._head) + self._data.size()
+
+    def following(self, snapshot: Snapshot) -> PiecedSnapshot | EncodedSnapshot:
+        """Return the snapshot that comes after this one.
+
+        It is an :class:`EncodedSnapshot` if it is small, or replaces its predecessor altogether as
+        that had done.
+
+        :raises CodecError: ``data`` is not JSON, a value in it is too deep, or the whole has over
+            8 MiB.
+        """
+        found: list[Splice] = []
+        try:
+            data = _is_ordinary(snapshot) and next_branch(
+                self._data, snapshot.data, len(self._head), found
+            )
+        except NotPlain:
+            data = None
+        if not data:
+            return EncodedSnapshot.of(snapshot)
+        head, tail = _around(snapshot)
+        is_same = not found
+        splices = [
+            between(self._head, head),
+            *found,
+            between(self._tail, tail, len(self._head) + len(self._data)),
+        ]
+        change = changes.written(one for one in splices if one.old or one.new)
+        new = PiecedSnapshot(
+            snapshot,
+            head,
+            data,
+            tail,
+            change,
+            self.base_bytes,
+            self.count + 1,
+            self.since + len(change),
+            is_same,
+        )
+        size = len(new)
+        if size > MAX_SNAPSHOT_BYTES:
+            raise CodecError(f"the snapshot has {size} bytes; the limit is {MAX_SNAPSHOT_BYTES}")
+        is_replaced = 2 * len(change) > size
+        if self.is_base and (is_replaced or size < LARGE // 2):
+            return EncodedSnapshot.of(snapshot)
+        if (
+            is_replaced
+            or size < LARGE // 2
+            or new.since > REWRITE * new.base_bytes
+            or new.since > MOST_CHANGE_BYTES
+            or new.count > MOST_CHANGES
+        ):
+            beside = change if len(change) <= _MOST_BESIDE else b""
+            return attrs.evolve(new, change=beside, base_bytes=size, count=0, since=0)
+        return new
+
+    def decoded(
+        self, created_ms: int | None, updated_ms: int | None, finished_ms: int | None
+    ) -> Snapshot:
+        """Return what decoding its bytes would return, a new one each time."""
+        return with_data(self.snapshot, self._data.value(), created_ms, updated_ms, finished_ms)
+
+
+def based(before: bytes, snapshot: Snapshot, raw: bytes) -> PiecedSnapshot | None:
+    """Return a snapshot as a base, if it resembles the one before it; else None.
+
+    :param before: the bytes of the one before.
+    :param raw: those of this one.
+    """
+    if min(len(raw), len(before)) < LARGE or not _resembles(before, raw):
+        return None
+    earlier = PiecedSnapshot.of_base(before, 1, 0, 0)
+    # What was not committed as a whole is one by now: its changes have more bytes than nothing.
+    new = None if earlier is None else earlier.following(snapshot)
+    if not isinstance(new, PiecedSnapshot) or not new.change:
+        return None
+    return new if 2 * len(new.change) <= len(new) else None
+
+
+def _resembles(before: bytes, raw: bytes) -> bool:
+    step = len(before) // (_PROBES + 1)
+    places = range(step, len(before) - _PROBE_BYTES, step)
+    return 2 * sum(before[at : at + _PROBE_BYTES] in raw for at in places) >= _PROBES
+
+
+def _is_ordinary(snapshot: Snapshot) -> bool:
+    return not snapshot.extra and not any(one.extra for one in snapshot.artifacts)
+
+
+def _around(snapshot: Snapshot) -> tuple[bytes, bytes]:
+    """Return what is in front of a base's data, and behind it."""
+    around = attrs.evolve(snapshot, data=_HOLE)
+    text = dumps(plain_snapshot(around, BASE_SCHEMA), "the snapshot", MAX_SNAPSHOT_BYTES, 1)
+    at = text.index(_HOLE_TEXT) + len(_DATA_KEY)
+    return text[:at], text[at + len(_HOLE_TEXT) - len(_DATA_KEY) :]

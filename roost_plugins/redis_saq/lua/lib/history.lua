@@ -1,0 +1,76 @@
+-- Shared by the scripts that accept steps, or show them: the versions of a snapshot.
+-- USES: newest
+--
+-- An accepted step leaves an entry in the field "<id> v<version>":
+--
+--   "ms took-ms worker step\n", and the way back to the version before: '=' and the bytes of that,
+--   or '~' and the change that led from it (roost_core/codec/changes.py), or nothing if it is not known
+--
+-- A snapshot is whole, as a rule. But it may be committed as a *base*: then later commits bring only
+-- changes, "<id> snapshot" stays the base, and the newest version is what follows from it by the
+-- changes in the entries behind. The word `anchor` of the record is the version of the base, or '0'
+-- if "<id> snapshot" is the newest version. `oldest` is the first version whose entry may be there.
+--
+-- The entries that the newest version follows from are always there. Of the others as many are kept
+-- as are within HISTORY_VERSIONS and HISTORY_BYTES; they are dropped now and then.
+
+-- What a commit brings as a change is itself the way back, or says that it is not known.
+local function way_back(id, version, anchor, snapshot, change)
+  if change ~= '' and change ~= '=' then return change end
+  if HISTORY_BYTES == 0 or (anchor ~= '0' and anchor ~= version) then return '' end
+  if #snapshot > 65536 and redis.call('HSTRLEN', K.work, id .. ' snapshot') > HISTORY_BYTES then return '' end
+  local before = redis.call('HGET', K.work, id .. ' snapshot')
+  return before and #before <= HISTORY_BYTES and '=' .. before or ''
+end
+
+-- Seldom.
+-- Drop the entries beyond the bounds, and return the oldest that is left. The newest stays. Up to two thousand are
+-- dropped in one call, which has no other bound: the rest go the next time.
+local function tidied(id, version, anchor, oldest)
+  local least = math.max(version - HISTORY_VERSIONS + 1, oldest, 1)
+  local bytes, from = 0, version
+  for one = version, least, -1 do
+    bytes = bytes + redis.call('HSTRLEN', K.work, version_field(id, one))
+    if bytes > HISTORY_BYTES and one ~= version + 0 then break end
+    from = one
+  end
+  if anchor ~= '0' and anchor + 1 < from + 0 then from = anchor + 1 end
+  local first = math.max(oldest, 1)
+  local last = math.min(from - 1, first + 1999)
+  for begin = first, last, 100 do
+    local fields = {}
+    for one = begin, math.min(begin + 99, last) do fields[#fields + 1] = version_field(id, one) end
+    redis.call('HDEL', K.work, unpack(fields))
+  end
+  return string.format('%d', math.max(first, last + 1))
+end
+
+-- Whether entries are to be dropped, with a new one of this size.
+local function is_tidied(version, size)
+  return version % 32 == 0 or size > HISTORY_BYTES / 32
+end
+
+-- Seldom.
+-- The same for a record whose rest is not parsed: return the rest.
+local function tidied_rest(id, version, anchor, rest)
+  local before, entries, after = string.match(rest, F.before.entries)
+  if not before then return rest end
+  local oldest, behind = string.match(after, '^ (%d+)(.*)$')
+  return before .. entries .. ' ' .. tidied(id, version, anchor, oldest or '0') .. (behind or after)
+end
+
+-- Seldom.
+-- Remove the entries of a work item that is about to go: at most two thousand and those of the newest versions, more
+-- than there can be unless the record is damaged.
+local function forget_versions(id, r)
+  local first, last = math.max(1, r.oldest or 1), tonumber(r.version or '0')
+  local function forget(from, to)
+    for begin = from, to, 500 do
+      local fields = {}
+      for one = begin, math.min(begin + 499, to) do fields[#fields + 1] = version_field(id, one) end
+      redis.call('HDEL', K.work, unpack(fields))
+    end
+  end
+  forget(first, math.min(last, first + 1999))
+  forget(math.max(first + 2000, last - 1999), last)
+end

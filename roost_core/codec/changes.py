@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterable, Iterator
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, NamedTuple, TypeVar
 
 from roost_core.errors import CorruptRecord
+
+_T = TypeVar("_T")
 
 _HEAD: Final = re.compile(rb"(\d{1,12}) (\d{1,12}) (\d{1,12})\n")
 _SUM_BYTES: Final = 9
@@ -94,12 +96,12 @@ def between(old: bytes, new: bytes, at: int = 0) -> Splice:
     :param at: where the earlier text begins in a larger one.
     """
     before = common_start(old, new)
-    after = _common_end(old, new, min(len(old), len(new)) - before)
+    after = common_end(old, new, min(len(old), len(new)) - before)
     return Splice(at + before, old[before : len(old) - after], new[before : len(new) - after])
 
 
-def common_start(one: bytes, other: bytes) -> int:
-    """Return how many bytes two texts have in common at their beginning."""
+def common_start(one: Sequence[_T], other: Sequence[_T]) -> int:
+    """Return how much two sequences have in common at their beginning."""
     low, high = 0, min(len(one), len(other))
     if one[:high] == other[:high]:
         return high
@@ -112,7 +114,8 @@ def common_start(one: bytes, other: bytes) -> int:
     return low
 
 
-def _common_end(one: bytes, other: bytes, most: int) -> int:
+def common_end(one: Sequence[_T], other: Sequence[_T], most: int) -> int:
+    """Return how much two sequences have in common at their end, up to ``most``."""
     low, high, first, second = 0, most, len(one), len(other)
     if one[first - high :] == other[second - high :]:
         return high

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import repeat
 from typing import Final, TypeAlias
 
-from roost_core.codec.changes import Splice, between
+from roost_core.codec.changes import Splice, between, common_end, common_start
 from roost_core.codec.strict_json import DECODER, MAX_SNAPSHOT_BYTES, dumps
 from roost_core.values import Json
 
@@ -251,13 +251,13 @@ class _Next:
         old = self._identities(self.old.names, self.old.marks)
         new = self._identities(self.names, self.fresh)
         if old == new:
-            return [(i, i + 1, i, i + 1) for i, mark in enumerate(self.fresh) if mark is None]
+            return [(i, i + 1, i, i + 1) for i in self._branches(0, len(new))]
         if len(old) == len(new):
             pairs = enumerate(zip(old, new, strict=True))
             differ = [i for i, (one, other) in pairs if one != other]
             if len(differ) <= max(_FEW, len(old) // 4) and self._are_alike(differ):
-                branches = [i for i, mark in enumerate(self.fresh) if mark is None]
-                return [(i, i + 1, i, i + 1) for i in sorted({*differ, *branches})]
+                places = sorted({*differ, *self._branches(0, len(new))})
+                return [(i, i + 1, i, i + 1) for i in places]
         return self._matched(old, new)
 
     def _are_alike(self, places: list[int]) -> bool:
@@ -279,11 +279,16 @@ class _Next:
         self, old: Sequence[object], new: Sequence[object]
     ) -> Iterator[tuple[int, int, int, int]]:
         """Yield the gaps if each kept piece comes after the one kept before it."""
+        start = common_start(old, new)
+        end = common_end(old, new, min(len(old), len(new)) - start)
+        old_end, new_end = len(old) - end, len(new) - end
+        yield from ((i, i + 1, i, i + 1) for i in self._branches(0, start))
         places: dict[object, list[int]] = {}
-        for i in range(len(old) - 1, -1, -1):
+        for i in range(old_end - 1, start - 1, -1):
             places.setdefault(old[i], []).append(i)
-        at = new_at = 0
-        for j, one in enumerate(new):
+        at = new_at = start
+        for j in range(start, new_end):
+            one = new[j]
             where = places.get(one)
             while where and where[-1] < at:
                 where.pop()
@@ -298,8 +303,16 @@ class _Next:
             elif i > at or j > new_at:
                 yield at, i, new_at, j
             at, new_at = i + 1, j + 1
-        if at < len(old) or new_at < len(new):
-            yield at, len(old), new_at, len(new)
+        if at < old_end or new_at < new_end:
+            yield at, old_end, new_at, new_end
+        for j in self._branches(new_end, len(new)):
+            i = j - new_end + old_end
+            yield i, i + 1, j, j + 1
+
+    def _branches(self, first: int, last: int) -> Iterator[int]:
+        """Yield the places of the new members that are branches; a list's are known by marks."""
+        if self.names is not None:
+            yield from (i for i in range(first, last) if self.fresh[i] is None)
 
     def _keep(self, first: int, last: int) -> None:
         if first == last:

@@ -54,7 +54,7 @@ if ARGV[11] then
   take_parts(id, r, 11)
   rest, entries = r.rest, r.trail
 end
-if back and is_tidied(version, #back) then rest = tidied_rest(id, version, anchor, rest) end
+if back and is_tidied(version, #back) then rest = tidied_rest(id, version, anchor, rest, #back) end
 -- Without a table if there is nothing else.
 local record, entry = F.accepted_text .. rest, back and now .. ' ' .. ARGV[8] .. ' ' .. ARGV[9] .. ' ' .. step .. '\n' .. back
 if snapshot ~= '' and back and not entries then

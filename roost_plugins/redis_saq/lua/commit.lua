@@ -34,7 +34,7 @@ r.row = string.format('%d', row)
 if r.blame ~= '-' then r.blame = cleared(r.blame) end
 r.step = ARGV[6]
 if snapshot ~= '' then r.anchor = change == '' and '0' or r.version end
-if back and is_tidied(r.version, #back) then r.oldest = tidied(id, r.version, r.anchor, r.oldest) end
+if back and is_tidied(r.version, #back) then r.oldest = tidied(id, r.version, r.anchor, r.oldest, #back) end
 redis.call('ZREM', K.running, id)
 release(id, r)
 local due = '-1'

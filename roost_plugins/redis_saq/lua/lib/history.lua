@@ -23,16 +23,24 @@ local function way_back(id, version, anchor, snapshot, change)
   return before and #before <= HISTORY_BYTES and '=' .. before or ''
 end
 
+-- As many entries of this size as there can be take less than half of HISTORY_BYTES. What is larger and still there
+-- from before was measured then.
+local SMALL_ENTRY = HISTORY_BYTES / 2 / (HISTORY_VERSIONS + 32)
+
 -- Seldom.
--- Drop the entries beyond the bounds, and return the oldest that is left. The newest stays. Up to two thousand are
+-- Drop the entries beyond the bounds, and return the oldest that is left. The newest, of `size`, stays. Up to two thousand are
 -- dropped in one call, which has no other bound: the rest go the next time.
-local function tidied(id, version, anchor, oldest)
+local function tidied(id, version, anchor, oldest, size)
   local least = math.max(version - HISTORY_VERSIONS + 1, oldest, 1)
-  local bytes, from = 0, version
-  for one = version, least, -1 do
-    bytes = bytes + redis.call('HSTRLEN', K.work, version_field(id, one))
-    if bytes > HISTORY_BYTES and one ~= version + 0 then break end
-    from = one
+  local from = least
+  if size > SMALL_ENTRY then
+    local bytes = size
+    from = version
+    for one = version - 1, least, -1 do
+      bytes = bytes + redis.call('HSTRLEN', K.work, version_field(id, one))
+      if bytes > HISTORY_BYTES then break end
+      from = one
+    end
   end
   if anchor ~= '0' and anchor + 1 < from + 0 then from = anchor + 1 end
   local first = math.max(oldest, 1)
@@ -52,11 +60,11 @@ end
 
 -- Seldom.
 -- The same for a record whose rest is not parsed: return the rest.
-local function tidied_rest(id, version, anchor, rest)
+local function tidied_rest(id, version, anchor, rest, size)
   local before, entries, after = string.match(rest, F.before.entries)
   if not before then return rest end
   local oldest, behind = string.match(after, '^ (%d+)(.*)$')
-  return before .. entries .. ' ' .. tidied(id, version, anchor, oldest or '0') .. (behind or after)
+  return before .. entries .. ' ' .. tidied(id, version, anchor, oldest or '0', size) .. (behind or after)
 end
 
 -- Seldom.

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     # Most commands do without.
     from roost_core.backend.facts import Facts, Obstacle
     from roost_core.backend.finding import Counted, Found, Group
-    from roost_core.backend.history import StoredHistory, StoredVersion
+    from roost_core.backend.history import ForkOf, Past, Rewind, StoredHistory, StoredVersion
     from roost_core.backend.messages import (
         Ack,
         Alone,
@@ -88,6 +88,7 @@ else:
             "Failure": "messages",
             "FailureTally": "rates",
             "Finish": "messages",
+            "ForkOf": "history",
             "Found": "finding",
             "GoOn": "messages",
             "Group": "finding",
@@ -101,8 +102,10 @@ else:
             "OrderAnswer": "orders",
             "OrderOutcome": "orders",
             "Pace": "rates",
+            "Past": "history",
             "Renewed": "messages",
             "ResourceHold": "survey",
+            "Rewind": "history",
             "Running": "survey",
             "ServePlan": "serving",
             "Since": "messages",
@@ -140,6 +143,7 @@ __all__ = [
     "FailureTally",
     "Finding",
     "Finish",
+    "ForkOf",
     "Found",
     "GoOn",
     "Group",
@@ -155,6 +159,7 @@ __all__ = [
     "OrderAnswer",
     "OrderOutcome",
     "Pace",
+    "Past",
     "Purged",
     "Reading",
     "Renewal",
@@ -162,6 +167,7 @@ __all__ = [
     "Renewer",
     "Repaired",
     "ResourceHold",
+    "Rewind",
     "Running",
     "Searching",
     "ServePlan",

@@ -10,6 +10,7 @@ from roost_core.errors import BackendError
 
 if TYPE_CHECKING:
     # Most commands only read: they do without.
+    from roost_core.backend.history import Rewind
     from roost_core.backend.orders import Halt, Order, OrderAnswer
     from roost_core.models.control import Actor
 
@@ -33,6 +34,17 @@ class Control(abc.ABC):
         :raises BackendError: this backend does not offer it.
         """
         raise self._not_offered(f"{order.verb} {work_id}")
+
+    async def rewind(self, work_id: str, rewind: Rewind) -> OrderAnswer:
+        """Put a work item back to an earlier version, unless it runs.
+
+        That becomes a new version, and the item is ready, with no attempts counted; if it is
+        paused, it stays so. What is new is an event, ``rewound``.
+
+        :raises BackendError: this backend does not offer it.
+        """
+        del rewind
+        raise self._not_offered(f"putting {work_id} back")
 
     async def halt(self, engine: str, actor: Actor, request_id: str | None = None) -> bool:
         """Hold an engine: its work stays where it is, and running steps are its last.

@@ -11,6 +11,9 @@ import attrs
 from roost_core.backend.reports import StoredWork
 from roost_core.codec import changes
 from roost_core.errors import CorruptRecord, VersionGone
+from roost_core.models.checks import WORD, matching
+from roost_core.models.control import Actor
+from roost_core.models.work import State
 from roost_core.values import Value
 
 #: What the way back from a version begins with: the whole version before it follows, or the change
@@ -34,6 +37,56 @@ class StoredVersion(Value):
     worker_id: str
     step: str
     back: bytes = attrs.field(default=b"", repr=False)
+
+
+@attrs.frozen(eq=False, repr=False)
+class Past(Value):
+    """A version that comes from a person, to be stored as the newest: an earlier one put back.
+
+    ``who`` is one word, and stands where another version has its worker. ``back`` is as in
+    :class:`StoredVersion`, and ``from_version`` the number of the version that was put back.
+    """
+
+    version: int
+    snapshot: bytes = attrs.field(repr=False)
+    step: str
+    who: str = attrs.field(validator=matching(WORD, "who"))
+    from_version: int
+    back: bytes = attrs.field(default=b"", repr=False)
+
+
+@attrs.frozen(eq=False, repr=False)
+class ForkOf(Value):
+    """The past of a work item that begins with a version of another one of the queue.
+
+    ``origin`` is the other's id. ``commits`` are those of its commits that belong to the new one's
+    history, newest first: those up to ``past.from_version``. The origin notes its forks.
+    """
+
+    past: Past
+    origin: str
+    actor: Actor
+    commits: tuple[StoredVersion, ...] = attrs.field(default=(), repr=False)
+
+
+@attrs.frozen(eq=False, repr=False)
+class Rewind(Value):
+    """A version of a work item to be put back as its newest.
+
+    ``request_id``, ``if_state``, ``if_fence`` and ``life`` are as in
+    :class:`~roost_core.backend.orders.Order`. Nothing happens unless the newest version is the one
+    before ``past.version``. ``deadline_ms`` is a new deadline, None for the one that it has.
+
+    :raises InvalidInput: the request id is not one word.
+    """
+
+    request_id: str = attrs.field(validator=matching(WORD, "request id"))
+    past: Past
+    actor: Actor
+    if_state: State | None = None
+    if_fence: int | None = None
+    deadline_ms: int | None = None
+    life: int | None = None
 
 
 @attrs.frozen(eq=False, repr=False, slots=False)

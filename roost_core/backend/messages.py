@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import attrs
 
@@ -18,6 +18,9 @@ from roost_core.models.checks import WORD, matching
 from roost_core.models.work import State
 from roost_core.models.worker import Lease
 from roost_core.values import Value
+
+if TYPE_CHECKING:
+    from roost_core.backend.history import ForkOf
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -27,6 +30,7 @@ class NewWork(Value):
     ``nonce`` identifies a repeated request: the same id with the same nonce is one enqueue whose
     reply was lost. ``digest`` represents engine and payload; idempotency keys are compared by it.
     ``max_steps`` is how many steps may be accepted in a row without a delay; 0 means any number.
+    ``fork_of`` is there if it begins with a version of another work item.
     """
 
     work_id: str
@@ -43,6 +47,7 @@ class NewWork(Value):
     max_attempts: int = 5
     max_recoveries: int = 3
     max_steps: int = 0
+    fork_of: ForkOf | None = None
 
 
 class EnqueueOutcome(enum.StrEnum):

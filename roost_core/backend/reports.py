@@ -19,6 +19,15 @@ SUSPECTED_AFTER: Final = 2
 
 
 @attrs.frozen(eq=False, repr=False)
+class StoredFork(Value):
+    """A work item that began with a version of another, and when."""
+
+    work_id: str
+    version: int
+    at_ms: int
+
+
+@attrs.frozen(eq=False, repr=False)
 class StoredWork(Value):
     """A work item as the backend stores it. Missing bytes are None.
 
@@ -29,7 +38,8 @@ class StoredWork(Value):
     ``leased_version`` say when, and at which version, the newest lease began. ``wish`` is what its
     running step was asked for and has not done yet, ``act`` what a person last did to it.
     ``newer_layout`` means that a newer Roost wrote the work item, of which only id, engine and
-    state are known here.
+    state are known here. ``forks`` are the work items that began with a version of this one, newest
+    first; some may be gone.
     """
 
     work_id: str
@@ -66,6 +76,7 @@ class StoredWork(Value):
     snapshot: bytes | None = attrs.field(default=None, repr=False)
     error: bytes | None = attrs.field(default=None, repr=False)
     heartbeat: bytes | None = attrs.field(default=None, repr=False)
+    forks: tuple[StoredFork, ...] = ()
 
 
 @attrs.frozen(eq=False, repr=False)

@@ -14,7 +14,7 @@ from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, overrid
 from roost_core.errors import InvalidInput
 from roost_core.models.snapshot import Artifact, Snapshot
 from roost_core.models.standing import ErrorRecord
-from roost_core.models.work import RetryPolicy, State, WorkItem
+from roost_core.models.work import ForkedFrom, RetryPolicy, State, WorkItem
 from roost_core.models.worker import Heartbeat, Stuck, WorkerInfo
 from roost_core.values import Json
 
@@ -42,7 +42,17 @@ def _converter() -> cattrs.Converter:
 
 #: The persisted models.
 _MODELS: Final = frozenset(
-    {RetryPolicy, Artifact, ErrorRecord, Heartbeat, Stuck, WorkerInfo, WorkItem, Snapshot}
+    {
+        RetryPolicy,
+        ForkedFrom,
+        Artifact,
+        ErrorRecord,
+        Heartbeat,
+        Stuck,
+        WorkerInfo,
+        WorkItem,
+        Snapshot,
+    }
 )
 
 

@@ -129,12 +129,22 @@ class RetryPolicy(Value):
 
 
 @attrs.frozen(eq=False, repr=False)
+class ForkedFrom(Value):
+    """The version of another work item that one began with."""
+
+    work_id: str = attrs.field(validator=matching(WORK_ID, "work id"))
+    version: int = attrs.field(validator=at_least(1))
+    extra: Mapping[str, Json] = attrs.field(factory=dict, repr=False)
+
+
+@attrs.frozen(eq=False, repr=False)
 class WorkItem(Value):
     """The durable unit of work, as it was accepted; it never changes.
 
     ``max_steps`` is how many steps may be accepted in a row without a delay between them;
     0 means any number, which items stored before there was a bound have. ``labels`` are for people
-    to find and group by, at most 16.
+    to find and group by, at most 16. ``forked_from`` is there if it began with a version of another
+    work item, by a replay.
     ``extra`` holds fields that a newer Roost wrote and this one does not know;
     they survive a round trip.
     """
@@ -162,5 +172,6 @@ class WorkItem(Value):
     parent: str | None = attrs.field(
         default=None, validator=attrs.validators.optional(matching(WORK_ID, "parent work id"))
     )
+    forked_from: ForkedFrom | None = None
     created_at: datetime | None = None
     extra: Mapping[str, Json] = attrs.field(factory=dict, repr=False)

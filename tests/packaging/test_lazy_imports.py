@@ -116,6 +116,11 @@ DOORS = {
     ): START,
     ("roost_plugins.redis_saq.record.kinds", "_wish", "roost_core.models"): START,
     (
+        "roost_plugins.redis_saq.ledger.ledger",
+        "rewind",
+        "roost_plugins.redis_saq.ledger.control",
+    ): START,
+    (
         "roost_plugins.redis_saq.ledger.reading",
         "history",
         "roost_plugins.redis_saq.record.history",

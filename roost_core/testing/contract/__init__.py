@@ -27,6 +27,7 @@ from roost_core.testing.contract.hanging import RenewerEndsLeasesContract
 from roost_core.testing.contract.kit import Harness
 from roost_core.testing.contract.queues import QueuesContract
 from roost_core.testing.contract.reading import EventContract, PurgeContract, ReadContract
+from roost_core.testing.contract.replaying import ReplayContract
 from roost_core.testing.contract.resources import ResourceContract
 from roost_core.testing.contract.serving import ServeContract
 from roost_core.testing.contract.surveying import SurveyContract
@@ -55,6 +56,7 @@ class BackendContract(
     ControlContract,
     WishContract,
     HaltContract,
+    ReplayContract,
     FactsContract,
     SurveyContract,
     ServeContract,

@@ -11,7 +11,7 @@ from roost_core.testing.model.state import MemoryState
 from roost_core.testing.model.work import DUE_STATES, Work
 
 #: What may still become of work that has ended.
-_AFTER_THE_END: Final = frozenset({"purged", "emitted", "retried", "dropped"})
+_AFTER_THE_END: Final = frozenset({"purged", "emitted", "retried", "rewound", "forked", "dropped"})
 
 
 def check_state(state: MemoryState) -> None:
@@ -113,7 +113,7 @@ def _check_keys(state: MemoryState) -> None:
 
 
 def _check_versions(state: MemoryState) -> None:
-    """C1, C6, D1 and E1, by the events: versions 1..n, and only what may follow the end."""
+    """C1, C6, D1 and E1, by the events: versions in turn, and only what may follow the end."""
     last: dict[str, tuple[int, State]] = {}
     for event in state.events:
         if event.is_of_engine:
@@ -122,7 +122,9 @@ def _check_versions(state: MemoryState) -> None:
         if event.kind == "enqueued":
             _require(event.work_id not in last, "E1 (enqueued once)", event)
             version, before = 0, None
-        if event.kind == "committed":
+            if "forked_from" in event.data:
+                version = event.data["from_version"] + 1
+        if event.kind in ("committed", "rewound"):
             version += 1
         _require(event.version == version, "C1", event)
         if before is not None and before.is_terminal:

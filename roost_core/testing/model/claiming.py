@@ -207,6 +207,7 @@ class Claiming(Answers):
             item=work.new.item,
             snapshot=work.snapshot,
             asked_at=asked_at,
+            since=work.since,
             is_solo=request.alone is Alone.MAY and is_suspected,
         )
 

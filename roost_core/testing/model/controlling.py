@@ -5,12 +5,12 @@ from __future__ import annotations
 import attrs
 
 from roost_core.backend.fitting import expected
+from roost_core.backend.history import Rewind
 from roost_core.backend.orders import Halt, Order, OrderAnswer, OrderOutcome
 from roost_core.backend.reports import Purged
 from roost_core.models.control import Actor, Verb
 from roost_core.models.events import Event
 from roost_core.models.work import State
-from roost_core.testing.model.blame import Blame
 from roost_core.testing.model.wishes import FINAL, Wishes
 from roost_core.testing.model.work import Work
 
@@ -65,6 +65,39 @@ class Controlling(Wishes):
         self._retry(work, now, order)
         return self._note_act(work, now, "retried", order.actor, was)
 
+    def rewind(self, now: int, work_id: str, rewind: Rewind) -> OrderAnswer:
+        """Put a work item back to an earlier version, once: a repeat gets the first answer."""
+        work, past = self.works.get(work_id), rewind.past
+        if work is None or rewind.life not in (None, work.created_ms):
+            return OrderAnswer(OrderOutcome.MISSING)
+
+        def answer(outcome: OrderOutcome) -> OrderAnswer:
+            return OrderAnswer(outcome, work.state, work.version, work.wish)
+
+        if work.rewound_by == rewind.request_id:
+            return answer(OrderOutcome.DONE)
+        is_as_seen = rewind.if_state in (None, work.state) and rewind.if_fence in (None, work.fence)
+        if not is_as_seen or past.version != work.version + 1:
+            return answer(OrderOutcome.CHANGED)
+        if work.state is State.RUNNING:
+            return answer(OrderOutcome.UNFIT)
+        deadline_ms = rewind.deadline_ms or work.new.deadline_ms
+        if deadline_ms is not None and deadline_ms <= now:
+            return answer(OrderOutcome.LATE)
+        was, waits = work.state, work.resources if work.is_in_line else ()
+        work.new = attrs.evolve(work.new, deadline_ms=deadline_ms)
+        work.as_if_none_had_failed()
+        work.put_back(past, now, self.history)
+        work.rewound_by, work.updated_ms = rewind.request_id, now
+        if was is not State.PAUSED:
+            work.finished_ms = None
+            work.seq = next(self._seq)
+            self._place(work, now, State.QUEUED)
+        self._note_act(work, now, "rewound", rewind.actor, was, {"to_version": past.from_version})
+        if waits:
+            self._pass_on(work, now)
+        return answer(OrderOutcome.DONE)
+
     def _resume(self, work: Work, now: int) -> None:
         if work.state is State.RUNNING:
             work.wish = None
@@ -83,9 +116,8 @@ class Controlling(Wishes):
             if (value := getattr(order, name)) is not None
         }
         work.new = attrs.evolve(work.new, **limits)
-        work.attempts = work.steps_in_row = 0
-        work.blame = Blame()
-        work.error = work.finished_ms = None
+        work.as_if_none_had_failed()
+        work.finished_ms = None
         work.seq = next(self._seq)
         if order.delay_ms:
             due_ms = work.not_past_deadline(now + order.delay_ms)

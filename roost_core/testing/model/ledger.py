@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import ClassVar, Final, TypeVar
 
 from roost_core.backend.facts import Facts
-from roost_core.backend.history import StoredHistory
+from roost_core.backend.history import Rewind, StoredHistory
 from roost_core.backend.ledger import Ledger
 from roost_core.backend.messages import (
     Ack,
@@ -283,6 +283,10 @@ class MemoryLedger(Ledger):
         if answer.wish is not None:
             self.tell_of_order()
         return answer
+
+    async def rewind(self, work_id: str, rewind: Rewind) -> OrderAnswer:
+        """Put a work item back to an earlier version."""
+        return self.run(lambda state, now: state.rewind(now, work_id, rewind))
 
     async def halt(self, engine: str, actor: Actor, request_id: str | None = None) -> bool:
         """Hold an engine."""

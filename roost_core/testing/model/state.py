@@ -8,19 +8,26 @@ no I/O and no clock: every method takes the time as ``now``, in milliseconds.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
+from roost_core.backend.history import ForkOf
 from roost_core.backend.messages import (
     Enqueued,
     EnqueueOutcome,
     NewWork,
 )
-from roost_core.backend.reports import Purged
+from roost_core.backend.reports import Purged, StoredFork
 from roost_core.models.work import State
 from roost_core.testing.model.claiming import Claiming
 from roost_core.testing.model.controlling import Controlling
 from roost_core.testing.model.holding import Holding
 from roost_core.testing.model.surveying import Surveying
+from roost_core.testing.model.wishes import who_did
 from roost_core.testing.model.work import Work
+from roost_core.values import Json
+
+#: How many of its forks a work item names.
+MAX_FORKS: Final = 100
 
 
 class MemoryState(Claiming, Holding, Controlling, Surveying):
@@ -53,8 +60,21 @@ class MemoryState(Claiming, Holding, Controlling, Surveying):
         self.works[new.work_id] = work
         if new.idempotency_key is not None:
             self.keys[new.idempotency_key] = (new.digest, new.work_id)
-        self._note(work, now, "enqueued")
+        told = {} if new.fork_of is None else self._take_past(work, now, new.fork_of)
+        self._note(work, now, "enqueued", told)
         return Enqueued(EnqueueOutcome.CREATED, new.work_id)
+
+    def _take_past(self, work: Work, now: int, fork: ForkOf) -> dict[str, Json]:
+        """Begin with a version of another work item, which notes it; return the event's data."""
+        work.commits = [*reversed(fork.commits)]
+        work.put_back(fork.past, now, self.history)
+        by, at = who_did(fork.actor), fork.past.from_version
+        origin = self.works.get(fork.origin)
+        if origin is not None:
+            made = StoredFork(work.new.work_id, at, now)
+            origin.forks = (made, *origin.forks)[:MAX_FORKS]
+            self._note(origin, now, "forked", {"work_id": made.work_id, "from_version": at, **by})
+        return {"forked_from": fork.origin, "from_version": at, **by}
 
     def purge(
         self, now: int, retention_ms: int, dead_letter_retention_ms: int | None, limit: int

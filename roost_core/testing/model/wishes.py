@@ -33,7 +33,7 @@ class Wishes(Places):
         more: Mapping[str, Json] | None = None,
     ) -> Event:
         """Note what a person did: that has a part of the trail for itself."""
-        data: dict[str, Json] = {**(more or {}), "from": was.value, **_who(actor)}
+        data: dict[str, Json] = {**(more or {}), "from": was.value, **who_did(actor)}
         event = self._event(work, now, kind, data)
         add_to_trail(work, now, event, by_person=True)
         return event
@@ -42,7 +42,7 @@ class Wishes(Places):
         self, engine: str, now: int, kind: str, state: State, actor: Actor, request_id: str | None
     ) -> None:
         """Note what a person did to an engine, and for whose request."""
-        self._add_event(now, kind, OF_ENGINE, engine, 0, state, _who(actor))
+        self._add_event(now, kind, OF_ENGINE, engine, 0, state, who_did(actor))
         if request_id is not None:
             self._holds[engine] = [request_id, *self._holds.get(engine, ())][:MOST_DONE]
 
@@ -88,6 +88,7 @@ class Wishes(Places):
             newest.confirmed = self._end(work, now, wish, newest.actor)
 
 
-def _who(actor: Actor) -> dict[str, Json]:
+def who_did(actor: Actor) -> dict[str, Json]:
+    """Return who did something, as an event has it."""
     who: dict[str, Json] = {"who": actor.who, "tool": actor.tool}
     return who if actor.reason is None else {**who, "reason": actor.reason}

@@ -6,10 +6,10 @@ from typing import Final
 
 import attrs
 
-from roost_core.backend.history import WHOLE, StoredVersion
-from roost_core.backend.messages import Ack, Commit, NewWork
+from roost_core.backend.history import WHOLE, Past, StoredVersion
+from roost_core.backend.messages import Ack, Commit, NewWork, Since
 from roost_core.backend.orders import OrderAnswer
-from roost_core.backend.reports import ListQuery, StoredWork
+from roost_core.backend.reports import ListQuery, StoredFork, StoredWork
 from roost_core.codec import changes
 from roost_core.codec.records import encode_model
 from roost_core.models.control import Act, Actor, Verb
@@ -69,6 +69,11 @@ class Work:
     finished_ms: int | None = None
     committed_ms: int | None = None
     snapshot: bytes | None = None
+    #: What its snapshot was made from, if it was committed as a base, or follows from one.
+    since: Since | None = None
+    #: The request that put it back to an earlier version last, and the work items forked from it.
+    rewound_by: str | None = None
+    forks: tuple[StoredFork, ...] = ()
     #: Its last commits, the oldest first.
     commits: list[StoredVersion] = attrs.field(factory=list)
     error: bytes | None = None
@@ -121,6 +126,20 @@ class Work:
         """Whether its deadline has passed."""
         return self.new.deadline_ms is not None and self.new.deadline_ms <= now
 
+    def as_if_none_had_failed(self) -> None:
+        """Forget failed attempts, deaths and the steps in a row."""
+        self.attempts = self.steps_in_row = 0
+        self.blame = Blame()
+        self.error = None
+
+    def put_back(self, past: Past, now: int, kept: tuple[int, int]) -> None:
+        """Store what a person has made of an earlier version as the newest one."""
+        self.version, self.step, self.committed_ms = past.version, past.step, now
+        self.snapshot, self.since = past.snapshot, None
+        made = StoredVersion(past.version, now, 0, past.who, past.step, past.back)
+        self.commits.append(made)
+        self._forget_versions(kept)
+
     def take_snapshot(
         self, commit: Commit, worker_id: str, now: int, kept: tuple[int, int]
     ) -> None:
@@ -129,21 +148,31 @@ class Work:
         :param kept: of how many commits the history has at least, if they have no more than so many
             bytes together.
         """
-        before, text = self.snapshot, commit.snapshot
+        before, text, since = self.snapshot, commit.snapshot, self.since
+        if not text and since is not None:
+            count, size = since.count + 1, since.change_bytes + len(commit.change) + 1
+            self.since = Since(since.base_bytes, count, size)
+        else:
+            self.since = Since(len(text), 0, 0) if commit.is_base else None
         if not text:
             later = bytearray(before or b"")
             changes.followed(later, commit.change)
             text = bytes(later)
         self.version += 1
         self.step, self.snapshot, self.committed_ms = commit.step, text, now
-        most, most_bytes = kept
-        if not most:
+        if not kept[0]:
             self.commits.clear()
             return
         back = b"" if before is None else WHOLE + before
         made = StoredVersion(self.version, now, commit.took_ms, worker_id, commit.step, back)
         self.commits.append(made)
-        while len(self.commits) > most or sum(len(one.back) for one in self.commits) > most_bytes:
+        self._forget_versions(kept)
+
+    def _forget_versions(self, kept: tuple[int, int]) -> None:
+        most, most_bytes = kept
+        while len(self.commits) > 1 and (
+            len(self.commits) > most or sum(len(one.back) for one in self.commits) > most_bytes
+        ):
             del self.commits[0]
 
     def to_stored(self, *, with_snapshot: bool) -> StoredWork:

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Sequence
 from typing import Any, Final
 
-from roost_core.backend import Halt, Order, OrderAnswer, OrderOutcome, Purged
+from roost_core.backend import Halt, Order, OrderAnswer, OrderOutcome, Purged, Rewind
 from roost_core.codec.strict_json import parse
 from roost_core.errors import BackendError
 from roost_core.models import Actor, Verb
@@ -38,6 +38,26 @@ class RedisControl(Part):
             _or_nothing(None if order.deadline_ms is None else max(1, order.deadline_ms)),
             _or_nothing(order.max_steps),
             _or_nothing(order.life),
+        )
+        return _answered(answer, work_id)
+
+    async def rewind(self, work_id: str, rewind: Rewind) -> OrderAnswer:
+        """Put a work item back to an earlier version."""
+        past = rewind.past
+        answer = await self._call(
+            "rewind",
+            work_id,
+            rewind.request_id,
+            *_conditions(rewind),
+            actor_json(rewind.actor),
+            _or_nothing(None if rewind.deadline_ms is None else max(1, rewind.deadline_ms)),
+            _or_nothing(rewind.life),
+            past.version,
+            past.snapshot,
+            past.step,
+            past.who,
+            past.back,
+            past.from_version,
         )
         return _answered(answer, work_id)
 
@@ -80,7 +100,7 @@ def _or_nothing(value: int | None) -> int | str:
     return "" if value is None else value
 
 
-def _conditions(order: Order) -> tuple[int | str, int | str]:
+def _conditions(order: Order | Rewind) -> tuple[int | str, int | str]:
     return ("" if order.if_state is None else order.if_state.value, _or_nothing(order.if_fence))
 
 

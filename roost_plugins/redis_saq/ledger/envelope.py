@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, TypeAlias
 
-from roost_core.backend import Commit, Finish, GoOn, Next, Sleep, Yield
+from roost_core.backend import Commit, Finish, ForkOf, GoOn, Next, Sleep, StoredVersion, Yield
 from roost_core.backend.history import CHANGE, WHOLE
 from roost_core.errors import BackendError
 from roost_core.models import Lease
+from roost_plugins.redis_saq.record.acts import actor_json
 
 _Argument: TypeAlias = str | int | bytes
 
@@ -51,6 +52,20 @@ def parts(commit: Commit) -> tuple[_Argument, ...]:
     """Return the parts that the commit has."""
     events = commit.events
     return ("events", len(events), *events) if events else ()
+
+
+def past(fork: ForkOf) -> tuple[_Argument, ...]:
+    """Return what an enqueue says of the version that it begins with (``lua/lib/past.lua``)."""
+    first = fork.past
+    head = (first.version, first.snapshot, first.step, first.who, first.back)
+    entries = [word for one in fork.commits for word in (one.version, entry(one))]
+    return (*head, fork.origin, first.from_version, actor_json(fork.actor), *entries)
+
+
+def entry(one: StoredVersion) -> bytes:
+    """Return a remembered commit as it is stored (``lua/lib/history.lua``)."""
+    head = f"{one.at_ms} {one.took_ms or 0} {one.worker_id} {one.step}\n"
+    return head.encode() + one.back
 
 
 def what_follows(next_: Next) -> tuple[_Argument, ...]:

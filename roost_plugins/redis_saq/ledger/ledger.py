@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         NewWork,
         Order,
         OrderAnswer,
+        Rewind,
         Survey,
     )
     from roost_core.models import Actor, Lease
@@ -149,6 +150,12 @@ class RedisLedger(RedisReading, Ledger):
         from roost_plugins.redis_saq.ledger.control import RedisControl
 
         return await RedisControl(self).order(work_id, order)
+
+    async def rewind(self, work_id: str, rewind: Rewind) -> OrderAnswer:
+        """Put a work item back to an earlier version."""
+        from roost_plugins.redis_saq.ledger.control import RedisControl
+
+        return await RedisControl(self).rewind(work_id, rewind)
 
     async def halt(self, engine: str, actor: Actor, request_id: str | None = None) -> bool:
         """Hold an engine, and let the steps that run be the last of their leases."""

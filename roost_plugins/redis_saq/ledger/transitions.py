@@ -75,6 +75,7 @@ class RedisTransitions(Part):
             work.item,
             " ".join(f"{key}={value}" for key, value in sorted(work.labels.items())),
             *fields.RECORD.arguments(work),
+            *(() if work.fork_of is None else envelope.past(work.fork_of)),
         )
 
     def claim(

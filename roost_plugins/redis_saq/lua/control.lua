@@ -1,6 +1,6 @@
 -- Do to a work item what a person wants, if that fits how it stands; to drop it is drop.lua's.
 -- KEYS: work ready sleeping retry_wait running blocked held lines failed newer seq events idle waiting paused done cancelled halted index
--- USES: record index trail halts line acts resources settle
+-- USES: record trail halts line acts resources settle moving
 -- ARGV: id cancel|pause|resume|retry|bury request-id if-state|'' if-fence|'' actor
 --       delay-ms max-attempts|'' deadline-ms|'' max-steps|'', of which only a retry looks at these four
 --       life|'': when it was created, if another with the same id is not meant
@@ -29,49 +29,14 @@ local function answer(outcome)
   return outcome .. ' ' .. r.state .. ' ' .. r.version .. ' ' .. (r.state == 'running' and r.wish or '-')
 end
 
--- Take it out of its place. Return when it would have been due, or '-', and whether others stood in line behind it.
-local function leave_place()
-  local due = '-'
-  if r.state == 'queued' then
-    local member = ready_member(id, r)
-    if redis.call('ZREM', K.ready, member) == 0 then redis.call('ZREM', K.newer, 'ready 0 ' .. member) end
-  elseif r.state == 'blocked' then
-    redis.call('ZREM', K.blocked, ' ' .. in_line(id, r))
-    r.blocked_on = '-'
-  else
-    local place = places_by_id()[r.state]
-    if r.state == 'sleeping' or r.state == 'retry_wait' then
-      local score = tonumber(redis.call('ZSCORE', place, id) or nil)
-      -- A damaged time may be any number.
-      due = score and score > 0 and score < 1e15 and whole(score) or now
-    end
-    redis.call('ZREM', place, id)
-  end
-  return due, leave_lines(id, r)
-end
-
 -- What an older Roost has given back, although people wanted otherwise.
 local function catch_up()
   local wish = taken_wish(r)
   if FITS[r.state] or not (is_final(wish) or wish == 'pause') then return end
-  local due, was_in_line = leave_place()
+  local due, was_in_line = leave_place(id, r)
   obeyed(id, r, wish, due)
   save(id, r)
   if was_in_line then pass_on(r) end
-end
-
--- Put it among those that have a due time.
-local function lay_down(state, due)
-  local place = places_by_id()[state]
-  r.state = state
-  redis.call('ZADD', place, due, id)
-  -- Idle workers know the next due time; only an earlier one is news to them.
-  if redis.call('ZRANGE', place, '0', '0')[1] == id then wake(r.engine) end
-end
-
-local function stand_in_line()
-  make_ready(id, r)
-  wake(r.engine)
 end
 
 -- Put what is paused back where it was.
@@ -80,26 +45,24 @@ local function put_back_where_it_was()
   local was = paused and paused.from or 'queued'
   redis.call('ZREM', K.paused, id)
   if was == 'sleeping' or was == 'retry_wait' then
-    lay_down(was, string.match(paused.due, '^%d+$') or now)
+    lay_down(id, r, was, string.match(paused.due, '^%d+$') or now)
   elseif was == 'waiting' then
     r.state = was
     redis.call('ZADD', K.waiting, now, id)
   else
-    stand_in_line()
+    stand_in_line(id, r)
   end
 end
 
 -- Put what has ended back into the line, as if no step had failed.
 local function begin_anew()
   redis.call('ZREM', places_by_id()[r.state], id)
-  if r.has_error == '1' then forget_error(id) end
-  r.attempts, r.blame, r.row, r.wish, r.has_error = '0', '-', '0', '-', '0'
-  redis.call('HDEL', K.work, id .. ' error')
+  as_if_none_had_failed(id, r)
   if ARGV[8] ~= '' then r.max_attempts = ARGV[8] end
   if ARGV[9] ~= '' then r.deadline = ARGV[9] end
   if ARGV[10] ~= '' then r.max_steps = ARGV[10] end
   r.seq = whole(sound_seq(redis.pcall('INCR', K.seq), 1))
-  if ARGV[7] ~= '0' then lay_down('sleeping', due_after(r, ARGV[7])) else stand_in_line() end
+  if ARGV[7] ~= '0' then lay_down(id, r, 'sleeping', due_after(r, ARGV[7])) else stand_in_line(id, r) end
 end
 
 if r.wish ~= '-' and r.state ~= 'running' then catch_up() end
@@ -149,7 +112,7 @@ elseif verb == 'retry' then
   begin_anew()
   at = event('retried', id, r, told_of(actor, from))
 else
-  due, was_in_line = leave_place()
+  due, was_in_line = leave_place(id, r)
   at = verb == 'pause' and put_to_rest(id, r, actor) or end_by(verb, id, r, actor)
 end
 r.updated = now

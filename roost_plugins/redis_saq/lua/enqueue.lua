@@ -1,7 +1,8 @@
 -- Store a work item, once.
 -- KEYS: work key ready sleeping created seq events idle halted index
--- USES: record line
--- ARGV: id digest delay-ms item "key=value ...", and of the table of fields those that are enqueued, in its order
+-- USES: record line past
+-- ARGV: id digest delay-ms item "key=value ...", and of the table of fields those that are enqueued, in its order;
+--   then, if it begins with a version of another work item, what lib/past.lua says
 -- Result: {'created'|'existing'|'taken'|'conflict', id}
 
 local id, digest, delay, labels = ARGV[1], ARGV[2], ARGV[3], ARGV[5]
@@ -32,8 +33,14 @@ if is_delayed then
 else
   make_ready(id, r)
 end
-redis.call('HSET', K.work, id, text_of(r), id .. ' item', ARGV[4])
-event('enqueued', id, r, '{}')
+if ARGV[F.past_at] then
+  local told = take_past(id, r, F.past_at)
+  redis.call('HSET', K.work, id, text_of(r), id .. ' item', ARGV[4], unpack(r.trail))
+  event('enqueued', id, r, told)
+else
+  redis.call('HSET', K.work, id, text_of(r), id .. ' item', ARGV[4])
+  event('enqueued', id, r, '{}')
+end
 if seq % 100 == 0 then
   trim_events()
   trim_bytes()

@@ -6,10 +6,10 @@
 --   the entries as in lib/history.lua, newest first
 
 local id = ARGV[1]
-local found = redis.call('HMGET', K.work, id, id .. ' item', id .. ' error', id .. ' snapshot', id .. ' beat')
+local found = redis.call('HMGET', K.work, id, id .. ' item', id .. ' error', id .. ' snapshot', id .. ' beat', id .. ' forks')
 if not found[1] then return nil end
 local row, r = shown(id, found)
-row[8] = found[5]
+row[8], row[10] = found[5], found[6]
 local entries = {}
 if r then
   -- Since then all were committed by this or an earlier Roost, which keeps none: as many as there can be.

@@ -13,6 +13,7 @@
 ``F.accepted_text``   the first two lines after such a step, made from variables
 ``F.shown_of_r``      what is shown of ``r`` to people, as a list
 ``F.claimed_of_r``    what a claim carries of ``r``, and when it ``expires``, as a string
+``F.past_at``         where the arguments of an enqueue begin that ``lib/past.lua`` takes
 ``F.before.entries``  a pattern that finds a field of the third line, here ``entries``, in a string
                       that begins there: what precedes it, the field, and what follows it
 ===================== ============================================================================
@@ -98,6 +99,7 @@ def _lists(table: Table) -> Mapping[str, _List]:
         "new": _joined(_new(table)),
         "shown_of_r": _joined(f"r.{name}" for name in _names(table.shown)),
         "claimed_of_r": _joined(_claimed(table), " .. "),
+        "past_at": _number(ENQUEUE_ARGUMENTS + len(table.enqueued) + 1),
     }
 
 
@@ -136,6 +138,10 @@ def _joined(items: Iterable[str], separator: str = ", ") -> _List:
 def _as_it_is(text: str) -> _List:
     """Return a pattern as one Lua string: Lua would join pieces each time."""
     return lambda _column, _indent: f"'{text}'"
+
+
+def _number(number: int) -> _List:
+    return lambda _column, _indent: str(number)
 
 
 def _names(fields: Iterable[Field]) -> list[str]:

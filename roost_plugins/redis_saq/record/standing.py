@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from roost_core.backend import StoredWork
+from roost_core.backend.reports import StoredFork, StoredWork
 from roost_core.errors import CorruptRecord
 from roost_core.models import State
 from roost_plugins.redis_saq.record import fields
@@ -15,12 +15,15 @@ from roost_plugins.redis_saq.record.kinds import STATES, UNKNOWN
 #: How many words are shown of a record that a newer Roost wrote.
 _NEWER_WORDS: Final = 3
 #: What rows of older form lack: snapshot, heartbeat and tail.
-_NO_MORE: Final[tuple[Any, ...]] = (None, None, None)
+_NO_MORE: Final[tuple[Any, ...]] = (None, None, None, None)
 
 
 def stored_work(row: Sequence[Any]) -> StoredWork:
     """Read one row of ``read`` or ``list``; a record that does not decode still has a row."""
-    work_id, record, due, expires, item, error, snapshot, heartbeat, tail, *_ = (*row, *_NO_MORE)
+    work_id, record, due, expires, item, error, snapshot, heartbeat, tail, forks, *_ = (
+        *row,
+        *_NO_MORE,
+    )
     standing = _standing(record) or {"engine": UNKNOWN, "state": State.FAILED}
     due_ms = _score(due)
     # Most have no tail, or labels alone.
@@ -43,6 +46,7 @@ def stored_work(row: Sequence[Any]) -> StoredWork:
         error=error,
         heartbeat=heartbeat,
         labels=_labels(tail),
+        forks=_forks(forks) if forks else (),
         **standing,
     )
 
@@ -89,6 +93,16 @@ def _labels(tail: bytes | None) -> dict[str, str]:
     line = (tail or b"").split(b"\n", 1)[0].decode(errors="replace")
     pairs = (word.partition("=") for word in line.split(" "))
     return {key: value for key, equals, value in pairs if equals}
+
+
+def _forks(lines: bytes) -> tuple[StoredFork, ...]:
+    """Read the forks of a work item; lines that are none are left out."""
+    found = (line.split(b" ") for line in lines.split(b"\n"))
+    return tuple(
+        StoredFork(text(words[0]), int(words[1]), time_of(int(words[2])))
+        for words in found
+        if len(words) == 3 and words[1].isdigit() and words[2].isdigit()
+    )
 
 
 def _score(value: bytes | None) -> int | None:

@@ -1,0 +1,104 @@
+"""Differences as lines for people: nothing that a terminal obeys, and no secrets. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+from roost_core.codec.changes import common_end, common_start
+from roost_core.differences import Difference, Kind
+from roost_core.differences.pointers import parts_of
+from roost_core.shown.cells import cut, width_of
+from roost_core.shown.redaction import clean, is_secret, redacted
+from roost_core.values import Json
+from roost_core.wording.secrets import HIDDEN
+
+#: The mark in front of a line.
+MARKS: Final = {Kind.ADDED: "+", Kind.REMOVED: "-", Kind.CHANGED: "~"}
+#: More lines are summed up.
+MOST_LINES: Final = 200
+#: The narrowest that a value is cut to, and how much of a text is shown around what has changed.
+_NARROWEST: Final = 20
+_AROUND: Final = 12
+#: A longer text is first cut to this: only so much can be shown. Characters.
+_READ: Final = 4000
+
+
+class Line(NamedTuple):
+    """A line: its mark, and the text behind it. A line that sums up has no mark."""
+
+    mark: str
+    text: str
+
+
+def lines(
+    differences: Sequence[Difference],
+    width: int = 80,
+    *,
+    is_revealed: bool = False,
+    most: int = MOST_LINES,
+) -> Iterator[Line]:
+    """Yield lines of at most this many cells, mark and a space in front included.
+
+    :param is_revealed: whether secrets are shown.
+    :param most: how many differences are shown; the rest are summed up.
+    """
+    for one in differences[:most]:
+        yield Line(MARKS[one.kind], _text(one, width - 2, is_revealed=is_revealed))
+    left = len(differences) - most
+    if left > 0:
+        yield Line("", f"and {left:,} more")
+
+
+def _text(one: Difference, width: int, *, is_revealed: bool) -> str:
+    path = cut(clean(one.path) or "(everything)", max(_NARROWEST, width // 2))
+    room = max(_NARROWEST, width - width_of(path) - 2)
+    if one.kind is Kind.CHANGED:
+        old, new = (_shown(value, one.path, is_revealed) for value in (one.old, one.new))
+        if old == new:
+            return cut(f"{path}  {old} (changed)", width)
+        old, new = _apart(old, new, (room - 3) // 2)
+        return cut(f"{path}  {old} → {new}", width)
+    value = one.new if one.kind is Kind.ADDED else one.old
+    return cut(f"{path}  {_cut(_shown(value, one.path, is_revealed), room)}", width)
+
+
+def _shown(value: Json, path: str, is_revealed: bool) -> str:
+    if not is_revealed:
+        if any(is_secret(part, value) for part in parts_of(path)):
+            return HIDDEN
+        value = redacted(value)
+    text = json.dumps(_brief(value), ensure_ascii=False)
+    return clean(text) if not is_revealed else _without_controls(text)
+
+
+def _brief(value: Json) -> Json:
+    """Return a value with long texts cut, before they are written."""
+    if isinstance(value, str) and len(value) > _READ:
+        return f"{value[:_READ]}…"
+    return value
+
+
+def _without_controls(text: str) -> str:
+    return "".join(one if one.isprintable() else " " for one in text)
+
+
+def _cut(text: str, room: int) -> str:
+    if width_of(text) <= room:
+        return text
+    more = f"… {len(text) - room:,} more"
+    return cut(text, max(_NARROWEST // 2, room - len(more))).removesuffix("…") + more
+
+
+def _apart(old: str, new: str, room: int) -> tuple[str, str]:
+    """Cut two texts to what is different, with a little around it."""
+    if max(width_of(old), width_of(new)) <= room:
+        return old, new
+    start = common_start(old, new)
+    end = common_end(old, new, min(len(old), len(new)) - start)
+    begin = max(0, start - _AROUND)
+    ahead = "…" if begin else ""
+    shown = (ahead + text[begin : len(text) - max(0, end - _AROUND)] for text in (old, new))
+    first, second = ((one if len(one) > 1 else "…") for one in shown)
+    return _cut(first, room), _cut(second, room)

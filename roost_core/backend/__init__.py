@@ -24,6 +24,7 @@ from roost_core.backend.reports import (
     ListQuery,
     Purged,
     Repaired,
+    StoredFork,
     StoredWork,
 )
 from roost_core.backend.searching import LOOK, Searching
@@ -35,7 +36,14 @@ if TYPE_CHECKING:
     # Most commands do without.
     from roost_core.backend.facts import Facts, Obstacle
     from roost_core.backend.finding import Counted, Found, Group
-    from roost_core.backend.history import ForkOf, Past, Rewind, StoredHistory, StoredVersion
+    from roost_core.backend.history import (
+        ForkOf,
+        Past,
+        Rewind,
+        StoredHistory,
+        StoredVersion,
+        newest,
+    )
     from roost_core.backend.messages import (
         Ack,
         Alone,
@@ -113,6 +121,7 @@ else:
             "StepTally": "rates",
             "StoredHistory": "history",
             "StoredVersion": "history",
+            "newest": "history",
             "Survey": "survey",
             "Tally": "rates",
             "Timed": "survey",
@@ -175,6 +184,7 @@ __all__ = [
     "Since",
     "Sleep",
     "StepTally",
+    "StoredFork",
     "StoredHistory",
     "StoredVersion",
     "StoredWork",
@@ -183,4 +193,5 @@ __all__ = [
     "Timed",
     "Transitions",
     "Yield",
+    "newest",
 ]

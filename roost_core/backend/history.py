@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Final
 
@@ -20,6 +20,24 @@ from roost_core.values import Value
 #: (:mod:`roost_core.codec.changes`) that led from there to here.
 WHOLE: Final = b"="
 CHANGE: Final = b"~"
+
+
+def newest(stored: Sequence[bytes | None]) -> bytes:
+    """Return the newest version of a snapshot that is stored as a base and the ways back to it.
+
+    :param stored: the base, and the ways back of the versions after it, in order; None for what is
+        lost.
+    :raises CorruptRecord: something is lost or damaged.
+    """
+    base, *ways = stored
+    if base is None:
+        raise CorruptRecord("the whole snapshot is lost that its changes belong to")
+    text = bytearray(base)
+    for back in ways:
+        if back is None or not back.startswith(CHANGE):
+            raise CorruptRecord("a change of the snapshot is lost")
+        changes.followed(text, back[1:])
+    return bytes(text)
 
 
 @attrs.frozen(eq=False, repr=False)

@@ -224,6 +224,13 @@ class Commit(Value):
     is_base: bool = False
     took_ms: int = 0
 
+    @property
+    def back(self) -> bytes:
+        """The way back from the new version: as in a stored one, ``=`` if it is not known."""
+        if self.change:
+            return b"~" + self.change
+        return b"=" if self.is_base else b""
+
 
 @attrs.frozen(eq=False, repr=False)
 class Failure(Value):

@@ -40,7 +40,7 @@ MOST_CHANGES: Final = 1000
 MOST_CHANGE_BYTES: Final = 8 << 20
 #: A larger change is not stored beside a whole: it would only be there for the history. Bytes.
 _MOST_BESIDE: Final = 512 << 10
-#: A snapshot is taken to resemble another if half of so many places of it are found there.
+#: A snapshot is taken to resemble another if half of this many places of it are found there.
 _PROBES: Final = 8
 _PROBE_BYTES: Final = 48
 _DATA_KEY: Final = b'"data":'

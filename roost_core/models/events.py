@@ -22,10 +22,10 @@ class Event(Value):
     ``kind`` is one of ``enqueued``, ``claimed``, ``blocked``, ``unblocked``, ``committed``,
     ``attempt_failed``, ``interrupted``, ``recovered``, ``dead_lettered``, ``purged``,
     ``emitted``, and for what people do ``cancel_requested``, ``cancelled``, ``pause_requested``,
-    ``paused``, ``resumed``, ``retried``, ``bury_requested`` and ``dropped``, and to
-    a whole engine ``engine_held`` and ``engine_released``; in a work item's own trail, a ``leased``
-    stands for a whole lease. ``state`` is the state after it. Data of what people do has ``who``,
-    ``tool`` and ``reason``, and ``from``, the state before.
+    ``paused``, ``resumed``, ``retried``, ``rewound``, ``forked``, ``bury_requested`` and
+    ``dropped``, and to a whole engine ``engine_held`` and ``engine_released``; in a work item's own
+    trail, a ``leased`` stands for a whole lease. ``state`` is the state after it. Data of what
+    people do has ``who``, ``tool`` and ``reason``, and ``from``, the state before.
 
     What happens to an engine has no work item: the work id is ``-``, the version 0, the state
     ``paused`` when it is held and ``queued`` when it is released, and there is no ``from``. A

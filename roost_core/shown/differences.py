@@ -21,7 +21,7 @@ MOST_LINES: Final = 200
 #: The narrowest that a value is cut to, and how much of a text is shown around what has changed.
 _NARROWEST: Final = 20
 _AROUND: Final = 12
-#: A longer text is first cut to this: only so much can be shown. Characters.
+#: A longer text is first cut to this: no more than this can be shown. Characters.
 _READ: Final = 4000
 
 

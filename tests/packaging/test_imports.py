@@ -25,6 +25,7 @@ ORDER = [
     "values",
     "models",
     "codec",
+    "differences",
     "settings",
     "query",
     "backend",
@@ -44,7 +45,15 @@ ORDER = [
 ]
 
 #: Rules without I/O, a clock, dice or an event loop, and what they may therefore not import.
-PURE = ("query", "retry", "stepping.acceptance", "stepping.outcome", "stepping.standstill", "shown")
+PURE = (
+    "differences",
+    "query",
+    "retry",
+    "stepping.acceptance",
+    "stepping.outcome",
+    "stepping.standstill",
+    "shown",
+)
 IMPURE = ("asyncio", "logging", "os", "random", "socket", "subprocess", "threading", "time")
 
 #: Modules besides settings that read the environment, and why.

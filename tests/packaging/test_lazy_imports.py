@@ -125,11 +125,7 @@ DOORS = {
         "history",
         "roost_plugins.redis_saq.record.history",
     ): START,
-    (
-        "roost_plugins.redis_saq.record.standing",
-        "_newest",
-        "roost_plugins.redis_saq.record.newest",
-    ): START,
+    ("roost_plugins.redis_saq.record.standing", "_newest", "roost_core.backend"): START,
     (
         "roost_plugins.redis_saq.record.standing",
         "stored_work",

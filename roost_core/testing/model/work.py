@@ -145,8 +145,8 @@ class Work:
     ) -> None:
         """Store a commit's snapshot as the newest version, and the one before as history.
 
-        :param kept: of how many commits the history has at least, if they have no more than so many
-            bytes together.
+        :param kept: of how many commits the history has at least, and in how many bytes
+            together.
         """
         before, text, since = self.snapshot, commit.snapshot, self.since
         if not text and since is not None:

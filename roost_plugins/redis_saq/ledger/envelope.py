@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from typing import Final, TypeAlias
 
 from roost_core.backend import Commit, Finish, ForkOf, GoOn, Next, Sleep, StoredVersion, Yield
-from roost_core.backend.history import CHANGE, WHOLE
 from roost_core.errors import BackendError
 from roost_core.models import Lease
 from roost_plugins.redis_saq.record.acts import actor_json
@@ -36,16 +35,10 @@ def step(lease: Lease, commit: Commit) -> tuple[_Argument, ...]:
         commit.expected_version,
         commit.snapshot,
         commit.step,
-        _change(commit),
+        commit.back,
         commit.took_ms,
         lease.worker_id,
     )
-
-
-def _change(commit: Commit) -> bytes:
-    if commit.change:
-        return CHANGE + commit.change
-    return WHOLE if commit.is_base else b""
 
 
 def parts(commit: Commit) -> tuple[_Argument, ...]:

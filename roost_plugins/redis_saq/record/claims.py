@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import attrs
 
-from roost_core.backend import Claim, Since
+from roost_core.backend import Claim, Since, newest
 from roost_core.codec.times import from_milliseconds
 from roost_core.errors import CorruptRecord
 from roost_core.models import Lease
@@ -17,7 +17,6 @@ from roost_core.values import Value, unchecked
 from roost_plugins.redis_saq.record import fields
 from roost_plugins.redis_saq.record.blame import Blame
 from roost_plugins.redis_saq.record.kinds import FAR
-from roost_plugins.redis_saq.record.newest import newest
 
 
 @attrs.frozen(eq=False, repr=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from roost_core.backend.reports import StoredFork, StoredWork
+from roost_core.backend import StoredFork, StoredWork
 from roost_core.errors import CorruptRecord
 from roost_core.models import State
 from roost_plugins.redis_saq.record import fields
@@ -80,7 +80,7 @@ def _standing(record: Sequence[Any] | None) -> dict[str, Any] | None:
 
 def _newest(stored: Sequence[bytes | None]) -> bytes:
     """Return the newest version, or what says that it is lost where a snapshot is read."""
-    from roost_plugins.redis_saq.record.newest import newest
+    from roost_core.backend import newest
 
     try:
         return newest(stored)

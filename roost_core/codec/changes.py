@@ -23,6 +23,8 @@ _T = TypeVar("_T")
 
 _HEAD: Final = re.compile(rb"(\d{1,12}) (\d{1,12}) (\d{1,12})\n")
 _SUM_BYTES: Final = 9
+#: Up to this many splices are made in place; more of them at once.
+_FEW: Final = 16
 
 
 class Splice(NamedTuple):
@@ -70,8 +72,12 @@ def followed(text: bytearray, change: bytes) -> None:
 
     :raises CorruptRecord: the change is damaged, or does not belong to this text.
     """
+    found = [*splices(change)]
+    if len(found) > _FEW:
+        _rebuild(text, found)
+        return
     # From the end, so that the places before stay where they are.
-    for at, old, new in reversed([*splices(change)]):
+    for at, old, new in reversed(found):
         _replace(text, at, old, new)
 
 
@@ -80,14 +86,41 @@ def undone(text: bytearray, change: bytes) -> None:
 
     :raises CorruptRecord: the change is damaged, or does not belong to this text.
     """
-    for at, old, new in splices(change):
+    found = [*splices(change)]
+    if len(found) > _FEW:
+        # The places count in the earlier text, and so does what was moved by those in front.
+        moved = 0
+        backwards: list[Splice] = []
+        for at, old, new in found:
+            backwards.append(Splice(at + moved, new, old))
+            moved += len(new) - len(old)
+        _rebuild(text, backwards)
+        return
+    for at, old, new in found:
         _replace(text, at, new, old)
+
+
+def _rebuild(text: bytearray, found: Iterable[Splice]) -> None:
+    """Replace what splices say, in one pass: each on its own moves all that is behind it."""
+    parts: list[bytes | bytearray] = []
+    done = 0
+    for at, old, new in found:
+        if at < done or not text.startswith(old, at) or at > len(text):
+            raise _misplaced()
+        parts += (text[done:at], new)
+        done = at + len(old)
+    parts.append(text[done:])
+    text[:] = b"".join(parts)
 
 
 def _replace(text: bytearray, at: int, old: bytes, new: bytes) -> None:
     if not text.startswith(old, at) or at > len(text):
-        raise CorruptRecord("a stored change does not belong to the version before it")
+        raise _misplaced()
     text[at : at + len(old)] = new
+
+
+def _misplaced() -> CorruptRecord:
+    return CorruptRecord("a stored change does not belong to the version before it")
 
 
 def between(old: bytes, new: bytes, at: int = 0) -> Splice:

@@ -42,6 +42,7 @@ def bounds(large: int, split: int, small: int, run: int) -> Iterator[None]:
         patch.setattr(pieces, "_SPLIT", split)
         patch.setattr(pieces, "_SMALL", small)
         patch.setattr(pieces, "_RUN", run)
+        patch.setattr(changes, "_FEW", 2)
         yield
 
 
@@ -149,9 +150,12 @@ def taken_over(shelf: Shelf, raw: bytes) -> bytes | PiecedSnapshot:
     return mine or newest
 
 
-@given(st.lists(st.tuples(st.binary(max_size=6), st.binary(max_size=6), st.binary(max_size=6))))
-def test_splices(parts: list[tuple[bytes, bytes, bytes]]) -> None:
-    """Any splices lead there and back, also over text that looks like a splice's head."""
+@given(
+    st.lists(st.tuples(st.binary(max_size=6), st.binary(max_size=6), st.binary(max_size=6))),
+    st.sampled_from([0, 1000]),
+)
+def test_splices(parts: list[tuple[bytes, bytes, bytes]], few: int) -> None:
+    """Any splices lead there and back, one by one or all at once, over any bytes."""
     old = new = b""
     found = []
     for same, gone, come in parts:
@@ -159,9 +163,11 @@ def test_splices(parts: list[tuple[bytes, bytes, bytes]]) -> None:
         old, new = old + same + gone, new + same + come
     change = changes.written(found)
     text = bytearray(old)
-    changes.followed(text, change)
-    assert new == text
-    changes.undone(text, change)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(changes, "_FEW", few)
+        changes.followed(text, change)
+        assert new == text
+        changes.undone(text, change)
     assert old == text
 
 

@@ -53,10 +53,11 @@ _HOLE_TEXT: Final = b'"data":{"":0}'
 class PiecedSnapshot:
     """A snapshot in pieces, which knows what it has changed.
 
+    :ivar snapshot: what is around its data; the data is only kept in pieces.
     :ivar change: what leads from the snapshot before to this one; empty if that is not known.
     :ivar base_bytes: how many bytes the last whole has that was stored. If ``is_base``, this is it.
     :ivar count: how many changes there are since, and ``since`` how many bytes they have together.
-    :ivar is_same: whether its data is that of the snapshot before.
+    :ivar is_same: whether its data and artifacts are those of the snapshot before.
     """
 
     snapshot: Snapshot
@@ -93,7 +94,7 @@ class PiecedSnapshot:
         if start < len(_DATA_KEY) or raw[start : start + len(text)] != text:
             return None
         tail = raw[start + len(text) :]
-        return cls(snapshot, head, data, tail, b"", base_bytes, count, since)
+        return cls(_bare(snapshot), head, data, tail, b"", base_bytes, count, since)
 
     @property
     def is_base(self) -> bool:
@@ -137,7 +138,8 @@ class PiecedSnapshot:
         if not data:
             return EncodedSnapshot.of(snapshot)
         head, tail = _around(snapshot)
-        is_same = not found
+        # Whatever comes behind the data counts as its own, as in a snapshot that is not in pieces.
+        is_same = not found and tail == self._tail
         splices = [
             between(self._head, head),
             *found,
@@ -145,7 +147,7 @@ class PiecedSnapshot:
         ]
         change = changes.written(one for one in splices if one.old or one.new)
         new = PiecedSnapshot(
-            snapshot,
+            _bare(snapshot),
             head,
             data,
             tail,
@@ -203,6 +205,10 @@ def _resembles(before: bytes, raw: bytes) -> bool:
 
 def _is_ordinary(snapshot: Snapshot) -> bool:
     return not snapshot.extra and not any(one.extra for one in snapshot.artifacts)
+
+
+def _bare(snapshot: Snapshot) -> Snapshot:
+    return with_data(snapshot, {}, None, None, None)
 
 
 def _around(snapshot: Snapshot) -> tuple[bytes, bytes]:

@@ -207,11 +207,12 @@ def next_branch(old: Branch, value: Json, at: int, found: list[Splice]) -> Branc
             raise NotPlain from error
         return _Next(old, [*value], None, marks, at, found).made()
     parts = _groups(value, old.run)
-    names = [keys for keys, _ in parts] if is_object else None
-    # Of a member that was a branch no mark is made: what is in it is compared in its turn.
+    # Of a member that was a branch no mark is made: what is in it is compared in its turn. Its key
+    # stays the old one, since an equal one may be of another class.
     branches = {
-        keys for keys, mark in zip(old.names or (), old.marks, strict=False) if mark is None
+        keys: keys for keys, mark in zip(old.names or (), old.marks, strict=False) if mark is None
     }
+    names = [branches.get(keys, keys) for keys, _ in parts] if is_object else None
     marks = [None if keys in branches else marked(one) for keys, one in parts]
     return _Next(old, [one for _, one in parts], names, marks, at, found).made()
 

@@ -128,15 +128,28 @@ class PiecedSnapshot:
         :raises CodecError: ``data`` is not JSON, a value in it is too deep, or the whole has over
             8 MiB.
         """
-        found: list[Splice] = []
-        try:
-            data = _is_ordinary(snapshot) and next_branch(
-                self._data, snapshot.data, len(self._head), found
-            )
-        except NotPlain:
-            data = None
-        if not data:
+        if not _is_ordinary(snapshot):
             return EncodedSnapshot.of(snapshot)
+        try:
+            return self._following(snapshot)
+        except CodecError:
+            # Of the whole is said what is wrong: how many bytes it has, not one of its parts.
+            return EncodedSnapshot.of(snapshot)
+        except NotPlain:
+            # It holds tuples or the like. What they come back as can be compared.
+            whole = EncodedSnapshot.of(snapshot)
+        return self._following(whole.decoded(None, None, None))
+
+    def _following(self, snapshot: Snapshot) -> PiecedSnapshot | EncodedSnapshot:
+        """Return the snapshot that comes after this one.
+
+        :raises CodecError: as above.
+        :raises NotPlain: it holds what JSON would turn into something else.
+        """
+        found: list[Splice] = []
+        data = next_branch(self._data, snapshot.data, len(self._head), found)
+        if data is None:
+            raise NotPlain
         head, tail = _around(snapshot)
         # Whatever comes behind the data counts as its own, as in a snapshot that is not in pieces.
         is_same = not found and tail == self._tail

@@ -132,10 +132,10 @@ class StoredHistory(Value):
         return tuple(self._reachable())
 
     def _reachable(self) -> Iterator[int]:
-        if self.base is None:
-            return
-        yield from range(self.work.version, self.base_version, -1)
-        is_reached = True
+        # Without its base a version is lost, but not those before that are stored as a whole.
+        is_reached = self.base is not None
+        if is_reached:
+            yield from range(self.work.version, self.base_version, -1)
         lowest = min(self._by_version, default=self.base_version + 1)
         for version in range(self.base_version, max(0, lowest - 2), -1):
             if is_reached:
@@ -159,8 +159,7 @@ class StoredHistory(Value):
         """
         if version not in self.versions:
             raise VersionGone(self._why_gone(version))
-        assert self.base is not None
-        if version >= self.base_version:
+        if self.base is not None and version >= self.base_version:
             text = bytearray(self.base)
             for number in range(self.base_version + 1, version + 1):
                 changes.followed(text, self._change(number))
@@ -171,6 +170,8 @@ class StoredHistory(Value):
             if known is not None and known.back.startswith(WHOLE):
                 start, nearest = known.back[1:], number - 1
                 break
+        if start is None:
+            raise CorruptRecord("the whole snapshot is lost that its changes belong to")
         text = bytearray(start)
         for number in range(nearest, version, -1):
             changes.undone(text, self._change(number))

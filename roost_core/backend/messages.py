@@ -227,6 +227,9 @@ class Commit(Value):
     @property
     def back(self) -> bytes:
         """The way back from the new version: as in a stored one, ``=`` if it is not known."""
+        if self.snapshot and not self.is_base:
+            # What comes with a change is a base; of any other, a ledger keeps the one before itself.
+            return b""
         if self.change:
             return b"~" + self.change
         return b"=" if self.is_base else b""

@@ -34,8 +34,8 @@ if version ~= ARGV[4] then return 'version' end
 row = row + 1
 if (deadline ~= '0' and is_past(deadline)) or (max_steps ~= '0' and row - max_steps >= 0) then return 'late' end
 local snapshot, change = ARGV[5], ARGV[7]
--- Only what is, or follows from, a base has changes.
-if snapshot == '' and anchor == '0' then return 'version' end
+-- Only what is, or follows from, a base has changes; and without a change, '~', it would be lost.
+if snapshot == '' and (anchor == '0' or string.byte(change) ~= 126) then return 'version' end
 if ARGV[11] then check_parts(11) end
 
 if has_error == '1' then forget_error(id) end

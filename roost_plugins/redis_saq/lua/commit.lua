@@ -17,8 +17,8 @@ if wish and is_final(wish) then
   return given_back(id, r, token, commit_id, '-1', ARGV[9], ARGV[12])
 end
 if r.version ~= ARGV[4] then return 'version' end
--- Only what is, or follows from, a base has changes.
-if snapshot == '' and r.anchor == '0' then return 'version' end
+-- Only what is, or follows from, a base has changes; and without a change, '~', it would be lost.
+if snapshot == '' and (r.anchor == '0' or string.byte(change) ~= 126) then return 'version' end
 local is_paused = wish == 'pause'
 if ARGV[13] then check_parts(13) end
 

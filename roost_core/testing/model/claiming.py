@@ -205,7 +205,8 @@ class Claiming(Answers):
             committed_ms=work.committed_ms,
             deadline_ms=work.new.deadline_ms,
             item=work.new.item,
-            snapshot=work.snapshot,
+            # Whoever stored it need not be told.
+            snapshot=b"" if work.is_stored_by(request.worker_id) else work.snapshot,
             asked_at=asked_at,
             since=work.since,
             is_solo=request.alone is Alone.MAY and is_suspected,

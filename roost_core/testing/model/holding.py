@@ -45,7 +45,7 @@ class Holding(Answers):
                     f"{lease.work_id} is at version {work.version}, "
                     f"and this step started from {commit.expected_version}"
                 )
-            if not commit.snapshot and work.since is None:
+            if not work.may_take(commit):
                 raise VersionConflict(f"{lease.work_id} is not at a version that changes follow")
             work.take_snapshot(commit, lease.worker_id, now, self.history)
             work.attempts = 0

@@ -68,6 +68,7 @@ class Work:
     started_ms: int | None = None
     finished_ms: int | None = None
     committed_ms: int | None = None
+    committed_by: str | None = None
     snapshot: bytes | None = None
     #: What its snapshot was made from, if it was committed as a base, or follows from one.
     since: Since | None = None
@@ -140,6 +141,14 @@ class Work:
         self.commits.append(made)
         self._forget_versions(kept)
 
+    def may_take(self, commit: Commit) -> bool:
+        """Whether a commit brings a snapshot, or what leads to it from the one before."""
+        return bool(commit.snapshot) or (self.since is not None and bool(commit.change))
+
+    def is_stored_by(self, worker_id: str) -> bool:
+        """Whether its snapshot follows from a base, and this worker committed it."""
+        return self.since is not None and self.committed_by == worker_id
+
     def take_snapshot(
         self, commit: Commit, worker_id: str, now: int, kept: tuple[int, int]
     ) -> None:
@@ -159,6 +168,7 @@ class Work:
             changes.followed(later, commit.change)
             text = bytes(later)
         self.version += 1
+        self.committed_by = worker_id
         self.step, self.snapshot, self.committed_ms = commit.step, text, now
         if not kept[0]:
             self.commits.clear()

@@ -32,6 +32,7 @@ from roost_core.testing.contract.resources import ResourceContract
 from roost_core.testing.contract.serving import ServeContract
 from roost_core.testing.contract.surveying import SurveyContract
 from roost_core.testing.contract.trail import TrailContract
+from roost_core.testing.contract.versions import ChangesContract, VersionsContract
 from roost_core.testing.contract.wishing import WishContract
 
 __all__ = ["BackendContract", "Harness"]
@@ -43,6 +44,8 @@ class BackendContract(
     BlameContract,
     RowContract,
     CommitContract,
+    ChangesContract,
+    VersionsContract,
     FailContract,
     InterruptContract,
     RenewContract,

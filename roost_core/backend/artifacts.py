@@ -40,6 +40,24 @@ class ArtifactStore(abc.ABC):
         :raises ArtifactError: they could not be made durable; nothing half-written is visible.
         """
 
+    def share(self, artifact: Artifact, *, work_id: str, life: int | None = None) -> None:
+        """Note that another work item refers to an artifact, too: it is kept as long as either is.
+
+        By default its bytes are put again, for the other.
+
+        :param work_id: the other, and ``life`` its life, as in :meth:`put`.
+        :raises ArtifactNotFound: no such artifact.
+        :raises ArtifactCorrupt: its bytes do not hash to its name.
+        :raises ArtifactError: it cannot be noted.
+        """
+        self.put(
+            self.get(artifact.artifact_id),
+            work_id=work_id,
+            life=life,
+            ext=artifact.ext,
+            name=artifact.name,
+        )
+
     @abc.abstractmethod
     def get(self, artifact_id: str) -> bytes:
         """Return the bytes, verified.

@@ -228,7 +228,7 @@ class Commit(Value):
     def back(self) -> bytes:
         """The way back from the new version: as in a stored one, ``=`` if it is not known."""
         if self.snapshot and not self.is_base:
-            # What comes with a change is a base; of any other, a ledger keeps the one before itself.
+            # What comes with a change is a base. Of any other a ledger keeps the one before.
             return b""
         if self.change:
             return b"~" + self.change

@@ -110,6 +110,8 @@ class SyncWork(_Handle[Work]):
     pause = _Blocking(Work.pause)
     resume = _Blocking(Work.resume)
     retry = _Blocking(Work.retry)
+    plan_replay = _Blocking(Work.plan_replay)
+    replay = _Blocking(Work.replay)
     bury = _Blocking(Work.bury)
     drop = _Blocking(Work.drop)
 

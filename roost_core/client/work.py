@@ -15,6 +15,7 @@ from roost_core.client.connection import Connection
 from roost_core.client.missing import not_found
 from roost_core.client.waiting import until_terminal
 from roost_core.codec.times import from_milliseconds
+from roost_core.errors import InvalidInput
 from roost_core.models.checks import WORK_ID, matching
 from roost_core.models.events import Event
 from roost_core.models.snapshot import Artifact, Snapshot
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     # Most commands do without.
     from roost_core.client.control import VerbResult
     from roost_core.client.inspecting import Inspection
+    from roost_core.client.replaying import Edit, Replay, Replayed
     from roost_core.models.control import Actor
     from roost_core.shown.why import Why
 
@@ -257,6 +259,81 @@ class Work:
             max_steps=max_steps,
         )
         return await control.carry_out(self.id, order)
+
+    async def plan_replay(self, version: int, *, edit: Edit | None = None) -> Replay:
+        """Return what running the work again from an earlier version would come to.
+
+        Nothing happens until :meth:`replay` is called with it. It has the steps that ran since:
+        what they did outside may happen again.
+
+        :param edit: changes the data of that version: given it, returns the new data.
+        :raises WorkNotFound: no work item has this id.
+        :raises VersionGone: the version is not kept.
+        :raises CorruptRecord: what leads to it is damaged.
+        :raises WrittenByNewer: a newer Roost wrote it.
+        :raises InvalidInput: the edit does not leave an object, or not JSON.
+        :raises BackendUnavailable: no answer.
+        """
+        from roost_core.client.replaying import plan
+
+        return await plan(self._roost, self.id, version, edit)
+
+    async def replay(
+        self,
+        version: int | Replay,
+        *,
+        edit: Edit | None = None,
+        in_place: bool = False,
+        work_id: str | None = None,
+        deadline_at: datetime | None = None,
+        deadline_seconds: float | None = None,
+        reason: str | None = None,
+        actor: Actor | str | None = None,
+    ) -> Replayed:
+        """Run the work again from an earlier version: as new work, or in its own place.
+
+        New work is a fork: it inherits all but the id, the idempotency key, what was counted, and a
+        deadline that has passed; its history begins with this one's, and each knows of the other.
+        In place, the earlier version becomes a new one, and the work is ready; paused work stays
+        paused.
+
+        :param version: its number, or what :meth:`plan_replay` has returned.
+        :param edit: as in :meth:`plan_replay`.
+        :param work_id: the id of the new work; made if not given.
+        :param deadline_at: in place, a new deadline; one that has passed must be replaced.
+        :param deadline_seconds: the same from now on, by the server's clock.
+        :raises WorkNotFound: no work item has this id.
+        :raises WorkIdTaken: another work item has the id for the new one.
+        :raises VersionGone: the version is not kept.
+        :raises VerbUnfit: in place, but it runs, has changed since it was planned, or its deadline
+            has passed.
+        :raises CorruptRecord: what leads to the version is damaged.
+        :raises WrittenByNewer: a newer Roost wrote it.
+        :raises InvalidInput: a value cannot be accepted; the text says which.
+        :raises ArtifactError: an artifact of the version cannot be shared with new work.
+        :raises BackendUnavailable: no answer; whether it was done is not known.
+        """
+        from roost_core.client import replaying
+
+        if isinstance(version, replaying.Replay) and edit is not None:
+            raise InvalidInput("an edit belongs to the plan, or to the version, not to both")
+        if in_place and work_id is not None:
+            raise InvalidInput("in place, it keeps its own id")
+        who = self._roost.controlling.actor(actor, reason)
+        planned = (
+            version
+            if isinstance(version, replaying.Replay)
+            else await self.plan_replay(version, edit=edit)
+        )
+        if not in_place:
+            return await replaying.fork(self._roost, planned, who, work_id)
+        return await replaying.rewind(
+            self._roost,
+            planned,
+            who,
+            deadline_at=deadline_at,
+            deadline_seconds=deadline_seconds,
+        )
 
     async def bury(
         self, *, reason: str | None = None, actor: Actor | str | None = None

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, BinaryIO, Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 import click
 
@@ -21,15 +18,14 @@ from roost_core.cli.arguments import (
 from roost_core.cli.options import RoostCommand, roost_options
 from roost_core.cli.session import Session
 from roost_core.cli.work.batch import read_batch
+from roost_core.cli.work.files import json_from, opened
 from roost_core.cli.work.sending import hint_at_workers, send, send_batch
 from roost_core.cli.work.timing import deadline_from, deadline_option, delay_option, span_option
 from roost_core.client.requests import EnqueueRequest
 from roost_core.client.roost import Roost
-from roost_core.codec.strict_json import MAX_PAYLOAD_BYTES, loads_typed
-from roost_core.errors import CodecError, InvalidInput
+from roost_core.errors import InvalidInput
 from roost_core.models.checks import MAX_COUNT
 from roost_core.models.work import MAX_PRIORITY, MIN_PRIORITY, RetryPolicy, State
-from roost_core.values import Json
 
 #: Options about one work item, which do not go with ``--batch``.
 _SINGLE: Final = (
@@ -152,7 +148,7 @@ def command(
         if given:
             flag = _flag(ctx, given[0])
             raise click.UsageError(f"{flag} does not go with --batch: put it in the lines", ctx)
-        with _opened(batch) as file:
+        with opened(batch) as file:
             lines = read_batch(file, engine)
 
         async def send_all(roost: Roost) -> bool:
@@ -178,7 +174,7 @@ def _request(engine: str, values: dict[str, Any]) -> EnqueueRequest:
     attempts = values["max_attempts"]
     return EnqueueRequest(
         engine=engine,
-        payload=_payload(values["payload"]),
+        payload=None if values["payload"] is None else json_from(values["payload"], "the payload"),
         work_id=values["work_id"],
         idempotency_key=values["idempotency_key"],
         priority=values["priority"] or 0,
@@ -201,44 +197,6 @@ def _labels(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
             raise InvalidInput(f"a label has one value: {key} is {found[key]}, or {value}")
         found[key] = value
     return found
-
-
-def _payload(text: str | None) -> Json:
-    if text is None:
-        return None
-    raw: bytes | str = text
-    if text == "-" or text.startswith("@"):
-        with _opened(text.removeprefix("@")) as file:
-            # One byte over the limit is enough to refuse it: the rest is not read.
-            raw = file.read(MAX_PAYLOAD_BYTES + 1)
-        if len(raw) > MAX_PAYLOAD_BYTES:
-            raise InvalidInput(f"the payload has more than {MAX_PAYLOAD_BYTES} bytes")
-    try:
-        return loads_typed(raw, "the payload", MAX_PAYLOAD_BYTES)
-    except CodecError as error:
-        if raw is text and _is_file(text):
-            raise CodecError(f"{error}; did you mean @{text}?") from error
-        raise
-
-
-def _is_file(name: str) -> bool:
-    try:
-        return Path(name).is_file()
-    except (OSError, ValueError):  # no file has such a name
-        return False
-
-
-@contextmanager
-def _opened(name: str) -> Iterator[BinaryIO]:
-    if name == "-":
-        yield sys.stdin.buffer
-        return
-    try:
-        file = Path(name).open("rb")  # noqa: SIM115  # closed below; only opening may fail like this
-    except OSError as error:
-        raise InvalidInput(f"cannot read {name}: {error.strerror}") from error
-    with file:
-        yield file
 
 
 async def _send(roost: Roost, request: EnqueueRequest, any_engine: bool, *, wait: bool) -> bool:

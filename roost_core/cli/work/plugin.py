@@ -86,6 +86,11 @@ def _verbs() -> tuple[LazyCommand, ...]:
             "Put dead letters and cancelled work back.",
             is_short=True,
         ),
+        LazyCommand(
+            "replay",
+            f"{_HERE}.replay:command",
+            "Run work again from an earlier version.",
+        ),
         LazyCommand("bury", f"{_HERE}.verbs:bury", "Make dead letters of work.", is_short=True),
         LazyCommand("drop", f"{_HERE}.verbs:drop", "Remove work that has ended for good."),
     )

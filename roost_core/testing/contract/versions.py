@@ -169,7 +169,8 @@ class ChangesContract(ContractTests):
     @driven
     async def test_whatever_follows_the_step(self, kit: Harness) -> None:
         """A change may be the last of its lease, or of its work."""
-        for number, then in enumerate((Yield(), Sleep(HOUR_MS), Finish())):
+        steps: tuple[Next, ...] = (Yield(), Sleep(HOUR_MS), Finish())
+        for number, then in enumerate(steps):
             life, claim = await _begun(kit, f"a-{number}")
             ack = await kit.ledger.commit(claim.lease, life.change(_grown(14), then))
             assert 5 == ack.version
@@ -210,8 +211,8 @@ class ChangesContract(ContractTests):
         new = await kit.leased("new")
         for held, version in ((claim, 1), (new, 0)):
             before = await kit.read(held.lease.work_id)
-            for then in (_GO_ON, Yield(), Finish()):
-                commit = attrs.evolve(change, expected_version=version, next=then)
+            for following in (_GO_ON, Yield(), Finish()):
+                commit = attrs.evolve(change, expected_version=version, next=following)
                 with pytest.raises(VersionConflict):
                     await kit.ledger.commit(held.lease, commit)
             assert before == await kit.read(held.lease.work_id)

@@ -1,0 +1,313 @@
+"""Work that is run again from an earlier version: as new work, or in its own place."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from typing import Final
+
+import attrs
+
+from roost_core.backend.artifacts import ArtifactStore
+from roost_core.backend.history import WHOLE, ForkOf, Past, Rewind, StoredHistory, StoredVersion
+from roost_core.backend.messages import EnqueueOutcome, NewWork
+from roost_core.backend.orders import OrderOutcome
+from roost_core.client.connection import Connection
+from roost_core.client.missing import not_found
+from roost_core.client.requests import deadline_of, new_work_id, refusal, to_deadline_ms
+from roost_core.client.waiting import PATIENCE_SECONDS, repeated
+from roost_core.codec.records import encode_item
+from roost_core.codec.snapshots import decode_snapshot, encode_snapshot
+from roost_core.codec.strict_json import digest
+from roost_core.codec.times import from_milliseconds
+from roost_core.differences import Difference, compare
+from roost_core.errors import (
+    CorruptRecord,
+    InvalidInput,
+    RoostError,
+    VerbUnfit,
+    VersionGone,
+    WorkIdTaken,
+)
+from roost_core.models.control import Actor
+from roost_core.models.snapshot import Snapshot
+from roost_core.models.work import ForkedFrom, State, WorkItem
+from roost_core.shown import views
+from roost_core.threads import run_in_thread
+from roost_core.values import Json, Value
+
+#: Changes the data of a snapshot: returns the new one, and leaves the old as it is.
+Edit = Callable[[Json], Json]
+#: What stands for the worker of a version that a person has made begins with it.
+BY_PERSON: Final = "@"
+
+
+@attrs.frozen(eq=False, repr=False)
+class RanBefore(Value):
+    """A step that was accepted after the version that work is run again from.
+
+    What it did outside, such as a message that was sent, may happen again.
+
+    :ivar step: its label.
+    :ivar at: when it was accepted.
+    """
+
+    version: int
+    step: str
+    at: datetime
+
+
+@attrs.frozen(eq=False, repr=False)
+class Replay(Value):
+    """What running work again from an earlier version would come to; nothing has happened yet.
+
+    :ivar work_id: the work item; ``version`` is the one to begin with, ``newest`` its newest.
+    :ivar snapshot: what it would begin with.
+    :ivar differences: what an edit has changed of the data.
+    :ivar ran_before: the steps after that version that are remembered, in order.
+    """
+
+    work_id: str
+    version: int
+    newest: int
+    state: State
+    snapshot: Snapshot
+    differences: tuple[Difference, ...]
+    ran_before: tuple[RanBefore, ...]
+    _history: StoredHistory = attrs.field(repr=False)
+    _text: bytes = attrs.field(repr=False)
+
+
+@attrs.frozen(eq=False, repr=False)
+class Replayed(Value):
+    """Work that is run again.
+
+    :ivar work_id: the new work item, or the same if it was put back in its own place.
+    :ivar version: the version that it begins with.
+    :ivar state: where it stands.
+    """
+
+    work_id: str
+    version: int
+    state: State
+
+
+async def plan(roost: Connection, work_id: str, version: int, edit: Edit | None) -> Replay:
+    """Return what running a work item again from a version would come to.
+
+    :param edit: changes the data.
+    :raises WorkNotFound: no work item has this id.
+    :raises VersionGone: the version is not kept.
+    :raises CorruptRecord: what leads to it is damaged.
+    :raises WrittenByNewer: a newer Roost wrote it.
+    :raises InvalidInput: the edit cannot be made, or does not leave an object.
+    :raises BackendUnavailable: no answer.
+    """
+    ledger = roost.ledger
+    history = await repeated(lambda: ledger.history(work_id), PATIENCE_SECONDS)
+    if history is None:
+        raise not_found(work_id, ledger.queue)
+    if history.work.newer_layout is not None:
+        views.item(history.work)  # It says which, and who can.
+    text = history.snapshot(version)
+    before = decode_snapshot(text)
+    data = before.data if edit is None else edit(before.data)
+    if not isinstance(data, dict):
+        raise InvalidInput("the data has to stay an object")
+    snapshot = attrs.evolve(before, data=data, is_finished=False, next_step_delay_seconds=None)
+    encode_snapshot(snapshot)
+    ran = [one for one in history.commits if one.version > version]
+    return Replay(
+        work_id=work_id,
+        version=version,
+        newest=history.work.version,
+        state=history.work.state,
+        snapshot=snapshot,
+        differences=() if edit is None else compare(before.data, data),
+        ran_before=tuple(
+            RanBefore(one.version, one.step, from_milliseconds(one.at_ms)) for one in reversed(ran)
+        ),
+        history=history,
+        text=text,
+    )
+
+
+async def fork(roost: Connection, replay: Replay, actor: Actor, work_id: str | None) -> Replayed:
+    """Store a new work item that begins with the version.
+
+    :param work_id: its id; made if None.
+    :raises WorkIdTaken: another work item has this id.
+    :raises ArtifactError: an artifact of the version cannot be shared; nothing was stored.
+    :raises PluginError: no plugin offers an artifact store, and the version has artifacts.
+    :raises BackendUnavailable: no answer; whether it was stored is not known.
+    """
+    stored = replay._history.work
+    new_id = new_work_id() if work_id is None else work_id
+    now_ms = await repeated(roost.server.now_ms, PATIENCE_SECONDS)
+    item = _item_of_fork(views.item(stored), replay, new_id, now_ms)
+    past = Past(
+        version=replay.version + 1,
+        snapshot=_as_version(replay.snapshot, new_id, replay.version + 1),
+        step=replay.snapshot.step,
+        who=_word_for(actor),
+        from_version=replay.version,
+        back=_whole(replay._text, roost),
+    )
+    new = NewWork(
+        work_id=new_id,
+        engine=item.engine,
+        item=encode_item(item),
+        nonce=secrets.token_hex(8),
+        digest=digest(item.engine, item.payload),
+        priority=stored.priority,
+        resources=item.resources,
+        labels=stored.labels,
+        deadline_ms=to_deadline_ms(item.deadline_at, None),
+        max_attempts=stored.max_attempts,
+        max_recoveries=stored.max_recoveries,
+        max_steps=stored.max_steps,
+        fork_of=ForkOf(past, replay.work_id, actor, _inherited(replay, roost)),
+    )
+    if work_id is not None and await roost.ledger.read(work_id) is not None:
+        # Before anything is noted in its name.
+        raise WorkIdTaken(f"work id {work_id} is taken by another work item: leave --work-id out")
+    share = _sharing(roost, replay.snapshot, new_id)
+    if share is not None:
+        await run_in_thread(share)
+    (answer,) = await repeated(lambda: roost.ledger.enqueue([new]), PATIENCE_SECONDS)
+    refused = refusal(new, answer)
+    if refused is not None:
+        raise refused
+    assert answer.outcome is EnqueueOutcome.CREATED
+    return Replayed(new_id, past.version, State.QUEUED)
+
+
+async def rewind(
+    roost: Connection,
+    replay: Replay,
+    actor: Actor,
+    *,
+    deadline_at: datetime | None = None,
+    deadline_seconds: float | None = None,
+) -> Replayed:
+    """Put the work item itself back to the version, which becomes its newest.
+
+    :raises WorkNotFound: it is gone.
+    :raises VerbUnfit: it runs, has changed since, or its deadline has passed and no new one is
+        given.
+    :raises BackendUnavailable: no answer; whether it was done is not known.
+    """
+    stored, work_id = replay._history.work, replay.work_id
+    deadline_ms = None
+    if deadline_at is not None or deadline_seconds is not None:
+        now_ms = await repeated(roost.server.now_ms, PATIENCE_SECONDS)
+        deadline_ms = to_deadline_ms(deadline_of(deadline_at, deadline_seconds, now_ms), now_ms)
+    version = stored.version + 1
+    past = Past(
+        version=version,
+        snapshot=_as_version(replay.snapshot, work_id, version),
+        step=replay.snapshot.step,
+        who=_word_for(actor),
+        from_version=replay.version,
+        back=_newest(replay._history, roost),
+    )
+    order = Rewind(
+        request_id=secrets.token_hex(8),
+        past=past,
+        actor=actor,
+        if_fence=stored.fence,
+        deadline_ms=deadline_ms,
+        life=stored.created_ms or None,
+    )
+    answer = await repeated(lambda: roost.ledger.rewind(work_id, order), PATIENCE_SECONDS)
+    if answer.outcome is OrderOutcome.DONE and answer.state is not None:
+        return Replayed(work_id, version, answer.state)
+    raise _refused(answer.outcome, answer.state, work_id, roost)
+
+
+def _refused(
+    outcome: OrderOutcome, state: State | None, work_id: str, roost: Connection
+) -> RoostError:
+    if outcome is OrderOutcome.MISSING:
+        return not_found(work_id, roost.ledger.queue)
+    if outcome is OrderOutcome.UNFIT:
+        return VerbUnfit(
+            f"{work_id} is running, and only work that does not can be put back: "
+            f"`roost pause {work_id}` first, or leave out --in-place to begin new work"
+        )
+    if outcome is OrderOutcome.LATE:
+        return VerbUnfit(f"{work_id}: its deadline has passed: give a new one with --deadline")
+    if outcome is OrderOutcome.CHANGED:
+        now = "" if state is None else f", and is {state.value}"
+        return VerbUnfit(f"{work_id} was left alone: it has changed meanwhile{now}; look again")
+    return CorruptRecord(f"{work_id}: its record does not decode: it can only be dropped")
+
+
+# -- what is stored ------------------------------------------------------------------------------
+
+
+def _as_version(snapshot: Snapshot, work_id: str, version: int) -> bytes:
+    return encode_snapshot(attrs.evolve(snapshot, work_id=work_id, version=version))
+
+
+def _word_for(actor: Actor) -> str:
+    word = "".join(one if one.isascii() and one.isprintable() else "?" for one in actor.who)
+    return BY_PERSON + word.replace(" ", "_")
+
+
+def _whole(text: bytes, roost: Connection) -> bytes:
+    kept = roost.settings.history_versions and roost.settings.history_bytes
+    return WHOLE + text if len(text) <= kept else b""
+
+
+def _newest(history: StoredHistory, roost: Connection) -> bytes:
+    """Return the way back to the newest version, which must not be lost even if it is damaged."""
+    try:
+        return _whole(history.snapshot(history.work.version), roost)
+    except (CorruptRecord, VersionGone):
+        return b""
+
+
+def _inherited(replay: Replay, roost: Connection) -> tuple[StoredVersion, ...]:
+    """Return the commits up to the version, within the bounds of a history, newest first."""
+    kept: list[StoredVersion] = []
+    room = roost.settings.history_bytes
+    for one in replay._history.commits:
+        if one.version > replay.version:
+            continue
+        room -= len(one.back)
+        if room < 0 or len(kept) >= roost.settings.history_versions:
+            break
+        kept.append(one)
+    return tuple(kept)
+
+
+def _item_of_fork(item: WorkItem, replay: Replay, work_id: str, now_ms: int) -> WorkItem:
+    deadline = item.deadline_at
+    is_past = deadline is not None and deadline <= from_milliseconds(now_ms)
+    return attrs.evolve(
+        item,
+        work_id=work_id,
+        labels=replay._history.work.labels,
+        idempotency_key=None,
+        deadline_at=None if is_past else deadline,
+        forked_from=ForkedFrom(replay.work_id, replay.version),
+        created_at=None,
+    )
+
+
+def _sharing(roost: Connection, snapshot: Snapshot, work_id: str) -> Callable[[], None] | None:
+    """Return what notes that another work item needs the artifacts, too; it blocks."""
+    if not snapshot.artifacts:
+        return None
+    store = roost.store.of_queue(roost.settings.namespace, roost.settings.queue)
+    return partial(_share, store, snapshot, work_id)
+
+
+def _share(store: ArtifactStore, snapshot: Snapshot, work_id: str) -> None:
+    # What was noted stays if one fails: to forget it would forget those of a work item that has got
+    # the same id meanwhile.
+    for one in snapshot.artifacts:
+        store.share(one, work_id=work_id)

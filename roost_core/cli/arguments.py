@@ -168,6 +168,32 @@ class WholeType(click.IntRange):
         return f"{self.min:,} to {self.max:,}"
 
 
+class VersionType(_Type):
+    """The number of a version: ``3``, or ``v3`` as screens have it."""
+
+    name = "version"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Complete the versions of the work item that is named before."""
+        from roost_core.cli import completing
+
+        del param
+        return completing.versions(ctx, incomplete)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number."""
+        if isinstance(value, int):
+            return value
+        found = re.fullmatch(r"v?([0-9]{1,18})", value)
+        if found is None:
+            self.fail(f"{value!r} is not a version: write a number, such as 3", param, ctx)
+        if not int(found[1]):
+            self.fail("the first version is 1: what is before it has no data", param, ctx)
+        return int(found[1])
+
+
 class SecondsType(_Type):
     """Seconds, or a number with a unit: ``90``, ``90s``, ``10m``, ``2h``, ``3d``, ``1w``."""
 
@@ -230,5 +256,6 @@ def iso_time(value: str) -> datetime:
 
 
 SECONDS_TYPE: Final = SecondsType()
+VERSION_TYPE: Final = VersionType()
 DEADLINE_TYPE: Final = DeadlineType()
 FILE_TYPE: Final = click.Path(path_type=Path)

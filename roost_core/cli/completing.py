@@ -13,6 +13,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from roost_core.cli.session import Session
+from roost_core.cli.work.naming import with_full_id
 from roost_core.errors import RoostError
 from roost_core.models.checks import WORK_ID
 from roost_core.models.work import State
@@ -39,6 +40,23 @@ def ids(ctx: click.Context, begin: str) -> list[CompletionItem]:
         return [
             CompletionItem(row.meta.work_id, help=clean(f"{row.meta.state} {row.title or ''}"))
             for row in rows
+        ]
+
+    return _asked(ctx, ask)
+
+
+def versions(ctx: click.Context, begin: str) -> list[CompletionItem]:
+    """Return the versions that can be read of the work item that the command line names."""
+    work_id = ctx.params.get("work_id")
+    if not isinstance(work_id, str):
+        return []
+
+    async def ask(roost: Roost) -> list[CompletionItem]:
+        found = await with_full_id(roost, work_id, lambda full: roost.work(full).history())
+        return [
+            CompletionItem(str(one.version), help=clean(one.step or ""))
+            for one in found
+            if one.is_readable and str(one.version).startswith(begin.removeprefix("v"))
         ]
 
     return _asked(ctx, ask)

@@ -25,10 +25,12 @@ from roost_core.shown import views
 
 if TYPE_CHECKING:
     # Most commands do without.
+    from roost_core.client.comparing import Comparison
     from roost_core.client.control import VerbResult
     from roost_core.client.inspecting import Inspection
     from roost_core.client.replaying import Edit, Replay, Replayed
     from roost_core.models.control import Actor
+    from roost_core.models.history import Version
     from roost_core.shown.why import Why
 
 _T = TypeVar("_T")
@@ -55,18 +57,24 @@ class Work:
     _roost: Connection = attrs.field(repr=False)
     id: str = attrs.field(validator=matching(WORK_ID, "work id"))
 
-    async def status(self) -> WorkStatus:
+    async def status(self, *, version: int | None = None) -> WorkStatus:
         """Return everything known about the work item, read at one moment.
 
         Where its worker hangs, or why it sleeps, is looked up after that.
 
+        :param version: give an earlier version of the snapshot, as :meth:`snapshot_at` does; the
+            rest is as it stands now.
         :raises WorkNotFound: no work item has this id.
+        :raises VersionGone: that version is not kept any more, or there was none.
         :raises CorruptRecord: its stored bytes do not decode.
         :raises WrittenByNewer: a newer Roost wrote them.
         :raises BackendUnavailable: no answer.
         """
         ledger = self._roost.ledger
-        found = views.status(await self._stored())
+        if version is None:
+            found = views.status(await self._stored())
+        else:
+            found = await self._status_at(version)
         if found.meta.state is State.SLEEPING:
             trail = await ledger.trail(self.id)
             reason = reason_of_sleep(trail or (), found.meta.version)
@@ -128,6 +136,48 @@ class Work:
         :raises BackendUnavailable: no answer.
         """
         return views.snapshot(await self._stored())
+
+    async def history(self) -> Sequence[Version]:
+        """Return the versions of the snapshot that are remembered, newest first.
+
+        Numbers may be missing between them, and a version may not be readable: its ``problem`` says
+        why. There is none if no step was accepted yet.
+
+        :raises WorkNotFound: no work item has this id.
+        :raises BackendUnavailable: no answer.
+        """
+        from roost_core.shown.versions import versions
+
+        return versions(self._found(await self._roost.ledger.history(self.id)))
+
+    async def snapshot_at(self, version: int) -> Snapshot:
+        """Return an earlier version of the snapshot, with the time when it was accepted.
+
+        :param version: its number, as :meth:`history` has it.
+        :raises WorkNotFound: no work item has this id.
+        :raises VersionGone: that version is not kept any more, or there was none.
+        :raises CorruptRecord: its stored bytes, or what leads to them, do not decode.
+        :raises WrittenByNewer: a newer Roost wrote them.
+        :raises BackendUnavailable: no answer.
+        """
+        from roost_core.shown.versions import snapshot
+
+        return snapshot(self._found(await self._roost.ledger.history(self.id)), version)
+
+    async def diff(self, old: int | None = None, new: int | None = None) -> Comparison:
+        """Return how two versions of the snapshot differ.
+
+        :param old: a version's number; by default the one before ``new``.
+        :param new: another's, before or after it; by default the newest.
+        :raises WorkNotFound: no work item has this id.
+        :raises VersionGone: one of them is not kept any more, or there was none.
+        :raises CorruptRecord: the bytes of one, or what leads to them, do not decode.
+        :raises WrittenByNewer: a newer Roost wrote them.
+        :raises BackendUnavailable: no answer.
+        """
+        from roost_core.client.comparing import compared
+
+        return compared(self._found(await self._roost.ledger.history(self.id)), old, new)
 
     async def artifacts(self) -> Sequence[Artifact]:
         """Return the artifacts that the last snapshot names.
@@ -370,6 +420,14 @@ class Work:
         control = self._roost.controlling
         order = new_order(Verb(verb), control.actor(actor, reason))
         return await control.carry_out(self.id, order)
+
+    async def _status_at(self, version: int) -> WorkStatus:
+        from roost_core.shown.versions import snapshot
+
+        history = self._found(await self._roost.ledger.history(self.id))
+        return WorkStatus(
+            views.meta(history.work), views.item(history.work), snapshot(history, version)
+        )
 
     async def _stored(self) -> StoredWork:
         return self._found(await self._roost.ledger.read(self.id))

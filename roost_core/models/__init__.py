@@ -49,9 +49,14 @@ from roost_core.values import Json
 if TYPE_CHECKING:
     # Most commands do without.
     from roost_core.models.control import Act, Actor, HeldEngine, Verb
+    from roost_core.models.history import Version
 else:
     __getattr__, __dir__ = late_names(
-        __name__, dict.fromkeys(("Act", "Actor", "HeldEngine", "Verb"), "control")
+        __name__,
+        {
+            **dict.fromkeys(("Act", "Actor", "HeldEngine", "Verb"), "control"),
+            "Version": "history",
+        },
     )
 
 __all__ = [
@@ -89,6 +94,7 @@ __all__ = [
     "State",
     "Stuck",
     "Verb",
+    "Version",
     "WorkItem",
     "WorkMeta",
     "WorkRow",

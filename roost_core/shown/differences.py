@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from roost_core.codec.changes import common_end, common_start
@@ -51,6 +51,21 @@ def lines(
         yield Line("", f"and {left:,} more")
 
 
+def hidden_at(path: str, value: Json) -> Json:
+    """Return the value at a place without secrets, which the keys on the way may tell of."""
+    if any(is_secret(part, value) for part in parts_of(path)):
+        return HIDDEN
+    return redacted(value)
+
+
+def hidden_patch(patch: Sequence[Mapping[str, Json]]) -> list[dict[str, Json]]:
+    """Return the operations of a patch without secrets: to be read, not to be carried out."""
+    return [
+        {**one, "value": hidden_at(one["path"], one["value"])} if "value" in one else dict(one)
+        for one in patch
+    ]
+
+
 def _text(one: Difference, width: int, *, is_revealed: bool) -> str:
     path = cut(clean(one.path) or "(everything)", max(_NARROWEST, width // 2))
     room = max(_NARROWEST, width - width_of(path) - 2)
@@ -66,9 +81,9 @@ def _text(one: Difference, width: int, *, is_revealed: bool) -> str:
 
 def _shown(value: Json, path: str, is_revealed: bool) -> str:
     if not is_revealed:
-        if any(is_secret(part, value) for part in parts_of(path)):
+        value = hidden_at(path, value)
+        if value == HIDDEN:
             return HIDDEN
-        value = redacted(value)
     text = json.dumps(_brief(value), ensure_ascii=False)
     return clean(text) if not is_revealed else _without_controls(text)
 

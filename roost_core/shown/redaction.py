@@ -25,8 +25,12 @@ def clean(text: object) -> str:
     Terminal commands, control characters and marks that reorder text are removed; line ends and
     tabs become spaces; passwords in URLs are hidden, and other secrets that the text names.
     """
-    found = re.sub(_ESCAPES, "", str(text))
-    return redacted_text(re.sub(UNSEEN, _spaced, found))
+    return redacted_text(harmless(text))
+
+
+def harmless(text: object) -> str:
+    """Return a text that is safe to print on a terminal, on one line, with its secrets."""
+    return re.sub(UNSEEN, _spaced, re.sub(_ESCAPES, "", str(text)))
 
 
 def _spaced(match: re.Match[str]) -> str:

@@ -15,12 +15,12 @@ from roost_core.cli.look.happening import Happening
 from roost_core.cli.look.standing import Fact, grid, heading, standing_facts, times
 from roost_core.cli.look.styles import plain
 from roost_core.models.events import Event
-from roost_core.models.snapshot import Artifact
+from roost_core.models.snapshot import Artifact, Snapshot
 from roost_core.models.standing import WorkMeta, WorkStatus
 from roost_core.models.work import State
 from roost_core.shown.mending import next_command
 from roost_core.shown.plain import to_plain
-from roost_core.shown.redaction import redacted
+from roost_core.shown.redaction import harmless, redacted
 from roost_core.shown.sizes import size
 from roost_core.shown.spans import span
 from roost_core.shown.why import Why
@@ -40,12 +40,14 @@ def show(
     *,
     now: datetime | None = None,
     why: Why | None = None,
+    is_revealed: bool = False,
 ) -> None:
     """Print everything that people want to know first.
 
     :param events: its newest, oldest first.
     :param now: by this machine's clock, if not given.
     :param why: why it does not run, and what would change that.
+    :param is_revealed: whether fields named like secrets are shown.
     """
     now = datetime.now(UTC) if now is None else now
     console.print(heading(status.meta, status.item.title))
@@ -54,7 +56,8 @@ def show(
     if why is not None and above:
         for text in reasons(why):
             console.print(text)
-    console.print(grid(list(_facts(status, now, console.width, above))))
+    room = console.width - _NAME_WIDTH
+    console.print(grid([*_facts(status, now, room, above, is_revealed=is_revealed)]))
     if events:
         console.print()
         show_event = Happening(console, of_one=True)
@@ -88,24 +91,31 @@ def hints(meta: WorkMeta, *, has_artifacts: bool = False) -> list[str]:
         found.append(f"the whole error: roost status {meta.work_id} --traceback")
     if has_artifacts:
         found.append(f"artifacts: roost artifacts {meta.work_id}")
+    if meta.state is State.FAILED and meta.version > 1:
+        found.append(f"what led there: roost history {meta.work_id}")
     found.append(f"all of it: roost status {meta.work_id} --json")
     return found
 
 
-def _facts(status: WorkStatus, now: datetime, width: int, above: str) -> Iterator[Fact]:
-    room = width - _NAME_WIDTH
+def _facts(
+    status: WorkStatus, now: datetime, room: int, above: str, *, is_revealed: bool
+) -> Iterator[Fact]:
     yield from standing_facts(status.meta, now, above)
     if status.stuck is not None:
         hangs = f"its worker hangs at {status.stuck.where}, for {_lasts(status.stuck.since, now)}"
         yield "hangs", plain(hangs, colours.VERY_BAD)
-    yield "payload", _cut(status.item.payload, room)
-    snapshot = status.snapshot
-    if snapshot is not None:
-        yield "data", _cut(dict(snapshot.data), room)
-        yield from _artifacts(snapshot.artifacts)
+    yield "payload", _cut(status.item.payload, room, is_revealed=is_revealed)
+    if status.snapshot is not None:
+        yield from snapshot_facts(status.snapshot, room, is_revealed=is_revealed)
     if status.item.resources:
         yield "resources", plain(", ".join(status.item.resources))
     yield "times", plain(times(status.meta, now))
+
+
+def snapshot_facts(snapshot: Snapshot, room: int, *, is_revealed: bool) -> Iterator[Fact]:
+    """Yield a snapshot's data, cut to so many cells, and its artifacts."""
+    yield "data", _cut(dict(snapshot.data), room, is_revealed=is_revealed)
+    yield from _artifacts(snapshot.artifacts)
 
 
 def _lasts(since: datetime, now: datetime) -> str:
@@ -120,8 +130,12 @@ def _artifacts(artifacts: Sequence[Artifact]) -> Iterator[Fact]:
         yield "", Text(f"and {len(artifacts) - _MOST_ARTIFACTS} older ones")
 
 
-def _cut(value: Json, room: int) -> Text:
+def _cut(value: Json, room: int, *, is_revealed: bool) -> Text:
     """Return JSON in one line, as much as there is room for."""
-    text = plain(json.dumps(redacted(to_plain(value)), ensure_ascii=False))
+    found = to_plain(value)
+    if is_revealed:
+        text = Text(harmless(json.dumps(found, ensure_ascii=False)))
+    else:
+        text = plain(json.dumps(redacted(found), ensure_ascii=False))
     text.truncate(room, overflow="ellipsis")
     return text

@@ -33,6 +33,7 @@ def register_commands(cli: click.Group) -> None:
             "Say why a work item does not run, and what would change that.",
             is_short=True,
         ),
+        *_versions(),
         LazyCommand("list", f"{_HERE}.list:command", "List work items.", is_short=True),
         LazyCommand("count", f"{_HERE}.count:command", "Count work items.", is_short=True),
         LazyCommand(
@@ -64,6 +65,23 @@ def register_commands(cli: click.Group) -> None:
         ),
     ):
         cli.add_command(command)
+
+
+def _versions() -> tuple[LazyCommand, ...]:
+    return (
+        LazyCommand(
+            "history",
+            f"{_HERE}.history:command",
+            "List the versions of a work item's snapshot.",
+            is_short=True,
+        ),
+        LazyCommand(
+            "diff",
+            f"{_HERE}.diff:command",
+            "Show how two versions of a snapshot differ.",
+            is_short=True,
+        ),
+    )
 
 
 def _verbs() -> tuple[LazyCommand, ...]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from roost_core.cli import output
-from roost_core.cli.arguments import WORK_ID_TYPE
+from roost_core.cli.arguments import VERSION_TYPE, WORK_ID_TYPE
 from roost_core.cli.options import RoostCommand, roost_options
 from roost_core.cli.session import Session
 from roost_core.cli.work.naming import with_full_id
@@ -18,6 +18,8 @@ from roost_core.client.roost import Roost
 from roost_core.models.events import Event
 from roost_core.models.standing import WorkStatus
 from roost_core.shown.plain import status_json
+from roost_core.shown.redaction import redacted
+from roost_core.values import Json
 
 if TYPE_CHECKING:
     from roost_core.shown.why import Why
@@ -33,14 +35,29 @@ _EVENTS: Final = 8
         "roost status w-0123456789abcdef",
         "roost status w-0123456789abcdef | jq .meta.state",
         "roost status w-0123456789abcdef --traceback",
+        "roost status w-0123456789abcdef --version 3",
     ),
 )
 @click.argument("work_id", type=WORK_ID_TYPE)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON on a terminal, too.")
 @click.option("--traceback", is_flag=True, help="Print the whole last error, and nothing else.")
+@click.option(
+    "--version",
+    type=VERSION_TYPE,
+    metavar="N",
+    help="Show this version of the snapshot instead of the newest.",
+)
+@click.option("--reveal", is_flag=True, help="Show fields named like secrets, too.")
 @roost_options()
 @click.pass_obj
-def command(session: Session, work_id: str, as_json: bool, traceback: bool) -> None:
+def command(
+    session: Session,
+    work_id: str,
+    as_json: bool,
+    traceback: bool,
+    version: int | None,
+    reveal: bool,
+) -> None:
     """Show all that is known of one work item: a screen on a terminal, elsewhere JSON.
 
     The object has "meta" (state, step, version, attempts, lease, ...), "item" and "snapshot"; and
@@ -49,13 +66,22 @@ def command(session: Session, work_id: str, as_json: bool, traceback: bool) -> N
     and printed as they are; in errors, heartbeats and reasons, passwords and fields named like
     secrets are hidden. The screen cuts them off, and hides such fields there, too.
 
+    With --version the snapshot is an earlier one, as `roost history` lists them. The rest is as it
+    stands now: "meta" says so with "shown_version" and "is_newest". Fields named like secrets are
+    hidden in it unless you add --reveal.
+
     This is its current standing. `roost events --work ID` prints how it got there, lease by lease,
     however long ago that was.
     """
     if as_json and traceback:
         raise click.UsageError("--json and --traceback: one or the other")
+    if version is not None and traceback:
+        raise click.UsageError("--version and --traceback: the last error is of no version")
+    if version is not None:
+        _show_version(session, work_id, version, as_json=as_json, is_revealed=reveal)
+        return
     if not (as_json or traceback) and output.on_terminal():
-        _show(session, work_id)
+        _show(session, work_id, is_revealed=reveal)
         return
 
     async def look(roost: Roost) -> WorkStatus:
@@ -68,7 +94,36 @@ def command(session: Session, work_id: str, as_json: bool, traceback: bool) -> N
         output.json_line(status_json(found), indent=2)
 
 
-def _show(session: Session, work_id: str) -> None:
+def _show_version(
+    session: Session, work_id: str, version: int, *, as_json: bool, is_revealed: bool
+) -> None:
+    async def read(roost: Roost, full: str) -> WorkStatus:
+        return await roost.work(full).status(version=version)
+
+    async def look(roost: Roost) -> tuple[WorkStatus, datetime | None]:
+        found = await with_full_id(roost, work_id, lambda full: read(roost, full))
+        return found, await server_now(roost)
+
+    found, now = session.read(look)
+    if as_json or not output.on_terminal():
+        output.json_line(_version_json(found, is_revealed=is_revealed), indent=2)
+        return
+    from roost_core.cli.look.earlier import show
+
+    show(output.console(), found, now=now, is_revealed=is_revealed)
+
+
+def _version_json(found: WorkStatus, *, is_revealed: bool) -> dict[str, Json]:
+    assert found.snapshot is not None
+    plain = status_json(found)
+    shown = found.snapshot.version
+    plain["meta"].update(shown_version=shown, is_newest=shown == found.meta.version)
+    if not is_revealed:
+        plain.update(item=redacted(plain["item"]), snapshot=redacted(plain["snapshot"]))
+    return plain
+
+
+def _show(session: Session, work_id: str, *, is_revealed: bool) -> None:
     from roost_core.cli.look import screen
 
     async def read(roost: Roost, full: str) -> tuple[WorkStatus, Sequence[Event], Why]:
@@ -80,7 +135,7 @@ def _show(session: Session, work_id: str) -> None:
         return *found, await server_now(roost)
 
     status, events, why, now = session.read(look)
-    screen.show(output.console(), status, events, now=now, why=why)
+    screen.show(output.console(), status, events, now=now, why=why, is_revealed=is_revealed)
 
 
 def _print_traceback(status: WorkStatus) -> None:

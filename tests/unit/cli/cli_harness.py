@@ -10,7 +10,7 @@ import attrs
 import click
 from click.testing import CliRunner, Result
 
-from roost_core.backend import ClaimRequest, Commit, Failure, Finish
+from roost_core.backend import ClaimRequest, Commit, Failure, Finish, GoOn
 from roost_core.cli.app import build
 from roost_core.cli.session import Session
 from roost_core.client.roost import Roost
@@ -126,6 +126,18 @@ class Bench:
         snapshot = Snapshot(work_id, "echo", version=1, is_finished=True, step="done", **fields)
         commit = Commit("c1", claim.version, encode_snapshot(snapshot), "done", Finish())
         asyncio.run(self.ledger.commit(claim.lease, commit))
+
+    def steps(self, work_id: str, *snapshots: Snapshot, took_ms: int = 0) -> None:
+        """Accept these as the versions of a ready work item, one a second, under one lease."""
+        claim = self.claim()
+        for version, one in enumerate(snapshots, 1):
+            self.provider.clock.advance(1)
+            made = attrs.evolve(one, work_id=work_id, engine="echo", version=version)
+            ahead = GoOn(60_000)
+            commit = Commit(
+                f"c{version}", version - 1, encode_snapshot(made), one.step, ahead, took_ms=took_ms
+            )
+            asyncio.run(self.ledger.commit(claim.lease, commit))
 
     def fail(self, message: str, **fields: Any) -> None:
         """Dead-letter the first work item that is ready."""

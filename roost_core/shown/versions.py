@@ -1,0 +1,230 @@
+"""What is kept of a work item's versions, as people and programs see it. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Final
+
+import attrs
+
+from roost_core.backend.history import CHANGE, WHOLE, StoredHistory, StoredVersion
+from roost_core.codec import changes
+from roost_core.codec.snapshots import decode_snapshot, plain_snapshot
+from roost_core.codec.times import from_milliseconds
+from roost_core.differences import compare
+from roost_core.errors import CorruptRecord, WrittenByNewer
+from roost_core.models.history import Version
+from roost_core.models.snapshot import Snapshot
+from roost_core.values import Json
+
+#: What each version changes: it does not count.
+_OWN: Final = ("schema", "version", "step")
+_DATA_KEY: Final = b'"data":'
+#: What the worker of a version begins with that a person made.
+BY_HAND: Final = "@"
+_MISSING: Final = "its stored bytes are missing"
+_LOST: Final = "the way back to it is not kept"
+
+
+def versions(history: StoredHistory) -> tuple[Version, ...]:
+    """Return the versions that are remembered, newest first."""
+    return tuple(_Walk(history).versions())
+
+
+def snapshot(history: StoredHistory, version: int) -> Snapshot:
+    """Return one version's snapshot, as if it were the newest.
+
+    :raises VersionGone: it is not kept any more, or there was none.
+    :raises CorruptRecord: it does not decode, or what leads to it is damaged.
+    :raises WrittenByNewer: a newer Roost wrote it.
+    """
+    work, commit = history.work, history.commit(version)
+    is_newest = version == work.version
+    at_ms = work.committed_ms if is_newest else None if commit is None else commit.at_ms
+    here = f"version {version} of {work.work_id}"
+    try:
+        text = history.snapshot(version)
+        found = decode_snapshot(text, created_ms=work.created_ms, updated_ms=at_ms)
+    except WrittenByNewer as error:
+        raise WrittenByNewer(f"{here}: {error}", error.layout) from error
+    except CorruptRecord as error:
+        raise CorruptRecord(f"{here}: {error}") from error
+    if is_newest:
+        ended = None if work.finished_ms is None else from_milliseconds(work.finished_ms)
+        return attrs.evolve(found, finished_at=ended)
+    return attrs.evolve(found, finished_at=found.updated_at) if found.is_finished else found
+
+
+def remarks(found: Sequence[Version], *, is_off: bool = False) -> Iterator[str]:
+    """Yield which versions are missing, and why.
+
+    :param found: those that are remembered, newest first.
+    :param is_off: whether nobody is to keep any.
+    """
+    for later, earlier in pairwise(found):
+        first, last = earlier.version + 1, later.version - 1
+        if first <= last:
+            which = f"version {first} is" if first == last else f"versions {first} to {last} are"
+            yield f"{which} missing: an older Roost stored what followed, or it is damaged"
+    if not found or found[-1].version == 1:
+        return
+    oldest = found[-1].version
+    if is_off:
+        yield "earlier versions are not kept while ROOST_HISTORY_VERSIONS is 0"
+    elif len(found) == 1:
+        yield (
+            "no earlier version is kept: an older Roost stored them, or one whose "
+            "ROOST_HISTORY_VERSIONS was 0"
+        )
+    else:
+        yield (
+            f"versions before {oldest} are not kept any more: "
+            "ROOST_HISTORY_VERSIONS and ROOST_HISTORY_BYTES say how many are"
+        )
+
+
+class _Walk:
+    """A walk from the newest version to the oldest.
+
+    It has the bytes of one version at a time, and turns them into those of the one before.
+    """
+
+    def __init__(self, history: StoredHistory) -> None:
+        self._history = history
+        self._text: bytearray | None = None
+        # What these bytes decode to, if that is known.
+        self._decoded: Snapshot | None = None
+        self._problem = ""
+
+    def versions(self) -> Iterator[Version]:
+        """Yield what is known of each version."""
+        history = self._history
+        newest, base_version = history.work.version, history.base_version
+        highest, problem = self._start()
+        for version in range(newest, highest, -1):
+            found = self._described(version, history.commit(version))
+            yield attrs.evolve(found, size_bytes=None, problem=problem)
+        oldest = min([newest, base_version, *(one.version for one in history.commits)])
+        for version in range(highest, max(0, oldest - 2), -1):
+            if self._text is None and version == base_version < newest:
+                self._take(history.base)
+            commit = history.commit(version)
+            if commit is not None or self._text is not None:
+                found = self._described(version, commit)
+                yield attrs.evolve(found, changed_bytes=self._go_back(commit))
+            else:
+                self._problem = _LOST
+
+    def _start(self) -> tuple[int, str]:
+        """Begin at the newest version that can be made.
+
+        :returns: its number, and why those after it cannot be made.
+        """
+        history = self._history
+        version, newest = history.base_version, history.work.version
+        if history.base is None:
+            self._problem = _MISSING
+            return newest, ""
+        text, problem = bytearray(history.base), ""
+        while version < newest and not problem:
+            commit = history.commit(version + 1)
+            if commit is None or not commit.back.startswith(CHANGE):
+                problem = f"the change that led to version {version + 1} is lost"
+                break
+            try:
+                changes.followed(text, commit.back[1:])
+                version += 1
+            except CorruptRecord as error:
+                # It may have been followed in part.
+                text, problem = bytearray(history.snapshot(version)), str(error)
+        self._take(text)
+        return version, problem
+
+    def _take(self, text: bytes | bytearray | None) -> None:
+        """Continue with other bytes, if they decode."""
+        self._text = self._decoded = None
+        if text is None:
+            self._problem = _MISSING
+            return
+        try:
+            self._decoded = decode_snapshot(bytes(text))
+            self._text, self._problem = bytearray(text), ""
+        except CorruptRecord as error:
+            self._problem = str(error)
+
+    def _described(self, version: int, commit: StoredVersion | None) -> Version:
+        work = self._history.work
+        found = Version(
+            work.work_id,
+            version,
+            size_bytes=None if self._text is None else len(self._text),
+            problem=None if self._text is not None else self._problem,
+        )
+        if commit is not None:
+            is_by_hand = commit.worker_id.startswith(BY_HAND)
+            took_ms = None if is_by_hand else commit.took_ms
+            return attrs.evolve(
+                found,
+                step=commit.step,
+                committed_at=from_milliseconds(commit.at_ms),
+                worker_id=commit.worker_id,
+                took_seconds=None if took_ms is None else took_ms / 1000,
+            )
+        if version == work.version:
+            at = None if work.committed_ms is None else from_milliseconds(work.committed_ms)
+            return attrs.evolve(found, step=work.step, committed_at=at)
+        known = self._snapshot()
+        return found if known is None else attrs.evolve(found, step=known.step)
+
+    def _snapshot(self) -> Snapshot | None:
+        if self._decoded is None and self._text is not None:
+            try:
+                self._decoded = decode_snapshot(bytes(self._text))
+            except CorruptRecord:
+                return None
+        return self._decoded
+
+    def _go_back(self, commit: StoredVersion | None) -> int | None:
+        """Turn the bytes into those of the version before, and return how much has changed."""
+        back = b"" if commit is None else commit.back
+        if back.startswith(WHOLE):
+            later = self._snapshot()
+            self._take(back[1:])
+            earlier = self._snapshot()
+            return None if later is None or earlier is None else _changed(earlier, later)
+        text = self._text
+        self._decoded = None
+        if text is None:
+            # Why it could not be read is why those before it cannot be, either.
+            self._problem = self._problem if back.startswith(CHANGE) else _LOST
+            return None
+        try:
+            if not back.startswith(CHANGE):
+                raise CorruptRecord(_LOST)
+            changes.undone(text, back[1:])
+            start = text.find(_DATA_KEY)
+            return sum(
+                max(len(one.old), len(one.new))
+                for one in changes.splices(back[1:])
+                if one.at > start
+            )
+        except CorruptRecord as error:
+            self._text, self._problem = None, str(error)
+            return None
+
+
+def _changed(old: Snapshot, new: Snapshot) -> int:
+    """Return how many bytes of JSON are different: of each place the larger value."""
+    return sum(max(_size(one.old), _size(one.new)) for one in compare(_counted(old), _counted(new)))
+
+
+def _counted(one: Snapshot) -> dict[str, Json]:
+    return {name: value for name, value in plain_snapshot(one).items() if name not in _OWN}
+
+
+def _size(value: Json) -> int:
+    if value is None:
+        return 0
+    return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())

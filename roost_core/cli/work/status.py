@@ -42,10 +42,7 @@ _EVENTS: Final = 8
 @click.option("--json", "as_json", is_flag=True, help="Print JSON on a terminal, too.")
 @click.option("--traceback", is_flag=True, help="Print the whole last error, and nothing else.")
 @click.option(
-    "--version",
-    type=VERSION_TYPE,
-    metavar="N",
-    help="Show this version of the snapshot instead of the newest.",
+    "--version", type=VERSION_TYPE, metavar="N", help="Show an earlier snapshot: its number."
 )
 @click.option("--reveal", is_flag=True, help="Show fields named like secrets, too.")
 @roost_options()
@@ -66,12 +63,12 @@ def command(
     and printed as they are; in errors, heartbeats and reasons, passwords and fields named like
     secrets are hidden. The screen cuts them off, and hides such fields there, too.
 
-    With --version the snapshot is an earlier one, as `roost history` lists them. The rest is as it
-    stands now: "meta" says so with "shown_version" and "is_newest". Fields named like secrets are
-    hidden in it unless you add --reveal.
-
     This is its current standing. `roost events --work ID` prints how it got there, lease by lease,
     however long ago that was.
+
+    With --version the snapshot is an earlier one, as `roost history` lists them, and fields named
+    like secrets are hidden unless you add --reveal. The rest is as it stands now: "meta" has
+    "shown_version" and "is_newest" besides.
     """
     if as_json and traceback:
         raise click.UsageError("--json and --traceback: one or the other")
@@ -79,30 +76,28 @@ def command(
         raise click.UsageError("--version and --traceback: the last error is of no version")
     if version is not None:
         _show_version(session, work_id, version, as_json=as_json, is_revealed=reveal)
-        return
-    if not (as_json or traceback) and output.on_terminal():
+    elif not (as_json or traceback) and output.on_terminal():
         _show(session, work_id, is_revealed=reveal)
-        return
-
-    async def look(roost: Roost) -> WorkStatus:
-        return await with_full_id(roost, work_id, lambda full: roost.work(full).status())
-
-    found = session.read(look)
-    if traceback:
-        _print_traceback(found)
     else:
-        output.json_line(status_json(found), indent=2)
+        found = session.read(lambda roost: _status(roost, work_id))
+        if traceback:
+            _print_traceback(found)
+        else:
+            output.json_line(status_json(found), indent=2)
+
+
+async def _status(roost: Roost, typed: str, version: int | None = None) -> WorkStatus:
+    async def read(full: str) -> WorkStatus:
+        return await roost.work(full).status(version=version)
+
+    return await with_full_id(roost, typed, read)
 
 
 def _show_version(
     session: Session, work_id: str, version: int, *, as_json: bool, is_revealed: bool
 ) -> None:
-    async def read(roost: Roost, full: str) -> WorkStatus:
-        return await roost.work(full).status(version=version)
-
     async def look(roost: Roost) -> tuple[WorkStatus, datetime | None]:
-        found = await with_full_id(roost, work_id, lambda full: read(roost, full))
-        return found, await server_now(roost)
+        return await _status(roost, work_id, version), await server_now(roost)
 
     found, now = session.read(look)
     if as_json or not output.on_terminal():

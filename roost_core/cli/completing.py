@@ -47,8 +47,9 @@ def ids(ctx: click.Context, begin: str) -> list[CompletionItem]:
 
 def versions(ctx: click.Context, begin: str) -> list[CompletionItem]:
     """Return the versions that can be read of the work item that the command line names."""
-    work_id = ctx.params.get("work_id")
-    if not isinstance(work_id, str):
+    # Behind an option that lacks its value, click has not told the arguments apart.
+    work_id = ctx.params.get("work_id") or next(iter(ctx.args), None)
+    if work_id is None:
         return []
 
     async def ask(roost: Roost) -> list[CompletionItem]:

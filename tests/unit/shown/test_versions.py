@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from itertools import pairwise
 
 import attrs
 import pytest
@@ -236,7 +237,7 @@ def test_times():
 def test_one_at_a_time_is_in_memory(at_base):
     """Fifty large versions take the memory of a few."""
     texts = [text(number, t="x" * 200_000 + "y" * number) for number in range(1, 51)]
-    ways = [change(old, new) for old, new in zip(texts, texts[1:], strict=False)]
+    ways = [change(old, new) for old, new in pairwise(texts)]
     commits = [commit(number, way) for number, way in enumerate(ways, 2)]
     kept = history(texts[at_base], (1, 50)[at_base], *reversed(commits), FIRST)
     del texts

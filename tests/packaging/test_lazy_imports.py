@@ -135,6 +135,8 @@ DOORS = {
         "stored_work",
         "roost_plugins.redis_saq.record.acts",
     ): START,
+    ("roost_core.client.work", "plan_replay", "roost_core.client.replaying"): START,
+    ("roost_core.client.work", "replay", "roost_core.client.replaying"): START,
     ("roost_core.cli.work.list", "_print", "roost_core.cli.look.listing"): START,
     ("roost_core.cli.work.list", "_bars", "roost_core.client.barring"): START,
     ("roost_core.cli.work.diff", "command", "roost_core.cli.look.versions"): START,

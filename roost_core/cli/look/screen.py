@@ -113,7 +113,7 @@ def _facts(
 
 
 def snapshot_facts(snapshot: Snapshot, room: int, *, is_revealed: bool) -> Iterator[Fact]:
-    """Yield a snapshot's data, cut to so many cells, and its artifacts."""
+    """Yield a snapshot's data, cut to this many cells, and its artifacts."""
     yield "data", _cut(dict(snapshot.data), room, is_revealed=is_revealed)
     yield from _artifacts(snapshot.artifacts)
 

@@ -232,7 +232,7 @@ class ChangesContract(ContractTests):
 
     @driven
     async def test_a_whole_that_says_what_it_has_changed(self, kit: Harness) -> None:
-        """It is no base all the same."""
+        """It is no base even so."""
         life, claim = await _begun(kit, "a")
         change = life.base(_grown(14))
         await kit.ledger.commit(claim.lease, attrs.evolve(change, is_base=False))

@@ -1,4 +1,4 @@
-"""Large snapshots in pieces: the same results as in one piece, and what becomes a base."""
+"""Large snapshots in pieces: the same results as without them, and what becomes a base."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ ODD = {
 
 @pytest.mark.parametrize("what", ODD)
 def test_what_json_turns_into_something_else(what, small):
-    """Engines get what another worker would get, and the change is stored all the same kind."""
+    """Engines get what another worker would get, and the change is stored as usual."""
     last = begun({"rows": rows(*range(40))})
     new = see_next(last, ODD[what])
     assert isinstance(new, PiecedSnapshot)
@@ -297,7 +297,7 @@ def test_what_does_not_become_a_base(before, data):
 
 
 def test_the_whole_is_stored_again():
-    """Once the changes have so many times its bytes, or there are so many."""
+    """Once the changes have a multiple of its bytes, or there are too many."""
     last = begun(growing(300), base_bytes=1000)
     sizes = 0
     while not last.is_base:
@@ -370,7 +370,7 @@ def test_what_was_written_in_another_way_cannot_be_parted(written):
 
 
 def test_a_step_may_be_called_like_the_data():
-    """Where the data begins is found all the same, because quotes in texts are escaped."""
+    """Where the data begins is found even so, because quotes in texts are escaped."""
     one = snapshot(growing(300), step='"data":{"":0}')
     last = PiecedSnapshot.of_base(EncodedSnapshot.of(one).raw, 1, 0, 1 << 30)
     two = snapshot(growing(301), 2, step='x"data":{"":0}')

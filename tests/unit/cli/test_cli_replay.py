@@ -1,0 +1,150 @@
+"""``roost replay`` over a queue in memory."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from roost_core.cli.work import replay
+from roost_core.models import Snapshot, State
+from tests.unit.cli.cli_harness import Bench
+
+
+@pytest.fixture
+def bench():
+    """Give a queue in memory with a command line, and the work item w1 with ten versions."""
+    bench = Bench()
+    bench.enqueue(work_id="w1")
+    data = {"plan": None, "api_key": "k-old", "todo": ["a", "b"]}
+    bench.steps(
+        "w1", *(Snapshot("", "", step=f"look {n}", data={**data, "n": n}) for n in range(1, 11))
+    )
+
+    def give_back(state, now):
+        state._place(state.works["w1"], now, State.QUEUED)
+
+    bench.ledger.run(give_back)
+    return bench
+
+
+def data_of(bench, work_id):
+    """Return the data of a work item's snapshot."""
+    return bench.json("status", work_id)["snapshot"]["data"]
+
+
+def test_a_fork_prints_its_id_alone(bench):
+    """So that a shell can keep it; what ran since goes to standard error."""
+    result = bench.invoke("replay", "w1", "--from-version", "8", "--work-id", "w2")
+    assert (0, "w2\n") == (result.exit_code, result.stdout)
+    assert "these steps ran since version 8" in result.stderr
+    assert "9 look 9, 10 look 10" in result.stderr
+    assert 8 == data_of(bench, "w2")["n"]
+
+
+def test_an_edit_is_shown_first(bench):
+    """Secrets stay hidden, and it is done."""
+    patch = json.dumps([{"op": "add", "path": "/todo/-", "value": "c"}])
+    args = ("--edit", patch, "-e", "plan=better", "-e", "/api_key=k-new")
+    result = bench.invoke("replay", "w1", "--from-version", "10", "--work-id", "w2", *args)
+    assert 0 == result.exit_code
+    lines = result.stderr.splitlines()
+    assert 'roost: ~ /plan  null → "better"' in lines
+    assert 'roost: + /todo/2  "c"' in lines
+    assert "roost: ~ /api_key  *** (changed)" in lines
+    assert "k-new" not in result.stderr
+    found = data_of(bench, "w2")
+    assert ("better", ["a", "b", "c"]) == (found["plan"], found["todo"])
+
+
+def test_dry_run(bench):
+    """Nothing is begun."""
+    result = bench.invoke("replay", "w1", "--from-version", "3", "-e", "plan=1", "--dry-run")
+    assert (0, "") == (result.exit_code, result.stdout)
+    assert "~ /plan  null → 1" in result.stderr
+    assert "and 0 more" not in result.stderr
+    shown = bench.json("replay", "w1", "--from-version", "3", "-e", "plan=1", "--dry-run", "--json")
+    assert ("w1", 3, 10, False) == (
+        shown["work_id"],
+        shown["from_version"],
+        shown["newest_version"],
+        shown["in_place"],
+    )
+    assert [{"kind": "changed", "path": "/plan", "old": None, "new": 1}] == shown["differences"]
+    assert list(range(4, 11)) == [one["version"] for one in shown["ran_before"]]
+    assert 1 == len(bench.json("list", "--json"))
+
+
+def test_secrets_in_json(bench):
+    """Hidden unless somebody asks."""
+    args = ("replay", "w1", "--from-version", "3", "-e", "api_key=k-new", "--dry-run", "--json")
+    (hidden,) = bench.json(*args)["differences"]
+    assert ("***", "***") == (hidden["old"], hidden["new"])
+    (shown,) = bench.json(*args, "--reveal")["differences"]
+    assert ("k-old", "k-new") == (shown["old"], shown["new"])
+
+
+def test_in_place(bench):
+    """It says which version it has become."""
+    result = bench.invoke("replay", "w1", "--from-version", "3", "--in-place")
+    said = "w1: put back to version 3, as version 11: it is queued\n"
+    assert (0, said) == (result.exit_code, result.stdout)
+    assert 3 == data_of(bench, "w1")["n"]
+
+
+def test_json(bench):
+    """What was begun, and from where."""
+    found = bench.json("replay", "w1", "--from-version", "3", "--work-id", "w2", "--json")
+    expected = {
+        "work_id": "w2",
+        "version": 4,
+        "state": "queued",
+        "from": {"work_id": "w1", "version": 3},
+    }
+    assert expected == found
+
+
+@pytest.mark.parametrize("is_wanted", [True, False])
+def test_it_asks_on_a_terminal(bench, monkeypatch, is_wanted):
+    """Only yes begins it, and --yes is an answer."""
+    monkeypatch.setattr(replay, "can_be_asked", lambda: True)
+    args = ("replay", "w1", "--from-version", "3", "--work-id", "w2")
+    result = bench.invoke(*args, stdin="y\n" if is_wanted else "\n")
+    assert 0 == result.exit_code
+    assert "Begin new work with version 3 of w1? [y/N]" in result.stderr
+    assert is_wanted == (len(bench.json("list", "--json")) == 2)
+    if not is_wanted:
+        assert "w2\n" == bench.invoke(*args, "--yes").stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "said"),
+    [
+        (("--from-version", "99"), 1, "w1 has no version 99: the newest is 10"),
+        (("--from-version", "0"), 2, "0 is not in the range"),
+        ((), 2, "Missing option '--from-version'"),
+        (("--from-version", "2", "--edit", "{"), 2, "the patch is not JSON"),
+        (("--from-version", "2", "--edit", "{}"), 2, "a patch is a list of operations"),
+        (("--from-version", "2", "--edit", "@none.json"), 2, "cannot read none.json"),
+        (("--from-version", "2", "-e", "nope"), 2, "'nope' is no assignment"),
+        (("--from-version", "2", "-e", "todo.9=1"), 2, "/todo has 2 elements, and no 9"),
+        (("--from-version", "2", "--in-place", "--work-id", "x"), 2, "--in-place keeps the id"),
+        (("--from-version", "2", "--deadline", "1h"), 2, "--deadline goes with --in-place"),
+        (("--from-version", "2", "--work-id", "w1"), 1, "work id w1 is taken"),
+        (("--from-version", "2", "--reason", ""), 2, "a reason"),
+    ],
+)
+def test_what_cannot_be_done(bench, args, code, said):
+    """One line says why, and nothing has begun."""
+    result = bench.invoke("replay", "w1", *args)
+    assert code == result.exit_code
+    assert said in result.stderr
+    assert "" == result.stdout
+    assert 1 == len(bench.json("list", "--json"))
+
+
+def test_a_short_id(bench):
+    """The beginning will do."""
+    work_id = bench.enqueue(work_id="long-name-1")
+    result = bench.invoke("replay", "long", "--from-version", "1")
+    assert f"{work_id} has no version yet" in result.stderr

@@ -1,0 +1,185 @@
+"""Work that is run again from an earlier version, through its handle."""
+
+from __future__ import annotations
+
+import pytest
+
+from roost_core import SyncRoost
+from roost_core.errors import (
+    ArtifactNotFound,
+    InvalidInput,
+    VerbUnfit,
+    VersionGone,
+    WorkIdTaken,
+    WorkNotFound,
+)
+from roost_core.models import Artifact, Snapshot, State
+from tests.unit.cli.cli_harness import Bench
+
+
+@pytest.fixture
+def bench():
+    """Give a queue in memory, with one work item of the id w1 that has four versions and waits."""
+    bench = Bench()
+    bench.enqueue(
+        work_id="w1",
+        payload={"x": 1},
+        priority=7,
+        labels={"team": "search"},
+        idempotency_key="once",
+        title="look",
+        max_steps=77,
+        deadline_seconds=5,
+    )
+    bench.steps(
+        "w1",
+        *(Snapshot("", "", step=f"look {n}", data={"n": n, "plan": None}) for n in (1, 2, 3, 4)),
+    )
+    bench.ledger.run(_give_back)
+    return bench
+
+
+def _give_back(state, now):
+    state._place(state.works["w1"], now, State.QUEUED)
+
+
+@pytest.fixture
+def roost(bench):
+    """Give a connection."""
+    with SyncRoost(bench.roost()) as roost:
+        yield roost
+
+
+def test_a_plan_changes_nothing(bench, roost):
+    """It says what would be, and which steps ran since."""
+    planned = roost.work("w1").plan_replay(2, edit=lambda data: {**data, "plan": "b"})
+    assert (2, 4, State.QUEUED) == (planned.version, planned.newest, planned.state)
+    assert {"n": 2, "plan": "b"} == planned.snapshot.data
+    assert [("/plan", None, "b")] == [(one.path, one.old, one.new) for one in planned.differences]
+    assert [(3, "look 3"), (4, "look 4")] == [(one.version, one.step) for one in planned.ran_before]
+    assert 4 == roost.work("w1").status().meta.version
+
+
+def test_a_fork_inherits(bench, roost):
+    """All but the id, the key and what was counted; and each knows of the other."""
+    done = roost.work("w1").replay(2, edit=lambda data: {**data, "plan": "b"}, reason="wrong plan")
+    assert (3, State.QUEUED) == (done.version, done.state)
+    found = roost.work(done.work_id).status()
+    item, origin = found.item, roost.work("w1").status().item
+    assert ("w1", 2) == (item.forked_from.work_id, item.forked_from.version)
+    assert item.idempotency_key is None
+    assert (origin.payload, origin.priority, origin.labels, origin.title, origin.max_steps) == (
+        item.payload,
+        item.priority,
+        item.labels,
+        item.title,
+        item.max_steps,
+    )
+    assert origin.deadline_at == item.deadline_at
+    assert ({"n": 2, "plan": "b"}, 3, "look 2") == (
+        found.snapshot.data,
+        found.snapshot.version,
+        found.snapshot.step,
+    )
+    history = roost.work(done.work_id).history()
+    assert [3, 2, 1] == [one.version for one in history]
+    assert history[0].worker_id.startswith("@")
+    assert {"n": 2, "plan": None} == roost.work(done.work_id).snapshot_at(2).data
+    assert [done.work_id] == [one.work_id for one in bench.ledger.run(_forks)]
+
+
+def _forks(state, _now):
+    return state.works["w1"].forks
+
+
+def test_a_deadline_that_has_passed_is_not_inherited(bench, roost):
+    """The new work could not even begin."""
+    bench.provider.clock.advance(10_000)
+    done = roost.work("w1").replay(2)
+    assert roost.work(done.work_id).status().item.deadline_at is None
+    with pytest.raises(VerbUnfit, match="its deadline has passed: give a new one"):
+        roost.work("w1").replay(2, in_place=True)
+    put_back = roost.work("w1").replay(2, in_place=True, deadline_seconds=60)
+    assert ("w1", 5) == (put_back.work_id, put_back.version)
+
+
+def test_in_place(roost):
+    """Version 2 of 4 becomes version 5."""
+    done = roost.work("w1").replay(2, in_place=True)
+    assert ("w1", 5, State.QUEUED) == (done.work_id, done.version, done.state)
+    found = roost.work("w1").status()
+    assert (5, {"n": 2, "plan": None}) == (found.snapshot.version, found.snapshot.data)
+    assert [5, 4, 3, 2, 1] == [one.version for one in roost.work("w1").history()]
+
+
+def test_not_what_has_changed_since(roost):
+    """What was looked at is not what is there any more."""
+    planned = roost.work("w1").plan_replay(2)
+    roost.work("w1").replay(3, in_place=True)
+    with pytest.raises(VerbUnfit, match="left alone: it has changed meanwhile, and is queued"):
+        roost.work("w1").replay(planned, in_place=True)
+
+
+def test_not_what_runs(bench, roost):
+    """It says what to do."""
+    bench.claim()
+    with pytest.raises(VerbUnfit, match="`roost pause w1` first, or leave out --in-place"):
+        roost.work("w1").replay(2, in_place=True)
+    assert 3 == roost.work("w1").replay(2).version
+
+
+def test_a_finished_version_begins_again(bench, roost):
+    """It is not finished any more: there would be nothing to run."""
+    bench.enqueue(work_id="w2")
+    bench.claim()
+    bench.finish("w2")
+    done = roost.work("w2").replay(1)
+    assert roost.work(done.work_id).status().snapshot.is_finished is False
+
+
+def test_its_artifacts_are_shared(bench, roost):
+    """They are kept as long as either needs them."""
+    store = bench.provider.store
+    bench.claim()
+    bench.enqueue(work_id="w2")
+    kept = store.put(b"report", work_id="w2", ext="txt", name="report")
+    bench.finish("w2", artifacts=(kept,))
+    done = roost.work("w2").replay(1)
+    roost.work("w2").drop()
+    assert b"report" == store.get(kept.artifact_id)
+    assert ["report"] == [one.name for one in store.of_work(done.work_id)]
+
+
+def test_an_artifact_that_is_gone(bench, roost):
+    """No work is stored that would miss it."""
+    bench.claim()
+    bench.enqueue(work_id="w2")
+    bench.finish("w2", artifacts=(Artifact("0" * 64, 3),))
+    with pytest.raises(ArtifactNotFound):
+        roost.work("w2").replay(1, work_id="w3")
+    with pytest.raises(WorkNotFound):
+        roost.work("w3").status()
+
+
+@pytest.mark.parametrize(
+    ("version", "options", "error", "said"),
+    [
+        (9, {}, VersionGone, "w1 has no version 9: the newest is 4"),
+        (0, {}, VersionGone, "w1 has no version 0"),
+        (2, {"edit": lambda _: []}, InvalidInput, "the data has to stay an object"),
+        (2, {"edit": lambda _: {"x": {1}}}, InvalidInput, "is not JSON"),
+        (2, {"work_id": "w1"}, WorkIdTaken, "work id w1 is taken"),
+        (2, {"work_id": "x", "in_place": True}, InvalidInput, "it keeps its own id"),
+    ],
+)
+def test_what_cannot_be_done(roost, version, options, error, said):
+    """One line says why, and nothing has happened."""
+    with pytest.raises(error, match=said):
+        roost.work("w1").replay(version, **options)
+    assert 1 == sum(1 for _ in roost.list())
+
+
+def test_no_such_work(roost):
+    """It says so."""
+    with pytest.raises(WorkNotFound):
+        roost.work("w9").replay(1)

@@ -111,6 +111,35 @@ local function look_at_broken(id)
   end
 end
 
+-- By id, what its versions have to belong to: 'gone', its record, or false if that cannot be told.
+local owners = {}
+
+local function owner_of(id)
+  if owners[id] == nil then
+    local found = redis.call('HMGET', K.work, id, id .. ' item')
+    if found[1] then
+      owners[id] = parse(found[1]) or false
+    else
+      -- What has bytes may get its record back, by a person.
+      owners[id] = not found[2] and 'gone'
+    end
+  end
+  return owners[id]
+end
+
+-- An older Roost does not know of versions and forks, and leaves them when it purges work. Those of a life before, and
+-- those that nobody would look for, are in nobody's bounds. What the newest follows from stays in any case.
+local function look_at_left(field)
+  local id, version = string.match(field, '^(%S+) v(%d+)$')
+  if not id then id = string.match(field, '^(%S+) forks$') end
+  local r = id and owner_of(id)
+  if not r then return end
+  local number = tonumber(version or '1')
+  local is_right = r ~= 'gone' and (not version or number <= r.version + 0
+    and (number >= r.oldest + 0 or r.anchor ~= '0' and number > r.anchor + 0))
+  if not is_right and found('past', 'work', id) then redis.call('HDEL', K.work, field) end
+end
+
 local cursor, fields = step_of('HSCAN', K.work, ARGV[3], ARGV[4])
 for _, id in ipairs(fields) do
   local raw = not string.find(id, ' ', 1, true) and redis.call('HGET', K.work, id)
@@ -138,6 +167,8 @@ for _, id in ipairs(fields) do
     look_at_index(id, engine_of_broken(id, raw), { state = 'failed', tail = '' })
   elseif not raw and string.find(id, ' item$') and redis.call('HEXISTS', K.work, string.sub(id, 1, -6)) == 0 then
     found('orphan', 'work', id)
+  elseif not raw then
+    look_at_left(id)
   end
 end
 return { cursor, findings, looked, greatest, keyless }

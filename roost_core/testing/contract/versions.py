@@ -33,12 +33,12 @@ _OTHER = "worker-2"
 _GO_ON = GoOn(MINUTE_MS)
 
 
-def _grown(rows: int) -> dict[str, Json]:
+def grown(rows: int) -> dict[str, Json]:
     """Return data of more than ``LARGE`` bytes, which grows by the row."""
     return {"pad": "x" * LARGE, "rows": [{"n": n, "text": f"row {n:>30} ü"} for n in range(rows)]}
 
 
-class _Life:
+class Life:
     """A work item's versions as a worker encodes them.
 
     :ivar raws: the bytes of all so far; that of version n at n.
@@ -102,7 +102,7 @@ async def _history(kit: Harness, work_id: str) -> StoredHistory:
     return found
 
 
-async def _see_versions(kit: Harness, life: _Life, oldest: int = 1) -> StoredHistory:
+async def see_versions(kit: Harness, life: Life, oldest: int = 1) -> StoredHistory:
     """Check that all versions are there, from the oldest on, as they were committed."""
     history = await _history(kit, life.work_id)
     newest = len(life.raws) - 1
@@ -113,14 +113,14 @@ async def _see_versions(kit: Harness, life: _Life, oldest: int = 1) -> StoredHis
     return history
 
 
-async def _begun(kit: Harness, work_id: str) -> tuple[_Life, Claim]:
+async def begun(kit: Harness, work_id: str) -> tuple[Life, Claim]:
     """Enqueue and claim a work item, and commit a whole, a base and two changes."""
     _takes_changes(kit)
-    life, claim = _Life(work_id), await kit.leased(work_id)
-    await kit.ledger.commit(claim.lease, life.whole(_grown(10)))
-    await kit.ledger.commit(claim.lease, life.base(_grown(11)))
+    life, claim = Life(work_id), await kit.leased(work_id)
+    await kit.ledger.commit(claim.lease, life.whole(grown(10)))
+    await kit.ledger.commit(claim.lease, life.base(grown(11)))
     for rows in (12, 13):
-        await kit.ledger.commit(claim.lease, life.change(_grown(rows)))
+        await kit.ledger.commit(claim.lease, life.change(grown(rows)))
     return life, claim
 
 
@@ -130,49 +130,49 @@ class ChangesContract(ContractTests):
     @driven
     async def test_a_base_and_what_follows(self, kit: Harness) -> None:
         """Whoever reads it gets the newest version, and it counts as any other."""
-        life, claim = await _begun(kit, "a")
+        life, claim = await begun(kit, "a")
         stored = await kit.read("a")
         assert (4, life.raws[4], "look") == (stored.version, stored.snapshot, stored.step)
         (listed,) = await kit.ledger.list(ListQuery())
         assert (4, None) == (listed.version, listed.snapshot)
         assert 4 == (await kit.facts("a")).work.version
-        await kit.ledger.commit(claim.lease, life.change(_grown(14), Finish()))
+        await kit.ledger.commit(claim.lease, life.change(grown(14), Finish()))
         assert life.raws[5] == (await kit.read("a")).snapshot
 
     @driven
     async def test_another_worker_gets_the_newest(self, kit: Harness) -> None:
         """And how much it was made from."""
-        life, claim = await _begun(kit, "a")
+        life, claim = await begun(kit, "a")
         await kit.interrupt(claim)
         taken = await kit.claim_one("a", worker_id=_OTHER)
         assert life.raws[4] == taken.snapshot
         assert taken.since is not None
         assert (2, len(life.raws[2])) == (taken.since.count, taken.since.base_bytes)
         assert taken.since.change_bytes < 1000
-        await kit.ledger.commit(taken.lease, life.change(_grown(14)))
+        await kit.ledger.commit(taken.lease, life.change(grown(14)))
         assert life.raws[5] == (await kit.read("a")).snapshot
 
     @driven
     async def test_the_same_worker_need_not_get_it(self, kit: Harness) -> None:
         """It stored it; but if another has stored a version since, that is sent."""
-        life, claim = await _begun(kit, "a")
+        life, claim = await begun(kit, "a")
         await kit.interrupt(claim)
         taken = await kit.claim_one("a")
         assert taken.since is not None
         assert taken.snapshot in (b"", life.raws[4])
         await kit.interrupt(taken)
         other = await kit.claim_one("a", worker_id=_OTHER)
-        await kit.ledger.commit(other.lease, life.change(_grown(14), Yield()))
+        await kit.ledger.commit(other.lease, life.change(grown(14), Yield()))
         taken = await kit.claim_one("a")
         assert life.raws[5] == taken.snapshot
 
     @driven
     async def test_whatever_follows_the_step(self, kit: Harness) -> None:
         """A change may be the last of its lease, or of its work."""
-        steps: tuple[Next, ...] = (Yield(), Sleep(HOUR_MS), Finish())
-        for number, then in enumerate(steps):
-            life, claim = await _begun(kit, f"a-{number}")
-            ack = await kit.ledger.commit(claim.lease, life.change(_grown(14), then))
+        ways: tuple[Next, ...] = (Yield(), Sleep(HOUR_MS), Finish())
+        for number, then in enumerate(ways):
+            life, claim = await begun(kit, f"a-{number}")
+            ack = await kit.ledger.commit(claim.lease, life.change(grown(14), then))
             assert 5 == ack.version
             assert life.raws[5] == (await kit.read(life.work_id)).snapshot
             if isinstance(then, Yield):
@@ -182,9 +182,9 @@ class ChangesContract(ContractTests):
     async def test_a_base_may_end_a_lease(self, kit: Harness) -> None:
         """And be the first that another worker follows with a change."""
         _takes_changes(kit)
-        life, claim = _Life("a"), await kit.leased("a")
-        await kit.ledger.commit(claim.lease, life.whole(_grown(10)))
-        await kit.ledger.commit(claim.lease, life.base(_grown(11), Yield()))
+        life, claim = Life("a"), await kit.leased("a")
+        await kit.ledger.commit(claim.lease, life.whole(grown(10)))
+        await kit.ledger.commit(claim.lease, life.base(grown(11), Yield()))
         taken = await kit.claim_one("a", worker_id=_OTHER)
         assert life.raws[2] == taken.snapshot
         assert taken.since is not None
@@ -193,16 +193,17 @@ class ChangesContract(ContractTests):
             taken.since.change_bytes,
             taken.since.base_bytes,
         )
-        await kit.ledger.commit(taken.lease, life.change(_grown(12), Yield()))
+        await kit.ledger.commit(taken.lease, life.change(grown(12), Yield()))
         assert life.raws[3] == (await kit.read("a")).snapshot
 
     @driven
     async def test_a_change_needs_a_base(self, kit: Harness) -> None:
         """Without one, or with nothing at all, a commit is refused and changes nothing."""
-        life, claim = await _begun(kit, "base")
-        change = life.change(_grown(14), commit_id="c")
+        life, claim = await begun(kit, "base")
+        change = life.change(grown(14), commit_id="c")
         nothing = attrs.evolve(change, change=b"")
-        for then in (_GO_ON, Yield()):
+        ways: tuple[Next, ...] = (_GO_ON, Yield(), Finish())
+        for then in ways:
             with pytest.raises(VersionConflict):
                 await kit.ledger.commit(claim.lease, attrs.evolve(nothing, next=then))
         await kit.interrupt(claim, HOUR_MS)
@@ -211,8 +212,8 @@ class ChangesContract(ContractTests):
         new = await kit.leased("new")
         for held, version in ((claim, 1), (new, 0)):
             before = await kit.read(held.lease.work_id)
-            for following in (_GO_ON, Yield(), Finish()):
-                commit = attrs.evolve(change, expected_version=version, next=following)
+            for then in ways:
+                commit = attrs.evolve(change, expected_version=version, next=then)
                 with pytest.raises(VersionConflict):
                     await kit.ledger.commit(held.lease, commit)
             assert before == await kit.read(held.lease.work_id)
@@ -220,7 +221,7 @@ class ChangesContract(ContractTests):
     @driven
     async def test_a_whole_ends_it(self, kit: Harness) -> None:
         """The next change would have nothing to follow from."""
-        life, claim = await _begun(kit, "a")
+        life, claim = await begun(kit, "a")
         await kit.ledger.commit(claim.lease, life.whole({"small": True}))
         stored = await kit.read("a")
         assert life.raws[5] == stored.snapshot
@@ -233,11 +234,11 @@ class ChangesContract(ContractTests):
     @driven
     async def test_a_whole_that_says_what_it_has_changed(self, kit: Harness) -> None:
         """It is no base even so."""
-        life, claim = await _begun(kit, "a")
-        change = life.base(_grown(14))
+        life, claim = await begun(kit, "a")
+        change = life.base(grown(14))
         await kit.ledger.commit(claim.lease, attrs.evolve(change, is_base=False))
         with pytest.raises(VersionConflict):
-            await kit.ledger.commit(claim.lease, life.change(_grown(15)))
+            await kit.ledger.commit(claim.lease, life.change(grown(15)))
         await kit.interrupt(claim)
         taken = await kit.claim_one("a")
         assert (life.raws[5], None) == (taken.snapshot, taken.since)
@@ -245,9 +246,9 @@ class ChangesContract(ContractTests):
     @driven
     async def test_a_repeat_has_no_second_effect(self, kit: Harness) -> None:
         """C4: a change whose answer was lost is not made twice."""
-        life, claim = await _begun(kit, "a")
+        life, claim = await begun(kit, "a")
         for then in (_GO_ON, Yield()):
-            commit = life.change(_grown(len(life.raws) + 9), then)
+            commit = life.change(grown(len(life.raws) + 9), then)
             ack = await kit.ledger.commit(claim.lease, commit)
             before = await kit.read("a")
             assert ack == await kit.ledger.commit(claim.lease, commit)
@@ -257,8 +258,8 @@ class ChangesContract(ContractTests):
     @driven
     async def test_another_version_or_lease_is_refused(self, kit: Harness) -> None:
         """C2, C3: a change that follows another version, or comes too late, changes nothing."""
-        life, claim = await _begun(kit, "a")
-        change = life.change(_grown(14))
+        life, claim = await begun(kit, "a")
+        change = life.change(grown(14))
         before = await kit.read("a")
         for version in (0, 3, 5):
             commit = attrs.evolve(change, expected_version=version)
@@ -285,12 +286,12 @@ class VersionsContract(ContractTests):
     @driven
     async def test_small_ones(self, kit: Harness) -> None:
         """Each is kept whole, with what its commit was."""
-        life, claim = _Life("a"), await kit.leased("a")
+        life, claim = Life("a"), await kit.leased("a")
         began = await kit.server.now_ms()
         for n in range(5):
             commit = life.whole({"n": n, "text": "ü\n="}, took_ms=10 + n)
             await kit.ledger.commit(claim.lease, commit)
-        history = await _see_versions(kit, life)
+        history = await see_versions(kit, life)
         assert [5, 4, 3, 2, 1] == [one.version for one in history.commits]
         for one in history.commits:
             assert (WORKER, "look", 9 + one.version) == (one.worker_id, one.step, one.took_ms)
@@ -299,29 +300,29 @@ class VersionsContract(ContractTests):
     @driven
     async def test_changes_and_bases(self, kit: Harness) -> None:
         """Across bases, a whole in between, and other workers."""
-        life, claim = await _begun(kit, "a")
-        await _see_versions(kit, life)
-        await kit.ledger.commit(claim.lease, life.base(_grown(20), Yield()))
-        await _see_versions(kit, life)
+        life, claim = await begun(kit, "a")
+        await see_versions(kit, life)
+        await kit.ledger.commit(claim.lease, life.base(grown(20), Yield()))
+        await see_versions(kit, life)
         claim = await kit.claim_one("a", worker_id=_OTHER)
         for rows in (21, 15):
-            await kit.ledger.commit(claim.lease, life.change(_grown(rows)))
-        await _see_versions(kit, life)
-        await kit.ledger.commit(claim.lease, life.base(_grown(16)))
+            await kit.ledger.commit(claim.lease, life.change(grown(rows)))
+        await see_versions(kit, life)
+        await kit.ledger.commit(claim.lease, life.base(grown(16)))
         await kit.ledger.commit(claim.lease, life.whole({"small": 1}))
-        await kit.ledger.commit(claim.lease, life.whole(_grown(17)))
-        await kit.ledger.commit(claim.lease, life.base(_grown(18)))
-        await kit.ledger.commit(claim.lease, life.change(_grown(19), Finish()))
-        history = await _see_versions(kit, life)
+        await kit.ledger.commit(claim.lease, life.whole(grown(17)))
+        await kit.ledger.commit(claim.lease, life.base(grown(18)))
+        await kit.ledger.commit(claim.lease, life.change(grown(19), Finish()))
+        history = await see_versions(kit, life)
         workers = {one.version: one.worker_id for one in history.commits}
         assert (WORKER, _OTHER) == (workers[5], workers[6])
 
     @driven
     async def test_many_changes(self, kit: Harness) -> None:
         """More than are kept: the newest can be read, and what there is, is right."""
-        life, claim = await _begun(kit, "a")
+        life, claim = await begun(kit, "a")
         for rows in range(14, 134):
-            await kit.ledger.commit(claim.lease, life.change(_grown(rows)))
+            await kit.ledger.commit(claim.lease, life.change(grown(rows)))
         history = await _history(kit, "a")
         assert len(life.raws) - 1 == history.versions[0]
         for version in history.versions:
@@ -332,42 +333,42 @@ class VersionsContract(ContractTests):
     @driven
     async def test_whatever_people_do(self, kit: Harness) -> None:
         """Failures, verbs and their consequences are no versions, and remove none."""
-        life, claim = await _begun(kit, "a")
+        life, claim = await begun(kit, "a")
         await kit.fail(claim, permanent=True)
-        await _see_versions(kit, life)
+        await see_versions(kit, life)
         await kit.done("a", Verb.RETRY)
-        await _see_versions(kit, life)
+        await see_versions(kit, life)
         claim = await kit.claim_one("a")
-        await kit.ledger.commit(claim.lease, life.change(_grown(14), Yield()))
+        await kit.ledger.commit(claim.lease, life.change(grown(14), Yield()))
         for verb in (Verb.PAUSE, Verb.RESUME, Verb.BURY, Verb.RETRY, Verb.CANCEL, Verb.RETRY):
             await kit.done("a", verb)
-            await _see_versions(kit, life)
+            await see_versions(kit, life)
         claim = await kit.claim_one("a", worker_id=_OTHER)
         assert life.raws[5] == claim.snapshot
-        await kit.ledger.commit(claim.lease, life.change(_grown(15), Finish()))
-        await _see_versions(kit, life)
+        await kit.ledger.commit(claim.lease, life.change(grown(15), Finish()))
+        await see_versions(kit, life)
 
     @driven
     async def test_another_life_of_the_id(self, kit: Harness) -> None:
         """What is purged or dropped leaves nothing that a later one would show."""
         for remove in ("purge", "drop"):
-            life, claim = await _begun(kit, "a")
-            await kit.ledger.commit(claim.lease, life.change(_grown(14), Finish()))
-            await _see_versions(kit, life)
+            life, claim = await begun(kit, "a")
+            await kit.ledger.commit(claim.lease, life.change(grown(14), Finish()))
+            await see_versions(kit, life)
             if remove == "purge":
                 assert ["a"] == await kit.purge(0, None, 10)
             else:
                 await kit.order("a", Verb.DROP)
             assert await kit.ledger.history("a") is None
-        life, claim = _Life("a"), await kit.leased("a")
+        life, claim = Life("a"), await kit.leased("a")
         assert () == (await _history(kit, "a")).versions
         await kit.ledger.commit(claim.lease, life.whole({"n": 1}))
-        history = await _see_versions(kit, life)
+        history = await see_versions(kit, life)
         assert [1] == [one.version for one in history.commits]
 
     @driven
     async def test_work_whose_state_is_final(self, kit: Harness) -> None:
         """Its versions can be read for as long as it is there."""
-        life, claim = await _begun(kit, "a")
-        await kit.ledger.commit(claim.lease, life.change(_grown(14), Finish()))
-        assert State.DONE is (await _see_versions(kit, life)).work.state
+        life, claim = await begun(kit, "a")
+        await kit.ledger.commit(claim.lease, life.change(grown(14), Finish()))
+        assert State.DONE is (await see_versions(kit, life)).work.state

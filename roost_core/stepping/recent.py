@@ -189,6 +189,9 @@ class RecentItems:
         self._pieces.pop(item.key, None)
         taken = item.pieces_bytes
         if not taken:
+            if len(item.key[0]) > _LARGEST:
+                # It was only here for its pieces.
+                self._known.pop(item.key, None)
             return
         self._known[item.key] = item
         self._pieces[item.key] = taken

@@ -6,11 +6,13 @@ import gc
 
 import pytest
 
+from roost_core.backend.messages import Claim, Since
+from roost_core.codec.pieced import PiecedSnapshot
 from roost_core.codec.records import decode_item, encode_item
 from roost_core.codec.snapshots import EncodedSnapshot, decode_snapshot
 from roost_core.codec.times import from_milliseconds
 from roost_core.errors import CorruptRecord
-from roost_core.models import RetryPolicy, Snapshot, WorkItem
+from roost_core.models import Lease, RetryPolicy, Snapshot, WorkItem
 from roost_core.stepping import recent
 from roost_core.stepping.recent import RecentItems, RecentReturns
 
@@ -144,6 +146,105 @@ def test_another_snapshot_than_the_one_accepted_here():
     assert 4 == known.decode_snapshot(others.raw, 2000).version
     with pytest.raises(CorruptRecord):
         known.decode_snapshot(mine.raw[:-1], 2000)
+
+
+# -- snapshots in pieces ---------------------------------------------------------------------------
+
+
+def pieced_of(version=1, rows=400):
+    """Return a snapshot in pieces of some 20 KB."""
+    data = {"rows": [f"row {number:>40}" for number in range(rows)]}
+    raw = EncodedSnapshot.of(Snapshot("w-1", "demo", version=version, data=data)).raw
+    found = PiecedSnapshot.of_base(raw, 0, 0, len(raw))
+    assert found is not None
+    return found
+
+
+def claimed(version, snapshot=b"", since=None):
+    """Return a claim of a work item whose snapshot follows from a base."""
+    lease = Lease("w-1", "worker", "token", 1, from_milliseconds(0))
+    return Claim(lease, "demo", version, 0, 0, 1000, 2000, None, b"", snapshot, 0.0, since=since)
+
+
+SINCE = Since(20_000, 3, 500)
+
+
+def test_pieces_are_kept_for_the_version_that_they_are():
+    """Not if another was stored since, and not if the backend knows of no base."""
+    items = RecentItems()
+    known = items.decode(item_bytes(), 1000)
+    mine = pieced_of(4)
+    items.keep(known, mine)
+    assert known.in_pieces(claimed(4, since=SINCE)) is mine
+    assert known.in_pieces(claimed(5, since=SINCE)) is None
+    assert known.in_pieces(claimed(4, snapshot=mine.raw)) is None
+    others = known.in_pieces(claimed(4, snapshot=mine.raw, since=SINCE))
+    assert (20_000, 3, 500) == (others.base_bytes, others.count, others.since)
+    assert mine.raw == others.raw
+
+
+@pytest.mark.parametrize("payload", ["", "x" * 10_000])
+def test_pieces_are_bounded(payload, monkeypatch):
+    """Those kept longest make room, and so does an item that is large itself."""
+    size = pieced_of().size()
+    monkeypatch.setattr(recent, "_MOST_PIECES", 3 * size + 100)
+    items = RecentItems()
+    raws = [item_bytes(f"w-{number}", payload) for number in range(5)]
+    for raw in (*raws[:3], raws[0], *raws[3:]):
+        items.keep(items.decode(raw, 1000), pieced_of())
+    kept = [items.decode(raw, 1000).in_pieces(claimed(1, since=SINCE)) for raw in raws]
+    assert [True, False, False, True, True] == [one is not None for one in kept]
+    known = {key[0] for key in items._known}
+    assert known == ({raws[0], *raws[3:]} if payload else set(raws))
+
+
+@pytest.mark.parametrize("end", ["forget", "whole", "item goes"])
+def test_pieces_make_room_when_they_are_gone(end, monkeypatch):
+    """Also those of an item that was done, has become small, or is not known any more."""
+    monkeypatch.setattr(recent, "_MOST_PIECES", 2 * pieced_of().size())
+    monkeypatch.setattr(recent, "_MOST", 2)
+    items = RecentItems()
+    first, second = (items.decode(item_bytes(f"w-{number}"), 1000) for number in range(2))
+    items.keep(first, pieced_of())
+    items.keep(second, pieced_of())
+    if end == "forget":
+        items.forget(first)
+    elif end == "whole":
+        items.keep(first, EncodedSnapshot.of(Snapshot("w-1", "demo")))
+    third = items.decode(item_bytes("w-2"), 1000)
+    items.keep(third, pieced_of())
+    assert second.in_pieces(claimed(1, since=SINCE)) is not None
+    assert 2 == len(items._pieces)
+
+
+def test_a_large_item_stays_only_with_its_pieces():
+    """Once its state is small again, or whole, it is decoded each time like others of its size."""
+    items = RecentItems()
+    raw = item_bytes(payload="x" * 10_000)
+    known = items.decode(raw, 1000)
+    items.keep(known, pieced_of())
+    assert items.decode(raw, 1000) is known
+    items.keep(known, EncodedSnapshot.of(Snapshot("w-1", "demo")))
+    assert items.decode(raw, 1000) is not known
+
+
+def test_whether_it_resembles_is_asked_less_and_less(monkeypatch):
+    """If each version is another altogether."""
+    asked = []
+
+    def never(before, snapshot, raw):
+        asked.append(snapshot.version)
+
+    monkeypatch.setattr(recent, "based", never)
+    known = RecentItems().decode(item_bytes(), 1000)
+    before = b"x" * 20_000
+    for version in range(1, 40):
+        snapshot = Snapshot("w-1", "demo", version=version, data={"pad": "y" * 20_000})
+        assert isinstance(known.encode(snapshot, before), EncodedSnapshot)
+    assert [1, 2, 3, 5, 9, 17, 33] == asked
+    small = Snapshot("w-1", "demo", data={"n": 1})
+    assert known.encode(small, before).raw == EncodedSnapshot.of(small).raw
+    assert 7 == len(asked)
 
 
 def test_damaged_bytes():

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule, run_state_machine_as_test
 
-from roost_core.backend import Ack, Alone, Commit, Finish, GoOn, Sleep, StoredWork, Yield
+from roost_core.backend import Ack, Alone, Commit, Finish, GoOn, Next, Sleep, StoredWork, Yield
 from roost_core.codec import pieced, pieces
 from roost_core.codec.pieced import PiecedSnapshot
 from roost_core.codec.records import encode_item

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from benchmarks.measuring.row import Row
+from benchmarks.probes.growth import GROWTH
 from benchmarks.probes.holding import HOLD, IDLE
 from benchmarks.probes.serving import SERVE
 from benchmarks.probes.states import STATE
@@ -30,7 +31,7 @@ ROWS: Final[tuple[Row, ...]] = (
     langgraph_sqlite.ROW,
     celery_chain.ROW,
 )
-PROBES: Final[tuple[Row, ...]] = (WAKE, HOLD, IDLE, STATE, STORM, SERVE)
+PROBES: Final[tuple[Row, ...]] = (WAKE, HOLD, IDLE, STATE, GROWTH, STORM, SERVE)
 
 
 def row(key: str) -> Row:

@@ -23,7 +23,7 @@ from benchmarks.measuring.processes import ROOT, await_end, environment, unwind_
 from benchmarks.showing import markdown
 
 #: The benchmarks by name: the module, and its arguments when everything is measured. Fewer
-#: rounds where there are many samples, so that all of it takes about 25 minutes.
+#: rounds where there are many samples, so that all of it takes about 30 minutes.
 BENCHMARKS: Final = {
     "steps": ("benchmarks", ("--rounds", "3")),
     "check": ("benchmarks.check", ()),
@@ -32,6 +32,7 @@ BENCHMARKS: Final = {
     "cluster": ("benchmarks.cluster", ()),
     "storm": ("benchmarks.storm", ()),
     "state": ("benchmarks.state", ()),
+    "growing": ("benchmarks.growing", ()),
     "console": ("benchmarks.console", ()),
     "idle": ("benchmarks.idle", ()),
     "profile": ("benchmarks.profile", ()),

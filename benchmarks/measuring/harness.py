@@ -78,13 +78,17 @@ def _say(message: Mapping[str, Any]) -> None:
 
 @attrs.frozen
 class Sample:
-    """What one child and the server showed, per step; times in seconds."""
+    """What one child and the server showed, per step; times in seconds.
+
+    ``sent_bytes`` is what all clients have sent.
+    """
 
     steps: int
     seconds: float
     client_cpu: float
     server_cpu: float
     aof_bytes: float
+    sent_bytes: float
     more: Mapping[str, Any]
 
     @property
@@ -180,6 +184,7 @@ def measure_beside(server: Server, job: Job) -> Sample:
         client_cpu=report.pop("cpu") / steps,
         server_cpu=spent.cpu / steps,
         aof_bytes=spent.aof / steps,
+        sent_bytes=spent.received / steps,
         more=report,
     )
 

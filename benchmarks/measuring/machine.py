@@ -21,6 +21,8 @@ _PACKAGES: Final = (
     "langgraph",
     "langgraph-checkpoint-sqlite",
     "celery",
+    "backports.zstd",
+    "jsonpatch",
 )
 
 

@@ -58,13 +58,14 @@ class Address:
 class Counters:
     """The server's own figures at one moment; subtract two.
 
-    ``cpu`` is in seconds, ``aof`` and ``memory`` in bytes; ``script_calls`` and
-    ``script_us`` are EVALSHA's count and microseconds.
+    ``cpu`` is in seconds, ``aof``, ``memory`` and ``received``, what clients have sent, in bytes;
+    ``script_calls`` and ``script_us`` are EVALSHA's count and microseconds.
     """
 
     cpu: float
     aof: int
     memory: int
+    received: int
     script_calls: int
     script_us: int
 
@@ -104,6 +105,7 @@ class Server:
             cpu=info["used_cpu_user"] + info["used_cpu_sys"],
             aof=info.get("aof_current_size", 0),
             memory=info["used_memory"],
+            received=info["total_net_input_bytes"],
             script_calls=script.get("calls", 0),
             script_us=script.get("usec", 0),
         )

@@ -90,9 +90,9 @@ async def until_idle(worker: Worker) -> None:
         await asyncio.sleep(0.0005)
 
 
-async def serve(job: Job, clock: Clock, engine: Engine, slice_steps: int) -> None:
-    """Run the job's work with an engine, timed."""
-    settings = settings_of(job, slice_steps=slice_steps)
+async def serve(job: Job, clock: Clock, engine: Engine, slice_steps: int, **more: Any) -> None:
+    """Run the job's work with an engine, timed; ``more`` are other settings."""
+    settings = settings_of(job, slice_steps=slice_steps, **more)
     async with working(job, settings, engine) as (roost, worker):
 
         async def prepare(items: int) -> None:

@@ -12,14 +12,14 @@ from benchmarks.measuring.row import Row
 from benchmarks.measuring.working import Engine, serve
 
 #: Where all randomness starts.
-_SEED: Final = 1
+SEED: Final = 1
 #: The most characters of a message; short histories have shorter ones.
 _MESSAGE: Final = 250
 #: Words of the vocabulary; the n-th is used n times less often than the first.
 _WORDS: Final = 2_000
 #: Texts of noise, which take turns.
 _TEXTS: Final = 3
-_ROLES: Final = ("user", "assistant", "tool")
+ROLES: Final = ("user", "assistant", "tool")
 
 
 class State(Protocol):
@@ -33,7 +33,7 @@ class Noise:
     """Random base64, new at each step: hardly any of it repeats."""
 
     def __init__(self, size: int) -> None:
-        source = random.Random(_SEED)  # noqa: S311 - no secret
+        source = random.Random(SEED)  # noqa: S311 - no secret
         self._texts = [
             base64.b64encode(source.randbytes(size * 3 // 4)).decode() for _ in range(_TEXTS)
         ]
@@ -43,6 +43,20 @@ class Noise:
         return {"text": self._texts[n % _TEXTS], "n": n}
 
 
+class Prose:
+    """Words that are used as unequally as those of a language."""
+
+    def __init__(self, source: random.Random) -> None:
+        self._source = source
+        self._vocabulary = ["".join(_syllables(source)) for _ in range(_WORDS)]
+        self._weights = [1 / rank for rank in range(1, _WORDS + 1)]
+
+    def text(self, length: int) -> str:
+        """Return new text of this many characters."""
+        words = self._source.choices(self._vocabulary, self._weights, k=length // 4 + 1)
+        return " ".join(words)[:length]
+
+
 class Chat:
     """A history of messages, to which each step adds one; counters come after it.
 
@@ -50,16 +64,14 @@ class Chat:
     """
 
     def __init__(self, size: int, steps: int) -> None:
-        source = random.Random(_SEED)  # noqa: S311 - no secret
-        vocabulary = ["".join(_syllables(source)) for _ in range(_WORDS)]
-        weights = [1 / rank for rank in range(1, _WORDS + 1)]
+        prose = Prose(random.Random(SEED))  # noqa: S311 - no secret
         length = min(_MESSAGE, size // 10)
         self._messages: list[dict[str, Any]] = []
         left = size
         self._first = -1
         while self._first < 0 or len(self._messages) < self._first + steps:
-            words = " ".join(source.choices(vocabulary, weights, k=length // 4 + 1))[:length]
-            role = _ROLES[len(self._messages) % len(_ROLES)]
+            words = prose.text(length)
+            role = ROLES[len(self._messages) % len(ROLES)]
             self._messages.append({"role": role, "content": words})
             # The message, with its keys and quotes.
             left -= len(words) + len(role) + 26

@@ -1,0 +1,40 @@
+"""A worker whose states grow, or change little: as they are stored, or always as wholes."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+from unittest import mock
+
+from benchmarks.measuring.harness import Clock, Job
+from benchmarks.measuring.row import Row
+from benchmarks.measuring.working import Engine, serve
+from benchmarks.probes.series import KINDS
+from roost_core.stepping import recent
+
+
+async def _run(job: Job, clock: Clock) -> None:
+    """Store the states of a kind.
+
+    The job's extra has ``kind``, ``slice_steps``, whether all is stored as ``wholes``, and how many
+    ``versions`` are kept.
+    """
+    extra = job.extra
+    state = KINDS[extra["kind"]]()
+    # No setting says that: nobody needs it but to compare.
+    wholes: AbstractContextManager[Any] = (
+        mock.patch.object(recent, "LARGE", sys.maxsize) if extra["wholes"] else nullcontext()
+    )
+    with wholes:
+        await serve(
+            job,
+            clock,
+            Engine(job, None, state.at),
+            extra["slice_steps"],
+            history_versions=extra["versions"],
+        )
+
+
+GROWTH = Row("growth", "growing state", lambda job, clock: asyncio.run(_run(job, clock)), "", 1)

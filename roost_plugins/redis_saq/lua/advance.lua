@@ -40,7 +40,8 @@ if ARGV[11] then check_parts(11) end
 
 if has_error == '1' then forget_error(id) end
 if has_error == '1' or has_beat == '1' then redis.call('HDEL', K.work, id .. ' error', id .. ' beat') end
-local back = (change ~= '' or HISTORY_VERSIONS > 0) and way_back(id, version, anchor, snapshot, change)
+local how, back
+if change ~= '' or HISTORY_VERSIONS > 0 then how, back = way_back(id, version, anchor, snapshot, change) end
 version = string.format('%d', version + 1)
 if snapshot ~= '' then anchor = change == '' and '0' or version end
 row = string.format('%d', row)
@@ -56,7 +57,7 @@ if ARGV[11] then
 end
 if back and is_tidied(version, #back) then rest = tidied_rest(id, version, anchor, rest, #back) end
 -- Without a table if there is nothing else.
-local record, entry = F.accepted_text .. rest, back and now .. ' ' .. ARGV[8] .. ' ' .. ARGV[9] .. ' ' .. step .. '\n' .. back
+local record, entry = F.accepted_text .. rest, back and now .. ' ' .. ARGV[8] .. ' ' .. ARGV[9] .. ' ' .. step .. '\n' .. how .. back
 if snapshot ~= '' and back and not entries then
   redis.call('HSET', K.work, id, record, id .. ' snapshot', snapshot, id .. ' v' .. version, entry)
 elseif snapshot ~= '' and not entries then

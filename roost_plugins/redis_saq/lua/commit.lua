@@ -27,7 +27,8 @@ local row = r.row + 1
 local is_used_up = next == 'yield' and r.max_steps ~= '0' and row - r.max_steps >= 0
 if r.has_error == '1' then forget_error(id) end
 if r.has_error == '1' or r.has_beat == '1' then redis.call('HDEL', K.work, id .. ' error', id .. ' beat') end
-local back = (change ~= '' or HISTORY_VERSIONS > 0) and way_back(id, r.version, r.anchor, snapshot, change)
+local how, back
+if change ~= '' or HISTORY_VERSIONS > 0 then how, back = way_back(id, r.version, r.anchor, snapshot, change) end
 F.accepted_of_r
 r.version = string.format('%d', r.version + 1)
 r.row = string.format('%d', row)
@@ -63,7 +64,7 @@ elseif is_paused then
 end
 r.trail = r.trail or {}
 if back then
-  push(r.trail, id .. ' v' .. r.version, now .. ' ' .. ARGV[8] .. ' ' .. ARGV[9] .. ' ' .. r.step .. '\n' .. back)
+  push(r.trail, id .. ' v' .. r.version, now .. ' ' .. ARGV[8] .. ' ' .. ARGV[9] .. ' ' .. r.step .. '\n' .. how .. back)
 end
 if snapshot ~= '' then push(r.trail, id .. ' snapshot', snapshot) end
 return given_back(id, r, token, commit_id, due, ARGV[9], ARGV[12])

@@ -14,13 +14,15 @@
 -- The entries that the newest version follows from are always there. Of the others as many are kept
 -- as are within HISTORY_VERSIONS and HISTORY_BYTES; they are dropped now and then.
 
--- What a commit brings as a change is itself the way back, or says that it is not known.
+-- What a commit brings as a change is itself the way back, or says that it is not known. In two parts, which the entry
+-- joins: what a script joins costs the collection of garbage, and this may be the whole version before.
 local function way_back(id, version, anchor, snapshot, change)
-  if change ~= '' and change ~= '=' then return change end
-  if HISTORY_BYTES == 0 or (anchor ~= '0' and anchor ~= version) then return '' end
-  if #snapshot > 65536 and redis.call('HSTRLEN', K.work, id .. ' snapshot') > HISTORY_BYTES then return '' end
+  if change ~= '' and change ~= '=' then return '', change end
+  if HISTORY_BYTES == 0 or (anchor ~= '0' and anchor ~= version) then return '', '' end
+  if #snapshot > 65536 and redis.call('HSTRLEN', K.work, id .. ' snapshot') > HISTORY_BYTES then return '', '' end
   local before = redis.call('HGET', K.work, id .. ' snapshot')
-  return before and #before <= HISTORY_BYTES and '=' .. before or ''
+  if not before or #before > HISTORY_BYTES then return '', '' end
+  return '=', before
 end
 
 -- As many entries of this size as there can be take less than half of HISTORY_BYTES. What is larger and still there

@@ -121,7 +121,7 @@ async def test_nothing_of_it_stays(server, remove):
 
 
 async def test_how_many_are_kept(server):
-    """So many at least, and not many more; what the newest follows from stays in any case."""
+    """At least this many, and few more; what the newest follows from stays in any case."""
     async with opened(server, history_versions=5) as kit:
         life, claim = Life("a"), await kit.leased("a")
         for n in range(150):
@@ -142,7 +142,7 @@ async def test_how_many_are_kept(server):
 
 @pytest.mark.parametrize("sizes", [[9_000], [9_000, 10], [10, 9_000], [90_000]])
 async def test_how_many_bytes_are_kept(server, sizes):
-    """About so many, whether steps are alike or of two kinds in turn."""
+    """About this many, whether steps are alike or of two kinds in turn."""
     most = 300_000
     async with opened(server, history_versions=200, history_bytes=most) as kit:
         life, claim = Life("a"), await kit.leased("a")

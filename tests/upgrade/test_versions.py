@@ -57,7 +57,7 @@ def sides(redis_server: Server, tmp_path: Path) -> Iterator[tuple[Side, Side]]:
 
 
 def enqueue(side: Side, pad: int, steps: int = 60) -> str:
-    """Enqueue work whose state has so many bytes at least; return the id."""
+    """Enqueue work whose state has at least this many bytes; return the id."""
     payload = json.dumps({"pad": pad, "steps": steps})
     return side.run("enqueue", "--engine", "slow", "--payload", payload).strip()
 
@@ -116,7 +116,7 @@ def test_the_olders_work_gets_a_history(sides: tuple[Side, Side], pad: int) -> N
 
 
 def test_the_older_leaves_what_changes_follow(sides: tuple[Side, Side]) -> None:
-    """It would take the base for the newest version. Today's worker goes on with it."""
+    """It would take the base for the newest version. Today's worker continues it."""
     older, today = sides
     large, small = enqueue(today, LARGE), enqueue(today, SMALL)
     worked(today, large, small, until=6)

@@ -25,7 +25,7 @@ from roost_core.shown.versions import remarks
     cls=RoostCommand,
     example=(
         "roost history w-0123456789abcdef",
-        "roost history w-0123456789abcdef --json | jq '.[] | select(.changed_bytes == 0)'",
+        "roost history w-0123456789abcdef --json | jq '.[0].step'",
     ),
 )
 @click.argument("work_id", type=WORK_ID_TYPE)

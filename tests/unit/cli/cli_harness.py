@@ -128,7 +128,7 @@ class Bench:
         asyncio.run(self.ledger.commit(claim.lease, commit))
 
     def steps(self, work_id: str, *snapshots: Snapshot, took_ms: int = 0) -> None:
-        """Accept these as the versions of a ready work item, a millisecond apart, under one lease."""
+        """Accept these as the versions of a ready work item, one a millisecond, under one lease."""
         claim = self.claim()
         for version, one in enumerate(snapshots, 1):
             self.provider.clock.advance(1)

@@ -142,7 +142,7 @@ def test_the_cores_commands_come_through_the_hook() -> None:
     assert own == command_names()[: len(own)]
     shorts = {one.name for one in lazies if one.is_short}
     verbs = {"cancel", "pause", "resume", "retry", "bury"}
-    names = "status why list count events watch workers artifacts overview"
+    names = "status why list count events watch workers artifacts overview history diff"
     looks = set(names.split())
     assert looks | verbs == shorts
 

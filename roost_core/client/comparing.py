@@ -18,10 +18,12 @@ from roost_core.values import Json, Value
 class Comparison(Value):
     """Two versions of a work item's snapshot, and how they differ.
 
+    :ivar work_id: whose history they are in. What a fork has from before has the id of its origin.
     :ivar old: what is compared; it may be the later version of the two.
     :ivar new: what it is compared with.
     """
 
+    work_id: str
     old: Snapshot
     new: Snapshot
 
@@ -58,4 +60,4 @@ def compared(history: StoredHistory, old: int | None, new: int | None) -> Compar
     if old is None and new == 1:
         raise VersionGone(f"{history.work.work_id} has no version before its first")
     old = new - 1 if old is None else old
-    return Comparison(snapshot(history, old), snapshot(history, new))
+    return Comparison(history.work.work_id, snapshot(history, old), snapshot(history, new))

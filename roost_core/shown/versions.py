@@ -19,8 +19,8 @@ from roost_core.models.history import Version
 from roost_core.models.snapshot import Snapshot
 from roost_core.values import Json
 
-#: What each version changes: it does not count.
-_OWN: Final = ("schema", "version", "step")
+#: What is different in each version, or in a fork's: it does not count as changed.
+_OWN: Final = ("schema", "work_id", "version", "step")
 _DATA_KEY: Final = b'"data":'
 #: What the worker of a version begins with that a person made.
 BY_HAND: Final = "@"

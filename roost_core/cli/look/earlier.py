@@ -44,7 +44,7 @@ def show(
         console.print(plain(said, colours.ALERT))
     console.print(grid([*_facts(snapshot, now, console.width, is_revealed=is_revealed)]))
     console.print()
-    for hint in _hints(snapshot, meta.version):
+    for hint in _hints(meta.work_id, snapshot.version, meta.version):
         console.print(Text(hint, "dim"), soft_wrap=True)
 
 
@@ -57,8 +57,7 @@ def _facts(snapshot: Snapshot, now: datetime, width: int, *, is_revealed: bool) 
     yield from snapshot_facts(snapshot, width - _NAME_WIDTH, is_revealed=is_revealed)
 
 
-def _hints(snapshot: Snapshot, newest: int) -> Iterator[str]:
-    work_id, version = snapshot.work_id, snapshot.version
+def _hints(work_id: str, version: int, newest: int) -> Iterator[str]:
     if version < newest:
         yield f"what has changed since: roost diff {work_id} {version}"
     yield f"all of it: roost status {work_id} --version {version} --json"

@@ -84,7 +84,7 @@ async def _compared(roost: Roost, full: str, old: int | None, new: int | None) -
 def _heading(found: Comparison) -> str:
     old, new = found.old.version, found.new.version
     backwards = f" (backwards: {old} is the later one)" if old > new else ""
-    return f"{found.new.work_id} version {old} → {new}{backwards}"
+    return f"{found.work_id} version {old} → {new}{backwards}"
 
 
 def _lines(found: Comparison, width: int, most: int, *, is_revealed: bool) -> Iterator[Line]:
@@ -133,7 +133,7 @@ def _json(found: Comparison, *, is_revealed: bool) -> dict[str, Json]:
     patch = found.patch()
     shown = patch if is_revealed else hidden_patch(patch)
     return {
-        "work_id": found.new.work_id,
+        "work_id": found.work_id,
         "old": _around(found.old),
         "new": _around(found.new),
         "patch": shown,

@@ -375,3 +375,17 @@ def test_nothing_is_completed_without_a_work_item(bench):
     """An unknown id has no versions."""
     assert [] == completed(bench, "diff", "nope")
     assert [] == completed(bench, "status", "--version")
+
+
+def test_a_fork_has_its_own_name(bench, terminal):
+    """What it has from before its beginning is told of under its id, not under its origin's."""
+    words = ("replay", "work-1", "--from-version", "2", "--yes", "--work-id", "fork")
+    assert 0 == bench.invoke(*words).exit_code
+    for words in (
+        ("history", "fork"),
+        ("diff", "fork", "1", "2"),
+        ("status", "fork", "--version", "2"),
+    ):
+        said = bench.ok(*words)
+        assert "fork" in said
+        assert "work-1" not in said

@@ -125,6 +125,19 @@ def test_there_is_nothing_before_the_first(work):
         work.diff(None, 1)
 
 
+def test_a_fork(work):
+    """Its history begins with that of its origin, under its own id; to fork changes nothing."""
+    fork = work._roost.work(work.replay(1).work_id)
+    made, before = fork.history()
+    assert (2, 1) == (made.version, before.version)
+    assert {fork.id} == {one.work_id for one in (made, before)}
+    assert (0, None) == (made.changed_bytes, made.took_seconds)
+    assert made.worker_id.startswith("@")
+    found = fork.diff()
+    assert (fork.id, "w1", fork.id) == (found.work_id, found.old.work_id, found.new.work_id)
+    assert () == found.differences
+
+
 def test_what_differs(work):
     """Places in the data, and artifacts; the patch leads from the one to the other."""
     for old, new in ((1, 3), (3, 1), (2, 2)):

@@ -136,7 +136,7 @@ class StoredHistory(Value):
         is_reached = self.base is not None
         if is_reached:
             yield from range(self.work.version, self.base_version, -1)
-        lowest = min(self._by_version, default=self.base_version + 1)
+        lowest = min([self.base_version + 1, *self._by_version])
         for version in range(self.base_version, max(0, lowest - 2), -1):
             if is_reached:
                 yield version

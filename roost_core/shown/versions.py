@@ -25,7 +25,7 @@ _DATA_KEY: Final = b'"data":'
 #: What the worker of a version begins with that a person made.
 BY_HAND: Final = "@"
 _MISSING: Final = "its stored bytes are missing"
-_LOST: Final = "the way back to it is not kept"
+_LOST: Final = "what leads back to it is not kept"
 
 
 def versions(history: StoredHistory) -> tuple[Version, ...]:
@@ -67,7 +67,7 @@ def remarks(found: Sequence[Version], *, is_off: bool = False) -> Iterator[str]:
         first, last = earlier.version + 1, later.version - 1
         if first <= last:
             which = f"version {first} is" if first == last else f"versions {first} to {last} are"
-            yield f"{which} missing: an older Roost stored what followed, or it is damaged"
+            yield f"{which} missing: an older Roost ran these steps, or their record is damaged"
     if not found or found[-1].version == 1:
         return
     oldest = found[-1].version

@@ -41,9 +41,9 @@ def sentence(event: Event) -> str:
     """Return what an event says, without its time, work item and version."""
     data: _Data = redacted(to_plain(event.data))
     if "who" in data and (event.kind in _BY_PEOPLE or event.kind == "dead_lettered"):
-        return _by_people(event.kind, data)
+        return _by_people(_BY_PEOPLE.get(event.kind, "buried"), data)
     if event.kind in _TO_ENGINES:
-        return f"engine {event.engine} {_by_people(event.kind, data)}"
+        return f"engine {event.engine} {_by_people(_TO_ENGINES[event.kind], data)}"
     say = _SENTENCES.get(event.kind)
     if say is not None:
         return say(event, data)
@@ -66,9 +66,8 @@ def _value(value: Json) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _by_people(kind: str, data: _Data) -> str:
+def _by_people(words: str, data: _Data) -> str:
     """Return who did what, from which state, and why."""
-    words = _BY_PEOPLE.get(kind) or _TO_ENGINES.get(kind, "buried")
     before = data.get("from")
     was = f", was {before}" if isinstance(before, str) and before else ""
     reason = data.get("reason")
@@ -76,8 +75,21 @@ def _by_people(kind: str, data: _Data) -> str:
     return f"{words} by {data.get('who', '?')} ({data.get('tool', '?')}){was}{why}"
 
 
-def _enqueued(event: Event, _data: _Data) -> str:
-    return f"enqueued for {event.engine}, {event.state}"
+def _enqueued(event: Event, data: _Data) -> str:
+    said = f"enqueued for {event.engine}, {event.state}"
+    if "forked_from" not in data:
+        return said
+    origin = f"forked from {data['forked_from']} v{data.get('from_version', '?')}"
+    return f"{said}: {_by_people(origin, data)}"
+
+
+def _forked(_event: Event, data: _Data) -> str:
+    fork = f"{data.get('work_id', '?')} forked from v{data.get('from_version', '?')}"
+    return _by_people(fork, data)
+
+
+def _rewound(_event: Event, data: _Data) -> str:
+    return _by_people(f"put back to v{data.get('to_version', '?')}", data)
 
 
 def _claimed(_event: Event, data: _Data) -> str:
@@ -156,6 +168,8 @@ _SENTENCES: Final[Mapping[str, Callable[[Event, _Data], str]]] = {
     "interrupted": _interrupted,
     "recovered": _recovered,
     "dead_lettered": _dead_lettered,
+    "forked": _forked,
+    "rewound": _rewound,
     "purged": _purged,
     "emitted": _emitted,
     "leased": _leased,

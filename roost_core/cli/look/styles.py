@@ -35,6 +35,8 @@ _EVENTS: Final[Mapping[str, str]] = {
     "paused": colours.BY_HAND,
     "resumed": colours.BY_HAND,
     "retried": colours.BY_HAND,
+    "rewound": colours.BY_HAND,
+    "forked": colours.BY_HAND,
     "bury_requested": colours.BY_HAND,
     "dropped": colours.BY_HAND,
     "engine_held": colours.BY_HAND,

@@ -25,6 +25,8 @@ KINDS: Final[Mapping[str, tuple[str, str]]] = {
     "paused": ("person", "pause"),
     "resumed": ("person", "play"),
     "retried": ("person", "rotate-cw"),
+    "rewound": ("person", "rotate-ccw"),
+    "forked": ("person", "git-branch"),
     "bury_requested": ("person", "user"),
     "dropped": ("person", "trash-2"),
     "purged": ("calm", "trash-2"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -74,6 +76,21 @@ SAID = [
         {"who": "bob", "tool": "python"},
         "paused by bob (python)",
     ),
+    (
+        "enqueued",
+        "queued",
+        {"forked_from": "w0", "from_version": 2, "who": "alice@laptop", "tool": "roost replay"},
+        "enqueued for agent, queued: forked from w0 v2 by alice@laptop (roost replay)",
+    ),
+    (
+        "forked",
+        "done",
+        {"work_id": "w2", "from_version": 2, "who": "bob", "tool": "python", "reason": "try"},
+        "w2 forked from v2 by bob (python): try",
+    ),
+    ("forked", "done", {"cut": True}, "? forked from v? by ? (?)"),
+    ("rewound", "queued", {"to_version": 3, **BY}, f"put back to v3 {BY_ALICE}"),
+    ("rewound", "queued", {"cut": True}, "put back to v? by ? (?)"),
     ("purged", "done", {}, "removed: its retention was over"),
     ("emitted", "running", {"found": 3, "note": "a b"}, 'says found=3 note="a b"'),
     (
@@ -99,3 +116,15 @@ def test_what_an_event_says(kind, state, data, expected):
     at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     event = Event("1-0", at, kind, "w1", "agent", 3, State(state), data)
     assert expected == sentence(event)
+
+
+def test_every_documented_kind_has_its_words():
+    """What is not in the table of kinds is shown as it is stored."""
+    text = (Path(__file__).parents[3] / "docs" / "operations.md").read_text()
+    table = text.partition("| kind | meaning |")[2].partition("\n\n")[0]
+    kinds = re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
+    assert {"enqueued", "forked", "rewound"} <= {*kinds}
+    at, data = datetime(2026, 1, 2, tzinfo=UTC), {"who": "bob", "tool": "python"}
+    for kind in kinds:
+        said = sentence(Event("1-0", at, kind, "w1", "agent", 3, State.QUEUED, data))
+        assert f"{kind.replace('_', ' ')} who=bob tool=python" != said

@@ -6,11 +6,17 @@ each step do one of :data:`DEEDS`, after ``{"after": seconds}``; ``{"once": {VER
 makes the step that starts from a version do so the first time that it runs, and not again.
 ``{"pause": SECONDS}`` is the work item's own pause, ``{"sleep": SECONDS}`` the delay after each
 step, and ``{"artifact": true}`` has each step write one.
+
+``{"grow": BYTES}`` has the state grow by a row per step, from so many bytes on. No two runs of a
+step bring the same row, and what each has brought is known from the ledger's name with
+``.returned``: work id, version, SHA-256 of the data, written before the step returns.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import os
 import signal
 import sys
@@ -51,6 +57,27 @@ def _is_first(snapshot):
     return True
 
 
+def digest(data):
+    """Return what stands for some data: SHA-256 of it as JSON."""
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+
+
+def _note(name, line):
+    """Add a line to a file in one write, so that those of several workers do not mix."""
+    file = os.open(name, os.O_APPEND | os.O_WRONLY | os.O_CREAT, 0o600)
+    os.write(file, line.encode())
+    os.close(file)
+
+
+def _grown(snapshot, n, size):
+    """Return the data after a step that adds a row, and note it."""
+    rows = [*snapshot.data.get("rows", []), {"n": n, "by": os.urandom(8).hex()}]
+    data = {"n": n, "pad": "x" * size, "rows": rows}
+    line = f"{snapshot.work_id} {snapshot.version + 1} {digest(data)}\n"
+    _note(f"{os.environ['ROOST_X_LEDGER']}.returned", line)
+    return data
+
+
 @hookimpl
 async def init_snapshot(item):
     """Start at nothing."""
@@ -61,9 +88,7 @@ async def init_snapshot(item):
 async def step(snapshot, item, context):
     """Record what runs, take a moment, count."""
     line = f"{snapshot.work_id} {snapshot.version} {context.fence} {os.getpid()} {time.time()}\n"
-    ledger = os.open(os.environ["ROOST_X_LEDGER"], os.O_APPEND | os.O_WRONLY | os.O_CREAT, 0o600)
-    os.write(ledger, line.encode())  # one write: lines of several workers do not mix
-    os.close(ledger)
+    _note(os.environ["ROOST_X_LEDGER"], line)
     wish = item.payload if isinstance(item.payload, dict) else {}
     if "poison" in wish:
         await asyncio.sleep(wish.get("after", 0))
@@ -76,7 +101,7 @@ async def step(snapshot, item, context):
     if "artifact" in wish:
         context.artifacts.put_json({"of": snapshot.work_id, "n": n})
     return snapshot.evolve(
-        data={"n": n},
+        data=_grown(snapshot, n, wish["grow"]) if "grow" in wish else {"n": n},
         is_finished=n >= int(os.environ["ROOST_X_STEPS"]),
         next_step_delay_seconds=wish.get("sleep", 0.05 if n % 4 == 0 else None),
     )

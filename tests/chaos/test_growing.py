@@ -1,0 +1,150 @@
+"""States that grow, while workers, the server and calls are ended: every version can be read back.
+
+Each run of a step brings other data, so a change that was joined to another run's version, or made
+twice, would show.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from roost_core import Roost, Settings
+from roost_core.codec.snapshots import decode_snapshot
+from roost_core.models import State
+from tests.chaos.crew import Crew, accepted_versions, ask, counts, enqueue, events, eventually
+from tests.chaos.havoc import ON_DISK
+from tests.chaos.ledger_engine import digest
+from tests.chaos.proxy import Harm, Plan, proxied
+from tests.servers import Server, need, redis_binary, server_in, start_server
+
+#: Notes a fault and how often it was injected.
+Tally = Callable[[int, str, int], None]
+
+STEPS = 24
+#: Of states that are small for ever, that become large on the way, and that are large at once.
+SIZES = (10, 15_800, 40_000)
+
+
+def settings_of(server: Server, home: Path, name: str = "growing") -> Settings:
+    """Make the settings of a queue."""
+    return Settings(home=home, namespace=name, extra={"redis_url": server.url}, lease_ttl=1.0)
+
+
+def enqueue_growing(settings: Settings, each: int) -> list[str]:
+    """Enqueue some work of each size."""
+    return [
+        work_id
+        for size in SIZES
+        for work_id in enqueue(settings, each, payload={"grow": size}, max_recoveries=20)
+    ]
+
+
+def all_done(settings: Settings, work_ids: list[str]) -> Callable[[], bool]:
+    """Return a function that asks whether all of it is done."""
+    return lambda: counts(settings)[State.DONE] == len(work_ids)
+
+
+def check_versions(settings: Settings, crew: Crew, work_ids: list[str]) -> int:
+    """Assert that each version is there, as some run of its step returned it and the next began.
+
+    Return how many were looked at that are stored as a change.
+    """
+    returned = defaultdict(set)
+    for line in Path(f"{crew.ledger}.returned").read_text().splitlines():
+        work_id, version, found = line.split()
+        returned[work_id, int(version)].add(found)
+    accepted = accepted_versions(events(settings))
+
+    async def look(roost: Roost) -> int:
+        changes = 0
+        for work_id in work_ids:
+            assert list(range(1, STEPS + 2)) == accepted[work_id]
+            history = await roost.ledger.history(work_id)
+            assert history is not None
+            assert tuple(range(STEPS + 1, 0, -1)) == history.versions
+            later: list[object] | None = None
+            for version in history.versions[:-1]:
+                data = dict(decode_snapshot(history.snapshot(version)).data)
+                assert digest(data) in returned[work_id, version], (work_id, version)
+                assert later is None or later[:-1] == data["rows"]
+                later = data["rows"]
+            changes += sum(one.back.startswith(b"~") for one in history.commits)
+        return changes
+
+    return ask(settings, look)  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("slice_steps", [1, 3, 50])
+def test_workers_killed(server_root: Path, tmp_path: Path, tally: Tally, slice_steps: int) -> None:
+    """Two workers take turns, and one after the other is killed."""
+    dice = random.Random(slice_steps)
+    with server_in(need(redis_binary(), "redis-server"), server_root / "grow") as server:
+        settings = settings_of(server, tmp_path)
+        work_ids = enqueue_growing(settings, 4)
+        is_done = all_done(settings, work_ids)
+        with Crew(tmp_path, settings, steps=STEPS, pause=0.05) as crew:
+            for _ in range(2):
+                crew.start(ROOST_SLICE_STEPS=str(slice_steps))
+            kills = 0
+            while kills < 12 and not is_done():
+                index = dice.randrange(2)
+                pid = crew.workers[index].pid
+                eventually(
+                    lambda pid=pid: pid in crew.last_begun() or is_done(), f"a step after {kills}"
+                )
+                time.sleep(dice.uniform(0.0, 0.5))
+                crew.replace(index)
+                kills += 1
+            eventually(is_done, "all done")
+            assert check_versions(settings, crew, work_ids) > len(work_ids)
+        tally(1, "kill -9 of workers whose states grow", kills)
+
+
+def test_server_killed(server_root: Path, tmp_path: Path, tally: Tally) -> None:
+    """And started on its files, while two workers live on."""
+    rounds = 5
+    binary = need(redis_binary(), "redis-server")
+    with server_in(binary, server_root / "grow-server", *ON_DISK) as server:
+        settings = settings_of(server, tmp_path)
+        work_ids = enqueue_growing(settings, 4)
+        with Crew(tmp_path, settings, steps=STEPS, pause=0.1) as crew:
+            crew.start(ROOST_SLICE_STEPS="3")
+            crew.start(ROOST_SLICE_STEPS="50")
+            try:
+                for number in range(rounds):
+                    crew.await_more(f"work, {number}")
+                    server.kill()
+                    server = start_server(binary, server.folder, *ON_DISK)
+                eventually(all_done(settings, work_ids), "all done")
+                assert check_versions(settings, crew, work_ids) > len(work_ids)
+            finally:
+                server.kill()
+    tally(5, "kill -9 of the server while states grow", rounds)
+
+
+@pytest.mark.parametrize("harm", [Harm.CUT_BEFORE, Harm.CUT_AFTER, Harm.SWALLOW_REPLY])
+def test_calls_harmed(
+    redis_server: Server, server_root: Path, tmp_path: Path, tally: Tally, harm: Harm
+) -> None:
+    """Commits and claims are cut or left without an answer, for longer than a lease as well."""
+    settings = settings_of(redis_server, tmp_path, f"grow-{harm.name.lower()}")
+    work_ids = enqueue_growing(settings, 3)
+    with (
+        proxied(redis_server.socket, server_root / "g", settings) as proxy,
+        Crew(tmp_path, settings, steps=STEPS, pause=0.05) as crew,
+    ):
+        for seconds in (0.3, 1.5):
+            for script in ("claim", "advance", "commit"):
+                proxy.plan(*[Plan(script, harm, seconds=seconds)] * 4)
+        crew.start(proxy.url, ROOST_SLICE_STEPS="3")
+        crew.start(proxy.url, ROOST_SLICE_STEPS="2")
+        eventually(all_done(settings, work_ids), "all done")
+        assert check_versions(settings, crew, work_ids) > len(work_ids)
+        assert proxy.hits["advance", harm] + proxy.hits["commit", harm] >= 8
+        tally(4, f"a call about growing states {harm}", proxy.hits.total())

@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple, TypeVar
 
 from roost_core.errors import CorruptRecord
@@ -159,3 +161,35 @@ def common_end(one: Sequence[_T], other: Sequence[_T], most: int) -> int:
         else:
             high = middle
     return low
+
+
+def in_common(one: Sequence[Hashable], other: Sequence[Hashable]) -> Iterator[tuple[int, int]]:
+    """Yield the places of what two sequences have in common, in the order of both.
+
+    What occurs several times is matched by its turn. Of the rest as much is kept as possible, so
+    that one element which has moved is one that has moved, and not all others. It takes time in
+    proportion to n log n: the longest ascending subsequence, by patience sorting.
+    """
+    places: dict[Hashable, deque[int]] = {}
+    for i, mark in enumerate(one):
+        places.setdefault(mark, deque()).append(i)
+    pairs: list[tuple[int, int]] = []
+    for j, mark in enumerate(other):
+        turns = places.get(mark)
+        if turns:
+            pairs.append((turns.popleft(), j))
+    # The smallest place at which an ascending sequence of each length ends, and what is before it.
+    ends: list[int] = []
+    last: list[int] = []
+    before: list[int] = []
+    for number, (i, _) in enumerate(pairs):
+        length = bisect_left(ends, i)
+        before.append(last[length - 1] if length else -1)
+        ends[length : length + 1] = [i]
+        last[length : length + 1] = [number]
+    chosen: list[int] = []
+    number = last[-1] if last else -1
+    while number >= 0:
+        chosen.append(number)
+        number = before[number]
+    yield from (pairs[number] for number in reversed(chosen))

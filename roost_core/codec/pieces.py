@@ -11,11 +11,11 @@ a fraction of decoding. They never leave the process.
 from __future__ import annotations
 
 import marshal
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from itertools import repeat
 from typing import Final, TypeAlias
 
-from roost_core.codec.changes import Splice, between, common_end, common_start
+from roost_core.codec.changes import Splice, between, common_end, common_start, in_common
 from roost_core.codec.strict_json import DECODER, MAX_SNAPSHOT_BYTES, dumps
 from roost_core.values import Json
 
@@ -270,32 +270,23 @@ class _Next:
     @staticmethod
     def _identities(
         names: list[tuple[str, ...]] | None, marks: list[bytes | None]
-    ) -> Sequence[object]:
+    ) -> Sequence[Hashable]:
         # A branch in an object is known by its key; what is in it is compared in its turn.
         if names is None:
             return marks
         return [name if mark is None else mark for name, mark in zip(names, marks, strict=True)]
 
     def _matched(
-        self, old: Sequence[object], new: Sequence[object]
+        self, old: Sequence[Hashable], new: Sequence[Hashable]
     ) -> Iterator[tuple[int, int, int, int]]:
         """Yield the gaps if each kept piece comes after the one kept before it."""
         start = common_start(old, new)
         end = common_end(old, new, min(len(old), len(new)) - start)
         old_end, new_end = len(old) - end, len(new) - end
         yield from ((i, i + 1, i, i + 1) for i in self._branches(0, start))
-        places: dict[object, list[int]] = {}
-        for i in range(old_end - 1, start - 1, -1):
-            places.setdefault(old[i], []).append(i)
         at = new_at = start
-        for j in range(start, new_end):
-            one = new[j]
-            where = places.get(one)
-            while where and where[-1] < at:
-                where.pop()
-            if not where:
-                continue
-            i = where.pop()
+        for behind, new_behind in in_common(old[start:old_end], new[start:new_end]):
+            i, j = start + behind, start + new_behind
             if self.fresh[j] is None:
                 # A branch: it is compared as a gap of its own.
                 if i > at or j > new_at:

@@ -2,7 +2,7 @@
 
 Lists are compared as people would: elements that both have, in their order, are kept; what is
 between them was added, removed, or changed where it stood. It takes a time in proportion to the
-sizes of both, whatever they are.
+sizes of both, or a little more, whatever they are.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final
 
 import attrs
 
-from roost_core.codec.changes import common_end, common_start
+from roost_core.codec.changes import common_end, common_start, in_common
 from roost_core.differences.pointers import written
 from roost_core.values import Json, Value
 
@@ -185,20 +185,13 @@ class _Matched:
         self, marks: Sequence[bytes], new_marks: Sequence[bytes]
     ) -> Iterator[tuple[int, int]]:
         """Yield the pairs between the common ends: of what is equal, or alike in the same place."""
-        places: dict[bytes, list[int]] = {}
-        end, new_end = len(marks) - self._end, len(new_marks) - self._end
-        for i in range(end - 1, self._start - 1, -1):
-            places.setdefault(marks[i], []).append(i)
-        at = new_at = self._start
-        for j in range(self._start, new_end):
-            where = places.get(new_marks[j])
-            while where and where[-1] < at:
-                where.pop()
-            if where:
-                i = where.pop()
-                yield from self._alike(range(at, i), range(new_at, j))
-                yield i, j
-                at, new_at = i + 1, j + 1
+        start, end, new_end = self._start, len(marks) - self._end, len(new_marks) - self._end
+        at = new_at = start
+        for behind, new_behind in in_common(marks[start:end], new_marks[start:new_end]):
+            i, j = start + behind, start + new_behind
+            yield from self._alike(range(at, i), range(new_at, j))
+            yield i, j
+            at, new_at = i + 1, j + 1
         yield from self._alike(range(at, end), range(new_at, new_end))
 
     def _alike(self, old: Iterable[int], new: Iterable[int]) -> Iterator[tuple[int, int]]:

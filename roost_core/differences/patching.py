@@ -8,7 +8,7 @@ from typing import Final
 
 import attrs
 
-from roost_core.codec.strict_json import MAX_SNAPSHOT_BYTES, loads_typed
+from roost_core.codec.strict_json import MAX_DEPTH, MAX_SNAPSHOT_BYTES, dumps, loads_typed
 from roost_core.differences.comparing import is_same
 from roost_core.differences.pointers import child, index_of, parts_of, quoted, written
 from roost_core.errors import CodecError, InvalidInput
@@ -102,6 +102,8 @@ def _value_at(found: _Found, path: Sequence[str]) -> Json:
 
 def _put(found: _Found, path: tuple[str, ...], value: Json, *, is_new: bool) -> None:
     """Put a value at a path: in place of what is there, or before it in a list if it is new."""
+    if len(path) > MAX_DEPTH:
+        raise InvalidInput(f"nothing may nest deeper than {MAX_DEPTH}")
     if not path:
         found[0] = value
         return
@@ -151,6 +153,8 @@ def _move(found: _Found, one: Operation) -> None:
 
 def _copy(found: _Found, one: Operation) -> None:
     _put(found, one.path, copy.deepcopy(_value_at(found, one.source)), is_new=True)
+    # A few copies of copies would fill the memory, or nest deeper than anything can follow.
+    dumps(found[0], "the document", MAX_SNAPSHOT_BYTES, envelope=1)
 
 
 def _test(found: _Found, one: Operation) -> None:
@@ -173,7 +177,8 @@ def assigned(document: Json, text: str) -> Json:
 
     The path is a JSON pointer, or keys and indices with dots between them: ``/todo/0`` or
     ``todo.0``. The last key of an object may be new, and ``-`` appends to a list. The value is
-    JSON, or else a text as it stands.
+    JSON, or else a text as it stands; one that begins like an object, a list or a JSON text has to
+    be one.
 
     :raises InvalidInput: it is no assignment, or the path leads nowhere.
     """
@@ -183,7 +188,9 @@ def assigned(document: Json, text: str) -> Json:
     where = parts_of(path) if path.startswith("/") else tuple(path.split("."))
     try:
         given = loads_typed(value, "the value", MAX_SNAPSHOT_BYTES)
-    except CodecError:
+    except CodecError as error:
+        if value.lstrip()[:1] in ("{", "[", '"'):
+            raise InvalidInput(f"{quoted(path)}: {error}") from error
         given = value
     found = [copy.deepcopy(document)]
     try:

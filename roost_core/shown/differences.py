@@ -53,7 +53,9 @@ def lines(
 
 def hidden_at(path: str, value: Json) -> Json:
     """Return the value at a place without secrets, which the keys on the way may tell of."""
-    if any(is_secret(part, value) for part in parts_of(path)):
+    *ahead, last = parts_of(path) or ("",)
+    # Whatever is in a field that is named like a secret is one, a number too.
+    if any(is_secret(part, "") for part in ahead) or is_secret(last, value):
         return HIDDEN
     return redacted(value)
 
@@ -69,51 +71,49 @@ def hidden_patch(patch: Sequence[Mapping[str, Json]]) -> list[dict[str, Json]]:
 def _text(one: Difference, width: int, *, is_revealed: bool) -> str:
     path = cut(clean(one.path) or "(everything)", max(_NARROWEST, width // 2))
     room = max(_NARROWEST, width - width_of(path) - 2)
-    if one.kind is Kind.CHANGED:
-        old, new = (_shown(value, one.path, is_revealed) for value in (one.old, one.new))
-        if old == new:
-            return cut(f"{path}  {old} (changed)", width)
-        old, new = _apart(old, new, (room - 3) // 2)
-        return cut(f"{path}  {old} → {new}", width)
-    value = one.new if one.kind is Kind.ADDED else one.old
-    return cut(f"{path}  {_cut(_shown(value, one.path, is_revealed), room)}", width)
+    if one.kind is not Kind.CHANGED:
+        value = one.new if one.kind is Kind.ADDED else one.old
+        shown = _cut(_written(value, one.path, is_revealed), room)
+        return cut(f"{path}  {shown}", width)
+    old, new = (_written(value, one.path, is_revealed) for value in (one.old, one.new))
+    if old == new:
+        return cut(f"{path}  {_cut(old, room)} (changed)", width)
+    first, second = _apart(old, new, (room - 3) // 2)
+    return cut(f"{path}  {first} → {second}", width)
 
 
-def _shown(value: Json, path: str, is_revealed: bool) -> str:
+def _written(value: Json, path: str, is_revealed: bool) -> str:
     if not is_revealed:
         value = hidden_at(path, value)
         if value == HIDDEN:
             return HIDDEN
-    text = json.dumps(_brief(value), ensure_ascii=False)
-    return clean(text) if not is_revealed else _without_controls(text)
+    return json.dumps(value, ensure_ascii=False)
 
 
-def _brief(value: Json) -> Json:
-    """Return a value with long texts cut, before they are written."""
-    if isinstance(value, str) and len(value) > _READ:
-        return f"{value[:_READ]}…"
-    return value
-
-
-def _without_controls(text: str) -> str:
+def _safe(text: str) -> str:
+    # JSON has no escape characters; what is left are marks that reorder text, and the like.
     return "".join(one if one.isprintable() else " " for one in text)
 
 
 def _cut(text: str, room: int) -> str:
-    if width_of(text) <= room:
-        return text
-    more = f"… {len(text) - room:,} more"
-    return cut(text, max(_NARROWEST // 2, room - len(more))).removesuffix("…") + more
+    """Cut a text to this many cells; what is cut off is counted."""
+    # Of a long one no more can be shown than this.
+    head = _safe(text[: 4 * room + _READ])
+    if len(text) <= 4 * room + _READ and width_of(head) <= room:
+        return head
+    least = max(_NARROWEST // 2, room - len(f"… {len(text):,} more"))
+    kept = cut(head, least).removesuffix("…")
+    return f"{kept}… {len(text) - len(kept):,} more"
 
 
 def _apart(old: str, new: str, room: int) -> tuple[str, str]:
     """Cut two texts to what is different, with a little around it."""
-    if max(width_of(old), width_of(new)) <= room:
-        return old, new
+    if max(len(old), len(new)) <= room and max(map(width_of, (old, new))) <= room:
+        return _safe(old), _safe(new)
     start = common_start(old, new)
     end = common_end(old, new, min(len(old), len(new)) - start)
     begin = max(0, start - _AROUND)
     ahead = "…" if begin else ""
-    shown = (ahead + text[begin : len(text) - max(0, end - _AROUND)] for text in (old, new))
-    first, second = ((one if len(one) > 1 else "…") for one in shown)
-    return _cut(first, room), _cut(second, room)
+    shown = (text[begin : len(text) - max(0, end - _AROUND)] for text in (old, new))
+    first, second = (ahead + _cut(one, room - len(ahead)) if one else "…" for one in shown)
+    return first, second

@@ -21,14 +21,12 @@ from roost_core.client.replaying import Edit, Replay, Replayed
 from roost_core.client.roost import Roost
 from roost_core.codec.strict_json import MAX_SNAPSHOT_BYTES
 from roost_core.differences import Difference, assigned, parse_patch, patched
-from roost_core.differences.pointers import parts_of
 from roost_core.models.checks import MAX_COUNT
 from roost_core.models.control import Actor
-from roost_core.shown.differences import lines
+from roost_core.shown.differences import hidden_at, lines
 from roost_core.shown.plain import to_plain
-from roost_core.shown.redaction import clean, is_secret, redacted
+from roost_core.shown.redaction import clean
 from roost_core.values import Json
-from roost_core.wording.secrets import HIDDEN
 
 #: How many of the steps that ran before are named.
 _STEPS: Final = 8
@@ -215,13 +213,9 @@ def _plain(planned: Replay, typed: _Typed) -> dict[str, Json]:
 
 
 def _difference(one: Difference, *, is_revealed: bool) -> Json:
-    old, new = one.old, one.new
-    if not is_revealed:
-        parts = parts_of(one.path)
-        old, new = (
-            HIDDEN if any(is_secret(part, value) for part in parts) else redacted(value)
-            for value in (old, new)
-        )
+    old, new = (
+        value if is_revealed else hidden_at(one.path, value) for value in (one.old, one.new)
+    )
     return {"kind": one.kind.value, "path": one.path, "old": old, "new": new}
 
 

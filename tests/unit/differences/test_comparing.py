@@ -59,6 +59,11 @@ CASES = {
         EDITED[1:],
         [removed("/0", message(0)), changed("/19/content", "hello 20", "other")],
     ),
+    "one moved to the front": (
+        MESSAGES,
+        [MESSAGES[-1], *MESSAGES[:-1]],
+        [added("/0", message(49)), removed("/49", message(49))],
+    ),
     "inserted": ([1, 2, 3], [1, 9, 2, 3], [added("/1", 9)]),
     "replaced": ([1, 2, 3], [7, 8], [changed("", [1, 2, 3], [7, 8])]),
     "emptied": ({"a": [1, 2]}, {"a": []}, [removed("/a/0", 1), removed("/a/1", 2)]),

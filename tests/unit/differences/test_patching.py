@@ -109,7 +109,7 @@ def test_what_is_put_in_is_not_shared():
         ("list.-=4", ("list", 3), 4),
         ("o.deep.er=true", ("o", "deep", "er"), True),
         ("/m~1n=null", ("m/n",), None),
-        ('a={"x": 1, "x": 2}', ("a",), '{"x": 1, "x": 2}'),
+        ("a=x{", ("a",), "x{"),
     ],
 )
 def test_assignments(text, path, value):
@@ -130,6 +130,9 @@ def test_assignments(text, path, value):
         ("list.3=1", "list.3: /list has 3 elements, and no 3"),
         ("o.x.y=1", "o.x.y: /o has no 'x'"),
         ("a.b=1", "a.b: /a is neither an object nor a list"),
+        ('a={"x": 1, "x": 2}', "a: the value is not JSON: the key 'x' appears twice"),
+        ("a=[1", "a: the value is not JSON"),
+        (f"a={'[' * 65}{']' * 65}", "a: the value nests deeper than 64"),
     ],
 )
 def test_no_assignments(text, said):
@@ -137,3 +140,23 @@ def test_no_assignments(text, said):
     with pytest.raises(InvalidInput) as caught:
         assigned(DOCUMENT, text)
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("patch", "said"),
+    [
+        ([{"op": "copy", "from": "", "path": "/list/-"}] * 40, "operation 2"),
+        ([{"op": "copy", "from": "/text", "path": "/list/-"}] * 20, "the limit is"),
+        (
+            [{"op": "add", "path": "/o" * number, "value": {}} for number in range(1, 70)],
+            "nothing may nest deeper than 64",
+        ),
+    ],
+    ids=["copies of copies", "many copies", "deeper and deeper"],
+)
+def test_a_patch_cannot_grow_without_bound(patch, said):
+    """It is refused before it fills the memory, or nests deeper than anything can follow."""
+    document = {"list": [], "text": "x" * 1_000_000}
+    with pytest.raises(InvalidInput, match=r"^operation \d+ \((copy|add)") as caught:
+        patched(document, parse_patch(patch))
+    assert said in str(caught.value) or "the limit is" in str(caught.value)

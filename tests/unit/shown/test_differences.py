@@ -61,3 +61,21 @@ def test_nothing_that_a_terminal_obeys():
     for is_revealed in (True, False):
         (line,) = shown({}, {"a\x1b[31mb\n": "\x1b]0;owned\x07 \u202e x"}, is_revealed=is_revealed)
         assert line.text.isprintable()
+
+
+def test_what_is_in_a_secret():
+    """Whatever is below a field with such a name is hidden, numbers too."""
+    for value in (5, True, "x", [1]):
+        old, new = {"token": {"inner": None}}, {"token": {"inner": value}}
+        assert [Line("~", "/token/inner  *** (changed)")] == shown(old, new), value
+
+
+def test_what_differs_far_behind():
+    """However long the texts are, and how much is left out is right."""
+    text = "x" * 100_000
+    (line,) = shown({"t": f"{text} old"}, {"t": f"{text} new"})
+    assert 'x old" → …' in line.text
+    assert line.text.endswith('x new"')
+    (line,) = shown({}, {"t": text})
+    kept = line.text.count("x")
+    assert line.text.endswith(f"… {100_002 - 1 - kept:,} more")

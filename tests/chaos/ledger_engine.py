@@ -7,8 +7,8 @@ makes the step that starts from a version do so the first time that it runs, and
 ``{"pause": SECONDS}`` is the work item's own pause, ``{"sleep": SECONDS}`` the delay after each
 step, and ``{"artifact": true}`` has each step write one.
 
-``{"grow": BYTES}`` has the state grow by a row per step, from this many bytes on. No two runs of a
-step bring the same row, and what each has brought is known from the ledger's name with
+``{"grow": BYTES}`` has the state grow by a row per step, from this size on. No two runs of a step
+bring the same row, and what each has brought is known from the ledger's name with
 ``.returned``: work id, version, SHA-256 of the data, written before the step returns.
 """
 

@@ -71,17 +71,15 @@ local function tidied_rest(id, version, anchor, rest, size)
 end
 
 -- Seldom.
--- Remove the entries of a work item that is about to go: at most two thousand and those of the newest versions, more
--- than there can be unless the record is damaged.
+-- Remove the entries of a work item that is about to go: from the oldest on. If that is not known, there are few, and of
+-- the newest versions. There are no more than the settings allow, and what follows from a base, unless the record is
+-- damaged.
 local function forget_versions(id, r)
-  local first, last = math.max(1, r.oldest or 1), tonumber(r.version or '0')
-  local function forget(from, to)
-    for begin = from, to, 500 do
-      local fields = {}
-      for one = begin, math.min(begin + 499, to) do fields[#fields + 1] = version_field(id, one) end
-      redis.call('HDEL', K.work, unpack(fields))
-    end
+  local oldest, last = tonumber(r.oldest or '0'), tonumber(r.version or '0')
+  local most = oldest > 0 and 15000 or 2000
+  for begin = math.max(1, oldest, last - most + 1), last, 500 do
+    local fields = {}
+    for one = begin, math.min(begin + 499, last) do fields[#fields + 1] = version_field(id, one) end
+    redis.call('HDEL', K.work, unpack(fields))
   end
-  forget(first, math.min(last, first + 1999))
-  forget(math.max(first + 2000, last - 1999), last)
 end

@@ -8,11 +8,12 @@ import attrs
 import pytest
 
 from roost_core import hookimpl
-from roost_core.backend.messages import Finish, Sleep, Yield
+from roost_core.backend.history import WHOLE, ForkOf, Past
+from roost_core.backend.messages import EnqueueOutcome, Finish, Sleep, Yield
 from roost_core.errors import CorruptRecord, VersionGone
 from roost_core.models import State
 from roost_core.models.control import Verb
-from roost_core.testing.contract.kit import HOUR_MS
+from roost_core.testing.contract.kit import ACTOR, HOUR_MS, new_work
 from roost_core.testing.contract.versions import Life, begun, grown, see_versions
 from tests.contract.harnesses import RedisHarness
 from tests.integration.redis_bench import Crew, all_done, queue, settings_for
@@ -312,3 +313,24 @@ async def test_a_repair_keeps_what_the_newest_follows_from(server):
         await repaired(kit)
         assert [3, 4, 5] == versions_in(await fields_of(kit, "a"))
         assert life.raws[5] == (await kit.read("a")).snapshot
+
+
+async def test_thousands(server):
+    """As many as the settings allow go with the work, and into a fork."""
+    async with opened(server, history_versions=10_000, history_bytes=64 << 20) as kit:
+        life, claim = Life("a"), await kit.leased("a")
+        for n in range(4500):
+            await kit.ledger.commit(claim.lease, life.whole({"n": n}))
+        await kit.ledger.commit(claim.lease, life.whole({"n": 0}, Finish()))
+        history = await kit.ledger.history("a")
+        assert tuple(range(4501, 0, -1)) == history.versions
+        text = life.raws[4501].replace(b'"work_id":"a"', b'"work_id":"f"')
+        past = Past(4502, text, "look", "@alice", 4501, WHOLE + life.raws[4501])
+        fork = new_work("f", fork_of=ForkOf(past, "a", ACTOR, history.commits))
+        (answer,) = await kit.ledger.enqueue([fork])
+        assert EnqueueOutcome.CREATED is answer.outcome
+        forked = await kit.ledger.history("f")
+        assert tuple(range(4502, 0, -1)) == forked.versions
+        assert life.raws[1] == forked.snapshot(1)
+        assert ["a"] == await kit.purge(0, None, 10)
+        assert {} == await fields_of(kit, "a")

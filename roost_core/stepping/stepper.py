@@ -212,6 +212,9 @@ class Stepper:
         self, run: Run, outcome: Failed | Later | GivenBack | Lost | Unwanted
     ) -> None:
         """Deliver the outcome of a step that brought no snapshot."""
+        if isinstance(run.before, PiecedSnapshot):
+            # It may come back here, and would have to be read, and stored as a whole.
+            self.recent.keep(run.stored, run.before)
         if isinstance(outcome, Failed):
             await self._failed(run, outcome.record)
         elif isinstance(outcome, Later):

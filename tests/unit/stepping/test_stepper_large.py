@@ -192,9 +192,13 @@ async def test_failed_attempts_between():
             return snapshot.evolve(data={"pad": PAD, "rows": new, "odd": float("nan")})
         return snapshot.evolve(data={"pad": PAD, "rows": new}, is_finished=len(new) >= 8)
 
-    bench = Bench(engine(step))
+    ledger = Watched()
+    bench = Bench(engine(step), ledger=ledger)
     work_id = await bench.enqueue()
     await bench.through()
+    # What was accepted before the failure is still here.
+    assert [] == ledger.reads
+    assert set(range(4, 10)) == ledger.alone()
     assert State.DONE is await bench.state(work_id)
     await see_versions(bench, work_id, 8)
 

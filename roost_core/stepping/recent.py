@@ -16,7 +16,7 @@ from typing import Final
 
 import attrs
 
-from roost_core.backend.messages import Claim
+from roost_core.backend.messages import Claim, Since
 from roost_core.codec.pieced import LARGE, PiecedSnapshot, based
 from roost_core.codec.records import decode_item
 from roost_core.codec.snapshots import EncodedSnapshot, decode_snapshot
@@ -53,7 +53,7 @@ class StoredItem:
     :ivar standstill: how many of its steps here have changed nothing, across leases.
     """
 
-    __slots__ = ("_accepted", "_payload", "_unlike", "item", "key", "standstill")
+    __slots__ = ("_accepted", "_dropped", "_payload", "_unlike", "item", "key", "standstill")
 
     def __init__(self, raw: bytes, created_ms: int) -> None:
         """Decode the bytes.
@@ -69,6 +69,8 @@ class StoredItem:
         self.key = raw, created_ms
         self._payload: bytes | None = None
         self._accepted: EncodedSnapshot | PiecedSnapshot | None = None
+        #: The version whose pieces were dropped, and what it was made from.
+        self._dropped: tuple[int, Since] | None = None
         #: How many snapshots in a row looked like those before, and were not.
         self._unlike = 0
 
@@ -106,9 +108,17 @@ class StoredItem:
         return mine.size() if isinstance(mine, PiecedSnapshot) else 0
 
     def drop_pieces(self) -> None:
-        """Keep no snapshot in pieces."""
-        if isinstance(self._accepted, PiecedSnapshot):
+        """Keep no snapshot in pieces, only what it was made from."""
+        mine = self._accepted
+        if isinstance(mine, PiecedSnapshot):
+            since = Since(mine.base_bytes, mine.count, mine.since)
+            self._dropped = mine.snapshot.version, since
             self._accepted = None
+
+    def dropped(self, version: int) -> Since | None:
+        """Return what a version was made from whose pieces were dropped; None if unknown."""
+        known, since = self._dropped or (0, None)
+        return since if known == version else None
 
     def in_pieces(self, claim: Claim) -> PiecedSnapshot | None:
         """Return a claim's snapshot in pieces, if it is to be kept so.

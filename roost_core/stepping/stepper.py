@@ -143,7 +143,8 @@ class Stepper:
                 # It was stored here, and has been dropped since.
                 work = await deliver(hold, lambda: self.ledger.read(lease.work_id))
                 stored_last = None if work is None else work.snapshot
-                claim = attrs.evolve(claim, snapshot=stored_last, since=None)
+                since = stored.dropped(claim.version)
+                claim = attrs.evolve(claim, snapshot=stored_last, since=since)
             pieced = stored.in_pieces(claim) if self.ledger.takes_changes else None
             make_snapshot: Callable[[], Snapshot | None]
             if pieced is not None:

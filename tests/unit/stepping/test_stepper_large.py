@@ -125,7 +125,10 @@ async def test_another_worker_goes_on():
 
 
 async def test_pieces_that_were_dropped(monkeypatch):
-    """There is no room: the worker asks for what it has stored itself, once per lease."""
+    """There is no room: the worker asks for what it has stored itself, once per lease.
+
+    It continues with changes: how much the base has, and what follows it, is still known.
+    """
     monkeypatch.setattr(recent, "_MOST_PIECES", 0)
     ledger = Watched()
     bench = Bench(growing(12), ledger=ledger, slice_steps=3)
@@ -133,6 +136,7 @@ async def test_pieces_that_were_dropped(monkeypatch):
     claims = await bench.through()
     await see_versions(bench, work_id, 12)
     assert [work_id] * (claims - 1) == ledger.reads
+    assert set(range(4, 14)) == ledger.alone()
 
 
 async def test_asking_is_repeated(monkeypatch):

@@ -16,6 +16,10 @@ from benchmarks.showing import cells
 _SPLIT: Final[Mapping[str, tuple[str, Callable[[Any], str]]]] = {
     "workers": ("mode", lambda mode: f"Steps, {mode}"),
     "profile": ("mode", lambda mode: f"A step, {mode}"),
+    "growth": ("steps", lambda steps: f"{steps:,} steps that each add 1 KB"),
+    "edited": ("state", lambda state: f"A state of {state}"),
+    "small": ("state", lambda state: f"A state of {state}, with history"),
+    "ways": ("kind", lambda kind: f"Ways to keep a state: {kind}"),
     "rows": ("size", lambda size: f"State of {size / 1000:g} KB"),
     "encodings": ("size", lambda size: f"Encodings of {size / 1000:g} KB"),
 }

@@ -226,6 +226,31 @@ def _console(report: Mapping[str, Any], pyplot: Any) -> Any:
     return figure
 
 
+def _growing(report: Mapping[str, Any], pyplot: Any) -> Any:
+    """Draw what each way to keep a state sends and what CPU it takes, for each kind of state."""
+    rows = report["growing"]["ways"]
+    kinds = list(dict.fromkeys(row["kind"] for row in rows))[::-1]
+    ways = list(dict.fromkeys(row["way"] for row in rows))
+    figure, panels = _panels(pyplot, 2, (5.2, 4.6), sharey=True)
+    fields = (
+        ("sent_of_final", "bytes sent in all, by those of the final state"),
+        ("cpu_of_wholes", "worker's CPU, by that of wholes"),
+    )
+    for panel, (field, xlabel) in zip(panels, fields, strict=True):
+        for index, (way, color) in enumerate(zip(ways, _COLORS, strict=False)):
+            found = {row["kind"]: row[field] for row in rows if row["way"] == way}
+            places = [number - 0.16 * index for number in range(len(kinds))]
+            widths = [found.get(kind, float("nan")) for kind in kinds]
+            panel.barh(places, widths, 0.15, color=color, label=way)
+        panel.set_yticks([number - 0.32 for number in range(len(kinds))])
+        panel.set_yticklabels(kinds)
+        panel.set(xscale="log", xlabel=xlabel)
+        panel.grid(visible=True, axis="x")
+        panel.grid(visible=False, axis="y")
+    panels[0].legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=5, fontsize=8)
+    return figure
+
+
 #: The benchmarks that have a picture.
 PLOTS: Final[Mapping[str, Callable[[Mapping[str, Any], Any], Any]]] = {
     "steps": _steps,
@@ -236,4 +261,5 @@ PLOTS: Final[Mapping[str, Callable[[Mapping[str, Any], Any], Any]]] = {
     "state": _state,
     "profile": _profile,
     "console": _console,
+    "growing": _growing,
 }

@@ -20,6 +20,7 @@ from benchmarks.measuring.figures import percentile, rounded, spread
 from benchmarks.measuring.machine import Memory, parse_memory
 from benchmarks.measuring.processes import ROOT
 from benchmarks.probes.encodings import cut, difference, patched, restore
+from benchmarks.probes.keeping import compare
 from benchmarks.profile import LAYERS
 from benchmarks.showing import markdown
 from benchmarks.storm import judge
@@ -120,6 +121,25 @@ def test_a_margin_is_the_distance_to_the_budget(
     assert (is_met, asked) == (found["is_met"], found["asked"])
     assert margin == (None if margin is None else pytest.approx(found["margin"]))
     assert (margin is None) == (found["margin"] is None)
+
+
+# -- ways to keep a state ----------------------------------------------------------------------
+
+
+def test_a_small_state_is_stored_whole_as_before() -> None:
+    """What is built sends, keeps and claims as much as the way that it is compared with."""
+    found = {row["way"]: row for row in compare("small", 60)}
+    fields = ("sent_of_final", "written_of_final", "claim_of_final", "kept_of_final")
+    wholes, built = ([found[way][field] for field in fields] for way in ("wholes", "as built"))
+    assert wholes == built
+    assert [60, 119, 1, 50] == [round(one) for one in wholes]
+
+
+def test_a_growing_state_is_sent_about_three_times() -> None:
+    """By its final bytes; as wholes it is sent half as often as it has steps."""
+    found = {row["way"]: row for row in compare("growing", 100)}
+    assert [51, 3] == [round(found[way]["sent_of_final"]) for way in ("wholes", "as built")]
+    assert 1 < found["as built"]["claim_of_final"] < 2.5
 
 
 # -- the storm's judge -------------------------------------------------------------------------

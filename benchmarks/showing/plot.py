@@ -244,10 +244,11 @@ def _growing(report: Mapping[str, Any], pyplot: Any) -> Any:
             panel.barh(places, widths, 0.15, color=color, label=way)
         panel.set_yticks([number - 0.32 for number in range(len(kinds))])
         panel.set_yticklabels(kinds)
-        panel.set(xscale="log", xlabel=xlabel)
+        panel.set(xlabel=xlabel)
         panel.grid(visible=True, axis="x")
         panel.grid(visible=False, axis="y")
-    panels[0].legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=5, fontsize=8)
+    panels[0].set_xscale("log")
+    panels[0].legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, fontsize=8)
     return figure
 
 

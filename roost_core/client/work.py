@@ -425,8 +425,12 @@ class Work:
         from roost_core.shown.versions import snapshot
 
         history = self._found(await self._roost.ledger.history(self.id))
+        work = history.work
         return WorkStatus(
-            views.meta(history.work), views.item(history.work), snapshot(history, version)
+            views.meta(work),
+            views.item(work),
+            snapshot(history, version),
+            forks=views.forks(work),
         )
 
     async def _stored(self) -> StoredWork:

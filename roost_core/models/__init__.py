@@ -30,7 +30,7 @@ from roost_core.models.checks import (
 )
 from roost_core.models.events import Event
 from roost_core.models.snapshot import Artifact, Snapshot
-from roost_core.models.standing import DeadLetter, ErrorRecord, WorkMeta, WorkRow, WorkStatus
+from roost_core.models.standing import DeadLetter, ErrorRecord, Fork, WorkMeta, WorkRow, WorkStatus
 from roost_core.models.work import (
     DEFAULT_MAX_RECOVERIES,
     DEFAULT_MAX_STEPS,
@@ -85,6 +85,7 @@ __all__ = [
     "DeadLetter",
     "ErrorRecord",
     "Event",
+    "Fork",
     "Heartbeat",
     "HeldEngine",
     "Json",

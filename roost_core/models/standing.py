@@ -81,16 +81,30 @@ class WorkMeta(Value):
 
 
 @attrs.frozen(eq=False, repr=False)
+class Fork(Value):
+    """A work item that began with a version of another one.
+
+    ``work_id`` is its id, ``version`` the other one's version, and ``at`` when it was begun.
+    """
+
+    work_id: str
+    version: int
+    at: datetime
+
+
+@attrs.frozen(eq=False, repr=False)
 class WorkStatus(Value):
     """Everything known about one work item: what ``roost status`` prints.
 
-    ``stuck`` is where the worker that holds its lease hangs, if it does.
+    ``stuck`` is where the worker that holds its lease hangs, if it does. ``forks`` are the work
+    items that began with a version of this one, the newest first, at most 100; some may be gone.
     """
 
     meta: WorkMeta
     item: WorkItem
     snapshot: Snapshot | None
     stuck: Stuck | None = None
+    forks: tuple[Fork, ...] = ()
 
 
 @attrs.frozen(eq=False, repr=False)

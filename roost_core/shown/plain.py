@@ -42,7 +42,7 @@ def to_plain(value: Any) -> Json:
 
 
 def status_json(value: WorkStatus) -> dict[str, Json]:
-    """Return ``{"meta", "item", "snapshot"}`` as plain JSON, and ``"stuck"`` if its worker is.
+    """Return ``{"meta", "item", "snapshot", "forks"}`` as plain JSON, and ``"stuck"`` if it is.
 
     Item and snapshot are the person's own data and stay whole. The error, the heartbeat and the
     reason are texts from code: anything in them that looks like a secret is hidden. The lease's
@@ -52,6 +52,7 @@ def status_json(value: WorkStatus) -> dict[str, Json]:
         "meta": meta_json(value.meta),
         "item": to_plain(value.item),
         "snapshot": to_plain(value.snapshot),
+        "forks": to_plain(value.forks),
     }
     if value.stuck is not None:
         plain["stuck"] = to_plain(value.stuck)

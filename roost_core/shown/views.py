@@ -15,7 +15,7 @@ from roost_core.codec.snapshots import decode_snapshot
 from roost_core.codec.times import from_milliseconds
 from roost_core.errors import CorruptRecord, WrittenByNewer
 from roost_core.models.snapshot import Snapshot
-from roost_core.models.standing import DeadLetter, ErrorRecord, WorkMeta, WorkRow, WorkStatus
+from roost_core.models.standing import DeadLetter, ErrorRecord, Fork, WorkMeta, WorkRow, WorkStatus
 from roost_core.models.work import WorkItem
 from roost_core.models.worker import Heartbeat, Lease, Stuck, WorkerInfo
 
@@ -114,7 +114,16 @@ def status(stored: StoredWork) -> WorkStatus:
 
     :raises CorruptRecord: item or snapshot does not decode.
     """
-    return WorkStatus(meta=meta(stored), item=item(stored), snapshot=snapshot(stored))
+    return WorkStatus(
+        meta=meta(stored), item=item(stored), snapshot=snapshot(stored), forks=forks(stored)
+    )
+
+
+def forks(stored: StoredWork) -> tuple[Fork, ...]:
+    """Return the work items that began with a version of this one, the newest first."""
+    return tuple(
+        Fork(one.work_id, one.version, from_milliseconds(one.at_ms)) for one in stored.forks
+    )
 
 
 def row(stored: StoredWork) -> WorkRow:

@@ -16,18 +16,20 @@ from roost_core.cli.look.standing import Fact, grid, heading, standing_facts, ti
 from roost_core.cli.look.styles import plain
 from roost_core.models.events import Event
 from roost_core.models.snapshot import Artifact, Snapshot
-from roost_core.models.standing import WorkMeta, WorkStatus
+from roost_core.models.standing import Fork, WorkMeta, WorkStatus
 from roost_core.models.work import State
 from roost_core.shown.mending import next_command
 from roost_core.shown.plain import to_plain
 from roost_core.shown.redaction import harmless, redacted
 from roost_core.shown.sizes import size
-from roost_core.shown.spans import span
+from roost_core.shown.spans import ago, span
 from roost_core.shown.why import Why
 from roost_core.values import Json
 
 #: More artifacts than these are counted.
 _MOST_ARTIFACTS: Final = 5
+#: More forks than these are counted.
+_MOST_FORKS: Final = 3
 #: An artifact's id is shown by its beginning; JSON and `roost artifacts` have all of it.
 _ID_SHOWN: Final = 12
 _NAME_WIDTH: Final = 11
@@ -104,6 +106,10 @@ def _facts(
     if status.stuck is not None:
         hangs = f"its worker hangs at {status.stuck.where}, for {_lasts(status.stuck.since, now)}"
         yield "hangs", plain(hangs, colours.VERY_BAD)
+    origin = status.item.forked_from
+    if origin is not None:
+        yield "fork of", plain(f"{origin.work_id} v{origin.version}")
+    yield from _forks(status.forks, now)
     yield "payload", _cut(status.item.payload, room, is_revealed=is_revealed)
     if status.snapshot is not None:
         yield from snapshot_facts(status.snapshot, room, is_revealed=is_revealed)
@@ -120,6 +126,14 @@ def snapshot_facts(snapshot: Snapshot, room: int, *, is_revealed: bool) -> Itera
 
 def _lasts(since: datetime, now: datetime) -> str:
     return span(max(0.0, (now - since).total_seconds()))
+
+
+def _forks(forks: Sequence[Fork], now: datetime) -> Iterator[Fact]:
+    for at, one in enumerate(forks[:_MOST_FORKS]):
+        told = f"{one.work_id} from v{one.version}, {ago(one.at, now)}"
+        yield "" if at else "forks", plain(told, colours.BY_HAND)
+    if len(forks) > _MOST_FORKS:
+        yield "", Text(f"and {len(forks) - _MOST_FORKS} older ones")
 
 
 def _artifacts(artifacts: Sequence[Artifact]) -> Iterator[Fact]:

@@ -57,11 +57,12 @@ def command(
 ) -> None:
     """Show all that is known of one work item: a screen on a terminal, elsewhere JSON.
 
-    The object has "meta" (state, step, version, attempts, lease, ...), "item" and "snapshot"; and
-    "stuck", where the worker that holds the lease hangs, if it does. While the work sleeps because
-    its engine raised RetryLater, "reason" in "meta" is its reason. Payload and data are yours
-    and printed as they are; in errors, heartbeats and reasons, passwords and fields named like
-    secrets are hidden. The screen cuts them off, and hides such fields there, too.
+    The object has "meta" (state, step, version, attempts, lease, ...), "item", "snapshot" and
+    "forks", the work that began with a version of this one; "forked_from" in "item" is where it
+    began itself. "stuck" is where the worker that holds the lease hangs, if it does. While the work
+    sleeps because its engine raised RetryLater, "reason" in "meta" is its reason. Payload and data
+    are yours and printed as they are; in errors, heartbeats and reasons, passwords and fields named
+    like secrets are hidden. The screen cuts them off, and hides such fields there, too.
 
     This is its current standing. `roost events --work ID` prints how it got there, lease by lease,
     however long ago that was.

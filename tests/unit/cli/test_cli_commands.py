@@ -30,7 +30,7 @@ def test_status_has_three_parts_and_no_token(bench):
     out = bench.ok("status", "w1")
     found = json.loads(out)
 
-    assert ["meta", "item", "snapshot"] == list(found)
+    assert ["meta", "item", "snapshot", "forks"] == list(found)
     assert "running" == found["meta"]["state"]
     assert "worker-1" == found["meta"]["lease"]["worker_id"]
     assert found["meta"]["lease"]["expires_at"].endswith("Z")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
+from roost_core.cli import output
 from roost_core.cli.work import replay
 from roost_core.models import Snapshot, State
 from tests.unit.cli.cli_harness import Bench
@@ -148,3 +150,32 @@ def test_a_short_id(bench):
     work_id = bench.enqueue(work_id="long-name-1")
     result = bench.invoke("replay", "long", "--from-version", "1")
     assert f"{work_id} has no version yet" in result.stderr
+
+
+@pytest.mark.parametrize("options", [(), ("--version", "9")])
+def test_status_tells_where_work_comes_from_and_led(bench, options):
+    """Of a fork its origin, of the origin its forks, the newest first."""
+    assert [] == bench.json("status", "w1", *options)["forks"]
+    for version in (8, 9):
+        bench.invoke("replay", "w1", "--from-version", str(version), "--work-id", f"f{version}")
+    origin, fork = (bench.json("status", one, *options) for one in ("w1", "f9"))
+    assert [("f9", 9), ("f8", 8)] == [(one["work_id"], one["version"]) for one in origin["forks"]]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", origin["forks"][0]["at"])
+    assert origin["item"]["forked_from"] is None
+    assert {"work_id": "w1", "version": 9} == fork["item"]["forked_from"]
+    assert [] == fork["forks"]
+
+
+def test_events_tell_of_forks_and_of_what_was_put_back(bench, monkeypatch):
+    """Who did it, from which version, and what came of it: on a terminal, a sentence each."""
+    by = ("--as", "bob", "--reason", "wrong plan")
+    bench.invoke("replay", "w1", "--from-version", "9", "--work-id", "f9", *by)
+    done = bench.invoke("replay", "w1", "--from-version", "3", "--in-place", "--yes", *by)
+    assert 0 == done.exit_code, done.stderr
+    monkeypatch.setattr(output, "on_terminal", lambda: True)
+    monkeypatch.setenv("COLUMNS", "200")
+    origin, fork = (bench.ok("events", "--work", one) for one in ("w1", "f9"))
+    who = "by bob (roost replay)"
+    assert f"f9 forked from v9 {who}: wrong plan" in origin
+    assert f"put back to v3 {who}, was queued: wrong plan" in origin
+    assert f"enqueued for echo, queued: forked from w1 v9 {who}: wrong plan" in fork

@@ -12,6 +12,7 @@ from roost_core.cli.look.screen import show
 from roost_core.models import (
     Artifact,
     ErrorRecord,
+    Fork,
     Heartbeat,
     Lease,
     Snapshot,
@@ -21,6 +22,7 @@ from roost_core.models import (
     WorkStatus,
 )
 from roost_core.models.control import Act, Actor
+from roost_core.models.work import ForkedFrom
 from roost_core.models.worker import Stuck
 from roost_core.shown.verbs import told
 from roost_core.shown.why import Why
@@ -29,12 +31,14 @@ from tests.unit.cli.test_look_listing import ID, NOW, row
 TRACE = 'Traceback (most recent call last):\n  File "/src/flaky.py", line 8, in step\n'
 
 
-def screen(width=80, snapshot=None, stuck=None, why=None, payload=None, **fields):
+def screen(
+    width=80, snapshot=None, stuck=None, why=None, payload=None, forks=(), origin=None, **fields
+):
     """Return the lines of a screen."""
     meta = attrs.evolve(row().meta, created_at=NOW - timedelta(hours=2), **fields)
-    item = WorkItem(ID, "echo", payload or {}, created_at=NOW, title="A title")
+    item = WorkItem(ID, "echo", payload or {}, created_at=NOW, title="A title", forked_from=origin)
     console = Console(file=io.StringIO(), width=width, force_terminal=False)
-    show(console, WorkStatus(meta, item, snapshot, stuck), (), now=NOW, why=why)
+    show(console, WorkStatus(meta, item, snapshot, stuck, forks), (), now=NOW, why=why)
     return [line.rstrip() for line in console.file.getvalue().splitlines()]
 
 
@@ -124,6 +128,21 @@ def test_long_things_are_cut():
     assert "           and 2 older ones" in lines
     assert max(map(len, lines)) <= 80
     assert f"artifacts: roost artifacts {ID}" in lines
+
+
+def test_forks():
+    """Where it comes from, and the newest that came from it; the others are counted."""
+    forks = tuple(Fork(f"f{n}", n, NOW - timedelta(minutes=n)) for n in (2, 3, 4, 5, 6))
+    lines = screen(forks=forks, origin=ForkedFrom("w-0", 31))
+    assert "w-0 v31" == fact(lines, "fork of")
+    at = lines.index(next(line for line in lines if line.startswith("forks ")))
+    assert [
+        "forks      f2 from v2, 2 m ago",
+        "           f3 from v3, 3 m ago",
+        "           f4 from v4, 4 m ago",
+        "           and 2 older ones",
+    ] == lines[at : at + 4]
+    assert not any("fork" in line for line in screen())
 
 
 def test_times_are_this_machines_if_not_given():

@@ -137,18 +137,22 @@ class Work:
         """
         return views.snapshot(await self._stored())
 
-    async def history(self) -> Sequence[Version]:
+    async def history(self, limit: int | None = None) -> Sequence[Version]:
         """Return the versions of the snapshot that are remembered, newest first.
 
         Numbers may be missing between them, and a version may not be readable: its ``problem`` says
         why. There is none if no step was accepted yet.
 
+        :param limit: how many at most; by default all.
+        :raises InvalidInput: the limit is negative.
         :raises WorkNotFound: no work item has this id.
         :raises BackendUnavailable: no answer.
         """
         from roost_core.shown.versions import versions
 
-        return versions(self._found(await self._roost.ledger.history(self.id)))
+        if limit is not None and limit < 0:
+            raise InvalidInput("limit must not be negative")
+        return versions(self._found(await self._roost.ledger.history(self.id)), limit)
 
     async def snapshot_at(self, version: int) -> Snapshot:
         """Return an earlier version of the snapshot, with the time when it was accepted.

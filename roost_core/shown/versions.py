@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Final
 
 import attrs
@@ -28,9 +28,12 @@ _MISSING: Final = "its stored bytes are missing"
 _LOST: Final = "what leads back to it is not kept"
 
 
-def versions(history: StoredHistory) -> tuple[Version, ...]:
-    """Return the versions that are remembered, newest first."""
-    return tuple(_Walk(history).versions())
+def versions(history: StoredHistory, limit: int | None = None) -> tuple[Version, ...]:
+    """Return the versions that are remembered, newest first.
+
+    :param limit: how many at most; of those behind them only the first is read, to compare with.
+    """
+    return tuple(islice(_Walk(history).versions(), limit))
 
 
 def snapshot(history: StoredHistory, version: int) -> Snapshot:

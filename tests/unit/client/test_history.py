@@ -6,7 +6,7 @@ import pytest
 
 from roost_core import SyncRoost
 from roost_core.differences import parse_patch, patched
-from roost_core.errors import VersionGone, WorkNotFound
+from roost_core.errors import InvalidInput, VersionGone, WorkNotFound
 from roost_core.models import Artifact, Snapshot
 from tests.unit.cli.cli_harness import Bench
 
@@ -44,6 +44,16 @@ def test_history(work):
         (one.work_id, one.worker_id, one.took_seconds, one.problem) for one in found
     }
     assert found[0].committed_at > found[1].committed_at
+
+
+def test_a_limited_history(work):
+    """The newest ones, and none more than there are."""
+    assert [[], [3, 2], [3, 2, 1]] == [
+        [one.version for one in work.history(limit)] for limit in (0, 2, 9)
+    ]
+    assert work.history()[:2] == work.history(limit=2)
+    with pytest.raises(InvalidInput, match="limit must not be negative"):
+        work.history(-1)
 
 
 def test_there_is_none_before_the_first_step(bench):

@@ -249,3 +249,12 @@ def test_one_at_a_time_is_in_memory(at_base):
         tracemalloc.stop()
     assert 50 == len(found)
     assert most < 6 * 200_000
+
+
+def test_what_is_beyond_the_limit_is_not_read():
+    """The newest of many large versions takes no time for the others."""
+    spoilt = attrs.evolve(commit(2, WHOLE + TEXTS[1]), back=None)
+    kept = history(TEXTS[3], 3, commit(3, change(TEXTS[2], TEXTS[3])), spoilt, FIRST)
+    assert [(3, 1)] == [(one.version, one.changed_bytes) for one in versions(kept, 1)]
+    with pytest.raises(AttributeError):
+        versions(kept)

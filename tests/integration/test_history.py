@@ -175,3 +175,27 @@ def test_while_it_runs(shell, slow):
         worker.wait(LIMIT)
     assert 0 == done.returncode
     assert ["1", "init"] == done.stdout.split("\t")[:2]
+
+
+def test_forks_are_told(shell, grow, size):
+    """By both work items, in their status and in their events, and where one was put back."""
+    work_id = run(shell, grow, size=size)
+    by = ("--as", "bob", "--reason", "wrong turn")
+    for words in (("3", "--work-id", "w-2"), ("4", "--work-id", "w-3"), ("5", "--in-place")):
+        done = shell.run("replay", work_id, "--yes", *by, "--from-version", *words)
+        assert 0 == done.returncode, done.stderr
+    origin, fork = (json.loads(shell.ok("status", each)) for each in (work_id, "w-2"))
+    assert [("w-3", 4), ("w-2", 3)] == [(one["work_id"], one["version"]) for one in origin["forks"]]
+    assert ({"work_id": work_id, "version": 3}, []) == (fork["item"]["forked_from"], fork["forks"])
+    earlier = json.loads(shell.ok("status", work_id, "--version", "2"))
+    assert origin["forks"] == earlier["forks"]
+    screen, code = on_terminal(shell, "status", work_id)
+    lines = [line.rstrip() for line in _ESCAPES.sub("", screen).replace("\r", "").splitlines()]
+    assert 0 == code
+    assert any(line.startswith("forks      w-3 from v4, ") for line in lines)
+    said = " ".join(" ".join(lines).split())
+    assert "w-2 forked from v3 by bob (roost replay): wrong turn" in said
+    assert "put back to v5 by bob (roost replay), was done: wrong turn" in said
+    screen, _ = on_terminal(shell, "status", "w-2")
+    assert re.search(r"fork of +w-1 v3", _ESCAPES.sub("", screen))
+    assert max(map(len, lines)) <= 80

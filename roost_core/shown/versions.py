@@ -66,11 +66,7 @@ def remarks(found: Sequence[Version], *, is_off: bool = False) -> Iterator[str]:
     :param found: those that are remembered, newest first.
     :param is_off: whether nobody is to keep any.
     """
-    for later, earlier in pairwise(found):
-        first, last = earlier.version + 1, later.version - 1
-        if first <= last:
-            which = f"version {first} is" if first == last else f"versions {first} to {last} are"
-            yield f"{which} missing: an older Roost ran these steps, or their record is damaged"
+    yield from gaps(found)
     if not found or found[-1].version == 1:
         return
     oldest = found[-1].version
@@ -86,6 +82,18 @@ def remarks(found: Sequence[Version], *, is_off: bool = False) -> Iterator[str]:
             f"versions before {oldest} are not kept any more: "
             "ROOST_HISTORY_VERSIONS and ROOST_HISTORY_BYTES say how many are"
         )
+
+
+def gaps(found: Sequence[Version]) -> Iterator[str]:
+    """Yield which versions are missing between these, and why.
+
+    :param found: some in a row of those that are remembered, newest first.
+    """
+    for later, earlier in pairwise(found):
+        first, last = earlier.version + 1, later.version - 1
+        if first <= last:
+            which = f"version {first} is" if first == last else f"versions {first} to {last} are"
+            yield f"{which} missing: an older Roost ran these steps, or their record is damaged"
 
 
 class _Walk:

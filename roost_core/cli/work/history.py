@@ -15,9 +15,10 @@ from roost_core.cli.work.naming import full_id
 from roost_core.cli.work.server_clock import server_now
 from roost_core.client.roost import Roost
 from roost_core.models.history import Version
+from roost_core.shown.counts import counted
 from roost_core.shown.plain import to_plain
 from roost_core.shown.redaction import redacted
-from roost_core.shown.versions import remarks
+from roost_core.shown.versions import gaps, remarks
 
 
 @click.command(
@@ -63,9 +64,7 @@ def command(session: Session, work_id: str, limit: int, as_json: bool) -> None:
     if not found:
         output.note(f"{full} has no version yet: no step was accepted")
         return
-    told = list(remarks(found, is_off=not session.settings.history_versions))
-    if len(found) > limit:
-        told = [f"{len(found) - limit} earlier ones: --limit shows more"]
+    told = _told(found, limit, is_off=not session.settings.history_versions)
     if output.on_terminal():
         from roost_core.cli.look.versions import show
 
@@ -75,6 +74,14 @@ def command(session: Session, work_id: str, limit: int, as_json: bool) -> None:
         output.data_row(_cells(one))
     for line in told:
         output.note(line)
+
+
+def _told(found: Sequence[Version], limit: int, *, is_off: bool) -> list[str]:
+    """Return what there is to say of versions that are missing, or beyond the limit."""
+    left = len(found) - limit
+    if left <= 0:
+        return [*remarks(found, is_off=is_off)]
+    return [*gaps(found[:limit]), f"{counted(left, 'earlier one')}: --limit shows more"]
 
 
 def _cells(one: Version) -> list[object]:

@@ -131,6 +131,28 @@ def test_what_is_missing_is_said(bench):
     assert "roost: versions before 2 are not kept any more" in result.stderr
     result = bench.invoke("history", "work-1", "--limit", "1")
     assert "roost: 2 earlier ones: --limit shows more\n" == result.stderr
+    result = bench.invoke("history", "work-1", "--limit", "2")
+    assert "roost: 1 earlier one: --limit shows more\n" == result.stderr
+
+
+def test_a_gap_is_said_also_within_a_limit():
+    """Whoever lists a few of the newest is not to take them for all of these."""
+    other = Bench()
+    other.enqueue(work_id="w")
+    other.steps("w", *versions(6))
+    # Those of versions 3 and 4; the way back from 5 still has the latter.
+    other.ledger.run(lambda state, _now: state.works["w"].commits.__delitem__(slice(2, 4)))
+    gap = (
+        "roost: version 3 is missing: an older Roost ran these steps, or their record is damaged\n"
+    )
+    for limit, shown, said in (
+        (9, "65421", gap),
+        (4, "6542", f"{gap}roost: 1 earlier one: --limit shows more\n"),
+        (3, "654", "roost: 2 earlier ones: --limit shows more\n"),
+    ):
+        found = other.invoke("history", "w", "--limit", str(limit))
+        assert [*shown] == [line.split("\t")[0] for line in found.stdout.splitlines()]
+        assert said == found.stderr
 
 
 def test_a_history_that_is_off(bench, monkeypatch):

@@ -93,8 +93,8 @@ def completed(events: Sequence[Event], trail: Sequence[Event]) -> Sequence[Event
 
 
 #: What may stand behind the event that says why work sleeps: the lease that this has ended, and
-#: pauses meanwhile, after which it sleeps for the same reason.
-_NO_REASON: Final = frozenset({"leased", "pause_requested", "paused", "resumed"})
+#: what leaves it as it was: pauses meanwhile, after which it sleeps for the same reason, and forks.
+_NO_REASON: Final = frozenset({"leased", "pause_requested", "paused", "resumed", "forked"})
 
 
 def reason_of_sleep(trail: Sequence[Event], version: int) -> str | None:

@@ -42,10 +42,16 @@ def lease(first, last, *, ended="committed"):
 
 @pytest.mark.parametrize(
     ("behind", "reason"),
-    [([], "later"), (["leased", "paused", "resumed"], "later"), (["committed"], None)],
+    [
+        ([], "later"),
+        (["leased", "paused", "resumed"], "later"),
+        (["forked"], "later"),
+        (["committed"], None),
+        (["rewound"], None),
+    ],
 )
 def test_why_it_sleeps(behind, reason):
-    """A pause in between changes nothing of that; anything else does."""
+    """A pause or a fork in between changes nothing of that; anything else does."""
     sleeping = {"version": 2, "state": State.SLEEPING}
     given_back = attrs.evolve(event(2, "interrupted"), data={"reason": "later"}, **sleeping)
     after = [attrs.evolve(event(3, kind), **sleeping) for kind in behind]

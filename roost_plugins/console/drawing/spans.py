@@ -103,6 +103,7 @@ def life_of(story: Sequence[Event], now: datetime) -> Life:
     :param story: its events, oldest first, as a client's ``inspect`` returns them.
     :param now: the server's clock.
     """
+    story = _own(story)
     leases = _leases(story)
     ending = story[-1] if story and story[-1].state.is_terminal else None
     begin = min([one.at for one in story] + [one.start for one in leases], default=now)
@@ -110,6 +111,8 @@ def life_of(story: Sequence[Event], now: datetime) -> Life:
     steps = _steps(story, leases, end)
     accepted = [one.version - one.count for one in steps if one.end and not one.fate]
     missing = min([*accepted, *(one.first for one in leases)], default=_version(story))
+    if missing <= _begun_at(story):
+        missing = 0
     return Life(
         begin=begin,
         end=end,
@@ -123,8 +126,21 @@ def life_of(story: Sequence[Event], now: datetime) -> Life:
     )
 
 
+def _own(story: Sequence[Event]) -> Sequence[Event]:
+    """Return what belongs to its life: it does not last longer because it is forked afterwards."""
+    own = len(story)
+    while own and story[own - 1].kind == "forked":
+        own -= 1
+    return story[:own] if own and story[own - 1].state.is_terminal else story
+
+
 def _version(story: Sequence[Event]) -> int:
     return story[-1].version if story else 0
+
+
+def _begun_at(story: Sequence[Event]) -> int:
+    """Return the version that it began with: a fork's others are its origin's."""
+    return story[0].version if story and story[0].kind == "enqueued" else 0
 
 
 def _leases(story: Sequence[Event]) -> list[Lease]:

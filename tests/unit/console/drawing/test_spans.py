@@ -134,3 +134,43 @@ def test_a_try_after_steps_that_only_the_lease_tells_of():
         ("", 3, at(10), at(30)),
         ("failed", 4, at(30), at(30)),
     ] == [(one.fate, one.version, one.start, one.end) for one in life_of(story, at(31)).steps]
+
+
+def test_forks_after_its_end():
+    """They make its life no longer, and are not what has ended it; a fork before that is an act."""
+    by = {"who": "ada", "tool": "roost replay", "from_version": 1}
+    story = [
+        *usual()[:7],
+        happened("forked", 26, 2, "retry_wait", work_id="w-2", **by),
+        happened("dead_lettered", 27, 2, "failed", error={"kind": "permanent"}),
+    ]
+    later = [happened("forked", 90_000, 2, "failed", work_id="w-3", **by)]
+    alone, life = (life_of(one, at(200_000)) for one in (story, story + later))
+    assert (at(27), "dead_lettered") == (life.end, life.last.kind)
+    assert (["forked"], alone.waits) == ([one.kind for one in life.acts], life.waits)
+    back = [happened("rewound", 90_010, 3, "queued", who="ada", tool="roost replay", to_version=1)]
+    life = life_of(story + later + back, at(90_020))
+    assert [(State.FAILED, at(27), at(90_010)), (State.QUEUED, at(90_010), at(90_020))] == [
+        (one.state, one.start, one.end) for one in life.waits[-2:]
+    ]
+    assert (["forked", "forked", "rewound"], None) == ([one.kind for one in life.acts], life.last)
+
+
+def test_a_life_that_began_as_a_fork():
+    """The versions before are its origin's: nothing of its own is missing."""
+    data = {"forked_from": "w-0", "from_version": 2, "who": "ada", "tool": "roost replay"}
+    story = [
+        happened("enqueued", 0, 3, "queued", **data),
+        happened("claimed", 10, 3, "running", worker_id="host-a"),
+        happened("committed", 12, 4, "done", step="x"),
+    ]
+    for known in (story[:1], story[:2], story):
+        assert 0 == life_of(known, at(20)).missing
+    life = life_of(story, at(20))
+    assert [(State.QUEUED, at(0), at(10))] == [
+        (one.state, one.start, one.end) for one in life.waits
+    ]
+    assert [(4, at(10), at(12), "")] == [
+        (one.version, one.start, one.end, one.fate) for one in life.steps
+    ]
+    assert 900 == life_of([story[0], leased(500, 510, 900, 950, "committed")], at(512)).missing

@@ -126,9 +126,13 @@ class Wholes(Way):
 
 
 def _zstd() -> Any:
-    """Return Python's own module, or the package that brings it to an older Python."""
-    own = find_spec("compression") is not None
-    return import_module("compression.zstd" if own else "backports.zstd")
+    """Return Python's own module, or the package that brings it to an older one, or None."""
+    for name in ("compression.zstd", "backports.zstd"):
+        try:
+            return import_module(name)
+        except ImportError:
+            continue
+    return None
 
 
 class _Zstd(Way):
@@ -282,7 +286,7 @@ _WAYS: Final[Sequence[type[Way]]] = (Wholes, ZstdBack, ZstdForward, JsonPatch, P
 def _is_there(way: type[Way]) -> bool:
     """Whether a way has what it needs."""
     if issubclass(way, _Zstd):
-        return any(find_spec(one) for one in ("compression", "backports"))
+        return _zstd() is not None
     return way is not JsonPatch or find_spec("jsonpatch") is not None
 
 

@@ -189,6 +189,8 @@ def test_forks_are_told(shell, grow, size):
     assert ({"work_id": work_id, "version": 3}, []) == (fork["item"]["forked_from"], fork["forks"])
     earlier = json.loads(shell.ok("status", work_id, "--version", "2"))
     assert origin["forks"] == earlier["forks"]
+    told = json.loads(shell.ok("events", "--work", "w-2", "--json").splitlines()[0])
+    assert ("enqueued", 4, work_id) == (told["kind"], told["version"], told["data"]["forked_from"])
     screen, code = on_terminal(shell, "status", work_id)
     lines = [line.rstrip() for line in _ESCAPES.sub("", screen).replace("\r", "").splitlines()]
     assert 0 == code

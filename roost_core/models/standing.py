@@ -46,7 +46,7 @@ class WorkMeta(Value):
     lease began. ``reason`` is the reason of a ``RetryLater`` while the work sleeps because of it; a
     long one is cut. Only a handle's ``status`` looks it up. ``wish`` is what a person has asked of
     the running step that is not done yet: to be cancelled, paused or buried; ``act`` is the last
-    thing that a person did to the work item.
+    verb that a person used on the work item, unless a replay has undone it.
     """
 
     work_id: str

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
@@ -16,8 +16,11 @@ from roost_core.codec.times import from_milliseconds
 from roost_core.errors import CorruptRecord, WrittenByNewer
 from roost_core.models.snapshot import Snapshot
 from roost_core.models.standing import DeadLetter, ErrorRecord, Fork, WorkMeta, WorkRow, WorkStatus
-from roost_core.models.work import WorkItem
+from roost_core.models.work import State, WorkItem
 from roost_core.models.worker import Heartbeat, Lease, Stuck, WorkerInfo
+
+#: In which state work is that a person has ended with a verb.
+_ENDS: Final[Mapping[str, State]] = {"cancel": State.CANCELLED, "bury": State.FAILED}
 
 
 def meta(stored: StoredWork) -> WorkMeta:
@@ -36,12 +39,17 @@ def meta(stored: StoredWork) -> WorkMeta:
             expires_at=from_milliseconds(stored.expires_ms),
         )
     same, times = _known_names()
+    act = stored.act
+    if act is not None and act.confirmed_at is not None:
+        # What was ended by hand has been put back to an earlier version since.
+        act = act if _ENDS.get(act.verb, stored.state) is stored.state else None
     known = {name: getattr(stored, name) for name in same}
     known.update((at, _time(getattr(stored, ms))) for at, ms in times)
     return WorkMeta(
         lease=lease,
         error=error_of(stored.error),
         heartbeat=_heartbeat(stored.heartbeat),
+        act=act,
         **known,
     )
 
@@ -55,7 +63,7 @@ def _known_names() -> tuple[Sequence[str], Sequence[tuple[str, str]]]:
     stored = {field.name for field in attrs.fields(StoredWork)}
     shown = [field.name for field in attrs.fields(WorkMeta)]
     times = {at: f"{at.removesuffix('_at')}_ms" for at in shown if at.endswith("_at")}
-    same = stored.intersection(shown) - {"error", "heartbeat"}
+    same = stored.intersection(shown) - {"error", "heartbeat", "act"}
     return sorted(same), [(at, ms) for at, ms in times.items() if ms in stored]
 
 

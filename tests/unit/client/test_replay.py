@@ -183,3 +183,16 @@ def test_no_such_work(roost):
     """It says so."""
     with pytest.raises(WorkNotFound):
         roost.work("w9").replay(1)
+
+
+@pytest.mark.parametrize(("verb", "holds"), [("bury", False), ("cancel", False), ("pause", True)])
+def test_what_a_replay_undoes_is_not_told_any_more(bench, roost, verb, holds):
+    """Work that runs again is not shown as buried by somebody; paused work stays paused."""
+    work = roost.work("w1")
+    getattr(work, verb)(reason="bad")
+    assert verb == work.status().meta.act.verb
+    work.replay(2, in_place=True)
+    act = work.status().meta.act
+    assert holds is (act is not None)
+    assert act == work.row().meta.act
+    assert "bad" in [one.data.get("reason") for one in work.events()]

@@ -12,6 +12,7 @@ from roost_core.codec.converter import converter
 from roost_core.codec.envelope import SCHEMA, decode
 from roost_core.codec.strict_json import DECODER, MAX_SNAPSHOT_BYTES, dumps
 from roost_core.codec.times import from_milliseconds
+from roost_core.errors import CorruptRecord
 from roost_core.models.snapshot import Snapshot, unchecked_snapshot
 from roost_core.values import Value
 
@@ -22,6 +23,8 @@ BASE_SCHEMA: Final = 3
 #: Levels around the values in a snapshot's data: the envelope, and data itself. Each value may nest
 #: as deep as a payload, because a payload that is not an object starts as such a value.
 _AROUND_DATA: Final = 2
+#: With this begins what stands in place of a snapshot that cannot be put together; JSON never does.
+_LOST: Final = b"!"
 
 
 @cache
@@ -112,6 +115,14 @@ def encode_snapshot(snapshot: Snapshot) -> bytes:
     return EncodedSnapshot.of(snapshot).raw
 
 
+def lost_snapshot(reason: Exception) -> bytes:
+    """Return what a backend has for a snapshot that it cannot put together, because parts are lost.
+
+    Whoever decodes it is told the reason.
+    """
+    return _LOST + str(reason).encode()
+
+
 def decode_snapshot(
     raw: bytes,
     *,
@@ -124,6 +135,8 @@ def decode_snapshot(
     :raises CorruptRecord: the bytes do not decode.
     :raises WrittenByNewer: a newer Roost wrote them.
     """
+    if raw[:1] == _LOST:
+        raise CorruptRecord(f"the stored snapshot is damaged: {raw[1:].decode(errors='replace')}")
     return decode(
         Snapshot,
         raw,

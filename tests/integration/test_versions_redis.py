@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 
 import attrs
@@ -10,13 +11,15 @@ import pytest
 from roost_core import hookimpl
 from roost_core.backend.history import WHOLE, ForkOf, Past
 from roost_core.backend.messages import EnqueueOutcome, Finish, Sleep, Yield
+from roost_core.codec.snapshots import decode_snapshot
 from roost_core.errors import CorruptRecord, VersionGone
 from roost_core.models import State
 from roost_core.models.control import Verb
+from roost_core.stepping import recent
 from roost_core.testing.contract.kit import ACTOR, HOUR_MS, new_work
 from roost_core.testing.contract.versions import Life, begun, grown, see_versions
 from tests.contract.harnesses import RedisHarness
-from tests.integration.redis_bench import Crew, all_done, queue, settings_for
+from tests.integration.redis_bench import PATIENCE, Crew, all_done, queue, settings_for
 
 OTHER = "worker-2"
 
@@ -100,6 +103,34 @@ async def test_workers_in_turn(server, pad):
                 text = history.snapshot(version)
                 assert (b'"version":%d,' % version) in text
                 assert version - 1 == text.count(b'"tuple":[1,2]')
+
+
+async def until(true):
+    """Wait until something is true."""
+    async with asyncio.timeout(PATIENCE):
+        while not await true():  # noqa: ASYNC110 - the server is asked
+            await asyncio.sleep(0.01)
+
+
+async def test_damage_to_what_a_worker_has_stored_itself(server, monkeypatch):
+    """If it has to ask for it, because there was no room, its dead letter says what is wrong."""
+    monkeypatch.setattr(recent, "_MOST_PIECES", 0)
+    engine = Growing()
+    settings = settings_for(server, slice_steps=4)
+    async with queue(settings, engine) as roost, Crew(settings, engine) as crew:
+        payload = {"pad": 20_000, "steps": 900, "delay": 0.01}
+        work_id = (await roost.enqueue("growing", payload)).work_id
+        await crew.start()
+        key = roost.ledger.keys.key("work")
+        await until(lambda: roost.ledger.client.hexists(key, f"{work_id} v9"))
+        await roost.ledger.client.hdel(key, f"{work_id} v8")
+
+        async def is_dead():
+            return (await roost.ledger.read(work_id)).state is State.FAILED
+
+        await until(is_dead)
+        stored = await roost.ledger.read(work_id)
+        assert b"damaged: a change of the snapshot is lost" in stored.error
 
 
 # -- how much there is -----------------------------------------------------------------------------
@@ -242,9 +273,13 @@ async def test_one_is_damaged(server, what):
         bad = await kit.read("bad")
         assert State.FAILED is bad.state
         assert message in bad.error.decode()
-        # Bytes that are not its own are shown as what is wrong.
-        assert message.encode() in bad.snapshot
+        # So does whatever reads it.
         history = await kit.ledger.history("bad")
+        for stored in (bad, history.work):
+            with pytest.raises(CorruptRecord, match="the stored snapshot is damaged: "):
+                decode_snapshot(stored.snapshot)
+        with pytest.raises(CorruptRecord, match=message):
+            decode_snapshot(bad.snapshot)
         sound = set()
         for version in range(1, 10):
             try:

@@ -130,6 +130,7 @@ DOORS = {
         "roost_plugins.redis_saq.record.history",
     ): START,
     ("roost_plugins.redis_saq.record.standing", "_newest", "roost_core.backend"): START,
+    ("roost_plugins.redis_saq.record.standing", "_newest", "roost_core.codec.snapshots"): START,
     (
         "roost_plugins.redis_saq.record.standing",
         "stored_work",

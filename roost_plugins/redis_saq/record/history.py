@@ -9,6 +9,7 @@ from typing import Any, Final
 import attrs
 
 from roost_core.backend import StoredHistory, StoredVersion
+from roost_core.codec.snapshots import lost_snapshot
 from roost_core.errors import CorruptRecord, VersionGone
 from roost_plugins.redis_saq.record.kinds import FAR
 from roost_plugins.redis_saq.record.standing import stored_work
@@ -23,7 +24,7 @@ def stored_history(answer: Sequence[Any]) -> StoredHistory:
     try:
         newest = history.snapshot(history.work.version) if history.work.version else None
     except (CorruptRecord, VersionGone) as error:
-        newest = str(error).encode()
+        newest = lost_snapshot(error)
     return attrs.evolve(history, work=attrs.evolve(history.work, snapshot=newest))
 
 

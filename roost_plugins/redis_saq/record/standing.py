@@ -85,7 +85,9 @@ def _newest(stored: Sequence[bytes | None]) -> bytes:
     try:
         return newest(stored)
     except CorruptRecord as error:
-        return str(error).encode()
+        from roost_core.codec.snapshots import lost_snapshot
+
+        return lost_snapshot(error)
 
 
 def _labels(tail: bytes | None) -> dict[str, str]:

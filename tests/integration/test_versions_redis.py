@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 
 import attrs
 import pytest
 
 from roost_core import hookimpl
 from roost_core.backend.history import WHOLE, ForkOf, Past
-from roost_core.backend.messages import EnqueueOutcome, Finish, Sleep, Yield
+from roost_core.backend.messages import Commit, EnqueueOutcome, Finish, GoOn, Sleep, Yield
+from roost_core.codec.pieced import PiecedSnapshot
+from roost_core.codec.records import encode_item
 from roost_core.codec.snapshots import decode_snapshot
 from roost_core.errors import CorruptRecord, VersionGone
-from roost_core.models import State
+from roost_core.models import Snapshot, State, WorkItem
 from roost_core.models.control import Verb
 from roost_core.stepping import recent
+from roost_core.stepping.recent import StoredItem
 from roost_core.testing.contract.kit import ACTOR, HOUR_MS, new_work
 from roost_core.testing.contract.versions import Life, begun, grown, see_versions
 from tests.contract.harnesses import RedisHarness
@@ -369,3 +373,55 @@ async def test_thousands(server):
         assert life.raws[1] == forked.snapshot(1)
         assert ["a"] == await kit.purge(0, None, 10)
         assert {} == await fields_of(kit, "a")
+
+
+BOUNDS = [
+    (0, 1 << 20),
+    (0, 0),
+    (50, 0),
+    (1, 1 << 20),
+    (3, 60_000),
+    (50, 100_000),
+    (10_000, 64 << 20),
+]
+
+
+@pytest.mark.parametrize(("versions", "size"), BOUNDS)
+async def test_within_any_bounds(server, versions, size):
+    """Through hundreds of steps of all kinds, what can be read is right, and the newest can be."""
+    dice = random.Random(versions + size)
+    async with opened(server, history_versions=versions, history_bytes=size) as kit:
+        claim = await kit.leased("a")
+        texts, last, data = [b""], None, grown(5)
+        item = StoredItem(encode_item(WorkItem(work_id="a", engine=claim.engine)), 0)
+        for number in range(1, 301):
+            how = dice.choices(("row", "drop", "small", "other"), (20, 5, 1, 1))[0]
+            if how == "row":
+                rows = [*data.get("rows", []), {"n": number, "pad": dice.randbytes(60).hex()}]
+                data = {**grown(0), **data, "rows": rows}
+            else:
+                few = {"drop": {**data, "rows": data.get("rows", [])[3:]}, "small": {"n": number}}
+                data = few.get(how) or {"pad": dice.randbytes(10_000).hex(), "rows": []}
+            one = Snapshot("a", claim.engine, version=number, step="look", data=data)
+            encoded = item.encode(one, last)
+            is_last = number % 23 == 0
+            commit = Commit(
+                f"c{number}",
+                number - 1,
+                encoded.raw if encoded.is_whole else b"",
+                "look",
+                Yield() if is_last else GoOn(HOUR_MS),
+                change=encoded.change,
+                is_base=encoded.is_base,
+            )
+            await kit.ledger.commit(claim.lease, commit)
+            texts.append(encoded.raw)
+            last = encoded if isinstance(encoded, PiecedSnapshot) else encoded.raw
+            if is_last:
+                claim = await kit.claim_one("a", worker_id=f"worker-{number}")
+                assert texts[-1] == claim.snapshot
+                history = await kit.ledger.history("a")
+                assert number == history.versions[0]
+                for version in history.versions:
+                    assert texts[version] == history.snapshot(version)
+                assert min(versions, number) <= len(history.commits) or size < 1 << 20

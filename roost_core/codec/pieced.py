@@ -39,7 +39,7 @@ REWRITE: Final = 1.5
 MOST_CHANGES: Final = 1000
 MOST_CHANGE_BYTES: Final = 8 << 20
 #: A larger change is not stored beside a whole: it would only be there for the history. Bytes.
-_MOST_BESIDE: Final = 512 << 10
+_MOST_BESIDE: Final = 1 << 20
 #: A snapshot is taken to resemble another if half of this many places of it are found there.
 _PROBES: Final = 8
 _PROBE_BYTES: Final = 48

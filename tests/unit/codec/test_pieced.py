@@ -328,8 +328,9 @@ def test_replaced_once_and_twice():
 
 
 def test_a_compaction_keeps_the_way_back():
-    """From 400 KB to 20 KB: the whole is stored, and the change beside it."""
-    last = begun(growing(6000))
+    """From 1 MB to 20 KB: the whole is stored, and the change beside it."""
+    last = begun(growing(16_150))
+    assert 1_000_000 < len(last) < 1_020_000
     new = last.following(snapshot(growing(300), 2))
     assert new.is_base
     text = bytearray(new.raw)
@@ -339,7 +340,7 @@ def test_a_compaction_keeps_the_way_back():
 
 def test_a_change_that_is_too_large_for_the_history():
     """It would only be there for that."""
-    new = begun(growing(10_000)).following(snapshot(growing(300), 2))
+    new = begun(growing(20_000)).following(snapshot(growing(300), 2))
     assert (True, b"") == (new.is_base, new.change)
 
 

@@ -351,6 +351,9 @@ class _Next:
             if self.old.marks[i] is None:
                 (group,) = group.values()
             piece = next_branch(old, group, self.offset, self.found)
+            if mark is not None and marked(group) != mark:
+                # A thread of the engine's has changed it meanwhile.
+                raise NotPlain
         if piece is None:
             mark, piece = self._made(j)
             self.found.append(between(_joined(old), _joined(piece), self.offset))

@@ -253,6 +253,22 @@ def test_as_deep_as_a_whole(depth, small):
             see_next(last, data)
 
 
+def test_an_engine_that_still_changes_what_it_returned(small, monkeypatch):
+    """Its own thread may outlive the step: what comes back is what is stored, in any case."""
+    real = pieces._text
+    last = begun({"rows": ["b" * 99, {"a": 1, "pad": "x" * 200}], "pad": "y" * 900})
+    rows = ["c" * 99, {"a": 2, "pad": "x" * 200}]
+
+    def late(value, depth):
+        rows[1]["pad"] = "z" * 200
+        return real(value, depth)
+
+    monkeypatch.setattr(pieces, "_text", late)
+    new = last.following(snapshot({"rows": rows, "pad": "y" * 900}, 2))
+    assert decode_snapshot(new.raw).data == new.decoded(None, None, None).data
+    assert followed(last.raw, new.change) == new.raw
+
+
 # -- what becomes a base ---------------------------------------------------------------------------
 
 

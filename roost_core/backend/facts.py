@@ -39,7 +39,8 @@ class Obstacle(Value):
 class Facts(Value):
     """What decides when a work item runs. What a backend does not know is None, or missing.
 
-    :ivar work: without its snapshot, of which ``snapshot_bytes`` is the size; 0: there is none.
+    :ivar work: without its snapshot, of which ``snapshot_bytes`` is the size; 0: there is none. Of
+        one that is stored as changes it may be the size of the whole that they follow.
     :ivar now_ms: the server's clock.
     :ivar ahead: how many ready work items of its engine go first, while it is ready.
     :ivar obstacle: the resource that is in its way.

@@ -15,7 +15,7 @@ from roost_core.backend.trail import completed, reason_of_sleep
 from roost_core.codec.times import from_milliseconds
 from roost_core.errors import CorruptRecord, WrittenByNewer
 from roost_core.models.events import Event
-from roost_core.models.standing import WorkMeta
+from roost_core.models.standing import Fork, WorkMeta
 from roost_core.models.work import State, WorkItem
 from roost_core.models.worker import WorkerInfo
 from roost_core.shown import views
@@ -42,6 +42,7 @@ class Inspection(Value):
     :ivar story: its life so far, oldest first: each event that is neither a claim nor a commit, and
         one ``leased`` for each lease, as far back as it keeps them; and, as far as they were found
         without looking far, the claims and commits of its newest leases instead.
+    :ivar forks: the work items that began with a version of it, newest first.
     """
 
     meta: WorkMeta
@@ -53,6 +54,7 @@ class Inspection(Value):
     snapshot_bytes: int
     holder: WorkerInfo | None
     story: Sequence[Event]
+    forks: Sequence[Fork] = ()
 
 
 async def inspect(ledger: Ledger, work_id: str) -> Inspection | None:
@@ -80,6 +82,7 @@ async def inspect(ledger: Ledger, work_id: str) -> Inspection | None:
         snapshot_bytes=facts.snapshot_bytes,
         holder=_holder(facts),
         story=story,
+        forks=views.forks(facts.work),
     )
 
 

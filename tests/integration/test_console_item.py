@@ -331,3 +331,17 @@ def test_a_damaged_snapshot(items):
     assert "does not decode" in text or "snapshot" in text
     assert "a : 1" in text
     assert 400 == items.site.get("/work/w-1/snapshot/1/1?at=").status
+
+
+def test_a_fork_and_its_origin(items):
+    """Each page leads to the other's, and says which version it was."""
+    items.new("w-1")
+    claim = items.claim("w-1")
+    items.step(claim, {"page": 1})
+    items.step(claim, {"page": 2})
+    items.roost.work("w-1").replay(1, work_id="w-2")
+    origin, fork = items.page("w-1"), items.page("w-2")
+    assert "Forks w-2 version 1" in words(main(origin))
+    assert 'href="/work/w-2"' in main(origin)
+    assert "Fork of w-1 version 1" in words(main(fork))
+    assert "forked from w-1 v1" in words(main(fork))

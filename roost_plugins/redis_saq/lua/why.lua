@@ -12,15 +12,15 @@
 --   how-many: live workers that offer its engine, of whom twenty are returned; others: that offer only other ones
 --   the last are the holder of its lease, and 60 buckets each of its engine and of its label, the newest first
 --     (lib/rates.lua)
---   size: of its snapshot, which the row is without, in bytes
+--   size: of its snapshot, which the row is without, in bytes; of one that follows from a base, that of the base
 
 local id = ARGV[1]
 local MOST_WORKERS = 100
 local SHOWN_WORKERS = 20
-local found = redis.call('HMGET', K.work, id, id .. ' item', id .. ' error', id .. ' beat')
+local found = redis.call('HMGET', K.work, id, id .. ' item', id .. ' error', id .. ' beat', id .. ' forks')
 if not found[1] then return nil end
 local row = shown(id, found)
-row[8] = found[4]
+row[8], row[10] = found[4], found[5]
 local r = parse(found[1])
 local engine = engine_of(found[1]) or ''
 

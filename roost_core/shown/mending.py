@@ -100,8 +100,26 @@ def retry_command(work_id: str, error_kind: str | None = None) -> str:
     return f"roost retry {work_id}{_NEW_LIMITS.get(error_kind or '', '')}"
 
 
+def is_damaged(meta: WorkMeta) -> bool:
+    """Whether work has ended because what is stored of its versions does not decode."""
+    error = meta.error if meta.state is State.FAILED else None
+    return error is not None and error.kind == "corrupt" and meta.version > 0
+
+
+def replay_command(work_id: str) -> str:
+    """Return what lets work continue from an earlier version; ``N`` is for people to fill in."""
+    return f"roost replay {work_id} --from-version N --in-place"
+
+
+def history_command(work_id: str) -> str:
+    """Return what lists the versions of a work item, and which of them can be read."""
+    return f"roost history {work_id}"
+
+
 def next_command(meta: WorkMeta) -> tuple[str, str] | None:
     """Return the verb for work that only continues if people want it to, and the command."""
+    if is_damaged(meta):
+        return "replay", replay_command(meta.work_id)
     if meta.state in (State.FAILED, State.CANCELLED):
         kind = meta.error.kind if meta.error and meta.state is State.FAILED else None
         return "retry", retry_command(meta.work_id, kind)

@@ -274,7 +274,9 @@ def _cancelled(case: Case) -> _Said:
 def _next(case: Case) -> Sequence[str]:
     """Return what lets it continue, which only people can."""
     found = mending.next_command(case.meta)
-    return [] if found is None else [found[1]]
+    # A version that can be read has to be found first.
+    first = [mending.history_command(case.id)] if mending.is_damaged(case.meta) else []
+    return first if found is None else [*first, found[1]]
 
 
 _STATES: Final[Mapping[State, Callable[[Case], _Said]]] = {

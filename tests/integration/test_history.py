@@ -32,6 +32,8 @@ def step(snapshot, item):
     data = dict(snapshot.data, token=f"t-secret-{n}", log=[*snapshot.data["log"], f"entry {n}"])
     if n == item.payload["steps"]:
         return snapshot.finish(data=data)
+    if n == item.payload.get("nap"):
+        return snapshot.evolve(step="nap", data=data, next_step_delay_seconds=3600)
     return snapshot.evolve(step=f"step {n}", data=data)
 """
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -139,6 +141,32 @@ def test_damage_is_told(shell, grow, redis_server):
     assert [12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1] == sorted({*kept, 8, 4}, reverse=True)
     gone = shell.run("status", work_id, "--version", "99")
     assert (1, "roost: w-1 has no version 99: the newest is 12\n") == (gone.returncode, gone.stderr)
+
+
+def test_it_continues_from_what_is_sound(shell, grow, redis_server):
+    """A damaged change ends the work; it says so, and a version that can be read puts it back."""
+    payload = {"bytes": 100_000, "steps": 12, "nap": 6}
+    work_id = shell.enqueue("grow", payload, "--work-id", "w-1")
+    worker = ("worker", *grow, "--burst", "--quiet")
+    assert 0 == shell.run(*worker).returncode
+    assert "nap" == json.loads(shell.ok("status", work_id))["snapshot"]["step"]
+    with redis.Redis(unix_socket_path=str(redis_server.socket)) as client:
+        (work,) = client.scan_iter(f"*{shell.variables['ROOST_NAMESPACE']}*:work", count=100_000)
+        assert 1 == client.hdel(work, f"{work_id} v5")
+        client.zadd(work.replace(b":work", b":sleeping"), {work_id: 1})
+    shell.run(*worker)
+    said = shell.ok("why", work_id)
+    assert "a change of the snapshot is lost" in said
+    assert f"roost history {work_id}" in said
+    assert f"roost replay {work_id} --from-version N --in-place" in said
+    sound = [one["version"] for one in history(shell, work_id) if one["problem"] is None]
+    assert [4, 3, 2, 1] == sound
+    done = shell.run("replay", work_id, "--from-version", str(sound[0]), "--in-place", "--yes")
+    assert f"{work_id}: put back to version 4, as version 7: it is queued\n" == done.stdout
+    assert 0 == shell.run(*worker).returncode
+    found = json.loads(shell.ok("status", work_id))
+    assert ("done", 12) == (found["meta"]["state"], found["snapshot"]["version"])
+    assert [f"entry {n}" for n in (2, 3, 4, 8, 9, 11, 12)] == found["snapshot"]["data"]["log"]
 
 
 def test_on_a_terminal(shell, grow, size, monkeypatch):

@@ -30,8 +30,8 @@ end
 local SMALL_ENTRY = HISTORY_BYTES / 2 / (HISTORY_VERSIONS + 32)
 
 -- Seldom.
--- Drop the entries beyond the bounds, and return the oldest that is left. The newest, of `size`, stays. Up to two thousand are
--- dropped in one call, which has no other bound: the rest go the next time.
+-- Drop the entries beyond the bounds, and return the oldest that is left. The newest, of `size`, stays. Up to two
+-- thousand are dropped in one call, which has no other bound: the rest go the next time.
 local function tidied(id, version, anchor, oldest, size)
   local least = math.max(version - HISTORY_VERSIONS + 1, oldest, 1)
   local from = least

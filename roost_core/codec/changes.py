@@ -90,16 +90,19 @@ def undone(text: bytearray, change: bytes) -> None:
     """
     found = [*splices(change)]
     if len(found) > _FEW:
-        # The places count in the earlier text, and so does what was moved by those in front.
-        moved = 0
-        backwards: list[Splice] = []
-        for at, old, new in found:
-            backwards.append(Splice(at + moved, new, old))
-            moved += len(new) - len(old)
-        _rebuild(text, backwards)
+        _rebuild(text, backwards(found))
         return
     for at, old, new in found:
         _replace(text, at, new, old)
+
+
+def backwards(found: Iterable[Splice]) -> Iterator[Splice]:
+    """Yield the splices that lead back."""
+    # The places count in the earlier text, and so does what was moved by those in front.
+    moved = 0
+    for at, old, new in found:
+        yield Splice(at + moved, new, old)
+        moved += len(new) - len(old)
 
 
 def _rebuild(text: bytearray, found: Iterable[Splice]) -> None:

@@ -58,6 +58,7 @@ class PiecedSnapshot:
     :ivar base_bytes: how many bytes the last whole has that was stored. If ``is_base``, this is it.
     :ivar count: how many changes there are since, and ``since`` how many bytes they have together.
     :ivar is_same: whether its data and artifacts are those of the snapshot before.
+    :ivar is_back: whether they are those of the one before that.
     """
 
     snapshot: Snapshot
@@ -69,6 +70,8 @@ class PiecedSnapshot:
     count: int
     since: int
     is_same: bool = False
+    is_back: bool = False
+    _changed: tuple[Splice, ...] = ()
 
     @classmethod
     def of_base(cls, raw: bytes, count: int, since: int, base_bytes: int) -> PiecedSnapshot | None:
@@ -153,6 +156,9 @@ class PiecedSnapshot:
         head, tail = _around(snapshot)
         # Whatever comes behind the data counts as its own, as in a snapshot that is not in pieces.
         is_same = not found and tail == self._tail
+        # As they are within the data, wherever that begins.
+        changed = tuple(one._replace(at=one.at - len(self._head)) for one in found)
+        is_undone = bool(changed) and changed == tuple(changes.backwards(self._changed))
         splices = [
             between(self._head, head),
             *found,
@@ -169,6 +175,8 @@ class PiecedSnapshot:
             self.count + 1,
             self.since + len(change),
             is_same,
+            is_undone and tail == self._tail,
+            changed,
         )
         size = len(new)
         if size > MAX_SNAPSHOT_BYTES:

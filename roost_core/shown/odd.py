@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
+from roost_core.models.events import Event
 from roost_core.models.work import State
 from roost_core.models.worker import WorkerInfo
 from roost_core.shown.case import Case
@@ -42,11 +43,27 @@ def _standstill(case: Case) -> Iterator[str]:
         if event.kind != "emitted" or "warning" not in event.data or not isinstance(steps, int):
             continue
         if case.meta.version - event.version < case.meta.steps_in_row:
+            done = "changed no data"
+            if "back and forth" in str(event.data["warning"]):
+                done = "gone back and forth between two states"
             yield (
-                f"{steps} steps in a row had changed no data at version {event.version}, and "
-                f"there was no delay since; {case.meta.steps_in_row} steps in a row by now"
+                f"{steps} steps in a row had {done} at version {event.version}"
+                f"{_since(case, event)}, and there was no delay since; "
+                f"{case.meta.steps_in_row} steps in a row by now"
             )
         return
+
+
+def _since(case: Case, event: Event) -> str:
+    """Return since when a standstill lasts, as far as its event says it."""
+    version, at = event.data.get("since_version"), event.data.get("since")
+    if not isinstance(version, int):
+        return ""
+    try:
+        ago = f", {case.ago(datetime.fromisoformat(at))}" if isinstance(at, str) else ""
+    except (ValueError, TypeError):  # what an engine has emitted may look like a warning
+        ago = ""
+    return f" (nothing new since version {version}{ago})"
 
 
 def _worker(case: Case) -> Iterator[str]:

@@ -25,6 +25,7 @@ from roost_core.codec.pieced import PiecedSnapshot
 from roost_core.codec.records import encode_model
 from roost_core.codec.snapshots import EncodedSnapshot
 from roost_core.codec.strict_json import MAX_EVENT_BYTES, dumps
+from roost_core.codec.times import from_milliseconds
 from roost_core.errors import (
     CodecError,
     EngineError,
@@ -38,6 +39,8 @@ from roost_core.models.standing import ErrorRecord
 from roost_core.models.work import RetryPolicy, State, WorkItem
 from roost_core.models.worker import Lease
 from roost_core.retry import backoff_seconds, decisive, error_record, name_of, text_of
+from roost_core.stepping.standstill import Standstill
+from roost_core.values import Json
 
 #: The shortest wait that an engine can request with ``RetryLater``. Milliseconds.
 LEAST_PAUSE_MS: Final = 100
@@ -242,7 +245,19 @@ def corrupt(error: Exception, worker_id: str) -> Failure:
     return Failure("f0", encode_model(record), permanent=True, delay_ms=0)
 
 
-def standstill(steps: int) -> bytes:
-    """Return the event that says that an engine makes no progress."""
-    word = {"warning": "steps in a row have changed no data", "steps": steps}
+def standstill(row: Standstill) -> bytes:
+    """Return the event that says that an engine makes no progress, and since when."""
+    version, at_ms = row.since
+    word: dict[str, Json] = {"warning": idle_words(row), "steps": row.unchanged}
+    if version:
+        word["since_version"] = version
+    if at_ms is not None:
+        word["since"] = from_milliseconds(at_ms).isoformat()
     return dumps(word, "the event", MAX_EVENT_BYTES)
+
+
+def idle_words(row: Standstill) -> str:
+    """Say what steps that get nowhere do."""
+    if row.is_alternating:
+        return "steps in a row have gone back and forth between two states"
+    return "steps in a row have changed no data"

@@ -25,6 +25,7 @@ class Run:
     :ivar snapshot: the one for the next step, and only for that step.
     :ivar make_snapshot: makes an equal one, for everything else.
     :ivar before: its bytes, or these in pieces; None if the next one has to be stored whole.
+    :ivar accepted_ms: when that was accepted, by the server's clock; None if there is none.
     :ivar in_flight: the pending request without an answer.
     :ivar steps: how many steps have begun.
     :ivar began: when the current one did, by the monotonic clock, if anybody wants to know.
@@ -39,6 +40,7 @@ class Run:
     before: bytes | PiecedSnapshot | None
     artifacts: Artifacts
     version: int
+    accepted_ms: int | None
     attempts: int
     in_flight: Callable[[], Awaitable[Ack]] | None = None
     steps: int = 0

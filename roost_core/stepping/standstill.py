@@ -1,4 +1,6 @@
-"""Steps that are accepted, follow each other without a delay, and change nothing.
+"""Steps that are accepted, follow each other without a delay, and get nowhere.
+
+Either they change nothing, or they go back and forth between two states.
 
 An engine that goes round in circles costs money and looks busy. The bound on steps in a row stops
 it; here it is only detected, so that people are warned before.
@@ -10,6 +12,8 @@ from typing import Final
 
 import attrs
 
+#: A snapshot, or a hash, and the size of its data.
+_Kept = tuple[bytes | int | None, int]
 #: This many steps without a change of data cause a warning; twice as many the next, and so on.
 WARN_AFTER: Final = 25
 #: Larger data is kept as its hash: nothing large is kept for each of many work items. Bytes.
@@ -22,15 +26,20 @@ _DATA: Final = b'"data":'
 class Standstill:
     """Counts them for one work item in one worker, over its leases."""
 
-    #: The last snapshot, or the hash of its data if that is large.
-    _last: bytes | int | None = None
-    #: How many bytes at its end are its data.
-    _size: int = 0
+    #: The last snapshot, or the hash of its data if that is large; and how many bytes at its end
+    #: are its data.
+    _last: _Kept = (None, 0)
+    #: The one before it.
+    _earlier: _Kept = (None, 0)
     _unchanged: int = 0
+    _is_alternating: bool = False
+    _since: tuple[int, int | None] = (0, None)
 
-    def note(self, raw: bytes, *, delays: bool) -> bool:
+    def note(self, raw: bytes, *, delays: bool, after: tuple[int, int | None] = (0, None)) -> bool:
         """Record an accepted snapshot's bytes, and whether a delay follows it.
 
+        :param after: the version that its step started from, and when that was accepted, in
+            milliseconds, if that is known.
         :returns: whether a warning is due.
         """
         # Empty data is not written at all.
@@ -38,29 +47,52 @@ class Standstill:
         size = len(raw) - start if start >= 0 else 0
         kept = raw if size <= _LARGEST else hash(memoryview(raw)[start:])
         # Sizes usually differ; only equal ones are compared further.
-        is_same = size == self._size and self._is_same(kept, size)
-        self._last, self._size = kept, size
-        return self.note_whether(is_same=is_same, delays=delays)
+        is_same = size == self._last[1] and _are_same(kept, self._last[0], size)
+        is_back = size == self._earlier[1] and _are_same(kept, self._earlier[0], size)
+        self._earlier, self._last = self._last, (kept, size)
+        return self.note_whether(is_same=is_same, is_back=is_back, delays=delays, after=after)
 
-    def note_whether(self, *, is_same: bool, delays: bool) -> bool:
+    def note_whether(
+        self,
+        *,
+        is_same: bool,
+        is_back: bool,
+        delays: bool,
+        after: tuple[int, int | None] = (0, None),
+    ) -> bool:
         """Record an accepted snapshot, of which is known whether it changed no data.
 
+        :param is_back: whether its data is that of the one before the last.
+        :param after: as in :meth:`note`.
         :returns: whether a warning is due.
         """
-        if delays or not is_same:
-            self._unchanged = 0
+        if delays or not (is_same or is_back):
+            self._unchanged, self._is_alternating = 0, False
             return False
+        if not self._unchanged:
+            self._since = after
         self._unchanged += 1
+        self._is_alternating |= not is_same
         times, rest = divmod(self._unchanged, WARN_AFTER)
         return rest == 0 and times > 0 and times & (times - 1) == 0
 
-    def _is_same(self, kept: bytes | int, size: int) -> bool:
-        last = self._last
-        if isinstance(kept, int) or not isinstance(last, bytes):
-            return kept == last
-        return kept[len(kept) - size :] == last[len(last) - size :]
-
     @property
     def unchanged(self) -> int:
-        """How many steps in a row have changed nothing."""
+        """How many steps in a row have got nowhere."""
         return self._unchanged
+
+    @property
+    def is_alternating(self) -> bool:
+        """Whether they went back and forth between two states."""
+        return self._is_alternating
+
+    @property
+    def since(self) -> tuple[int, int | None]:
+        """The version since which nothing is new, and when it was accepted, if that is known."""
+        return self._since
+
+
+def _are_same(kept: bytes | int, last: bytes | int | None, size: int) -> bool:
+    if isinstance(kept, int) or not isinstance(last, bytes):
+        return kept == last
+    return kept[len(kept) - size :] == last[len(last) - size :]

@@ -176,6 +176,7 @@ class Stepper:
             before=(pieced or claim.snapshot) if self.ledger.takes_changes else None,
             artifacts=Artifacts(self.store, lease.work_id, claim.created_ms),
             version=claim.version,
+            accepted_ms=claim.committed_ms,
             attempts=claim.attempts,
         )
         hold.blame = partial(self._failure, run)
@@ -233,10 +234,13 @@ class Stepper:
         is_over = snapshot.is_finished or snapshot.next_step_delay_seconds is not None
         warning = None
         encoded, standstill = step.encoded, run.stored.standstill
+        after = run.version, run.accepted_ms
         if isinstance(encoded, PiecedSnapshot):
-            is_due = standstill.note_whether(is_same=encoded.is_same, delays=is_over)
+            is_due = standstill.note_whether(
+                is_same=encoded.is_same, is_back=encoded.is_back, delays=is_over, after=after
+            )
         else:
-            is_due = standstill.note(encoded.raw, delays=is_over)
+            is_due = standstill.note(encoded.raw, delays=is_over, after=after)
         if is_due:
             warning = self._warning(run)
         extends = run.hold.is_worth_extending(time.monotonic())
@@ -279,6 +283,7 @@ class Stepper:
             step.encoded.decoded, run.claim.created_ms, ack.at_ms, ack.at_ms if is_done else None
         )
         run.version, run.attempts, run.make_snapshot = step.snapshot.version, 0, make_snapshot
+        run.accepted_ms = ack.at_ms
         if goes_on:
             run.snapshot = make_snapshot()
             if self.ledger.takes_changes:
@@ -299,14 +304,15 @@ class Stepper:
     @staticmethod
     def _warning(run: Run) -> bytes:
         """Log that the engine makes no progress; return the event that says so."""
-        steps = run.stored.standstill.unchanged
+        row = run.stored.standstill
         _log.warning(
-            "%s: %d steps in a row have changed no data, and there was no delay between them",
+            "%s: %d %s, and there was no delay between them",
             run.item.work_id,
-            steps,
+            row.unchanged,
+            outcomes.idle_words(row),
             extra={"action": "standstill", "work_id": run.item.work_id},
         )
-        return outcomes.standstill(steps)
+        return outcomes.standstill(row)
 
     async def _failed(self, run: Run, record: ErrorRecord) -> None:
         """Give up the attempt, and tell the observers if it was the last."""

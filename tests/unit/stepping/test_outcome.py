@@ -14,6 +14,7 @@ from roost_core.errors import CorruptRecord, InvalidStepResult, PermanentError, 
 from roost_core.models import ErrorRecord, Lease, RetryPolicy, Snapshot, State, WorkItem
 from roost_core.stepping import outcome
 from roost_core.stepping.outcome import Ending, Failed, GivenBack, Later, Lost, Unwanted
+from roost_core.stepping.standstill import Standstill
 
 ITEM = WorkItem("w-1", "demo", step_timeout_seconds=2.5)
 LEASE = Lease("w-1", "worker-1", "token", 7, datetime(2026, 1, 1, tzinfo=UTC))
@@ -208,7 +209,14 @@ def test_what_does_not_decode_is_never_tried_again():
 
 
 def test_a_standstill_is_an_event():
-    """People read how many steps have changed nothing."""
-    assert {"warning": "steps in a row have changed no data", "steps": 25} == json.loads(
-        outcome.standstill(25)
-    )
+    """People read how many steps have changed nothing, and since when."""
+    row = Standstill()
+    for _ in range(25):
+        row.note_whether(is_same=True, is_back=False, delays=False, after=(7, 1000))
+    expected = {
+        "warning": "steps in a row have changed no data",
+        "steps": 25,
+        "since_version": 7,
+        "since": "1970-01-01T00:00:01+00:00",
+    }
+    assert expected == json.loads(outcome.standstill(row))

@@ -6,8 +6,10 @@ import sys
 
 import pytest
 
+from roost_core.codec import pieced
 from roost_core.codec.snapshots import encode_snapshot
 from roost_core.models import Snapshot
+from roost_core.stepping import recent
 from roost_core.stepping.standstill import WARN_AFTER, Standstill
 from tests.unit.stepping.stepper_bench import Bench, engine, leaping
 
@@ -25,7 +27,7 @@ def words(snapshots, delays=False):
 
 def test_what_changes_is_no_standstill():
     """Not even a change of a single digit."""
-    assert [] == words(encoded(n, {"n": n % 2}) for n in range(10, 99))
+    assert [] == words(encoded(n, {"n": n % 3}) for n in range(10, 99))
     assert [] == words(encoded(n, {"text": "a" * n}) for n in range(10, 99))
 
 
@@ -34,6 +36,22 @@ def test_what_stays_the_same_is_told_now_and_then():
     same = [encoded(n, {"text": 'his "data": x', "n": [1, 2]}) for n in range(100, 300)]
     assert [WARN_AFTER, 2 * WARN_AFTER, 4 * WARN_AFTER] == words(same)[:3]
     assert [] == words([*same[:20], encoded(120, {"n": 1}), *same[21:40]])
+
+
+@pytest.mark.parametrize("size", [10, 5000])
+def test_back_and_forth(size):
+    """Two states in turn are no progress, either; it is known since when."""
+    standstill = Standstill()
+    told = []
+    for n in range(100, 140):
+        raw = encoded(n, {"n": n % 2, "text": "x" * size})
+        if standstill.note(raw, delays=False, after=(n - 1, 1000 * n)):
+            told.append(n)
+    assert [100 + WARN_AFTER + 1] == told
+    assert standstill.is_alternating
+    assert (101, 102_000) == standstill.since
+    standstill.note(encoded(140, {"n": 5}), delays=False, after=(139, 0))
+    assert (0, False) == (standstill.unchanged, standstill.is_alternating)
 
 
 @pytest.mark.parametrize("size", [10, 5000])
@@ -70,3 +88,29 @@ async def test_people_are_told():
     emitted = [one.data for one in events if one.kind == "emitted"]
     assert [25, 50, 100] == [one["steps"] for one in emitted]
     assert {"steps in a row have changed no data"} == {one["warning"] for one in emitted}
+    assert {1} == {one["since_version"] for one in emitted}
+    (begun,) = [one.at for one in events if one.kind == "committed" and one.version == 1]
+    assert {begun.isoformat()} == {one["since"] for one in emitted}
+
+
+@leaping
+@pytest.mark.parametrize("size", [10, 5_000])
+async def test_two_states_in_turn_are_told(size, monkeypatch):
+    """Large ones are compared by what they have changed, wherever that stands."""
+    monkeypatch.setattr(pieced, "LARGE", 1000)
+    monkeypatch.setattr(recent, "LARGE", 1000)
+
+    async def flip(snapshot):
+        ways = ["a", "bb"]
+        data = {"at": ways[snapshot.version % 2], "text": "x" * size, "b": snapshot.version % 2}
+        return snapshot.evolve(data=data)
+
+    bench = Bench(engine(flip), slice_steps=60)
+    await bench.enqueue(work_id="w")
+    await bench.once()
+    events = await bench.ledger.events(work_id="w", limit=1000)
+    told = [one.data for one in events if one.kind == "emitted"]
+    assert [25, 50] == [one["steps"] for one in told]
+    said = "steps in a row have gone back and forth between two states"
+    assert {said} == {one["warning"] for one in told}
+    assert all(one["since_version"] < 8 for one in told)

@@ -44,7 +44,7 @@ def test_the_doctor_says_the_same_as_its_page(full):
     assert [] == [one for one in told if one not in page]
 
 
-@pytest.mark.parametrize("part", ["", "/why", "/events", "/snapshot", "/artifacts"])
+@pytest.mark.parametrize("part", ["", "/why", "/events", "/snapshot", "/history", "/artifacts"])
 def test_each_work_item_is_answered_as_the_document_says(full, part):
     """In whatever state it is; what cannot be answered is a problem that the document has."""
     path = f"/work/{{work_id}}{part}"
@@ -115,6 +115,24 @@ def test_a_part_of_a_snapshot(full):
     assert 400 == full.get("/work/done/snapshot?at=pages").status
 
 
+def test_versions(console):
+    """What each step has changed, and a version that is gone."""
+    items = console.items
+    items.new("w-1")
+    claim = items.claim("w-1")
+    for page in (1, 2, 3):
+        items.step(claim, {"page": page})
+    found = fits(console.get("/work/w-1/history?limit=2"), "/work/{work_id}/history")
+    assert [3, 2] == [one["version"] for one in found["versions"]]
+    for query, ends in (("", (2, 3)), ("?old=1", (1, 3)), ("?old=3&new=1", (3, 1))):
+        found = fits(console.get(f"/work/w-1/diff{query}"), "/work/{work_id}/diff")
+        assert ends == (found["old"], found["new"])
+        (change,) = found["patch"]
+        assert ("replace", "/page", ends[1]) == (change["op"], change["path"], change["value"])
+    assert 404 == console.get("/work/w-1/diff?old=9").status
+    assert 400 == console.get("/work/w-1/diff?old=0").status
+
+
 def test_what_the_asker_has_is_not_sent_again(full):
     """A snapshot until the next step, an artifact for ever."""
     (artifact,) = full.get("/work/done/artifacts").json["artifacts"]
@@ -170,6 +188,7 @@ ASKED = [
     "/work/first",
     "/work/first/why",
     "/work/first/events",
+    "/work/first/history",
     "/work/cancel/preview?q=id:first&limit=5",
 ]
 

@@ -12,7 +12,7 @@ from flask import Response, request
 from roost_core import Roost
 from roost_core.backend.finding import NO_CURSOR
 from roost_core.errors import CorruptRecord, InvalidInput
-from roost_core.models import WORK_ID, Json, WorkStatus
+from roost_core.models import MAX_COUNT, WORK_ID, Json, WorkStatus
 from roost_core.shown.why import Why
 from roost_plugins.console.api import shapes
 from roost_plugins.console.api.answering import answer
@@ -49,6 +49,23 @@ class Listing:
     look: int = given(
         whole(1, _MOST_LOOK), "Look at this many where the index does not tell.", default=_LOOK
     )
+
+
+@attrs.frozen
+class HistoryAsked:
+    """Which versions."""
+
+    limit: int = given(whole(1, _MOST), "At most this many, the newest.", default=50)
+
+
+@attrs.frozen
+class DiffAsked:
+    """Which two versions."""
+
+    old: int | None = given(
+        whole(1, MAX_COUNT), "One; by default the version before the other.", default=None
+    )
+    new: int | None = given(whole(1, MAX_COUNT), "The other; by default the newest.", default=None)
 
 
 @attrs.frozen
@@ -173,6 +190,28 @@ def pointed(value: Json, pointer: str) -> Json:
         return functools.reduce(child, steps(pointer), value)
     except LookupError:
         raise NoPart(f"at: there is nothing at {pointer!r:.80}") from None
+
+
+@route(
+    "GET",
+    "/work/{work_id}/history",
+    "The versions of its snapshot",
+    shapes.History,
+    query=HistoryAsked,
+)
+def work_history(work_id: str, asked: HistoryAsked) -> shapes.History:
+    """Answer as ``roost history --json``."""
+    found = here().ask(lambda roost: roost.work(work_id).history(asked.limit))
+    return shapes.History(tuple(found))
+
+
+@route(
+    "GET", "/work/{work_id}/diff", "How two versions of it differ", shapes.Changed, query=DiffAsked
+)
+def work_diff(work_id: str, asked: DiffAsked) -> shapes.Changed:
+    """Answer the patch of ``roost diff --json --reveal``."""
+    found = here().ask(lambda roost: roost.work(work_id).diff(asked.old, asked.new))
+    return shapes.Changed(found.work_id, found.old.version, found.new.version, found.patch())
 
 
 @route(

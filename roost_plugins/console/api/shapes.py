@@ -9,7 +9,17 @@ import attrs
 
 from roost_core.backend import OrderOutcome
 from roost_core.client.finding import Count
-from roost_core.models import Artifact, Event, HeldEngine, Json, State, Stuck, Verb, WorkRow
+from roost_core.models import (
+    Artifact,
+    Event,
+    HeldEngine,
+    Json,
+    State,
+    Stuck,
+    Verb,
+    Version,
+    WorkRow,
+)
 from roost_core.models.overview import ResourceNow
 
 
@@ -57,6 +67,28 @@ class Events:
 
     events: tuple[Event, ...]
     after: str | None
+
+
+@attrs.frozen
+class History:
+    """The versions of a work item's snapshot that are remembered, newest first."""
+
+    versions: tuple[Version, ...]
+
+
+@attrs.frozen
+class Changed:
+    """How two versions of a work item's snapshot differ.
+
+    :ivar old: the number of the one, which may be the later.
+    :ivar new: that of the other.
+    :ivar patch: the operations (RFC 6902) that turn the data of the one into the other's.
+    """
+
+    work_id: str
+    old: int
+    new: int
+    patch: Json
 
 
 @attrs.frozen

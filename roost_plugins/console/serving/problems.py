@@ -19,6 +19,7 @@ from roost_core.errors import (
     InvalidInput,
     RoostError,
     VerbUnfit,
+    VersionGone,
     WorkIdTaken,
     WorkNotFound,
 )
@@ -34,6 +35,7 @@ _log = logging.getLogger("roost.console")
 _STATUS: Final = (
     (WorkNotFound, 404, "Not found"),
     (ArtifactNotFound, 404, "Not found"),
+    (VersionGone, 404, "Not found"),
     (InvalidInput, 400, "That cannot be read"),
     (NoPart, 404, "Not found"),
     (VerbUnfit, 409, "Not now"),

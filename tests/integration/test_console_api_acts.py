@@ -179,3 +179,35 @@ def test_a_key_at_the_same_time(full):
         one.join(LIMIT)
     assert {201, 409} >= {one.status for one in replies}
     assert 1 == len({one.json["work_id"] for one in replies if one.status == 201})
+
+
+def test_run_again_from_a_version(console):
+    """As new work or in its own place, edited; a repeat with the same key begins nothing more."""
+    items = console.items
+    items.new("w-1")
+    claim = items.claim("w-1")
+    items.step(claim, {"page": 1})
+    items.step(claim, {"page": 2})
+    body = {"version": 1, "patch": [{"op": "add", "path": "/plan", "value": "b"}], "reason": "why"}
+    replies = [console.post("/work/w-1/replay", body, Idempotency_Key="k-1") for _ in range(2)]
+    first, second = (fits(one, "/work/{work_id}/replay", "post") for one in replies)
+    assert (201, first) == (replies[0].status, second)
+    found = console.get(f"/work/{first['work_id']}").json
+    assert {"page": 1, "plan": "b"} == found["snapshot"]["data"]
+    assert {"work_id": "w-1", "version": 1} == found["item"]["forked_from"]
+    assert f"/api/v1/work/{first['work_id']}" == replies[0].headers["location"]
+    assert [first["work_id"]] == [one["work_id"] for one in console.get("/work/w-1").json["forks"]]
+    assert 409 == console.post("/work/w-1/replay", {"version": 1, "in_place": True}).status
+    console.roost.work(first["work_id"]).cancel()
+    reply = console.post(f"/work/{first['work_id']}/replay", {"version": 2, "in_place": True})
+    assert (3, "queued") == (reply.json["version"], reply.json["state"])
+    refused = {
+        400: [{"version": 1, "patch": {}}, {"version": 0}, {}, {"version": 1, "x": 1}],
+        404: [{"version": 9}],
+    }
+    for status, bodies in refused.items():
+        for body in bodies:
+            reply = console.post("/work/w-1/replay", body)
+            fits(reply, "/work/{work_id}/replay", "post")
+            assert status == reply.status, (body, reply.json)
+    assert 404 == console.post("/work/none/replay", {"version": 1}).status

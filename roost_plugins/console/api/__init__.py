@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from roost_plugins.console.api import acting, bulk, looking, openapi, reading
+from roost_plugins.console.api import acting, bulk, looking, openapi, reading, replaying
 from roost_plugins.console.api.answering import put_keys
 from roost_plugins.console.api.routing import blueprint
 
-__all__ = ["acting", "blueprint", "bulk", "looking", "openapi", "put_keys", "reading"]
+__all__ = ["acting", "blueprint", "bulk", "looking", "openapi", "put_keys", "reading", "replaying"]

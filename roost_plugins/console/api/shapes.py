@@ -106,6 +106,19 @@ class Enqueued:
 
 
 @attrs.frozen
+class Replayed:
+    """Work that is run again from an earlier version.
+
+    :ivar work_id: the new work item, or the same if it was put back in its own place.
+    :ivar version: the version that it begins with.
+    """
+
+    work_id: str
+    version: int
+    state: State
+
+
+@attrs.frozen
 class Acted:
     """What has become of a work item for which a verb was used.
 

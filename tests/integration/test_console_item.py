@@ -345,3 +345,5 @@ def test_a_fork_and_its_origin(items):
     assert 'href="/work/w-2"' in main(origin)
     assert "Fork of w-1 version 1" in words(main(fork))
     assert "forked from w-1 v1" in words(main(fork))
+    # What it has of its origin is not lost.
+    assert "came before what is still kept" not in words(main(fork))

@@ -239,10 +239,11 @@ class ReplayContract(ContractTests):
         told = [one.data for one in trail if one.kind == "forked"]
         assert ["f1", "f2"] == [one["work_id"] for one in told]
         assert {ACTOR.who} == {one["who"] for one in told}
-        begun = await kit.ledger.events(work_id="f1")
-        assert [("w", 1, ACTOR.who)] == [
-            (one.data["forked_from"], one.data["from_version"], one.data["who"]) for one in begun
-        ]
+        for begun in (await kit.ledger.events(work_id="f1"), await kit.ledger.trail("f1")):
+            assert [("enqueued", 2, "w", 1, ACTOR.who)] == [
+                (one.kind, one.version, *map(one.data.get, ("forked_from", "from_version", "who")))
+                for one in begun or ()
+            ]
         assert State.RUNNING is found.state
 
     @driven

@@ -32,7 +32,8 @@ def events(
 
         # In front of leases, which have the ids of the events that ended them.
         told = sorted([*act_events(work, tail[1:]), *told], key=place_of)
-    if work.created_ms:
+    # Only a fork has an entry for it, because it begins with a version.
+    if work.created_ms and not any(one.kind == "enqueued" for one in told[:1]):
         told.insert(0, _enqueued(work))
     current = current_lease(work)
     return told if current is None else [*told, current]

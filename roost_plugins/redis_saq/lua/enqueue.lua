@@ -1,6 +1,6 @@
 -- Store a work item, once.
 -- KEYS: work key ready sleeping created seq events idle halted index
--- USES: record line past
+-- USES: record trail line past
 -- ARGV: id digest delay-ms item "key=value ...", and of the table of fields those that are enqueued, in its order;
 --   then, if it begins with a version of another work item, what lib/past.lua says
 -- Result: {'created'|'existing'|'taken'|'conflict', id}
@@ -34,9 +34,8 @@ else
   make_ready(id, r)
 end
 if ARGV[F.past_at] then
-  local told = take_past(id, r, F.past_at)
+  noted('enqueued', id, r, take_past(id, r, F.past_at))
   redis.call('HSET', K.work, id, text_of(r), id .. ' item', ARGV[4], unpack(r.trail))
-  event('enqueued', id, r, told)
 else
   redis.call('HSET', K.work, id, text_of(r), id .. ' item', ARGV[4])
   event('enqueued', id, r, '{}')

@@ -203,18 +203,21 @@ def status(bench: Bench) -> Iterator[Result]:
 
 
 def memory(bench: Bench) -> Iterator[Result]:
-    """Measure the server's memory for each sleeping work item, everything it brings included."""
+    """Measure the server's memory for each sleeping work item, and what its history adds."""
     count = 10_000 if bench.is_quick else 100_000
 
-    async def fill() -> float:
-        async with bench.connect() as roost:
+    async def fill(versions: int) -> float:
+        bench.server.clear()
+        async with bench.connect(history_versions=versions) as roost:
             before = bench.server.counters()
             await filling.add_stepped_sleepers(roost, count)
             return (bench.server.counters() - before).memory / count
 
-    bench.server.clear()
     what = f"memory of each of {count:,} sleepers"
-    yield Result(what, asyncio.run(fill()), 1536, "bytes")
+    without = asyncio.run(fill(0))
+    yield Result(f"{what}, without history", without, 1536, "bytes")
+    more = asyncio.run(fill(50)) - without
+    yield Result(f"{what}: its first version remembered", more, 200, "bytes")
 
 
 def flat(bench: Bench) -> Iterator[Result]:

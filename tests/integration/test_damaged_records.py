@@ -29,12 +29,12 @@ def server(server_root):
 #: The words of a record's first and third line.
 HEAD = (
     "layout state engine version token last updated committed attempts blame row max_steps"
-    " has_error has_beat deadline wish"
+    " has_error has_beat deadline wish anchor"
 )
 
 REST = (
     "fence worker priority seq created started blocked_on max_attempts max_recoveries nonce"
-    " since base entries"
+    " since base entries oldest"
 )
 
 LINES = {0: HEAD.split(), 2: REST.split()}
@@ -100,8 +100,8 @@ DAMAGES = [
         damaged(line, word, by)
         for line, words in LINES.items()
         for word in words
-        # Without it, it is an older Roost's; and any word may be a newer one's.
-        if word != "wish"
+        # Without these, it is an older Roost's; and any word may be a newer one's.
+        if word not in ("wish", "anchor", "oldest")
         for by in (None, WRONG.get(word, b"x"))
     ),
     *(damaged(line) for line in range(6)),
@@ -192,8 +192,8 @@ async def _number_of(roost, state, number):
 
 NUMBERS = [
     *((0, word) for word in ("version", "updated", "committed", "attempts", "row", "max_steps")),
-    *((0, word) for word in ("deadline",)),
-    *((2, word) for word in ("since", "base", "entries")),
+    *((0, word) for word in ("deadline", "anchor")),
+    *((2, word) for word in ("since", "base", "entries", "oldest")),
     *((2, word) for word in ("fence", "seq", "created", "started", "max_attempts")),
     *((2, word) for word in ("priority", "max_recoveries")),
 ]

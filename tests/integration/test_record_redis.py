@@ -247,7 +247,7 @@ async def test_a_part_that_the_scripts_do_not_know(ledger, name):
     """A call with another version's arguments is refused by name, and never half carried out."""
     await ledger.enqueue([NEW])
     claim = await claim_one(ledger)
-    tail = (0,) if name == "advance" else ("yield", 0, "worker", "")
+    tail = (0,) if name == "advance" else ("yield", 0, "")
     begin, before = envelope.step(claim.lease, step(1)), await stored(ledger)
     with pytest.raises(BackendError, match="no such part of a commit: wishes"):
         await ledger.call(ledger.scripts[name], *begin, *tail, "events", 1, "{}", "wishes", 0)

@@ -53,10 +53,10 @@ async def set_record(kit, work_id, lines):
 
 
 async def set_wish(kit, work_id, wish):
-    """Give a record another wish, as its last word of the first line."""
+    """Give a record another wish, as its last word but one of the first line."""
     lines = await record(kit, work_id)
-    before, _ = lines[0].rsplit(b" ", 1)
-    lines[0] = before + b" " + wish
+    before, _, anchor = lines[0].rsplit(b" ", 2)
+    lines[0] = b" ".join([before, wish, anchor])
     await set_record(kit, work_id, lines)
 
 
@@ -149,7 +149,7 @@ async def test_a_wish_of_a_newer_roost(redis_server):
             assert OrderOutcome.UNFIT == (await kit.order("a", verb)).outcome
         assert ((), ()) == ((renewed := await kit.renewed(claim)).lost, renewed.wanted)
         assert State.QUEUED == (await kit.commit(claim)).state
-        assert (await record(kit, "a"))[0].endswith(b" dream")
+        assert (await record(kit, "a"))[0].endswith(b" dream 0")
         claim = await kit.claim_one("a")
         assert State.DONE == (await kit.commit(claim, Finish())).state
 

@@ -14,7 +14,7 @@ local entries = {}
 if r then
   -- Since then all were committed by this or an earlier Roost, which keeps none: as many as there can be.
   local newest = r.version + 0
-  local oldest = math.max(1, r.oldest + 0, newest - HISTORY_VERSIONS - 2100)
+  local oldest = math.max(1, first_kept(r.oldest) + 0, newest - HISTORY_VERSIONS - 2100)
   for begin = newest, oldest, -500 do
     local fields, last = {}, math.max(oldest, begin - 499)
     for one = begin, last, -1 do fields[#fields + 1] = version_field(id, one) end

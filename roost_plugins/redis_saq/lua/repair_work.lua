@@ -1,6 +1,6 @@
 -- A step of the repair: check some work items, and put each where its record says that it belongs.
 -- KEYS: work key ready sleeping retry_wait running blocked held lines failed newer events idle waiting paused done cancelled created halted index
--- USES: record index line resources settle inspect
+-- USES: record index line resources settle newest inspect
 -- ARGV: dry(0|1) ttl-ms cursor count
 -- Result: {cursor, {finding...}, looked-at, greatest order of arrival, {id, idempotency key...}}: the last are of work whose
 --   key is not on record
@@ -136,7 +136,7 @@ local function look_at_left(field)
   if not r then return end
   local number = tonumber(version or '1')
   local is_right = r ~= 'gone' and (not version or number <= r.version + 0
-    and (number >= r.oldest + 0 or r.anchor ~= '0' and number > r.anchor + 0))
+    and (number >= first_kept(r.oldest) + 0 or r.anchor ~= '0' and number > r.anchor + 0))
   if not is_right and found('past', 'work', id) then redis.call('HDEL', K.work, field) end
 end
 

@@ -30,6 +30,7 @@ from roost_plugins.redis_saq.record.kinds import (
     PRIORITY,
     STATE,
     TIME,
+    VERSION,
     WISH,
     WORD,
     WORDS,
@@ -212,7 +213,7 @@ RECORD: Final = Table(
         #: How many slots of its trail were written, ever (``lua/lib/trail.lua``).
         Field("entries", COUNT),
         #: The first version that may have an entry (``lua/lib/history.lua``).
-        Field("oldest", COUNT, is_added=True),
+        Field("oldest", VERSION, is_added=True),
     ),
     lines=(
         Field("resources", WORDS, enqueued="resources"),

@@ -9,7 +9,8 @@
 -- A snapshot is whole, as a rule. But it may be committed as a *base*: then later commits bring only
 -- changes, "<id> snapshot" stays the base, and the newest version is what follows from it by the
 -- changes in the entries behind. The word `anchor` of the record is the version of the base, or '0'
--- if "<id> snapshot" is the newest version. `oldest` is the first version whose entry may be there.
+-- if "<id> snapshot" is the newest version. `oldest` is 'v' and the first version
+-- whose entry may be there, or '-'.
 --
 -- The entries that the newest version follows from are always there. Of the others as many are kept
 -- as are within HISTORY_VERSIONS and HISTORY_BYTES; they are dropped now and then.
@@ -33,6 +34,7 @@ local SMALL_ENTRY = HISTORY_BYTES / 2 / (HISTORY_VERSIONS + 32)
 -- Drop the entries beyond the bounds, and return the oldest that is left. The newest, of `size`, stays. Up to two
 -- thousand are dropped in one call, which has no other bound: the rest go the next time.
 local function tidied(id, version, anchor, oldest, size)
+  oldest = first_kept(oldest)
   local least = math.max(version - HISTORY_VERSIONS + 1, oldest, 1)
   local from = least
   if size > SMALL_ENTRY then
@@ -52,7 +54,7 @@ local function tidied(id, version, anchor, oldest, size)
     for one = begin, math.min(begin + 99, last) do fields[#fields + 1] = version_field(id, one) end
     redis.call('HDEL', K.work, unpack(fields))
   end
-  return string.format('%d', math.max(first, last + 1))
+  return string.format('v%d', math.max(first, last + 1))
 end
 
 -- Whether entries are to be dropped, with a new one of this size. At an odd number of versions: every second step of
@@ -66,8 +68,8 @@ end
 local function tidied_rest(id, version, anchor, rest, size)
   local before, entries, after = string.match(rest, F.before.entries)
   if not before then return rest end
-  local oldest, behind = string.match(after, '^ (%d+)(.*)$')
-  return before .. entries .. ' ' .. tidied(id, version, anchor, oldest or '0', size) .. (behind or after)
+  local oldest, behind = string.match(after, '^ ([!-~]+)(.*)$')
+  return before .. entries .. ' ' .. tidied(id, version, anchor, oldest or '-', size) .. (behind or after)
 end
 
 -- Seldom.
@@ -75,7 +77,7 @@ end
 -- the newest versions. There are no more than the settings allow, and what follows from a base, unless the record is
 -- damaged.
 local function forget_versions(id, r)
-  local oldest, last = tonumber(r.oldest or '0'), tonumber(r.version or '0')
+  local oldest, last = tonumber(first_kept(r.oldest)), tonumber(r.version or '0')
   local most = oldest > 0 and 15000 or 2000
   for begin = math.max(1, oldest, last - most + 1), last, 500 do
     local fields = {}

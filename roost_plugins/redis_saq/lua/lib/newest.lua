@@ -7,6 +7,12 @@ local function version_field(id, version)
 end
 
 -- Seldom.
+-- The version that the word `oldest` of a record names, or '0' for none.
+local function first_kept(word)
+  return string.match(word or '', '^v(%d+)$') or '0'
+end
+
+-- Seldom.
 -- What the newest version is made from: the base and the changes since, or false for a change that is lost. With
 -- `worker`, nothing if that is who stored the newest.
 local function newest_of(id, version, anchor, worker)

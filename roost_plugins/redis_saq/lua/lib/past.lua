@@ -23,18 +23,19 @@ end
 local function take_past(id, r, first)
   local origin, at, actor = ARGV[first + 5], ARGV[first + 6], ARGV[first + 7]
   take_version(id, r, ARGV[first], ARGV[first + 1], ARGV[first + 2], ARGV[first + 3], ARGV[first + 4])
-  r.oldest = r.version
+  local oldest = r.version
   -- There may be more than fit into one command.
   local entries = {}
   for i = first + 8, #ARGV, 2 do
     push(entries, version_field(id, ARGV[i]), ARGV[i + 1])
-    if ARGV[i] + 0 < r.oldest + 0 then r.oldest = ARGV[i] end
+    if ARGV[i] + 0 < oldest + 0 then oldest = ARGV[i] end
     if #entries == 1000 then
       redis.call('HSET', K.work, unpack(entries))
       entries = {}
     end
   end
   call_for('HSET', K.work, entries)
+  r.oldest = 'v' .. oldest
   local other = load(origin, parse)
   if other then
     local lines = { id .. ' ' .. at .. ' ' .. now }

@@ -125,8 +125,8 @@ ARRIVAL: Final = _digits(14)
 FLAG: Final = Kind("[01]", "0", write=int, is_number=True)
 #: Its blame, as ``lua/lib/blame.lua`` describes it: several values in one word.
 BLAME: Final = Kind("[!-~]+", "-", "({0} == '-' or is_blame({0}))", Blame.of)
-#: "v" and a version, or "-" for none. It is no number alone, so that it is noticed if a word in front
-#: is lost: those behind would stand for others.
+#: "v" and a version, or "-" for none. It is no number alone, so that it is noticed if a word in
+#: front of it is lost: those behind would stand for others.
 VERSION: Final = Kind("[!-~]+", "-", "({0} == '-' or (#{0} <= 16 and string.find({0}, '^v%d+$')))")
 #: A line of text.
 LINE: Final = Kind("[^\\n]*", "", write=lambda value: value or "")

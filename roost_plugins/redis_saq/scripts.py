@@ -69,9 +69,9 @@ class Bounds(Value):
     """How much is kept: ``ROOST_EVENTS_KEPT`` and so on."""
 
     events_kept: int
-    events_bytes: int = 64 << 20
-    history_versions: int = 50
-    history_bytes: int = 1 << 20
+    events_bytes: int
+    history_versions: int
+    history_bytes: int
 
     @classmethod
     def of(cls, settings: Settings) -> Bounds:

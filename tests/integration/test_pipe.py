@@ -8,11 +8,13 @@ import pytest
 import redis.asyncio
 
 from roost_core.errors import BackendUnavailable
+from roost_core.settings import Settings
 from roost_plugins.redis_saq import scripts
 from roost_plugins.redis_saq.connection.pipe import Call, Pipe
 from roost_plugins.redis_saq.keys import Keys
 
-SCRIPT = scripts.load("read", Keys("roost", "t-pipe", "default"), scripts.Bounds(events_kept=1000))
+BOUNDS = scripts.Bounds.of(Settings())
+SCRIPT = scripts.load("read", Keys("roost", "t-pipe", "default"), BOUNDS)
 
 
 async def test_a_connections_transport(redis_server):

@@ -40,8 +40,7 @@ if ARGV[11] then check_parts(11) end
 
 if has_error == '1' then forget_error(id) end
 if has_error == '1' or has_beat == '1' then redis.call('HDEL', K.work, id .. ' error', id .. ' beat') end
-local how, back
-if change ~= '' or HISTORY_VERSIONS > 0 then how, back = way_back(id, version, anchor, snapshot, change) end
+local how, back = way_back(id, version, anchor, snapshot, change)
 version = string.format('%d', version + 1)
 if snapshot ~= '' then anchor = change == '' and '0' or version end
 row = string.format('%d', row)

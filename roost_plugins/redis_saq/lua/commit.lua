@@ -27,8 +27,7 @@ local row = r.row + 1
 local is_used_up = next == 'yield' and r.max_steps ~= '0' and row - r.max_steps >= 0
 if r.has_error == '1' then forget_error(id) end
 if r.has_error == '1' or r.has_beat == '1' then redis.call('HDEL', K.work, id .. ' error', id .. ' beat') end
-local how, back
-if change ~= '' or HISTORY_VERSIONS > 0 then how, back = way_back(id, r.version, r.anchor, snapshot, change) end
+local how, back = way_back(id, r.version, r.anchor, snapshot, change)
 F.accepted_of_r
 r.version = string.format('%d', r.version + 1)
 r.row = string.format('%d', row)

@@ -8,6 +8,7 @@ import textwrap
 
 import pytest
 
+from roost_core.settings import Settings
 from roost_plugins.redis_saq import composing, scripts
 from roost_plugins.redis_saq.keys import PLACES, TYPES, Keys
 from roost_plugins.redis_saq.record import fields
@@ -34,9 +35,14 @@ def without_comments(text):
     return re.sub(r"--.*", "", text)
 
 
+def bounds(kept):
+    """Return how much is kept: what it is without settings, except for the number of events."""
+    return scripts.Bounds.of(Settings(events_kept=kept))
+
+
 def composed(name):
     """Return a script as the server gets it, its keys by their names, and without comments."""
-    script = scripts.load(name, KEYS, scripts.Bounds(events_kept=1000))
+    script = scripts.load(name, KEYS, bounds(1000))
     names = dict(enumerate(script.key_names, 1))
     source = re.sub(r"\bKEYS\[(\d+)\]", lambda found: f"K.{names[int(found[1])]}", script.source)
     return without_comments(source)
@@ -77,7 +83,7 @@ def reachable_keys(source):
 @pytest.mark.parametrize("name", scripts.names())
 def test_every_key_is_declared(name):
     """What a script can touch is in its header, and the header names nothing else."""
-    declared = scripts.load(name, KEYS, scripts.Bounds(events_kept=1000)).key_names
+    declared = scripts.load(name, KEYS, bounds(1000)).key_names
     assert len(set(declared)) == len(declared)
     assert set(declared) == reachable_keys(flat(composed(name)))
 
@@ -125,7 +131,7 @@ def test_the_most_frequent_script_is_short():
 @pytest.mark.parametrize("name", scripts.names())
 def test_ready_to_call(name):
     """Names are resolved, and keys share the queue's tag."""
-    script = scripts.load(name, KEYS, scripts.Bounds(events_kept=1234))
+    script = scripts.load(name, KEYS, bounds(1234))
     body = script.source
     assert re.search(r"\bK\.\w", body) is None
     assert "KEYS[0]" not in body
@@ -137,7 +143,7 @@ def test_ready_to_call(name):
 @pytest.mark.parametrize("name", scripts.names())
 def test_heads_of_calls(name):
     """What comes before a call's arguments: the script by name or by source, then its keys."""
-    script = scripts.load(name, KEYS, scripts.Bounds(events_kept=1000))
+    script = scripts.load(name, KEYS, bounds(1000))
     keys = (str(len(script.keys)), *script.keys)
     assert ("EVALSHA", script.sha, *keys) == script.by_name
     assert ("EVAL", script.source, *keys) == script.by_source
@@ -216,7 +222,7 @@ def test_only_the_files_that_a_script_uses_are_read(monkeypatch):
     real = composing.text_of
     monkeypatch.setattr(composing, "text_of", text_of)
     composing._pieces.cache_clear()
-    scripts.load("read", KEYS, scripts.Bounds(events_kept=1000))
+    scripts.load("read", KEYS, bounds(1000))
     assert {"read", "lib/show", "lib/record", "lib/newest"} == set(read)
 
 
@@ -303,19 +309,19 @@ def test_an_unknown_key_is_loud(monkeypatch):
     """A key that the header lacks becomes KEYS[0], which is nil: the server refuses the call."""
     text = "-- KEYS: a\nreturn redis.call('X', K.b)"
     monkeypatch.setattr(composing, "text_of", lambda _: text)
-    assert "KEYS[0]" in scripts.load("read", KEYS, scripts.Bounds(events_kept=1000)).source
+    assert "KEYS[0]" in scripts.load("read", KEYS, bounds(1000)).source
 
 
 def test_a_script_without_header(monkeypatch):
     """It cannot be loaded."""
     monkeypatch.setattr(composing, "text_of", lambda _: "return 1")
     with pytest.raises(ValueError, match=r"read\.lua has no header"):
-        scripts.load("read", KEYS, scripts.Bounds(events_kept=1000))
+        scripts.load("read", KEYS, bounds(1000))
 
 
 def test_another_index():
     """The list script takes any place as its index, and stays the same script."""
-    script = scripts.load("list", KEYS, scripts.Bounds(events_kept=1000))
+    script = scripts.load("list", KEYS, bounds(1000))
     other = scripts.with_place(script, KEYS, "done")
     assert (script.sha, script.source) == (other.sha, other.source)
     assert "{roost:tenant:queue}:done" in other.keys
@@ -344,8 +350,6 @@ def test_places_are_distinct():
 def test_the_type_of_each_key_is_known():
     """What a diagnosis and a repair look at is every key that a script names, and no other."""
     named = {
-        name
-        for one in scripts.names()
-        for name in scripts.load(one, KEYS, scripts.Bounds(events_kept=1000)).key_names
+        name for one in scripts.names() for name in scripts.load(one, KEYS, bounds(1000)).key_names
     }
     assert named - {"place"} == set(TYPES)

@@ -16,8 +16,10 @@
 -- as are within HISTORY_VERSIONS and HISTORY_BYTES; they are dropped now and then.
 
 -- What a commit brings as a change is itself the way back, or says that it is not known. In two parts, which the entry
--- joins: what a script joins costs the collection of garbage, and this may be the whole version before.
+-- joins: what a script joins costs the collection of garbage, and this may be the whole version before. Nothing if
+-- there is to be no entry.
 local function way_back(id, version, anchor, snapshot, change)
+  if change == '' and HISTORY_VERSIONS == 0 then return end
   if change ~= '' and change ~= '=' then return '', change end
   if HISTORY_BYTES == 0 or (anchor ~= '0' and anchor ~= version) then return '', '' end
   if #snapshot > 65536 and redis.call('HSTRLEN', K.work, id .. ' snapshot') > HISTORY_BYTES then return '', '' end

@@ -10,12 +10,14 @@ import redis.asyncio
 import redis.asyncio.retry
 import redis.backoff
 
+from roost_core.settings import Settings
 from roost_plugins.redis_saq import scripts
 from roost_plugins.redis_saq.keys import Keys
 
 KEYS = Keys("roost", "default", "default")
-SCRIPT = scripts.load("read", KEYS, scripts.Bounds(events_kept=1000))
-OTHER = scripts.load("list", KEYS, scripts.Bounds(events_kept=1000))
+BOUNDS = scripts.Bounds.of(Settings())
+SCRIPT = scripts.load("read", KEYS, BOUNDS)
+OTHER = scripts.load("list", KEYS, BOUNDS)
 
 
 def bulk(value):

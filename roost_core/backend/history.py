@@ -20,6 +20,8 @@ from roost_core.values import Value
 #: (:mod:`roost_core.codec.changes`) that led from there to here.
 WHOLE: Final = b"="
 CHANGE: Final = b"~"
+#: What stands for the worker of a version that a person has made begins with it.
+BY_PERSON: Final = "@"
 
 
 def newest(stored: Sequence[bytes | None]) -> bytes:

@@ -10,17 +10,15 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import attrs
 
+from roost_core.backend.history import CHANGE, WHOLE, ForkOf
 from roost_core.models.checks import WORD, matching
 from roost_core.models.work import State
 from roost_core.models.worker import Lease
 from roost_core.values import Value
-
-if TYPE_CHECKING:
-    from roost_core.backend.history import ForkOf
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -226,13 +224,13 @@ class Commit(Value):
 
     @property
     def back(self) -> bytes:
-        """The way back from the new version: as in a stored one, ``=`` if it is not known."""
+        """The way back from the new version: as in a stored one, a bare ``=`` if not known."""
         if self.snapshot and not self.is_base:
             # What comes with a change is a base. Of any other a ledger keeps the one before.
             return b""
         if self.change:
-            return b"~" + self.change
-        return b"=" if self.is_base else b""
+            return CHANGE + self.change
+        return WHOLE if self.is_base else b""
 
 
 @attrs.frozen(eq=False, repr=False)

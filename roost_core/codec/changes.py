@@ -64,11 +64,6 @@ def splices(change: bytes) -> Iterator[Splice]:
         at = middle + after
 
 
-def is_empty(change: bytes) -> bool:
-    """Whether a change leaves the text as it is."""
-    return len(change) <= _SUM_BYTES
-
-
 def followed(text: bytearray, change: bytes) -> None:
     """Turn the earlier text into the later one, in place.
 

@@ -18,6 +18,7 @@ from roost_core.codec.changes import Splice, between
 from roost_core.codec.pieces import Branch, NotPlain, branch_of, next_branch
 from roost_core.codec.snapshots import (
     BASE_SCHEMA,
+    DATA_KEY,
     EncodedSnapshot,
     decode_snapshot,
     plain_snapshot,
@@ -43,10 +44,9 @@ _MOST_BESIDE: Final = 1 << 20
 #: A snapshot is taken to resemble another if half of this many places of it are found there.
 _PROBES: Final = 8
 _PROBE_BYTES: Final = 48
-_DATA_KEY: Final = b'"data":'
-#: In place of the data, to see what is around it. Inside a JSON string its quotes were escaped.
+#: In place of the data, to see what is around it.
 _HOLE: Final = {"": 0}
-_HOLE_TEXT: Final = b'"data":{"":0}'
+_HOLE_TEXT: Final = DATA_KEY + b'{"":0}'
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -86,7 +86,7 @@ class PiecedSnapshot:
         snapshot = decode_snapshot(raw)
         if not _is_ordinary(snapshot):
             return None
-        start = raw.find(_DATA_KEY) + len(_DATA_KEY)
+        start = raw.find(DATA_KEY) + len(DATA_KEY)
         head = raw[:start]
         try:
             data = branch_of(snapshot.data)
@@ -94,7 +94,7 @@ class PiecedSnapshot:
             return None
         text = b"".join(data.texts())
         # It may have been written in another way, such as by another version of Python.
-        if start < len(_DATA_KEY) or raw[start : start + len(text)] != text:
+        if start < len(DATA_KEY) or raw[start : start + len(text)] != text:
             return None
         tail = raw[start + len(text) :]
         return cls(_bare(snapshot), head, data, tail, b"", base_bytes, count, since)
@@ -107,7 +107,7 @@ class PiecedSnapshot:
     @property
     def is_whole(self) -> bool:
         """Whether it is stored as a whole."""
-        return self.count == 0
+        return self.is_base
 
     @property
     def raw(self) -> bytes:
@@ -236,5 +236,5 @@ def _around(snapshot: Snapshot) -> tuple[bytes, bytes]:
     """Return what is in front of a base's data, and behind it."""
     around = attrs.evolve(snapshot, data=_HOLE)
     text = dumps(plain_snapshot(around, BASE_SCHEMA), "the snapshot", MAX_SNAPSHOT_BYTES, 1)
-    at = text.index(_HOLE_TEXT) + len(_DATA_KEY)
-    return text[:at], text[at + len(_HOLE_TEXT) - len(_DATA_KEY) :]
+    at = text.index(_HOLE_TEXT) + len(DATA_KEY)
+    return text[:at], text[at + len(_HOLE_TEXT) - len(DATA_KEY) :]

@@ -230,7 +230,7 @@ class _Next:
         found: list[Splice],
     ) -> None:
         self.old, self.groups, self.names, self.fresh = old, groups, names, fresh
-        self.at, self.found = at, found
+        self.found = found
         self.marks: list[bytes | None] = []
         self.pieces: list[bytes | Branch] = []
         #: Where the next old piece begins.

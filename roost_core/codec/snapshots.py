@@ -20,6 +20,8 @@ from roost_core.values import Value
 #: would take it for the newest version, and so has to leave it to a newer one. 2 is no schema: work
 #: that is left has the number that its worker must know, and 2 is that of a record's layout.
 BASE_SCHEMA: Final = 3
+#: Where the data begins in an encoded snapshot. Inside a JSON string its quotes would be escaped.
+DATA_KEY: Final = b'"data":'
 #: Levels around the values in a snapshot's data: the envelope, and data itself. Each value may nest
 #: as deep as a payload, because a payload that is not an object starts as such a value.
 _AROUND_DATA: Final = 2

@@ -9,9 +9,9 @@ from typing import Final
 
 import attrs
 
-from roost_core.backend.history import CHANGE, WHOLE, StoredHistory, StoredVersion
+from roost_core.backend.history import BY_PERSON, CHANGE, WHOLE, StoredHistory, StoredVersion
 from roost_core.codec import changes
-from roost_core.codec.snapshots import decode_snapshot, plain_snapshot
+from roost_core.codec.snapshots import DATA_KEY, decode_snapshot, plain_snapshot
 from roost_core.codec.times import from_milliseconds
 from roost_core.differences import compare
 from roost_core.errors import CorruptRecord, WrittenByNewer
@@ -21,9 +21,6 @@ from roost_core.values import Json
 
 #: What is different in each version, or in a fork's: it does not count as changed.
 _OWN: Final = ("schema", "work_id", "version", "step")
-_DATA_KEY: Final = b'"data":'
-#: What the worker of a version begins with that a person made.
-BY_HAND: Final = "@"
 _MISSING: Final = "its stored bytes are missing"
 _LOST: Final = "what leads back to it is not kept"
 
@@ -174,7 +171,7 @@ class _Walk:
             problem=None if self._text is not None else self._problem,
         )
         if commit is not None:
-            is_by_hand = commit.worker_id.startswith(BY_HAND)
+            is_by_hand = commit.worker_id.startswith(BY_PERSON)
             took_ms = None if is_by_hand else commit.took_ms
             return attrs.evolve(
                 found,
@@ -215,7 +212,7 @@ class _Walk:
             if not back.startswith(CHANGE):
                 raise CorruptRecord(_LOST)
             changes.undone(text, back[1:])
-            start = text.find(_DATA_KEY)
+            start = text.find(DATA_KEY)
             return sum(
                 max(len(one.old), len(one.new))
                 for one in changes.splices(back[1:])

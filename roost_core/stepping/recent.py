@@ -205,8 +205,10 @@ class RecentItems:
             return
         self._known[item.key] = item
         self._pieces[item.key] = taken
-        while sum(self._pieces.values()) > _MOST_PIECES and self._pieces:
-            key, _ = self._pieces.popitem(last=False)
+        total = sum(self._pieces.values())
+        while total > _MOST_PIECES:
+            key, count = self._pieces.popitem(last=False)
+            total -= count
             other = self._known.get(key)
             if other is not None:
                 other.drop_pieces()

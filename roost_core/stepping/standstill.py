@@ -12,14 +12,14 @@ from typing import Final
 
 import attrs
 
+from roost_core.codec.snapshots import DATA_KEY
+
 #: A snapshot, or a hash, and the size of its data.
 _Kept = tuple[bytes | int | None, int]
 #: This many steps without a change of data cause a warning; twice as many the next, and so on.
 WARN_AFTER: Final = 25
 #: Larger data is kept as its hash: nothing large is kept for each of many work items. Bytes.
 _LARGEST: Final = 4096
-#: Where the data begins in an encoded snapshot. Inside a JSON string its quotes would be escaped.
-_DATA: Final = b'"data":'
 
 
 @attrs.define(eq=False)
@@ -43,7 +43,7 @@ class Standstill:
         :returns: whether a warning is due.
         """
         # Empty data is not written at all.
-        start = raw.find(_DATA)
+        start = raw.find(DATA_KEY)
         size = len(raw) - start if start >= 0 else 0
         kept = raw if size <= _LARGEST else hash(memoryview(raw)[start:])
         # Sizes usually differ; only equal ones are compared further.

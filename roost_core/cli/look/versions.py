@@ -9,6 +9,7 @@ from typing import Final
 from rich.console import Console
 from rich.text import Text
 
+from roost_core.backend.history import BY_PERSON
 from roost_core.cli import colours
 from roost_core.cli.look.columns import Column, draw
 from roost_core.cli.look.styles import plain
@@ -16,7 +17,6 @@ from roost_core.models.history import Version
 from roost_core.shown.differences import Line
 from roost_core.shown.sizes import size
 from roost_core.shown.spans import ago, took
-from roost_core.shown.versions import BY_HAND
 
 _COLUMNS: Final = (
     Column("v", is_right=True),
@@ -50,7 +50,7 @@ def show(
 
 
 def _cells(one: Version, now: datetime) -> list[Text | None]:
-    is_by_hand = one.worker_id is not None and one.worker_id.startswith(BY_HAND)
+    is_by_hand = one.worker_id is not None and one.worker_id.startswith(BY_PERSON)
     return [
         plain(one.version, "bold"),
         None if one.step is None else plain(one.step),

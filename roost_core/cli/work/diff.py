@@ -15,7 +15,7 @@ from roost_core.cli.work.naming import with_full_id
 from roost_core.client.comparing import Comparison
 from roost_core.client.roost import Roost
 from roost_core.models.snapshot import Artifact, Snapshot
-from roost_core.shown.differences import Line, hidden_patch, lines
+from roost_core.shown.differences import MOST_LINES, Line, hidden_patch, lines
 from roost_core.shown.plain import to_plain
 from roost_core.shown.redaction import clean, redacted
 from roost_core.shown.sizes import size
@@ -25,7 +25,6 @@ from roost_core.values import Json
 #: Elsewhere than on a terminal nothing is summed up, and no line cut that a person could read.
 _WIDE: Final = 10_000
 _ALL: Final = 1_000_000_000
-_TERMINAL_LINES: Final = 200
 
 
 @click.command(
@@ -73,7 +72,7 @@ def command(
     from roost_core.cli.look.versions import show_lines
 
     console = output.console()
-    shown = _lines(found, console.width, _TERMINAL_LINES, is_revealed=reveal)
+    shown = _lines(found, console.width, MOST_LINES, is_revealed=reveal)
     show_lines(console, _heading(found), shown)
 
 

@@ -35,8 +35,8 @@ def test_nothing_changed():
     """That is a change, too: it is not the same as none."""
     nothing = changes.written([])
     assert nothing
-    assert changes.is_empty(nothing)
-    assert not changes.is_empty(CHANGE)
+    assert [] == [*changes.splices(nothing)]
+    assert [] != [*changes.splices(CHANGE)]
     text = bytearray(OLD)
     changes.followed(text, nothing)
     assert OLD == text

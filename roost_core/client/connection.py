@@ -139,6 +139,14 @@ class Connection:
         return self._store
 
     @property
+    def store_of_queue(self) -> ArtifactStore:
+        """The artifact store as the work of the queue uses it.
+
+        :raises PluginError: as for :attr:`store`.
+        """
+        return self.store.of_queue(self.settings.namespace, self.settings.queue)
+
+    @property
     def workspaces(self) -> Workspaces:
         """The workspaces of the queue's work, made at first use.
 
@@ -161,5 +169,4 @@ class Connection:
     def _forgetter(self) -> Callable[[Purged], list[Exception]]:
         from roost_core.upkeep import forget
 
-        store = self.store.of_queue(self.settings.namespace, self.settings.queue)
-        return partial(forget, store, self.workspaces)
+        return partial(forget, self.store_of_queue, self.workspaces)

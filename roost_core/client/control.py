@@ -10,6 +10,7 @@ import socket
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from datetime import datetime
+from functools import partial
 from typing import Final, TypeVar
 
 import attrs
@@ -108,10 +109,7 @@ class Controlling:
         :raises InvalidInput: a value cannot be accepted.
         :raises BackendUnavailable: no answer about the server's clock, which a deadline needs.
         """
-        deadline_ms = None
-        if deadline_at is not None or deadline_seconds is not None:
-            now_ms = await repeated(self.server.now_ms, PATIENCE_SECONDS)
-            deadline_ms = to_deadline_ms(deadline_of(deadline_at, deadline_seconds, now_ms), now_ms)
+        deadline_ms = await self.deadline_ms(deadline_at, deadline_seconds)
         if max_attempts is not None:
             check_count(max_attempts, "max_attempts", least=1)
         if max_steps is not None:
@@ -124,6 +122,17 @@ class Controlling:
             deadline_ms=deadline_ms,
             max_steps=max_steps,
         )
+
+    async def deadline_ms(self, at: datetime | None, seconds: float | None) -> int | None:
+        """Return the new deadline that is given as a time or in seconds from now on, if any is.
+
+        :raises InvalidInput: it cannot be accepted, or has passed.
+        :raises BackendUnavailable: no answer about the server's clock.
+        """
+        if at is None and seconds is None:
+            return None
+        now_ms = await repeated(self.server.now_ms, PATIENCE_SECONDS)
+        return to_deadline_ms(deadline_of(at, seconds, now_ms), now_ms)
 
     async def carry_out(self, work_id: str, order: Order) -> VerbResult:
         """Do to a work item what an order says. One without an answer is repeated for a while.
@@ -155,7 +164,7 @@ class Controlling:
             is_drop = order.verb is Verb.DROP
             outcome = OrderOutcome.ALREADY if is_drop else OrderOutcome.CHANGED
             return VerbResult(work_id, order.verb, outcome)
-        await self._refuse(work_id, order, answer)
+        await self.refuse(work_id, answer, partial(verbs.unfit, work_id, order.verb))
         if forget is not None and answer.outcome in (OrderOutcome.DONE, OrderOutcome.ALREADY):
             # The queue keeps it on record until a worker has done the same: artifacts and
             # workspaces may be on the worker's machine, and not on this one.
@@ -165,12 +174,18 @@ class Controlling:
             return VerbResult(work_id, order.verb, answer.outcome, left=left)
         return VerbResult(work_id, order.verb, answer.outcome, answer.state, answer.wish)
 
-    async def _refuse(self, work_id: str, order: Order, answer: OrderAnswer) -> None:
-        """Raise what an answer means if nothing was done."""
+    async def refuse(
+        self, work_id: str, answer: OrderAnswer, unfit: Callable[[State, Verb | None], str]
+    ) -> None:
+        """Raise what an answer means if nothing was done.
+
+        :param unfit: says why it does not fit, by the state and what is wished of a running step.
+        :raises RoostError: as for :meth:`carry_out`.
+        """
         if answer.outcome is OrderOutcome.MISSING:
             raise not_found(work_id, self.ledger.queue)
         if answer.outcome is OrderOutcome.UNFIT and answer.state is not None:
-            raise VerbUnfit(verbs.unfit(work_id, order.verb, answer.state, answer.wish))
+            raise VerbUnfit(unfit(answer.state, answer.wish))
         if answer.outcome is OrderOutcome.LATE:
             raise VerbUnfit(f"{work_id}: its deadline has passed: give a new one with --deadline")
         if answer.outcome is OrderOutcome.NEWER:

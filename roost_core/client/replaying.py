@@ -5,28 +5,31 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from datetime import datetime
-from functools import partial
-from typing import Final
 
 import attrs
 
 from roost_core.backend.artifacts import ArtifactStore
-from roost_core.backend.history import WHOLE, ForkOf, Past, Rewind, StoredHistory, StoredVersion
-from roost_core.backend.messages import EnqueueOutcome, NewWork
+from roost_core.backend.history import (
+    BY_PERSON,
+    WHOLE,
+    ForkOf,
+    Past,
+    Rewind,
+    StoredHistory,
+    StoredVersion,
+)
+from roost_core.backend.messages import EnqueueOutcome
 from roost_core.backend.orders import OrderOutcome
 from roost_core.client.connection import Connection
 from roost_core.client.missing import not_found
-from roost_core.client.requests import deadline_of, new_work_id, refusal, to_deadline_ms
+from roost_core.client.requests import new_work_id, refusal, to_deadline_ms, to_store
 from roost_core.client.waiting import PATIENCE_SECONDS, repeated
-from roost_core.codec.records import encode_item
 from roost_core.codec.snapshots import decode_snapshot, encode_snapshot
-from roost_core.codec.strict_json import digest
 from roost_core.codec.times import from_milliseconds
 from roost_core.differences import Difference, compare
 from roost_core.errors import (
     CorruptRecord,
     InvalidInput,
-    RoostError,
     VerbUnfit,
     VersionGone,
     WorkIdTaken,
@@ -40,8 +43,6 @@ from roost_core.values import Json, Value
 
 #: Changes the data of a snapshot: returns the new one, and leaves the old as it is.
 Edit = Callable[[Json], Json]
-#: What stands for the worker of a version that a person has made begins with it.
-BY_PERSON: Final = "@"
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -155,16 +156,10 @@ async def fork(roost: Connection, replay: Replay, actor: Actor, work_id: str | N
         from_version=replay.version,
         back=_whole(replay._text, roost),
     )
-    new = NewWork(
-        work_id=new_id,
-        engine=item.engine,
-        item=encode_item(item),
-        nonce=secrets.token_hex(8),
-        digest=digest(item.engine, item.payload),
+    # Its limits are those that the origin has by now: a retry may have changed them.
+    new = attrs.evolve(
+        to_store(item, deadline_ms=to_deadline_ms(item.deadline_at, None)),
         priority=stored.priority,
-        resources=item.resources,
-        labels=stored.labels,
-        deadline_ms=to_deadline_ms(item.deadline_at, None),
         max_attempts=stored.max_attempts,
         max_recoveries=stored.max_recoveries,
         max_steps=stored.max_steps,
@@ -173,9 +168,8 @@ async def fork(roost: Connection, replay: Replay, actor: Actor, work_id: str | N
     if work_id is not None and await roost.ledger.read(work_id) is not None:
         # Before anything is noted in its name.
         raise WorkIdTaken(f"work id {work_id} is taken by another work item: leave --work-id out")
-    share = _sharing(roost, replay.snapshot, new_id)
-    if share is not None:
-        await run_in_thread(share)
+    if replay.snapshot.artifacts:
+        await run_in_thread(_share, roost.store_of_queue, replay.snapshot, new_id)
     (answer,) = await repeated(lambda: roost.ledger.enqueue([new]), PATIENCE_SECONDS)
     refused = refusal(new, answer)
     if refused is not None:
@@ -197,13 +191,12 @@ async def rewind(
     :raises WorkNotFound: it is gone.
     :raises VerbUnfit: it runs, has changed since, or its deadline has passed and no new one is
         given.
+    :raises WrittenByNewer: a newer Roost has written its record meanwhile.
+    :raises CorruptRecord: its record does not decode any more.
     :raises BackendUnavailable: no answer; whether it was done is not known.
     """
     stored, work_id = replay._history.work, replay.work_id
-    deadline_ms = None
-    if deadline_at is not None or deadline_seconds is not None:
-        now_ms = await repeated(roost.server.now_ms, PATIENCE_SECONDS)
-        deadline_ms = to_deadline_ms(deadline_of(deadline_at, deadline_seconds, now_ms), now_ms)
+    control = roost.controlling
     version = stored.version + 1
     past = Past(
         version=version,
@@ -218,31 +211,22 @@ async def rewind(
         past=past,
         actor=actor,
         if_fence=stored.fence,
-        deadline_ms=deadline_ms,
+        deadline_ms=await control.deadline_ms(deadline_at, deadline_seconds),
         life=stored.created_ms or None,
     )
     answer = await repeated(lambda: roost.ledger.rewind(work_id, order), PATIENCE_SECONDS)
-    if answer.outcome is OrderOutcome.DONE and answer.state is not None:
-        return Replayed(work_id, version, answer.state)
-    raise _refused(answer.outcome, answer.state, work_id, roost)
+    await control.refuse(work_id, answer, lambda _state, _wish: _running(work_id))
+    if answer.outcome is not OrderOutcome.DONE or answer.state is None:
+        now = "" if answer.state is None else f", and is {answer.state.value}"
+        raise VerbUnfit(f"{work_id} was left alone: it has changed meanwhile{now}; look again")
+    return Replayed(work_id, version, answer.state)
 
 
-def _refused(
-    outcome: OrderOutcome, state: State | None, work_id: str, roost: Connection
-) -> RoostError:
-    if outcome is OrderOutcome.MISSING:
-        return not_found(work_id, roost.ledger.queue)
-    if outcome is OrderOutcome.UNFIT:
-        return VerbUnfit(
-            f"{work_id} is running, and only work that does not can be put back: "
-            f"`roost pause {work_id}` first, or leave out --in-place to begin new work"
-        )
-    if outcome is OrderOutcome.LATE:
-        return VerbUnfit(f"{work_id}: its deadline has passed: give a new one with --deadline")
-    if outcome is OrderOutcome.CHANGED:
-        now = "" if state is None else f", and is {state.value}"
-        return VerbUnfit(f"{work_id} was left alone: it has changed meanwhile{now}; look again")
-    return CorruptRecord(f"{work_id}: its record does not decode: it can only be dropped")
+def _running(work_id: str) -> str:
+    return (
+        f"{work_id} is running, and only work that does not can be put back: "
+        f"`roost pause {work_id}` first, or leave out --in-place to begin new work"
+    )
 
 
 # -- what is stored ------------------------------------------------------------------------------
@@ -296,14 +280,6 @@ def _item_of_fork(item: WorkItem, replay: Replay, work_id: str, now_ms: int) -> 
         forked_from=ForkedFrom(replay.work_id, replay.version),
         created_at=None,
     )
-
-
-def _sharing(roost: Connection, snapshot: Snapshot, work_id: str) -> Callable[[], None] | None:
-    """Return what notes that another work item needs the artifacts, too; it blocks."""
-    if not snapshot.artifacts:
-        return None
-    store = roost.store.of_queue(roost.settings.namespace, roost.settings.queue)
-    return partial(_share, store, snapshot, work_id)
 
 
 def _share(store: ArtifactStore, snapshot: Snapshot, work_id: str) -> None:

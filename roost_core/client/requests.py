@@ -104,23 +104,35 @@ class EnqueueRequest(Value):
             step_timeout_seconds=_or(self.step_timeout_seconds, DEFAULT_STEP_TIMEOUT_SECONDS),
         )
         deadline_ms = to_deadline_ms(item.deadline_at, now_ms)
-        new = NewWork(
-            work_id=item.work_id,
-            engine=item.engine,
-            item=encode_item(item),
-            nonce=secrets.token_hex(8),
-            digest=digest(item.engine, item.payload),
-            priority=item.priority,
-            resources=item.resources,
-            labels=item.labels,
-            idempotency_key=item.idempotency_key,
-            delay_ms=milliseconds(check_seconds(self.delay_seconds, "delay_seconds")),
-            deadline_ms=deadline_ms,
-            max_attempts=check_count(item.retry.max_attempts, "max_attempts"),
-            max_recoveries=check_count(item.max_recoveries, "max_recoveries", least=1),
-            max_steps=check_count(item.max_steps, "max_steps"),
-        )
-        return item, new
+        check_count(item.retry.max_attempts, "max_attempts")
+        check_count(item.max_recoveries, "max_recoveries", least=1)
+        check_count(item.max_steps, "max_steps")
+        delay_ms = milliseconds(check_seconds(self.delay_seconds, "delay_seconds"))
+        return item, to_store(item, deadline_ms=deadline_ms, delay_ms=delay_ms)
+
+
+def to_store(item: WorkItem, *, deadline_ms: int | None, delay_ms: int = 0) -> NewWork:
+    """Return a checked work item as it is stored.
+
+    :param deadline_ms: its deadline, by the server's clock.
+    :param delay_ms: how long until it is due.
+    """
+    return NewWork(
+        work_id=item.work_id,
+        engine=item.engine,
+        item=encode_item(item),
+        nonce=secrets.token_hex(8),
+        digest=digest(item.engine, item.payload),
+        priority=item.priority,
+        resources=item.resources,
+        labels=item.labels,
+        idempotency_key=item.idempotency_key,
+        delay_ms=delay_ms,
+        deadline_ms=deadline_ms,
+        max_attempts=item.retry.max_attempts,
+        max_recoveries=item.max_recoveries,
+        max_steps=item.max_steps,
+    )
 
 
 def deadline_of(at: datetime | None, seconds: float | None, now_ms: int | None) -> datetime | None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 
 from roost_core import SyncRoost
+from roost_core.backend.orders import OrderAnswer, OrderOutcome
 from roost_core.errors import (
     ArtifactNotFound,
+    CorruptRecord,
     InvalidInput,
     VerbUnfit,
     VersionGone,
     WorkIdTaken,
     WorkNotFound,
+    WrittenByNewer,
 )
 from roost_core.models import Artifact, Snapshot, State
 from tests.unit.cli.cli_harness import Bench
@@ -117,6 +121,31 @@ def test_not_what_has_changed_since(roost):
     planned = roost.work("w1").plan_replay(2)
     roost.work("w1").replay(3, in_place=True)
     with pytest.raises(VerbUnfit, match="left alone: it has changed meanwhile, and is queued"):
+        roost.work("w1").replay(planned, in_place=True)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "error", "said"),
+    [
+        (OrderOutcome.NEWER, WrittenByNewer, "a newer Roost wrote w1"),
+        (OrderOutcome.CORRUPT, CorruptRecord, "w1: its record does not decode"),
+        (OrderOutcome.MISSING, WorkNotFound, "w1"),
+    ],
+)
+def test_not_what_cannot_be_read_any_more(bench, roost, monkeypatch, outcome, error, said):
+    """It is left alone, and the message says what is there now."""
+    planned = roost.work("w1").plan_replay(2)
+
+    async def rewind(_work_id, _order):
+        return OrderAnswer(outcome)
+
+    async def newer(work_id):
+        return attrs.evolve(await read(work_id), newer_layout=99)
+
+    read = bench.ledger.read
+    monkeypatch.setattr(bench.ledger, "rewind", rewind)
+    monkeypatch.setattr(bench.ledger, "read", newer)
+    with pytest.raises(error, match=said):
         roost.work("w1").replay(planned, in_place=True)
 
 

@@ -86,7 +86,12 @@ def forget(store: ArtifactStore, workspaces: Workspaces, gone: Purged) -> list[E
     :returns: why something of it is left; empty if nothing is.
     """
     errors: list[Exception] = []
-    for one in (store.forget, workspaces.remove):
+    values = store.values
+    for one in (
+        store.forget,
+        *(() if values is None else (values.forget,)),
+        workspaces.remove,
+    ):
         try:
             one(gone.work_id, gone.life)
         except Exception as error:  # noqa: BLE001 - whatever a plugin raises, the rest goes

@@ -21,6 +21,7 @@ from roost_core.backend.messages import Claim
 from roost_core.backend.server import Server
 from roost_core.backend.serving import ServePlan
 from roost_core.errors import BackendError, PluginError, RoostError, UnknownEngine
+from roost_core.large_values import LargeValues
 from roost_core.models.worker import WorkerInfo
 from roost_core.settings import Settings
 from roost_core.stepping.leases import LeaseKeeper
@@ -188,13 +189,16 @@ class Worker:
         return self._settings.evolve(queue=ledger.queue)
 
     def _stepper(self, ledger: Ledger, number: int, keeper: LeaseKeeper) -> Stepper:
+        store = self._stores[ledger]
+        least = self._settings.large_values if ledger.takes_changes else 0
         return Stepper(
             settings=self._settings_of(ledger),
             engines=self._engines,
             observers=self._observers,
             around_step=self._plugins.around_step(),
             ledger=ledger,
-            store=self._stores[ledger],
+            store=store,
+            large=LargeValues.of(self._server, store, least),
             workspaces=self._workspaces[ledger],
             keeper=keeper,
             is_stopping=self._stopping.is_set,

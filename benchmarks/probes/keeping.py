@@ -20,6 +20,7 @@ from benchmarks.probes.series import KINDS
 from benchmarks.probes.states import SEED
 from roost_core import Snapshot
 from roost_core.codec import changes
+from roost_core.codec.moved import Stored as Text
 from roost_core.codec.pieced import (
     MOST_CHANGE_BYTES,
     MOST_CHANGES,
@@ -250,21 +251,21 @@ class Pieces(Way):
     def __init__(self) -> None:
         super().__init__()
         self._item = StoredItem(encode_item(WorkItem(work_id="w-1", engine="bench")), 0)
-        self._before: bytes | PiecedSnapshot | None = None
-        self._last: tuple[bytes | PiecedSnapshot | None, EncodedSnapshot | PiecedSnapshot] | None
+        self._before: Text | PiecedSnapshot | None = None
+        self._last: tuple[Text | PiecedSnapshot | None, EncodedSnapshot | PiecedSnapshot] | None
         self._last = None
 
     def _step(self, snapshot: Snapshot) -> Stored:
         before = self._before
         encoded = self._item.encode(snapshot, before)
         encoded.decoded(0, 0, None)
-        self._before = encoded if isinstance(encoded, PiecedSnapshot) else encoded.raw
+        self._before = encoded if isinstance(encoded, PiecedSnapshot) else encoded.stored
         self._last = before, encoded
         # Where no change is sent, the server keeps the version before, if it has it as a whole.
         copied = 0
         if before is not None and not encoded.change:
-            is_there = isinstance(before, bytes) or before.is_base
-            copied = len(before) if is_there else 0
+            is_there = isinstance(before, Text) or before.is_base
+            copied = len(before.raw) if is_there else 0
         whole = len(encoded.raw) if encoded.is_whole else 0
         return Stored(whole=whole, change=len(encoded.change), copied=copied)
 
@@ -273,7 +274,7 @@ class Pieces(Way):
         before, after = self._last or (None, None)
         if before is None or after is None or not after.change:
             return
-        text = bytearray(before if isinstance(before, bytes) else before.raw)
+        text = bytearray(before.raw)
         changes.followed(text, after.change)
         if text != after.raw:
             raise RuntimeError(f"{self.name}: a change does not lead where it should")

@@ -28,7 +28,7 @@ from roost_core.backend.reports import (
     StoredWork,
 )
 from roost_core.backend.searching import LOOK, Searching
-from roost_core.backend.server import Server
+from roost_core.backend.server import Reach, Server
 from roost_core.backend.transitions import Transitions
 from roost_core.late import late_names
 
@@ -170,6 +170,7 @@ __all__ = [
     "Pace",
     "Past",
     "Purged",
+    "Reach",
     "Reading",
     "Renewal",
     "Renewed",

@@ -6,6 +6,7 @@ import abc
 from collections.abc import Sequence
 
 from roost_core.backend.reports import Finding
+from roost_core.backend.server import Reach
 from roost_core.models.snapshot import Artifact
 
 
@@ -19,6 +20,19 @@ class ArtifactStore(abc.ABC):
         two queues are one to it.
         """
         return self
+
+    @property
+    def reach(self) -> Reach:
+        """From how far away workers reach it."""
+        return Reach.PROCESS
+
+    @property
+    def values(self) -> ArtifactStore | None:
+        """The store for large texts of snapshots, or None if it keeps none.
+
+        It is one of its own, so that what is in it is no work's artifact, and takes :meth:`drop`.
+        """
+        return None
 
     @abc.abstractmethod
     def put(
@@ -57,6 +71,18 @@ class ArtifactStore(abc.ABC):
             ext=artifact.ext,
             name=artifact.name,
         )
+
+    def drop(self, artifact: Artifact, *, work_id: str, life: int | None = None) -> None:
+        """Take back that a work item refers to an artifact, and drop its bytes if nothing does.
+
+        Nothing happens if what is noted is not just this, with the same name: then it was put again
+        meanwhile. Only stores that are another one's :attr:`values` need it.
+
+        :param life: as in :meth:`forget`.
+        :raises InvalidInput: not a work id.
+        :raises ArtifactError: it could not be dropped.
+        """
+        raise NotImplementedError
 
     @abc.abstractmethod
     def get(self, artifact_id: str) -> bytes:

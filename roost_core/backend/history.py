@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Final
@@ -10,6 +11,7 @@ import attrs
 
 from roost_core.backend.reports import StoredWork
 from roost_core.codec import changes
+from roost_core.codec.moved import may_make_values
 from roost_core.errors import CorruptRecord, VersionGone
 from roost_core.models.checks import WORD, matching
 from roost_core.models.control import Actor
@@ -149,6 +151,12 @@ class StoredHistory(Value):
             if version == 1:
                 return
 
+    @property
+    def may_have_values(self) -> bool:
+        """Whether texts of a version may be kept elsewhere (:mod:`roost_core.codec.moved`)."""
+        known = (self.base or b"", *(one.back for one in self.commits))
+        return any(map(may_make_values, known))
+
     def commit(self, version: int) -> StoredVersion | None:
         """Return the commit that made a version, or None if it is not remembered."""
         return self._by_version.get(version)
@@ -178,6 +186,41 @@ class StoredHistory(Value):
         for number in range(nearest, version, -1):
             changes.undone(text, self._change(number))
         return bytes(text)
+
+    def texts(self) -> Iterator[tuple[int, bytes | bytearray | None]]:
+        """Yield each version that is kept with its bytes, in no certain order.
+
+        It is None if what leads to it is damaged. The bytes of one are turned into those of the
+        next, so look at each before going on.
+        """
+        forward = range(self.base_version + 1, self.work.version + 1)
+        back = range(self.base_version - 1, 0, -1)
+        yield self.base_version, self.base
+        for way, change in ((forward, self._follow), (back, self._undo)):
+            text = None if self.base is None else bytearray(self.base)
+            for version in way:
+                text = change(text, version)
+                if text is not None or version in self.versions:
+                    yield version, text
+
+    def _follow(self, text: bytearray | None, version: int) -> bytearray | None:
+        """Turn the bytes of the version before into those of a version."""
+        if text is not None:
+            with contextlib.suppress(CorruptRecord):
+                changes.followed(text, self._change(version))
+                return text
+        return None
+
+    def _undo(self, text: bytearray | None, version: int) -> bytearray | None:
+        """Turn the bytes of the version after into those of a version."""
+        known = self._by_version.get(version + 1)
+        if known is not None and known.back.startswith(WHOLE):
+            return bytearray(known.back[1:])
+        if text is not None:
+            with contextlib.suppress(CorruptRecord):
+                changes.undone(text, self._change(version + 1))
+                return text
+        return None
 
     def _change(self, version: int) -> bytes:
         known = self._by_version.get(version)

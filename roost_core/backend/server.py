@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import enum
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,14 @@ if TYPE_CHECKING:
     # Only workers have these.
     from roost_core.backend.messages import Claim
     from roost_core.backend.serving import ServePlan
+
+
+class Reach(enum.IntEnum):
+    """How far apart those may be who share something."""
+
+    PROCESS = 1  #: they are in one process
+    MACHINE = 2  #: they are on one machine
+    NETWORK = 3  #: they may be anywhere
 
 
 class Server(abc.ABC):
@@ -29,6 +38,11 @@ class Server(abc.ABC):
         :raises BackendUnavailable: one line that says where it tried and what to do.
         :raises BackendError: it cannot work: the server's version, or a refused login.
         """
+
+    @property
+    def reach(self) -> Reach:
+        """How far apart its workers may be, as far as it knows."""
+        return Reach.NETWORK
 
     @property
     def is_started_here(self) -> bool:

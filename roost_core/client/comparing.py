@@ -10,7 +10,7 @@ from roost_core.backend.history import StoredHistory
 from roost_core.differences import Difference, compare, patch_between
 from roost_core.errors import VersionGone
 from roost_core.models.snapshot import Artifact, Snapshot
-from roost_core.shown.versions import snapshot
+from roost_core.shown.versions import Whole, snapshot
 from roost_core.values import Json, Value
 
 
@@ -54,10 +54,16 @@ def _besides(one: Snapshot, other: Snapshot) -> tuple[Artifact, ...]:
     )
 
 
-def compared(history: StoredHistory, old: int | None, new: int | None) -> Comparison:
-    """Compare two versions; see :meth:`roost_core.client.work.Work.diff`."""
+def compared(
+    history: StoredHistory, old: int | None, new: int | None, whole: Whole = bytes
+) -> Comparison:
+    """Compare two versions; see :meth:`roost_core.client.work.Work.diff`.
+
+    :param whole: as for :func:`~roost_core.shown.versions.snapshot`.
+    """
     new = history.work.version if new is None else new
     if old is None and new == 1:
         raise VersionGone(f"{history.work.work_id} has no version before its first")
     old = new - 1 if old is None else old
-    return Comparison(history.work.work_id, snapshot(history, old), snapshot(history, new))
+    first, second = (snapshot(history, one, whole) for one in (old, new))
+    return Comparison(history.work.work_id, first, second)

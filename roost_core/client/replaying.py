@@ -24,7 +24,8 @@ from roost_core.client.connection import Connection
 from roost_core.client.missing import not_found
 from roost_core.client.requests import new_work_id, refusal, to_deadline_ms, to_store
 from roost_core.client.waiting import PATIENCE_SECONDS, repeated
-from roost_core.codec.snapshots import decode_snapshot, encode_snapshot
+from roost_core.codec.moved import Stored
+from roost_core.codec.snapshots import EncodedSnapshot, decode_snapshot, encode_snapshot
 from roost_core.codec.times import from_milliseconds
 from roost_core.differences import Difference, compare
 from roost_core.errors import (
@@ -34,6 +35,7 @@ from roost_core.errors import (
     VersionGone,
     WorkIdTaken,
 )
+from roost_core.large_values import fetch, share
 from roost_core.models.control import Actor
 from roost_core.models.snapshot import Snapshot
 from roost_core.models.work import ForkedFrom, State, WorkItem
@@ -78,7 +80,7 @@ class Replay(Value):
     differences: tuple[Difference, ...]
     ran_before: tuple[RanBefore, ...]
     _history: StoredHistory = attrs.field(repr=False)
-    _text: bytes = attrs.field(repr=False)
+    _stored: Stored = attrs.field(repr=False)
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -104,6 +106,7 @@ async def plan(roost: Connection, work_id: str, version: int, edit: Edit | None)
     :raises CorruptRecord: what leads to it is damaged.
     :raises WrittenByNewer: a newer Roost wrote it.
     :raises InvalidInput: the edit cannot be made, or does not leave an object.
+    :raises ArtifactError: texts of it cannot be read now.
     :raises BackendUnavailable: no answer.
     """
     ledger = roost.ledger
@@ -112,8 +115,10 @@ async def plan(roost: Connection, work_id: str, version: int, edit: Edit | None)
         raise not_found(work_id, ledger.queue)
     if history.work.newer_layout is not None:
         views.item(history.work)  # It says which, and who can.
-    text = history.snapshot(version)
-    before = decode_snapshot(text)
+    stored = await roost.reading(
+        history, fetch, history.snapshot(version), lambda: roost.store_of_queue
+    )
+    before = decode_snapshot(stored.whole)
     data = before.data if edit is None else edit(before.data)
     if not isinstance(data, dict):
         raise InvalidInput("the data has to stay an object")
@@ -131,7 +136,7 @@ async def plan(roost: Connection, work_id: str, version: int, edit: Edit | None)
             RanBefore(one.version, one.step, from_milliseconds(one.at_ms)) for one in reversed(ran)
         ),
         history=history,
-        text=text,
+        stored=stored,
     )
 
 
@@ -148,13 +153,14 @@ async def fork(roost: Connection, replay: Replay, actor: Actor, work_id: str | N
     new_id = new_work_id() if work_id is None else work_id
     now_ms = await repeated(roost.server.now_ms, PATIENCE_SECONDS)
     item = _item_of_fork(views.item(stored), replay, new_id, now_ms)
+    begins = _as_version(replay, new_id, replay.version + 1)
     past = Past(
         version=replay.version + 1,
-        snapshot=_as_version(replay.snapshot, new_id, replay.version + 1),
+        snapshot=begins,
         step=replay.snapshot.step,
         who=_word_for(actor),
         from_version=replay.version,
-        back=_whole(replay._text, roost),
+        back=_whole(replay._stored.raw, roost),
     )
     # Its limits are those that the origin has by now: a retry may have changed them.
     new = attrs.evolve(
@@ -170,6 +176,9 @@ async def fork(roost: Connection, replay: Replay, actor: Actor, work_id: str | N
         raise WorkIdTaken(f"work id {work_id} is taken by another work item: leave --work-id out")
     if replay.snapshot.artifacts:
         await run_in_thread(_share, roost.store_of_queue, replay.snapshot, new_id)
+    if replay._history.may_have_values:
+        history, version = replay._history, replay.version
+        await run_in_thread(share, begins, history, version, roost.store_of_queue, new_id)
     (answer,) = await repeated(lambda: roost.ledger.enqueue([new]), PATIENCE_SECONDS)
     refused = refusal(new, answer)
     if refused is not None:
@@ -200,7 +209,7 @@ async def rewind(
     version = stored.version + 1
     past = Past(
         version=version,
-        snapshot=_as_version(replay.snapshot, work_id, version),
+        snapshot=_as_version(replay, work_id, version),
         step=replay.snapshot.step,
         who=_word_for(actor),
         from_version=replay.version,
@@ -232,8 +241,10 @@ def _running(work_id: str) -> str:
 # -- what is stored ------------------------------------------------------------------------------
 
 
-def _as_version(snapshot: Snapshot, work_id: str, version: int) -> bytes:
-    return encode_snapshot(attrs.evolve(snapshot, work_id=work_id, version=version))
+def _as_version(replay: Replay, work_id: str, version: int) -> bytes:
+    snapshot = attrs.evolve(replay.snapshot, work_id=work_id, version=version)
+    # Texts that are kept elsewhere stay there; those that an edit brings do not go there.
+    return EncodedSnapshot.of(snapshot, replay._stored).raw
 
 
 def _word_for(actor: Actor) -> str:

@@ -273,7 +273,8 @@ class Roost(Connection):
         for row in await self.list(State.FAILED, limit=limit, offset=offset):
             stored = await self.ledger.read(row.meta.work_id)
             with contextlib.suppress(CorruptRecord):
-                letters += [] if stored is None else [views.dead_letter(stored)]
+                if stored is not None:
+                    letters.append(views.dead_letter(await self.whole_work(stored)))
         return letters
 
     async def workers(self) -> Sequence[WorkerInfo]:

@@ -47,7 +47,8 @@ class Versions:
 
         if limit is not None and limit < 0:
             raise InvalidInput("limit must not be negative")
-        return versions(self._found(await self._roost.ledger.history(self.id)), limit)
+        history = self._found(await self._roost.ledger.history(self.id))
+        return await self._roost.reading(history, versions, history, limit, self._roost.why_missing)
 
     async def snapshot_at(self, version: int) -> Snapshot:
         """Return an earlier version of the snapshot, with the time when it was accepted.
@@ -61,7 +62,8 @@ class Versions:
         """
         from roost_core.shown.versions import snapshot
 
-        return snapshot(self._found(await self._roost.ledger.history(self.id)), version)
+        history = self._found(await self._roost.ledger.history(self.id))
+        return await self._roost.reading(history, snapshot, history, version, self._roost.whole)
 
     async def diff(self, old: int | None = None, new: int | None = None) -> Comparison:
         """Return how two versions of the snapshot differ.
@@ -76,7 +78,8 @@ class Versions:
         """
         from roost_core.client.comparing import compared
 
-        return compared(self._found(await self._roost.ledger.history(self.id)), old, new)
+        history = self._found(await self._roost.ledger.history(self.id))
+        return await self._roost.reading(history, compared, history, old, new, self._roost.whole)
 
     async def plan_replay(self, version: int, *, edit: Edit | None = None) -> Replay:
         """Return what running the work again from an earlier version would come to.
@@ -161,12 +164,15 @@ class Versions:
         return WorkStatus(
             views.meta(work),
             views.item(work),
-            snapshot(history, version),
+            await self._roost.reading(history, snapshot, history, version, self._roost.whole),
             forks=views.forks(work),
         )
 
     async def _stored(self) -> StoredWork:
         return self._found(await self._roost.ledger.read(self.id))
+
+    async def _whole(self) -> StoredWork:
+        return await self._roost.whole_work(await self._stored())
 
     def _found(self, found: _T | None) -> _T:
         if found is None:

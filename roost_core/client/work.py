@@ -65,7 +65,7 @@ class Work(Versions):
         """
         ledger = self._roost.ledger
         if version is None:
-            found = views.status(await self._stored())
+            found = views.status(await self._whole())
         else:
             found = await self._status_at(version)
         if found.meta.state is State.SLEEPING:
@@ -128,7 +128,7 @@ class Work(Versions):
         :raises WrittenByNewer: a newer Roost wrote them.
         :raises BackendUnavailable: no answer.
         """
-        return views.snapshot(await self._stored())
+        return views.snapshot(await self._whole())
 
     async def artifacts(self) -> Sequence[Artifact]:
         """Return the artifacts that the last snapshot names.
@@ -156,7 +156,7 @@ class Work(Versions):
         :raises BackendUnavailable: the server is unreachable for longer.
         """
         stored = await until_terminal(self._roost.ledger, self.id, timeout)
-        return views.status(self._found(stored))
+        return views.status(await self._roost.whole_work(self._found(stored)))
 
     async def events(self, *, after: str | None = None, limit: int = 100) -> Sequence[Event]:
         """Return the work item's events in order: the newest ``limit``, or those after an id.

@@ -5,7 +5,8 @@ a run of them if they are small; a large member is a branch itself. Beside its t
 *mark*, the value as :mod:`marshal` writes it in its version 2. Equal values have equal marks, and
 others, such as ``1`` and ``1.0``, have others. A mark takes a tenth of the time of JSON, so it
 shows whether anything in a piece has changed. Copies of the value are made from the marks, too, for
-a fraction of decoding. They never leave the process.
+a fraction of decoding. They never leave the process. Where a text was moved out of the JSON, the
+piece has its stand-in (:mod:`roost_core.codec.moved`), and the mark the text itself.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from itertools import repeat
 from typing import Final, TypeAlias
 
 from roost_core.codec.changes import Splice, between, common_end, common_start, in_common
+from roost_core.codec.moved import Mover, resembles
 from roost_core.codec.strict_json import DECODER, MAX_SNAPSHOT_BYTES, dumps
 from roost_core.values import Json
 
@@ -136,9 +138,12 @@ def _groups(value: Json, run: int) -> list[_Group]:
     return [((), value[at : at + run]) for at in range(0, len(value), run)]
 
 
-def branch_of(value: Json, depth: int = 0, key: bytes = b"", mark_bytes: int = 0) -> Branch:
+def branch_of(
+    value: Json, mover: Mover, depth: int = 0, key: bytes = b"", mark_bytes: int = 0
+) -> Branch:
     """Part an object or a list into pieces, whatever its size.
 
+    :param mover: moves large texts.
     :param depth: how many levels are around it, in the data.
     :param mark_bytes: how many its mark has, if that is known.
     :raises CodecError: it is not JSON, or nests too deep.
@@ -153,7 +158,7 @@ def branch_of(value: Json, depth: int = 0, key: bytes = b"", mark_bytes: int = 0
     marks: list[bytes | None] = []
     pieces: list[bytes | Branch] = []
     for group, one in _groups(value, run):
-        mark, piece = _piece(one, depth, run, is_in_object=is_object)
+        mark, piece = _piece(one, mover, depth, run, is_in_object=is_object)
         if names is not None:
             names.append(group)
         marks.append(mark)
@@ -162,11 +167,18 @@ def branch_of(value: Json, depth: int = 0, key: bytes = b"", mark_bytes: int = 0
 
 
 def _piece(
-    group: Json, depth: int, run: int, *, is_in_object: bool
+    group: Json,
+    mover: Mover,
+    depth: int,
+    run: int,
+    *,
+    is_in_object: bool,
+    before: bytes = b"",
 ) -> tuple[bytes | None, bytes | Branch]:
     """Return a piece and its mark: of an element, of a run of them, or of an object's part.
 
     :param depth: of the branch that it is in.
+    :param before: the mark of the piece that it replaces.
     """
     mark = marked(group)
     if run == 1 and len(mark) > _SPLIT:
@@ -174,23 +186,28 @@ def _piece(
             ((key, member),) = group.items()
             if type(member) in (dict, list) and member:
                 name = _text({key: 0}, 0)[1:-2]
-                return None, branch_of(member, depth + 1, name, len(mark))
+                return None, branch_of(member, mover, depth + 1, name, len(mark))
         elif type(group) in (dict, list):
-            return mark, branch_of(group, depth + 1, b"", len(mark))
+            return mark, branch_of(group, mover, depth + 1, b"", len(mark))
     is_alone = run == 1 and not is_in_object
     text = _text(group, depth + 1 if is_alone else depth)
     # What it decodes to is what it is compared with: a tuple, say, becomes a list.
     if marked(DECODER.raw_decode(text.decode())[0]) != mark:
         raise NotPlain
+    # Marks have texts as they are, without anything escaped.
+    text = mover(text, lambda _: bool(before) and resembles(mark, before))
     return mark, text if is_alone else text[1:-1]
 
 
 # -- the next one --------------------------------------------------------------------------------
 
 
-def next_branch(old: Branch, value: Json, at: int, found: list[Splice]) -> Branch | None:
+def next_branch(
+    old: Branch, value: Json, mover: Mover, at: int, found: list[Splice]
+) -> Branch | None:
     """Return the branch of a value that has replaced another, and note what is different.
 
+    :param mover: moves large texts.
     :param at: where the old one's text begins, with its key.
     :param found: receives the splices.
     :returns: None if it is of another kind, so that nothing can be compared.
@@ -205,7 +222,7 @@ def next_branch(old: Branch, value: Json, at: int, found: list[Splice]) -> Branc
             marks: list[bytes | None] = [*map(marshal.dumps, value, repeat(_VERSION))]
         except ValueError as error:
             raise NotPlain from error
-        return _Next(old, [*value], None, marks, at, found).made()
+        return _Next(old, [*value], None, marks, mover, at, found).made()
     parts = _groups(value, old.run)
     # Of a member that was a branch no mark is made: what is in it is compared in its turn. Its key
     # stays the old one, since an equal one may be of another class.
@@ -214,7 +231,7 @@ def next_branch(old: Branch, value: Json, at: int, found: list[Splice]) -> Branc
     }
     names = [branches.get(keys, keys) for keys, _ in parts] if is_object else None
     marks = [None if keys in branches else marked(one) for keys, one in parts]
-    return _Next(old, [one for _, one in parts], names, marks, at, found).made()
+    return _Next(old, [one for _, one in parts], names, marks, mover, at, found).made()
 
 
 class _Next:
@@ -226,11 +243,12 @@ class _Next:
         groups: Sequence[Json],
         names: list[tuple[str, ...]] | None,
         fresh: list[bytes | None],
+        mover: Mover,
         at: int,
         found: list[Splice],
     ) -> None:
         self.old, self.groups, self.names, self.fresh = old, groups, names, fresh
-        self.found = found
+        self.mover, self.found = mover, found
         self.marks: list[bytes | None] = []
         self.pieces: list[bytes | Branch] = []
         #: Where the next old piece begins.
@@ -350,20 +368,25 @@ class _Next:
             group = self.groups[j]
             if self.old.marks[i] is None:
                 (group,) = group.values()
-            piece = next_branch(old, group, self.offset, self.found)
+            piece = next_branch(old, group, self.mover, self.offset, self.found)
             if mark is not None and marked(group) != mark:
                 # A thread of the engine's has changed it meanwhile.
                 raise NotPlain
         if piece is None:
-            mark, piece = self._made(j)
+            mark, piece = self._made(j, self.old.marks[i] or b"")
             self.found.append(between(_joined(old), _joined(piece), self.offset))
         self.marks.append(mark)
         self.pieces.append(piece)
         self.offset += len(old) + 1
 
-    def _made(self, j: int) -> tuple[bytes | None, bytes | Branch]:
+    def _made(self, j: int, before: bytes = b"") -> tuple[bytes | None, bytes | Branch]:
         return _piece(
-            self.groups[j], self.old.depth, self.old.run, is_in_object=self.names is not None
+            self.groups[j],
+            self.mover,
+            self.old.depth,
+            self.old.run,
+            is_in_object=self.names is not None,
+            before=before,
         )
 
 

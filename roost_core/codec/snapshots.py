@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, ClassVar, Final
 
@@ -10,6 +10,14 @@ import attrs
 
 from roost_core.codec.converter import converter
 from roost_core.codec.envelope import SCHEMA, decode
+from roost_core.codec.moved import (
+    MOVED_SCHEMA,
+    Mover,
+    Stored,
+    has_values,
+    resembles,
+    with_schema,
+)
 from roost_core.codec.strict_json import DECODER, MAX_SNAPSHOT_BYTES, dumps
 from roost_core.codec.times import from_milliseconds
 from roost_core.errors import CorruptRecord
@@ -18,7 +26,8 @@ from roost_core.values import Value
 
 #: The schema of a snapshot that later ones are stored as changes of (``pieced``). An older Roost
 #: would take it for the newest version, and so has to leave it to a newer one. 2 is no schema: work
-#: that is left has the number that its worker must know, and 2 is that of a record's layout.
+#: that is left has the number that its worker must know, and 2 is that of a record's layout. 4 is
+#: that of one with stand-ins (``moved``).
 BASE_SCHEMA: Final = 3
 #: Where the data begins in an encoded snapshot. Inside a JSON string its quotes would be escaped.
 DATA_KEY: Final = b'"data":'
@@ -50,20 +59,38 @@ class EncodedSnapshot(Value):
     is_base: ClassVar[bool] = False
     change: ClassVar[bytes] = b""
 
-    raw: bytes = attrs.field(repr=False)
+    stored: Stored = attrs.field(repr=False)
     _snapshot: Snapshot
 
     @classmethod
-    def of(cls, snapshot: Snapshot) -> EncodedSnapshot:
+    def of(
+        cls, snapshot: Snapshot, before: Stored | None = None, least: int = 0
+    ) -> EncodedSnapshot:
         """Encode a snapshot for the backend.
 
+        :param before: the one before it.
+        :param least: how many bytes a text has that is moved out of it
+            (:mod:`roost_core.codec.moved`); 0 for none but those that ``before`` has moved.
         :raises CodecError: ``data`` is not JSON, a value in it is too deep, or the whole
             has over 8 MiB.
         """
         plain = plain_snapshot(snapshot)
-        return cls(
-            dumps(plain, "the snapshot", MAX_SNAPSHOT_BYTES, envelope=_AROUND_DATA), snapshot
-        )
+        whole = dumps(plain, "the snapshot", MAX_SNAPSHOT_BYTES, envelope=_AROUND_DATA)
+        mover = Mover(least, {} if before is None else before.values)
+        raw = mover(whole, lambda text: before is not None and resembles(text, before.whole))
+        if not mover.moved:
+            return cls(Stored(whole), snapshot)
+        return cls(Stored(with_schema(raw, MOVED_SCHEMA), mover.moved, whole), snapshot)
+
+    @property
+    def raw(self) -> bytes:
+        """Its bytes."""
+        return self.stored.raw
+
+    @property
+    def values(self) -> Mapping[str, bytes]:
+        """The texts that were moved out of it, by their ids."""
+        return self.stored.values
 
     def decoded(
         self, created_ms: int | None, updated_ms: int | None, finished_ms: int | None
@@ -72,10 +99,13 @@ class EncodedSnapshot(Value):
         mine = self._snapshot
         if mine.extra or any(one.extra for one in mine.artifacts):
             return decode_snapshot(
-                self.raw, created_ms=created_ms, updated_ms=updated_ms, finished_ms=finished_ms
+                self.stored.whole,
+                created_ms=created_ms,
+                updated_ms=updated_ms,
+                finished_ms=finished_ms,
             )
         # Not checked again: these bytes were made here, without surrounding space.
-        plain, _ = DECODER.raw_decode(self.raw.decode())
+        plain, _ = DECODER.raw_decode(self.stored.whole.decode())
         return with_data(mine, plain.get("data", {}), created_ms, updated_ms, finished_ms)
 
 
@@ -134,18 +164,21 @@ def decode_snapshot(
 ) -> Snapshot:
     """Decode a stored snapshot and fill in the server's times, in milliseconds.
 
+    :param raw: its bytes, with the texts that were moved in their places.
     :raises CorruptRecord: the bytes do not decode.
     :raises WrittenByNewer: a newer Roost wrote them.
     """
     if raw[:1] == _LOST:
         raise CorruptRecord(f"the stored snapshot is damaged: {raw[1:].decode(errors='replace')}")
+    if has_values(raw):
+        raise CorruptRecord("the stored snapshot is damaged: large texts of it are elsewhere")
     return decode(
         Snapshot,
         raw,
         "the stored snapshot",
         MAX_SNAPSHOT_BYTES,
         envelope=_AROUND_DATA,
-        schemas=(SCHEMA, BASE_SCHEMA),
+        schemas=(SCHEMA, BASE_SCHEMA, MOVED_SCHEMA),
         created_at=created_ms,
         updated_at=updated_ms,
         finished_at=finished_ms,

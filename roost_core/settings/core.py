@@ -28,6 +28,7 @@ from roost_core.settings.parsers import (
     path,
     seconds,
     whole,
+    whole_or_zero,
     words,
 )
 from roost_core.values import Value
@@ -156,6 +157,14 @@ class Settings(Value):
         whole(0, 64 << 20),
         "How many bytes of the server's memory the kept versions of a work item may take.",
         "BYTES",
+    )
+    large_values: int = setting(
+        64 << 10,
+        whole_or_zero(1 << 10, 8 << 20),
+        "From how many bytes on a text in a snapshot is kept in the artifact store, where every "
+        "worker of the queue reaches that; 0: never.",
+        "BYTES",
+        on=On.WORKER,
     )
     extra: Mapping[str, Any] = attrs.field(factory=dict, converter=Extra)
     _parsed: dict[type, Any] = attrs.field(factory=dict, init=False, eq=False, repr=False)

@@ -109,6 +109,19 @@ def whole(minimum: int, maximum: int) -> Callable[[Any], int]:
     return parse
 
 
+def whole_or_zero(minimum: int, maximum: int) -> Callable[[Any], int]:
+    """Return a parser for whole numbers within bounds, and 0."""
+    bounded = whole(minimum, maximum)
+
+    def parse(value: Any) -> int:
+        try:
+            return 0 if whole(0, maximum)(value) == 0 else bounded(value)
+        except ValueError as error:
+            raise ValueError(f"{error}, or 0") from error
+
+    return parse
+
+
 def seconds(minimum: float) -> Callable[[Any], float]:
     """Return a parser of a number of seconds, from a minimum to ten years."""
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from itertools import islice, pairwise
 from typing import Final
 
 import attrs
 
 from roost_core.backend.history import BY_PERSON, CHANGE, WHOLE, StoredHistory, StoredVersion
-from roost_core.codec import changes
+from roost_core.codec import changes, moved
 from roost_core.codec.snapshots import DATA_KEY, decode_snapshot, plain_snapshot
 from roost_core.codec.times import from_milliseconds
 from roost_core.differences import compare
@@ -24,18 +25,27 @@ _OWN: Final = ("schema", "work_id", "version", "step")
 _MISSING: Final = "its stored bytes are missing"
 _LOST: Final = "what leads back to it is not kept"
 
+#: Of texts that are kept elsewhere.
+Missing = Callable[[str], str | None]
+Whole = Callable[[bytes], bytes]
 
-def versions(history: StoredHistory, limit: int | None = None) -> tuple[Version, ...]:
+
+def versions(
+    history: StoredHistory, limit: int | None = None, missing: Missing = lambda _: None
+) -> tuple[Version, ...]:
     """Return the versions that are remembered, newest first.
 
     :param limit: how many at most; of those behind them only the first is read, to compare with.
+    :param missing: returns why a text that is kept elsewhere is not there, or None, by its id. It
+        may block.
     """
-    return tuple(islice(_Walk(history).versions(), limit))
+    return tuple(islice(_Walk(history, missing).versions(), limit))
 
 
-def snapshot(history: StoredHistory, version: int) -> Snapshot:
+def snapshot(history: StoredHistory, version: int, whole: Whole = bytes) -> Snapshot:
     """Return one version's snapshot, as if it were the newest.
 
+    :param whole: returns a snapshot's bytes with the texts that are kept elsewhere. It may block.
     :raises VersionGone: it is not kept any more, or there was none.
     :raises CorruptRecord: it does not decode, or what leads to it is damaged.
     :raises WrittenByNewer: a newer Roost wrote it.
@@ -45,7 +55,7 @@ def snapshot(history: StoredHistory, version: int) -> Snapshot:
     at_ms = work.committed_ms if is_newest else None if commit is None else commit.at_ms
     here = f"version {version} of {work.work_id}"
     try:
-        text = history.snapshot(version)
+        text = whole(history.snapshot(version))
         found = decode_snapshot(text, created_ms=work.created_ms, updated_ms=at_ms)
     except WrittenByNewer as error:
         raise WrittenByNewer(f"{here}: {error}", error.layout) from error
@@ -99,8 +109,9 @@ class _Walk:
     It has the bytes of one version at a time, and turns them into those of the one before.
     """
 
-    def __init__(self, history: StoredHistory) -> None:
+    def __init__(self, history: StoredHistory, missing: Missing) -> None:
         self._history = history
+        self._missing = cache(missing)
         self._text: bytearray | None = None
         # What these bytes decode to, if that is known.
         self._decoded: Snapshot | None = None
@@ -157,7 +168,7 @@ class _Walk:
             self._problem = _MISSING
             return
         try:
-            self._decoded = decode_snapshot(bytes(text))
+            self._decoded = _decoded(text)
             self._text, self._problem = bytearray(text), ""
         except CorruptRecord as error:
             self._problem = str(error)
@@ -167,8 +178,8 @@ class _Walk:
         found = Version(
             work.work_id,
             version,
-            size_bytes=None if self._text is None else len(self._text),
-            problem=None if self._text is not None else self._problem,
+            size_bytes=None if self._text is None else moved.whole_bytes(self._text),
+            problem=self._problem if self._text is None else self._lacking(self._text),
         )
         if commit is not None:
             is_by_hand = commit.worker_id.startswith(BY_PERSON)
@@ -186,10 +197,18 @@ class _Walk:
         known = self._snapshot()
         return found if known is None else attrs.evolve(found, step=known.step)
 
+    def _lacking(self, text: bytearray) -> str | None:
+        """Return which large text is not there and why, if one is not."""
+        for value_id, size in moved.sizes(text).items():
+            why = self._missing(value_id)
+            if why is not None:
+                return f"a text of {size:,} bytes is lost: {why}"
+        return None
+
     def _snapshot(self) -> Snapshot | None:
         if self._decoded is None and self._text is not None:
             try:
-                self._decoded = decode_snapshot(bytes(self._text))
+                self._decoded = _decoded(self._text)
             except CorruptRecord:
                 return None
         return self._decoded
@@ -197,6 +216,20 @@ class _Walk:
     def _go_back(self, commit: StoredVersion | None) -> int | None:
         """Turn the bytes into those of the version before, and return how much has changed."""
         back = b"" if commit is None else commit.back
+        values = moved.sizes(self._text or b"")
+        changed = self._step_back(back)
+        if changed is None or self._text is None:
+            return None
+        # Of what is kept elsewhere, the larger of what came and what went.
+        before = moved.sizes(self._text)
+        came, went = (
+            sum(size for one, size in some.items() if one not in others)
+            for some, others in ((values, before), (before, values))
+        )
+        return changed + max(came, went)
+
+    def _step_back(self, back: bytes) -> int | None:
+        """Do what :meth:`_go_back` does; of texts that are kept elsewhere only names count."""
         if back.startswith(WHOLE):
             later = self._snapshot()
             self._take(back[1:])
@@ -221,6 +254,11 @@ class _Walk:
         except CorruptRecord as error:
             self._text, self._problem = None, str(error)
             return None
+
+
+def _decoded(text: bytes | bytearray) -> Snapshot:
+    """Return a snapshot with a few words in place of each text that is kept elsewhere."""
+    return decode_snapshot(moved.described(bytes(text)))
 
 
 def _changed(old: Snapshot, new: Snapshot) -> int:

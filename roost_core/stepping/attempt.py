@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import logging
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ import attrs
 
 from roost_core.backend.artifacts import ArtifactStore
 from roost_core.context import StepContext
-from roost_core.errors import InvalidStepResult
+from roost_core.errors import ArtifactError, InvalidStepResult
 from roost_core.models.snapshot import Snapshot
 from roost_core.models.work import WorkItem
 from roost_core.models.worker import Heartbeat
@@ -36,6 +38,8 @@ from roost_core.stepping.outcome import Accepted, GivenBack, Outcome, accepted, 
 from roost_core.stepping.run import Run
 from roost_core.threads import run_in_thread
 from roost_core.workspaces import Workspaces
+
+_log = logging.getLogger("roost.stepper")
 
 
 class StepInFlight:
@@ -184,7 +188,7 @@ class Attempts:
             if snapshot.artifacts:
                 await self._check_artifacts(run, snapshot)
             events = () if context is None else tuple(context.events)
-            return accepted(snapshot, events, run.encode)
+            return await self._accepted(run, snapshot, events)
         except BaseException as error:
             if not isinstance(error, Exception) and not is_own(error, host):
                 raise
@@ -192,6 +196,21 @@ class Attempts:
         finally:
             # A kept error holds this frame, and the task may hold the error: avoid a cycle.
             del host
+
+    async def _accepted(self, run: Run, snapshot: Snapshot, events: tuple[bytes, ...]) -> Accepted:
+        """Make bytes of a snapshot; the large texts that it brings are durable then."""
+        made = accepted(snapshot, events, run.encode)
+        texts = run.texts_of(made.encoded)
+        if not texts:
+            return made
+        claim = run.claim
+        try:
+            await run_in_thread(run.large.put, texts, claim.lease, claim.created_ms)
+        except ArtifactError as error:
+            # The server has room, or says that it has none: the step has done its work.
+            _log.warning("%s: its large texts stay in the snapshot: %s", run.item.work_id, error)
+            return accepted(snapshot, events, partial(run.encode, moves=False))
+        return attrs.evolve(made, texts=texts)
 
     def _context_of(self, run: Run, step: StepInFlight) -> StepContext:
         return StepContext(

@@ -6,7 +6,7 @@ Nothing here does I/O, reads a clock, rolls dice or needs an event loop.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import attrs
@@ -62,11 +62,15 @@ class Ending(enum.Enum):
 
 @attrs.frozen(eq=False)
 class Accepted:
-    """A snapshot to commit, and the events that go with it."""
+    """A snapshot to commit, and the events that go with it.
+
+    :ivar texts: the large texts that were stored for it, by their ids.
+    """
 
     snapshot: Snapshot
     encoded: EncodedSnapshot | PiecedSnapshot
     events: tuple[bytes, ...]
+    texts: Mapping[str, bytes] = attrs.field(factory=dict)
 
 
 @attrs.frozen(eq=False)

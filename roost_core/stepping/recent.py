@@ -17,6 +17,7 @@ from typing import Final
 import attrs
 
 from roost_core.backend.messages import Claim, Since
+from roost_core.codec.moved import Stored
 from roost_core.codec.pieced import LARGE, PiecedSnapshot, based
 from roost_core.codec.records import decode_item
 from roost_core.codec.snapshots import EncodedSnapshot, decode_snapshot
@@ -75,30 +76,33 @@ class StoredItem:
         self._unlike = 0
 
     def encode(
-        self, snapshot: Snapshot, before: bytes | PiecedSnapshot | None
+        self, snapshot: Snapshot, before: Stored | PiecedSnapshot | None, least: int = 0
     ) -> EncodedSnapshot | PiecedSnapshot:
         """Make bytes of a snapshot.
 
         :param before: the stored one: its bytes, or these in pieces; None if it does not matter.
+        :param least: as for :meth:`EncodedSnapshot.of`.
         :raises CodecError: ``data`` is not JSON, a value in it is too deep, or the whole has over
             8 MiB.
         """
         if isinstance(before, PiecedSnapshot):
-            return before.following(snapshot)
-        whole = EncodedSnapshot.of(snapshot)
-        if before is None or len(whole.raw) < LARGE or len(before) < LARGE:
+            return before.following(snapshot, least)
+        whole = EncodedSnapshot.of(snapshot, before, least)
+        if before is None or len(whole.raw) < LARGE or len(before.raw) < LARGE:
             return whole
         # To find out costs as much as the step, so it is tried less and less.
         if self._unlike & (self._unlike - 1):
             self._unlike += 1
             return whole
-        base = based(before, snapshot, whole.raw)
+        base = based(before, snapshot, whole.raw, least)
         self._unlike = 0 if base is not None else self._unlike + 1
         return base or whole
 
     def accepted(self, snapshot: EncodedSnapshot | PiecedSnapshot) -> None:
         """Remember the last snapshot that was accepted here, if it is small or in pieces."""
-        is_kept = isinstance(snapshot, PiecedSnapshot) or len(snapshot.raw) <= _LARGEST
+        is_kept = isinstance(snapshot, PiecedSnapshot) or (
+            len(snapshot.raw) <= _LARGEST and not snapshot.values
+        )
         self._accepted = snapshot if is_kept else None
 
     @property
@@ -120,24 +124,23 @@ class StoredItem:
         known, since = self._dropped or (0, None)
         return since if known == version else None
 
-    def in_pieces(self, claim: Claim) -> PiecedSnapshot | None:
+    def in_pieces(self, claim: Claim, stored: Stored | None = None) -> PiecedSnapshot | None:
         """Return a claim's snapshot in pieces, if it is to be kept so.
 
+        :param stored: what the claim brings of it, if it brings any.
         :raises CorruptRecord: its bytes do not decode.
         :raises WrittenByNewer: a newer Roost wrote them.
         """
         since, mine = claim.since, self._accepted
         if since is None:
             return None
-        if not claim.snapshot:
+        if stored is None:
             # This worker stored it, so it is the same if it has the same number.
             is_kept = isinstance(mine, PiecedSnapshot) and mine.snapshot.version == claim.version
             return mine if is_kept else None  # type: ignore[return-value] # checked in is_kept
-        return PiecedSnapshot.of_base(
-            claim.snapshot, since.count, since.change_bytes, since.base_bytes
-        )
+        return PiecedSnapshot.of_base(stored, since.count, since.change_bytes, since.base_bytes)
 
-    def decode_snapshot(self, raw: bytes, committed_ms: int | None) -> Snapshot:
+    def decode_snapshot(self, stored: Stored, committed_ms: int | None) -> Snapshot:
         """Return the item's stored snapshot as a new object.
 
         :param committed_ms: when the server accepted it.
@@ -145,10 +148,10 @@ class StoredItem:
         :raises WrittenByNewer: a newer Roost wrote them.
         """
         mine = self._accepted
-        if isinstance(mine, EncodedSnapshot) and mine.raw == raw:
+        if isinstance(mine, EncodedSnapshot) and mine.raw == stored.raw:
             # Nothing else has had the work since, so it need not be checked again.
             return mine.decoded(self.key[1], committed_ms, None)
-        return decode_snapshot(raw, created_ms=self.key[1], updated_ms=committed_ms)
+        return decode_snapshot(stored.whole, created_ms=self.key[1], updated_ms=committed_ms)
 
     def fresh(self) -> WorkItem:
         """Return the work item as a new object that shares nothing that can be changed."""

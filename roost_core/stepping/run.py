@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextvars
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import attrs
 
 from roost_core.backend.messages import Ack, Claim
+from roost_core.codec.moved import Stored
 from roost_core.codec.pieced import PiecedSnapshot
 from roost_core.codec.snapshots import EncodedSnapshot
 from roost_core.context import Artifacts
+from roost_core.large_values import LargeValues
 from roost_core.models.snapshot import Snapshot
 from roost_core.models.work import WorkItem
 from roost_core.plugins.engines import OfferedEngine
@@ -24,7 +26,9 @@ class Run:
 
     :ivar snapshot: the one for the next step, and only for that step.
     :ivar make_snapshot: makes an equal one, for everything else.
-    :ivar before: its bytes, or these in pieces; None if the next one has to be stored whole.
+    :ivar before: its bytes, or these in pieces; None if there is none, or the next one has to be
+        stored whole.
+    :ivar large: where large texts go.
     :ivar accepted_ms: when that was accepted, by the server's clock; None if there is none.
     :ivar in_flight: the pending request without an answer.
     :ivar steps: how many steps have begun.
@@ -37,7 +41,8 @@ class Run:
     engine: OfferedEngine
     snapshot: Snapshot | None
     make_snapshot: Callable[[], Snapshot | None]
-    before: bytes | PiecedSnapshot | None
+    before: Stored | PiecedSnapshot | None
+    large: LargeValues
     artifacts: Artifacts
     version: int
     accepted_ms: int | None
@@ -52,13 +57,19 @@ class Run:
         """The work item, for the runtime only."""
         return self.stored.item
 
-    def encode(self, snapshot: Snapshot) -> EncodedSnapshot | PiecedSnapshot:
+    def encode(self, snapshot: Snapshot, *, moves: bool = True) -> EncodedSnapshot | PiecedSnapshot:
         """Make bytes of the next snapshot.
 
+        :param moves: whether large texts may be moved out of it.
         :raises CodecError: ``data`` is not JSON, a value in it is too deep, or the whole has over
             8 MiB.
         """
-        return self.stored.encode(snapshot, self.before)
+        return self.stored.encode(snapshot, self.before, self.large.least if moves else 0)
+
+    def texts_of(self, encoded: EncodedSnapshot | PiecedSnapshot) -> Mapping[str, bytes]:
+        """Return the large texts that the next snapshot brings, by their ids."""
+        known = {} if self.before is None else self.before.values
+        return {one: text for one, text in encoded.values.items() if one not in known}
 
     def fresh_context(self, base: contextvars.Context) -> contextvars.Context:
         """Return the context of the next step: ``base`` plus whose step it is.

@@ -17,9 +17,19 @@ from roost_core.backend.artifacts import ArtifactStore
 from roost_core.backend.ledger import Ledger
 from roost_core.backend.messages import Ack, Claim, Failure
 from roost_core.backend.rates import UNKNOWN_ENGINE
+from roost_core.codec.moved import Stored, has_values
 from roost_core.codec.pieced import PiecedSnapshot
 from roost_core.context import Artifacts
-from roost_core.errors import CorruptRecord, LeaseLost, RoostError, VersionConflict, WrittenByNewer
+from roost_core.errors import (
+    ArtifactError,
+    BackendError,
+    CorruptRecord,
+    LeaseLost,
+    RoostError,
+    VersionConflict,
+    WrittenByNewer,
+)
+from roost_core.large_values import LargeValues, fetch
 from roost_core.models.snapshot import Snapshot
 from roost_core.models.standing import ErrorRecord
 from roost_core.models.work import State
@@ -45,12 +55,15 @@ from roost_core.stepping.rates import Rates
 from roost_core.stepping.recent import RecentItems, RecentReturns, StoredItem
 from roost_core.stepping.run import Run
 from roost_core.stepping.telling import StepListener, Telling
+from roost_core.threads import run_in_thread
 from roost_core.workspaces import Workspaces
 
 _log = logging.getLogger("roost.stepper")
 
 #: How long a cancelled lane tries to settle its work. Seconds.
 _GIVE_BACK_SECONDS: Final = 3.0
+#: How long work rests whose large texts cannot be read, the first time. Milliseconds.
+_FIRST_REST_MS: Final = 1000
 #: On the path of every step, and looking up an enum's member is slow before Python 3.12.
 _RUNNING: Final = State.RUNNING
 _DONE: Final = State.DONE
@@ -65,6 +78,7 @@ class Stepper:
     ``is_stopping`` says whether the worker drains, so that a slice ends early. ``source`` is the
     number by which the keeper knows the ledger, among those that the worker serves. ``rates``
     counts leases and accepted steps. ``listener`` hears of each accepted step, if anybody wants to.
+    ``large`` moves large texts out of snapshots; by default, none.
     """
 
     settings: Settings
@@ -79,10 +93,15 @@ class Stepper:
     source: int = 0
     rates: Rates = attrs.field(factory=Rates, repr=False)
     listener: StepListener | None = None
+    large: LargeValues = attrs.field(repr=False)
     recent: RecentItems = attrs.field(factory=RecentItems, repr=False)
     returns: RecentReturns = attrs.field(factory=RecentReturns, repr=False)
     _attempts: Attempts = attrs.field(init=False, repr=False)
     _telling: Telling = attrs.field(init=False, repr=False)
+
+    @large.default
+    def _moves_nothing(self) -> LargeValues:
+        return LargeValues(self.store, 0)
 
     @_attempts.default
     def _make_attempts(self) -> Attempts:
@@ -97,7 +116,7 @@ class Stepper:
 
     @_telling.default
     def _make_telling(self) -> Telling:
-        return Telling(self.observers, self.ledger)
+        return Telling(self.observers, self.ledger, self.store)
 
     async def run(self, claim: Claim) -> None:
         """Run one claim to the end of its slice; its outcome is stored, or its lease runs out.
@@ -139,18 +158,20 @@ class Stepper:
             item = stored.item
             if item.work_id != lease.work_id or item.engine != claim.engine:
                 raise CorruptRecord("the stored work item belongs to another id or engine")
-            if claim.since and not claim.snapshot and stored.in_pieces(claim) is None:
+            given = await self._given(claim)
+            if claim.since and given is None and stored.in_pieces(claim) is None:
                 # It was stored here, and has been dropped since.
                 work = await deliver(hold, lambda: self.ledger.read(lease.work_id))
                 stored_last = None if work is None else work.snapshot
                 since = stored.dropped(claim.version)
                 claim = attrs.evolve(claim, snapshot=stored_last, since=since)
-            pieced = stored.in_pieces(claim) if self.ledger.takes_changes else None
+                given = await self._given(claim)
+            pieced = stored.in_pieces(claim, given) if self.ledger.takes_changes else None
             make_snapshot: Callable[[], Snapshot | None]
             if pieced is not None:
                 make_snapshot = partial(pieced.decoded, claim.created_ms, claim.committed_ms, None)
             else:
-                make_snapshot = partial(_claimed_snapshot, claim, stored)
+                make_snapshot = partial(_claimed_snapshot, claim, stored, given)
             snapshot = make_snapshot()
             if (snapshot.version if snapshot else 0) != claim.version:
                 raise CorruptRecord("the stored snapshot is missing or of another version")
@@ -165,6 +186,9 @@ class Stepper:
             await deliver(hold, lambda: self.ledger.fail(lease, failure))
             self.rates.died(claim.engine)
             return None
+        except ArtifactError as error:
+            await self._rest(hold, claim, error)
+            return None
         engine = self.engines[claim.engine]
         run = Run(
             claim=claim,
@@ -173,7 +197,8 @@ class Stepper:
             engine=engine,
             snapshot=snapshot,
             make_snapshot=make_snapshot,
-            before=(pieced or claim.snapshot) if self.ledger.takes_changes else None,
+            before=(pieced or given) if self.ledger.takes_changes else None,
+            large=self.large,
             artifacts=Artifacts(self.store, lease.work_id, claim.created_ms),
             version=claim.version,
             accepted_ms=claim.committed_ms,
@@ -181,6 +206,29 @@ class Stepper:
         )
         hold.blame = partial(self._failure, run)
         return run
+
+    async def _given(self, claim: Claim) -> Stored | None:
+        """Return the snapshot that a claim brings, with its large texts.
+
+        :raises CorruptRecord: one is lost or damaged.
+        :raises ArtifactError: they cannot be read now.
+        """
+        raw = claim.snapshot
+        if not raw:
+            return None
+        if not has_values(raw):
+            return Stored(raw)
+        return await run_in_thread(fetch, raw, lambda: self.store)
+
+    async def _rest(self, hold: Hold, claim: Claim, error: ArtifactError) -> None:
+        """Give a claim back without blame: what it needs cannot be read at the moment."""
+        lease = claim.lease
+        _log.warning("%s: given back, its large texts cannot be read: %s", lease.work_id, error)
+        pause = self.returns.pause_ms(lease.work_id, time.monotonic()) or _FIRST_REST_MS
+        reason = f"its large texts cannot be read: {error}"
+        await deliver(
+            hold, lambda: self.ledger.interrupt(lease, f"i{claim.version}", reason, pause)
+        )
 
     async def _run_slice(self, run: Run) -> None:
         began = time.monotonic()
@@ -260,6 +308,8 @@ class Stepper:
             await self._telling.ended_by_people(run, ack)
             return False
         self._note(run, step, ack, goes_on)
+        if step.texts and self.large.is_tidy_due(step.texts):
+            await self._tidy(run)
         if self.listener is not None:
             took = time.monotonic() - run.began
             self.listener.accepted(run.item, snapshot, ack.state, took)
@@ -288,7 +338,7 @@ class Stepper:
             run.snapshot = make_snapshot()
             if self.ledger.takes_changes:
                 mine = step.encoded
-                run.before = mine if isinstance(mine, PiecedSnapshot) else mine.raw
+                run.before = mine if isinstance(mine, PiecedSnapshot) else mine.stored
         elif is_done:
             self.recent.forget(run.stored)
         else:
@@ -300,6 +350,14 @@ class Stepper:
                     run.item.max_steps,
                     extra={"action": "steps_used_up", "work_id": run.item.work_id},
                 )
+
+    async def _tidy(self, run: Run) -> None:
+        """Drop the large texts that no version of the work item names any more."""
+        lease = run.claim.lease
+        with contextlib.suppress(BackendError):
+            history = await self.ledger.history(lease.work_id)
+            if history is not None:
+                await run_in_thread(self.large.tidy, history, lease, run.claim.created_ms)
 
     @staticmethod
     def _warning(run: Run) -> bytes:
@@ -364,7 +422,5 @@ class Stepper:
                         await self._telling.ended_by_people(run, ack)
 
 
-def _claimed_snapshot(claim: Claim, stored: StoredItem) -> Snapshot | None:
-    if claim.snapshot is None:
-        return None
-    return stored.decode_snapshot(claim.snapshot, claim.committed_ms)
+def _claimed_snapshot(claim: Claim, item: StoredItem, given: Stored | None) -> Snapshot | None:
+    return None if given is None else item.decode_snapshot(given, claim.committed_ms)

@@ -9,10 +9,12 @@ from typing import Protocol
 
 import attrs
 
+from roost_core.backend.artifacts import ArtifactStore
 from roost_core.backend.ledger import Ledger
 from roost_core.backend.messages import Ack, Failure
 from roost_core.codec.times import from_milliseconds
 from roost_core.errors import RoostError
+from roost_core.large_values import whole_work
 from roost_core.models.snapshot import Snapshot
 from roost_core.models.standing import DeadLetter, ErrorRecord
 from roost_core.models.work import State, WorkItem
@@ -20,6 +22,7 @@ from roost_core.plugins.observers import Fresh, Observers
 from roost_core.shown import views
 from roost_core.shown.tracebacks import brief
 from roost_core.stepping.run import Run
+from roost_core.threads import run_in_thread
 
 _log = logging.getLogger("roost.stepper")
 
@@ -45,6 +48,7 @@ class Telling:
 
     observers: Observers
     ledger: Ledger
+    store: ArtifactStore
 
     async def dead_lettered(self, work_ids: Sequence[str]) -> None:
         """Tell the observers of dead letters that they have not seen become so."""
@@ -55,6 +59,7 @@ class Telling:
                 work = await self.ledger.read(work_id)
                 if work is None:
                     continue
+                work = await run_in_thread(whole_work, work, lambda: self.store)
                 views.dead_letter(work)  # Fails here or not at all.
             except RoostError as error:
                 _log.error("%s: observers miss its dead letter: %s", work_id, error)

@@ -22,6 +22,14 @@ class MemoryArtifactStore(ArtifactStore):
         self._notes: dict[str, dict[str, Artifact]] = {}
         #: Per work item and artifact: in which life of the work item it was put.
         self._lives: dict[tuple[str, str], int | None] = {}
+        self._values: MemoryArtifactStore | None = None
+
+    @property
+    def values(self) -> MemoryArtifactStore:
+        """A second store, made at first use."""
+        if self._values is None:
+            self._values = MemoryArtifactStore()
+        return self._values
 
     def put(
         self,
@@ -46,6 +54,14 @@ class MemoryArtifactStore(ArtifactStore):
             self._notes.setdefault(work_id, {})[artifact.artifact_id] = artifact
             self._lives[work_id, artifact.artifact_id] = life
         return artifact
+
+    def drop(self, artifact: Artifact, *, work_id: str, life: int | None = None) -> None:
+        """Take back that a work item refers to the artifact, if it was not put again."""
+        with self._lock:
+            notes = self._notes.get(work_id, {})
+            noted = notes.get(artifact.artifact_id)
+            if noted == artifact and self._is_of(work_id, artifact.artifact_id, life):
+                self._drop(work_id, {artifact.artifact_id})
 
     def get(self, artifact_id: str) -> bytes:
         """Return the bytes."""
@@ -79,14 +95,17 @@ class MemoryArtifactStore(ArtifactStore):
         """Drop the notes of one life of a work item, and blobs that are no longer referenced."""
         with self._lock:
             notes = self._notes.get(work_id, {})
-            dropped = {one for one in notes if self._is_of(work_id, one, life)}
-            for artifact_id in dropped:
-                del notes[artifact_id], self._lives[work_id, artifact_id]
-            if not notes:
-                self._notes.pop(work_id, None)
-            kept = {artifact_id for notes in self._notes.values() for artifact_id in notes}
-            for artifact_id in dropped - kept:
-                del self._blobs[artifact_id]
+            self._drop(work_id, {one for one in notes if self._is_of(work_id, one, life)})
+
+    def _drop(self, work_id: str, dropped: set[str]) -> None:
+        notes = self._notes.get(work_id, {})
+        for artifact_id in dropped:
+            del notes[artifact_id], self._lives[work_id, artifact_id]
+        if not notes:
+            self._notes.pop(work_id, None)
+        kept = {artifact_id for notes in self._notes.values() for artifact_id in notes}
+        for artifact_id in dropped - kept:
+            del self._blobs[artifact_id]
 
     def _is_of(self, work_id: str, artifact_id: str, life: int | None) -> bool:
         recorded = self._lives[work_id, artifact_id]

@@ -27,4 +27,5 @@ def artifact_store(settings: Settings) -> ArtifactStore:
     # Imported here: most commands never touch an artifact.
     from roost_plugins.fs_artifacts.store import FilesystemStore
 
-    return FilesystemStore(folder(settings))
+    is_shared = settings.of(ArtifactSettings).shared
+    return FilesystemStore(folder(settings), is_shared=is_shared)

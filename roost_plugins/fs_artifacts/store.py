@@ -7,6 +7,7 @@ Below the root, folders 0700 and files 0600::
     works/<work>/<artifact id>              empty: where to look for a work's records
     locks/ab                                one lock per first byte of the id
     tmp/<random>                            files being written
+    values/                                 the same again, for large texts of snapshots
 
 **Order.** ``put`` notes the artifact under ``works``, then publishes the blob,
 then the record; each is durable before the next begins. So a record always has
@@ -29,10 +30,11 @@ import logging
 import os
 import time
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-from roost_core.backend import ArtifactStore, Finding
+from roost_core.backend import ArtifactStore, Finding, Reach
 from roost_core.errors import (
     ArtifactCorrupt,
     ArtifactDiskFull,
@@ -49,6 +51,7 @@ _log = logging.getLogger("roost.artifacts")
 
 BLOBS: Final = "blobs"
 LOCKS: Final = "locks"
+VALUES: Final = "values"
 #: The namespace and queue whose records have the plain names: the defaults of the settings.
 _PLAIN: Final = ("default", "default")
 
@@ -73,10 +76,16 @@ class FilesystemStore(ArtifactStore):
     """The store below one folder; for any number of threads and processes of one machine.
 
     :param queue: what stands for the queue whose work items it is for; empty for the default one.
+    :param is_shared: whether every worker of the queue has the folder, wherever it runs.
+    :param is_expected: whether the folder must be there when it is read.
     """
 
-    def __init__(self, root: Path, queue: str = "") -> None:
+    def __init__(
+        self, root: Path, queue: str = "", *, is_shared: bool = False, is_expected: bool = False
+    ) -> None:
         self._queue = queue
+        self._is_shared = is_shared
+        self._is_expected = is_expected
         # Absolute, because a process may change its folder later.
         self._tree = files.Tree(Path(os.path.abspath(root)))
         self._records = Records(self._tree)
@@ -85,7 +94,23 @@ class FilesystemStore(ArtifactStore):
     def of_queue(self, namespace: str, queue: str) -> FilesystemStore:
         """Return the store for a queue's work items: blobs are shared, records are not."""
         name = "" if (namespace, queue) == _PLAIN else f"{namespace}/{queue}"
-        return self if name == self._queue else FilesystemStore(self._tree.root, name)
+        if name == self._queue:
+            return self
+        return FilesystemStore(
+            self._tree.root, name, is_shared=self._is_shared, is_expected=self._is_expected
+        )
+
+    @property
+    def reach(self) -> Reach:
+        """A folder is one machine's, unless the settings say that others have it, too."""
+        return Reach.NETWORK if self._is_shared else Reach.MACHINE
+
+    @cached_property
+    def values(self) -> FilesystemStore:
+        """The store in a folder of this one."""
+        return FilesystemStore(
+            self._tree.root / VALUES, self._queue, is_shared=self._is_shared, is_expected=True
+        )
 
     @property
     def description(self) -> str:
@@ -178,19 +203,40 @@ class FilesystemStore(ArtifactStore):
         """
         work = work_folder(work_id, self._queue)
         noted = self._noted(work)
-        failed = self._drop(work, noted, life)
+        failed = self._drop_all(work, noted, life)
         if self._queue and life is not None:
             # Versions without records for each queue gave all of them the plain names.
             plain = work_folder(work_id)
             others = [one for one in self._noted(plain) if one not in noted]
-            failed = self._drop(plain, others, life, is_certain=True) or failed
+            failed = self._drop_all(plain, others, life, is_certain=True) or failed
         self._sweep()
         if failed is not None:
             raise ArtifactError(
                 f"cannot drop all artifacts of {work_id} from {self.description}: {_reason(failed)}"
             ) from failed
 
-    def _drop(
+    def drop(self, artifact: Artifact, *, work_id: str, life: int | None = None) -> None:
+        """Drop a work item's record of an artifact, and the blob if nobody else refers to it.
+
+        A record that is not just this was put again meanwhile, and stays.
+
+        :param life: as in :meth:`forget`.
+        :raises InvalidInput: not a work id.
+        :raises ArtifactError: it could not be dropped.
+        """
+        work, artifact_id = work_folder(work_id, self._queue), artifact.artifact_id
+        try:
+            with self._locked(artifact_id, exclusive=True):
+                is_mine = self._records.is_of(artifact_id, work, life)
+                if is_mine and self._records.read(artifact_id, work) == artifact:
+                    self._records.drop(artifact_id, work)
+                    self._collect(artifact_id, work)
+        except OSError as error:
+            raise ArtifactError(
+                f"cannot drop {artifact_id} from {self.description}: {_reason(error)}"
+            ) from error
+
+    def _drop_all(
         self, work: str, noted: Sequence[str], life: int | None, *, is_certain: bool = False
     ) -> OSError | None:
         """Drop a work item's records of artifacts; return what kept one of them."""
@@ -249,6 +295,11 @@ class FilesystemStore(ArtifactStore):
             with self._tree.folder(BLOBS, artifact_id[:2]) as blobs:
                 data = files.read(blobs, artifact_id)
         except FileNotFoundError as error:
+            if self._is_expected and not self._tree.root.is_dir():
+                raise ArtifactError(
+                    f"there is no folder {self.description}: is its volume mounted, and is "
+                    "ROOST_ARTIFACT_ROOT the same for all?"
+                ) from error
             raise ArtifactNotFound(f"no artifact {artifact_id} in {self.description}") from error
         except OSError as error:
             if error.errno in (errno.ELOOP, errno.EINVAL, errno.EISDIR):

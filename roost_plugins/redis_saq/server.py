@@ -8,7 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
-from roost_core.backend import Finding, Ledger, Server
+from roost_core.backend import Finding, Ledger, Reach, Server
 from roost_core.errors import BackendError, BackendUnavailable
 from roost_core.settings import Settings
 from roost_plugins.redis_saq import diagnosis
@@ -58,6 +58,14 @@ class RedisServer(Server):
     def is_started_here(self) -> bool:
         """The embedded server is started by whatever needs it."""
         return self.endpoint.is_embedded
+
+    @property
+    def reach(self) -> Reach:
+        """The embedded server has a socket only; any other may have workers anywhere.
+
+        A socket or port of another server may lead to another machine, or out of a container.
+        """
+        return Reach.MACHINE if self.endpoint.is_embedded else Reach.NETWORK
 
     def nothing_here(self) -> str | None:
         """Return whether the embedded server was never started in this home."""

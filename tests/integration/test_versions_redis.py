@@ -416,7 +416,7 @@ async def test_within_any_bounds(server, versions, size):
             )
             await kit.ledger.commit(claim.lease, commit)
             texts.append(encoded.raw)
-            last = encoded if isinstance(encoded, PiecedSnapshot) else encoded.raw
+            last = encoded if isinstance(encoded, PiecedSnapshot) else encoded.stored
             if is_last:
                 claim = await kit.claim_one("a", worker_id=f"worker-{number}")
                 assert texts[-1] == claim.snapshot

@@ -13,6 +13,7 @@ from hypothesis import settings as effort
 from hypothesis import strategies as st
 
 from roost_core.codec import changes, pieced, pieces
+from roost_core.codec.moved import Stored
 from roost_core.codec.pieced import PiecedSnapshot
 from roost_core.codec.records import encode_item
 from roost_core.codec.snapshots import (
@@ -91,7 +92,7 @@ def test_piece_by_piece(data: st.DataObject, document: dict[str, Any], few: Any)
     first = Snapshot(work_id="w", engine="e", version=1, step="läuft", data=document)
     with bounds(*few):
         raw = as_a_whole(first, BASE_SCHEMA)
-        last: Any = PiecedSnapshot.of_base(raw, 1, 0, 1 << 30)
+        last: Any = PiecedSnapshot.of_base(Stored(raw), 1, 0, 1 << 30)
         assert last is not None
         see_right(last, first, b"")
         snapshot = first
@@ -121,7 +122,7 @@ def test_every_version_that_is_kept_comes_back(
     raw_item = encode_item(WorkItem(work_id="w", engine="e"))
     stored = StoredItem(raw_item, 0)
     snapshot = Snapshot(work_id="w", engine="e")
-    before: bytes | PiecedSnapshot | None = None
+    before: Stored | PiecedSnapshot | None = None
     with bounds(*few):
         for _ in range(data.draw(st.integers(1, 9), label="steps")):
             document = edited(data, document)
@@ -129,7 +130,7 @@ def test_every_version_that_is_kept_comes_back(
             encoded = stored.encode(snapshot, before)
             raw = see_right(encoded, snapshot, shelf.committed[-1])
             shelf.commit(encoded, raw)
-            before = encoded if isinstance(encoded, PiecedSnapshot) else encoded.raw
+            before = encoded if isinstance(encoded, PiecedSnapshot) else encoded.stored
             if data.draw(st.integers(0, 3), label="another worker") == 0:
                 before = taken_over(shelf, raw)
                 stored = StoredItem(raw_item, 0)
@@ -139,15 +140,15 @@ def test_every_version_that_is_kept_comes_back(
         assert shelf.committed[version] == history.snapshot(version)
 
 
-def taken_over(shelf: Shelf, raw: bytes) -> bytes | PiecedSnapshot:
+def taken_over(shelf: Shelf, raw: bytes) -> Stored | PiecedSnapshot:
     """Return what another worker makes of what is stored."""
     newest = shelf.history().snapshot(shelf.version)
     assert raw == newest
     if not shelf.base or shelf.stored is None:
-        return newest
+        return Stored(newest)
     since = [len(one.back) for one in shelf.entries[shelf.base :]]
-    mine = PiecedSnapshot.of_base(newest, len(since), sum(since), len(shelf.stored))
-    return mine or newest
+    mine = PiecedSnapshot.of_base(Stored(newest), len(since), sum(since), len(shelf.stored))
+    return mine or Stored(newest)
 
 
 @given(

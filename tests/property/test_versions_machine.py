@@ -15,6 +15,7 @@ from hypothesis.stateful import invariant, rule, run_state_machine_as_test
 
 from roost_core.backend import Ack, Alone, Commit, Finish, GoOn, Next, Sleep, StoredWork, Yield
 from roost_core.codec import pieced, pieces
+from roost_core.codec.moved import Stored
 from roost_core.codec.pieced import PiecedSnapshot
 from roost_core.codec.records import encode_item
 from roost_core.codec.snapshots import EncodedSnapshot, decode_snapshot
@@ -67,7 +68,7 @@ class VersionsMachine(LedgerMachine):
         """Encode the next step of a work item as a worker does."""
         raw = stored.snapshot
         kept = self.kept.get(stored.work_id)
-        before: bytes | PiecedSnapshot | None = raw
+        before: Stored | PiecedSnapshot | None = None if raw is None else Stored(raw)
         if has_kept and kept is not None and kept.raw == raw:
             before = kept
         data = dict(decode_snapshot(raw).data) if raw else {}

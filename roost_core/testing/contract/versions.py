@@ -11,6 +11,7 @@ from roost_core.backend.history import StoredHistory
 from roost_core.backend.messages import Claim, Commit, Finish, GoOn, Next, Sleep, Yield
 from roost_core.backend.reading import Reading
 from roost_core.backend.reports import ListQuery
+from roost_core.codec.moved import Stored
 from roost_core.codec.pieced import LARGE, PiecedSnapshot, based
 from roost_core.codec.snapshots import EncodedSnapshot
 from roost_core.errors import LeaseLost, VersionConflict
@@ -57,7 +58,7 @@ class Life:
     def base(self, data: dict[str, Json], then: Next = _GO_ON, **fields: Any) -> Commit:
         """Return a commit of a base, and of the change that leads to it."""
         snapshot = self._snapshot(data)
-        self._last = based(self.raws[-1], snapshot, EncodedSnapshot.of(snapshot).raw)
+        self._last = based(Stored(self.raws[-1]), snapshot, EncodedSnapshot.of(snapshot).raw)
         assert self._last is not None
         return self._commit(self._last, then, **fields)
 

@@ -10,7 +10,7 @@ from functools import partial
 from roost_core.backend.ledger import Ledger
 from roost_core.backend.messages import Claim
 from roost_core.backend.reports import Finding
-from roost_core.backend.server import Server
+from roost_core.backend.server import Reach, Server
 from roost_core.backend.serving import ServePlan
 from roost_core.testing.clock import Clock, RealClock
 from roost_core.testing.model.ledger import DESCRIPTION, MemoryLedger
@@ -39,6 +39,11 @@ class MemoryServer(Server):
     def description(self) -> str:
         """Say that it is in memory."""
         return DESCRIPTION
+
+    @property
+    def reach(self) -> Reach:
+        """Its workers are in this process."""
+        return Reach.PROCESS
 
     def ledger(self, queue: str) -> MemoryLedger:
         """Return the ledger of a queue."""

@@ -9,6 +9,7 @@ import attrs
 import pytest
 
 from roost_core.codec import changes, pieced, pieces
+from roost_core.codec.moved import Stored
 from roost_core.codec.pieced import LARGE, PiecedSnapshot, based
 from roost_core.codec.snapshots import EncodedSnapshot, decode_snapshot
 from roost_core.errors import CodecError
@@ -25,7 +26,7 @@ def snapshot(data, version=1, **fields):
 def begun(data, base_bytes=1 << 30, count=1):
     """Return a snapshot in pieces that follows from a large base."""
     raw = EncodedSnapshot.of(snapshot(data)).raw
-    made = PiecedSnapshot.of_base(raw, count, 0, base_bytes)
+    made = PiecedSnapshot.of_base(Stored(raw), count, 0, base_bytes)
     assert made is not None
     return made
 
@@ -286,7 +287,7 @@ def test_a_large_one_that_resembles_the_one_before_becomes_a_base():
     """It is stored whole, and what it has changed beside it."""
     before, data = raw_of(growing(300)), growing(301)
     assert len(before) > LARGE
-    base = based(before, snapshot(data, 2), raw_of(data, 2))
+    base = based(Stored(before), snapshot(data, 2), raw_of(data, 2))
     assert (True, True, 0, 0, len(base)) == (
         *(base.is_base, base.is_whole, base.count, base.since),
         base.base_bytes,
@@ -309,7 +310,7 @@ def test_a_large_one_that_resembles_the_one_before_becomes_a_base():
 )
 def test_what_does_not_become_a_base(before, data):
     """Small ones, and those of which more than half has changed."""
-    assert based(raw_of(before), snapshot(data, 2), raw_of(data, 2)) is None
+    assert based(Stored(raw_of(before)), snapshot(data, 2), raw_of(data, 2)) is None
 
 
 def test_the_whole_is_stored_again():
@@ -362,7 +363,7 @@ def test_a_change_that_is_too_large_for_the_history():
 
 def test_what_has_become_small_is_no_base():
     """A whole costs less then."""
-    base = based(raw_of(growing(300)), snapshot(growing(301), 2), raw_of(growing(301), 2))
+    base = based(Stored(raw_of(growing(300))), snapshot(growing(301), 2), raw_of(growing(301), 2))
     assert isinstance(base.following(snapshot(growing(10), 3)), EncodedSnapshot)
 
 
@@ -371,7 +372,7 @@ def test_what_a_newer_roost_has_added_is_kept_whole():
     extra = attrs.evolve(snapshot(growing(301), 2), extra={"later": 1})
     assert isinstance(begun(growing(300)).following(extra), EncodedSnapshot)
     raw = EncodedSnapshot.of(extra).raw
-    assert PiecedSnapshot.of_base(raw, 1, 0, 1) is None
+    assert PiecedSnapshot.of_base(Stored(raw), 1, 0, 1) is None
     with_artifact = snapshot(
         growing(301), 2, artifacts=(attrs.evolve(ARTIFACT, extra={"later": 1}),)
     )
@@ -383,13 +384,13 @@ def test_what_was_written_in_another_way_cannot_be_parted(written):
     """The pieces would not be its text."""
     raw = raw_of({"a": 0}).replace(b'{"a":0}', written)
     assert decode_snapshot(raw).data
-    assert PiecedSnapshot.of_base(raw, 1, 0, 1) is None
+    assert PiecedSnapshot.of_base(Stored(raw), 1, 0, 1) is None
 
 
 def test_a_step_may_be_called_like_the_data():
     """Where the data begins is found even so, because quotes in texts are escaped."""
     one = snapshot(growing(300), step='"data":{"":0}')
-    last = PiecedSnapshot.of_base(EncodedSnapshot.of(one).raw, 1, 0, 1 << 30)
+    last = PiecedSnapshot.of_base(EncodedSnapshot.of(one).stored, 1, 0, 1 << 30)
     two = snapshot(growing(301), 2, step='x"data":{"":0}')
     assert EncodedSnapshot.of(two).raw[11:] == last.following(two).raw[11:]
 

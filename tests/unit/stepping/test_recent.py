@@ -7,6 +7,7 @@ import gc
 import pytest
 
 from roost_core.backend.messages import Claim, Since
+from roost_core.codec.moved import Stored
 from roost_core.codec.pieced import PiecedSnapshot
 from roost_core.codec.records import decode_item, encode_item
 from roost_core.codec.snapshots import EncodedSnapshot, decode_snapshot
@@ -126,10 +127,10 @@ def test_the_snapshot_that_was_accepted_here(text):
     snapshot = Snapshot("w-1", "demo", version=3, step="a", data={"n": [1], "text": text})
     encoded = EncodedSnapshot.of(snapshot)
     expected = decode_snapshot(encoded.raw, created_ms=1000, updated_ms=2000)
-    assert expected == known.decode_snapshot(encoded.raw, 2000)
+    assert expected == known.decode_snapshot(encoded.stored, 2000)
     known.accepted(encoded)
     for _ in range(2):
-        found = known.decode_snapshot(bytes(bytearray(encoded.raw)), 2000)
+        found = known.decode_snapshot(Stored(bytes(bytearray(encoded.raw))), 2000)
         assert expected == found
         found.data["n"].append(2)
     held = sum(one is encoded for one in gc.get_referents(known))
@@ -143,9 +144,9 @@ def test_another_snapshot_than_the_one_accepted_here():
         EncodedSnapshot.of(Snapshot("w-1", "demo", version=version)) for version in (3, 4)
     )
     known.accepted(mine)
-    assert 4 == known.decode_snapshot(others.raw, 2000).version
+    assert 4 == known.decode_snapshot(Stored(others.raw), 2000).version
     with pytest.raises(CorruptRecord):
-        known.decode_snapshot(mine.raw[:-1], 2000)
+        known.decode_snapshot(Stored(mine.raw[:-1]), 2000)
 
 
 # -- snapshots in pieces ---------------------------------------------------------------------------
@@ -155,7 +156,7 @@ def pieced_of(version=1, rows=400):
     """Return a snapshot in pieces of some 20 KB."""
     data = {"rows": [f"row {number:>40}" for number in range(rows)]}
     raw = EncodedSnapshot.of(Snapshot("w-1", "demo", version=version, data=data)).raw
-    found = PiecedSnapshot.of_base(raw, 0, 0, len(raw))
+    found = PiecedSnapshot.of_base(Stored(raw), 0, 0, len(raw))
     assert found is not None
     return found
 
@@ -177,8 +178,8 @@ def test_pieces_are_kept_for_the_version_that_they_are():
     items.keep(known, mine)
     assert known.in_pieces(claimed(4, since=SINCE)) is mine
     assert known.in_pieces(claimed(5, since=SINCE)) is None
-    assert known.in_pieces(claimed(4, snapshot=mine.raw)) is None
-    others = known.in_pieces(claimed(4, snapshot=mine.raw, since=SINCE))
+    assert known.in_pieces(claimed(4, snapshot=mine.raw), Stored(mine.raw)) is None
+    others = known.in_pieces(claimed(4, snapshot=mine.raw, since=SINCE), Stored(mine.raw))
     assert (20_000, 3, 500) == (others.base_bytes, others.count, others.since)
     assert mine.raw == others.raw
 
@@ -232,12 +233,12 @@ def test_whether_it_resembles_is_asked_less_and_less(monkeypatch):
     """If each version is another altogether."""
     asked = []
 
-    def never(before, snapshot, raw):
+    def never(before, snapshot, raw, least):
         asked.append(snapshot.version)
 
     monkeypatch.setattr(recent, "based", never)
     known = RecentItems().decode(item_bytes(), 1000)
-    before = b"x" * 20_000
+    before = Stored(b"x" * 20_000)
     for version in range(1, 40):
         snapshot = Snapshot("w-1", "demo", version=version, data={"pad": "y" * 20_000})
         assert isinstance(known.encode(snapshot, before), EncodedSnapshot)

@@ -98,7 +98,7 @@ class Snapshots:
             found = await roost.ledger.read(work_id)
             if found is None:
                 raise WorkNotFound(f"no work item {work_id!r}: it has been dropped")
-            return found
+            return await roost.whole_work(found)
 
         found = here.ask(stored)
         size = len(found.snapshot or b"")

@@ -34,9 +34,9 @@
 -- `retry_wait`, so that no two places can disagree. Times are milliseconds by this server's clock.
 
 local LAYOUT = 2
--- Work that was set aside for a worker that knows this number is for this one, too: it is the schema of a snapshot
--- that changes follow (history.lua). So the next layout is 4.
-local READS = 3
+-- Work that was set aside for a worker that knows this number is for this one, too: 3 is the schema of a snapshot
+-- that changes follow (history.lua), 4 that of one with texts that are kept elsewhere. So the next layout is 5.
+local READS = 4
 
 local clock = redis.call('TIME')
 local now = clock[1] .. string.sub('00000' .. clock[2], -6, -4)

@@ -1,0 +1,199 @@
+r"""Large texts that are not stored in a snapshot, but beside it: each under its SHA-256.
+
+In the stored bytes a *stand-in* has the place of such a text::
+
+    "\udc72<SHA-256 of the text, 64 hexadecimal digits>.<its bytes, decimal>"
+
+The text is what JSON has there, its quotes included. No snapshot has anything else that begins like
+a stand-in: ``\udc72`` is half of a pair, which cannot be encoded, and what is encoded has ``\u``
+only in front of control characters. So stand-ins are found without decoding anything, and with the
+texts back in place the bytes are what they would be if nothing had been moved, except for the
+schema.
+
+A text is moved when it appears. One that was edited stays where it is, or comes back: then a
+version costs its change (:mod:`roost_core.codec.changes`), and not the whole text again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
+from typing import Final
+
+import attrs
+
+from roost_core.errors import CodecError, CorruptRecord
+
+#: The schema of a snapshot with stand-ins: a Roost that does not know them must not run its work.
+MOVED_SCHEMA: Final = 4
+
+#: A text is taken to be an edit of another one, or to resemble it, if half of this many places of
+#: the one are found in the other.
+_PROBES: Final = 8
+_PROBE_BYTES: Final = 48
+
+_PREFIX: Final = b'"\\udc72'
+#: Every splice that leads from a text to a stand-in has this in what is new, because it is what no
+#: text has in common with a stand-in.
+_TRACE: Final = b"dc72"
+_STAND_IN: Final = re.compile(rb'"\\udc72([0-9a-f]{64})\.([0-9]{1,8})"')
+_SCHEMA: Final = re.compile(rb'\{"schema":[0-9]+')
+
+
+@attrs.frozen(eq=False, repr=False, slots=False)
+class Stored:
+    """A snapshot's bytes as they are stored, and what its stand-ins stand for.
+
+    :ivar values: the texts that were moved, by their ids.
+    """
+
+    raw: bytes
+    values: Mapping[str, bytes] = attrs.field(factory=dict)
+    _whole: bytes | None = None
+
+    @cached_property
+    def whole(self) -> bytes:
+        """The bytes with each text in its place.
+
+        :raises CorruptRecord: a text is not there.
+        """
+        return with_values(self.raw, self.values) if self._whole is None else self._whole
+
+
+class Mover:
+    """Moves large texts out of what is encoded for one snapshot.
+
+    :ivar moved: the texts that it has put stand-ins for, by their ids.
+    """
+
+    def __init__(self, least: int, known: Mapping[str, bytes]) -> None:
+        """Begin with a snapshot.
+
+        :param least: how many bytes a text has that is moved, its quotes included; 0 for none but
+            those in ``known``.
+        :param known: the texts that the snapshot before has moved, by their ids.
+        """
+        sizes = [len(text) for text in known.values()]
+        #: No shorter text is looked at.
+        self.shortest = min([*sizes, *([least] if least else [])], default=0)
+        self.moved: dict[str, bytes] = {}
+        self._least = least
+        self._known = known
+
+    def __call__(self, text: bytes, is_edited: Callable[[bytes], bool]) -> bytes:
+        """Return a piece of JSON with stand-ins for its large texts.
+
+        :param text: JSON as :func:`~roost_core.codec.strict_json.dumps` writes it, or any part of
+            it that begins outside of a text.
+        :param is_edited: whether a text, with its quotes, is one from before that was edited.
+        """
+        if not self.shortest or len(text) < self.shortest:
+            return text
+        parts: list[bytes] = []
+        at = 0
+        for start, end in _long_texts(text, self.shortest):
+            value = text[start:end]
+            value_id = self._id(value, is_edited)
+            if value_id is not None:
+                self.moved[value_id] = value
+                parts += text[at:start], _stand_in(value_id, len(value))
+                at = end
+        return b"".join((*parts, text[at:])) if parts else text
+
+    def _id(self, value: bytes, is_edited: Callable[[bytes], bool]) -> str | None:
+        """Return under which id a text is moved, or None if it stays."""
+        for value_id, other in self._known.items():
+            if other == value:
+                return value_id
+        if not self._least or len(value) < self._least or is_edited(value):
+            return None
+        return hashlib.sha256(value).hexdigest()
+
+
+def _long_texts(text: bytes, least: int) -> Iterator[tuple[int, int]]:
+    """Yield where each text begins and ends that has so many bytes; keys are left out."""
+    # What is escaped is made harmless, without moving anything: then quotes enclose texts.
+    parts = text.replace(b"\\\\", b"__").replace(b'\\"', b"__").split(b'"')
+    at = 0
+    for number, part in enumerate(parts):
+        end = at + len(part)
+        if number % 2 and len(part) + 2 >= least and text[end + 1 : end + 2] != b":":
+            yield at - 1, end + 1
+        at = end + 1
+
+
+def _stand_in(value_id: str, size: int) -> bytes:
+    return b'%b%b.%d"' % (_PREFIX, value_id.encode(), size)
+
+
+# -- reading -------------------------------------------------------------------------------------
+
+
+def has_values(raw: bytes | bytearray) -> bool:
+    """Whether texts of a snapshot were moved."""
+    return _PREFIX in raw
+
+
+def may_make_values(raw: bytes) -> bool:
+    """Whether a snapshot or a change can be part of what leads to one with moved texts."""
+    return _TRACE in raw
+
+
+def value_ids(raw: bytes | bytearray) -> frozenset[str]:
+    """Return the ids of the texts that were moved."""
+    return frozenset(sizes(raw))
+
+
+def sizes(raw: bytes | bytearray) -> dict[str, int]:
+    """Return how many bytes each text has that was moved, by its id."""
+    return {one[1].decode(): int(one[2]) for one in _STAND_IN.finditer(raw)}
+
+
+def whole_bytes(raw: bytes | bytearray) -> int:
+    """Return how many bytes a snapshot has with each text in its place."""
+    return len(raw) + sum(int(one[2]) - len(one[0]) for one in _STAND_IN.finditer(raw))
+
+
+def with_values(raw: bytes, values: Mapping[str, bytes]) -> bytes:
+    """Return a snapshot's bytes with each text in its place.
+
+    :raises CorruptRecord: a text is not there, or has another length.
+    """
+    if not has_values(raw):
+        return raw
+
+    def value(found: re.Match[bytes]) -> bytes:
+        text = values.get(found[1].decode(), b"")
+        if len(text) != int(found[2]):
+            raise CorruptRecord(f"its text {found[1].decode()} is missing")
+        return text
+
+    return _STAND_IN.sub(value, raw)
+
+
+def described(raw: bytes) -> bytes:
+    """Return a snapshot's bytes with a few words in place of each text that was moved."""
+    return _STAND_IN.sub(rb'"(\2 bytes, SHA-256 \1)"', raw)
+
+
+# -- making --------------------------------------------------------------------------------------
+
+
+def with_schema(raw: bytes, schema: int) -> bytes:
+    """Return encoded JSON with another schema number.
+
+    :raises CodecError: its schema does not come first.
+    """
+    found = _SCHEMA.match(raw)
+    if found is None:
+        raise CodecError("the snapshot does not begin with its schema")
+    return b'{"schema":%d' % schema + raw[found.end() :]
+
+
+def resembles(one: bytes, other: bytes) -> bool:
+    """Whether most of a text is also in another one, as far as a few places tell."""
+    step = len(one) // (_PROBES + 1)
+    places = range(step, len(one) - _PROBE_BYTES, step) if step else ()
+    return 2 * sum(one[at : at + _PROBE_BYTES] in other for at in places) >= _PROBES

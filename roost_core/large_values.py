@@ -1,0 +1,191 @@
+"""Large texts of snapshots, which a store of artifacts keeps beside them.
+
+A worker stores such a text before the commit whose snapshot names it, in the name of its work item
+and lease; :mod:`roost_core.codec.moved` has what stands in the snapshot. Readers fetch it, and no
+engine notices. When the work item goes, so do its texts; those that no version names go earlier.
+
+**Why no text goes that is needed.** A lease drops only what it, or a lease before it, has stored,
+and what no version names that was kept when it looked. A later version names a text because the one
+before it does, or an earlier one that is put back and so was kept as well, or because it brings it:
+then its own lease has stored the text again, in its own name, and nothing drops it for another.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import attrs
+
+from roost_core.backend.artifacts import ArtifactStore
+from roost_core.backend.history import StoredHistory
+from roost_core.backend.reports import StoredWork
+from roost_core.backend.server import Server
+from roost_core.codec.moved import Stored, has_values, sizes, value_ids, with_values
+from roost_core.codec.snapshots import lost_snapshot
+from roost_core.errors import (
+    ArtifactCorrupt,
+    ArtifactError,
+    ArtifactNotFound,
+    CorruptRecord,
+    PluginError,
+)
+from roost_core.models.snapshot import Artifact
+from roost_core.models.worker import Lease
+
+_log = logging.getLogger("roost.artifacts")
+
+#: What no version names any more is looked for once in about so many texts that were stored, or
+#: bytes of them.
+_TIDY_EVERY: Final = 64
+_TIDY_BYTES: Final = 64 << 20
+#: The kind of file that a text is: JSON.
+_EXT: Final = "json"
+
+#: Numbers from 0 to 1, for what is done now and then.
+Dice = Callable[[], float]
+
+
+def store_for(server: Server, store: ArtifactStore) -> ArtifactStore | None:
+    """Return where large values go, or None if not every worker of the server reaches the store."""
+    values = store.values
+    return values if values is not None and store.reach >= server.reach else None
+
+
+def fetch(raw: bytes, store: Callable[[], ArtifactStore]) -> Stored:
+    """Return a snapshot with the texts that were moved out of it. Blocks if there are any.
+
+    :param store: returns the store of artifacts of its queue.
+    :raises CorruptRecord: one is lost or damaged.
+    :raises ArtifactError: they cannot be read now.
+    """
+    found: dict[str, bytes] = {}
+    if not has_values(raw):
+        return Stored(raw)
+    known = store()
+    values = known.values
+    if values is None:
+        raise CorruptRecord(f"its large texts are kept elsewhere, not in {known.description}")
+    for value_id, size in sizes(raw).items():
+        try:
+            text = values.get(value_id)
+        except ArtifactNotFound as error:
+            raise CorruptRecord(f"a text of {size:,} bytes is lost: {error}") from error
+        except ArtifactCorrupt as error:
+            raise CorruptRecord(f"a text of {size:,} bytes is damaged: {error}") from error
+        found[value_id] = text
+    return Stored(raw, found, with_values(raw, found))
+
+
+def whole(raw: bytes, store: Callable[[], ArtifactStore]) -> bytes:
+    """Return a snapshot's bytes with each text in its place. Blocks if any was moved.
+
+    What is lost is said by whoever decodes the result.
+
+    :param store: returns the store of artifacts of its queue.
+    """
+    if not has_values(raw):
+        return raw
+    try:
+        return fetch(raw, store).whole
+    except (CorruptRecord, ArtifactError, PluginError) as error:
+        return lost_snapshot(error)
+
+
+def whole_work(work: StoredWork, store: Callable[[], ArtifactStore]) -> StoredWork:
+    """Return a work item with its snapshot as :func:`whole` returns it. Blocks as that does."""
+    if work.snapshot is None or not has_values(work.snapshot):
+        return work
+    return attrs.evolve(work, snapshot=whole(work.snapshot, store))
+
+
+@attrs.frozen(eq=False)
+class LargeValues:
+    """What a worker does with the large texts of one queue.
+
+    :ivar least: how many bytes a text has that is moved; 0 for none.
+    """
+
+    store: ArtifactStore
+    least: int
+    _dice: Dice = random.random
+
+    @classmethod
+    def of(cls, server: Server, store: ArtifactStore, least: int) -> LargeValues:
+        """Return what goes for the queue of a store: nothing is moved that some would not reach."""
+        return cls(store, least if store_for(server, store) is not None else 0)
+
+    def put(self, texts: Mapping[str, bytes], lease: Lease, life: int) -> None:
+        """Store texts that the next version brings. Blocks.
+
+        :param texts: by their ids.
+        :raises ArtifactError: they are not durable.
+        """
+        values = self.store.values
+        assert values is not None, "only what is in reach is moved"
+        for text in texts.values():
+            values.put(text, work_id=lease.work_id, life=life, ext=_EXT, name=_name(lease.fence))
+
+    def is_tidy_due(self, texts: Mapping[str, bytes]) -> bool:
+        """Whether to look for what no version names any more, after these were stored."""
+        share = max(len(texts) / _TIDY_EVERY, sum(map(len, texts.values())) / _TIDY_BYTES)
+        return bool(texts) and self._dice() < share
+
+    def tidy(self, history: StoredHistory, lease: Lease, life: int) -> None:
+        """Drop what no version names any more that the lease, or one before it, has stored. Blocks.
+
+        :param history: read after the lease's newest commit.
+        """
+        values = self.store.values
+        named: set[str] = set()
+        for _, text in history.texts():
+            if text is None:
+                return  # It may be mended, and would need its texts.
+            named |= value_ids(text)
+        if values is None:
+            return
+        try:
+            for one in values.of_work(lease.work_id):
+                fence = _fence(one)
+                if fence is not None and fence <= lease.fence and one.artifact_id not in named:
+                    values.drop(one, work_id=lease.work_id, life=life)
+        except ArtifactError as error:
+            _log.warning("%s: cannot drop large texts: %s", lease.work_id, error)
+
+
+def share(
+    raw: bytes, history: StoredHistory, version: int, store: ArtifactStore, work_id: str
+) -> None:
+    """Note that a new work item names texts of another one, too. Blocks.
+
+    :param raw: what it begins with.
+    :param history: the other one's; up to ``version`` it is the new one's as well.
+    :raises ArtifactError: a text that it begins with is lost, or cannot be noted.
+    """
+    needed = sizes(raw)
+    named = dict(needed)
+    for number, text in history.texts():
+        if number <= version and text is not None:
+            named |= sizes(text)
+    for value_id, size in named.items():
+        one = Artifact(artifact_id=value_id, size_bytes=size, ext=_EXT, name=_name(0))
+        try:
+            if store.values is None:
+                raise ArtifactError(f"{store.description} has no large texts")
+            store.values.share(one, work_id=work_id)
+        except ArtifactError:
+            # Without a text of its past, just that version cannot be read.
+            if value_id in needed:
+                raise
+
+
+def _name(fence: int) -> str:
+    """Return the name of what a lease has stored."""
+    return f"lease-{fence}"
+
+
+def _fence(text: Artifact) -> int | None:
+    head, _, number = (text.name or "").partition("-")
+    return int(number) if head == "lease" and number.isdecimal() else None

@@ -23,7 +23,7 @@ from roost_core.backend.artifacts import ArtifactStore
 from roost_core.backend.history import StoredHistory
 from roost_core.backend.reports import StoredWork
 from roost_core.backend.server import Server
-from roost_core.codec.moved import Stored, has_values, sizes, value_ids, with_values
+from roost_core.codec.moved import Stored, has_values, sizes, value_ids
 from roost_core.codec.snapshots import lost_snapshot
 from roost_core.errors import (
     ArtifactCorrupt,
@@ -76,7 +76,7 @@ def fetch(raw: bytes, store: Callable[[], ArtifactStore]) -> Stored:
         except ArtifactCorrupt as error:
             raise CorruptRecord(f"a text of {size:,} bytes is damaged: {error}") from error
         found[value_id] = text
-    return Stored(raw, found, with_values(raw, found))
+    return Stored.joined(raw, found)
 
 
 def whole(raw: bytes, store: Callable[[], ArtifactStore]) -> bytes:

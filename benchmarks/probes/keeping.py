@@ -259,7 +259,7 @@ class Pieces(Way):
         before = self._before
         encoded = self._item.encode(snapshot, before)
         encoded.decoded(0, 0, None)
-        self._before = encoded if isinstance(encoded, PiecedSnapshot) else encoded.stored
+        self._before = encoded
         self._last = before, encoded
         # Where no change is sent, the server keeps the version before, if it has it as a whole.
         copied = 0

@@ -115,9 +115,11 @@ async def plan(roost: Connection, work_id: str, version: int, edit: Edit | None)
         raise not_found(work_id, ledger.queue)
     if history.work.newer_layout is not None:
         views.item(history.work)  # It says which, and who can.
-    stored = await roost.reading(
-        history, fetch, history.snapshot(version), lambda: roost.store_of_queue
-    )
+    raw = history.snapshot(version)
+    try:
+        stored = await roost.reading(history, fetch, raw, lambda: roost.store_of_queue)
+    except CorruptRecord as error:
+        raise CorruptRecord(f"version {version} of {work_id}: {error}") from error
     before = decode_snapshot(stored.whole)
     data = before.data if edit is None else edit(before.data)
     if not isinstance(data, dict):

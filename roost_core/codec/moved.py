@@ -19,12 +19,12 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping
-from functools import cached_property
 from typing import Final
 
 import attrs
 
 from roost_core.errors import CodecError, CorruptRecord
+from roost_core.values import Value
 
 #: The schema of a snapshot with stand-ins: a Roost that does not know them must not run its work.
 MOVED_SCHEMA: Final = 4
@@ -39,27 +39,38 @@ _PREFIX: Final = b'"\\udc72'
 #: text has in common with a stand-in.
 _TRACE: Final = b"dc72"
 _STAND_IN: Final = re.compile(rb'"\\udc72([0-9a-f]{64})\.([0-9]{1,8})"')
+#: Whatever is in front, this quote begins or ends a text.
+_QUOTE: Final = re.compile(rb'[^\\]"')
 _SCHEMA: Final = re.compile(rb'\{"schema":[0-9]+')
 
 
-@attrs.frozen(eq=False, repr=False, slots=False)
-class Stored:
+#: Of a snapshot without any; never changed.
+_NO_VALUES: Final[Mapping[str, bytes]] = {}
+
+
+@attrs.frozen(eq=False, repr=False)
+class Stored(Value):
     """A snapshot's bytes as they are stored, and what its stand-ins stand for.
 
     :ivar values: the texts that were moved, by their ids.
     """
 
-    raw: bytes
-    values: Mapping[str, bytes] = attrs.field(factory=dict)
-    _whole: bytes | None = None
+    raw: bytes = attrs.field(repr=False)
+    values: Mapping[str, bytes] = attrs.field(default=_NO_VALUES, repr=False)
+    _whole: bytes | None = attrs.field(default=None, repr=False)
 
-    @cached_property
+    @property
     def whole(self) -> bytes:
-        """The bytes with each text in its place.
+        """The bytes with each text in its place."""
+        return self.raw if self._whole is None else self._whole
 
-        :raises CorruptRecord: a text is not there.
+    @classmethod
+    def joined(cls, raw: bytes, values: Mapping[str, bytes]) -> Stored:
+        """Put the texts in their places.
+
+        :raises CorruptRecord: one is not there.
         """
-        return with_values(self.raw, self.values) if self._whole is None else self._whole
+        return cls(raw, values, with_values(raw, values)) if values else cls(raw)
 
 
 class Mover:
@@ -114,6 +125,10 @@ class Mover:
 
 def _long_texts(text: bytes, least: int) -> Iterator[tuple[int, int]]:
     """Yield where each text begins and ends that has so many bytes; keys are left out."""
+    # A long text fills one of these windows, and most values show at once that none does.
+    half = max(1, (least - 2) // 2)
+    if all(_QUOTE.search(text, at, at + half) for at in range(0, len(text) - half + 1, half)):
+        return
     # What is escaped is made harmless, without moving anything: then quotes enclose texts.
     parts = text.replace(b"\\\\", b"__").replace(b'\\"', b"__").split(b'"')
     at = 0

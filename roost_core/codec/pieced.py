@@ -157,7 +157,7 @@ class PiecedSnapshot:
         return self._following(whole.decoded(None, None, None), least)
 
     def _replaced(self, snapshot: Snapshot, least: int) -> EncodedSnapshot:
-        return EncodedSnapshot.of(snapshot, Stored(self.raw, self.values), least)
+        return EncodedSnapshot.of(snapshot, Stored.joined(self.raw, self.values), least)
 
     def _following(self, snapshot: Snapshot, least: int) -> PiecedSnapshot | EncodedSnapshot:
         """Return the snapshot that comes after this one.

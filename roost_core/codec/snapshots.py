@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cache
 from typing import Any, ClassVar, Final
 
@@ -22,7 +22,6 @@ from roost_core.codec.strict_json import DECODER, MAX_SNAPSHOT_BYTES, dumps
 from roost_core.codec.times import from_milliseconds
 from roost_core.errors import CorruptRecord
 from roost_core.models.snapshot import Snapshot, unchecked_snapshot
-from roost_core.values import Value
 
 #: The schema of a snapshot that later ones are stored as changes of (``pieced``). An older Roost
 #: would take it for the newest version, and so has to leave it to a newer one. 2 is no schema: work
@@ -46,7 +45,7 @@ def _snapshot_writer() -> Callable[[Snapshot], dict[str, Any]]:
 
 
 @attrs.frozen(eq=False, repr=False)
-class EncodedSnapshot(Value):
+class EncodedSnapshot(Stored):
     """A snapshot as bytes, and what decoding these bytes would return, for less.
 
     Engines must see what another worker would see, so their data has to make the round
@@ -59,8 +58,7 @@ class EncodedSnapshot(Value):
     is_base: ClassVar[bool] = False
     change: ClassVar[bytes] = b""
 
-    stored: Stored = attrs.field(repr=False)
-    _snapshot: Snapshot
+    _snapshot: Snapshot = attrs.field(kw_only=True)
 
     @classmethod
     def of(
@@ -76,21 +74,14 @@ class EncodedSnapshot(Value):
         """
         plain = plain_snapshot(snapshot)
         whole = dumps(plain, "the snapshot", MAX_SNAPSHOT_BYTES, envelope=_AROUND_DATA)
-        mover = Mover(least, {} if before is None else before.values)
+        known = {} if before is None else before.values
+        if not known and not 0 < least <= len(whole):
+            return cls(whole, snapshot=snapshot)
+        mover = Mover(least, known)
         raw = mover(whole, lambda text: before is not None and resembles(text, before.whole))
         if not mover.moved:
-            return cls(Stored(whole), snapshot)
-        return cls(Stored(with_schema(raw, MOVED_SCHEMA), mover.moved, whole), snapshot)
-
-    @property
-    def raw(self) -> bytes:
-        """Its bytes."""
-        return self.stored.raw
-
-    @property
-    def values(self) -> Mapping[str, bytes]:
-        """The texts that were moved out of it, by their ids."""
-        return self.stored.values
+            return cls(whole, snapshot=snapshot)
+        return cls(with_schema(raw, MOVED_SCHEMA), mover.moved, whole, snapshot=snapshot)
 
     def decoded(
         self, created_ms: int | None, updated_ms: int | None, finished_ms: int | None
@@ -99,13 +90,13 @@ class EncodedSnapshot(Value):
         mine = self._snapshot
         if mine.extra or any(one.extra for one in mine.artifacts):
             return decode_snapshot(
-                self.stored.whole,
+                self.whole,
                 created_ms=created_ms,
                 updated_ms=updated_ms,
                 finished_ms=finished_ms,
             )
         # Not checked again: these bytes were made here, without surrounding space.
-        plain, _ = DECODER.raw_decode(self.stored.whole.decode())
+        plain, _ = DECODER.raw_decode(self.whole.decode())
         return with_data(mine, plain.get("data", {}), created_ms, updated_ms, finished_ms)
 
 

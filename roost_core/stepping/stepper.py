@@ -62,8 +62,8 @@ _log = logging.getLogger("roost.stepper")
 
 #: How long a cancelled lane tries to settle its work. Seconds.
 _GIVE_BACK_SECONDS: Final = 3.0
-#: How long work rests whose large texts cannot be read, the first time. Milliseconds.
-_FIRST_REST_MS: Final = 1000
+#: How long work rests at least whose large texts cannot be read. Milliseconds.
+_REST_MS: Final = 1000
 #: On the path of every step, and looking up an enum's member is slow before Python 3.12.
 _RUNNING: Final = State.RUNNING
 _DONE: Final = State.DONE
@@ -224,7 +224,7 @@ class Stepper:
         """Give a claim back without blame: what it needs cannot be read at the moment."""
         lease = claim.lease
         _log.warning("%s: given back, its large texts cannot be read: %s", lease.work_id, error)
-        pause = self.returns.pause_ms(lease.work_id, time.monotonic()) or _FIRST_REST_MS
+        pause = max(_REST_MS, self.returns.pause_ms(lease.work_id, time.monotonic()) or 0)
         reason = f"its large texts cannot be read: {error}"
         await deliver(
             hold, lambda: self.ledger.interrupt(lease, f"i{claim.version}", reason, pause)
@@ -337,8 +337,7 @@ class Stepper:
         if goes_on:
             run.snapshot = make_snapshot()
             if self.ledger.takes_changes:
-                mine = step.encoded
-                run.before = mine if isinstance(mine, PiecedSnapshot) else mine.stored
+                run.before = step.encoded
         elif is_done:
             self.recent.forget(run.stored)
         else:

@@ -295,11 +295,7 @@ class FilesystemStore(ArtifactStore):
             with self._tree.folder(BLOBS, artifact_id[:2]) as blobs:
                 data = files.read(blobs, artifact_id)
         except FileNotFoundError as error:
-            if self._is_expected and not self._tree.root.is_dir():
-                raise ArtifactError(
-                    f"there is no folder {self.description}: is its volume mounted, and is "
-                    "ROOST_ARTIFACT_ROOT the same for all?"
-                ) from error
+            self._see_root()
             raise ArtifactNotFound(f"no artifact {artifact_id} in {self.description}") from error
         except OSError as error:
             if error.errno in (errno.ELOOP, errno.EINVAL, errno.EISDIR):
@@ -310,6 +306,14 @@ class FilesystemStore(ArtifactStore):
         if hashlib.sha256(data).hexdigest() != artifact_id:
             raise self._corrupt(artifact_id, f"holds {len(data)} other bytes")
         return data
+
+    def _see_root(self) -> None:
+        """Complain if the folder is not there at all, although it was."""
+        if self._is_expected and not self._tree.root.is_dir():
+            raise ArtifactError(
+                f"there is no folder {self.description}: is its volume mounted, and is "
+                "ROOST_ARTIFACT_ROOT the same for all?"
+            )
 
     def _corrupt(self, artifact_id: str, what: str) -> ArtifactCorrupt:
         path = self._tree.root / BLOBS / artifact_id[:2] / artifact_id
@@ -329,6 +333,7 @@ class FilesystemStore(ArtifactStore):
             with self._tree.folder(BLOBS, artifact_id[:2]) as blobs:
                 return files.is_regular(blobs, artifact_id)
         except FileNotFoundError:
+            self._see_root()
             return False
         except OSError as error:
             raise self._unreadable(error) from error

@@ -12,7 +12,6 @@ import pytest
 from roost_core import hookimpl
 from roost_core.backend.history import WHOLE, ForkOf, Past
 from roost_core.backend.messages import Commit, EnqueueOutcome, Finish, GoOn, Sleep, Yield
-from roost_core.codec.pieced import PiecedSnapshot
 from roost_core.codec.records import encode_item
 from roost_core.codec.snapshots import decode_snapshot
 from roost_core.errors import CorruptRecord, VersionGone
@@ -416,7 +415,7 @@ async def test_within_any_bounds(server, versions, size):
             )
             await kit.ledger.commit(claim.lease, commit)
             texts.append(encoded.raw)
-            last = encoded if isinstance(encoded, PiecedSnapshot) else encoded.stored
+            last = encoded
             if is_last:
                 claim = await kit.claim_one("a", worker_id=f"worker-{number}")
                 assert texts[-1] == claim.snapshot

@@ -130,7 +130,7 @@ def test_every_version_that_is_kept_comes_back(
             encoded = stored.encode(snapshot, before)
             raw = see_right(encoded, snapshot, shelf.committed[-1])
             shelf.commit(encoded, raw)
-            before = encoded if isinstance(encoded, PiecedSnapshot) else encoded.stored
+            before = encoded
             if data.draw(st.integers(0, 3), label="another worker") == 0:
                 before = taken_over(shelf, raw)
                 stored = StoredItem(raw_item, 0)

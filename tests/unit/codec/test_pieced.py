@@ -390,7 +390,7 @@ def test_what_was_written_in_another_way_cannot_be_parted(written):
 def test_a_step_may_be_called_like_the_data():
     """Where the data begins is found even so, because quotes in texts are escaped."""
     one = snapshot(growing(300), step='"data":{"":0}')
-    last = PiecedSnapshot.of_base(EncodedSnapshot.of(one).stored, 1, 0, 1 << 30)
+    last = PiecedSnapshot.of_base(EncodedSnapshot.of(one), 1, 0, 1 << 30)
     two = snapshot(growing(301), 2, step='x"data":{"":0}')
     assert EncodedSnapshot.of(two).raw[11:] == last.following(two).raw[11:]
 

@@ -127,7 +127,7 @@ def test_the_snapshot_that_was_accepted_here(text):
     snapshot = Snapshot("w-1", "demo", version=3, step="a", data={"n": [1], "text": text})
     encoded = EncodedSnapshot.of(snapshot)
     expected = decode_snapshot(encoded.raw, created_ms=1000, updated_ms=2000)
-    assert expected == known.decode_snapshot(encoded.stored, 2000)
+    assert expected == known.decode_snapshot(encoded, 2000)
     known.accepted(encoded)
     for _ in range(2):
         found = known.decode_snapshot(Stored(bytes(bytearray(encoded.raw))), 2000)

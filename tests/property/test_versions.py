@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import settings as effort
 from hypothesis import strategies as st
 
-from roost_core.codec import changes, pieced, pieces
-from roost_core.codec.moved import Stored
+from roost_core.codec import changes, moved, pieced, pieces
+from roost_core.codec.moved import MOVED_SCHEMA, Stored, value_ids
 from roost_core.codec.pieced import PiecedSnapshot
 from roost_core.codec.records import encode_item
 from roost_core.codec.snapshots import (
@@ -30,6 +30,8 @@ from tests.property.versions_kit import OBJECTS, TEXTS, Shelf, edited, exact
 
 #: How small the bounds are made: large, _SPLIT, _SMALL, _RUN.
 BOUNDS = [(60, 24, 8, 24), (60, 40, 16, 48), (60, 10, 1, 10), (200, 4096, 64, 1024)]
+#: From how many bytes on texts are moved.
+LEASTS = st.sampled_from([0, 0, 6, 12])
 ARTIFACT = Artifact(artifact_id="0" * 64, size_bytes=3)
 
 
@@ -39,7 +41,7 @@ def bounds(large: int, split: int, small: int, run: int) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pieced, "LARGE", large)
         patch.setattr(recent, "LARGE", large)
-        patch.setattr(pieced, "_PROBE_BYTES", 8)
+        patch.setattr(moved, "_PROBE_BYTES", 8)
         patch.setattr(pieces, "_SPLIT", split)
         patch.setattr(pieces, "_SMALL", small)
         patch.setattr(pieces, "_RUN", run)
@@ -47,10 +49,10 @@ def bounds(large: int, split: int, small: int, run: int) -> Iterator[None]:
         yield
 
 
-def as_a_whole(snapshot: Snapshot, schema: int) -> bytes:
+def as_a_whole(snapshot: Snapshot, schema: int, is_in_pieces: bool) -> bytes:
     """Return the bytes that a snapshot has to have; in pieces, empty data is written, too."""
     plain = plain_snapshot(snapshot, schema)
-    if schema == BASE_SCHEMA and not snapshot.data:
+    if is_in_pieces and not snapshot.data:
         plain = plain_snapshot(attrs.evolve(snapshot, data={"": 0}), schema) | {"data": {}}
     return dumps(plain, "it", MAX_SNAPSHOT_BYTES, envelope=2)
 
@@ -58,10 +60,13 @@ def as_a_whole(snapshot: Snapshot, schema: int) -> bytes:
 def see_right(one: EncodedSnapshot | PiecedSnapshot, snapshot: Snapshot, before: bytes) -> bytes:
     """Check an encoded snapshot against the snapshot and the bytes before; return its bytes."""
     raw = one.raw
-    schema = BASE_SCHEMA if isinstance(one, PiecedSnapshot) else 1
-    assert as_a_whole(snapshot, schema) == raw
+    assert {*one.values} == value_ids(raw)
+    whole = Stored.joined(raw, one.values).whole
+    schema = MOVED_SCHEMA if one.values else BASE_SCHEMA if isinstance(one, PiecedSnapshot) else 1
+    assert as_a_whole(snapshot, schema, isinstance(one, PiecedSnapshot)) == whole
+    assert len(whole) == moved.whole_bytes(raw)
     decoded = one.decoded(1, 2, None)
-    expected = decode_snapshot(raw, created_ms=1, updated_ms=2)
+    expected = decode_snapshot(whole, created_ms=1, updated_ms=2)
     assert expected == decoded
     assert exact(dict(expected.data), dict(decoded.data))
     if isinstance(one, PiecedSnapshot):
@@ -91,7 +96,7 @@ def test_piece_by_piece(data: st.DataObject, document: dict[str, Any], few: Any)
     """Whatever changes, the pieces are the text of the whole, and the change leads there."""
     first = Snapshot(work_id="w", engine="e", version=1, step="läuft", data=document)
     with bounds(*few):
-        raw = as_a_whole(first, BASE_SCHEMA)
+        raw = as_a_whole(first, BASE_SCHEMA, is_in_pieces=True)
         last: Any = PiecedSnapshot.of_base(Stored(raw), 1, 0, 1 << 30)
         assert last is not None
         see_right(last, first, b"")
@@ -102,7 +107,7 @@ def test_piece_by_piece(data: st.DataObject, document: dict[str, Any], few: Any)
             snapshot = next_snapshot(data, snapshot, document)
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(pieced, "LARGE", 0)  # whatever its size, it stays in pieces
-                following = last.following(snapshot)
+                following = last.following(snapshot, data.draw(LEASTS))
             raw = see_right(following, snapshot, raw)
             if not isinstance(following, PiecedSnapshot):
                 assert last.is_base  # and twice in a row nearly all is new
@@ -123,11 +128,13 @@ def test_every_version_that_is_kept_comes_back(
     stored = StoredItem(raw_item, 0)
     snapshot = Snapshot(work_id="w", engine="e")
     before: Stored | PiecedSnapshot | None = None
+    least = data.draw(LEASTS, label="least")
     with bounds(*few):
         for _ in range(data.draw(st.integers(1, 9), label="steps")):
             document = edited(data, document)
             snapshot = next_snapshot(data, snapshot, document)
-            encoded = stored.encode(snapshot, before)
+            encoded = stored.encode(snapshot, before, least)
+            shelf.values |= encoded.values
             raw = see_right(encoded, snapshot, shelf.committed[-1])
             shelf.commit(encoded, raw)
             before = encoded
@@ -138,17 +145,22 @@ def test_every_version_that_is_kept_comes_back(
     assert history.versions[:1] == (shelf.version,)
     for version in history.versions:
         assert shelf.committed[version] == history.snapshot(version)
+    texts = {version: None if text is None else bytes(text) for version, text in history.texts()}
+    assert {one: shelf.committed[one] for one in history.versions} == texts
+    if not history.may_have_values:
+        assert not any(map(value_ids, shelf.committed))
 
 
 def taken_over(shelf: Shelf, raw: bytes) -> Stored | PiecedSnapshot:
     """Return what another worker makes of what is stored."""
     newest = shelf.history().snapshot(shelf.version)
     assert raw == newest
+    given = Stored.joined(newest, {one: shelf.values[one] for one in value_ids(newest)})
     if not shelf.base or shelf.stored is None:
-        return Stored(newest)
+        return given
     since = [len(one.back) for one in shelf.entries[shelf.base :]]
-    mine = PiecedSnapshot.of_base(Stored(newest), len(since), sum(since), len(shelf.stored))
-    return mine or Stored(newest)
+    mine = PiecedSnapshot.of_base(given, len(since), sum(since), len(shelf.stored))
+    return mine or given
 
 
 @given(

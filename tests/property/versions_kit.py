@@ -119,6 +119,8 @@ class Shelf:
         self.version = self.base = 0
         self.committed: list[bytes] = [b""]
         self.entries: list[StoredVersion] = []
+        #: The texts that were moved out of any version, by their ids.
+        self.values: dict[str, bytes] = {}
 
     def commit(self, encoded: EncodedSnapshot | PiecedSnapshot, raw: bytes) -> None:
         """Store a snapshot as ``advance`` does; ``raw`` is what its bytes have to be."""

@@ -2,13 +2,13 @@ r"""Large texts that are not stored in a snapshot, but beside it: each under its
 
 In the stored bytes a *stand-in* has the place of such a text::
 
-    "\udc72<SHA-256 of the text, 64 hexadecimal digits>.<its bytes, decimal>"
+    "\u0072oost:<SHA-256 of the text, 64 hexadecimal digits>.<its bytes, decimal>"
 
-The text is what JSON has there, its quotes included. No snapshot has anything else that begins like
-a stand-in: ``\udc72`` is half of a pair, which cannot be encoded, and what is encoded has ``\u``
-only in front of control characters. So stand-ins are found without decoding anything, and with the
-texts back in place the bytes are what they would be if nothing had been moved, except for the
-schema.
+The text is what JSON has there, its quotes included. Nothing else in a snapshot begins like a
+stand-in, because what Roost encodes has ``\u`` only in front of control characters, and ``\u0072`` is
+an ``r``. So stand-ins are found without decoding anything, and with the texts back in place the bytes
+are what they would be if nothing had been moved, except for the schema. And they are JSON, so that
+an older Roost gets as far as the schema.
 
 A text is moved when it appears. One that was edited stays where it is, or comes back: then a
 version costs its change (:mod:`roost_core.codec.changes`), and not the whole text again.
@@ -34,11 +34,10 @@ MOVED_SCHEMA: Final = 4
 _PROBES: Final = 8
 _PROBE_BYTES: Final = 48
 
-_PREFIX: Final = b'"\\udc72'
-#: Every splice that leads from a text to a stand-in has this in what is new, because it is what no
-#: text has in common with a stand-in.
-_TRACE: Final = b"dc72"
-_STAND_IN: Final = re.compile(rb'"\\udc72([0-9a-f]{64})\.([0-9]{1,8})"')
+_PREFIX: Final = b'"\\u0072oost:'
+#: Where a stand-in replaces a text, one of the two versions or the change between them has this.
+_TRACE: Final = b"72oost:"
+_STAND_IN: Final = re.compile(rb'"\\u0072oost:([0-9a-f]{64})\.([0-9]{1,8})"')
 #: Whatever is in front, this quote begins or ends a text.
 _QUOTE: Final = re.compile(rb'[^\\]"')
 _SCHEMA: Final = re.compile(rb'\{"schema":[0-9]+')

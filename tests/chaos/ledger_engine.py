@@ -7,8 +7,9 @@ makes the step that starts from a version do so the first time that it runs, and
 ``{"pause": SECONDS}`` is the work item's own pause, ``{"sleep": SECONDS}`` the delay after each
 step, and ``{"artifact": true}`` has each step write one.
 
-``{"grow": BYTES}`` has the state grow by a row per step, from this size on. No two runs of a step
-bring the same row, and what each has brought is known from the ledger's name with
+``{"grow": BYTES}`` has the state grow by a row per step, from this size on; with ``{"images": N}``
+it also has the last N of some large texts, a new one per step. No two runs of a step bring the same
+row or text, and what each has brought is known from the ledger's name with
 ``.returned``: work id, version, SHA-256 of the data, written before the step returns.
 """
 
@@ -22,9 +23,13 @@ import signal
 import sys
 import time
 
-from roost_core import RetryLater, Snapshot, hookimpl
+from roost_core import RetryLater, Snapshot, hookimpl, large_values
 
 engine_id = "ledger"
+
+if "ROOST_X_TIDY" in os.environ:
+    # What is done now and then is done after each step.
+    large_values._TIDY_EVERY = 1
 
 
 def _raise():
@@ -69,10 +74,13 @@ def _note(name, line):
     os.close(file)
 
 
-def _grown(snapshot, n, size):
+def _grown(snapshot, n, wish):
     """Return the data after a step that adds a row, and note it."""
     rows = [*snapshot.data.get("rows", []), {"n": n, "by": os.urandom(8).hex()}]
-    data = {"n": n, "pad": "x" * size, "rows": rows}
+    data = {"n": n, "pad": "x" * wish["grow"], "rows": rows}
+    if "images" in wish:
+        images = [*snapshot.data.get("images", []), os.urandom(2000).hex()]
+        data["images"] = images[-wish["images"] :]
     line = f"{snapshot.work_id} {snapshot.version + 1} {digest(data)}\n"
     _note(f"{os.environ['ROOST_X_LEDGER']}.returned", line)
     return data
@@ -101,7 +109,7 @@ async def step(snapshot, item, context):
     if "artifact" in wish:
         context.artifacts.put_json({"of": snapshot.work_id, "n": n})
     return snapshot.evolve(
-        data=_grown(snapshot, n, wish["grow"]) if "grow" in wish else {"n": n},
+        data=_grown(snapshot, n, wish) if "grow" in wish else {"n": n},
         is_finished=n >= int(os.environ["ROOST_X_STEPS"]),
         next_step_delay_seconds=wish.get("sleep", 0.05 if n % 4 == 0 else None),
     )

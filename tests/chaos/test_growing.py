@@ -6,6 +6,7 @@ twice, would show.
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
 from collections import defaultdict
@@ -36,12 +37,12 @@ def settings_of(server: Server, home: Path, name: str = "growing") -> Settings:
     return Settings(home=home, namespace=name, extra={"redis_url": server.url}, lease_ttl=1.0)
 
 
-def enqueue_growing(settings: Settings, each: int) -> list[str]:
+def enqueue_growing(settings: Settings, each: int, **payload: int) -> list[str]:
     """Enqueue some work of each size."""
     return [
         work_id
         for size in SIZES
-        for work_id in enqueue(settings, each, payload={"grow": size}, max_recoveries=20)
+        for work_id in enqueue(settings, each, payload={"grow": size, **payload}, max_recoveries=20)
     ]
 
 
@@ -50,10 +51,17 @@ def all_done(settings: Settings, work_ids: list[str]) -> Callable[[], bool]:
     return lambda: counts(settings)[State.DONE] == len(work_ids)
 
 
-def check_versions(settings: Settings, crew: Crew, work_ids: list[str]) -> int:
+def check_versions(
+    settings: Settings,
+    crew: Crew,
+    work_ids: list[str],
+    kept: int = STEPS + 1,
+    steps: int = STEPS,
+) -> int:
     """Assert that each version is there, as some run of its step returned it and the next began.
 
-    Return how many were looked at that are stored as a change.
+    :param kept: how many are kept at least.
+    :returns: how many were looked at that are stored as a change.
     """
     returned = defaultdict(set)
     for line in Path(f"{crew.ledger}.returned").read_text().splitlines():
@@ -64,13 +72,16 @@ def check_versions(settings: Settings, crew: Crew, work_ids: list[str]) -> int:
     async def look(roost: Roost) -> int:
         changes = 0
         for work_id in work_ids:
-            assert list(range(1, STEPS + 2)) == accepted[work_id]
+            assert list(range(1, steps + 2)) == accepted[work_id]
             history = await roost.ledger.history(work_id)
             assert history is not None
-            assert tuple(range(STEPS + 1, 0, -1)) == history.versions
+            assert tuple(range(steps + 1, steps + 1 - kept, -1)) == history.versions[:kept]
             later: list[object] | None = None
-            for version in history.versions[:-1]:
-                data = dict(decode_snapshot(history.snapshot(version)).data)
+            for version in history.versions:
+                if version == 1:
+                    break
+                raw = await asyncio.to_thread(roost.whole, history.snapshot(version))
+                data = dict(decode_snapshot(raw).data)
                 assert digest(data) in returned[work_id, version], (work_id, version)
                 assert later is None or later[:-1] == data["rows"]
                 later = data["rows"]
@@ -104,6 +115,49 @@ def test_workers_killed(server_root: Path, tmp_path: Path, tally: Tally, slice_s
             eventually(is_done, "all done")
             assert check_versions(settings, crew, work_ids) > len(work_ids)
         tally(1, "kill -9 of workers whose states grow", kills)
+
+
+@pytest.mark.parametrize(("steps", "kept"), [(STEPS, STEPS + 1), (80, 4)])
+def test_texts_kept_elsewhere(
+    server_root: Path, tmp_path: Path, tally: Tally, steps: int, kept: int
+) -> None:
+    """Large texts are there for every version, while workers are killed that store and drop them.
+
+    When the work goes, nothing of them is left.
+    """
+    dice = random.Random(kept)
+    with server_in(need(redis_binary(), "redis-server"), server_root / "texts") as server:
+        settings = settings_of(server, tmp_path, "texts").evolve(artifact_shared="yes")
+        work_ids = enqueue_growing(settings, 3, images=3)
+        is_done = all_done(settings, work_ids)
+        many = {"ROOST_LARGE_VALUES": "1024", "ROOST_HISTORY_VERSIONS": str(kept)}
+        with Crew(tmp_path, settings, steps=steps, pause=0.03) as crew:
+            for _ in range(2):
+                crew.start(ROOST_SLICE_STEPS="3", ROOST_X_TIDY="yes", **many)
+            kills = 0
+            while kills < 12 and not is_done():
+                index = dice.randrange(2)
+                pid = crew.workers[index].pid
+                eventually(
+                    lambda pid=pid: pid in crew.last_begun() or is_done(), f"a step after {kills}"
+                )
+                time.sleep(dice.uniform(0.0, 0.5))
+                crew.replace(index)
+                kills += 1
+            eventually(is_done, "all done")
+            check_versions(settings, crew, work_ids, kept, steps)
+        texts = tmp_path / "artifacts" / "values"
+        found = len([*texts.glob("blobs/*/*")])
+        # Versions are counted every 31 steps, so twice as many may be there, and what they name.
+        assert steps * len(work_ids) <= found if kept > steps else found < 45 * len(work_ids)
+
+        async def drop(roost: Roost) -> None:
+            for work_id in work_ids:
+                await roost.work(work_id).drop()
+
+        ask(settings, drop)
+        assert [] == [*texts.glob("blobs/*/*"), *texts.glob("records/*/*"), *texts.glob("works/*")]
+        tally(1, "kill -9 of workers whose texts are kept elsewhere", kills)
 
 
 def test_server_killed(server_root: Path, tmp_path: Path, tally: Tally) -> None:

@@ -179,3 +179,42 @@ def test_versions_that_an_older_purge_leaves(sides: tuple[Side, Side]) -> None:
     kept = {name for name in asked(today, left) if " v" in name}
     assert {f"{ids[0]} v{version}" for version in range(1, newest + 1)} == kept
     assert tuple(range(newest, 0, -1)) == history_of(today, ids[0]).versions
+
+
+#: Brought texts that are kept elsewhere.
+MOVED = ("MOVED_SCHEMA", "roost_core/codec/moved.py")
+
+
+@pytest.mark.parametrize("before", [('"anchor"', FIELDS), MOVED], ids=["versions", "texts"])
+@pytest.mark.parametrize("pad", [2_000, LARGE])
+def test_the_older_leaves_texts_that_are_kept_elsewhere(
+    redis_server: Server, tmp_path: Path, before: tuple[str, str], pad: int
+) -> None:
+    """It would give the engine what stands in for them. Today's worker continues the work."""
+    (tmp_path / "slow.py").write_text(ENGINE)
+    tree = unpack(tmp_path / "older", commit_before(*before))
+    namespace = f"t-{uuid.uuid4().hex}"
+    older, today = (Side(one, tmp_path, redis_server.url, namespace) for one in (tree, ROOT))
+    try:
+        today.environment |= {"ROOST_ARTIFACT_SHARED": "yes", "ROOST_LARGE_VALUES": "1024"}
+        moved, small = enqueue(today, pad), enqueue(today, SMALL)
+        worked(today, moved, small, until=6)
+        found = asked(today, lambda ledger: ledger.read(moved))
+        assert found is not None
+        assert b'{"schema":4,' == (found.snapshot or b"")[:12]
+        versions = [int(str(today.meta(one)["version"])) for one in (moved, small)]
+        worked(older, small, until=versions[1] + 8)
+        left = today.meta(moved)
+        assert versions[0] == left["version"]
+        assert State.FAILED.value != left["state"]
+        unblamed(today, [moved, small])
+        worker = today.worker()
+        eventually(today, [moved, small], State.DONE)
+        assert 0 == ended(worker)
+        unblamed(today, [moved, small])
+        whole = json.loads(today.run("status", moved))["snapshot"]["data"]
+        assert ("x" * pad, [*range(1, 61)]) == (whole["pad"], whole["rows"])
+    finally:
+        for one in [*older.workers, *today.workers]:
+            one.kill()
+            one.wait()

@@ -64,8 +64,9 @@ def parted(value, least=LEAST, known=None):
         "é\n\t\x00" * LEAST,
         '{"a": "' * LEAST,
         "\U0001f600" * LEAST,
-        "\\udc72" * LEAST,
-        '"\\udc72' * LEAST,
+        "\\u0072oost:" * LEAST,
+        '"\\u0072oost:' * LEAST,
+        "72oost:" * LEAST,
     ],
 )
 @pytest.mark.parametrize("around", [lambda one: [one], lambda one: {"a\\": one, "b": "\\"}])

@@ -17,7 +17,7 @@ from benchmarks.measuring.bench import Bench, Options, options
 from benchmarks.measuring.figures import middle
 from benchmarks.measuring.harness import Sample, measure
 from benchmarks.probes.keeping import VERSIONS, compare
-from benchmarks.probes.series import KINDS
+from benchmarks.probes.series import KINDS, PICTURES
 from benchmarks.showing import cells
 from benchmarks.showing.table import explain, show_surroundings, wide_console
 
@@ -26,6 +26,8 @@ _MODES: Final = {"chained": 50, "through the queue": 1}
 _STEPS: Final = 1_000
 #: Steps with a state of 1 MB.
 _EDITS: Final = 60
+#: From how many bytes on texts are kept in the artifact store, where they are.
+_LEAST_TEXT: Final = 1 << 10
 #: Small work items of a sample, and the steps of each.
 _SMALL: Final = (40, 50)
 #: How many steps of each kind of state are taken to compare ways of keeping them.
@@ -49,9 +51,11 @@ def _sample(
     lanes: int = 1,
     wholes: bool = False,
     versions: int = VERSIONS,
+    texts: int = 0,
 ) -> Sample:
     extra = {
         "kind": kind,
+        "texts": texts,
         "slice_steps": slice_steps,
         "wholes": wholes,
         "versions": versions,
@@ -104,6 +108,39 @@ def edits(bench: Bench) -> dict[str, Any]:
         "server_of_wholes": _ratio(pairs, lambda one: one.server_cpu),
         "wall_of_wholes": _ratio(pairs, lambda one: one.seconds),
     }
+
+
+def texts(bench: Bench) -> list[dict[str, Any]]:
+    """Compare large texts that are kept in the artifact store with the same in the server.
+
+    Each step brings one.
+    """
+    steps, rounds = (20, 1) if bench.is_quick else (40, 5)
+    rows = []
+    for size in PICTURES:
+        bench.say(f"pictures of {size} KB …")
+        pairs, memory = [], []
+        for _ in range(rounds):
+            both = []
+            for least in (_LEAST_TEXT, 0):
+                both.append(_sample(bench, f"pictures of {size} KB", steps, steps, texts=least))
+                memory.append(_memory(bench))
+            pairs.append(both)
+        rows.append(
+            {
+                "text_kb": size,
+                "wall_of_inside": _ratio(pairs, lambda one: one.seconds),
+                "client_of_inside": _ratio(pairs, lambda one: one.client_cpu),
+                "server_of_inside": _ratio(pairs, lambda one: one.server_cpu),
+                "sent_of_inside": _ratio(pairs, lambda one: one.sent_bytes),
+                "aof_of_inside": _ratio(pairs, lambda one: one.aof_bytes),
+                "memory_of_inside": middle(
+                    [memory[i] / memory[i + 1] for i in range(0, 2 * rounds, 2)]
+                ),
+                "wall_us": middle([one.seconds / one.steps for one, _ in pairs]) * 1e6,
+            }
+        )
+    return rows
 
 
 def small(bench: Bench) -> list[dict[str, Any]]:
@@ -170,6 +207,7 @@ def run(bench: Bench) -> dict[str, Any]:
     return {
         "growth": growth(bench),
         "edited": [edits(bench)],
+        "texts": texts(bench),
         "small": small(bench),
         "ways": ways(bench),
     }
@@ -184,6 +222,7 @@ def main(common: Options) -> None:
     console = wide_console()
     console.print(_table("growing by 1 KB a step, of 1 KB that stays", found["growth"]))
     console.print(_table("1 MB with 1 KB changed, of wholes", found["edited"]))
+    console.print(_table("a large text in each step, of texts in the server", found["texts"]))
     console.print(_table("400 bytes with history, of none", found["small"]))
     console.print(_table("ways to keep a state and its last versions", found["ways"]))
     explain(

@@ -30,14 +30,13 @@ from roost_core.errors import (
     ArtifactError,
     ArtifactNotFound,
     CorruptRecord,
-    PluginError,
 )
 from roost_core.models.snapshot import Artifact
 from roost_core.models.worker import Lease
 
 _log = logging.getLogger("roost.artifacts")
 
-#: What no version names any more is looked for once in about so many texts that were stored, or
+#: What no version names any more is looked for once in about this many texts that were stored, or
 #: bytes of them.
 _TIDY_EVERY: Final = 64
 _TIDY_BYTES: Final = 64 << 20
@@ -48,74 +47,86 @@ _EXT: Final = "json"
 Dice = Callable[[], float]
 
 
-def store_for(server: Server, store: ArtifactStore) -> ArtifactStore | None:
+def _store_for(server: Server, store: ArtifactStore) -> ArtifactStore | None:
     """Return where large values go, or None if not every worker of the server reaches the store."""
     values = store.values
     return values if values is not None and store.reach >= server.reach else None
 
 
-def fetch(raw: bytes, store: Callable[[], ArtifactStore]) -> Stored:
-    """Return a snapshot with the texts that were moved out of it. Blocks if there are any.
+@attrs.frozen(eq=False)
+class Texts:
+    """Reads the large texts of one queue's snapshots. Its methods block, if there are any.
 
-    :param store: returns the store of artifacts of its queue.
-    :raises CorruptRecord: one is lost or damaged.
-    :raises ArtifactError: they cannot be read now.
+    :ivar store: the queue's store of artifacts; if there is none, ``problem`` says why.
     """
-    found: dict[str, bytes] = {}
-    if not has_values(raw):
-        return Stored(raw)
-    known = store()
-    values = known.values
-    if values is None:
-        raise CorruptRecord(f"its large texts are kept elsewhere, not in {known.description}")
-    for value_id, size in sizes(raw).items():
+
+    store: ArtifactStore | None
+    problem: str = ""
+
+    def fetch(self, raw: bytes) -> Stored:
+        """Return a snapshot with the texts that were moved out of it.
+
+        :raises CorruptRecord: one is lost or damaged.
+        :raises ArtifactError: they cannot be read now.
+        """
+        named = sizes(raw)
+        return Stored.joined(raw, {one: self._text(one, size) for one, size in named.items()})
+
+    def _text(self, text_id: str, size: int) -> bytes:
         try:
-            text = values.get(value_id)
+            return self._values().get(text_id)
         except ArtifactNotFound as error:
             raise CorruptRecord(f"a text of {size:,} bytes is lost: {error}") from error
         except ArtifactCorrupt as error:
             raise CorruptRecord(f"a text of {size:,} bytes is damaged: {error}") from error
-        found[value_id] = text
-    return Stored.joined(raw, found)
 
+    def _values(self) -> ArtifactStore:
+        values = None if self.store is None else self.store.values
+        if values is None:
+            where = self.problem or f"not in {'' if self.store is None else self.store.description}"
+            raise ArtifactError(f"large texts are kept elsewhere: {where}")
+        return values
 
-def whole(raw: bytes, store: Callable[[], ArtifactStore]) -> bytes:
-    """Return a snapshot's bytes with each text in its place. Blocks if any was moved.
+    def whole(self, raw: bytes) -> bytes:
+        """Return a snapshot's bytes with each text in its place.
 
-    What is lost is said by whoever decodes the result.
+        What of them is lost is said by whoever decodes the result.
+        """
+        try:
+            return self.fetch(raw).whole
+        except (CorruptRecord, ArtifactError) as error:
+            return lost_snapshot(error)
 
-    :param store: returns the store of artifacts of its queue.
-    """
-    if not has_values(raw):
-        return raw
-    try:
-        return fetch(raw, store).whole
-    except (CorruptRecord, ArtifactError, PluginError) as error:
-        return lost_snapshot(error)
+    def whole_work(self, work: StoredWork) -> StoredWork:
+        """Return a work item with its snapshot as :meth:`whole` returns it."""
+        if work.snapshot is None or not has_values(work.snapshot):
+            return work
+        return attrs.evolve(work, snapshot=self.whole(work.snapshot))
 
-
-def whole_work(work: StoredWork, store: Callable[[], ArtifactStore]) -> StoredWork:
-    """Return a work item with its snapshot as :func:`whole` returns it. Blocks as that does."""
-    if work.snapshot is None or not has_values(work.snapshot):
-        return work
-    return attrs.evolve(work, snapshot=whole(work.snapshot, store))
+    def missing(self, text_id: str) -> str | None:
+        """Return why a text is not there, or None."""
+        try:
+            values = self._values()
+            is_there = values.exists(text_id)
+        except ArtifactError as error:
+            return str(error)
+        return None if is_there else f"no artifact {text_id} in {values.description}"
 
 
 @attrs.frozen(eq=False)
-class LargeValues:
+class LargeValues(Texts):
     """What a worker does with the large texts of one queue.
 
     :ivar least: how many bytes a text has that is moved; 0 for none.
     """
 
-    store: ArtifactStore
-    least: int
-    _dice: Dice = random.random
+    least: int = attrs.field(default=0, kw_only=True)
+    _dice: Dice = attrs.field(default=random.random, kw_only=True)
 
     @classmethod
     def of(cls, server: Server, store: ArtifactStore, least: int) -> LargeValues:
         """Return what goes for the queue of a store: nothing is moved that some would not reach."""
-        return cls(store, least if store_for(server, store) is not None else 0)
+        return cls(store, least=least if _store_for(server, store) is not None else 0)
 
     def put(self, texts: Mapping[str, bytes], lease: Lease, life: int) -> None:
         """Store texts that the next version brings. Blocks.
@@ -123,8 +134,7 @@ class LargeValues:
         :param texts: by their ids.
         :raises ArtifactError: they are not durable.
         """
-        values = self.store.values
-        assert values is not None, "only what is in reach is moved"
+        values = self._values()
         for text in texts.values():
             values.put(text, work_id=lease.work_id, life=life, ext=_EXT, name=_name(lease.fence))
 
@@ -138,15 +148,13 @@ class LargeValues:
 
         :param history: read after the lease's newest commit.
         """
-        values = self.store.values
         named: set[str] = set()
         for _, text in history.texts():
             if text is None:
                 return  # It may be mended, and would need its texts.
             named |= value_ids(text)
-        if values is None:
-            return
         try:
+            values = self._values()
             for one in values.of_work(lease.work_id):
                 fence = _fence(one)
                 if fence is not None and fence <= lease.fence and one.artifact_id not in named:
@@ -155,9 +163,7 @@ class LargeValues:
             _log.warning("%s: cannot drop large texts: %s", lease.work_id, error)
 
 
-def share(
-    raw: bytes, history: StoredHistory, version: int, store: ArtifactStore, work_id: str
-) -> None:
+def share(raw: bytes, history: StoredHistory, version: int, texts: Texts, work_id: str) -> None:
     """Note that a new work item names texts of another one, too. Blocks.
 
     :param raw: what it begins with.
@@ -172,9 +178,7 @@ def share(
     for value_id, size in named.items():
         one = Artifact(artifact_id=value_id, size_bytes=size, ext=_EXT, name=_name(0))
         try:
-            if store.values is None:
-                raise ArtifactError(f"{store.description} has no large texts")
-            store.values.share(one, work_id=work_id)
+            texts._values().share(one, work_id=work_id)
         except ArtifactError:
             # Without a text of its past, just that version cannot be read.
             if value_id in needed:

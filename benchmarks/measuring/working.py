@@ -60,7 +60,7 @@ class Engine:
 
 def settings_of(job: Job, **more: Any) -> Settings:
     """Return the settings of a benchmark's process: this job's server, and defaults."""
-    return Settings(extra={"redis_url": job.url}, home=Path(job.folder), **more)
+    return Settings(extra={"redis_url": job.url}, home=Path(job.folder)).evolve(**more)
 
 
 def plugins_with(*engines: Any) -> Plugins:

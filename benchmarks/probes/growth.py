@@ -18,8 +18,8 @@ from roost_core.stepping import recent
 async def _run(job: Job, clock: Clock) -> None:
     """Store the states of a kind.
 
-    The job's extra has ``kind``, ``slice_steps``, whether all is stored as ``wholes``, and how many
-    ``versions`` are kept.
+    The job's extra has ``kind``, ``slice_steps``, whether all is stored as ``wholes``, how many
+    ``versions`` are kept, and from how many bytes on ``texts`` go to the artifact store.
     """
     extra = job.extra
     state = KINDS[extra["kind"]]()
@@ -34,6 +34,8 @@ async def _run(job: Job, clock: Clock) -> None:
             Engine(job, None, state.at),
             extra["slice_steps"],
             history_versions=extra["versions"],
+            large_values=extra["texts"],
+            artifact_shared="yes",
         )
 
 

@@ -1,12 +1,15 @@
 """States over the steps of a long-running agent: what grows, and what else states do.
 
-Each is the same in every process. Messages and texts have about 1 KB.
+Each is the same in every process, except for pictures. Messages have about 1 KB.
 """
 
 from __future__ import annotations
 
 import base64
+import os
 import random
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 from benchmarks.probes.states import ROLES, SEED, Prose, State
@@ -19,6 +22,8 @@ _WINDOW: Final = 100
 #: Bytes of a blob before base64, and how many of them a step changes: 100 KB and 1 KB of text.
 _BLOB: Final = 75_000
 _BLOB_CHANGE: Final = 750
+#: How large pictures are. Kilobytes of text.
+PICTURES: Final = (16, 64, 256, 1024)
 
 
 class _Messages:
@@ -104,6 +109,20 @@ class Blob:
         return {"blob": base64.b64encode(self._made[n]).decode(), "n": n}
 
 
+class Pictures:
+    """The newest four pictures of a size: each step adds one that is like no other."""
+
+    def __init__(self, kilobytes: int) -> None:
+        self._bytes = kilobytes * 768
+        self._made: dict[int, str] = {}
+
+    def at(self, n: int) -> dict[str, Any]:
+        """Return the state after step ``n``."""
+        # New each time: a text that is there already would be stored for less.
+        self._made[n] = base64.b64encode(os.urandom(self._bytes)).decode()
+        return {"pictures": [self._made[one] for one in range(max(1, n - 3), n + 1)], "n": n}
+
+
 class Small:
     """400 bytes with a counter: what most agents that grow nothing keep."""
 
@@ -113,7 +132,7 @@ class Small:
 
 
 #: The kinds by their names.
-KINDS: Final[dict[str, type[State]]] = {
+KINDS: Final[dict[str, Callable[[], State]]] = {
     "growing": Growing,
     "constant": Constant,
     "edited": Edited,
@@ -121,4 +140,5 @@ KINDS: Final[dict[str, type[State]]] = {
     "replaced": Replaced,
     "blob": Blob,
     "small": Small,
+    **{f"pictures of {size} KB": partial(Pictures, size) for size in PICTURES},
 }

@@ -191,7 +191,7 @@ class StoredHistory(Value):
         """Yield each version that is kept with its bytes, in no certain order.
 
         It is None if what leads to it is damaged. The bytes of one are turned into those of the
-        next, so look at each before going on.
+        next, so look at each at once.
         """
         forward = range(self.base_version + 1, self.work.version + 1)
         back = range(self.base_version - 1, 0, -1)

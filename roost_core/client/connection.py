@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, TypeVarTuple
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import attrs
 
@@ -18,7 +18,7 @@ from roost_core.backend.ledger import Ledger
 from roost_core.backend.reports import Purged, StoredWork
 from roost_core.backend.server import Server
 from roost_core.codec.moved import has_values
-from roost_core.errors import NoWorkHere, RoostError
+from roost_core.errors import NoWorkHere, PluginError, RoostError
 from roost_core.plugins.registry import Plugins
 from roost_core.settings.core import Settings
 from roost_core.settings.sources import load, with_overrides
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     # Most commands only read: they do without.
     from roost_core.backend.history import StoredHistory
     from roost_core.client.control import Controlling
+    from roost_core.large_values import Texts
 
 _T = TypeVar("_T")
-_Args = TypeVarTuple("_Args")
 
 _NOT_CONNECTED: Final = "not connected: use `async with Roost.connect() as roost`"
 
@@ -152,41 +152,32 @@ class Connection:
         """
         return self.store.of_queue(self.settings.namespace, self.settings.queue)
 
-    def whole(self, raw: bytes) -> bytes:
-        """Return a snapshot's bytes with those of its texts that the artifact store keeps.
+    @property
+    def texts(self) -> Texts:
+        """What reads the large texts of snapshots that are kept in the artifact store."""
+        from roost_core.large_values import Texts
 
-        It blocks if there are any. What of them is lost is said by whoever decodes the bytes.
-        """
-        if not has_values(raw):
-            return raw
-        from roost_core.large_values import whole
-
-        return whole(raw, lambda: self.store_of_queue)
+        try:
+            return Texts(self.store_of_queue)
+        except PluginError as error:
+            return Texts(None, str(error))
 
     async def whole_work(self, work: StoredWork) -> StoredWork:
-        """Return a work item with its snapshot as :meth:`whole` returns it, without blocking."""
-        raw = work.snapshot
-        if raw is None or not has_values(raw):
+        """Return a work item with the large texts of its snapshot, if any are kept elsewhere.
+
+        What of them is lost is said by whoever decodes the snapshot.
+        """
+        if work.snapshot is None or not has_values(work.snapshot):
             return work
-        return attrs.evolve(work, snapshot=await run_in_thread(self.whole, raw))
+        return await run_in_thread(self.texts.whole_work, work)
 
-    def why_missing(self, text_id: str) -> str | None:
-        """Return why a text that the artifact store keeps of a snapshot is not there. Blocks."""
-        try:
-            texts = self.store_of_queue.values
-            if texts is None:
-                return f"it is kept elsewhere, not in {self.store.description}"
-            if texts.exists(text_id):
-                return None
-            return f"no artifact {text_id} in {texts.description}"
-        except RoostError as error:
-            return str(error)
+    async def reading(self, history: StoredHistory, read: Callable[[Texts], _T]) -> _T:
+        """Call what reads a history and its large texts, in a thread if it may block."""
+        if history.may_have_values:
+            return await run_in_thread(read, self.texts)
+        from roost_core.large_values import Texts
 
-    async def reading(
-        self, history: StoredHistory, read: Callable[[*_Args], _T], *args: *_Args
-    ) -> _T:
-        """Call a function that reads a history, in a thread if it may block."""
-        return await run_in_thread(read, *args) if history.may_have_values else read(*args)
+        return read(Texts(None))
 
     @property
     def workspaces(self) -> Workspaces:

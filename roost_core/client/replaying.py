@@ -35,7 +35,7 @@ from roost_core.errors import (
     VersionGone,
     WorkIdTaken,
 )
-from roost_core.large_values import fetch, share
+from roost_core.large_values import share
 from roost_core.models.control import Actor
 from roost_core.models.snapshot import Snapshot
 from roost_core.models.work import ForkedFrom, State, WorkItem
@@ -117,7 +117,7 @@ async def plan(roost: Connection, work_id: str, version: int, edit: Edit | None)
         views.item(history.work)  # It says which, and who can.
     raw = history.snapshot(version)
     try:
-        stored = await roost.reading(history, fetch, raw, lambda: roost.store_of_queue)
+        stored = await roost.reading(history, lambda texts: texts.fetch(raw))
     except CorruptRecord as error:
         raise CorruptRecord(f"version {version} of {work_id}: {error}") from error
     before = decode_snapshot(stored.whole)
@@ -180,7 +180,7 @@ async def fork(roost: Connection, replay: Replay, actor: Actor, work_id: str | N
         await run_in_thread(_share, roost.store_of_queue, replay.snapshot, new_id)
     if replay._history.may_have_values:
         history, version = replay._history, replay.version
-        await run_in_thread(share, begins, history, version, roost.store_of_queue, new_id)
+        await run_in_thread(share, begins, history, version, roost.texts, new_id)
     (answer,) = await repeated(lambda: roost.ledger.enqueue([new]), PATIENCE_SECONDS)
     refused = refusal(new, answer)
     if refused is not None:

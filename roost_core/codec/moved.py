@@ -5,8 +5,8 @@ In the stored bytes a *stand-in* has the place of such a text::
     "\u0072oost:<SHA-256 of the text, 64 hexadecimal digits>.<its bytes, decimal>"
 
 The text is what JSON has there, its quotes included. Nothing else in a snapshot begins like a
-stand-in, because what Roost encodes has ``\u`` only in front of control characters, and ``\u0072`` is
-an ``r``. So stand-ins are found without decoding anything, and with the texts back in place the bytes
+stand-in: what Roost encodes has ``\u`` only in front of control characters, and ``\u0072`` is an
+``r``. So stand-ins are found without decoding anything, and with the texts back in place the bytes
 are what they would be if nothing had been moved, except for the schema. And they are JSON, so that
 an older Roost gets as far as the schema.
 
@@ -123,7 +123,7 @@ class Mover:
 
 
 def _long_texts(text: bytes, least: int) -> Iterator[tuple[int, int]]:
-    """Yield where each text begins and ends that has so many bytes; keys are left out."""
+    """Yield where each text begins and ends that has enough bytes; keys are left out."""
     # A long text fills one of these windows, and most values show at once that none does.
     half = max(1, (least - 2) // 2)
     if all(_QUOTE.search(text, at, at + half) for at in range(0, len(text) - half + 1, half)):

@@ -159,7 +159,7 @@ class Settings(Value):
         "BYTES",
     )
     large_values: int = setting(
-        64 << 10,
+        256 << 10,
         whole_or_zero(1 << 10, 8 << 20),
         "From how many bytes on a text in a snapshot is kept in the artifact store, where every "
         "worker of the queue reaches that; 0: never.",

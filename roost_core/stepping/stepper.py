@@ -29,7 +29,7 @@ from roost_core.errors import (
     VersionConflict,
     WrittenByNewer,
 )
-from roost_core.large_values import LargeValues, fetch
+from roost_core.large_values import LargeValues
 from roost_core.models.snapshot import Snapshot
 from roost_core.models.standing import ErrorRecord
 from roost_core.models.work import State
@@ -101,7 +101,7 @@ class Stepper:
 
     @large.default
     def _moves_nothing(self) -> LargeValues:
-        return LargeValues(self.store, 0)
+        return LargeValues(self.store)
 
     @_attempts.default
     def _make_attempts(self) -> Attempts:
@@ -116,7 +116,7 @@ class Stepper:
 
     @_telling.default
     def _make_telling(self) -> Telling:
-        return Telling(self.observers, self.ledger, self.store)
+        return Telling(self.observers, self.ledger, self.large)
 
     async def run(self, claim: Claim) -> None:
         """Run one claim to the end of its slice; its outcome is stored, or its lease runs out.
@@ -218,7 +218,7 @@ class Stepper:
             return None
         if not has_values(raw):
             return Stored(raw)
-        return await run_in_thread(fetch, raw, lambda: self.store)
+        return await run_in_thread(self.large.fetch, raw)
 
     async def _rest(self, hold: Hold, claim: Claim, error: ArtifactError) -> None:
         """Give a claim back without blame: what it needs cannot be read at the moment."""

@@ -9,12 +9,11 @@ from typing import Protocol
 
 import attrs
 
-from roost_core.backend.artifacts import ArtifactStore
 from roost_core.backend.ledger import Ledger
 from roost_core.backend.messages import Ack, Failure
 from roost_core.codec.times import from_milliseconds
 from roost_core.errors import RoostError
-from roost_core.large_values import whole_work
+from roost_core.large_values import Texts
 from roost_core.models.snapshot import Snapshot
 from roost_core.models.standing import DeadLetter, ErrorRecord
 from roost_core.models.work import State, WorkItem
@@ -48,7 +47,7 @@ class Telling:
 
     observers: Observers
     ledger: Ledger
-    store: ArtifactStore
+    texts: Texts
 
     async def dead_lettered(self, work_ids: Sequence[str]) -> None:
         """Tell the observers of dead letters that they have not seen become so."""
@@ -59,7 +58,7 @@ class Telling:
                 work = await self.ledger.read(work_id)
                 if work is None:
                     continue
-                work = await run_in_thread(whole_work, work, lambda: self.store)
+                work = await run_in_thread(self.texts.whole_work, work)
                 views.dead_letter(work)  # Fails here or not at all.
             except RoostError as error:
                 _log.error("%s: observers miss its dead letter: %s", work_id, error)

@@ -80,7 +80,7 @@ def check_versions(
             for version in history.versions:
                 if version == 1:
                     break
-                raw = await asyncio.to_thread(roost.whole, history.snapshot(version))
+                raw = await asyncio.to_thread(roost.texts.whole, history.snapshot(version))
                 data = dict(decode_snapshot(raw).data)
                 assert digest(data) in returned[work_id, version], (work_id, version)
                 assert later is None or later[:-1] == data["rows"]

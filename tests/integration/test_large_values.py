@@ -23,7 +23,7 @@ engine_id = "look"
 
 
 def image(n):
-    return f'{n} "\\u00e9" ' * 8000
+    return f'{n} "\\u00e9" ' * 32000
 
 
 @hookimpl
@@ -43,7 +43,7 @@ SHARED = {"ROOST_ARTIFACT_SHARED": "yes"}
 
 def image(n):
     """Return what the engine has for an image."""
-    return f'{n} "é" ' * 8000
+    return f'{n} "é" ' * 32000
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def test_they_are_beside_the_server(shell, look, texts, redis_server):
     versions = json.loads(shell.ok("history", "w-1", "--json"))
     sizes = {one["version"]: one["size_bytes"] for one in versions}
     assert sizes[6] > 5 * len(json.dumps(image(0), ensure_ascii=False).encode())
-    assert all(one["changed_bytes"] > 64_000 for one in versions if one["version"] > 1)
+    assert all(one["changed_bytes"] > 256_000 for one in versions if one["version"] > 1)
     assert [] == json.loads(shell.ok("status", "w-1"))["snapshot"].get("artifacts", [])
 
 
@@ -136,7 +136,7 @@ def test_not_where_a_worker_may_be_elsewhere(shell, look, texts):
 def test_only_from_a_size_on(shell, look, texts):
     """Which is a setting; 0 is never."""
     run(shell, look, ROOST_LARGE_VALUES="0")
-    run(shell, look, work_id="w-2", ROOST_LARGE_VALUES="200000")
+    run(shell, look, work_id="w-2", ROOST_LARGE_VALUES="500000")
     assert not texts.exists()
     run(shell, look, work_id="w-3", ROOST_LARGE_VALUES="1024")
     assert 5 == len(blobs(texts))

@@ -32,6 +32,7 @@ ORDER = [
     "shown",
     "retry",
     "threads",
+    "large_values",
     "workspaces",
     "context",
     "hookspecs",

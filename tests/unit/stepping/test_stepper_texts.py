@@ -11,7 +11,7 @@ from roost_core.client.control import new_order
 from roost_core.codec.moved import sizes, value_ids
 from roost_core.codec.records import decode_model
 from roost_core.errors import ArtifactDiskFull, ArtifactError
-from roost_core.large_values import LargeValues, whole_work
+from roost_core.large_values import LargeValues
 from roost_core.models import Actor, ErrorRecord, Lease, State, Verb
 from roost_core.shown import views
 from roost_core.stepping import attempt, stepper, telling
@@ -59,14 +59,14 @@ def looking(total, keep=None, **fields):
 def bench_of(*plugins, dice=lambda: 1.0, **fields):
     """Make a bench that moves texts."""
     bench = Bench(*plugins, **fields)
-    large = LargeValues(bench.store, LEAST, dice)
+    large = LargeValues(bench.store, least=LEAST, dice=dice)
     bench.stepper = attrs.evolve(bench.stepper, large=large)
     return bench
 
 
 async def status_of(bench, work_id):
     """Return all about a work item."""
-    return views.status(whole_work(await bench.ledger.read(work_id), lambda: bench.store))
+    return views.status(bench.stepper.large.whole_work(await bench.ledger.read(work_id)))
 
 
 def kept(bench, work_id):
@@ -141,7 +141,7 @@ async def test_no_room_for_them(monkeypatch, caplog, error):
 
 @pytest.mark.parametrize("is_damaged", [False, True])
 async def test_one_is_lost(is_damaged):
-    """That work item is a dead letter that says so; its bytes stay, and it can go on."""
+    """That work item is a dead letter that says so; its bytes stay, and it can continue."""
     bench = bench_of(looking(6), slice_steps=2)
     work_id, other = await bench.enqueue(), await bench.enqueue(100)
     await bench.once()
@@ -206,7 +206,7 @@ async def test_what_no_version_names_goes():
     assert len(kept(bench, work_id)) <= len(named) + 1
     for version in history.versions:
         work = attrs.evolve(history.work, snapshot=history.snapshot(version))
-        data = views.snapshot(whole_work(work, lambda: bench.store)).data
+        data = views.snapshot(bench.stepper.large.whole_work(work)).data
         assert [image(n) for n in range(max(0, data.get("n", 0) - 2), data.get("n", 0))] == list(
             data.get("images", [])
         )
@@ -275,7 +275,7 @@ async def test_a_backend_that_takes_no_changes_reads_them(monkeypatch):
     work_id = await bench.enqueue()
     await bench.once()
     monkeypatch.setattr(type(bench.ledger), "takes_changes", False)
-    bench.stepper = attrs.evolve(bench.stepper, large=LargeValues(bench.store, 0))
+    bench.stepper = attrs.evolve(bench.stepper, large=LargeValues(bench.store))
     await bench.through()
     assert State.DONE is await bench.state(work_id)
     assert {} == sizes((await bench.ledger.read(work_id)).snapshot)

@@ -9,6 +9,7 @@ from roost_core.backend.reports import SUSPECTED_AFTER, Finding
 from roost_core.client.engine import held_finding
 from roost_core.client.roost import Roost
 from roost_core.errors import RoostError, SettingsError
+from roost_core.large_values import LargeValues
 from roost_core.models.standing import WorkRow
 from roost_core.models.work import State
 from roost_core.models.worker import WorkerInfo
@@ -47,7 +48,26 @@ async def of_server(roost: Roost) -> list[Finding]:
     found = [Finding("ok", "server", roost.ledger.description)]
     found += await roost.server.diagnose()
     found += await roost.ledger.diagnose()
-    return [*found, *await _of_work(roost)]
+    return [*found, *await _of_work(roost), *_of_texts(roost)]
+
+
+def _of_texts(roost: Roost) -> list[Finding]:
+    """Say where large texts of snapshots are kept."""
+    try:
+        store = roost.store_of_queue
+    except RoostError:
+        return []  # what is wrong with it is said of the artifacts
+    least = roost.settings.large_values
+    kept = LargeValues.of(roost.server, store, least)
+    if kept.least and store.values is not None:
+        text = (
+            f"from {least:,} bytes on they are kept beside the server: {store.values.description}"
+        )
+    elif not least:
+        text = "they are in the server: ROOST_LARGE_VALUES is 0"
+    else:
+        text = f"they are in the server: not all workers may reach the artifact store, {store.description}"
+    return [Finding("info", "large texts", text)]
 
 
 def of_settings(settings: Settings, plugins: Plugins) -> list[Finding]:

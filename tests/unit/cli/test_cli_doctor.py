@@ -7,7 +7,8 @@ import json
 import pytest
 
 from roost_core import hookimpl
-from roost_core.backend import Finding, Repaired
+from roost_core.backend import Finding, Reach, Repaired
+from roost_core.testing import MemoryServer
 from roost_plugins import git_workspaces
 from tests.unit.cli.cli_harness import Bench
 
@@ -95,6 +96,21 @@ def test_doctor_tells_of_suspected_work_that_waits(bench):
     blame(second, deaths=2)
     found = bench.invoke("doctor").stdout
     assert "info\twork\t2 of what is queued may run only apart from other work" in found
+
+
+def test_doctor_tells_where_large_texts_are(bench, monkeypatch):
+    """In the store, or in the server, because that is wanted or not all may reach the store."""
+    kept = "info\tlarge texts\tfrom 262,144 bytes on they are kept beside the server: in memory"
+    assert kept in bench.invoke("doctor").stdout
+    with monkeypatch.context() as patch:
+        patch.setenv("ROOST_LARGE_VALUES", "0")
+        inside = "info\tlarge texts\tthey are in the server: ROOST_LARGE_VALUES is 0"
+        assert inside in bench.invoke("doctor").stdout
+    monkeypatch.setattr(MemoryServer, "reach", Reach.MACHINE)
+    assert (
+        "info\tlarge texts\tthey are in the server: not all workers may reach the artifact store, in memory"
+        in bench.invoke("doctor").stdout
+    )
 
 
 def test_doctor_tells_of_workspaces(bench, tmp_path):

@@ -7,7 +7,8 @@ engine notices. When the work item goes, so do its texts; those that no version 
 **Why no text goes that is needed.** A lease drops only what it, or a lease before it, has stored,
 and what no version names that was kept when it looked. A later version names a text because the one
 before it does, or an earlier one that is put back and so was kept as well, or because it brings it:
-then its own lease has stored the text again, in its own name, and nothing drops it for another.
+then its own lease has stored the text in its own name, which no earlier lease takes back, however
+late it is.
 """
 
 from __future__ import annotations
@@ -81,11 +82,11 @@ class Texts:
             raise CorruptRecord(f"a text of {size:,} bytes is damaged: {error}") from error
 
     def _values(self) -> ArtifactStore:
-        values = None if self.store is None else self.store.values
-        if values is None:
-            where = self.problem or f"not in {'' if self.store is None else self.store.description}"
-            raise ArtifactError(f"large texts are kept elsewhere: {where}")
-        return values
+        if self.store is None:
+            raise ArtifactError(f"large texts are kept elsewhere: {self.problem}")
+        if self.store.values is None:
+            raise ArtifactError(f"large texts are kept elsewhere, not in {self.store.description}")
+        return self.store.values
 
     def whole(self, raw: bytes) -> bytes:
         """Return a snapshot's bytes with each text in its place.
@@ -140,8 +141,8 @@ class LargeValues(Texts):
 
     def is_tidy_due(self, texts: Mapping[str, bytes]) -> bool:
         """Whether to look for what no version names any more, after these were stored."""
-        share = max(len(texts) / _TIDY_EVERY, sum(map(len, texts.values())) / _TIDY_BYTES)
-        return bool(texts) and self._dice() < share
+        chance = max(len(texts) / _TIDY_EVERY, sum(map(len, texts.values())) / _TIDY_BYTES)
+        return bool(texts) and self._dice() < chance
 
     def tidy(self, history: StoredHistory, lease: Lease, life: int) -> None:
         """Drop what no version names any more that the lease, or one before it, has stored. Blocks.

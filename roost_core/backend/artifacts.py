@@ -30,7 +30,8 @@ class ArtifactStore(abc.ABC):
     def values(self) -> ArtifactStore | None:
         """The store for large texts of snapshots, or None if it keeps none.
 
-        It is one of its own, so that what is in it is no work's artifact, and takes :meth:`drop`.
+        It is one of its own, so that what is in it is no work's artifact. What a work item puts
+        there under different names is noted for each, even of the same bytes, until :meth:`drop`.
         """
         return None
 
@@ -73,10 +74,10 @@ class ArtifactStore(abc.ABC):
         )
 
     def drop(self, artifact: Artifact, *, work_id: str, life: int | None = None) -> None:
-        """Take back that a work item refers to an artifact, and drop its bytes if nothing does.
+        """Take back that a work item refers to an artifact under a name.
 
-        Nothing happens if what is noted is not just this, with the same name: then it was put again
-        meanwhile. Only stores that are another one's :attr:`values` need it.
+        Its bytes go if nothing refers to them any more. Only stores that are another one's
+        :attr:`values` need it.
 
         :param life: as in :meth:`forget`.
         :raises InvalidInput: not a work id.

@@ -66,7 +66,8 @@ def _of_texts(roost: Roost) -> list[Finding]:
     elif not least:
         text = "they are in the server: ROOST_LARGE_VALUES is 0"
     else:
-        text = f"they are in the server: not all workers may reach the artifact store, {store.description}"
+        away = f"not all workers may reach the artifact store, {store.description}"
+        text = f"they are in the server: {away}"
     return [Finding("info", "large texts", text)]
 
 

@@ -12,23 +12,31 @@ from roost_core.errors import ArtifactNotFound, InvalidInput
 from roost_core.models.checks import ARTIFACT_ID, WORK_ID
 from roost_core.models.snapshot import Artifact
 
+#: Which artifact, and under which name, where that makes a difference.
+_Key = tuple[str, str | None]
+
 
 class MemoryArtifactStore(ArtifactStore):
-    """Artifacts in two dictionaries: blobs by id, and metadata by work item."""
+    """Artifacts in two dictionaries: blobs by id, and metadata by work item.
 
-    def __init__(self) -> None:
+    :param by_name: whether what a work item puts under different names is noted for each.
+    """
+
+    def __init__(self, *, by_name: bool = False) -> None:
+        self._by_name = by_name
         self._lock = threading.Lock()
         self._blobs: dict[str, bytes] = {}
-        self._notes: dict[str, dict[str, Artifact]] = {}
-        #: Per work item and artifact: in which life of the work item it was put.
-        self._lives: dict[tuple[str, str], int | None] = {}
+        #: By work item, then by artifact and name.
+        self._notes: dict[str, dict[_Key, Artifact]] = {}
+        #: Per work item and note: in which life of the work item it was put.
+        self._lives: dict[tuple[str, _Key], int | None] = {}
         self._values: MemoryArtifactStore | None = None
 
     @property
     def values(self) -> MemoryArtifactStore:
         """A second store, made at first use."""
         if self._values is None:
-            self._values = MemoryArtifactStore()
+            self._values = MemoryArtifactStore(by_name=True)
         return self._values
 
     def put(
@@ -51,17 +59,20 @@ class MemoryArtifactStore(ArtifactStore):
         )
         with self._lock:
             self._blobs[artifact.artifact_id] = bytes(data)
-            self._notes.setdefault(work_id, {})[artifact.artifact_id] = artifact
-            self._lives[work_id, artifact.artifact_id] = life
+            key = self._key(artifact)
+            self._notes.setdefault(work_id, {})[key] = artifact
+            self._lives[work_id, key] = life
         return artifact
 
+    def _key(self, artifact: Artifact) -> _Key:
+        return artifact.artifact_id, artifact.name if self._by_name else None
+
     def drop(self, artifact: Artifact, *, work_id: str, life: int | None = None) -> None:
-        """Take back that a work item refers to the artifact, if it was not put again."""
+        """Take back that a work item refers to the artifact under its name."""
+        key = self._key(artifact)
         with self._lock:
-            notes = self._notes.get(work_id, {})
-            noted = notes.get(artifact.artifact_id)
-            if noted == artifact and self._is_of(work_id, artifact.artifact_id, life):
-                self._drop(work_id, {artifact.artifact_id})
+            if key in self._notes.get(work_id, {}) and self._is_of(work_id, key, life):
+                self._drop(work_id, {key})
 
     def get(self, artifact_id: str) -> bytes:
         """Return the bytes."""
@@ -80,16 +91,17 @@ class MemoryArtifactStore(ArtifactStore):
         self.exists(artifact_id)
         with self._lock:
             return [
-                (work_id, notes[artifact_id])
+                (work_id, one)
                 for work_id, notes in sorted(self._notes.items())
-                if artifact_id in notes
+                for one in notes.values()
+                if one.artifact_id == artifact_id
             ]
 
     def of_work(self, work_id: str) -> Sequence[Artifact]:
         """Return what a work item produced."""
         with self._lock:
             notes = self._notes.get(work_id, {})
-            return [notes[artifact_id] for artifact_id in sorted(notes)]
+            return sorted(notes.values(), key=lambda one: one.artifact_id)
 
     def forget(self, work_id: str, life: int | None = None) -> None:
         """Drop the notes of one life of a work item, and blobs that are no longer referenced."""
@@ -97,18 +109,18 @@ class MemoryArtifactStore(ArtifactStore):
             notes = self._notes.get(work_id, {})
             self._drop(work_id, {one for one in notes if self._is_of(work_id, one, life)})
 
-    def _drop(self, work_id: str, dropped: set[str]) -> None:
+    def _drop(self, work_id: str, dropped: set[_Key]) -> None:
         notes = self._notes.get(work_id, {})
-        for artifact_id in dropped:
-            del notes[artifact_id], self._lives[work_id, artifact_id]
+        for key in dropped:
+            del notes[key], self._lives[work_id, key]
         if not notes:
             self._notes.pop(work_id, None)
-        kept = {artifact_id for notes in self._notes.values() for artifact_id in notes}
-        for artifact_id in dropped - kept:
+        kept = {artifact_id for notes in self._notes.values() for artifact_id, _ in notes}
+        for artifact_id in {one for one, _ in dropped} - kept:
             del self._blobs[artifact_id]
 
-    def _is_of(self, work_id: str, artifact_id: str, life: int | None) -> bool:
-        recorded = self._lives[work_id, artifact_id]
+    def _is_of(self, work_id: str, key: _Key, life: int | None) -> bool:
+        recorded = self._lives[work_id, key]
         return life is None or recorded is None or recorded == life
 
     def diagnose(self) -> Sequence[Finding]:

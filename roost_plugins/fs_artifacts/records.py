@@ -11,6 +11,7 @@ import errno
 import hashlib
 import logging
 import os
+import re
 from typing import Final
 
 import attrs
@@ -32,6 +33,9 @@ MAX_RECORD_BYTES: Final = 64 << 10
 _TRIES: Final = 100
 
 _SUFFIX: Final = ".json"
+#: Between a work and the name of what it has put, where each name has a record of its own.
+_NAMED: Final = "="
+_NAME: Final = re.compile(r"[a-z0-9-]{1,60}")
 #: In a record: which life of the work item it belongs to; without it, every life.
 _LIFE: Final = "life"
 
@@ -57,6 +61,21 @@ def work_folder(work_id: str, queue: str = "") -> str:
     return f"{work_id}+{hashlib.sha256(work_id.encode()).hexdigest()[:16]}"
 
 
+def named(work: str, name: str | None) -> str:
+    """Return what stands for what a work item has put under a name, apart from all else.
+
+    :raises InvalidInput: the name does not do for a file.
+    """
+    if name is None or _NAME.fullmatch(name) is None:
+        raise InvalidInput(f"{name!r:.80} is no name of a-z, 0-9 and -, of 60 at most")
+    return f"{work}{_NAMED}{name}"
+
+
+def work_of(owner: str) -> str:
+    """Return the work of an owner: that itself, or what :func:`named` was given."""
+    return owner.partition(_NAMED)[0]
+
+
 def encoded(artifact: Artifact, life: int | None) -> bytes:
     """Return what is stored as a record.
 
@@ -67,6 +86,8 @@ def encoded(artifact: Artifact, life: int | None) -> bytes:
 
 class Records:
     """The records and notes of one store; ``work`` is always what :func:`work_folder` returns.
+
+    The owner of a record is a work, or what :func:`named` makes of it.
 
     All methods raise plain ``OSError`` as well; the store turns it into its own errors.
     """
@@ -111,7 +132,7 @@ class Records:
 
     # -- records ---------------------------------------------------------------------------
 
-    def put(self, artifact_id: str, work: str, record: bytes) -> None:
+    def put(self, artifact_id: str, owner: str, record: bytes) -> None:
         """Publish a record atomically."""
         with (
             self._tree.folder(RECORDS, artifact_id[:2], create=True) as shard,
@@ -119,15 +140,15 @@ class Records:
             self._tree.folder(TMP, create=True) as tmp,
             files.temporary(tmp, record) as temp,
         ):
-            files.publish(tmp, temp, records, work + _SUFFIX)
+            files.publish(tmp, temp, records, owner + _SUFFIX)
 
-    def drop(self, artifact_id: str, work: str) -> None:
+    def drop(self, artifact_id: str, owner: str) -> None:
         """Remove a record, if there is one."""
         with (
             contextlib.suppress(FileNotFoundError),
             self._tree.folder(RECORDS, artifact_id[:2], artifact_id) as records,
         ):
-            files.remove(records, work + _SUFFIX)
+            files.remove(records, owner + _SUFFIX)
 
     def drop_artifact(self, artifact_id: str) -> None:
         """Remove the folder of an artifact's records, if it is empty."""
@@ -135,7 +156,7 @@ class Records:
             os.rmdir(artifact_id, dir_fd=shard)
 
     def owners(self, artifact_id: str) -> list[str]:
-        """Return the works that refer to an artifact."""
+        """Return who refers to an artifact."""
         try:
             with self._tree.folder(RECORDS, artifact_id[:2], artifact_id) as records:
                 names = os.listdir(records)
@@ -144,7 +165,7 @@ class Records:
         return [name.removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX)]
 
     def is_of(
-        self, artifact_id: str, work: str, life: int | None, *, is_certain: bool = False
+        self, artifact_id: str, owner: str, life: int | None, *, is_certain: bool = False
     ) -> bool:
         """Whether a record, or what a put without a record left, belongs to this life.
 
@@ -153,27 +174,27 @@ class Records:
         if life is None:
             return True
         try:
-            recorded = self._read(artifact_id, work).extra.get(_LIFE)
+            recorded = self._read(artifact_id, owner).extra.get(_LIFE)
         except (FileNotFoundError, CorruptRecord):
             return not is_certain
         return recorded == life or (recorded is None and not is_certain)
 
-    def read(self, artifact_id: str, work: str) -> Artifact | None:
-        """Return a work item's metadata of an artifact; None, and a warning, if it is damaged."""
+    def read(self, artifact_id: str, owner: str) -> Artifact | None:
+        """Return an owner's metadata of an artifact; None, and a warning, if it is damaged."""
         try:
-            artifact = self._read(artifact_id, work)
+            artifact = self._read(artifact_id, owner)
         except FileNotFoundError:
             return None  # noted by a put that has not got this far, or forgotten meanwhile
         except (OSError, CorruptRecord) as error:
-            path = self._tree.root / RECORDS / artifact_id[:2] / artifact_id / f"{work}{_SUFFIX}"
+            path = self._tree.root / RECORDS / artifact_id[:2] / artifact_id / f"{owner}{_SUFFIX}"
             _log.warning("skipped the artifact record %s: %s", path, error)
             return None
         extra = {key: value for key, value in artifact.extra.items() if key != _LIFE}
         return attrs.evolve(artifact, extra=extra)
 
-    def _read(self, artifact_id: str, work: str) -> Artifact:
+    def _read(self, artifact_id: str, owner: str) -> Artifact:
         with self._tree.folder(RECORDS, artifact_id[:2], artifact_id) as records:
-            artifact = decode_model(Artifact, files.read(records, work + _SUFFIX))
+            artifact = decode_model(Artifact, files.read(records, owner + _SUFFIX))
         if artifact.artifact_id != artifact_id:
             raise CorruptRecord(f"it is about {artifact.artifact_id}")
         return artifact

@@ -7,7 +7,8 @@ Below the root, folders 0700 and files 0600::
     works/<work>/<artifact id>              empty: where to look for a work's records
     locks/ab                                one lock per first byte of the id
     tmp/<random>                            files being written
-    values/                                 the same again, for large texts of snapshots
+    values/                                 the same again, for large texts of snapshots, where
+                                            a record is <work>=<name>.json
 
 **Order.** ``put`` notes the artifact under ``works``, then publishes the blob,
 then the record; each is durable before the next begins. So a record always has
@@ -45,7 +46,16 @@ from roost_core.errors import (
 from roost_core.models import ARTIFACT_ID, Artifact
 from roost_plugins.fs_artifacts import files
 from roost_plugins.fs_artifacts.diagnosis import diagnose
-from roost_plugins.fs_artifacts.records import RECORDS, TMP, WORKS, Records, encoded, work_folder
+from roost_plugins.fs_artifacts.records import (
+    RECORDS,
+    TMP,
+    WORKS,
+    Records,
+    encoded,
+    named,
+    work_folder,
+    work_of,
+)
 
 _log = logging.getLogger("roost.artifacts")
 
@@ -77,15 +87,16 @@ class FilesystemStore(ArtifactStore):
 
     :param queue: what stands for the queue whose work items it is for; empty for the default one.
     :param is_shared: whether every worker of the queue has the folder, wherever it runs.
-    :param is_expected: whether the folder must be there when it is read.
+    :param is_for_values: whether it is the one for large texts: each name that a work item puts an
+        artifact under has a record of its own, and the folder must be there when it is read.
     """
 
     def __init__(
-        self, root: Path, queue: str = "", *, is_shared: bool = False, is_expected: bool = False
+        self, root: Path, queue: str = "", *, is_shared: bool = False, is_for_values: bool = False
     ) -> None:
         self._queue = queue
         self._is_shared = is_shared
-        self._is_expected = is_expected
+        self._is_for_values = is_for_values
         # Absolute, because a process may change its folder later.
         self._tree = files.Tree(Path(os.path.abspath(root)))
         self._records = Records(self._tree)
@@ -97,7 +108,7 @@ class FilesystemStore(ArtifactStore):
         if name == self._queue:
             return self
         return FilesystemStore(
-            self._tree.root, name, is_shared=self._is_shared, is_expected=self._is_expected
+            self._tree.root, name, is_shared=self._is_shared, is_for_values=self._is_for_values
         )
 
     @property
@@ -109,7 +120,7 @@ class FilesystemStore(ArtifactStore):
     def values(self) -> FilesystemStore:
         """The store in a folder of this one."""
         return FilesystemStore(
-            self._tree.root / VALUES, self._queue, is_shared=self._is_shared, is_expected=True
+            self._tree.root / VALUES, self._queue, is_shared=self._is_shared, is_for_values=True
         )
 
     @property
@@ -140,6 +151,7 @@ class FilesystemStore(ArtifactStore):
         if not isinstance(data, bytes):
             raise InvalidInput(f"an artifact must be bytes, not {type(data).__name__}")
         work = work_folder(work_id, self._queue)
+        owner = self._owner(work, name)
         artifact_id = hashlib.sha256(data).hexdigest()
         artifact = Artifact(artifact_id=artifact_id, size_bytes=len(data), ext=ext, name=name)
         record = encoded(artifact, life)
@@ -149,7 +161,7 @@ class FilesystemStore(ArtifactStore):
             with self._locked(artifact_id, exclusive=False):
                 self._records.note(work, artifact_id)
                 self._put_blob(artifact_id, data)
-                self._records.put(artifact_id, work, record)
+                self._records.put(artifact_id, owner, record)
         except OSError as error:
             self._tidy(artifact_id, work)
             text = f"cannot store artifact {artifact_id} in {self.description}: {_reason(error)}"
@@ -157,6 +169,15 @@ class FilesystemStore(ArtifactStore):
                 raise ArtifactDiskFull(f"{text}; make room there") from error
             raise ArtifactError(text) from error
         return artifact
+
+    def _owner(self, work: str, name: str | None) -> str:
+        return named(work, name) if self._is_for_values else work
+
+    def _owners(self, artifact_id: str, work: str) -> list[str]:
+        """Return what of a work item refers to an artifact."""
+        if not self._is_for_values:
+            return [work]
+        return [one for one in self._records.owners(artifact_id) if work_of(one) == work]
 
     @contextlib.contextmanager
     def _locked(
@@ -218,18 +239,17 @@ class FilesystemStore(ArtifactStore):
     def drop(self, artifact: Artifact, *, work_id: str, life: int | None = None) -> None:
         """Drop a work item's record of an artifact, and the blob if nobody else refers to it.
 
-        A record that is not just this was put again meanwhile, and stays.
-
         :param life: as in :meth:`forget`.
         :raises InvalidInput: not a work id.
         :raises ArtifactError: it could not be dropped.
         """
         work, artifact_id = work_folder(work_id, self._queue), artifact.artifact_id
+        owner = self._owner(work, artifact.name)
         try:
             with self._locked(artifact_id, exclusive=True):
-                is_mine = self._records.is_of(artifact_id, work, life)
-                if is_mine and self._records.read(artifact_id, work) == artifact:
-                    self._records.drop(artifact_id, work)
+                is_mine = self._records.is_of(artifact_id, owner, life)
+                if is_mine and self._records.read(artifact_id, owner) == artifact:
+                    self._records.drop(artifact_id, owner)
                     self._collect(artifact_id, work)
         except OSError as error:
             raise ArtifactError(
@@ -244,8 +264,13 @@ class FilesystemStore(ArtifactStore):
         for artifact_id in noted:
             try:
                 with self._locked(artifact_id, exclusive=True):
-                    if self._records.is_of(artifact_id, work, life, is_certain=is_certain):
-                        self._records.drop(artifact_id, work)
+                    is_left = False
+                    for owner in self._owners(artifact_id, work):
+                        if self._records.is_of(artifact_id, owner, life, is_certain=is_certain):
+                            self._records.drop(artifact_id, owner)
+                        else:
+                            is_left = True
+                    if not is_left:
                         self._collect(artifact_id, work)
             except OSError as error:
                 failed = error
@@ -265,7 +290,7 @@ class FilesystemStore(ArtifactStore):
             ):
                 files.remove(blobs, artifact_id)
             self._records.drop_artifact(artifact_id)
-        if work not in owners:
+        if work not in map(work_of, owners):
             self._records.strike(work, artifact_id)
 
     def _sweep(self) -> None:
@@ -309,7 +334,7 @@ class FilesystemStore(ArtifactStore):
 
     def _see_root(self) -> None:
         """Complain if the folder is not there at all, although it was."""
-        if self._is_expected and not self._tree.root.is_dir():
+        if self._is_for_values and not self._tree.root.is_dir():
             raise ArtifactError(
                 f"there is no folder {self.description}: is its volume mounted, and is "
                 "ROOST_ARTIFACT_ROOT the same for all?"
@@ -355,7 +380,7 @@ class FilesystemStore(ArtifactStore):
         for work in works:
             artifact = self._records.read(artifact_id, work)
             if artifact is not None:
-                pairs.append((work.partition("+")[0], artifact))
+                pairs.append((work_of(work).partition("+")[0], artifact))
         return sorted(pairs, key=lambda pair: pair[0])
 
     def of_work(self, work_id: str) -> Sequence[Artifact]:
@@ -367,7 +392,11 @@ class FilesystemStore(ArtifactStore):
         :raises ArtifactError: the folder cannot be read.
         """
         work = work_folder(work_id, self._queue)
-        found = [self._records.read(artifact_id, work) for artifact_id in self._noted(work)]
+        found = [
+            self._records.read(artifact_id, owner)
+            for artifact_id in self._noted(work)
+            for owner in self._owners(artifact_id, work)
+        ]
         return [artifact for artifact in found if artifact is not None]
 
     def _noted(self, work: str) -> list[str]:

@@ -47,17 +47,38 @@ def test_dropping_one(texts):
     assert b"kept" == texts.get(kept.artifact_id)
 
 
-def test_what_was_put_again_is_not_dropped(texts):
-    """It has another name by then, or belongs to another life."""
-    one = texts.put(DATA, work_id="w1", life=1, name="lease-1")
-    again = texts.put(DATA, work_id="w1", life=1, name="lease-2")
-    texts.drop(one, work_id="w1", life=1)
+@pytest.mark.parametrize("names", [("lease-1", "lease-2"), ("lease-2", "lease-1")])
+def test_what_was_put_under_another_name_is_not_dropped(texts, names):
+    """Whichever came first; nor what belongs to another life."""
+    both = {name: texts.put(DATA, work_id="w1", life=1, name=name) for name in names}
+    assert [AID, AID] == [one.artifact_id for one in texts.of_work("w1")]
+    again = both["lease-2"]
+    texts.drop(both["lease-1"], work_id="w1", life=1)
     assert [again] == list(texts.of_work("w1"))
+    assert DATA == texts.get(AID)
     later = texts.put(DATA, work_id="w1", life=2, name="lease-2")
     texts.drop(later, work_id="w1", life=1)
     assert DATA == texts.get(AID)
     texts.drop(later, work_id="w1", life=2)
     assert not texts.exists(AID)
+
+
+def test_forgetting_all(texts):
+    """Of one life, under whatever names."""
+    for number in (1, 2, 3):
+        texts.put(DATA, work_id="w1", life=min(number, 2), name=f"lease-{number}")
+    texts.forget("w1", 2)
+    assert ["lease-1"] == [one.name for one in texts.of_work("w1")]
+    assert [("w1", "lease-1")] == [(who, one.name) for who, one in texts.describe(AID)]
+    texts.forget("w1", 1)
+    assert not texts.exists(AID)
+
+
+def test_names(store):
+    """They become parts of file names."""
+    for name in (None, "", "../x", "A", "x" * 61):
+        with pytest.raises(InvalidInput):
+            store.values.put(DATA, work_id="w1", name=name)
 
 
 def test_nothing_is_left(store, root):
@@ -75,7 +96,9 @@ def test_a_damaged_record_stays(store, root):
     """It may be another lease's."""
     texts = store.values
     one = texts.put(DATA, work_id="w1", name="lease-1")
-    record(root / "values", "w1").write_bytes(b"{")
+    damaged = record(root / "values", "w1=lease-1")
+    assert damaged.exists()
+    damaged.write_bytes(b"{")
     texts.drop(one, work_id="w1")
     assert DATA == texts.get(AID)
 

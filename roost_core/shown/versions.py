@@ -202,7 +202,7 @@ class _Walk:
         for value_id, size in moved.sizes(text).items():
             why = self._missing(value_id)
             if why is not None:
-                return f"a text of {size:,} bytes is lost: {why}"
+                return f"a text of {size:,} bytes cannot be read: {why}"
         return None
 
     def _snapshot(self) -> Snapshot | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections.abc import Callable
 from datetime import datetime
@@ -20,22 +21,25 @@ from roost_core.backend.history import (
 )
 from roost_core.backend.messages import EnqueueOutcome
 from roost_core.backend.orders import OrderOutcome
+from roost_core.backend.reports import StoredWork
 from roost_core.client.connection import Connection
 from roost_core.client.missing import not_found
 from roost_core.client.requests import new_work_id, refusal, to_deadline_ms, to_store
 from roost_core.client.waiting import PATIENCE_SECONDS, repeated
 from roost_core.codec.moved import Stored
 from roost_core.codec.snapshots import EncodedSnapshot, decode_snapshot, encode_snapshot
+from roost_core.codec.strict_json import digest
 from roost_core.codec.times import from_milliseconds
 from roost_core.differences import Difference, compare
 from roost_core.errors import (
     CorruptRecord,
     InvalidInput,
+    RoostError,
     VerbUnfit,
     VersionGone,
     WorkIdTaken,
 )
-from roost_core.large_values import share
+from roost_core.large_values import Texts, share
 from roost_core.models.control import Actor
 from roost_core.models.snapshot import Snapshot
 from roost_core.models.work import ForkedFrom, State, WorkItem
@@ -82,6 +86,25 @@ class Replay(Value):
     _history: StoredHistory = attrs.field(repr=False)
     _stored: Stored = attrs.field(repr=False)
 
+    @property
+    def seen(self) -> Seen:
+        """How the work stood when it was planned."""
+        work = self._history.work
+        return Seen(work.version, work.fence, work.created_ms)
+
+
+@attrs.frozen(eq=False, repr=False)
+class Seen(Value):
+    """How a work item stood when somebody looked: what has changed since is left alone.
+
+    :ivar version: its newest version.
+    :ivar life: when it was created, in milliseconds by the server's clock; 0 if that is not known.
+    """
+
+    version: int
+    fence: int
+    life: int = 0
+
 
 @attrs.frozen(eq=False, repr=False)
 class Replayed(Value):
@@ -113,13 +136,22 @@ async def plan(roost: Connection, work_id: str, version: int, edit: Edit | None)
     history = await repeated(lambda: ledger.history(work_id), PATIENCE_SECONDS)
     if history is None:
         raise not_found(work_id, ledger.queue)
+    return await roost.reading(history, lambda texts: planned(history, version, edit, texts))
+
+
+def planned(history: StoredHistory, version: int, edit: Edit | None, texts: Texts) -> Replay:
+    """Return the same from what was read. An edit of much data takes a while.
+
+    :param texts: reads those texts that are kept elsewhere; then it blocks.
+    :raises RoostError: as for :func:`plan`.
+    """
     if history.work.newer_layout is not None:
         views.item(history.work)  # It says which, and who can.
     raw = history.snapshot(version)
     try:
-        stored = await roost.reading(history, lambda texts: texts.fetch(raw))
+        stored = texts.fetch(raw)
     except CorruptRecord as error:
-        raise CorruptRecord(f"version {version} of {work_id}: {error}") from error
+        raise CorruptRecord(f"version {version} of {history.work.work_id}: {error}") from error
     before = decode_snapshot(stored.whole)
     data = before.data if edit is None else edit(before.data)
     if not isinstance(data, dict):
@@ -128,7 +160,7 @@ async def plan(roost: Connection, work_id: str, version: int, edit: Edit | None)
     encode_snapshot(snapshot)
     ran = [one for one in history.commits if one.version > version]
     return Replay(
-        work_id=work_id,
+        work_id=history.work.work_id,
         version=version,
         newest=history.work.version,
         state=history.work.state,
@@ -142,17 +174,25 @@ async def plan(roost: Connection, work_id: str, version: int, edit: Edit | None)
     )
 
 
-async def fork(roost: Connection, replay: Replay, actor: Actor, work_id: str | None) -> Replayed:
+async def fork(
+    roost: Connection,
+    replay: Replay,
+    actor: Actor,
+    work_id: str | None,
+    *,
+    request_id: str | None = None,
+) -> Replayed:
     """Store a new work item that begins with the version.
 
-    :param work_id: its id; made if None.
+    :param work_id: its id; made if None: from the request's id, if that is given.
+    :param request_id: of a request that may have been sent before; it counts once.
     :raises WorkIdTaken: another work item has this id.
     :raises ArtifactError: an artifact of the version cannot be shared; nothing was stored.
     :raises PluginError: no plugin offers an artifact store, and the version has artifacts.
     :raises BackendUnavailable: no answer; whether it was stored is not known.
     """
     stored = replay._history.work
-    new_id = new_work_id() if work_id is None else work_id
+    new_id = work_id or (new_work_id() if request_id is None else _made_of(request_id))
     now_ms = await repeated(roost.server.now_ms, PATIENCE_SECONDS)
     item = _item_of_fork(views.item(stored), replay, new_id, now_ms)
     begins = _as_version(replay, new_id, replay.version + 1)
@@ -173,12 +213,18 @@ async def fork(roost: Connection, replay: Replay, actor: Actor, work_id: str | N
         max_steps=stored.max_steps,
         fork_of=ForkOf(past, replay.work_id, actor, _inherited(replay, roost)),
     )
-    if work_id is not None and await roost.ledger.read(work_id) is not None:
+    if request_id is not None:
+        # What has stored it is what tells a repeat from somebody else's work.
+        new = attrs.evolve(new, nonce=_nonce_of(request_id, new_id, replay))
+    there = None
+    if work_id is not None or request_id is not None:
+        there = await repeated(lambda: roost.ledger.read(new_id), PATIENCE_SECONDS)
+    if there is not None and (request_id is None or not _may_be_it(there, replay)):
         # Before anything is noted in its name.
-        raise WorkIdTaken(f"work id {work_id} is taken by another work item: leave --work-id out")
-    if replay.snapshot.artifacts:
+        raise WorkIdTaken(f"work id {new_id} is taken by another work item: leave --work-id out")
+    if replay.snapshot.artifacts and there is None:
         await run_in_thread(_share, roost.store_of_queue, replay.snapshot, new_id)
-    if replay._history.may_have_values:
+    if replay._history.may_have_values and there is None:
         history, version = replay._history, replay.version
         await run_in_thread(share, begins, history, version, roost.texts, new_id)
     (answer,) = await repeated(lambda: roost.ledger.enqueue([new]), PATIENCE_SECONDS)
@@ -186,7 +232,7 @@ async def fork(roost: Connection, replay: Replay, actor: Actor, work_id: str | N
     if refused is not None:
         raise refused
     assert answer.outcome is EnqueueOutcome.CREATED
-    return Replayed(new_id, past.version, State.QUEUED)
+    return Replayed(new_id, past.version, State.QUEUED if there is None else there.state)
 
 
 async def rewind(
@@ -196,9 +242,13 @@ async def rewind(
     *,
     deadline_at: datetime | None = None,
     deadline_seconds: float | None = None,
+    request_id: str | None = None,
+    seen: Seen | None = None,
 ) -> Replayed:
     """Put the work item itself back to the version, which becomes its newest.
 
+    :param request_id: of a request that may have been sent before; it counts once.
+    :param seen: how the work stood when somebody decided it; as it was planned, if not given.
     :raises WorkNotFound: it is gone.
     :raises VerbUnfit: it runs, has changed since, or its deadline has passed and no new one is
         given.
@@ -208,7 +258,8 @@ async def rewind(
     """
     stored, work_id = replay._history.work, replay.work_id
     control = roost.controlling
-    version = stored.version + 1
+    as_seen = Seen(stored.version, stored.fence, stored.created_ms) if seen is None else seen
+    version = as_seen.version + 1
     past = Past(
         version=version,
         snapshot=_as_version(replay, work_id, version),
@@ -218,19 +269,22 @@ async def rewind(
         back=_newest(replay._history, roost),
     )
     order = Rewind(
-        request_id=secrets.token_hex(8),
+        request_id=request_id or secrets.token_hex(8),
         past=past,
         actor=actor,
-        if_fence=stored.fence,
+        if_fence=as_seen.fence,
         deadline_ms=await control.deadline_ms(deadline_at, deadline_seconds),
-        life=stored.created_ms or None,
+        life=as_seen.life or None,
     )
     answer = await repeated(lambda: roost.ledger.rewind(work_id, order), PATIENCE_SECONDS)
     await control.refuse(work_id, answer, lambda _state, _wish: _running(work_id))
     if answer.outcome is not OrderOutcome.DONE or answer.state is None:
+        if answer.state is not None and request_id is not None and _was_done(replay, past):
+            return Replayed(work_id, version, answer.state)
         now = "" if answer.state is None else f", and is {answer.state.value}"
         raise VerbUnfit(f"{work_id} was left alone: it has changed meanwhile{now}; look again")
-    return Replayed(work_id, version, answer.state)
+    # Of a repeat, the first has said which version it became.
+    return Replayed(work_id, answer.version, answer.state)
 
 
 def _running(work_id: str) -> str:
@@ -238,6 +292,42 @@ def _running(work_id: str) -> str:
         f"{work_id} is running, and only work that does not can be put back: "
         f"`roost pause {work_id}` first, or leave out --in-place to begin new work"
     )
+
+
+# -- what was sent before ------------------------------------------------------------------------
+
+
+def _made_of(request_id: str) -> str:
+    return f"w-{hashlib.sha256(request_id.encode()).hexdigest()[:16]}"
+
+
+def _nonce_of(request_id: str, work_id: str, replay: Replay) -> str:
+    # With another edit it is another request, whatever it is called.
+    what = digest(request_id, [work_id, replay.work_id, replay.version, dict(replay.snapshot.data)])
+    return what[:16]
+
+
+def _may_be_it(there: StoredWork, replay: Replay) -> bool:
+    """Whether work that has the id is a fork of this version; whose, the server knows."""
+    try:
+        item = views.item(there)
+    except RoostError:
+        return False
+    return item.forked_from == ForkedFrom(replay.work_id, replay.version)
+
+
+def _was_done(replay: Replay, past: Past) -> bool:
+    """Whether a person has put back the very same before: the server forgets who asked for it.
+
+    It knows the request until the work is run again.
+    """
+    commit = replay._history.commit(past.version)
+    if commit is None or commit.worker_id != past.who:
+        return False
+    try:
+        return replay._history.snapshot(past.version) == past.snapshot
+    except RoostError:
+        return False
 
 
 # -- what is stored ------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from roost_core.shown import views
 if TYPE_CHECKING:
     # Most commands do without.
     from roost_core.client.comparing import Comparison
-    from roost_core.client.replaying import Edit, Replay, Replayed
+    from roost_core.client.replaying import Edit, Replay, Replayed, Seen
     from roost_core.models.control import Actor
     from roost_core.models.history import Version
 
@@ -116,6 +116,8 @@ class Versions:
         deadline_seconds: float | None = None,
         reason: str | None = None,
         actor: Actor | str | None = None,
+        request_id: str | None = None,
+        seen: Seen | None = None,
     ) -> Replayed:
         """Run the work again from an earlier version: as new work, or in its own place.
 
@@ -129,6 +131,9 @@ class Versions:
         :param work_id: the id of the new work; made if not given.
         :param deadline_at: in place, a new deadline; one that has passed must be replaced.
         :param deadline_seconds: the same from now on, by the server's clock.
+        :param request_id: of a request that may have been sent before: it counts once.
+        :param seen: in place, how the work stood when somebody decided it, as a plan's ``seen``; by
+            default as it was planned. What has changed since is left alone.
         :raises WorkNotFound: no work item has this id.
         :raises WorkIdTaken: another work item has the id for the new one.
         :raises VersionGone: the version is not kept.
@@ -153,13 +158,17 @@ class Versions:
             else await self.plan_replay(version, edit=edit)
         )
         if not in_place:
-            return await replaying.fork(self._roost, planned, who, work_id)
+            return await replaying.fork(
+                self._roost, planned, who, work_id, request_id=request_id
+            )
         return await replaying.rewind(
             self._roost,
             planned,
             who,
             deadline_at=deadline_at,
             deadline_seconds=deadline_seconds,
+            request_id=request_id,
+            seen=seen,
         )
 
     async def _status_at(self, version: int) -> WorkStatus:

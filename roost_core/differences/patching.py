@@ -172,16 +172,24 @@ _ACTIONS: Final[Mapping[str, Callable[[_Found, Operation], None]]] = {
 }
 
 
-def assigned(document: Json, text: str) -> Json:
-    """Return a document after an assignment ``path=value``; the given one stays as it is.
+def assigned(document: Json, *texts: str) -> Json:
+    """Return a document after assignments ``path=value``; the given one stays as it is.
 
     The path is a JSON pointer, or keys and indices with dots between them: ``/todo/0`` or
     ``todo.0``. The last key of an object may be new, and ``-`` appends to a list. The value is
     JSON, or else a text as it stands; one that begins like an object, a list or a JSON text has to
     be one.
 
-    :raises InvalidInput: it is no assignment, or the path leads nowhere.
+    :raises InvalidInput: one is no assignment, or its path leads nowhere.
     """
+    # Once for all: a copy of a large document takes a while.
+    found = [copy.deepcopy(document)]
+    for text in texts:
+        _assign(found, text)
+    return found[0]
+
+
+def _assign(found: _Found, text: str) -> None:
     path, equals, value = text.partition("=")
     if not equals or not path:
         raise InvalidInput(f"{quoted(text)!r} is no assignment: write path=value")
@@ -192,11 +200,9 @@ def assigned(document: Json, text: str) -> Json:
         if value.lstrip()[:1] in ("{", "[", '"'):
             raise InvalidInput(f"{quoted(path)}: {error}") from error
         given = value
-    found = [copy.deepcopy(document)]
     try:
         parent = _value_at(found, where[:-1])
         is_new = isinstance(parent, dict) or where[-1] == "-"
         _put(found, where, given, is_new=is_new)
     except InvalidInput as error:
         raise InvalidInput(f"{quoted(path)}: {error}") from error
-    return found[0]

@@ -44,6 +44,8 @@ class OddThing(Value):
     :ivar work_id: which work item; None if it is about a worker, which is ``worker_id`` then.
     :ivar texts: what looks wrong, a short line for each thing.
     :ivar command: what tells more.
+    :ivar since_version: of work whose steps get nowhere, since which version nothing is new.
+    :ivar version: of a work item, its newest version.
     """
 
     texts: tuple[str, ...]
@@ -52,6 +54,8 @@ class OddThing(Value):
     worker_id: str | None = None
     engine: str | None = None
     title: str | None = None
+    since_version: int | None = None
+    version: int | None = None
 
 
 @attrs.frozen(eq=False, repr=False)

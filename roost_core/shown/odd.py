@@ -35,23 +35,36 @@ def odd(case: Case) -> Iterator[str]:
 
 
 def _standstill(case: Case) -> Iterator[str]:
-    """Look for a warning about steps without a delay since then: a poller that waits is fine."""
+    event = _warning(case)
+    if event is None:
+        return
+    done = "changed no data"
+    if "back and forth" in str(event.data["warning"]):
+        done = "gone back and forth between two states"
+    yield (
+        f"{event.data['steps']} steps in a row had {done} at version {event.version}"
+        f"{_since(case, event)}, and there was no delay since; "
+        f"{case.meta.steps_in_row} steps in a row by now"
+    )
+
+
+def _warning(case: Case) -> Event | None:
+    """Return the warning about steps without a delay since then: a poller that waits is fine."""
     if case.meta.state.is_terminal:
-        return
+        return None
     for event in reversed(case.trail):
-        steps = event.data.get("steps")
-        if event.kind != "emitted" or "warning" not in event.data or not isinstance(steps, int):
-            continue
-        if case.meta.version - event.version < case.meta.steps_in_row:
-            done = "changed no data"
-            if "back and forth" in str(event.data["warning"]):
-                done = "gone back and forth between two states"
-            yield (
-                f"{steps} steps in a row had {done} at version {event.version}"
-                f"{_since(case, event)}, and there was no delay since; "
-                f"{case.meta.steps_in_row} steps in a row by now"
-            )
-        return
+        is_number = isinstance(event.data.get("steps"), int)
+        if event.kind == "emitted" and "warning" in event.data and is_number:
+            is_so = case.meta.version - event.version < case.meta.steps_in_row
+            return event if is_so else None
+    return None
+
+
+def nothing_new_since(case: Case) -> int | None:
+    """Return since which version the steps of work have changed nothing, if they have not."""
+    event = _warning(case)
+    version = None if event is None else event.data.get("since_version")
+    return version if isinstance(version, int) and 0 < version <= case.meta.version else None
 
 
 def _since(case: Case, event: Event) -> str:

@@ -33,7 +33,7 @@ from roost_core.query.terms import Op, Query, Term, Test
 from roost_core.shown import causes, views
 from roost_core.shown.case import Case
 from roost_core.shown.mending import brief
-from roost_core.shown.odd import odd, silence, troubles
+from roost_core.shown.odd import nothing_new_since, odd, silence, troubles
 from roost_core.shown.waiting import Known, waiting
 
 #: This many steps in a row make it worth reading whether a warning says that they change nothing.
@@ -164,7 +164,15 @@ def _odd_work(cases: Sequence[_Looked]) -> Iterator[OddThing]:
         if texts:
             title = views.title(case.facts.work)
             command = f"roost why {case.id}"
-            yield OddThing(texts, command, work_id=case.id, engine=case.engine, title=title)
+            yield OddThing(
+                texts,
+                command,
+                work_id=case.id,
+                engine=case.engine,
+                title=title,
+                since_version=nothing_new_since(case),
+                version=case.meta.version,
+            )
 
 
 def _odd_workers(workers: Sequence[WorkerInfo], now: datetime) -> Iterator[OddThing]:

@@ -169,10 +169,7 @@ def _edit(patch: str | None, assignments: Sequence[str]) -> Edit | None:
     read = () if patch is None else parse_patch(json_from(patch, "the patch", MAX_SNAPSHOT_BYTES))
 
     def edit(data: Json) -> Json:
-        found = patched(data, read)
-        for one in assignments:
-            found = assigned(found, one)
-        return found
+        return assigned(patched(data, read), *assignments)
 
     return edit
 

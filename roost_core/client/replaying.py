@@ -192,7 +192,7 @@ async def fork(
     :raises BackendUnavailable: no answer; whether it was stored is not known.
     """
     stored = replay._history.work
-    new_id = work_id or (new_work_id() if request_id is None else _made_of(request_id))
+    new_id = work_id or (new_work_id() if request_id is None else id_for(request_id))
     now_ms = await repeated(roost.server.now_ms, PATIENCE_SECONDS)
     item = _item_of_fork(views.item(stored), replay, new_id, now_ms)
     begins = _as_version(replay, new_id, replay.version + 1)
@@ -297,7 +297,8 @@ def _running(work_id: str) -> str:
 # -- what was sent before ------------------------------------------------------------------------
 
 
-def _made_of(request_id: str) -> str:
+def id_for(request_id: str) -> str:
+    """Return the id of the work that a request makes, if it names none."""
     return f"w-{hashlib.sha256(request_id.encode()).hexdigest()[:16]}"
 
 

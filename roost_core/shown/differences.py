@@ -78,7 +78,7 @@ def _text(one: Difference, width: int, *, is_revealed: bool) -> str:
     old, new = (_written(value, one.path, is_revealed) for value in (one.old, one.new))
     if old == new:
         return cut(f"{path}  {_cut(old, room)} (changed)", width)
-    first, second = _apart(old, new, (room - 3) // 2)
+    first, second = apart(old, new, (room - 3) // 2)
     return cut(f"{path}  {first} → {second}", width)
 
 
@@ -106,8 +106,8 @@ def _cut(text: str, room: int) -> str:
     return f"{kept}… {len(text) - len(kept):,} more"
 
 
-def _apart(old: str, new: str, room: int) -> tuple[str, str]:
-    """Cut two texts to what is different, with a little around it."""
+def apart(old: str, new: str, room: int) -> tuple[str, str]:
+    """Cut two texts to this many cells: to what is different, with a little around it."""
     if max(len(old), len(new)) <= room and max(map(width_of, (old, new))) <= room:
         return _safe(old), _safe(new)
     start = common_start(old, new)

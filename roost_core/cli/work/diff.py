@@ -92,10 +92,10 @@ def _lines(found: Comparison, width: int, most: int, *, is_revealed: bool) -> It
         yield Line("", "it is the same version twice")
     elif not found.differences:
         yield Line("", "the data is the same")
-    yield from _others(found)
+    yield from others(found)
 
 
-def _others(found: Comparison) -> Iterator[Line]:
+def others(found: Comparison) -> Iterator[Line]:
     """Yield what differs besides the data. What it is called begins with no slash."""
     old, new = found.old, found.new
     for name, before, after in (

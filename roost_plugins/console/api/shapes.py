@@ -9,6 +9,8 @@ import attrs
 
 from roost_core.backend import OrderOutcome
 from roost_core.client.finding import Count
+from roost_core.client.replaying import RanBefore
+from roost_core.differences import Difference
 from roost_core.models import (
     Artifact,
     Event,
@@ -116,6 +118,25 @@ class Replayed:
     work_id: str
     version: int
     state: State
+
+
+@attrs.frozen
+class ReplayPlan:
+    """What running work again from an earlier version would come to; nothing has happened yet.
+
+    :ivar newest_version: its newest version, and ``fence`` its fence: for ``if_version`` and
+        ``if_fence``, so that what has changed since is left alone.
+    :ivar differences: what the patch has changed.
+    :ivar ran_before: the steps after that version: what they did outside may happen again.
+    """
+
+    work_id: str
+    from_version: int
+    newest_version: int
+    fence: int
+    state: State
+    differences: tuple[Difference, ...]
+    ran_before: tuple[RanBefore, ...]
 
 
 @attrs.frozen

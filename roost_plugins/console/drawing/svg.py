@@ -5,7 +5,7 @@ Each mark is a nested ``svg``: its place is a percentage, and what is in it is n
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from markupsafe import Markup, escape
@@ -33,11 +33,14 @@ _SIGNS: Final = {
 }
 
 
-def svg(picture: Timeline) -> Markup:
-    """Return the picture."""
+def svg(picture: Timeline, url_of: Callable[[int], str] | None = None) -> Markup:
+    """Return the picture.
+
+    :param url_of: returns where the mark of a version leads to.
+    """
     height = TOP + LANE * len(picture.lanes)
     # What is an image to readers of screens has no links for them.
-    has_links = any(mark.event_id is not None for lane in picture.lanes for mark in lane.marks)
+    has_links = any(_is_link(mark, url_of) for mark in picture.marks)
     role = "group" if has_links else "img"
     parts = [
         f'<svg class="timeline-picture" width="100%" height="{height}" role="{role}" '
@@ -47,7 +50,7 @@ def svg(picture: Timeline) -> Markup:
     for place, lane in enumerate(picture.lanes):
         top = TOP - 2 + LANE * place
         parts.append(f'<svg y="{top}" width="100%" height="{LANE - 2}" overflow="visible">')
-        parts += map(_mark, lane.marks)
+        parts += (_mark(mark, url_of) for mark in lane.marks)
         parts.append("</svg>")
     parts.append("</svg>")
     return Markup("".join(parts))  # noqa: S704 - each text in it is escaped above and below
@@ -63,7 +66,11 @@ def _ticks(picture: Timeline, height: int) -> Iterator[str]:
         )
 
 
-def _mark(mark: Mark) -> str:
+def _is_link(mark: Mark, url_of: Callable[[int], str] | None) -> bool:
+    return mark.event_id is not None or (mark.version is not None and url_of is not None)
+
+
+def _mark(mark: Mark, url_of: Callable[[int], str] | None) -> str:
     title = f"<title>{_text(mark.title, 700)}</title>"
     names = f"tl-{mark.kind} tone-{mark.tone}"
     if mark.kind in _BARS:
@@ -71,9 +78,13 @@ def _mark(mark: Mark) -> str:
         names += " is-open" if mark.is_open else ""
         names += " is-many" if mark.is_rough or mark.merged > 1 else ""
         label = f'<text x="6" y="14">{_text(mark.label, 60)}</text>' if mark.label else ""
+        inner = f'{title}<rect width="100%" height="100%" rx="2"/>{label}'
+        if mark.version is not None and url_of is not None:
+            # For the keyboard the history has the same, and hundreds of them are in nobody's way.
+            inner = f'<a href="{escape(url_of(mark.version))}" tabindex="-1">{inner}</a>'
         return (
             f'<svg x="{mark.x:.2f}%" y="{top}" width="{mark.width:.2f}%" height="{height}" '
-            f'class="{names}">{title}<rect width="100%" height="100%" rx="2"/>{label}</svg>'
+            f'class="{names}">{inner}</svg>'
         )
     shape = title + _SHAPES[mark.kind] + _SIGNS.get(mark.label, "")
     if mark.event_id is not None:

@@ -80,6 +80,7 @@ class Mark:
     :ivar is_open: it has not ended.
     :ivar is_rough: it stands for steps whose times are not known.
     :ivar event_id: the event that it stands for, if it is one.
+    :ivar version: the version that it stands for, if it is one.
     :ivar at: when it begins, and ``until`` when it ends.
     :ivar merged: how many marks it was made of.
     """
@@ -93,6 +94,7 @@ class Mark:
     is_open: bool = False
     is_rough: bool = False
     event_id: str | None = None
+    version: int | None = None
     at: datetime | None = None
     until: datetime | None = None
     count: int = 1
@@ -235,7 +237,8 @@ class Pen:
             return self._bar("step", tone, one, say, one.fate)
         if one.end is None:
             return self._bar("step", "busy", one, say, "running")
-        return self._bar("step", "accent", one, say, f"v{one.version}")
+        mark = self._bar("step", "accent", one, say, f"v{one.version}")
+        return attrs.evolve(mark, version=one.version)
 
     def _rough(self, one: Step) -> Mark:
         name = many = f"v{one.version}"
@@ -351,6 +354,7 @@ def _merged(marks: Sequence[Mark]) -> Mark:
         width=0.0 if first.width == 0 else max(_THIN, last.x + last.width - first.x),
         say=say,
         label="",
+        version=None,
         is_open=last.is_open,
         until=last.until or last.at,
         count=count,

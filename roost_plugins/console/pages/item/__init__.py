@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from roost_plugins.console.pages.item import acting, artifacts, page, state
+from roost_plugins.console.pages.item import acting, artifacts, diff, history, page, replay, state
 from roost_plugins.console.pages.item.routing import blueprint
 
-__all__ = ["acting", "artifacts", "blueprint", "page", "state"]
+__all__ = ["acting", "artifacts", "blueprint", "diff", "history", "page", "replay", "state"]

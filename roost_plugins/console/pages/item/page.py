@@ -76,7 +76,13 @@ def show(work_id: str) -> AnyResponse:
     state = state_of(one)
     return make_response(
         render_template(
-            "item/show.html", page="work", view=view, payload=payload, state=state, mood=view.mood
+            "item/show.html",
+            page="work",
+            view=view,
+            payload=payload,
+            state=state,
+            mood=view.mood,
+            version_url=lambda version: url_for("item.diff", work_id=one.meta.work_id, to=version),
         )
     )
 

@@ -12,7 +12,9 @@ from roost_core import Artifact, Roost, Snapshot
 from roost_core.backend import StoredWork
 from roost_core.errors import CorruptRecord, WorkNotFound
 from roost_core.shown import views
+from roost_core.shown.versions import snapshot as snapshot_at
 from roost_plugins.console.here import Here
+from roost_plugins.console.histories import history_of
 from roost_plugins.console.kit.tree import Node, tree
 
 #: What is kept at a time: this many snapshots of together this many bytes of JSON. Decoded, they
@@ -82,6 +84,22 @@ class Snapshots:
             while len(self._known) > 1 and self._is_full():
                 self._known.popitem(last=False)
         return state
+
+    def read_version(self, here: Here, work_id: str, version: int) -> ReadState:
+        """Read an earlier version of a work item's snapshot.
+
+        :raises WorkNotFound: there is no such work item.
+        :raises VersionGone: the version is not kept, or there was none.
+        :raises CorruptRecord: it does not decode, or what leads to it is damaged.
+        :raises BackendUnavailable: no answer.
+        """
+        history = history_of(here, work_id)
+        life = history.work.created_ms
+        known = self.get(work_id, life, version)
+        if known is not None:
+            return known
+        size = len(history.snapshot(version))
+        return self.put(ReadState(work_id, life, snapshot_at(history, version), size))
 
     def _is_full(self) -> bool:
         size = sum(one.size for one in self._known.values())

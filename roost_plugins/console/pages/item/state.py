@@ -25,9 +25,9 @@ def branch(work_id: str, life: int, version: int) -> str:
     """Show one branch of a version's data."""
     found = snapshots().get(work_id, life, version)
     if found is None:
-        found = snapshots().read(here(), work_id)
-    if found.snapshot is None or (found.life, found.version) != (life, version):
-        raise InvalidInput(f"version {version} is not the newest any more: read the page again")
+        found = snapshots().read_version(here(), work_id, version)
+    if found.snapshot is None or found.life != life:
+        raise InvalidInput(f"version {version} is another work item's: read the page again")
     at, start = place()
     node = tree(found.snapshot.data, at, start)
     url = url_for("item.branch", work_id=work_id, life=life, version=version)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -79,10 +79,12 @@ class ItemView:
         """How it stands."""
         return self.one.meta
 
-    @property
-    def svg(self) -> Markup:
-        """The picture, drawn."""
-        return svg(self.picture)
+    def svg(self, url_of: Callable[[int], str] | None = None) -> Markup:
+        """Return the picture, drawn.
+
+        :param url_of: returns where the mark of a version leads to.
+        """
+        return svg(self.picture, url_of)
 
     @property
     def mood(self) -> str:

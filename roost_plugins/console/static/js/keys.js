@@ -29,6 +29,16 @@ function actions() {
   if (menu) openMenu(menu);
 }
 
+// On the page of a work item its versions are opened, elsewhere a link leads there.
+function history() {
+  const found = document.querySelector("main [data-history]");
+  const list = found?.closest("details");
+  if (!list) return go(found);
+  list.open = true;
+  found.focus({ preventScroll: true });
+  list.scrollIntoView({ block: "start" });
+}
+
 function go(link) {
   link?.click();
 }
@@ -71,6 +81,7 @@ const bindings = {
   k: alone(() => move(-1)),
   x: alone(() => toggle(current())),
   ".": alone(actions),
+  h: alone(history),
   t: alone(toggleFull),
   l: alone(toggleHeld),
   n: alone(() => go(document.querySelector("[data-page=older]"))),

@@ -1,0 +1,29 @@
+"""Versions of work as pages read them: in one round trip, and then at leisure.
+
+What is made of a history can take as long as its bytes are many, so it is made in the thread of the
+request, and not in the loop of the connection that all requests share.
+"""
+
+from __future__ import annotations
+
+from roost_core import Roost
+from roost_core.backend.history import StoredHistory
+from roost_core.client.missing import not_found
+from roost_plugins.console.here import Here
+
+
+def history_of(here: Here, work_id: str) -> StoredHistory:
+    """Read what is kept of a work item's versions.
+
+    :raises InvalidInput: that cannot be an id.
+    :raises WorkNotFound: there is no such work item.
+    :raises BackendUnavailable: no answer.
+    """
+
+    async def stored(roost: Roost) -> StoredHistory:
+        found = await roost.ledger.history(roost.work(work_id).id)
+        if found is None:
+            raise not_found(work_id, roost.ledger.queue)
+        return found
+
+    return here.ask(stored)

@@ -1,0 +1,75 @@
+"""The versions of a work item: the list, which its page fetches when it is opened, and each one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Iterable
+from typing import Final
+
+from flask import Response, make_response, render_template, request
+
+from roost_core import Roost
+from roost_core.backend.history import StoredHistory
+from roost_core.errors import CorruptRecord, VersionGone
+from roost_plugins.console.here import here
+from roost_plugins.console.histories import history_of
+from roost_plugins.console.pages.item.routing import blueprint, snapshots
+from roost_plugins.console.pages.item.versions import ROWS, history_view, origin_of, readable
+
+#: No more of its forks than these are looked for.
+_LOOKED: Final = 20
+
+
+@blueprint.get("/<work_id>/history")
+def versions(work_id: str) -> str:
+    """List its versions, as a part of the page or by themselves."""
+    history = history_of(here(), work_id)
+    view = history_view(
+        history, _rows(), _gone(history), is_off=not here().settings.history_versions
+    )
+    is_part = "HX-Request" in request.headers
+    name = "item/history_part.html" if is_part else "item/history_page.html"
+    return render_template(name, page="work", work_id=history.work.work_id, view=view)
+
+
+@blueprint.get("/<work_id>/version/<int:version>")
+def version(work_id: str, version: int) -> Response:
+    """Show its snapshot as it was then."""
+    problem, state, hint, status = "", None, "", 200
+    try:
+        state = snapshots().read_version(here(), work_id, version)
+    except (VersionGone, CorruptRecord) as error:
+        problem, status = str(error), 404 if isinstance(error, VersionGone) else 409
+        hint = readable(history_of(here(), work_id))
+    text = render_template(
+        "item/version.html",
+        page="work",
+        work_id=work_id,
+        version=version,
+        state=state,
+        problem=problem,
+        hint=hint,
+    )
+    return make_response(text, status)
+
+
+def _rows() -> int:
+    """Return how many versions are asked for."""
+    text = request.args.get("rows", "")
+    asked = int(text) if text.isascii() and text.isdecimal() and len(text) < 7 else ROWS[0]
+    return next((size for size in ROWS if size >= asked), ROWS[-1])
+
+
+def _gone(history: StoredHistory) -> Collection[str]:
+    """Return the ids of its origin and its forks that are not there any more."""
+    origin = origin_of(history)
+    ids = [one.work_id for one in history.work.forks[:_LOOKED]]
+    if origin is not None:
+        ids.append(origin.work_id)
+    return here().ask(lambda roost: _missing(roost, ids)) if ids else ()
+
+
+async def _missing(roost: Roost, ids: Iterable[str]) -> Collection[str]:
+    wanted = list(dict.fromkeys(ids))
+    found = await asyncio.gather(*(roost.ledger.facts(one) for one in wanted))
+    return {work_id for work_id, one in zip(wanted, found, strict=True) if one is None}

@@ -283,8 +283,8 @@ async def rewind(
             return Replayed(work_id, version, answer.state)
         now = "" if answer.state is None else f", and is {answer.state.value}"
         raise VerbUnfit(f"{work_id} was left alone: it has changed meanwhile{now}; look again")
-    # Of a repeat, the first has said which version it became.
-    return Replayed(work_id, answer.version, answer.state)
+    # What was done by a first try is not what is planned by now, nor what has come after it.
+    return Replayed(work_id, min(version, answer.version), answer.state)
 
 
 def _running(work_id: str) -> str:

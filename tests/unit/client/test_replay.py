@@ -6,7 +6,9 @@ import attrs
 import pytest
 
 from roost_core import SyncRoost
+from roost_core.backend import Commit, GoOn
 from roost_core.backend.orders import OrderAnswer, OrderOutcome
+from roost_core.codec.snapshots import encode_snapshot
 from roost_core.errors import (
     ArtifactNotFound,
     CorruptRecord,
@@ -225,3 +227,55 @@ def test_what_a_replay_undoes_is_not_told_any_more(bench, roost, verb, holds):
     assert holds is (act is not None)
     assert act == work.row().meta.act
     assert "bad" in [one.data.get("reason") for one in work.events()]
+
+
+# -- requests that are sent again ------------------------------------------------------------------
+
+
+def _runs(bench, work_id):
+    """Let a worker take a work item, and a step of it be accepted."""
+    claim = bench.claim()
+    while claim.lease.work_id != work_id:
+        claim = bench.claim()
+    made = Snapshot(work_id, "echo", claim.version + 1, "more", {"n": 9})
+    commit = Commit("c9", claim.version, encode_snapshot(made), "more", GoOn(60_000))
+    bench.ledger.run(lambda state, now: state.commit(now, claim.lease, commit))
+
+
+@pytest.mark.parametrize("work_id", [None, "w9"])
+def test_a_fork_that_is_asked_for_again_counts_once(bench, roost, work_id):
+    """Also once it has run; whoever asks for the same id with another request is refused."""
+
+    def fork(request_id="r-1", version=2, **more):
+        return roost.work("w1").replay(version, work_id=work_id, request_id=request_id, **more)
+
+    first = fork()
+    assert (first.work_id, 3) == (fork().work_id, fork().version)
+    _runs(bench, first.work_id)
+    again = fork()
+    assert (first.work_id, 3, State.RUNNING) == (again.work_id, again.version, again.state)
+    assert [first.work_id] == [one.work_id for one in bench.ledger.run(_forks)]
+    with pytest.raises(WorkIdTaken):
+        fork(edit=lambda data: {**data, "n": 7})
+    with pytest.raises(WorkIdTaken):
+        fork(version=3)
+    if work_id is not None:
+        with pytest.raises(WorkIdTaken):
+            fork("r-2")
+
+
+def test_in_place_that_is_asked_for_again_counts_once(bench, roost):
+    """Also once the work has been run again, when the server has forgotten who asked for it."""
+    planned = roost.work("w1").plan_replay(2)
+
+    def again():
+        work = roost.work("w1")
+        return work.replay(2, in_place=True, request_id="r-1", seen=planned.seen)
+
+    assert (5, 5) == (again().version, again().version)
+    _runs(bench, "w1")
+    bench.ledger.run(_give_back)
+    assert 5 == again().version
+    assert 6 == roost.work("w1").status().meta.version
+    with pytest.raises(VerbUnfit, match="left alone: it has changed meanwhile"):
+        roost.work("w1").replay(3, in_place=True, request_id="r-2", seen=planned.seen)

@@ -160,3 +160,10 @@ def test_a_patch_cannot_grow_without_bound(patch, said):
     with pytest.raises(InvalidInput, match=r"^operation \d+ \((copy|add)") as caught:
         patched(document, parse_patch(patch))
     assert said in str(caught.value) or "the limit is" in str(caught.value)
+
+
+def test_several_assignments():
+    """One after the other, each on what those before have left."""
+    assert {"a": {"b": [1]}} == assigned({"a": 1}, "a={}", "a.b=[]", "/a/b/-=1")
+    with pytest.raises(InvalidInput, match="has no 'x'"):
+        assigned({"a": {}}, "/a/b=1", "/a/x/y=1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import attrs
+import pytest
 
 from roost_core.backend import (
     EngineLine,
@@ -161,6 +162,22 @@ def test_steps_that_change_nothing():
     (thing,) = overview_of(survey, NOW, {"busy": [warning]}).odd
     assert "busy" == thing.work_id
     assert "50 steps in a row had changed no data" in thing.texts[0]
+    assert thing.since_version is None
+
+
+@pytest.mark.parametrize(("since", "told"), [(2, 2), (0, None), (99, None), ("2", None)])
+def test_since_which_version_nothing_is_new(since, told):
+    """As far as the warning says it, which may be an engine's own."""
+    survey = Survey(
+        NOW_MS,
+        running=(running("busy", steps_in_row=60, version=53),),
+        workers=(worker(),),
+        worker_count=1,
+    )
+    data = {"warning": "x", "steps": 50, "since_version": since}
+    warning = Event("1-0", NOW, "emitted", "busy", "crawl", 52, State.RUNNING, data)
+    (thing,) = overview_of(survey, NOW, {"busy": [warning]}).odd
+    assert (told, 53) == (thing.since_version, thing.version)
 
 
 def test_a_worker_that_is_left_out_is_not_missing():

@@ -36,7 +36,7 @@ function history() {
   if (!list) return go(found);
   list.open = true;
   found.focus({ preventScroll: true });
-  list.scrollIntoView({ block: "start" });
+  list.closest("section").scrollIntoView({ block: "start" });
 }
 
 function go(link) {

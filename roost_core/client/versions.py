@@ -158,9 +158,7 @@ class Versions:
             else await self.plan_replay(version, edit=edit)
         )
         if not in_place:
-            return await replaying.fork(
-                self._roost, planned, who, work_id, request_id=request_id
-            )
+            return await replaying.fork(self._roost, planned, who, work_id, request_id=request_id)
         return await replaying.rewind(
             self._roost,
             planned,

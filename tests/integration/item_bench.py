@@ -42,7 +42,13 @@ class Items:
         return found
 
     def step(
-        self, claim: Claim, data: Any, artifacts: Sequence[Artifact] = (), *, done: bool = False
+        self,
+        claim: Claim,
+        data: Any,
+        artifacts: Sequence[Artifact] = (),
+        *,
+        done: bool = False,
+        events: Sequence[bytes] = (),
     ) -> None:
         """Let a step be accepted."""
         self.commits += 1
@@ -58,7 +64,9 @@ class Items:
             is_finished=done,
         )
         then = Finish() if done else GoOn()
-        commit = Commit(f"c{self.commits}", version, encode_snapshot(snapshot), "read", then)
+        commit = Commit(
+            f"c{self.commits}", version, encode_snapshot(snapshot), "read", then, tuple(events)
+        )
         self.roost.run(lambda roost: roost.ledger.commit(claim.lease, commit))
 
     def fail(self, claim: Claim, message: str, traceback: str | None = None) -> None:

@@ -342,7 +342,6 @@ def has_changed(form: Form, plan: Replay) -> bool:
     return (seen.version, seen.fence) != (now.version, now.fence)
 
 
-
 def fork_id(form: Form) -> str:
     """Return the id of the work that a form begins."""
     return form.id_of_fork() or id_for(form.request)

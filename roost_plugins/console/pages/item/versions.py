@@ -134,9 +134,7 @@ def origin_of(history: StoredHistory) -> ForkedFrom | None:
     return item.forked_from
 
 
-def forks_by_version(
-    history: StoredHistory, gone: Collection[str]
-) -> Mapping[int, Sequence[Fork]]:
+def forks_by_version(history: StoredHistory, gone: Collection[str]) -> Mapping[int, Sequence[Fork]]:
     """Return the forks of each version that has some."""
     found: dict[int, list[Fork]] = {}
     for one in history.work.forks:

@@ -63,7 +63,7 @@ def test_what_cannot_be_carried_out(fields, field, said):
     assert len(str(caught.value)) < 400
 
 
-@pytest.mark.parametrize("text", ["", "x", "0", "-1", "1.5", "9" * 30, "١"])
+@pytest.mark.parametrize("text", ["", "x", "0", "-1", "1.5", "9" * 30, "\u0661"])
 def test_no_version(text):
     """Anything may be sent."""
     with pytest.raises(Mistyped, match="is no version"):

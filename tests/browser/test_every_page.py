@@ -58,7 +58,9 @@ def later(scene, claim):
 def test_every_page_of_the_navigation(states, eyes):
     """With work in every state on it: axe finds nothing, and nobody scrolls sideways."""
     page = states.page(eyes)
-    for path in [*states.places(page), "/act/retry?q=state:failed", "/events?work=failed"]:
+    done = [f"/work/done/{one}" for one in ("history", "diff", "version/1", "replay?from=1")]
+    others = ["/act/retry?q=state:failed", "/events?work=failed"]
+    for path in [*states.places(page), *others, *done]:
         page.goto(f"{states.console.origin}{path}")
         looked_at(page, path)
 

@@ -40,7 +40,10 @@ def hostile(scene):
             items.artifact(f"dead-{n}", (HOSTILE * 9_000).encode(), ext=ext, name=NAME)
             for ext in ("html", "svg", "json", "md")
         ]
-        items.step(claim, {HOSTILE: HOSTILE, "long": HOSTILE * 9_000}, kept)
+        items.step(claim, {HOSTILE: ODD, "list": [NAME]})
+        items.step(
+            claim, {HOSTILE: HOSTILE, "list": [HOSTILE, NAME], "long": HOSTILE * 9_000}, kept
+        )
         items.fail(claim, HOSTILE * 20, HOSTILE * 60)
     for work_id in ("runs", "waits"):
         items.new(work_id, large, title=NAME, resources=["<evil-one>"])
@@ -75,7 +78,7 @@ def harmless(page, path):
     page.locator("h1").wait_for()
     closed = page.locator("#main details:not([open], .menu) > summary:visible")
     for summary in closed.element_handles():
-        summary.click()
+        summary.evaluate("one => one.click()")  # what opens above may move it from below a mouse
     assert 0 == page.locator(MADE).count(), path
     assert not BARRED.search(page.locator("body").inner_text()), path
     assert not BARRED.search(page.title()), path
@@ -105,6 +108,8 @@ def test_every_page_of_the_navigation(hostile, page):
     "path",
     [
         *(f"/work/{one}" for one in ("dead-0", "runs", "waits", "dead-0/snapshot", "dead-0/life")),
+        *(f"/work/dead-0/{one}" for one in ("history", "diff", "version/1", "replay?from=1")),
+        f"/work/dead-1/replay?from={quote(HOSTILE)}",
         "/events?work=dead-0",
         f"/events?engine={quote(HOSTILE)}",
         "/act/retry?q=state:failed",
@@ -121,6 +126,8 @@ def test_every_page_of_work(hostile, page, path):
     "path",
     [
         f"/work?q={quote(HOSTILE)}",
+        f"/work/dead-0/diff?from={quote(HOSTILE)}",
+        f"/work/dead-0/diff?from=9&to={quote(NAME)}",
         f"/work/{quote(NAME.replace('/', ''), safe='')}",
         f"/work?after={quote(HOSTILE)}",
         f"/events?kind={quote(HOSTILE)}",
@@ -140,6 +147,7 @@ def test_an_address_that_somebody_has_made(hostile, page, eyes, path):
 def test_artifacts_are_looked_at(hostile, page):
     """Pages, pictures, data and notes: as a text, a part of it, or an image that runs nothing."""
     page.goto(f"{hostile.console.origin}/work/dead-0")
+    page.locator(".artifact").first.wait_for()
     for summary in page.locator(".artifact > summary").element_handles():
         summary.click()
     looks = page.locator(".artifact-look")

@@ -1,4 +1,4 @@
-"""How two versions differ, as a page shows it: by word, mark and colour, and without secrets. Pure."""
+"""How two versions differ, as a page shows it: by word, mark and colour; no secrets. Pure."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _ROOM: Final = 240
 _OPENED: Final = 16_000
 #: Of all values that are opened together, this many characters. The rest is cut to its line.
 _BUDGET: Final = 1_000_000
-_MARKS: Final = {Kind.ADDED: "+", Kind.REMOVED: "−", Kind.CHANGED: "~"}
+_MARKS: Final = {Kind.ADDED: "+", Kind.REMOVED: "-", Kind.CHANGED: "~"}
 _WORDS: Final = {Kind.ADDED: "added", Kind.REMOVED: "removed", Kind.CHANGED: "changed"}
 _IN_LISTS: Final = {Kind.ADDED: "inserted", Kind.REMOVED: "taken out", Kind.CHANGED: "replaced"}
-TONES: Final = {Kind.ADDED: "good", Kind.REMOVED: "bad", Kind.CHANGED: "accent"}
+_TONES: Final = {Kind.ADDED: "good", Kind.REMOVED: "bad", Kind.CHANGED: "accent"}
 
 
 @attrs.frozen
@@ -49,7 +49,7 @@ class Side:
 class Line:
     """One difference.
 
-    :ivar mark: ``+``, ``−`` or ``~``; ``word`` says the same.
+    :ivar mark: ``+``, ``-`` or ``~``; ``word`` says the same.
     :ivar old: None for what is new; ``new`` is None for what is gone.
     :ivar is_hidden: whether what differs is a secret.
     """
@@ -77,10 +77,6 @@ class Differences:
     def left(self) -> int:
         """How many are not shown."""
         return self.total - len(self.lines)
-
-    def count(self, mark: str) -> int:
-        """Return how many of those that are shown have a mark."""
-        return sum(one.mark == mark for one in self.lines)
 
 
 def differences_of(
@@ -155,7 +151,7 @@ def _line(one: Difference, old: Json, new: Json, room: int) -> tuple[Line, int]:
     ]
     is_hidden = one.kind is Kind.CHANGED and texts[0] == texts[1]
     line = Line(
-        TONES[one.kind],
+        _TONES[one.kind],
         _MARKS[one.kind],
         words[one.kind],
         one.path,

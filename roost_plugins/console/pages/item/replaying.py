@@ -59,7 +59,7 @@ class Form:
     """What is typed.
 
     :ivar request: made with the form, so that a form that is sent twice counts once.
-    :ivar stamp: the digest of what was seen, empty before that; ``seen`` is how the work stood then.
+    :ivar stamp: the digest of what was seen, empty before that; ``seen`` is how the work stood.
     """
 
     version: str = ""

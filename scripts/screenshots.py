@@ -33,11 +33,18 @@ PAGES: Final = (
     ("overview", "/", 900, ("light", "dark")),
     ("work", "/work", 720, ("light",)),
     ("item", "/work/nightly-2026-11-26", 960, ("light",)),
+    ("history", "/work/nightly-2026-11-26/history", 640, ("light",)),
+    ("diff", "/work/nightly-2026-11-26/diff?from=3&to=5", 720, ("light",)),
+    ("replay", "/work/nightly-2026-11-26/replay?from=3", 1100, ("light",)),
     ("dead-letters", "/failed", 480, ("light",)),
     ("preview", "/act/retry?q=state:failed", 720, ("light",)),
     ("events", "/events", 640, ("light",)),
     ("workers", "/workers", 640, ("light",)),
     ("doctor", "/doctor/run", 800, ("light",)),
+)
+#: What is typed for a picture, and then looked at: name, field, text.
+TYPED: Final = (
+    ("replay", "lines", "goal=Survey of 300 pages, without the archive\n/is_sure=true"),
 )
 #: The pictures of the command line: name, what is typed, themes.
 COMMANDS: Final = (
@@ -74,6 +81,7 @@ def visit(browser: Browser, url: str, folder: Path) -> None:
                 # What a reader has to ask for.
                 places |= {"/doctor/run": "doctor", "/act/retry?q=state:failed": "preview"}
                 places |= {"/work/none": "missing"}
+                places |= {f"/work/{ITEMS[1]}/{one}": one for one in ("history", "diff", "replay")}
                 for path, name in places.items():
                     answer = page.goto(url.partition("?")[0].rstrip("/") + path)
                     if answer is None or answer.status >= 500:
@@ -93,6 +101,10 @@ def illustrate(browser: Browser, url: str, folder: Path) -> None:
                 answer = page.goto(url.partition("?")[0].rstrip("/") + path)
                 if answer is None or not answer.ok:
                     raise SystemExit(f"{path} does not answer")
+                for field, text in [(field, text) for one, field, text in TYPED if one == name]:
+                    page.locator(f"[name={field}]").fill(text)
+                    page.get_by_role("button", name="Preview").click()
+                    page.locator("#look").wait_for()
                 page.wait_for_timeout(1500)
                 shot = folder / f"{name}-{theme}.png"
                 shot.write_bytes(small(page.screenshot()))

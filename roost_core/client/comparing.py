@@ -60,6 +60,9 @@ def compared(
     """Compare two versions; see :meth:`roost_core.client.work.Work.diff`.
 
     :param whole: as for :func:`~roost_core.shown.versions.snapshot`.
+    :raises VersionGone: one of them is not kept any more, or there was none.
+    :raises CorruptRecord: the bytes of one, or what leads to them, do not decode.
+    :raises WrittenByNewer: a newer Roost wrote them.
     """
     new = history.work.version if new is None else new
     if old is None and new == 1:

@@ -187,6 +187,7 @@ async def fork(
     :param work_id: its id; made if None: from the request's id, if that is given.
     :param request_id: of a request that may have been sent before; it counts once.
     :raises WorkIdTaken: another work item has this id.
+    :raises InvalidInput: the data that it would begin with is no JSON.
     :raises ArtifactError: an artifact of the version cannot be shared; nothing was stored.
     :raises PluginError: no plugin offers an artifact store, and the version has artifacts.
     :raises BackendUnavailable: no answer; whether it was stored is not known.
@@ -239,14 +240,14 @@ async def rewind(
     roost: Connection,
     replay: Replay,
     actor: Actor,
-    *,
-    deadline_at: datetime | None = None,
-    deadline_seconds: float | None = None,
-    request_id: str | None = None,
+    deadline_ms: int | None = None,
     seen: Seen | None = None,
+    *,
+    request_id: str | None = None,
 ) -> Replayed:
     """Put the work item itself back to the version, which becomes its newest.
 
+    :param deadline_ms: a new deadline, by the server's clock.
     :param request_id: of a request that may have been sent before; it counts once.
     :param seen: how the work stood when somebody decided it; as it was planned, if not given.
     :raises WorkNotFound: it is gone.
@@ -273,7 +274,7 @@ async def rewind(
         past=past,
         actor=actor,
         if_fence=as_seen.fence,
-        deadline_ms=await control.deadline_ms(deadline_at, deadline_seconds),
+        deadline_ms=deadline_ms,
         life=as_seen.life or None,
     )
     answer = await repeated(lambda: roost.ledger.rewind(work_id, order), PATIENCE_SECONDS)

@@ -34,6 +34,12 @@ class Version(Value):
     problem: str | None = None
 
     @property
+    def person(self) -> str | None:
+        """Who put an earlier version back, if a person made this one."""
+        word = self.worker_id or ""
+        return word[1:] if word.startswith("@") else None
+
+    @property
     def is_readable(self) -> bool:
         """Whether its snapshot can be read."""
         return self.problem is None

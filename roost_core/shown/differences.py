@@ -52,7 +52,10 @@ def lines(
 
 
 def hidden_at(path: str, value: Json) -> Json:
-    """Return the value at a place without secrets, which the keys on the way may tell of."""
+    """Return the value at a place without secrets, which the keys on the way may tell of.
+
+    :raises InvalidInput: that is no JSON pointer.
+    """
     *ahead, last = parts_of(path) or ("",)
     # Whatever is in a field that is named like a secret is one, a number too.
     if any(is_secret(part, "") for part in ahead) or is_secret(last, value):

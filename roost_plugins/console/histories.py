@@ -7,8 +7,8 @@ request, and not in the loop of the connection that all requests share.
 from __future__ import annotations
 
 from roost_core import Roost
-from roost_core.backend.history import StoredHistory
-from roost_core.client.missing import not_found
+from roost_core.backend import StoredHistory
+from roost_core.errors import WorkNotFound
 from roost_plugins.console.here import Here
 
 
@@ -23,7 +23,7 @@ def history_of(here: Here, work_id: str) -> StoredHistory:
     async def stored(roost: Roost) -> StoredHistory:
         found = await roost.ledger.history(roost.work(work_id).id)
         if found is None:
-            raise not_found(work_id, roost.ledger.queue)
+            raise WorkNotFound(f"no work item {work_id!r} in the queue {roost.ledger.queue!r}")
         return found
 
     return here.ask(stored)

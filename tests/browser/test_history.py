@@ -103,7 +103,7 @@ def test_from_the_history_to_a_fork(console, items, eyes):
 
 
 def test_in_place(console, items, eyes):
-    """Put back with an edit; the page of the work says so, and goes on from there."""
+    """Put back with an edit; the page of the work says so, and it continues from there."""
     items.fail(agent(items), "429")
     page = opened(eyes, console, "/work/w-1/replay?from=2")
     page.get_by_text("In place", exact=True).click()

@@ -248,7 +248,7 @@ def test_no_answer(items, monkeypatch):
 
 
 def test_patch_bombs(items):
-    """Copies of copies end at the size of a snapshot, and the console goes on."""
+    """Copies of copies end at the size of a snapshot, and the console continues."""
     agent(items, "w-1", {"a": ["x" * 1000]})
     copies = [{"op": "copy", "from": "/a", "path": "/a/-"} for _ in range(40)]
     page = items.site.get(PATH).text

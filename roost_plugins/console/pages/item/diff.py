@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import attrs
 from flask import Response, make_response, render_template, request
 
-from roost_core.backend.history import StoredHistory
+from roost_core.backend import StoredHistory
 from roost_core.cli.work.diff import others
 from roost_core.client.comparing import Comparison, compared
 from roost_core.errors import CorruptRecord, InvalidInput, VersionGone

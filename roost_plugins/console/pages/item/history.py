@@ -9,7 +9,7 @@ from typing import Final
 from flask import Response, make_response, render_template, request
 
 from roost_core import Roost
-from roost_core.backend.history import StoredHistory
+from roost_core.backend import StoredHistory
 from roost_core.errors import CorruptRecord, VersionGone
 from roost_plugins.console.here import here
 from roost_plugins.console.histories import history_of

@@ -9,7 +9,7 @@ from flask import Response, make_response, redirect, render_template, request, u
 from werkzeug.wrappers import Response as AnyResponse
 
 from roost_core import Roost
-from roost_core.backend.history import StoredHistory
+from roost_core.backend import StoredHistory
 from roost_core.client.replaying import Replay, Replayed, planned
 from roost_core.errors import (
     BackendUnavailable,

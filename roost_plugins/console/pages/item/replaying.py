@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import attrs
 
-from roost_core.backend.history import StoredHistory
+from roost_core.backend import StoredHistory
 from roost_core.cli.arguments import iso_time, relative_seconds
 from roost_core.client.replaying import Edit, Replay, Seen, id_for
 from roost_core.codec.strict_json import loads_typed

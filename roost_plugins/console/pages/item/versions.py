@@ -7,11 +7,10 @@ from typing import Final
 
 import attrs
 
-from roost_core.backend.history import BY_PERSON, StoredHistory
+from roost_core.backend import StoredHistory
 from roost_core.codec.times import from_milliseconds
 from roost_core.errors import CorruptRecord
-from roost_core.models.history import Version
-from roost_core.models.work import ForkedFrom
+from roost_core.models import ForkedFrom, Version
 from roost_core.shown import views
 from roost_core.shown.counts import counted
 from roost_core.shown.versions import gaps, remarks, versions
@@ -115,11 +114,10 @@ def _row(
     forks: Mapping[int, Sequence[Fork]],
     origin: ForkedFrom | None,
 ) -> Row:
-    is_by_hand = one.worker_id is not None and one.worker_id.startswith(BY_PERSON)
     return Row(
         one=one,
         before=one.version - 1 if one.version - 1 in numbers else None,
-        person=(one.worker_id or "").removeprefix(BY_PERSON) if is_by_hand else "",
+        person=one.person or "",
         forks=forks.get(one.version, ()),
         is_inherited=origin is not None and one.version <= origin.version,
     )

@@ -192,7 +192,9 @@ def test_steps_lead_to_what_they_changed(items):
     """In the picture of its life; those that are drawn as one do not."""
     agent(items)
     page = main(items.page("w-1"))
-    assert set(re.findall(r'<a href="/work/w-1/diff\?to=(\d)" tabindex="-1">', page)) <= set("123")
+    assert set(
+        re.findall(r'<a href="/work/w-1/(?:diff\?to=|version/)(\d)" tabindex="-1">', page)
+    ) <= set("123")
 
 
 def test_a_stalled_agent_in_the_overview(items):

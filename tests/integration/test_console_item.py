@@ -198,7 +198,7 @@ def test_a_large_snapshot_comes_after_the_page(items):
     # Once it has been read it is in the page, so that nothing goes away when that is read again.
     assert "20,000 items" in items.page("w-1")
     items.step(claim, {"rows": []})
-    assert 400 == items.site.get(path.replace("/1?", "/9?")).status
+    assert 404 == items.site.get(path.replace("/1?", "/9?")).status
 
 
 def test_a_branch_behind_a_secret(items):
@@ -330,7 +330,7 @@ def test_a_damaged_snapshot(items):
     text = words(main(items.page("w-1")))
     assert "does not decode" in text or "snapshot" in text
     assert "a : 1" in text
-    assert 400 == items.site.get("/work/w-1/snapshot/1/1?at=").status
+    assert 409 == items.site.get("/work/w-1/snapshot/1/1?at=").status
 
 
 def test_a_fork_and_its_origin(items):

@@ -82,9 +82,16 @@ def show(work_id: str) -> AnyResponse:
             payload=payload,
             state=state,
             mood=view.mood,
-            version_url=lambda version: url_for("item.diff", work_id=one.meta.work_id, to=version),
+            version_url=lambda version: _url_of(one.meta.work_id, version),
         )
     )
+
+
+def _url_of(work_id: str, version: int) -> str:
+    """Return where the mark of a version leads to: to what it changed, or to what it began with."""
+    if version == 1:
+        return url_for("item.version", work_id=work_id, version=1)
+    return url_for("item.diff", work_id=work_id, to=version)
 
 
 def state_of(one: Inspection) -> ReadState | None:

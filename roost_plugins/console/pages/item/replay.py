@@ -146,7 +146,8 @@ def _begun(history: StoredHistory, form: Form, plan: Replay) -> AnyResponse:
         problem = str(error).replace("leave --work-id out", "leave the field empty")
         return _page(history, form, {"new_id": problem}, status=409)
     except InvalidInput as error:
-        return _page(history, form, {"reason": str(error)}, status=400)
+        field = "deadline" if "deadline" in str(error) else "reason"
+        return _page(history, form, {field: str(error)}, status=400)
     except RoostError as error:
         history = history_of(here(), plan.work_id)
         plan = _planned(history, form)
@@ -197,8 +198,8 @@ def _seen(
 ) -> Response:
     """Show what it would come to."""
     barred = replaying.barred(history) if form.is_in_place else ""
-    before = history_data(history, plan.version) or {}
-    newest = history_data(history, history.work.version)
+    before = _data(history, plan.version) or {}
+    newest = _data(history, history.work.version)
     look = Look(
         plan,
         differences_of(plan.differences, before, dict(plan.snapshot.data)),
@@ -215,7 +216,7 @@ def _seen(
     return _page(history, form, {"how": barred} if barred else {}, look, said, status)
 
 
-def history_data(history: StoredHistory, version: int) -> dict[str, Json] | None:
+def _data(history: StoredHistory, version: int) -> dict[str, Json] | None:
     """Return the data of a version; None if it cannot be read."""
     try:
         return dict(snapshot(history, version).data)

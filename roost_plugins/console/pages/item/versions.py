@@ -8,7 +8,6 @@ from typing import Final
 import attrs
 
 from roost_core.backend import StoredHistory
-from roost_core.codec.times import from_milliseconds
 from roost_core.errors import CorruptRecord
 from roost_core.models import ForkedFrom, Version
 from roost_core.shown import views
@@ -146,12 +145,6 @@ def label_of(history: StoredHistory, version: int) -> str:
     if commit is None:
         return (history.work.step or "") if version == history.work.version else ""
     return commit.step
-
-
-def time_of(history: StoredHistory, version: int) -> object:
-    """Return when a version was accepted, or None."""
-    commit = history.commit(version)
-    return None if commit is None else from_milliseconds(commit.at_ms)
 
 
 def readable(history: StoredHistory) -> str:

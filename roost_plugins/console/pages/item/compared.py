@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -104,37 +104,34 @@ def compared(found: Comparison, most: int = MOST) -> Differences:
 def _paired(found: Sequence[Difference], old: Json, new: Json) -> Iterator[Difference]:
     """Yield what differs; of a list, what came in the place of something else is one difference.
 
-    Between two elements that both lists have, those that are gone come first, then the new ones.
+    Between two elements that both lists have, those that are gone come first, then the new ones:
+    the first that is new has replaced the first that is gone if it stands where that would.
     """
-    gone: deque[Difference] = deque()
-    parent, moved, first = "", 0, 0
+    gone: deque[tuple[str, int, Difference]] = deque()
+    # By list: how far an element that both have has moved.
+    moved: Counter[str] = Counter()
+
+    def given_up() -> Iterator[Difference]:
+        while gone:
+            within, _, one = gone.popleft()
+            moved[within] -= 1
+            yield one
+
     for one in found:
         within, _, last = one.path.rpartition("/")
-        in_list = one.kind is not Kind.CHANGED and _is_in_list(one, old, new)
-        if not in_list or within != parent or one.kind is Kind.REMOVED:
-            at = int(last) if in_list else 0
-            is_next = in_list and within == parent and gone and at == first + len(gone)
-            if not is_next:
-                moved -= len(gone)
-                yield from gone
-                gone.clear()
-                first = at
-        if in_list and within != parent:
-            parent, moved, first = within, 0, int(last)
-        if not in_list:
-            yield one
-        elif one.kind is Kind.REMOVED:
-            gone.append(one)
-        elif gone and int(last) == first + moved:
-            before = gone.popleft()
-            first += 1
+        is_element = one.kind is not Kind.CHANGED and _is_in_list(one, old, new)
+        if is_element and one.kind is Kind.REMOVED:
+            if gone and (within, int(last) - 1) != gone[-1][:2]:
+                yield from given_up()
+            gone.append((within, int(last), one))
+        elif is_element and gone and (within, int(last) - moved[within]) == gone[0][:2]:
+            before = gone.popleft()[2]
             yield Difference(Kind.CHANGED, one.path, before.old, one.new)
         else:
-            moved += 1 - len(gone)
-            yield from gone
-            gone.clear()
+            yield from given_up()
+            moved[within] += is_element
             yield one
-    yield from gone
+    yield from given_up()
 
 
 def _line(one: Difference, old: Json, new: Json, room: int) -> tuple[Line, int]:

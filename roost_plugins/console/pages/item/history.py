@@ -35,12 +35,12 @@ def versions(work_id: str) -> str:
 @blueprint.get("/<work_id>/version/<int:version>")
 def version(work_id: str, version: int) -> Response:
     """Show its snapshot as it was then."""
-    problem, state, hint, status = "", None, "", 200
+    history = history_of(here(), work_id)
+    problem, state, status = "", None, 200
     try:
-        state = snapshots().read_version(here(), work_id, version)
+        state = snapshots().of_version(history, version)
     except (VersionGone, CorruptRecord) as error:
         problem, status = str(error), 404 if isinstance(error, VersionGone) else 409
-        hint = readable(history_of(here(), work_id))
     text = render_template(
         "item/version.html",
         page="work",
@@ -48,7 +48,8 @@ def version(work_id: str, version: int) -> Response:
         version=version,
         state=state,
         problem=problem,
-        hint=hint,
+        has_before=version - 1 in history.versions,
+        hint=readable(history),
     )
     return make_response(text, status)
 

@@ -9,12 +9,11 @@ from typing import Final
 import attrs
 
 from roost_core import Artifact, Roost, Snapshot
-from roost_core.backend import StoredWork
+from roost_core.backend import StoredHistory, StoredWork
 from roost_core.errors import CorruptRecord, WorkNotFound
 from roost_core.shown import views
 from roost_core.shown.versions import snapshot as snapshot_at
 from roost_plugins.console.here import Here
-from roost_plugins.console.histories import history_of
 from roost_plugins.console.kit.tree import Node, tree
 
 #: What is kept at a time: this many snapshots of together this many bytes of JSON. Decoded, they
@@ -85,16 +84,13 @@ class Snapshots:
                 self._known.popitem(last=False)
         return state
 
-    def read_version(self, here: Here, work_id: str, version: int) -> ReadState:
-        """Read an earlier version of a work item's snapshot.
+    def of_version(self, history: StoredHistory, version: int) -> ReadState:
+        """Return an earlier version of a work item's snapshot.
 
-        :raises WorkNotFound: there is no such work item.
         :raises VersionGone: the version is not kept, or there was none.
         :raises CorruptRecord: it does not decode, or what leads to it is damaged.
-        :raises BackendUnavailable: no answer.
         """
-        history = history_of(here, work_id)
-        life = history.work.created_ms
+        work_id, life = history.work.work_id, history.work.created_ms
         known = self.get(work_id, life, version)
         if known is not None:
             return known

@@ -6,6 +6,7 @@ from flask import render_template, request, url_for
 
 from roost_core.errors import InvalidInput
 from roost_plugins.console.here import here
+from roost_plugins.console.histories import history_of
 from roost_plugins.console.kit.tree import tree
 from roost_plugins.console.pages.item.page import load
 from roost_plugins.console.pages.item.routing import blueprint, place, snapshots
@@ -25,7 +26,7 @@ def branch(work_id: str, life: int, version: int) -> str:
     """Show one branch of a version's data."""
     found = snapshots().get(work_id, life, version)
     if found is None:
-        found = snapshots().read_version(here(), work_id, version)
+        found = snapshots().of_version(history_of(here(), work_id), version)
     if found.snapshot is None or found.life != life:
         raise InvalidInput(f"version {version} is another work item's: read the page again")
     at, start = place()

@@ -119,3 +119,15 @@ def test_the_picture_is_safe():
     assert {"svg", "title", "rect", "text", "line", "path", "circle", "a"} >= {
         one.tag for one in root.iter()
     }
+
+
+def test_steps_lead_to_their_versions():
+    """One that is accepted does; a try, and several that are drawn as one, do not."""
+    picture = timeline(usual(), at(3605))
+    text = str(svg(picture, lambda version: f"/work/w-1/diff?to={version}&a='\""))
+    assert ["1", "2", "3"] == re.findall(r'<a href="/work/w-1/diff\?to=(\d)&amp;', text)
+    assert text.count('tabindex="-1"') == 3
+    ElementTree.fromstring(text)
+    assert "/diff" not in str(svg(picture))
+    many = timeline(long_life(500), at(10**6))
+    assert all(mark.version is None for mark in many.marks if mark.merged > 1)

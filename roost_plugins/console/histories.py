@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from roost_core import Roost
 from roost_core.backend import StoredHistory
-from roost_core.errors import WorkNotFound
+from roost_core.errors import CorruptRecord, WorkNotFound
+from roost_core.shown import views
 from roost_plugins.console.here import Here
 
 
@@ -17,6 +18,8 @@ def history_of(here: Here, work_id: str) -> StoredHistory:
 
     :raises InvalidInput: that cannot be an id.
     :raises WorkNotFound: there is no such work item.
+    :raises WrittenByNewer: a newer Roost wrote it.
+    :raises CorruptRecord: how it stands does not decode, so its versions cannot be told.
     :raises BackendUnavailable: no answer.
     """
 
@@ -26,4 +29,9 @@ def history_of(here: Here, work_id: str) -> StoredHistory:
             raise WorkNotFound(f"no work item {work_id!r} in the queue {roost.ledger.queue!r}")
         return found
 
-    return here.ask(stored)
+    found = here.ask(stored)
+    if found.work.newer_layout is not None:
+        views.item(found.work)  # It says which, and who can.
+    if not found.work.version and found.base is not None:
+        raise CorruptRecord(f"{work_id}: the stored record does not decode")
+    return found

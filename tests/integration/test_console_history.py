@@ -225,3 +225,16 @@ def test_read_only(redis_server, tmp_path):
         page = seen(items, "/work/w-1/replay?from=2")
         assert "roost replay w-1 --from-version 2 --dry-run" in page
         assert 403 == items.site.post("/work/w-1/replay", b"version=2&do=start").status
+
+
+@pytest.mark.parametrize("record", [b"broken", b"99 queued none something new"])
+def test_a_record_that_cannot_be_read(items, record):
+    """Damaged, or of a newer Roost: each page says it in a line, and none is a fault."""
+    agent(items)
+    items.poke("w-1", record)
+    for path in ("history", "version/1", "diff", "replay", "replay?from=1"):
+        found = items.site.get(f"/work/w-1/{path}")
+        assert 409 == found.status, (path, found.text)
+        assert re.search("does not decode|a newer Roost wrote", words(main(found.text))), path
+    assert 409 == items.site.post("/work/w-1/replay", b"version=1&do=start&how=fork").status
+    assert "No step was accepted yet" not in words(main(items.page("w-1")))

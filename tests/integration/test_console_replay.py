@@ -100,6 +100,18 @@ def test_a_fork_begins_once(items):
     assert "wrong turn" in json.dumps([one.data for one in items.roost.work(fork).events()])
 
 
+def test_another_look_begins_another_one(items):
+    """As after the browser has gone back: each edit that was looked at begins once."""
+    agent(items)
+    _, form = looked(items, lines="goal=rest")
+    assert 303 == send(items, form).status
+    found = send(items, {**form, "lines": "goal=fly", "do": "preview"})
+    again = {**form, **form_of(found.text), "lines": "goal=fly"}
+    assert 303 == send(items, again).status
+    forks = [one.work_id for one in items.roost.work("w-1").status().forks]
+    assert ["fly", "rest"] == [items.roost.work(one).snapshot().data["goal"] for one in forks]
+
+
 def test_in_place_counts_once(items):
     """Also if it has been run again meanwhile."""
     ended(items)

@@ -104,10 +104,10 @@ def begin(work_id: str) -> AnyResponse:
         field = "patch" if form.patch.strip() else "lines" if form.assignments else ""
         return _page(history, form, {field: str(error)}, status=400)
     if request.form.get("do") != "start":
-        return _seen(history, form, plan)
+        return _seen(history, form.anew(), plan)
     if form.stamp != form.digest:
         text = "Nothing was begun: what you typed has changed since. This is what it comes to now."
-        return _seen(history, form, plan, Told("warn", text))
+        return _seen(history, form.anew(), plan, Told("warn", text))
     return _begun(history, form, plan)
 
 

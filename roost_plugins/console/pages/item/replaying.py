@@ -58,7 +58,7 @@ class Mistyped(InvalidInput):
 class Form:
     """What is typed.
 
-    :ivar request: made with the form, so that a form that is sent twice counts once.
+    :ivar request: made with each look, so that what was looked at once begins once.
     :ivar stamp: the digest of what was seen, empty before that; ``seen`` is how the work stood.
     """
 
@@ -86,6 +86,10 @@ class Form:
         if WORD.fullmatch(known.get("request", "")) is None:
             known.pop("request", None)
         return cls(**known)
+
+    def anew(self) -> Form:
+        """Return the same for another request: what is looked at again may begin again."""
+        return attrs.evolve(self, request=secrets.token_hex(12))
 
     @property
     def is_in_place(self) -> bool:

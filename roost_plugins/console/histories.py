@@ -9,6 +9,7 @@ from __future__ import annotations
 from roost_core import Roost
 from roost_core.backend import StoredHistory
 from roost_core.errors import CorruptRecord, WorkNotFound
+from roost_core.large_values import Texts
 from roost_core.shown import views
 from roost_plugins.console.here import Here
 
@@ -35,3 +36,12 @@ def history_of(here: Here, work_id: str) -> StoredHistory:
     if not found.work.version and found.base is not None:
         raise CorruptRecord(f"{work_id}: the stored record does not decode")
     return found
+
+
+def texts_of(here: Here, history: StoredHistory) -> Texts:
+    """Return what reads those texts of a history that the artifact store keeps. It may block."""
+
+    async def texts(roost: Roost) -> Texts:
+        return roost.texts
+
+    return here.ask(texts) if history.may_have_values else Texts(None)

@@ -19,7 +19,7 @@ from roost_plugins.console.api.idempotency import Ticket
 from roost_plugins.console.api.kinds import ANYTHING, FLAG, SECONDS, TIME, given, name, whole
 from roost_plugins.console.api.routing import route
 from roost_plugins.console.here import here
-from roost_plugins.console.histories import history_of
+from roost_plugins.console.histories import history_of, texts_of
 
 
 @attrs.frozen(kw_only=True)
@@ -129,4 +129,5 @@ def _planned(work_id: str, said: ToPlan | ToReplay) -> Replay:
             return patched(data, operations)
 
     # An edit of much data takes a while, and is not to stop the connection's loop.
-    return planned(history_of(here(), work_id), said.version, edit)
+    history = history_of(here(), work_id)
+    return planned(history, said.version, edit, texts_of(here(), history))

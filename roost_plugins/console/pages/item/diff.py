@@ -15,7 +15,7 @@ from roost_core.errors import CorruptRecord, InvalidInput, VersionGone
 from roost_core.models import MAX_COUNT
 from roost_core.shown.differences import Line
 from roost_plugins.console.here import here
-from roost_plugins.console.histories import history_of
+from roost_plugins.console.histories import history_of, texts_of
 from roost_plugins.console.pages.item.compared import MOST, MOST_ASKED, Differences
 from roost_plugins.console.pages.item.compared import compared as shown_of
 from roost_plugins.console.pages.item.routing import blueprint
@@ -66,7 +66,7 @@ def diff(work_id: str) -> Response:
     try:
         new = _number("to", newest)
         old = _number("from", new - 1)
-        found = compared(history, old or None, new)
+        found = compared(history, old or None, new, texts_of(here(), history).whole)
         most = MOST_ASKED if request.args.get("all") else MOST
         shown = Shown(found, shown_of(found, most), list(others(found)))
     except (InvalidInput, VersionGone, CorruptRecord) as error:

@@ -12,7 +12,7 @@ from roost_core import Roost
 from roost_core.backend import StoredHistory
 from roost_core.errors import CorruptRecord, VersionGone
 from roost_plugins.console.here import here
-from roost_plugins.console.histories import history_of
+from roost_plugins.console.histories import history_of, texts_of
 from roost_plugins.console.pages.item.routing import blueprint, snapshots
 from roost_plugins.console.pages.item.versions import ROWS, history_view, origin_of, readable
 
@@ -25,7 +25,11 @@ def versions(work_id: str) -> str:
     """List its versions, as a part of the page or by themselves."""
     history = history_of(here(), work_id)
     view = history_view(
-        history, _rows(), _gone(history), is_off=not here().settings.history_versions
+        history,
+        _rows(),
+        _gone(history),
+        is_off=not here().settings.history_versions,
+        missing=texts_of(here(), history).missing,
     )
     is_part = "HX-Request" in request.headers
     name = "item/history_part.html" if is_part else "item/history_page.html"
@@ -38,7 +42,7 @@ def version(work_id: str, version: int) -> Response:
     history = history_of(here(), work_id)
     problem, state, status = "", None, 200
     try:
-        state = snapshots().of_version(history, version)
+        state = snapshots().of_version(here(), history, version)
     except (VersionGone, CorruptRecord) as error:
         problem, status = str(error), 404 if isinstance(error, VersionGone) else 409
     text = render_template(

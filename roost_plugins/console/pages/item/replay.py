@@ -12,6 +12,7 @@ from roost_core import Roost
 from roost_core.backend import StoredHistory
 from roost_core.client.replaying import Replay, Replayed, planned
 from roost_core.errors import (
+    ArtifactError,
     BackendUnavailable,
     CorruptRecord,
     InvalidInput,
@@ -22,7 +23,7 @@ from roost_core.errors import (
 from roost_core.models import Json
 from roost_core.shown.versions import snapshot
 from roost_plugins.console.here import here
-from roost_plugins.console.histories import history_of
+from roost_plugins.console.histories import history_of, texts_of
 from roost_plugins.console.notes import Told
 from roost_plugins.console.pages import verbs
 from roost_plugins.console.pages.item import replaying
@@ -81,7 +82,7 @@ def replay(work_id: str) -> Response:
     problems = {}
     if not here().read_only:
         try:
-            planned(history, form.number, None)
+            planned(history, form.number, None, texts_of(here(), history))
         except RoostError as error:
             problems["version"] = str(error)
     return _page(history, form, problems)
@@ -98,7 +99,7 @@ def begin(work_id: str) -> AnyResponse:
         form.deadline_given()
     except Mistyped as error:
         return _page(history, form, {error.field: str(error)}, status=400)
-    except (VersionGone, CorruptRecord) as error:
+    except (VersionGone, CorruptRecord, ArtifactError) as error:
         return _page(history, form, {"version": str(error)}, status=400)
     except InvalidInput as error:
         field = "patch" if form.patch.strip() else "lines" if form.assignments else ""
@@ -112,7 +113,7 @@ def begin(work_id: str) -> AnyResponse:
 
 
 def _planned(history: StoredHistory, form: Form) -> Replay:
-    plan = planned(history, form.number, form.edit())
+    plan = planned(history, form.number, form.edit(), texts_of(here(), history))
     needs_deadline = form.is_in_place and replaying.is_late(history, here().now())
     if needs_deadline and not form.deadline.strip():
         raise Mistyped("deadline", "its deadline has passed: give a new one")
@@ -219,7 +220,7 @@ def _seen(
 def _data(history: StoredHistory, version: int) -> dict[str, Json] | None:
     """Return the data of a version; None if it cannot be read."""
     try:
-        return dict(snapshot(history, version).data)
+        return dict(snapshot(history, version, texts_of(here(), history).whole).data)
     except (VersionGone, CorruptRecord):
         return None
 

@@ -10,10 +10,12 @@ import attrs
 
 from roost_core import Artifact, Roost, Snapshot
 from roost_core.backend import StoredHistory, StoredWork
+from roost_core.codec.moved import whole_bytes
 from roost_core.errors import CorruptRecord, WorkNotFound
 from roost_core.shown import views
 from roost_core.shown.versions import snapshot as snapshot_at
 from roost_plugins.console.here import Here
+from roost_plugins.console.histories import texts_of
 from roost_plugins.console.kit.tree import Node, tree
 
 #: What is kept at a time: this many snapshots of together this many bytes of JSON. Decoded, they
@@ -84,7 +86,7 @@ class Snapshots:
                 self._known.popitem(last=False)
         return state
 
-    def of_version(self, history: StoredHistory, version: int) -> ReadState:
+    def of_version(self, here: Here, history: StoredHistory, version: int) -> ReadState:
         """Return an earlier version of a work item's snapshot.
 
         :raises VersionGone: the version is not kept, or there was none.
@@ -94,8 +96,9 @@ class Snapshots:
         known = self.get(work_id, life, version)
         if known is not None:
             return known
-        size = len(history.snapshot(version))
-        return self.put(ReadState(work_id, life, snapshot_at(history, version), size))
+        size = whole_bytes(history.snapshot(version))
+        found = snapshot_at(history, version, texts_of(here, history).whole)
+        return self.put(ReadState(work_id, life, found, size))
 
     def _is_full(self) -> bool:
         size = sum(one.size for one in self._known.values())

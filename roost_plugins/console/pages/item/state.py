@@ -26,7 +26,7 @@ def branch(work_id: str, life: int, version: int) -> str:
     """Show one branch of a version's data."""
     found = snapshots().get(work_id, life, version)
     if found is None:
-        found = snapshots().of_version(history_of(here(), work_id), version)
+        found = snapshots().of_version(here(), history_of(here(), work_id), version)
     if found.snapshot is None or found.life != life:
         raise InvalidInput(f"version {version} is another work item's: read the page again")
     at, start = place()

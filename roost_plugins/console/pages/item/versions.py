@@ -1,4 +1,4 @@
-"""The versions of a work item as a page lists them, from what is kept of them. Pure."""
+"""The versions of a work item as a page lists them, from what is kept of them. Pure rules."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from roost_core.errors import CorruptRecord
 from roost_core.models import ForkedFrom, Version
 from roost_core.shown import views
 from roost_core.shown.counts import counted
-from roost_core.shown.versions import gaps, remarks, versions
+from roost_core.shown.versions import Missing, gaps, remarks, versions
 
 #: How many versions are listed at first, and how many when a reader asks for more.
 ROWS: Final = (50, 200, 1000)
@@ -79,16 +79,22 @@ class History:
 
 
 def history_view(
-    history: StoredHistory, limit: int, gone: Collection[str] = (), *, is_off: bool = False
+    history: StoredHistory,
+    limit: int,
+    gone: Collection[str] = (),
+    *,
+    is_off: bool = False,
+    missing: Missing = lambda _: None,
 ) -> History:
     """Return what is listed.
 
     :param limit: how many versions at most.
     :param gone: ids of its origin and its forks that are not there any more.
     :param is_off: whether nobody is to keep any.
+    :param missing: as for :func:`~roost_core.shown.versions.versions`.
     """
     work = history.work
-    found = versions(history, limit)
+    found = versions(history, limit, missing)
     numbers = {work.version, *history.versions, *(one.version for one in history.commits)}
     left = len(numbers - {0}) - len(found)
     told = [*remarks(found, is_off=is_off)]

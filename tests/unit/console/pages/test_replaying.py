@@ -10,6 +10,7 @@ import pytest
 
 from roost_core.backend.history import StoredVersion
 from roost_core.client.replaying import Seen, planned
+from roost_core.large_values import Texts
 from roost_core.models import State
 from roost_plugins.console.pages.item.replaying import (
     MOST_LINES,
@@ -161,5 +162,5 @@ def test_what_has_changed_since(how, state, seen, changed):
     form = Form(how=how, seen_version=version, seen_fence=fence, seen_life=life)
     found = history(5)
     found = attrs.evolve(found, work=attrs.evolve(found.work, state=state))
-    assert changed == has_changed(form, planned(found, 2, None))
+    assert changed == has_changed(form, planned(found, 2, None, Texts(None)))
     assert (state is State.RUNNING) == bool(barred(found))

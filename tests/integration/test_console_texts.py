@@ -112,8 +112,7 @@ def test_one_is_lost(items, home):
         found = api.get(path)
         assert 400 <= found.status < 600
         assert name in found.text
-    lacking = {
-        one["version"]: one["problem"] for one in api.get("/work/w-1/history").json["versions"]
-    }
+    listed = api.get("/work/w-1/history").json["versions"]
+    lacking = {one["version"]: one["problem"] for one in listed}
     assert name in lacking[3]
     assert lacking[2] is None

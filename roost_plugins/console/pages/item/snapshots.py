@@ -10,7 +10,6 @@ import attrs
 
 from roost_core import Artifact, Roost, Snapshot
 from roost_core.backend import StoredHistory, StoredWork
-from roost_core.codec.moved import whole_bytes
 from roost_core.errors import CorruptRecord, WorkNotFound
 from roost_core.shown import views
 from roost_core.shown.versions import snapshot as snapshot_at
@@ -96,9 +95,9 @@ class Snapshots:
         known = self.get(work_id, life, version)
         if known is not None:
             return known
-        size = whole_bytes(history.snapshot(version))
-        found = snapshot_at(history, version, texts_of(here, history).whole)
-        return self.put(ReadState(work_id, life, found, size))
+        raw = texts_of(here, history).whole(history.snapshot(version))
+        found = snapshot_at(history, version, lambda _: raw)
+        return self.put(ReadState(work_id, life, found, len(raw)))
 
     def _is_full(self) -> bool:
         size = sum(one.size for one in self._known.values())

@@ -21,13 +21,14 @@ from roost_core.backend.messages import Claim
 from roost_core.backend.server import Server
 from roost_core.backend.serving import ServePlan
 from roost_core.errors import BackendError, PluginError, RoostError, UnknownEngine
-from roost_core.large_values import LargeValues
+from roost_core.large_values import Texts, least_for
 from roost_core.models.worker import WorkerInfo
 from roost_core.settings import Settings
 from roost_core.stepping.leases import LeaseKeeper
 from roost_core.stepping.lost import LostSteps
 from roost_core.stepping.stepper import Stepper
 from roost_core.stepping.telling import StepListener
+from roost_core.stepping.texts import LargeTexts
 from roost_core.upkeep import Upkeep
 
 if TYPE_CHECKING:
@@ -198,7 +199,7 @@ class Worker:
             around_step=self._plugins.around_step(),
             ledger=ledger,
             store=store,
-            large=LargeValues.of(self._server, store, least),
+            large=LargeTexts(Texts(store), least_for(self._server, store, least)),
             workspaces=self._workspaces[ledger],
             keeper=keeper,
             is_stopping=self._stopping.is_set,

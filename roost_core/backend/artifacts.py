@@ -60,7 +60,8 @@ class ArtifactStore(abc.ABC):
 
         By default its bytes are put again, for the other.
 
-        :param work_id: the other, and ``life`` its life, as in :meth:`put`.
+        :param work_id: the other, and ``life`` its life, as in :meth:`put`; if it is not there yet,
+            a time before it is.
         :raises ArtifactNotFound: no such artifact.
         :raises ArtifactCorrupt: its bytes do not hash to its name.
         :raises ArtifactError: it cannot be noted.
@@ -123,7 +124,7 @@ class ArtifactStore(abc.ABC):
     def forget(self, work_id: str, life: int | None = None) -> None:
         """Drop a purged work item's metadata, and blobs that nothing refers to any more.
 
-        May be repeated, and may come late: what was put in another life of the id stays.
+        May be repeated, and may come late: what was put in a later life of the id stays.
 
         :param life: as in :class:`Purged`; None means all of them.
         :raises InvalidInput: not a work id.

@@ -11,7 +11,6 @@ import attrs
 
 from roost_core.backend.reports import StoredWork
 from roost_core.codec import changes
-from roost_core.codec.moved import may_make_values
 from roost_core.errors import CorruptRecord, VersionGone
 from roost_core.models.checks import WORD, matching
 from roost_core.models.control import Actor
@@ -150,12 +149,6 @@ class StoredHistory(Value):
             is_reached = back == WHOLE or (is_reached and back == CHANGE)
             if version == 1:
                 return
-
-    @property
-    def may_have_values(self) -> bool:
-        """Whether texts of a version may be kept elsewhere (:mod:`roost_core.codec.moved`)."""
-        known = (self.base or b"", *(one.back for one in self.commits))
-        return any(map(may_make_values, known))
 
     def commit(self, version: int) -> StoredVersion | None:
         """Return the commit that made a version, or None if it is not remembered."""

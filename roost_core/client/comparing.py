@@ -55,7 +55,10 @@ def _besides(one: Snapshot, other: Snapshot) -> tuple[Artifact, ...]:
 
 
 def compared(
-    history: StoredHistory, old: int | None, new: int | None, whole: Whole = bytes
+    history: StoredHistory,
+    old: int | None,
+    new: int | None,
+    whole: Whole = lambda raw, _: raw,
 ) -> Comparison:
     """Compare two versions; see :meth:`roost_core.client.work.Work.diff`.
 

@@ -27,7 +27,6 @@ from roost_core.workspaces import Workspaces
 
 if TYPE_CHECKING:
     # Most commands only read: they do without.
-    from roost_core.backend.history import StoredHistory
     from roost_core.client.control import Controlling
     from roost_core.large_values import Texts
 
@@ -171,13 +170,9 @@ class Connection:
             return work
         return await run_in_thread(self.texts.whole_work, work)
 
-    async def reading(self, history: StoredHistory, read: Callable[[Texts], _T]) -> _T:
-        """Call what reads a history and its large texts, in a thread if it may block."""
-        if history.may_have_values:
-            return await run_in_thread(read, self.texts)
-        from roost_core.large_values import Texts
-
-        return read(Texts(None))
+    async def reading(self, read: Callable[[Texts], _T]) -> _T:
+        """Call what reads a history, with what reads its large texts: that may block."""
+        return await run_in_thread(read, self.texts)
 
     @property
     def workspaces(self) -> Workspaces:

@@ -9,7 +9,7 @@ from roost_core.backend.reports import SUSPECTED_AFTER, Finding
 from roost_core.client.engine import held_finding
 from roost_core.client.roost import Roost
 from roost_core.errors import RoostError, SettingsError
-from roost_core.large_values import LargeValues
+from roost_core.large_values import least_for
 from roost_core.models.standing import WorkRow
 from roost_core.models.work import State
 from roost_core.models.worker import WorkerInfo
@@ -58,8 +58,7 @@ def _of_texts(roost: Roost) -> list[Finding]:
     except RoostError:
         return []  # what is wrong with it is said of the artifacts
     least = roost.settings.large_values
-    kept = LargeValues.of(roost.server, store, least)
-    if kept.least and store.values is not None:
+    if least_for(roost.server, store, least) and store.values is not None:
         text = (
             f"from {least:,} bytes on they are kept beside the server: {store.values.description}"
         )

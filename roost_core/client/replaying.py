@@ -136,7 +136,7 @@ async def plan(roost: Connection, work_id: str, version: int, edit: Edit | None)
     history = await repeated(lambda: ledger.history(work_id), PATIENCE_SECONDS)
     if history is None:
         raise not_found(work_id, ledger.queue)
-    return await roost.reading(history, lambda texts: planned(history, version, edit, texts))
+    return await roost.reading(lambda texts: planned(history, version, edit, texts))
 
 
 def planned(history: StoredHistory, version: int, edit: Edit | None, texts: Texts) -> Replay:
@@ -149,7 +149,7 @@ def planned(history: StoredHistory, version: int, edit: Edit | None, texts: Text
         views.item(history.work)  # It says which, and who can.
     raw = history.snapshot(version)
     try:
-        stored = texts.fetch(raw)
+        stored = texts.fetch(raw, history.work.work_id)
     except CorruptRecord as error:
         raise CorruptRecord(f"version {version} of {history.work.work_id}: {error}") from error
     before = decode_snapshot(stored.whole)
@@ -224,10 +224,10 @@ async def fork(
         # Before anything is noted in its name.
         raise WorkIdTaken(f"work id {new_id} is taken by another work item: leave --work-id out")
     if replay.snapshot.artifacts and there is None:
-        await run_in_thread(_share, roost.store_of_queue, replay.snapshot, new_id)
-    if replay._history.may_have_values and there is None:
+        await run_in_thread(_share, roost.store_of_queue, replay.snapshot, new_id, now_ms)
+    if there is None:
         history, version = replay._history, replay.version
-        await run_in_thread(share, begins, history, version, roost.texts, new_id)
+        await run_in_thread(share, begins, history, version, roost.texts, new_id, now_ms)
     (answer,) = await repeated(lambda: roost.ledger.enqueue([new]), PATIENCE_SECONDS)
     refused = refusal(new, answer)
     if refused is not None:
@@ -387,8 +387,8 @@ def _item_of_fork(item: WorkItem, replay: Replay, work_id: str, now_ms: int) -> 
     )
 
 
-def _share(store: ArtifactStore, snapshot: Snapshot, work_id: str) -> None:
+def _share(store: ArtifactStore, snapshot: Snapshot, work_id: str, now_ms: int) -> None:
     # What was noted stays if one fails: to forget it would forget those of a work item that has got
     # the same id meanwhile.
     for one in snapshot.artifacts:
-        store.share(one, work_id=work_id)
+        store.share(one, work_id=work_id, life=now_ms)

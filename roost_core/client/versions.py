@@ -48,9 +48,7 @@ class Versions:
         if limit is not None and limit < 0:
             raise InvalidInput("limit must not be negative")
         history = self._found(await self._roost.ledger.history(self.id))
-        return await self._roost.reading(
-            history, lambda texts: versions(history, limit, texts.missing)
-        )
+        return await self._roost.reading(lambda texts: versions(history, limit, texts.missing))
 
     async def snapshot_at(self, version: int) -> Snapshot:
         """Return an earlier version of the snapshot, with the time when it was accepted.
@@ -65,9 +63,7 @@ class Versions:
         from roost_core.shown.versions import snapshot
 
         history = self._found(await self._roost.ledger.history(self.id))
-        return await self._roost.reading(
-            history, lambda texts: snapshot(history, version, texts.whole)
-        )
+        return await self._roost.reading(lambda texts: snapshot(history, version, texts.whole))
 
     async def diff(self, old: int | None = None, new: int | None = None) -> Comparison:
         """Return how two versions of the snapshot differ.
@@ -83,9 +79,7 @@ class Versions:
         from roost_core.client.comparing import compared
 
         history = self._found(await self._roost.ledger.history(self.id))
-        return await self._roost.reading(
-            history, lambda texts: compared(history, old, new, texts.whole)
-        )
+        return await self._roost.reading(lambda texts: compared(history, old, new, texts.whole))
 
     async def plan_replay(self, version: int, *, edit: Edit | None = None) -> Replay:
         """Return what running the work again from an earlier version would come to.
@@ -171,9 +165,7 @@ class Versions:
         return WorkStatus(
             views.meta(work),
             views.item(work),
-            await self._roost.reading(
-                history, lambda texts: snapshot(history, version, texts.whole)
-            ),
+            await self._roost.reading(lambda texts: snapshot(history, version, texts.whole)),
             forks=views.forks(work),
         )
 

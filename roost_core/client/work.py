@@ -13,6 +13,7 @@ from roost_core.client import events
 from roost_core.client.connection import Connection
 from roost_core.client.versions import Versions
 from roost_core.client.waiting import until_terminal
+from roost_core.codec.moved import described
 from roost_core.codec.times import from_milliseconds
 from roost_core.models.checks import WORK_ID, matching
 from roost_core.models.events import Event
@@ -140,7 +141,11 @@ class Work(Versions):
         :raises WrittenByNewer: a newer Roost wrote them.
         :raises BackendUnavailable: no answer.
         """
-        found = await self.snapshot()
+        stored = await self._stored()
+        if stored.snapshot is not None:
+            # They are named beside the texts that are kept elsewhere.
+            stored = attrs.evolve(stored, snapshot=described(stored.snapshot))
+        found = views.snapshot(stored)
         return () if found is None else found.artifacts
 
     async def wait(self, timeout: float | None = None) -> WorkStatus:

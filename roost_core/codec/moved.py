@@ -33,10 +33,10 @@ MOVED_SCHEMA: Final = 4
 #: the one are found in the other.
 _PROBES: Final = 8
 _PROBE_BYTES: Final = 48
+#: A text is compared with no more of those that begin or end like it: pictures all begin alike.
+_MOST_ALIKE: Final = 4
 
 _PREFIX: Final = b'"\\u0072oost:'
-#: Where a stand-in replaces a text, one of the two versions or the change between them has this.
-_TRACE: Final = b"72oost:"
 _STAND_IN: Final = re.compile(rb'"\\u0072oost:([0-9a-f]{64})\.([0-9]{1,8})"')
 #: Whatever is in front, this quote begins or ends a text.
 _QUOTE: Final = re.compile(rb'[^\\]"')
@@ -85,12 +85,13 @@ class Mover:
             those in ``known``.
         :param known: the texts that the snapshot before has moved, by their ids.
         """
-        sizes = [len(text) for text in known.values()]
+        self._known: dict[int, list[tuple[str, bytes]]] = {}
+        for text_id, text in known.items():
+            self._known.setdefault(len(text), []).append((text_id, text))
         #: No shorter text is looked at.
-        self.shortest = min([*sizes, *([least] if least else [])], default=0)
+        self.shortest = min([*self._known, *([least] if least else [])], default=0)
         self.moved: dict[str, bytes] = {}
         self._least = least
-        self._known = known
 
     def __call__(self, text: bytes, is_edited: Callable[[bytes], bool]) -> bytes:
         """Return a piece of JSON with stand-ins for its large texts.
@@ -114,7 +115,7 @@ class Mover:
 
     def _id(self, value: bytes, is_edited: Callable[[bytes], bool]) -> str | None:
         """Return under which id a text is moved, or None if it stays."""
-        for value_id, other in self._known.items():
+        for value_id, other in self._known.get(len(value), ()):
             if other == value:
                 return value_id
         if not self._least or len(value) < self._least or is_edited(value):
@@ -148,11 +149,6 @@ def _stand_in(value_id: str, size: int) -> bytes:
 def has_values(raw: bytes | bytearray) -> bool:
     """Whether texts of a snapshot were moved."""
     return _PREFIX in raw
-
-
-def may_make_values(raw: bytes) -> bool:
-    """Whether a snapshot or a change can be part of what leads to one with moved texts."""
-    return _TRACE in raw
 
 
 def value_ids(raw: bytes | bytearray) -> frozenset[str]:
@@ -204,6 +200,33 @@ def with_schema(raw: bytes, schema: int) -> bytes:
     if found is None:
         raise CodecError("the snapshot does not begin with its schema")
     return b'{"schema":%d' % schema + raw[found.end() :]
+
+
+class Earlier:
+    """The large texts that a snapshot had, to find those that were edited.
+
+    Only texts that begin or end alike are compared: of a text that was edited most is still there,
+    its beginning or its end as well.
+    """
+
+    def __init__(self, before: Stored, least: int) -> None:
+        """Look at the snapshot before, at its texts with at least so many bytes."""
+        raw = before.raw
+        texts = [raw[start:end] for start, end in _long_texts(raw, least)]
+        self._known: dict[bytes, list[bytes]] = {}
+        for text in (*before.values.values(), *texts):
+            for mark in _ends(text):
+                self._known.setdefault(mark, []).append(text)
+
+    def has_edited(self, text: bytes) -> bool:
+        """Whether a text, with its quotes, is one of them that was edited, or not even that."""
+        like = [one for mark in _ends(text) for one in self._known.get(mark, ())]
+        like.sort(key=lambda one: abs(len(one) - len(text)))
+        return any(one == text or resembles(text, one) for one in like[:_MOST_ALIKE])
+
+
+def _ends(text: bytes) -> tuple[bytes, bytes]:
+    return text[1 : 1 + _PROBE_BYTES], text[-1 - _PROBE_BYTES :]
 
 
 def resembles(one: bytes, other: bytes) -> bool:

@@ -12,10 +12,10 @@ from roost_core.codec.converter import converter
 from roost_core.codec.envelope import SCHEMA, decode
 from roost_core.codec.moved import (
     MOVED_SCHEMA,
+    Earlier,
     Mover,
     Stored,
     has_values,
-    resembles,
     with_schema,
 )
 from roost_core.codec.strict_json import DECODER, MAX_SNAPSHOT_BYTES, dumps
@@ -78,7 +78,13 @@ class EncodedSnapshot(Stored):
         if not known and not 0 < least <= len(whole):
             return cls(whole, snapshot=snapshot)
         mover = Mover(least, known)
-        raw = mover(whole, lambda text: before is not None and resembles(text, before.whole))
+        earlier = cache(lambda: None if before is None else Earlier(before, least))
+
+        def is_edited(text: bytes) -> bool:
+            found = earlier()
+            return found is not None and found.has_edited(text)
+
+        raw = mover(whole, is_edited)
         if not mover.moved:
             return cls(whole, snapshot=snapshot)
         return cls(with_schema(raw, MOVED_SCHEMA), mover.moved, whole, snapshot=snapshot)
@@ -138,12 +144,12 @@ def encode_snapshot(snapshot: Snapshot) -> bytes:
     return EncodedSnapshot.of(snapshot).raw
 
 
-def lost_snapshot(reason: Exception) -> bytes:
-    """Return what a backend has for a snapshot that it cannot put together, because parts are lost.
+def lost_snapshot(reason: Exception, what: str = "the stored snapshot is damaged") -> bytes:
+    """Return what stands for a snapshot that cannot be put together, because parts are lost.
 
-    Whoever decodes it is told the reason.
+    Whoever decodes it is told what is wrong and the reason.
     """
-    return _LOST + str(reason).encode()
+    return _LOST + f"{what}: {reason}".encode()
 
 
 def decode_snapshot(
@@ -160,7 +166,7 @@ def decode_snapshot(
     :raises WrittenByNewer: a newer Roost wrote them.
     """
     if raw[:1] == _LOST:
-        raise CorruptRecord(f"the stored snapshot is damaged: {raw[1:].decode(errors='replace')}")
+        raise CorruptRecord(raw[1:].decode(errors="replace"))
     if has_values(raw):
         raise CorruptRecord("the stored snapshot is damaged: large texts of it are elsewhere")
     return decode(

@@ -27,7 +27,7 @@ _LOST: Final = "what leads back to it is not kept"
 
 #: Of texts that are kept elsewhere.
 Missing = Callable[[str], str | None]
-Whole = Callable[[bytes], bytes]
+Whole = Callable[[bytes, str], bytes]
 
 
 def versions(
@@ -42,10 +42,11 @@ def versions(
     return tuple(islice(_Walk(history, missing).versions(), limit))
 
 
-def snapshot(history: StoredHistory, version: int, whole: Whole = bytes) -> Snapshot:
+def snapshot(history: StoredHistory, version: int, whole: Whole = lambda raw, _: raw) -> Snapshot:
     """Return one version's snapshot, as if it were the newest.
 
-    :param whole: returns a snapshot's bytes with the texts that are kept elsewhere. It may block.
+    :param whole: returns a snapshot's bytes with the texts that are kept elsewhere, given these
+        and the work's id. It may block.
     :raises VersionGone: it is not kept any more, or there was none.
     :raises CorruptRecord: it does not decode, or what leads to it is damaged.
     :raises WrittenByNewer: a newer Roost wrote it.
@@ -55,7 +56,7 @@ def snapshot(history: StoredHistory, version: int, whole: Whole = bytes) -> Snap
     at_ms = work.committed_ms if is_newest else None if commit is None else commit.at_ms
     here = f"version {version} of {work.work_id}"
     try:
-        text = whole(history.snapshot(version))
+        text = whole(history.snapshot(version), work.work_id)
         found = decode_snapshot(text, created_ms=work.created_ms, updated_ms=at_ms)
     except WrittenByNewer as error:
         raise WrittenByNewer(f"{here}: {error}", error.layout) from error

@@ -16,7 +16,6 @@ import asyncio
 import contextvars
 import logging
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -158,13 +157,14 @@ class Attempts:
         if not isinstance(outcome, Accepted) and step.is_lane_cancelled:
             # Whatever an engine does when cancelled is not its failure.
             raise asyncio.CancelledError
-        return of_attempt(
+        found = of_attempt(
             outcome,
             ending=run.hold.ending,
             is_ended=step.is_ended,
             item=run.stored.item,
             lease=run.claim.lease,
         )
+        return await self._with_texts(run, found) if isinstance(found, Accepted) else found
 
     async def _outcome(self, run: Run, step: StepInFlight) -> Outcome:
         """Call the engine and judge its result; all of its code runs here."""
@@ -188,7 +188,7 @@ class Attempts:
             if snapshot.artifacts:
                 await self._check_artifacts(run, snapshot)
             events = () if context is None else tuple(context.events)
-            return await self._accepted(run, snapshot, events)
+            return accepted(snapshot, events, run.encode)
         except BaseException as error:
             if not isinstance(error, Exception) and not is_own(error, host):
                 raise
@@ -197,20 +197,27 @@ class Attempts:
             # A kept error holds this frame, and the task may hold the error: avoid a cycle.
             del host
 
-    async def _accepted(self, run: Run, snapshot: Snapshot, events: tuple[bytes, ...]) -> Accepted:
-        """Make bytes of a snapshot; the large texts that it brings are durable then."""
-        made = accepted(snapshot, events, run.encode)
-        texts = run.texts_of(made.encoded)
+    async def _with_texts(self, run: Run, step: Accepted) -> Accepted:
+        """Store the large texts that an accepted step brings, or else leave them in its snapshot.
+
+        The step has ended: however long it takes, and whoever stops meanwhile, its result counts.
+        """
+        texts = run.texts_of(step.encoded)
         if not texts:
-            return made
+            return step
         claim = run.claim
         try:
-            await run_in_thread(run.large.put, texts, claim.lease, claim.created_ms)
+            await run.large.put(texts, claim.lease, claim.created_ms)
         except ArtifactError as error:
-            # The server has room, or says that it has none: the step has done its work.
+            # The server has room, or says that it has none.
             _log.warning("%s: its large texts stay in the snapshot: %s", run.item.work_id, error)
-            return accepted(snapshot, events, partial(run.encode, moves=False))
-        return attrs.evolve(made, texts=texts)
+        except asyncio.CancelledError:
+            _log.debug("%s: its large texts stay in the snapshot: it stops", run.item.work_id)
+        else:
+            return attrs.evolve(step, texts=texts)
+        # Not what the engine returned: it may have changed that since.
+        again = step.encoded.decoded(None, None, None)
+        return attrs.evolve(step, encoded=run.encode(again, moves=False))
 
     def _context_of(self, run: Run, step: StepInFlight) -> StepContext:
         return StepContext(

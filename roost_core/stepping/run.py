@@ -12,12 +12,12 @@ from roost_core.codec.moved import Stored
 from roost_core.codec.pieced import PiecedSnapshot
 from roost_core.codec.snapshots import EncodedSnapshot
 from roost_core.context import Artifacts
-from roost_core.large_values import LargeValues
 from roost_core.models.snapshot import Snapshot
 from roost_core.models.work import WorkItem
 from roost_core.plugins.engines import OfferedEngine
 from roost_core.stepping.holds import Hold, current_hold
 from roost_core.stepping.recent import StoredItem
+from roost_core.stepping.texts import LargeTexts
 
 
 @attrs.define(eq=False)
@@ -42,7 +42,7 @@ class Run:
     snapshot: Snapshot | None
     make_snapshot: Callable[[], Snapshot | None]
     before: Stored | PiecedSnapshot | None
-    large: LargeValues
+    large: LargeTexts
     artifacts: Artifacts
     version: int
     accepted_ms: int | None

@@ -17,7 +17,7 @@ from roost_core.backend.artifacts import ArtifactStore
 from roost_core.backend.ledger import Ledger
 from roost_core.backend.messages import Ack, Claim, Failure
 from roost_core.backend.rates import UNKNOWN_ENGINE
-from roost_core.codec.moved import Stored, has_values
+from roost_core.codec.moved import Stored
 from roost_core.codec.pieced import PiecedSnapshot
 from roost_core.context import Artifacts
 from roost_core.errors import (
@@ -29,7 +29,7 @@ from roost_core.errors import (
     VersionConflict,
     WrittenByNewer,
 )
-from roost_core.large_values import LargeValues
+from roost_core.large_values import Texts
 from roost_core.models.snapshot import Snapshot
 from roost_core.models.standing import ErrorRecord
 from roost_core.models.work import State
@@ -55,7 +55,7 @@ from roost_core.stepping.rates import Rates
 from roost_core.stepping.recent import RecentItems, RecentReturns, StoredItem
 from roost_core.stepping.run import Run
 from roost_core.stepping.telling import StepListener, Telling
-from roost_core.threads import run_in_thread
+from roost_core.stepping.texts import LargeTexts
 from roost_core.workspaces import Workspaces
 
 _log = logging.getLogger("roost.stepper")
@@ -93,15 +93,15 @@ class Stepper:
     source: int = 0
     rates: Rates = attrs.field(factory=Rates, repr=False)
     listener: StepListener | None = None
-    large: LargeValues = attrs.field(repr=False)
+    large: LargeTexts = attrs.field(repr=False)
     recent: RecentItems = attrs.field(factory=RecentItems, repr=False)
     returns: RecentReturns = attrs.field(factory=RecentReturns, repr=False)
     _attempts: Attempts = attrs.field(init=False, repr=False)
     _telling: Telling = attrs.field(init=False, repr=False)
 
     @large.default
-    def _moves_nothing(self) -> LargeValues:
-        return LargeValues(self.store)
+    def _moves_nothing(self) -> LargeTexts:
+        return LargeTexts(Texts(self.store))
 
     @_attempts.default
     def _make_attempts(self) -> Attempts:
@@ -214,11 +214,7 @@ class Stepper:
         :raises ArtifactError: they cannot be read now.
         """
         raw = claim.snapshot
-        if not raw:
-            return None
-        if not has_values(raw):
-            return Stored(raw)
-        return await run_in_thread(self.large.fetch, raw)
+        return await self.large.fetch(raw, claim.lease.work_id) if raw else None
 
     async def _rest(self, hold: Hold, claim: Claim, error: ArtifactError) -> None:
         """Give a claim back without blame: what it needs cannot be read at the moment."""
@@ -356,7 +352,7 @@ class Stepper:
         with contextlib.suppress(BackendError):
             history = await self.ledger.history(lease.work_id)
             if history is not None:
-                await run_in_thread(self.large.tidy, history, lease, run.claim.created_ms)
+                await self.large.tidy(history, lease, run.claim.created_ms)
 
     @staticmethod
     def _warning(run: Run) -> bytes:

@@ -13,7 +13,6 @@ from roost_core.backend.ledger import Ledger
 from roost_core.backend.messages import Ack, Failure
 from roost_core.codec.times import from_milliseconds
 from roost_core.errors import RoostError
-from roost_core.large_values import Texts
 from roost_core.models.snapshot import Snapshot
 from roost_core.models.standing import DeadLetter, ErrorRecord
 from roost_core.models.work import State, WorkItem
@@ -21,7 +20,7 @@ from roost_core.plugins.observers import Fresh, Observers
 from roost_core.shown import views
 from roost_core.shown.tracebacks import brief
 from roost_core.stepping.run import Run
-from roost_core.threads import run_in_thread
+from roost_core.stepping.texts import LargeTexts
 
 _log = logging.getLogger("roost.stepper")
 
@@ -47,7 +46,7 @@ class Telling:
 
     observers: Observers
     ledger: Ledger
-    texts: Texts
+    texts: LargeTexts
 
     async def dead_lettered(self, work_ids: Sequence[str]) -> None:
         """Tell the observers of dead letters that they have not seen become so."""
@@ -58,7 +57,7 @@ class Telling:
                 work = await self.ledger.read(work_id)
                 if work is None:
                     continue
-                work = await run_in_thread(self.texts.whole_work, work)
+                work = await self.texts.whole_work(work)
                 views.dead_letter(work)  # Fails here or not at all.
             except RoostError as error:
                 _log.error("%s: observers miss its dead letter: %s", work_id, error)

@@ -121,7 +121,7 @@ class MemoryArtifactStore(ArtifactStore):
 
     def _is_of(self, work_id: str, key: _Key, life: int | None) -> bool:
         recorded = self._lives[work_id, key]
-        return life is None or recorded is None or recorded == life
+        return life is None or recorded is None or recorded <= life
 
     def diagnose(self) -> Sequence[Finding]:
         """Report that nothing is kept."""

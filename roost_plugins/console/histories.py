@@ -38,10 +38,10 @@ def history_of(here: Here, work_id: str) -> StoredHistory:
     return found
 
 
-def texts_of(here: Here, history: StoredHistory) -> Texts:
-    """Return what reads those texts of a history that the artifact store keeps. It may block."""
+def texts_of(here: Here) -> Texts:
+    """Return what reads those texts of versions that the artifact store keeps. It may block."""
 
     async def texts(roost: Roost) -> Texts:
         return roost.texts
 
-    return here.ask(texts) if history.may_have_values else Texts(None)
+    return here.ask(texts)

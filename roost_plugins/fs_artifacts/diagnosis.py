@@ -17,13 +17,16 @@ LITTLE_SPACE: Final = 256 << 20
 _SUBJECT: Final = "artifacts"
 
 
-def diagnose(tree: files.Tree, folders: Sequence[str]) -> list[Finding]:
+def diagnose(tree: files.Tree, folders: Sequence[str], *, is_shared: bool = False) -> list[Finding]:
     """Check the root and the named folders in it; a short file is written and removed.
 
+    :param is_shared: whether the root has to be there.
     :returns: at least one finding; a single ``ok`` or ``info`` if all is well.
     """
     try:
         if not os.path.lexists(tree.root):
+            if is_shared:
+                return [_problem(f"{tree.root} does not exist: mount its volume, or make it once")]
             return [_missing(tree.root)]
         findings = list(_root(tree, folders))
     except OSError as error:

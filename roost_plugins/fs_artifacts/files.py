@@ -32,10 +32,14 @@ _LOCK_PAUSE: Final = 0.05
 
 
 class Tree:
-    """The folders below ``root``. Making one does no I/O."""
+    """The folders below ``root``. Making one does no I/O.
 
-    def __init__(self, root: Path) -> None:
+    :param makes_root: whether the root may be made, with its parents.
+    """
+
+    def __init__(self, root: Path, *, makes_root: bool = True) -> None:
         self.root = root
+        self._makes_root = makes_root
         self._settled: set[tuple[str, ...]] = set()
 
     @contextlib.contextmanager
@@ -49,7 +53,7 @@ class Tree:
         try:
             descriptor = os.open(self.root, _FOLDER)
         except FileNotFoundError:
-            if not create:
+            if not create or not self._makes_root:
                 raise
             make_folders(self.root)
             descriptor = os.open(self.root, _FOLDER)

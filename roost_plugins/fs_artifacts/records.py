@@ -177,7 +177,10 @@ class Records:
             recorded = self._read(artifact_id, owner).extra.get(_LIFE)
         except (FileNotFoundError, CorruptRecord):
             return not is_certain
-        return recorded == life or (recorded is None and not is_certain)
+        if is_certain:
+            return recorded == life
+        # What an earlier life has left goes with it.
+        return not isinstance(recorded, int) or recorded <= life
 
     def read(self, artifact_id: str, owner: str) -> Artifact | None:
         """Return an owner's metadata of an artifact; None, and a warning, if it is damaged."""

@@ -62,11 +62,14 @@ _log = logging.getLogger("roost.artifacts")
 BLOBS: Final = "blobs"
 LOCKS: Final = "locks"
 VALUES: Final = "values"
+_FOLDERS: Final = (BLOBS, RECORDS, WORKS, LOCKS, TMP)
 #: The namespace and queue whose records have the plain names: the defaults of the settings.
 _PLAIN: Final = ("default", "default")
 
 #: Seconds to wait for a lock. Only a stopped process, or a very large blob, takes that long.
 LOCK_TIMEOUT: Final = 60.0
+#: Seconds to wait for it to drop what can as well be dropped another time.
+_DROP_TIMEOUT: Final = 0.1
 
 
 def _check_id(artifact_id: str) -> str:
@@ -98,7 +101,10 @@ class FilesystemStore(ArtifactStore):
         self._is_shared = is_shared
         self._is_for_values = is_for_values
         # Absolute, because a process may change its folder later.
-        self._tree = files.Tree(Path(os.path.abspath(root)))
+        root = Path(os.path.abspath(root))
+        #: What must be there, because it is not this machine's alone.
+        self._outer = (root.parent if is_for_values else root) if is_shared else None
+        self._tree = files.Tree(root, makes_root=not is_shared or is_for_values)
         self._records = Records(self._tree)
         self._is_swept = False
 
@@ -148,6 +154,7 @@ class FilesystemStore(ArtifactStore):
         :raises InvalidInput: the work id, ``ext`` or ``name`` is malformed, or ``data`` not bytes.
         :raises ArtifactError: they could not be made durable; nothing half-written is visible.
         """
+        self._see_outer()
         if not isinstance(data, bytes):
             raise InvalidInput(f"an artifact must be bytes, not {type(data).__name__}")
         work = work_folder(work_id, self._queue)
@@ -177,7 +184,10 @@ class FilesystemStore(ArtifactStore):
         """Return what of a work item refers to an artifact."""
         if not self._is_for_values:
             return [work]
-        return [one for one in self._records.owners(artifact_id) if work_of(one) == work]
+        try:
+            return [one for one in self._records.owners(artifact_id) if work_of(one) == work]
+        except OSError as error:
+            raise self._unreadable(error) from error
 
     @contextlib.contextmanager
     def _locked(
@@ -215,13 +225,14 @@ class FilesystemStore(ArtifactStore):
     def forget(self, work_id: str, life: int | None = None) -> None:
         """Drop a work item's records, and the blobs that nobody refers to any more.
 
-        May be repeated; the next call retries what this one could not drop. Records of another life
+        May be repeated; the next call retries what this one could not drop. Records of a later life
         of the work item stay.
 
         :param life: when it was created, in milliseconds; None is all its lives.
         :raises InvalidInput: not a work id.
         :raises ArtifactError: something could not be dropped; everything else was.
         """
+        self._see_outer()
         work = work_folder(work_id, self._queue)
         noted = self._noted(work)
         failed = self._drop_all(work, noted, life)
@@ -246,7 +257,7 @@ class FilesystemStore(ArtifactStore):
         work, artifact_id = work_folder(work_id, self._queue), artifact.artifact_id
         owner = self._owner(work, artifact.name)
         try:
-            with self._locked(artifact_id, exclusive=True):
+            with self._locked(artifact_id, exclusive=True, timeout=_DROP_TIMEOUT):
                 is_mine = self._records.is_of(artifact_id, owner, life)
                 if is_mine and self._records.read(artifact_id, owner) == artifact:
                     self._records.drop(artifact_id, owner)
@@ -334,11 +345,20 @@ class FilesystemStore(ArtifactStore):
 
     def _see_root(self) -> None:
         """Complain if the folder is not there at all, although it was."""
+        self._see_outer()
         if self._is_for_values and not self._tree.root.is_dir():
-            raise ArtifactError(
-                f"there is no folder {self.description}: is its volume mounted, and is "
-                "ROOST_ARTIFACT_ROOT the same for all?"
-            )
+            raise self._absent(self._tree.root)
+
+    def _see_outer(self) -> None:
+        """Complain if the folder that others have, too, is not there: nobody makes another one."""
+        if self._outer is not None and not self._outer.is_dir():
+            raise self._absent(self._outer)
+
+    def _absent(self, root: Path) -> ArtifactError:
+        return ArtifactError(
+            f"there is no folder {root}: is its volume mounted, and is ROOST_ARTIFACT_ROOT the "
+            "same for all?"
+        )
 
     def _corrupt(self, artifact_id: str, what: str) -> ArtifactCorrupt:
         path = self._tree.root / BLOBS / artifact_id[:2] / artifact_id
@@ -410,7 +430,12 @@ class FilesystemStore(ArtifactStore):
 
     def diagnose(self) -> Sequence[Finding]:
         """Check for what would lose data: a folder that cannot be written, wrong modes."""
-        return diagnose(self._tree, (BLOBS, RECORDS, WORKS, LOCKS, TMP))
+        found = diagnose(self._tree, _FOLDERS, is_shared=self._outer is not None)
+        if self._is_for_values or not os.path.lexists(self._tree.root / VALUES):
+            return found
+        # Of the folder in it, only what is wrong.
+        inner = diagnose(files.Tree(self._tree.root / VALUES), _FOLDERS)
+        return [*found, *(one for one in inner if one.level in ("problem", "warning"))]
 
 
 def _holds(blobs: int, artifact_id: str, data: bytes) -> bool:

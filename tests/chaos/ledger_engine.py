@@ -23,13 +23,15 @@ import signal
 import sys
 import time
 
-from roost_core import RetryLater, Snapshot, hookimpl, large_values
+from roost_core import RetryLater, Snapshot, hookimpl
+from roost_core.stepping import texts
 
 engine_id = "ledger"
 
 if "ROOST_X_TIDY" in os.environ:
     # What is done now and then is done after each step.
-    large_values._TIDY_EVERY = 1
+    texts._TIDY_EVERY = 1
+    texts._GRACE = 0.0
 
 
 def _raise():

@@ -80,7 +80,7 @@ def check_versions(
             for version in history.versions:
                 if version == 1:
                     break
-                raw = await asyncio.to_thread(roost.texts.whole, history.snapshot(version))
+                raw = await asyncio.to_thread(roost.texts.whole, history.snapshot(version), work_id)
                 data = dict(decode_snapshot(raw).data)
                 assert digest(data) in returned[work_id, version], (work_id, version)
                 assert later is None or later[:-1] == data["rows"]
@@ -128,6 +128,7 @@ def test_texts_kept_elsewhere(
     dice = random.Random(kept)
     with server_in(need(redis_binary(), "redis-server"), server_root / "texts") as server:
         settings = settings_of(server, tmp_path, "texts").evolve(artifact_shared="yes")
+        (tmp_path / "artifacts").mkdir()
         work_ids = enqueue_growing(settings, 3, images=3)
         is_done = all_done(settings, work_ids)
         many = {"ROOST_LARGE_VALUES": "1024", "ROOST_HISTORY_VERSIONS": str(kept)}

@@ -9,6 +9,7 @@ import pytest
 
 from roost_core.errors import ArtifactError, ArtifactNotFound, InvalidInput
 from roost_core.testing import MemoryArtifactStore
+from roost_plugins.fs_artifacts.store import FilesystemStore
 from tests.integration.artifact_bench import AID, DATA, failing, left, record
 
 
@@ -67,10 +68,21 @@ def test_forgetting_all(texts):
     """Of one life, under whatever names."""
     for number in (1, 2, 3):
         texts.put(DATA, work_id="w1", life=min(number, 2), name=f"lease-{number}")
-    texts.forget("w1", 2)
-    assert ["lease-1"] == [one.name for one in texts.of_work("w1")]
-    assert [("w1", "lease-1")] == [(who, one.name) for who, one in texts.describe(AID)]
     texts.forget("w1", 1)
+    assert ["lease-2", "lease-3"] == sorted(one.name for one in texts.of_work("w1"))
+    assert {"w1"} == {who for who, _ in texts.describe(AID)}
+    texts.forget("w1", 2)
+    assert not texts.exists(AID)
+
+
+def test_what_was_shared_before_a_life_began(texts):
+    """A clean-up of the life before it, that comes late, leaves it; its own takes it."""
+    one = texts.put(DATA, work_id="w1", life=1, name="lease-1")
+    texts.share(one, work_id="w2", life=500)
+    texts.forget("w1", 1)
+    texts.forget("w2", 400)
+    assert DATA == texts.get(AID)
+    texts.forget("w2", 501)
     assert not texts.exists(AID)
 
 
@@ -129,10 +141,55 @@ def test_a_folder_that_is_not_there(store, root):
     assert not store.exists(AID)
 
 
+def test_a_shared_folder_is_not_made(root):
+    """It may be there, and not be mounted: what is stored beside it would be another one."""
+    store = FilesystemStore(root, is_shared=True)
+    for use in (
+        lambda: store.put(DATA, work_id="w1"),
+        lambda: store.values.put(DATA, work_id="w1", name="lease-1"),
+        lambda: store.get(AID),
+        lambda: store.values.get(AID),
+        lambda: store.values.exists(AID),
+        lambda: store.forget("w1", 1),
+        lambda: store.values.forget("w1", 1),
+    ):
+        with pytest.raises(ArtifactError, match=f"there is no folder {root}: is its volume"):
+            use()
+    assert not root.exists()
+    (finding,) = store.diagnose()
+    assert ("problem", True) == (finding.level, "mount its volume" in finding.message)
+    root.mkdir(parents=True)
+    assert store.values.put(DATA, work_id="w1", name="lease-1").artifact_id == AID
+    assert DATA == store.values.get(AID)
+    with pytest.raises(ArtifactNotFound):
+        store.get(AID)
+
+
+def test_the_doctor_looks_into_it(store, root):
+    """At what is wrong with the folder of the texts, too."""
+    store.put(DATA, work_id="w1")
+    store.values.put(DATA, work_id="w1", name="lease-1")
+    assert ["ok"] == [one.level for one in store.diagnose()]
+    (root / "values" / "blobs").chmod(0o755)
+    (warning,) = (one for one in store.diagnose() if one.level == "warning")
+    assert str(root / "values" / "blobs") in warning.message
+
+
+def test_a_record_folder_that_cannot_be_read(store, root):
+    """It is an error of the store, like all others."""
+    store.values.put(DATA, work_id="w1", name="lease-1")
+    folder = root / "values" / "records" / AID[:2] / AID
+    folder.rename(folder.with_name("elsewhere"))
+    folder.write_bytes(b"no folder")
+    with pytest.raises(ArtifactError, match="cannot read"):
+        store.values.of_work("w1")
+
+
 #: Puts and drops the same bytes for one work item, as leases that follow each other do.
 _TURNS = """
 import sys
 from pathlib import Path
+from roost_core.errors import ArtifactError
 from roost_plugins.fs_artifacts.store import FilesystemStore
 
 texts = FilesystemStore(Path(sys.argv[1])).values
@@ -148,7 +205,12 @@ for turn in range(60):
         again = [one.name for one in texts.of_work("w1")]
         if mine.name in again:
             raise SystemExit(f"{mine.name} has no bytes")
-    texts.drop(mine, work_id="w1")
+    for _ in range(1000):
+        try:
+            texts.drop(mine, work_id="w1")
+            break
+        except ArtifactError as error:
+            assert "another process keeps it locked" in str(error)
 """
 
 

@@ -85,6 +85,7 @@ def until(shell, look, work_id, state):
 
 def beside(shell, **environment):
     """Return a shell whose folder is shared, unless the variables say something else."""
+    (shell.folder / "home" / "artifacts").mkdir(parents=True, exist_ok=True)
     return Shell(shell.folder, {**shell.variables, **SHARED, **environment})
 
 

@@ -33,10 +33,10 @@ def server(redis_server):
 
 
 def made_newer(raw):
-    """Return a record as a newer Roost could have written it: the next layout is 4."""
+    """Return a record as a newer Roost could have written it: the next layout is 5."""
     layout, rest = raw.split(b" ", 1)
     state, engine, _ = rest.split(b" ", 2)
-    return b"%d %s %s {what it holds is not known}" % (int(layout) + 2, state, engine)
+    return b"%d %s %s {what it holds is not known}" % (int(layout) + 3, state, engine)
 
 
 async def make_newer(roost, work_ids):

@@ -51,7 +51,6 @@ DOORS = {
     ("roost_core.client.connection", "_forgetter", "roost_core.upkeep"): START,
     ("roost_core.client.roost", "_enqueueing", "roost_core.client.enqueueing"): START,
     ("roost_core.client.connection", "texts", "roost_core.large_values"): START,
-    ("roost_core.client.connection", "reading", "roost_core.large_values"): START,
     ("roost_core.client.connection", "controlling", "roost_core.client.control"): START,
     ("roost_core.client.roost", "count", "roost_core.client.finding"): START,
     ("roost_core.client.roost", "overview", "roost_core.client.overview"): START,

@@ -196,6 +196,7 @@ def test_the_older_leaves_texts_that_are_kept_elsewhere(
     namespace = f"t-{uuid.uuid4().hex}"
     older, today = (Side(one, tmp_path, redis_server.url, namespace) for one in (tree, ROOT))
     try:
+        (tmp_path / "home" / "artifacts").mkdir(parents=True)
         today.environment |= {"ROOST_ARTIFACT_SHARED": "yes", "ROOST_LARGE_VALUES": "1024"}
         moved, small = enqueue(today, pad), enqueue(today, SMALL)
         worked(today, moved, small, until=6)

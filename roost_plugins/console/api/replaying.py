@@ -130,4 +130,4 @@ def _planned(work_id: str, said: ToPlan | ToReplay) -> Replay:
 
     # An edit of much data takes a while, and is not to stop the connection's loop.
     history = history_of(here(), work_id)
-    return planned(history, said.version, edit, texts_of(here(), history))
+    return planned(history, said.version, edit, texts_of(here()))

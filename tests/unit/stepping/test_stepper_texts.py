@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
+import threading
 from datetime import UTC, datetime
 
 import attrs
 import pytest
 
+from roost_core import threads
 from roost_core.client.control import new_order
 from roost_core.codec.moved import sizes, value_ids
 from roost_core.codec.records import decode_model
+from roost_core.codec.snapshots import EncodedSnapshot
 from roost_core.errors import ArtifactDiskFull, ArtifactError
-from roost_core.large_values import LargeValues
-from roost_core.models import Actor, ErrorRecord, Lease, State, Verb
+from roost_core.large_values import Texts
+from roost_core.models import Actor, ErrorRecord, Lease, Snapshot, State, Verb
 from roost_core.shown import views
-from roost_core.stepping import attempt, stepper, telling
+from roost_core.stepping import texts
+from roost_core.stepping.texts import LargeTexts
+from roost_core.testing import MemoryArtifactStore
+from tests.event_loops import real_time
 from tests.unit.stepping.stepper_bench import Bench, engine, leaping, observer
 
 pytestmark = leaping
@@ -29,8 +37,7 @@ def threadless(monkeypatch):
     async def at_once(function, *args):
         return function(*args)
 
-    for module in (attempt, stepper, telling):
-        monkeypatch.setattr(module, "run_in_thread", at_once)
+    monkeypatch.setattr(texts, "run_in_thread", at_once)
 
 
 def image(n):
@@ -56,17 +63,17 @@ def looking(total, keep=None, **fields):
     return engine(step)
 
 
-def bench_of(*plugins, dice=lambda: 1.0, **fields):
+def bench_of(*plugins, dice=lambda: 1.0, clock=lambda: 0.0, **fields):
     """Make a bench that moves texts."""
     bench = Bench(*plugins, **fields)
-    large = LargeValues(bench.store, least=LEAST, dice=dice)
+    large = LargeTexts(Texts(bench.store), LEAST, dice=dice, clock=clock)
     bench.stepper = attrs.evolve(bench.stepper, large=large)
     return bench
 
 
 async def status_of(bench, work_id):
     """Return all about a work item."""
-    return views.status(bench.stepper.large.whole_work(await bench.ledger.read(work_id)))
+    return views.status(Texts(bench.store).whole_work(await bench.ledger.read(work_id)))
 
 
 def kept(bench, work_id):
@@ -195,7 +202,10 @@ async def test_the_store_does_not_answer(monkeypatch, caplog):
 
 async def test_what_no_version_names_goes():
     """In time: what the versions that are kept name stays, and all of them can be read."""
-    bench = bench_of(looking(60, keep=2), slice_steps=7, dice=lambda: 0.0)
+    times = itertools.count(0, 1000)
+    bench = bench_of(
+        looking(60, keep=2), slice_steps=7, dice=lambda: 0.0, clock=lambda: next(times)
+    )
     bench.ledger._state.history = (5, 1 << 20)
     work_id = await bench.enqueue()
     await bench.through()
@@ -203,10 +213,10 @@ async def test_what_no_version_names_goes():
     named = {one for _, text in history.texts() for one in value_ids(text)}
     assert named <= kept(bench, work_id)
     assert len(history.versions) < 60
-    assert len(kept(bench, work_id)) <= len(named) + 1
+    assert len(kept(bench, work_id)) <= len(named) + 2
     for version in history.versions:
         work = attrs.evolve(history.work, snapshot=history.snapshot(version))
-        data = views.snapshot(bench.stepper.large.whole_work(work)).data
+        data = views.snapshot(Texts(bench.store).whole_work(work)).data
         assert [image(n) for n in range(max(0, data.get("n", 0) - 2), data.get("n", 0))] == list(
             data.get("images", [])
         )
@@ -223,32 +233,189 @@ async def test_nothing_goes_while_it_is_not_looked():
 
 async def test_a_worker_that_has_lost_its_lease():
     """It drops nothing that its successor has stored, even of the same bytes."""
-    bench = bench_of(looking(6), slice_steps=2)
+    times = itertools.count(0, 1000)
+    bench = bench_of(looking(6), slice_steps=2, clock=lambda: next(times))
     work_id = await bench.enqueue()
     await bench.once()
-    first = await bench.claim()
+    first = (await bench.claim()).lease
     history = await bench.ledger.history(work_id)
-    texts = bench.store.values
-    data = b'"the same"'
-    texts.put(data, work_id=work_id, name=f"lease-{first.lease.fence}")
-    large = bench.stepper.large
-    successor = attrs.evolve(first.lease, fence=first.lease.fence + 1)
-    one = texts.put(data, work_id=work_id, name=f"lease-{successor.fence}")
-    large.tidy(history, first.lease, None)
-    assert texts.exists(one.artifact_id)
-    large.tidy(history, successor, None)
-    assert not texts.exists(one.artifact_id)
+    values, large = bench.store.values, bench.stepper.large
+    successor = attrs.evolve(first, fence=first.fence + 1)
+    for fence in (successor.fence, first.fence):
+        one = values.put(b'"the same"', work_id=work_id, name=f"lease-{fence}")
+    for _ in range(2):
+        await large.tidy(history, first, 0)
+    assert values.exists(one.artifact_id)
+    for _ in range(2):
+        await large.tidy(history, successor, 0)
+    assert not values.exists(one.artifact_id)
+
+
+async def test_nothing_goes_at_once():
+    """A server that loses its last second may be back at a version that names it."""
+    now = [0.0]
+    bench = bench_of(looking(3), clock=lambda: now[0])
+    work_id = await bench.enqueue()
+    await bench.once()
+    history, values = await bench.ledger.history(work_id), bench.store.values
+    one = values.put(b'"gone"', work_id=work_id, name="lease-1")
+    lease = attrs.evolve(_lease(work_id), fence=1)
+    for at, is_there in ((0, True), (599, True), (601, False)):
+        now[0] = at
+        await bench.stepper.large.tidy(history, lease, 0)
+        assert is_there is values.exists(one.artifact_id)
+    # If it is needed again in between, its time begins anew.
+    one = values.put(b'"gone"', work_id=work_id, name="lease-1")
+    needs = attrs.evolve(history, base=b'{"a":"\\u0072oost:%b.6"}' % one.artifact_id.encode())
+    for at, found in ((700, history), (900, needs), (1400, history)):
+        now[0] = at
+        await bench.stepper.large.tidy(found, lease, 0)
+    assert values.exists(one.artifact_id)
+
+
+async def test_nothing_goes_while_a_version_cannot_be_read():
+    """It may be mended, and would need its texts."""
+    times = itertools.count(0, 1000)
+    bench = bench_of(looking(3), clock=lambda: next(times))
+    work_id = await bench.enqueue()
+    await bench.once()
+    history, values = await bench.ledger.history(work_id), bench.store.values
+    one = values.put(b'"gone"', work_id=work_id, name="lease-1")
+    lease = attrs.evolve(_lease(work_id), fence=1)
+    gap = attrs.evolve(history, commits=(history.commits[0], history.commits[-1]))
+    for found in (attrs.evolve(history, base=None), gap):
+        for _ in range(3):
+            await bench.stepper.large.tidy(found, lease, 0)
+        assert values.exists(one.artifact_id)
 
 
 async def test_a_text_that_is_no_lease_s():
     """What somebody else has put there is not dropped."""
-    bench = bench_of(looking(2))
+    times = itertools.count(0, 1000)
+    bench = bench_of(looking(2), clock=lambda: next(times))
     work_id = await bench.enqueue()
     await bench.once()
     other = bench.store.values.put(b"mine", work_id=work_id, name="note")
-    claim_lease = attrs.evolve(_lease(work_id), fence=99)
-    bench.stepper.large.tidy(await bench.ledger.history(work_id), claim_lease, None)
+    history = await bench.ledger.history(work_id)
+    for _ in range(2):
+        await bench.stepper.large.tidy(history, attrs.evolve(_lease(work_id), fence=99), 0)
     assert bench.store.values.exists(other.artifact_id)
+
+
+@pytest.mark.parametrize("error", [OSError(5, "Input/output error"), KeyError("no such key")])
+async def test_a_store_that_raises_anything(monkeypatch, caplog, error):
+    """No accepted step is lost over it, and no lane."""
+
+    def broken(*_args, **_fields):
+        raise error
+
+    bench = bench_of(looking(6), slice_steps=2, dice=lambda: 0.0)
+    work_id = await bench.enqueue()
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.store.values, "of_work", broken)
+        await bench.once()
+    assert "cannot drop large texts" in caplog.text
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.store.values, "put", broken)
+        patch.setattr(bench.store.values, "get", broken)
+        await bench.once()
+    meta = views.meta(await bench.ledger.read(work_id))
+    assert (State.SLEEPING, 0, None) == (meta.state, meta.attempts, meta.error)
+    await bench.through()
+    assert State.DONE is await bench.state(work_id)
+
+
+async def test_a_folder_that_is_another_one(monkeypatch):
+    """It knows nothing of the work: then the work is not to blame."""
+    bench = bench_of(looking(4), slice_steps=2)
+    work_id = await bench.enqueue()
+    await bench.once()
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.store, "_values", MemoryArtifactStore(by_name=True))
+        bench.store.values.put(b"else", work_id="w-else", name="lease-1")
+        await bench.once()
+    meta = views.meta(await bench.ledger.read(work_id))
+    assert (State.SLEEPING, 0, None) == (meta.state, meta.attempts, meta.error)
+    await bench.through()
+    assert State.DONE is await bench.state(work_id)
+
+
+async def test_what_the_engine_changes_later_does_not_count(monkeypatch):
+    """What is stored is what the step returned, also if its texts cannot be moved."""
+    mine = {}
+
+    async def step(snapshot):
+        mine["images"] = [image(1)]
+        return snapshot.evolve(data=mine, is_finished=True)
+
+    bench = bench_of(engine(step))
+
+    def full(_data, **_fields):
+        mine["images"] = "changed"
+        raise ArtifactDiskFull("full")
+
+    monkeypatch.setattr(bench.store.values, "put", full)
+    work_id = await bench.enqueue()
+    await bench.through()
+    assert [image(1)] == (await status_of(bench, work_id)).snapshot.data["images"]
+
+
+@real_time
+async def test_a_store_that_hangs(monkeypatch, caplog):
+    """A step has done its work: it counts, and no lane waits for ever."""
+    monkeypatch.setattr(texts, "run_in_thread", threads.run_in_thread)
+    monkeypatch.setattr(texts, "_SILENCE", 0.05)
+    going = threading.Event()
+    bench = bench_of(looking(3))
+
+    def hangs(*_args, **_fields):
+        going.wait()
+
+    work_id = await bench.enqueue()
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(bench.store.values, "put", hangs)
+            await bench.once()
+        assert State.DONE is await bench.state(work_id)
+        assert 3 == caplog.text.count("its large texts stay in the snapshot: the store of large")
+        large = bench.stepper.large
+        with monkeypatch.context() as patch:
+            patch.setattr(bench.store.values, "get", hangs)
+            raw = EncodedSnapshot.of(
+                Snapshot(work_id, "demo", 1, "look", {"a": image(1)}), None, LEAST
+            ).raw
+            with pytest.raises(ArtifactError, match="has not answered for 0 s"):
+                await large.fetch(raw, work_id)
+            before = threading.active_count()
+            for _ in range(3):
+                with pytest.raises(ArtifactError, match="has not answered for a while"):
+                    await large.fetch(raw, work_id)
+            assert before == threading.active_count()
+    finally:
+        going.set()
+    for _ in range(200):
+        if not large._hung:
+            break
+        await asyncio.sleep(0.01)
+    assert 0 == large._hung
+
+
+async def test_a_lane_that_is_cancelled_while_texts_are_stored(monkeypatch):
+    """The step has ended, so its result counts; its texts stay in the snapshot."""
+    bench = bench_of(looking(1))
+    lane = []
+
+    async def cancelled(_function, *_args):
+        lane[0].cancel()
+        await asyncio.sleep(0)
+        raise AssertionError("it was cancelled before")
+
+    monkeypatch.setattr(texts, "run_in_thread", cancelled)
+    work_id = await bench.enqueue()
+    lane.append(asyncio.create_task(bench.once()))
+    await asyncio.wait(lane)
+    assert State.DONE is await bench.state(work_id)
+    assert {} == sizes((await bench.ledger.read(work_id)).snapshot)
 
 
 def _lease(work_id):
@@ -275,7 +442,7 @@ async def test_a_backend_that_takes_no_changes_reads_them(monkeypatch):
     work_id = await bench.enqueue()
     await bench.once()
     monkeypatch.setattr(type(bench.ledger), "takes_changes", False)
-    bench.stepper = attrs.evolve(bench.stepper, large=LargeValues(bench.store))
+    bench.stepper = attrs.evolve(bench.stepper, large=LargeTexts(Texts(bench.store)))
     await bench.through()
     assert State.DONE is await bench.state(work_id)
     assert {} == sizes((await bench.ledger.read(work_id)).snapshot)

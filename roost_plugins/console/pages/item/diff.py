@@ -66,7 +66,7 @@ def diff(work_id: str) -> Response:
     try:
         new = _number("to", newest)
         old = _number("from", new - 1)
-        found = compared(history, old or None, new, texts_of(here(), history).whole)
+        found = compared(history, old or None, new, texts_of(here()).whole)
         most = MOST_ASKED if request.args.get("all") else MOST
         shown = Shown(found, shown_of(found, most), list(others(found)))
     except (InvalidInput, VersionGone, CorruptRecord) as error:

@@ -29,7 +29,7 @@ def versions(work_id: str) -> str:
         _rows(),
         _gone(history),
         is_off=not here().settings.history_versions,
-        missing=texts_of(here(), history).missing,
+        missing=texts_of(here()).missing,
     )
     is_part = "HX-Request" in request.headers
     name = "item/history_part.html" if is_part else "item/history_page.html"

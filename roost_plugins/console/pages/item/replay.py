@@ -82,7 +82,7 @@ def replay(work_id: str) -> Response:
     problems = {}
     if not here().read_only:
         try:
-            planned(history, form.number, None, texts_of(here(), history))
+            planned(history, form.number, None, texts_of(here()))
         except RoostError as error:
             problems["version"] = str(error)
     return _page(history, form, problems)
@@ -113,7 +113,7 @@ def begin(work_id: str) -> AnyResponse:
 
 
 def _planned(history: StoredHistory, form: Form) -> Replay:
-    plan = planned(history, form.number, form.edit(), texts_of(here(), history))
+    plan = planned(history, form.number, form.edit(), texts_of(here()))
     needs_deadline = form.is_in_place and replaying.is_late(history, here().now())
     if needs_deadline and not form.deadline.strip():
         raise Mistyped("deadline", "its deadline has passed: give a new one")
@@ -220,7 +220,7 @@ def _seen(
 def _data(history: StoredHistory, version: int) -> dict[str, Json] | None:
     """Return the data of a version; None if it cannot be read."""
     try:
-        return dict(snapshot(history, version, texts_of(here(), history).whole).data)
+        return dict(snapshot(history, version, texts_of(here()).whole).data)
     except (VersionGone, CorruptRecord):
         return None
 

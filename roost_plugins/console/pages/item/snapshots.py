@@ -95,8 +95,8 @@ class Snapshots:
         known = self.get(work_id, life, version)
         if known is not None:
             return known
-        raw = texts_of(here, history).whole(history.snapshot(version))
-        found = snapshot_at(history, version, lambda _: raw)
+        raw = texts_of(here).whole(history.snapshot(version), work_id)
+        found = snapshot_at(history, version, lambda _, __: raw)
         return self.put(ReadState(work_id, life, found, len(raw)))
 
     def _is_full(self) -> bool:

@@ -91,6 +91,23 @@ def check_versions(
     return ask(settings, look)  # type: ignore[return-value]
 
 
+def kill_by_turns(crew: Crew, dice: random.Random, is_done: Callable[[], bool]) -> int:
+    """Kill and replace one of two workers after the other, and wait for the end; return how often.
+
+    Each has begun a step before.
+    """
+    kills = 0
+    while kills < 12 and not is_done():
+        index = dice.randrange(2)
+        pid = crew.workers[index].pid
+        eventually(lambda pid=pid: pid in crew.last_begun() or is_done(), f"a step after {kills}")
+        time.sleep(dice.uniform(0.0, 0.5))
+        crew.replace(index)
+        kills += 1
+    eventually(is_done, "all done")
+    return kills
+
+
 @pytest.mark.parametrize("slice_steps", [1, 3, 50])
 def test_workers_killed(server_root: Path, tmp_path: Path, tally: Tally, slice_steps: int) -> None:
     """Two workers take turns, and one after the other is killed."""
@@ -102,17 +119,7 @@ def test_workers_killed(server_root: Path, tmp_path: Path, tally: Tally, slice_s
         with Crew(tmp_path, settings, steps=STEPS, pause=0.05) as crew:
             for _ in range(2):
                 crew.start(ROOST_SLICE_STEPS=str(slice_steps))
-            kills = 0
-            while kills < 12 and not is_done():
-                index = dice.randrange(2)
-                pid = crew.workers[index].pid
-                eventually(
-                    lambda pid=pid: pid in crew.last_begun() or is_done(), f"a step after {kills}"
-                )
-                time.sleep(dice.uniform(0.0, 0.5))
-                crew.replace(index)
-                kills += 1
-            eventually(is_done, "all done")
+            kills = kill_by_turns(crew, dice, is_done)
             assert check_versions(settings, crew, work_ids) > len(work_ids)
         tally(1, "kill -9 of workers whose states grow", kills)
 
@@ -135,17 +142,7 @@ def test_texts_kept_elsewhere(
         with Crew(tmp_path, settings, steps=steps, pause=0.03) as crew:
             for _ in range(2):
                 crew.start(ROOST_SLICE_STEPS="3", ROOST_X_TIDY="yes", **many)
-            kills = 0
-            while kills < 12 and not is_done():
-                index = dice.randrange(2)
-                pid = crew.workers[index].pid
-                eventually(
-                    lambda pid=pid: pid in crew.last_begun() or is_done(), f"a step after {kills}"
-                )
-                time.sleep(dice.uniform(0.0, 0.5))
-                crew.replace(index)
-                kills += 1
-            eventually(is_done, "all done")
+            kills = kill_by_turns(crew, dice, is_done)
             check_versions(settings, crew, work_ids, kept, steps)
         texts = tmp_path / "artifacts" / "values"
         found = len([*texts.glob("blobs/*/*")])

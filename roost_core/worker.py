@@ -163,10 +163,15 @@ class Worker:
         async def dead_lettered(ledger: Ledger, work_ids: Sequence[str]) -> None:
             await steppers[ledger].dead_lettered(work_ids)
 
+        async def look_after() -> None:
+            await upkeep.run()
+            for ledger, stepper in steppers.items():
+                await stepper.large.look_again(ledger)
+
         keeper.start()
         try:
             await self._observers.notify("on_worker_start", worker=self.info)
-            await self._server.serve(self._plan(lost, keeper), handle, dead_lettered, upkeep.run)
+            await self._server.serve(self._plan(lost, keeper), handle, dead_lettered, look_after)
         finally:
             for stepper in steppers.values():
                 stepper.close()

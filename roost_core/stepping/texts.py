@@ -7,8 +7,8 @@ texts; those that no version names any more go earlier.
 and what no version names that was kept when it looked. A later version names a text because the one
 before it does, or an earlier one that is put back and so was kept as well, or because it brings it:
 then its own lease has stored the text in its own name, which no earlier lease takes back, however
-late it is. And it drops a text only if it had found it unneeded some time before: a server may lose
-its last second, and be at a version before that again.
+late it is. So it may look after its end as well. And it drops a text only if it had found it
+unneeded some time before: a server may lose its last second, and be at a version before that again.
 """
 
 from __future__ import annotations
@@ -23,10 +23,13 @@ from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Final, TypeVar, TypeVarTuple
 
+import attrs
+
 from roost_core.backend.history import StoredHistory
+from roost_core.backend.ledger import Ledger
 from roost_core.backend.reports import StoredWork
 from roost_core.codec.moved import Stored, has_values, value_ids
-from roost_core.errors import ArtifactError, RoostError
+from roost_core.errors import ArtifactError, BackendError, RoostError
 from roost_core.large_values import Texts, fence_of, put
 from roost_core.models.worker import Lease
 from roost_core.retry import name_of, text_of
@@ -51,6 +54,14 @@ _TIDY_BYTES: Final = 64 << 20
 _GRACE: Final = 600.0
 #: Of this many work items it is remembered which texts were found unneeded.
 _MOST_WORKS: Final = 1000
+
+
+@attrs.frozen
+class _Unneeded:
+    """What was found unneeded: for which lease, and since when, by id and name."""
+
+    lease: Lease
+    since: dict[tuple[str, str | None], float]
 
 
 class LargeTexts:
@@ -78,9 +89,8 @@ class LargeTexts:
         self._clock = clock
         self._lock = threading.Lock()
         self._hung = 0
-        #: By work item and life: since when which texts were found unneeded, by id and name.
-        self._unneeded: OrderedDict[tuple[str, int], dict[tuple[str, str | None], float]]
-        self._unneeded = OrderedDict()
+        #: By work item and life.
+        self._unneeded: OrderedDict[tuple[str, int], _Unneeded] = OrderedDict()
 
     async def fetch(self, raw: bytes, work_id: str) -> Stored:
         """Return a snapshot with the texts that were moved out of it.
@@ -125,6 +135,29 @@ class LargeTexts:
         except RoostError as error:
             _log.warning("%s: cannot drop large texts: %s", lease.work_id, error)
 
+    async def look_again(self, ledger: Ledger) -> None:
+        """Look once more at what was found unneeded a while ago; a worker does so each minute."""
+        now = self._clock()
+        with self._lock:
+            due = [
+                (key, found.lease)
+                for key, found in self._unneeded.items()
+                if now - min(found.since.values()) >= _GRACE
+            ]
+        for key, lease in due:
+            work_id, life = key
+            try:
+                history = await ledger.history(work_id)
+            except BackendError as error:
+                _log.debug("cannot look at %s: %s", work_id, error)
+                return
+            if history is not None and history.work.created_ms == life:
+                await self.tidy(history, lease, life)
+            else:
+                # Its texts went with it.
+                with self._lock:
+                    self._unneeded.pop(key, None)
+
     def _tidy(self, history: StoredHistory, lease: Lease, life: int) -> None:
         named: set[str] = set()
         for _, text in history.texts():
@@ -135,7 +168,8 @@ class LargeTexts:
             return  # So may what is missing in between.
         key, now = (lease.work_id, life), self._clock()
         with self._lock:
-            before = self._unneeded.pop(key, {})
+            known = self._unneeded.pop(key, None)
+        before = {} if known is None else known.since
         since: dict[tuple[str, str | None], float] = {}
         for one in self._texts.values.of_work(lease.work_id):
             fence = fence_of(one)
@@ -152,7 +186,7 @@ class LargeTexts:
                     _log.debug("%s: %s", lease.work_id, error)
         with self._lock:
             if since:
-                self._unneeded[key] = since
+                self._unneeded[key] = _Unneeded(lease, since)
             if len(self._unneeded) > _MOST_WORKS:
                 self._unneeded.popitem(last=False)
 

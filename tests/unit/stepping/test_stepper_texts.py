@@ -273,6 +273,33 @@ async def test_nothing_goes_at_once():
     assert values.exists(one.artifact_id)
 
 
+async def test_a_worker_looks_again():
+    """After its lease has ended, too; not at work that is gone, or another with its id."""
+    now = [0.0]
+    bench = bench_of(looking(3), clock=lambda: now[0])
+    large, values = bench.stepper.large, bench.store.values
+    work_id = await bench.enqueue()
+    await bench.once()
+    history = await bench.ledger.history(work_id)
+    life, lease = history.work.created_ms, attrs.evolve(_lease(work_id), fence=1)
+    one = values.put(b'"gone"', work_id=work_id, life=life, name="lease-1")
+    await large.tidy(history, lease, life)
+    for at, is_there in ((599, True), (601, False)):
+        now[0] = at
+        await large.look_again(bench.ledger)
+        assert is_there is values.exists(one.artifact_id)
+    assert not large._unneeded
+    for others in (life - 1, life):
+        one = values.put(b'"gone"', work_id=work_id, life=others, name="lease-1")
+        await large.tidy(history, lease, others)
+        now[0] += 1000
+        if others == life:
+            bench.ledger.run(lambda state, _now: state.works.pop(work_id))
+        await large.look_again(bench.ledger)
+        assert values.exists(one.artifact_id)
+        assert not large._unneeded
+
+
 async def test_nothing_goes_while_a_version_cannot_be_read():
     """It may be mended, and would need its texts."""
     times = itertools.count(0, 1000)

@@ -47,15 +47,20 @@ def preview(page, **typed):
     page.locator("#look").wait_for()
 
 
+def hears(page):
+    """Wait until a page hears keys."""
+    page.locator("#live[data-kept-state=live]").wait_for(state="attached")
+
+
 def there(page, heading):
     """Wait for a page, and until it hears keys."""
     page.get_by_role("heading", name=heading).wait_for()
-    page.locator("#live[data-kept-state=live]").wait_for(state="attached")
+    hears(page)
 
 
 def again(page):
     """Let the page be read again, as when the tab is seen again."""
-    page.locator("#live[data-kept-state=live]").wait_for(state="attached")
+    hears(page)
     with page.expect_response(lambda answer: "/replay" in answer.url):
         page.evaluate("document.body.dispatchEvent(new CustomEvent('roost:changed'))")
 
@@ -93,11 +98,13 @@ def test_from_the_history_to_a_fork(console, items, eyes):
     page.locator(".told", has_text="has begun with version 2 of w-1").wait_for()
     badge(page, "queued")
     assert page.locator("#snapshot", has_text="decide").is_visible()
+    hears(page)
     page.keyboard.press("h")
     page.locator(".version-person").first.wait_for()
     assert "From version 2 down" in page.locator(".version-origin").inner_text()
     page.locator(".version-origin a").click()
-    page.locator(".item-id", has_text="w-1").wait_for()
+    page.wait_for_url("**/work/w-1")
+    hears(page)
     page.keyboard.press("h")
     page.locator("#row-v2 .version-fork a").wait_for()
 

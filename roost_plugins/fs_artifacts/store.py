@@ -45,6 +45,7 @@ from roost_core.errors import (
 )
 from roost_core.models import ARTIFACT_ID, Artifact
 from roost_plugins.fs_artifacts import files
+from roost_plugins.fs_artifacts.blobs import BLOBS, Blobs, reason
 from roost_plugins.fs_artifacts.diagnosis import diagnose
 from roost_plugins.fs_artifacts.records import (
     RECORDS,
@@ -59,7 +60,6 @@ from roost_plugins.fs_artifacts.records import (
 
 _log = logging.getLogger("roost.artifacts")
 
-BLOBS: Final = "blobs"
 LOCKS: Final = "locks"
 VALUES: Final = "values"
 _FOLDERS: Final = (BLOBS, RECORDS, WORKS, LOCKS, TMP)
@@ -78,11 +78,6 @@ def _check_id(artifact_id: str) -> str:
             f"{artifact_id!r:.200} is not an artifact id: it is 64 hexadecimal digits, lower case"
         )
     return artifact_id
-
-
-def _reason(error: OSError) -> str:
-    text = error.strerror or type(error).__name__
-    return f"{text} ({error.filename})" if error.filename else text
 
 
 class FilesystemStore(ArtifactStore):
@@ -105,6 +100,7 @@ class FilesystemStore(ArtifactStore):
         #: What must be there, because it is not this machine's alone.
         self._outer = (root.parent if is_for_values else root) if is_shared else None
         self._tree = files.Tree(root, makes_root=not is_shared or is_for_values)
+        self._blobs = Blobs(self._tree)
         self._records = Records(self._tree)
         self._is_swept = False
 
@@ -167,11 +163,11 @@ class FilesystemStore(ArtifactStore):
                 self._sweep()
             with self._locked(artifact_id, exclusive=False):
                 self._records.note(work, artifact_id)
-                self._put_blob(artifact_id, data)
+                self._blobs.put(artifact_id, data)
                 self._records.put(artifact_id, owner, record)
         except OSError as error:
             self._tidy(artifact_id, work)
-            text = f"cannot store artifact {artifact_id} in {self.description}: {_reason(error)}"
+            text = f"cannot store artifact {artifact_id} in {self.description}: {reason(error)}"
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise ArtifactDiskFull(f"{text}; make room there") from error
             raise ArtifactError(text) from error
@@ -199,18 +195,6 @@ class FilesystemStore(ArtifactStore):
         ):
             yield
 
-    def _put_blob(self, artifact_id: str, data: bytes) -> None:
-        with self._tree.folder(BLOBS, artifact_id[:2], create=True) as blobs:
-            if _holds(blobs, artifact_id, data):
-                # Its writer may be about to sync the folder; do not depend on that.
-                os.fsync(blobs)
-                return
-            with (
-                self._tree.folder(TMP, create=True) as tmp,
-                files.temporary(tmp, data) as temp,
-            ):
-                files.publish(tmp, temp, blobs, artifact_id)
-
     def _tidy(self, artifact_id: str, work: str) -> None:
         """After a failed put: leave no unreferenced blob, if that is easy."""
         try:
@@ -218,7 +202,7 @@ class FilesystemStore(ArtifactStore):
                 self._collect(artifact_id, work)
         except OSError as error:
             # What is left is whole, and forget finds it.
-            _log.debug("could not tidy up artifact %s: %s", artifact_id, _reason(error))
+            _log.debug("could not tidy up artifact %s: %s", artifact_id, reason(error))
 
     # -- forgetting ------------------------------------------------------------------------
 
@@ -244,7 +228,7 @@ class FilesystemStore(ArtifactStore):
         self._sweep()
         if failed is not None:
             raise ArtifactError(
-                f"cannot drop all artifacts of {work_id} from {self.description}: {_reason(failed)}"
+                f"cannot drop all artifacts of {work_id} from {self.description}: {reason(failed)}"
             ) from failed
 
     def drop(self, artifact: Artifact, *, work_id: str, life: int | None = None) -> None:
@@ -264,7 +248,7 @@ class FilesystemStore(ArtifactStore):
                     self._collect(artifact_id, work)
         except OSError as error:
             raise ArtifactError(
-                f"cannot drop {artifact_id} from {self.description}: {_reason(error)}"
+                f"cannot drop {artifact_id} from {self.description}: {reason(error)}"
             ) from error
 
     def _drop_all(
@@ -295,11 +279,7 @@ class FilesystemStore(ArtifactStore):
         """
         owners = self._records.owners(artifact_id)
         if not owners:
-            with (
-                contextlib.suppress(FileNotFoundError),
-                self._tree.folder(BLOBS, artifact_id[:2]) as blobs,
-            ):
-                files.remove(blobs, artifact_id)
+            self._blobs.drop(artifact_id)
             self._records.drop_artifact(artifact_id)
         if work not in map(work_of, owners):
             self._records.strike(work, artifact_id)
@@ -314,7 +294,7 @@ class FilesystemStore(ArtifactStore):
         except FileNotFoundError:
             return
         except OSError as error:
-            _log.warning("cannot clean %s/%s: %s", self.description, TMP, _reason(error))
+            _log.warning("cannot clean %s/%s: %s", self.description, TMP, reason(error))
 
     # -- reading ---------------------------------------------------------------------------
 
@@ -328,8 +308,7 @@ class FilesystemStore(ArtifactStore):
         """
         _check_id(artifact_id)
         try:
-            with self._tree.folder(BLOBS, artifact_id[:2]) as blobs:
-                data = files.read(blobs, artifact_id)
+            data = self._blobs.read(artifact_id)
         except FileNotFoundError as error:
             self._see_root()
             raise ArtifactNotFound(f"no artifact {artifact_id} in {self.description}") from error
@@ -337,7 +316,7 @@ class FilesystemStore(ArtifactStore):
             if error.errno in (errno.ELOOP, errno.EINVAL, errno.EISDIR):
                 raise self._corrupt(artifact_id, "is not a regular file") from error
             raise ArtifactError(
-                f"cannot read artifact {artifact_id} in {self.description}: {_reason(error)}"
+                f"cannot read artifact {artifact_id} in {self.description}: {reason(error)}"
             ) from error
         if hashlib.sha256(data).hexdigest() != artifact_id:
             raise self._corrupt(artifact_id, f"holds {len(data)} other bytes")
@@ -361,9 +340,8 @@ class FilesystemStore(ArtifactStore):
         )
 
     def _corrupt(self, artifact_id: str, what: str) -> ArtifactCorrupt:
-        path = self._tree.root / BLOBS / artifact_id[:2] / artifact_id
         return ArtifactCorrupt(
-            f"artifact {artifact_id} is damaged: {path} {what}; "
+            f"artifact {artifact_id} is damaged: {self._blobs.path(artifact_id)} {what}; "
             "restore that file from a backup, or store the same bytes again"
         )
 
@@ -375,8 +353,7 @@ class FilesystemStore(ArtifactStore):
         """
         _check_id(artifact_id)
         try:
-            with self._tree.folder(BLOBS, artifact_id[:2]) as blobs:
-                return files.is_regular(blobs, artifact_id)
+            return self._blobs.is_there(artifact_id)
         except FileNotFoundError:
             self._see_root()
             return False
@@ -426,7 +403,7 @@ class FilesystemStore(ArtifactStore):
             raise self._unreadable(error) from error
 
     def _unreadable(self, error: OSError) -> ArtifactError:
-        return ArtifactError(f"cannot read {self.description}: {_reason(error)}")
+        return ArtifactError(f"cannot read {self.description}: {reason(error)}")
 
     def diagnose(self) -> Sequence[Finding]:
         """Check for what would lose data: a folder that cannot be written, wrong modes."""
@@ -436,19 +413,3 @@ class FilesystemStore(ArtifactStore):
         # Of the folder in it, only what is wrong.
         inner = diagnose(files.Tree(self._tree.root / VALUES), _FOLDERS)
         return [*found, *(one for one in inner if one.level in ("problem", "warning"))]
-
-
-def _holds(blobs: int, artifact_id: str, data: bytes) -> bool:
-    """Return whether the stored blob is these bytes; a damaged one is not trusted."""
-    try:
-        found = os.stat(artifact_id, dir_fd=blobs, follow_symlinks=False)
-        if found.st_size == len(data) and files.read(blobs, artifact_id) == data:
-            return True
-    except FileNotFoundError:
-        return False
-    except OSError as error:
-        why = _reason(error)
-    else:
-        why = f"{found.st_size} other bytes"
-    _log.warning("stored artifact %s is damaged (%s): written again", artifact_id, why)
-    return False

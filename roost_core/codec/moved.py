@@ -210,7 +210,7 @@ class Earlier:
     """
 
     def __init__(self, before: Stored, least: int) -> None:
-        """Look at the snapshot before, at its texts with at least so many bytes."""
+        """Look at the snapshot before, at its texts with at least this many bytes."""
         raw = before.raw
         texts = [raw[start:end] for start, end in _long_texts(raw, least)]
         self._known: dict[bytes, list[bytes]] = {}

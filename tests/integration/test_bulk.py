@@ -114,21 +114,22 @@ def test_thousands_and_back(filled):
 
 
 @pytest.mark.parametrize("answer", ["y", "n"])
-def test_the_question_on_a_terminal(filled, answer):
+def test_the_question_on_a_terminal(shell, answer):
     """It says what and how many; below the bar stand the totals."""
+    filled = fill(shell, MORE)
     with terminal(filled, "cancel", "state:queued") as shown:
         asked = shown.until("[y/N]")
-        assert f"cancel {MANY:,} queued work items?" in asked
+        assert f"cancel {MORE:,} queued work items?" in asked
         assert "the first ten:" in asked
         shown.type(f"{answer}\n")
         told = shown.rest()
         assert (0 if answer == "y" else 1) == shown.process.wait(LIMIT)
     if answer == "y":
-        assert f"cancelled {MANY:,} of {MANY:,}" in told
+        assert f"cancelled {MORE:,} of {MORE:,}" in told
         assert "█░" in told or "█ " in told
     else:
         assert "nothing was done" in told
-    assert (MANY if answer == "n" else 0) == counted(filled, "state:queued")
+    assert (MORE if answer == "n" else 0) == counted(filled, "state:queued")
 
 
 def test_ctrl_c_in_the_middle(shell):

@@ -128,6 +128,7 @@ def texts(bench: Bench) -> list[dict[str, Any]]:
             pairs.append(both)
         rows.append(
             {
+                "state": "a text in each step that was not there before",
                 "text_kb": size,
                 "wall_of_inside": _ratio(pairs, lambda one: one.seconds),
                 "client_of_inside": _ratio(pairs, lambda one: one.client_cpu),

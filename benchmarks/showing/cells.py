@@ -42,6 +42,7 @@ HEADS: Final = {
     "client_of_wholes": "client, of wholes",
     "server_of_wholes": "server, of wholes",
     "wall_of_wholes": "time, of wholes",
+    "text_kb": "KB of text",
     "wall_of_inside": "time, of in the server",
     "client_of_inside": "client, of in the server",
     "server_of_inside": "server, of in the server",

@@ -18,6 +18,7 @@ _SPLIT: Final[Mapping[str, tuple[str, Callable[[Any], str]]]] = {
     "profile": ("mode", lambda mode: f"A step, {mode}"),
     "growth": ("steps", lambda steps: f"{steps:,} steps that each add 1 KB"),
     "edited": ("state", lambda state: f"A state of {state}"),
+    "texts": ("state", lambda state: f"Kept beside the server: {state}"),
     "small": ("state", lambda state: f"A state of {state}, with history"),
     "ways": ("kind", lambda kind: f"Ways to keep a state: {kind}"),
     "rows": ("size", lambda size: f"State of {size / 1000:g} KB"),

@@ -151,11 +151,10 @@ class Versions:
             if isinstance(version, replaying.Replay)
             else await self.plan_replay(version, edit=edit)
         )
-        again = {"request_id": request_id}
         if not in_place:
-            return await replaying.fork(self._roost, planned, who, work_id, **again)
+            return await replaying.fork(self._roost, planned, who, work_id, request_id=request_id)
         new = await self._roost.controlling.deadline_ms(deadline_at, deadline_seconds)
-        return await replaying.rewind(self._roost, planned, who, new, seen, **again)
+        return await replaying.rewind(self._roost, planned, who, new, seen, request_id=request_id)
 
     async def _status_at(self, version: int) -> WorkStatus:
         from roost_core.shown.versions import snapshot

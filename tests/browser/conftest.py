@@ -18,11 +18,13 @@ from urllib.parse import urlsplit
 import attrs
 import pytest
 
+from roost_core import Settings, SyncRoost
 from tests.browser.house import House
 from tests.browser.kit.app import Stage, make_app
 from tests.browser.scene import Scene, scene_in
-from tests.consoles import Running
+from tests.consoles import Running, plugins_of
 from tests.integration.cli_bench import ENGINES, Shell
+from tests.integration.item_bench import Items
 from tests.servers import Server
 
 #: Names of this machine.
@@ -185,3 +187,12 @@ def scene(server_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     folder = tmp_path_factory.mktemp("scene")
     with scene_in(folder, server_root / secrets.token_hex(4)) as found:
         yield found
+
+
+@pytest.fixture
+def items(console: Running, server: Server, shell: Shell) -> Iterator[Items]:
+    """Give the console's queue, to put work into any state."""
+    home = Path(shell.variables["ROOST_HOME"])
+    settings = Settings(extra={"redis_url": server.url}, home=home)
+    with SyncRoost.connect(settings, plugins=plugins_of()) as roost:
+        yield Items(console, roost)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from roost_core import Settings, SyncRoost
+from roost_core import SyncRoost
 from roost_core.codec.strict_json import dumps
 from tests.browser.test_item import HOSTILE, badge, opened
 from tests.browser.test_kit import judged, seen_by_all
@@ -15,15 +13,6 @@ from tests.consoles import plugins_of
 from tests.integration.item_bench import Items
 
 TYPED = "goal=compare three vendors\n/plan/-=decide"
-
-
-@pytest.fixture
-def items(console, server, shell):
-    """Give the console's queue, to put work into any state."""
-    home = Path(shell.variables["ROOST_HOME"])
-    settings = Settings(extra={"redis_url": server.url}, home=home)
-    with SyncRoost.connect(settings, plugins=plugins_of()) as roost:
-        yield Items(console, roost)
 
 
 def agent(items, work_id="w-1", versions=4):

@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from roost_core import Settings, SyncRoost
 from roost_core.models import Heartbeat
 from tests.browser.test_kit import judged, seen_by_all
 from tests.browser.test_live import stands
-from tests.consoles import plugins_of
 from tests.integration.cli_bench import ending
-from tests.integration.item_bench import Items
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)> \u202egnp.exe"
 TRACEBACK = 'Traceback:\n  File "/home/ada/agent.py", line 3, in step\n    fetch()\n'
-
-
-@pytest.fixture
-def items(console, server, shell):
-    """Give the console's queue, to put work into any state."""
-    home = Path(shell.variables["ROOST_HOME"])
-    settings = Settings(extra={"redis_url": server.url}, home=home)
-    with SyncRoost.connect(settings, plugins=plugins_of()) as roost:
-        yield Items(console, roost)
 
 
 def opened(eyes, console, path, **options):

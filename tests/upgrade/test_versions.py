@@ -115,6 +115,19 @@ def test_the_olders_work_gets_a_history(sides: tuple[Side, Side], pad: int) -> N
     unblamed(today, [work_id])
 
 
+def see_left(older: Side, today: Side, work_id: str, small: str) -> None:
+    """Check that the older leaves work, and takes small work, and that today's ends both."""
+    versions = [int(str(today.meta(one)["version"])) for one in (work_id, small)]
+    worked(older, small, until=versions[1] + 8)
+    left = today.meta(work_id)
+    assert versions[0] == left["version"]
+    assert State.FAILED.value != left["state"]
+    unblamed(today, [work_id, small])
+    worker = today.worker()
+    eventually(today, [work_id, small], State.DONE)
+    assert 0 == ended(worker)
+
+
 def test_the_older_leaves_what_changes_follow(sides: tuple[Side, Side]) -> None:
     """It would take the base for the newest version. Today's worker continues it."""
     older, today = sides
@@ -123,15 +136,7 @@ def test_the_older_leaves_what_changes_follow(sides: tuple[Side, Side]) -> None:
     before = history_of(today, large)
     assert before.base_version < before.work.version
     assert b'{"schema":3,' == (before.base or b"")[:12]
-    versions = [int(str(today.meta(one)["version"])) for one in (large, small)]
-    worked(older, small, until=versions[1] + 8)
-    left = today.meta(large)
-    assert versions[0] == left["version"]
-    assert State.FAILED.value != left["state"]
-    unblamed(today, [large, small])
-    worker = today.worker()
-    eventually(today, [large, small], State.DONE)
-    assert 0 == ended(worker)
+    see_left(older, today, large, small)
     assert tuple(range(61, 60 - 40, -1)) == history_of(today, large).versions[:41]
     unblamed(today, [large, small])
 
@@ -203,15 +208,7 @@ def test_the_older_leaves_texts_that_are_kept_elsewhere(
         found = asked(today, lambda ledger: ledger.read(moved))
         assert found is not None
         assert b'{"schema":4,' == (found.snapshot or b"")[:12]
-        versions = [int(str(today.meta(one)["version"])) for one in (moved, small)]
-        worked(older, small, until=versions[1] + 8)
-        left = today.meta(moved)
-        assert versions[0] == left["version"]
-        assert State.FAILED.value != left["state"]
-        unblamed(today, [moved, small])
-        worker = today.worker()
-        eventually(today, [moved, small], State.DONE)
-        assert 0 == ended(worker)
+        see_left(older, today, moved, small)
         unblamed(today, [moved, small])
         whole = json.loads(today.run("status", moved))["snapshot"]["data"]
         assert ("x" * pad, [*range(1, 61)]) == (whole["pad"], whole["rows"])

@@ -44,7 +44,7 @@ _SCHEMA: Final = re.compile(rb'\{"schema":[0-9]+')
 
 
 #: Of a snapshot without any; never changed.
-_NO_VALUES: Final[Mapping[str, bytes]] = {}
+NO_VALUES: Final[Mapping[str, bytes]] = {}
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -55,7 +55,7 @@ class Stored(Value):
     """
 
     raw: bytes = attrs.field(repr=False)
-    values: Mapping[str, bytes] = attrs.field(default=_NO_VALUES, repr=False)
+    values: Mapping[str, bytes] = attrs.field(default=NO_VALUES, repr=False)
     _whole: bytes | None = attrs.field(default=None, repr=False)
 
     @property

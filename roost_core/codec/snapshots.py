@@ -12,6 +12,7 @@ from roost_core.codec.converter import converter
 from roost_core.codec.envelope import SCHEMA, decode
 from roost_core.codec.moved import (
     MOVED_SCHEMA,
+    NO_VALUES,
     Earlier,
     Mover,
     Stored,
@@ -22,6 +23,7 @@ from roost_core.codec.strict_json import DECODER, MAX_SNAPSHOT_BYTES, dumps
 from roost_core.codec.times import from_milliseconds
 from roost_core.errors import CorruptRecord
 from roost_core.models.snapshot import Snapshot, unchecked_snapshot
+from roost_core.values import unchecked
 
 #: The schema of a snapshot that later ones are stored as changes of (``pieced``). An older Roost
 #: would take it for the newest version, and so has to leave it to a newer one. 2 is no schema: work
@@ -76,7 +78,7 @@ class EncodedSnapshot(Stored):
         whole = dumps(plain, "the snapshot", MAX_SNAPSHOT_BYTES, envelope=_AROUND_DATA)
         known = {} if before is None else before.values
         if not known and not 0 < least <= len(whole):
-            return cls(whole, snapshot=snapshot)
+            return _new_encoded(whole, NO_VALUES, None, snapshot)
         mover = Mover(least, known)
         earlier = cache(lambda: None if before is None else Earlier(before, least))
 
@@ -94,7 +96,7 @@ class EncodedSnapshot(Stored):
     ) -> Snapshot:
         """Return what :func:`decode_snapshot` makes of the bytes, a new one each time."""
         mine = self._snapshot
-        if mine.extra or any(one.extra for one in mine.artifacts):
+        if mine.extra or (mine.artifacts and any(one.extra for one in mine.artifacts)):
             return decode_snapshot(
                 self.whole,
                 created_ms=created_ms,
@@ -104,6 +106,10 @@ class EncodedSnapshot(Stored):
         # Not checked again: these bytes were made here, without surrounding space.
         plain, _ = DECODER.raw_decode(self.whole.decode())
         return with_data(mine, plain.get("data", {}), created_ms, updated_ms, finished_ms)
+
+
+#: Each step makes one.
+_new_encoded: Final = unchecked(EncodedSnapshot)
 
 
 def plain_snapshot(snapshot: Snapshot, schema: int = SCHEMA) -> dict[str, Any]:
@@ -120,18 +126,18 @@ def with_data(
 ) -> Snapshot:
     """Return a checked snapshot with other data, and the server's times in milliseconds."""
     return unchecked_snapshot(
-        work_id=snapshot.work_id,
-        engine=snapshot.engine,
-        version=snapshot.version,
-        step=snapshot.step,
-        data=data,
-        artifacts=snapshot.artifacts,
-        is_finished=snapshot.is_finished,
-        next_step_delay_seconds=snapshot.next_step_delay_seconds,
-        created_at=None if created_ms is None else from_milliseconds(created_ms),
-        updated_at=None if updated_ms is None else from_milliseconds(updated_ms),
-        finished_at=None if finished_ms is None else from_milliseconds(finished_ms),
-        extra={},
+        snapshot.work_id,
+        snapshot.engine,
+        snapshot.version,
+        snapshot.step,
+        data,
+        snapshot.artifacts,
+        snapshot.is_finished,
+        snapshot.next_step_delay_seconds,
+        None if created_ms is None else from_milliseconds(created_ms),
+        None if updated_ms is None else from_milliseconds(updated_ms),
+        None if finished_ms is None else from_milliseconds(finished_ms),
+        {},
     )
 
 

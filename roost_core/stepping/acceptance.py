@@ -14,6 +14,8 @@ from roost_core.models.work import WorkItem
 
 #: Names with a meaning in a stored snapshot, so ``extra`` may not use them.
 _RESERVED: Final = frozenset({"schema", *(field.name for field in attrs.fields(Snapshot))})
+#: What may hold a snapshot's artifacts. A union of types would be made in each call.
+_SEQUENCES: Final = (list, tuple)
 
 
 def is_empty(result: object, given: Snapshot | None) -> bool:
@@ -42,18 +44,18 @@ def accept(result: object, item: WorkItem, version: int, given: Snapshot | None 
         check_label(snapshot.step, "step")
     # Everything else was checked above, or is filled in by the server.
     return unchecked_snapshot(
-        work_id=snapshot.work_id,
-        engine=snapshot.engine,
-        version=version + 1,
-        step=snapshot.step,
-        data=snapshot.data,
-        artifacts=tuple(snapshot.artifacts),
-        is_finished=snapshot.is_finished,
-        next_step_delay_seconds=None if snapshot.is_finished or not delay else delay,
-        created_at=None,
-        updated_at=None,
-        finished_at=None,
-        extra=snapshot.extra,
+        snapshot.work_id,
+        snapshot.engine,
+        version + 1,
+        snapshot.step,
+        snapshot.data,
+        tuple(snapshot.artifacts),
+        snapshot.is_finished,
+        None if snapshot.is_finished or not delay else delay,
+        None,
+        None,
+        None,
+        snapshot.extra,
     )
 
 
@@ -84,7 +86,7 @@ def _check_fields(result: Snapshot, engine: str) -> float:
         raise InvalidStepResult(f"engine {engine}: data must be an object")
     # A generator would be empty after the check.
     artifacts = result.artifacts
-    if not isinstance(artifacts, list | tuple) or (
+    if not isinstance(artifacts, _SEQUENCES) or (
         artifacts and not all(isinstance(one, Artifact) for one in artifacts)
     ):
         raise InvalidStepResult(

@@ -164,7 +164,9 @@ class Attempts:
             item=run.stored.item,
             lease=run.claim.lease,
         )
-        return await self._with_texts(run, found) if isinstance(found, Accepted) else found
+        if not isinstance(found, Accepted) or not found.encoded.values:
+            return found
+        return await self._with_texts(run, found)
 
     async def _outcome(self, run: Run, step: StepInFlight) -> Outcome:
         """Call the engine and judge its result; all of its code runs here."""

@@ -21,6 +21,7 @@ from roost_core.backend.messages import (
     Sleep,
     Yield,
 )
+from roost_core.codec.moved import NO_VALUES
 from roost_core.codec.pieced import PiecedSnapshot
 from roost_core.codec.records import encode_model
 from roost_core.codec.snapshots import EncodedSnapshot
@@ -40,7 +41,7 @@ from roost_core.models.work import RetryPolicy, State, WorkItem
 from roost_core.models.worker import Lease
 from roost_core.retry import backoff_seconds, decisive, error_record, name_of, text_of
 from roost_core.stepping.standstill import Standstill
-from roost_core.values import Json
+from roost_core.values import Json, unchecked
 
 #: The shortest wait that an engine can request with ``RetryLater``. Milliseconds.
 LEAST_PAUSE_MS: Final = 100
@@ -51,6 +52,8 @@ ENDED_BY_PEOPLE: Final = "its work is to be ended"
 _GO_ON: Final = GoOn()
 _YIELD: Final = Yield()
 _FINISH: Final = Finish()
+#: Each step makes one, of values that need no check.
+_new_commit: Final = unchecked(Commit)
 
 
 class Ending(enum.Enum):
@@ -70,7 +73,7 @@ class Accepted:
     snapshot: Snapshot
     encoded: EncodedSnapshot | PiecedSnapshot
     events: tuple[bytes, ...]
-    texts: Mapping[str, bytes] = attrs.field(factory=dict)
+    texts: Mapping[str, bytes] = NO_VALUES
 
 
 @attrs.frozen(eq=False)
@@ -214,16 +217,16 @@ def commit_of(
         following = _YIELD
     else:
         following = GoOn(lease_ttl_ms) if lease_ttl_ms else _GO_ON
-    return Commit(
-        commit_id=f"c{version}",
-        expected_version=version,
-        snapshot=encoded.raw if encoded.is_whole else b"",
-        step=snapshot.step,
-        next=following,
-        events=step.events if warning is None else (*step.events, warning),
-        change=encoded.change,
-        is_base=encoded.is_base,
-        took_ms=took_ms,
+    return _new_commit(
+        f"c{version}",
+        version,
+        encoded.raw if encoded.is_whole else b"",
+        snapshot.step,
+        following,
+        step.events if warning is None else (*step.events, warning),
+        encoded.change,
+        encoded.is_base,
+        took_ms,
     )
 
 

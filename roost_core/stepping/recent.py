@@ -98,18 +98,22 @@ class StoredItem:
         self._unlike = 0 if base is not None else self._unlike + 1
         return base or whole
 
-    def accepted(self, snapshot: EncodedSnapshot | PiecedSnapshot) -> None:
-        """Remember the last snapshot that was accepted here, if it is small or in pieces."""
-        is_kept = isinstance(snapshot, PiecedSnapshot) or (
-            len(snapshot.raw) <= _LARGEST and not snapshot.values
-        )
-        self._accepted = snapshot if is_kept else None
+    def accepted(self, snapshot: EncodedSnapshot | PiecedSnapshot) -> int:
+        """Remember the last snapshot that was accepted here, if it is small or in pieces.
 
-    @property
-    def pieces_bytes(self) -> int:
-        """How much memory its last snapshot takes that is kept in pieces, about, in bytes."""
+        :returns: how much memory its pieces take, about, in bytes.
+        """
+        if isinstance(snapshot, PiecedSnapshot):
+            self._accepted = snapshot
+            return snapshot.size()
+        is_kept = len(snapshot.raw) <= _LARGEST and not snapshot.values
+        self._accepted = snapshot if is_kept else None
+        return 0
+
+    def known(self, raw: bytes | None) -> EncodedSnapshot | None:
+        """Return the last snapshot that was accepted here, if these are its bytes."""
         mine = self._accepted
-        return mine.size() if isinstance(mine, PiecedSnapshot) else 0
+        return mine if isinstance(mine, EncodedSnapshot) and mine.raw == raw else None
 
     def drop_pieces(self) -> None:
         """Keep no snapshot in pieces, only what it was made from."""
@@ -143,14 +147,14 @@ class StoredItem:
     def decode_snapshot(self, stored: Stored, committed_ms: int | None) -> Snapshot:
         """Return the item's stored snapshot as a new object.
 
+        :param stored: what :meth:`known` has returned, or else its bytes and their texts.
         :param committed_ms: when the server accepted it.
         :raises CorruptRecord: the bytes do not decode.
         :raises WrittenByNewer: a newer Roost wrote them.
         """
-        mine = self._accepted
-        if isinstance(mine, EncodedSnapshot) and mine.raw == stored.raw:
-            # Nothing else has had the work since, so it need not be checked again.
-            return mine.decoded(self.key[1], committed_ms, None)
+        if isinstance(stored, EncodedSnapshot):
+            # Made here, so it need not be checked again.
+            return stored.decoded(self.key[1], committed_ms, None)
         return decode_snapshot(stored.whole, created_ms=self.key[1], updated_ms=committed_ms)
 
     def fresh(self) -> WorkItem:
@@ -198,9 +202,9 @@ class RecentItems:
 
     def keep(self, item: StoredItem, snapshot: EncodedSnapshot | PiecedSnapshot) -> None:
         """Remember the last snapshot that was accepted here, for when the item comes back."""
-        item.accepted(snapshot)
-        self._pieces.pop(item.key, None)
-        taken = item.pieces_bytes
+        taken = item.accepted(snapshot)
+        if self._pieces:
+            self._pieces.pop(item.key, None)
         if not taken:
             if len(item.key[0]) > _LARGEST:
                 # It was only here for its pieces.

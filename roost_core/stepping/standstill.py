@@ -14,8 +14,6 @@ import attrs
 
 from roost_core.codec.snapshots import DATA_KEY
 
-#: A snapshot, or a hash, and the size of its data.
-_Kept = tuple[bytes | int | None, int]
 #: This many steps without a change of data cause a warning; twice as many the next, and so on.
 WARN_AFTER: Final = 25
 #: Larger data is kept as its hash: nothing large is kept for each of many work items. Bytes.
@@ -26,11 +24,10 @@ _LARGEST: Final = 4096
 class Standstill:
     """Counts them for one work item in one worker, over its leases."""
 
-    #: The last snapshot, or the hash of its data if that is large; and how many bytes at its end
-    #: are its data.
-    _last: _Kept = (None, 0)
-    #: The one before it.
-    _earlier: _Kept = (None, 0)
+    #: The data of the last snapshot, or the hash of it if it is large.
+    _last: bytes | None = None
+    #: That of the one before it.
+    _earlier: bytes | None = None
     _unchanged: int = 0
     _is_alternating: bool = False
     _since: tuple[int, int | None] = (0, None)
@@ -44,12 +41,15 @@ class Standstill:
         """
         # Empty data is not written at all.
         start = raw.find(DATA_KEY)
-        size = len(raw) - start if start >= 0 else 0
-        kept = raw if size <= _LARGEST else hash(memoryview(raw)[start:])
-        # Sizes usually differ; only equal ones are compared further.
-        is_same = size == self._last[1] and _are_same(kept, self._last[0], size)
-        is_back = size == self._earlier[1] and _are_same(kept, self._earlier[0], size)
-        self._earlier, self._last = self._last, (kept, size)
+        if start < 0:
+            data = b""
+        elif len(raw) - start <= _LARGEST:
+            data = raw[start:]
+        else:
+            # Shorter than any data, so that nothing else is equal to it.
+            data = hash(memoryview(raw)[start:]).to_bytes(8, "big", signed=True)
+        is_same, is_back = data == self._last, data == self._earlier
+        self._earlier, self._last = self._last, data
         return self.note_whether(is_same=is_same, is_back=is_back, delays=delays, after=after)
 
     def note_whether(
@@ -90,9 +90,3 @@ class Standstill:
     def since(self) -> tuple[int, int | None]:
         """The version since which nothing is new, and when it was accepted, if that is known."""
         return self._since
-
-
-def _are_same(kept: bytes | int, last: bytes | int | None, size: int) -> bool:
-    if isinstance(kept, int) or not isinstance(last, bytes):
-        return kept == last
-    return kept[len(kept) - size :] == last[len(last) - size :]

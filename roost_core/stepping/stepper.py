@@ -158,7 +158,7 @@ class Stepper:
             item = stored.item
             if item.work_id != lease.work_id or item.engine != claim.engine:
                 raise CorruptRecord("the stored work item belongs to another id or engine")
-            given = await self._given(claim)
+            given = stored.known(claim.snapshot) or await self._given(claim)
             if claim.since and given is None and stored.in_pieces(claim) is None:
                 # It was stored here, and has been dropped since.
                 work = await deliver(hold, lambda: self.ledger.read(lease.work_id))
@@ -166,7 +166,9 @@ class Stepper:
                 since = stored.dropped(claim.version)
                 claim = attrs.evolve(claim, snapshot=stored_last, since=since)
                 given = await self._given(claim)
-            pieced = stored.in_pieces(claim, given) if self.ledger.takes_changes else None
+            pieced = None
+            if claim.since is not None and self.ledger.takes_changes:
+                pieced = stored.in_pieces(claim, given)
             make_snapshot: Callable[[], Snapshot | None]
             if pieced is not None:
                 make_snapshot = partial(pieced.decoded, claim.created_ms, claim.committed_ms, None)

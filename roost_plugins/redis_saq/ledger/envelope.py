@@ -35,16 +35,15 @@ def step(lease: Lease, commit: Commit) -> tuple[_Argument, ...]:
         commit.expected_version,
         commit.snapshot,
         commit.step,
-        commit.back,
-        commit.took_ms,
-        lease.worker_id,
+        f"{commit.took_ms} {lease.worker_id}",
     )
 
 
 def parts(commit: Commit) -> tuple[_Argument, ...]:
     """Return the parts that the commit has."""
-    events = commit.events
-    return ("events", len(events), *events) if events else ()
+    back, events = commit.back, commit.events
+    change = ("change", 1, back) if back else ()
+    return (*change, "events", len(events), *events) if events else change
 
 
 def past(fork: ForkOf) -> tuple[_Argument, ...]:

@@ -1,9 +1,7 @@
 -- Accept a step whose lease continues: the most frequent call, so it touches nothing else.
 -- KEYS: work running events index
 -- USES: record index blame history parts holder
--- ARGV: id token commit-id expected-version snapshot|'' step change|'='|'' took-ms worker ttl-ms|0
---       part... (lib/parts.lua)
---   change: with '~' in front; '=': the snapshot is a base, and what it has changed is not known (lib/history.lua)
+-- ARGV: id token commit-id expected-version snapshot|'' step "took-ms worker" ttl-ms|0 part... (lib/parts.lua)
 -- Result: 'ok running version 0 at -1 -1' | 'late' | 'lost' | 'newer' | 'version' | 'corrupt'
 --   ttl 0: the lease is not extended, because it was renewed recently
 --   'late': the lease cannot continue, because the deadline has passed, the steps in a row are used up, or people
@@ -33,10 +31,10 @@ if wish ~= '-' then return 'late' end
 if version ~= ARGV[4] then return 'version' end
 row = row + 1
 if (deadline ~= '0' and is_past(deadline)) or (max_steps ~= '0' and row - max_steps >= 0) then return 'late' end
-local snapshot, change = ARGV[5], ARGV[7]
+local snapshot, change = ARGV[5], ARGV[9] and change_in(9) or ''
 -- Only what is, or follows from, a base has changes; and without a change, '~', it would be lost.
 if snapshot == '' and (anchor == '0' or string.byte(change) ~= 126) then return 'version' end
-if ARGV[11] then check_parts(11) end
+if ARGV[9] then check_parts(9) end
 
 if has_error == '1' then forget_error(id) end
 if has_error == '1' or has_beat == '1' then redis.call('HDEL', K.work, id .. ' error', id .. ' beat') end
@@ -49,14 +47,14 @@ last, step = commit_id, ARGV[6]
 redis.pcall('XADD', K.events, '*', 'event', 'committed ' .. id .. ' ' .. engine .. ' ' .. version .. ' ' .. state
   .. ' {"step":' .. quoted(step) .. '}')
 local entries
-if ARGV[11] then
+if ARGV[9] then
   local r = { state = state, engine = engine, version = version, rest = rest }
-  take_parts(id, r, 11)
+  take_parts(id, r, 9)
   rest, entries = r.rest, r.trail
 end
 if back and is_tidied(version, #back) then rest = tidied_rest(id, version, anchor, rest, #back) end
 -- Without a table if there is nothing else.
-local record, entry = F.accepted_text .. rest, back and now .. ' ' .. ARGV[8] .. ' ' .. ARGV[9] .. ' ' .. step .. '\n' .. how .. back
+local record, entry = F.accepted_text .. rest, back and now .. ' ' .. ARGV[7] .. ' ' .. step .. '\n' .. how .. back
 if snapshot ~= '' and back and not entries then
   redis.call('HSET', K.work, id, record, id .. ' snapshot', snapshot, id .. ' v' .. version, entry)
 elseif snapshot ~= '' and not entries then
@@ -67,5 +65,5 @@ else
   if snapshot ~= '' then push(entries, id .. ' snapshot', snapshot) end
   redis.call('HSET', K.work, id, record, unpack(entries))
 end
-if ARGV[10] ~= '0' then redis.call('ZADD', K.running, now + ARGV[10], id) end
+if ARGV[8] ~= '0' then redis.call('ZADD', K.running, now + ARGV[8], id) end
 return 'ok running ' .. version .. ' 0 ' .. now .. ' -1 -1'

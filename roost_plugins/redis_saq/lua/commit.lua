@@ -1,12 +1,12 @@
 -- Accept a step that ends its lease, and schedule what is next.
 -- KEYS: work ready sleeping retry_wait running blocked held lines failed newer done seq events idle paused cancelled halted index
 -- USES: record index blame line release acts history parts holder giveback
--- ARGV: id token commit-id expected-version snapshot|'' step change|'='|'' took-ms worker
---       yield|sleep|finish delay-ms "engine engine ..."|'-'|'' part... (lib/parts.lua)
---   change: as in advance.lua
+-- ARGV: id token commit-id expected-version snapshot|'' step "took-ms worker" yield|sleep|finish delay-ms
+--       "engine engine ..."|'-'|'' part... (lib/parts.lua)
 -- Result: 'ok state version attempts at due|-1 claim-in-ms|-1' | 'lost' | 'newer' | 'version' | 'corrupt'
 
-local id, token, commit_id, snapshot, change, next = ARGV[1], ARGV[2], ARGV[3], ARGV[5], ARGV[7], ARGV[10]
+local id, token, commit_id, snapshot, next = ARGV[1], ARGV[2], ARGV[3], ARGV[5], ARGV[8]
+local change = ARGV[11] and change_in(11) or ''
 local r, answer = held_by(id, token, commit_id)
 if answer then return answer end
 local wish = r.wish ~= '-' and taken_wish(r)
@@ -14,13 +14,13 @@ if wish and is_final(wish) then
   redis.call('ZREM', K.running, id)
   release(id, r)
   obeyed(id, r, wish, '-')
-  return given_back(id, r, token, commit_id, '-1', ARGV[9], ARGV[12])
+  return given_back(id, r, token, commit_id, '-1', r.holder, ARGV[10])
 end
 if r.version ~= ARGV[4] then return 'version' end
 -- Only what is, or follows from, a base has changes; and without a change, '~', it would be lost.
 if snapshot == '' and (r.anchor == '0' or string.byte(change) ~= 126) then return 'version' end
 local is_paused = wish == 'pause'
-if ARGV[13] then check_parts(13) end
+if ARGV[11] then check_parts(11) end
 
 -- Whether it is the last one that may follow others without a delay.
 local row = r.row + 1
@@ -44,7 +44,7 @@ elseif next == 'yield' then
   r.seq = string.format('%d', sound_seq(redis.pcall('INCR', K.seq), 1))
   if is_paused then r.state = 'queued' else make_ready(id, r) end
 elseif next == 'sleep' then
-  due = due_after(r, ARGV[11])
+  due = due_after(r, ARGV[9])
   r.state = 'sleeping'
   r.row = '0'
   if not is_paused then redis.call('ZADD', K.sleeping, due, id) end
@@ -54,7 +54,7 @@ else
   ended(id)
 end
 r.ended_at, r.ended_by = event('committed', id, r, '{"step":' .. quoted(r.step) .. '}'), 'committed'
-if ARGV[13] then take_parts(id, r, 13) end
+if ARGV[11] then take_parts(id, r, 11) end
 if is_used_up then
   dead_letter(id, r, '{"schema":1,"kind":"steps","message":"it took ' .. r.row
     .. ' steps in a row without a delay, and may not take more"}')
@@ -63,7 +63,7 @@ elseif is_paused then
 end
 r.trail = r.trail or {}
 if back then
-  push(r.trail, id .. ' v' .. r.version, now .. ' ' .. ARGV[8] .. ' ' .. ARGV[9] .. ' ' .. r.step .. '\n' .. how .. back)
+  push(r.trail, id .. ' v' .. r.version, now .. ' ' .. ARGV[7] .. ' ' .. r.step .. '\n' .. how .. back)
 end
 if snapshot ~= '' then push(r.trail, id .. ' snapshot', snapshot) end
-return given_back(id, r, token, commit_id, due, ARGV[9], ARGV[12])
+return given_back(id, r, token, commit_id, due, r.holder, ARGV[10])

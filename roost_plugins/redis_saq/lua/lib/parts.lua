@@ -11,11 +11,18 @@
 -- `r.trail`, which is stored with the record.
 
 -- Seldom.
+-- What the snapshot has changed, which comes first, or '': with '~' in front; or '=': the snapshot is a base, and what
+-- it has changed is not known (lib/history.lua).
+local function change_in(first)
+  return ARGV[first] == 'change' and ARGV[first + 2] or ''
+end
+
+-- Seldom.
 -- Call it before anything is written: a script that fails leaves what it has written.
 local function check_parts(first)
   local at = first
   while ARGV[at] do
-    if ARGV[at] ~= 'events' then error('no such part of a commit: ' .. ARGV[at]) end
+    if ARGV[at] ~= 'change' and ARGV[at] ~= 'events' then error('no such part of a commit: ' .. ARGV[at]) end
     at = at + 2 + ARGV[at + 1]
   end
 end

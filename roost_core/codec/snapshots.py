@@ -104,7 +104,8 @@ class EncodedSnapshot(Stored):
                 finished_ms=finished_ms,
             )
         # Not checked again: these bytes were made here, without surrounding space.
-        plain, _ = DECODER.raw_decode(self.whole.decode())
+        whole = self.raw if self._whole is None else self._whole
+        plain, _ = DECODER.raw_decode(whole.decode())
         return with_data(mine, plain.get("data", {}), created_ms, updated_ms, finished_ms)
 
 

@@ -65,12 +65,16 @@ class Snapshot(Value):
             changes.setdefault("step", "done")
         elif self.step == "init":
             changes.setdefault("step", "step")
-        if is_labelled or not _PLACES.keys() >= changes.keys():
+        if is_labelled:
             return attrs.evolve(self, **changes)
         # There is nothing new to check, and each step passes through here.
         values = list(_snapshot_values(self))
-        for name, value in changes.items():
-            values[_PLACES[name]] = value
+        try:
+            for name, value in changes.items():
+                values[_PLACES[name]] = value
+        except KeyError:
+            # It says which name is none.
+            return attrs.evolve(self, **changes)
         return unchecked_snapshot(*values)
 
     def finish(self, **changes: Any) -> Snapshot:

@@ -50,10 +50,10 @@ class StepInFlight:
 
     __slots__ = ("_attempts", "_cancelling", "_lane", "_run", "is_ended", "is_over", "task")
 
-    def __init__(self, attempts: Attempts, run: Run, lane: asyncio.Task[Any]) -> None:
+    def __init__(self, attempts: Attempts, run: Run) -> None:
         self._attempts = attempts
         self._run = run
-        self._lane = lane
+        self._lane = lane = run.lane
         self._cancelling = lane.cancelling()
         self.task: asyncio.Future[Outcome] | Ended[Outcome] | None = None
         #: Whether it was ended from outside.
@@ -130,9 +130,7 @@ class Attempts:
 
         :raises CancelledError: the worker cancelled this lane, and the step returned nothing.
         """
-        lane = asyncio.current_task()
-        assert lane is not None
-        step = StepInFlight(self, run, lane)
+        step = StepInFlight(self, run)
         run.steps += 1
         run.hold.begin_step(step, run.item.step_timeout_seconds)
         outcome: Outcome | None = None

@@ -76,6 +76,10 @@ class Accepted:
     texts: Mapping[str, bytes] = NO_VALUES
 
 
+#: Each step that succeeds makes one.
+_new_accepted: Final = unchecked(Accepted)
+
+
 @attrs.frozen(eq=False)
 class Failed:
     """A failed attempt. Not the error itself: its frames would keep everything alive."""
@@ -123,7 +127,7 @@ def accepted(
     :raises InvalidStepResult: its data is not JSON, too deep or too large.
     """
     try:
-        return Accepted(snapshot, encode(snapshot), events)
+        return _new_accepted(snapshot, encode(snapshot), events, NO_VALUES)
     except Exception as error:
         known = isinstance(error, CodecError)
         said = error if known else f"the snapshot is not JSON: {name_of(error)}"

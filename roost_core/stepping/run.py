@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 import attrs
 
@@ -24,6 +26,7 @@ from roost_core.stepping.texts import LargeTexts
 class Run:
     """What is known about a claim, and what would have to be sent again.
 
+    :ivar lane: the task that runs its steps and settles them.
     :ivar snapshot: the one for the next step, and only for that step.
     :ivar make_snapshot: makes an equal one, for everything else.
     :ivar before: its bytes, or these in pieces; None if there is none, or the next one has to be
@@ -37,6 +40,7 @@ class Run:
 
     claim: Claim
     hold: Hold
+    lane: asyncio.Task[Any]
     stored: StoredItem
     engine: OfferedEngine
     snapshot: Snapshot | None

@@ -191,10 +191,12 @@ class Stepper:
         except ArtifactError as error:
             await self._rest(hold, claim, error)
             return None
-        engine = self.engines[claim.engine]
+        engine, lane = self.engines[claim.engine], asyncio.current_task()
+        assert lane is not None
         run = Run(
             claim=claim,
             hold=hold,
+            lane=lane,
             stored=stored,
             engine=engine,
             snapshot=snapshot,

@@ -39,7 +39,8 @@ if ARGV[9] then check_parts(9) end
 if has_error == '1' then forget_error(id) end
 if has_error == '1' or has_beat == '1' then redis.call('HDEL', K.work, id .. ' error', id .. ' beat') end
 local how, back = way_back(id, version, anchor, snapshot, change)
-version = string.format('%d', version + 1)
+local number = version + 1
+version = string.format('%d', number)
 if snapshot ~= '' then anchor = change == '' and '0' or version end
 row = string.format('%d', row)
 if blame ~= '-' then blame = cleared(blame) end
@@ -52,7 +53,7 @@ if ARGV[9] then
   take_parts(id, r, 9)
   rest, entries = r.rest, r.trail
 end
-if back and is_tidied(version, #back) then rest = tidied_rest(id, version, anchor, rest, #back) end
+if back and is_tidied(number, #back) then rest = tidied_rest(id, number, anchor, rest, #back) end
 -- Without a table if there is nothing else.
 local record, entry = F.accepted_text .. rest, back and now .. ' ' .. ARGV[7] .. ' ' .. step .. '\n' .. how .. back
 if snapshot ~= '' and back and not entries then

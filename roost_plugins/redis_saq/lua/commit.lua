@@ -29,12 +29,13 @@ if r.has_error == '1' then forget_error(id) end
 if r.has_error == '1' or r.has_beat == '1' then redis.call('HDEL', K.work, id .. ' error', id .. ' beat') end
 local how, back = way_back(id, r.version, r.anchor, snapshot, change)
 F.accepted_of_r
-r.version = string.format('%d', r.version + 1)
+local version = r.version + 1
+r.version = string.format('%d', version)
 r.row = string.format('%d', row)
 if r.blame ~= '-' then r.blame = cleared(r.blame) end
 r.step = ARGV[6]
 if snapshot ~= '' then r.anchor = change == '' and '0' or r.version end
-if back and is_tidied(r.version, #back) then r.oldest = tidied(id, r.version, r.anchor, r.oldest, #back) end
+if back and is_tidied(version, #back) then r.oldest = tidied(id, version, r.anchor, r.oldest, #back) end
 redis.call('ZREM', K.running, id)
 release(id, r)
 local due = '-1'
@@ -61,9 +62,5 @@ if is_used_up then
 elseif is_paused then
   obeyed(id, r, wish, due == '-1' and '-' or due)
 end
-r.trail = r.trail or {}
-if back then
-  push(r.trail, id .. ' v' .. r.version, now .. ' ' .. ARGV[7] .. ' ' .. r.step .. '\n' .. how .. back)
-end
-if snapshot ~= '' then push(r.trail, id .. ' snapshot', snapshot) end
-return given_back(id, r, token, commit_id, due, r.holder, ARGV[10])
+return given_back(id, r, token, commit_id, due, r.holder, ARGV[10], snapshot,
+  back and now .. ' ' .. ARGV[7] .. ' ' .. r.step .. '\n' .. how .. back)

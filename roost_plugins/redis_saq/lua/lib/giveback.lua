@@ -14,12 +14,21 @@ local function lane_free(worker, engines)
 end
 
 -- Store the outcome, remember the answer, and return it. `engines` is empty if the lane leaves, and
--- '-' if it need not look for work, because a claim follows.
-local function given_back(id, r, token, commit_id, due, worker, engines)
+-- '-' if it need not look for work, because a claim follows. Of an accepted step there is a new snapshot, or '', and
+-- an entry of its history (history.lua), if there is to be one.
+local function given_back(id, r, token, commit_id, due, worker, engines, snapshot, entry)
   local answer = r.state .. ' ' .. r.version .. ' ' .. r.attempts .. ' ' .. now .. ' ' .. due
   remember(r, token, commit_id, answer)
   note_lease(id, r)
-  save(id, r)
+  if entry and snapshot ~= '' then
+    redis.call('HSET', K.work, id, text_of(r), id .. ' snapshot', snapshot, id .. ' v' .. r.version, entry,
+      unpack(r.trail or {}))
+  else
+    r.trail = r.trail or {}
+    if entry then push(r.trail, id .. ' v' .. r.version, entry) end
+    if snapshot and snapshot ~= '' then push(r.trail, id .. ' snapshot', snapshot) end
+    save(id, r)
+  end
   if r.resources ~= '' then pass_on(r) end
   if engines == '' or engines == '-' then
     if engines == '' and r.state == 'queued' then wake(r.engine) end

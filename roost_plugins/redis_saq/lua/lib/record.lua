@@ -193,6 +193,7 @@ local function trim_bytes()
   end
 end
 
+-- Seldom.
 -- Add a field of a hash, and its value, to a list of arguments.
 local function push(fields, name, value)
   fields[#fields + 1] = name

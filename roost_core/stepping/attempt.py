@@ -17,7 +17,6 @@ import contextvars
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import attrs
 

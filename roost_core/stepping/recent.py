@@ -20,7 +20,7 @@ from roost_core.backend.messages import Claim, Since
 from roost_core.codec.moved import Stored
 from roost_core.codec.pieced import LARGE, PiecedSnapshot, based
 from roost_core.codec.records import decode_item
-from roost_core.codec.snapshots import EncodedSnapshot, decode_snapshot
+from roost_core.codec.snapshots import EncodedSnapshot
 from roost_core.models.snapshot import Snapshot
 from roost_core.models.work import RetryPolicy, WorkItem
 from roost_core.stepping.standstill import Standstill
@@ -111,7 +111,10 @@ class StoredItem:
         return 0
 
     def known(self, raw: bytes | None) -> EncodedSnapshot | None:
-        """Return the last snapshot that was accepted here, if these are its bytes."""
+        """Return the last snapshot that was accepted here, if these are its bytes.
+
+        It was made here, and so need not be checked when it is decoded.
+        """
         mine = self._accepted
         return mine if isinstance(mine, EncodedSnapshot) and mine.raw == raw else None
 
@@ -143,19 +146,6 @@ class StoredItem:
             is_kept = isinstance(mine, PiecedSnapshot) and mine.snapshot.version == claim.version
             return mine if is_kept else None  # type: ignore[return-value] # checked in is_kept
         return PiecedSnapshot.of_base(stored, since.count, since.change_bytes, since.base_bytes)
-
-    def decode_snapshot(self, stored: Stored, committed_ms: int | None) -> Snapshot:
-        """Return the item's stored snapshot as a new object.
-
-        :param stored: what :meth:`known` has returned, or else its bytes and their texts.
-        :param committed_ms: when the server accepted it.
-        :raises CorruptRecord: the bytes do not decode.
-        :raises WrittenByNewer: a newer Roost wrote them.
-        """
-        if isinstance(stored, EncodedSnapshot):
-            # Made here, so it need not be checked again.
-            return stored.decoded(self.key[1], committed_ms, None)
-        return decode_snapshot(stored.whole, created_ms=self.key[1], updated_ms=committed_ms)
 
     def fresh(self) -> WorkItem:
         """Return the work item as a new object that shares nothing that can be changed."""

@@ -19,6 +19,7 @@ from roost_core.backend.messages import Ack, Claim, Failure
 from roost_core.backend.rates import UNKNOWN_ENGINE
 from roost_core.codec.moved import Stored
 from roost_core.codec.pieced import PiecedSnapshot
+from roost_core.codec.snapshots import EncodedSnapshot, decode_snapshot
 from roost_core.context import Artifacts
 from roost_core.errors import (
     ArtifactError,
@@ -52,7 +53,7 @@ from roost_core.stepping.outcome import (
     Unwanted,
 )
 from roost_core.stepping.rates import Rates
-from roost_core.stepping.recent import RecentItems, RecentReturns, StoredItem
+from roost_core.stepping.recent import RecentItems, RecentReturns
 from roost_core.stepping.run import Run
 from roost_core.stepping.telling import StepListener, Telling
 from roost_core.stepping.texts import LargeTexts
@@ -158,7 +159,8 @@ class Stepper:
             item = stored.item
             if item.work_id != lease.work_id or item.engine != claim.engine:
                 raise CorruptRecord("the stored work item belongs to another id or engine")
-            given = stored.known(claim.snapshot) or await self._given(claim)
+            mine = stored.known(claim.snapshot)
+            given = mine or await self._given(claim)
             if claim.since and given is None and stored.in_pieces(claim) is None:
                 # It was stored here, and has been dropped since.
                 work = await deliver(hold, lambda: self.ledger.read(lease.work_id))
@@ -166,14 +168,14 @@ class Stepper:
                 since = stored.dropped(claim.version)
                 claim = attrs.evolve(claim, snapshot=stored_last, since=since)
                 given = await self._given(claim)
-            pieced = None
+            kept: EncodedSnapshot | PiecedSnapshot | None = mine
             if claim.since is not None and self.ledger.takes_changes:
-                pieced = stored.in_pieces(claim, given)
+                kept = stored.in_pieces(claim, given)
             make_snapshot: Callable[[], Snapshot | None]
-            if pieced is not None:
-                make_snapshot = partial(pieced.decoded, claim.created_ms, claim.committed_ms, None)
+            if kept is not None:
+                make_snapshot = partial(kept.decoded, claim.created_ms, claim.committed_ms, None)
             else:
-                make_snapshot = partial(_claimed_snapshot, claim, stored, given)
+                make_snapshot = partial(_claimed_snapshot, claim, given)
             snapshot = make_snapshot()
             if (snapshot.version if snapshot else 0) != claim.version:
                 raise CorruptRecord("the stored snapshot is missing or of another version")
@@ -201,7 +203,7 @@ class Stepper:
             engine=engine,
             snapshot=snapshot,
             make_snapshot=make_snapshot,
-            before=(pieced or given) if self.ledger.takes_changes else None,
+            before=(kept or given) if self.ledger.takes_changes else None,
             large=self.large,
             artifacts=Artifacts(self.store, lease.work_id, claim.created_ms),
             version=claim.version,
@@ -421,5 +423,8 @@ class Stepper:
                         await self._telling.ended_by_people(run, ack)
 
 
-def _claimed_snapshot(claim: Claim, item: StoredItem, given: Stored | None) -> Snapshot | None:
-    return None if given is None else item.decode_snapshot(given, claim.committed_ms)
+def _claimed_snapshot(claim: Claim, given: Stored | None) -> Snapshot | None:
+    if given is None:
+        return None
+    created_ms, committed_ms = claim.created_ms, claim.committed_ms
+    return decode_snapshot(given.whole, created_ms=created_ms, updated_ms=committed_ms)

@@ -30,11 +30,12 @@ class Blame(NamedTuple):
         :raises ValueError: it is broken.
         """
         if word == b"-":
-            return _NO_BLAME
+            return NO_BLAME
         if len(word) > _LONGEST:
             raise ValueError("too long")
         deaths, shared, alone, _, _, worker = word.split(b",", 5)
         return cls(int(deaths), int(shared) + (worker != b"-"), alone)
 
 
-_NO_BLAME: Final = Blame(0, 0, b"0")
+#: That of work over which no worker has died.
+NO_BLAME: Final = Blame(0, 0, b"0")

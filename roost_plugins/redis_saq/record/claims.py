@@ -15,7 +15,7 @@ from roost_core.errors import CorruptRecord
 from roost_core.models import Lease
 from roost_core.values import Value, unchecked
 from roost_plugins.redis_saq.record import fields
-from roost_plugins.redis_saq.record.blame import Blame
+from roost_plugins.redis_saq.record.blame import NO_BLAME, Blame
 from roost_plugins.redis_saq.record.kinds import FAR
 
 
@@ -83,7 +83,8 @@ class _ClaimReader:
         numbers: list[Any] = list(map(int, words[self.texts :]))
         if max(numbers) > FAR:
             raise ValueError("a number in it is too large")
-        blame = Blame.of(words[self.blame].encode())
+        word = words[self.blame]
+        blame = NO_BLAME if word == "-" else Blame.of(word.encode())
         # The last number says when it expires, which is not a field of the record.
         expires_at = from_milliseconds(numbers[-1])
         lease = self.new_lease(work_id.decode(), worker_id, token, numbers[self.fence], expires_at)

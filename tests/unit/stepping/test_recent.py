@@ -127,10 +127,12 @@ def test_the_snapshot_that_was_accepted_here(text):
     snapshot = Snapshot("w-1", "demo", version=3, step="a", data={"n": [1], "text": text})
     encoded = EncodedSnapshot.of(snapshot)
     expected = decode_snapshot(encoded.raw, created_ms=1000, updated_ms=2000)
-    assert expected == known.decode_snapshot(encoded, 2000)
+    assert known.known(encoded.raw) is None
     known.accepted(encoded)
+    mine = known.known(bytes(bytearray(encoded.raw)))
+    assert (text == "small") == (mine is not None)
     for _ in range(2):
-        found = known.decode_snapshot(Stored(bytes(bytearray(encoded.raw))), 2000)
+        found = (mine or encoded).decoded(1000, 2000, None)
         assert expected == found
         found.data["n"].append(2)
     held = sum(one is encoded for one in gc.get_referents(known))
@@ -144,9 +146,9 @@ def test_another_snapshot_than_the_one_accepted_here():
         EncodedSnapshot.of(Snapshot("w-1", "demo", version=version)) for version in (3, 4)
     )
     known.accepted(mine)
-    assert 4 == known.decode_snapshot(Stored(others.raw), 2000).version
-    with pytest.raises(CorruptRecord):
-        known.decode_snapshot(Stored(mine.raw[:-1]), 2000)
+    assert known.known(others.raw) is None
+    assert known.known(mine.raw[:-1]) is None
+    assert known.known(None) is None
 
 
 # -- snapshots in pieces ---------------------------------------------------------------------------

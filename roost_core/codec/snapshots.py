@@ -74,7 +74,7 @@ class EncodedSnapshot(Stored):
         :raises CodecError: ``data`` is not JSON, a value in it is too deep, or the whole
             has over 8 MiB.
         """
-        plain = plain_snapshot(snapshot)
+        plain = {"schema": SCHEMA, **_snapshot_writer()(snapshot)}
         whole = dumps(plain, "the snapshot", MAX_SNAPSHOT_BYTES, envelope=_AROUND_DATA)
         known = {} if before is None else before.values
         if not known and not 0 < least <= len(whole):

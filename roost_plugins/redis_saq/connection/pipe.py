@@ -185,12 +185,13 @@ class Pipe(Line):
         try:
             self._reader.feed(data)
             while (value := self._reader.gets()) is not False:
-                if isinstance(value, hiredis.ReplyError) and not self._asked:
+                is_refusal = isinstance(value, hiredis.ReplyError)
+                if is_refusal and not self._asked:
                     # An unrequested answer: the server says why it hangs up.
                     self._outdated = refused(self._where, str(value))
                     break
                 call = self._asked.popleft()
-                if isinstance(value, hiredis.ReplyError):
+                if is_refusal:
                     self._refused(call, str(value))
                 else:
                     if not self.was_served:

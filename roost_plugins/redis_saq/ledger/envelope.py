@@ -41,7 +41,10 @@ def step(lease: Lease, commit: Commit) -> tuple[_Argument, ...]:
 
 def parts(commit: Commit) -> tuple[_Argument, ...]:
     """Return the parts that the commit has."""
-    back, events = commit.back, commit.events
+    events = commit.events
+    if not (events or commit.change or commit.is_base):
+        return ()
+    back = commit.back
     change = ("change", 1, back) if back else ()
     return (*change, "events", len(events), *events) if events else change
 

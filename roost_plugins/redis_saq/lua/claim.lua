@@ -315,7 +315,9 @@ local function fill(most, are_suspected)
         local at = 2 * (i - first)
         claims[i][3], claims[i][4] = stored[at - 1], stored[at]
       end
-      for i, r in pairs(based or {}) do claims[i][4] = newest_of(claims[i][1], r.version, r.anchor, worker) end
+      if based then
+        for i, r in pairs(based) do claims[i][4] = newest_of(claims[i][1], r.version, r.anchor, worker) end
+      end
     end
   end
   return line_empty

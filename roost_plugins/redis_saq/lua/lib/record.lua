@@ -111,13 +111,11 @@ local function newer_layout(raw)
   if layout and layout > LAYOUT then return layout end
 end
 
--- Build a record; the rest stays as it is if it was not parsed.
+-- Build a record; the rest stays as it is if it was not parsed. At once, because the server hashes each string that is
+-- made on the way, every byte of it.
 local function text_of(r)
-  local rest = r.rest
-  if r.fence then
-    rest = F.rest_text_of_r .. r.answers .. r.tail
-  end
-  return F.head_text_of_r .. rest
+  if not r.fence then return F.head_text_of_r .. r.rest end
+  return F.head_text_of_r .. F.rest_text_of_r .. r.answers .. r.tail
 end
 
 -- Seldom.

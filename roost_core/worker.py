@@ -156,7 +156,7 @@ class Worker:
             assert task is not None
             self._running[task] = claim.lease.work_id
             try:
-                await steppers[ledger].run(claim)
+                await steppers[ledger].run(claim, task)
             finally:
                 del self._running[task]
 

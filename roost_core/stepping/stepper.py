@@ -9,7 +9,7 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import attrs
 
@@ -119,15 +119,19 @@ class Stepper:
     def _make_telling(self) -> Telling:
         return Telling(self.observers, self.ledger, self.large)
 
-    async def run(self, claim: Claim) -> None:
+    async def run(self, claim: Claim, lane: asyncio.Task[Any] | None = None) -> None:
         """Run one claim to the end of its slice; its outcome is stored, or its lease runs out.
 
         Cancelling gives the work back without blame.
+
+        :param lane: the current task, if the caller knows it.
         """
+        lane = lane or asyncio.current_task()
+        assert lane is not None
         hold = self.keeper.hold(claim.lease, claim.asked_at, self.source)
         self.rates.lease(claim.engine)
         try:
-            run = await self._prepare(claim, hold)
+            run = await self._prepare(claim, hold, lane)
             if run is not None:
                 await self._run_slice(run)
         except (LeaseLost, VersionConflict) as error:
@@ -151,7 +155,7 @@ class Stepper:
 
     # -- a claim ---------------------------------------------------------------------------
 
-    async def _prepare(self, claim: Claim, hold: Hold) -> Run | None:
+    async def _prepare(self, claim: Claim, hold: Hold, lane: asyncio.Task[Any]) -> Run | None:
         """Decode a claim; one that does not decode is dead-lettered, with its bytes kept."""
         lease = claim.lease
         try:
@@ -193,8 +197,7 @@ class Stepper:
         except ArtifactError as error:
             await self._rest(hold, claim, error)
             return None
-        engine, lane = self.engines[claim.engine], asyncio.current_task()
-        assert lane is not None
+        engine = self.engines[claim.engine]
         run = Run(
             claim=claim,
             hold=hold,

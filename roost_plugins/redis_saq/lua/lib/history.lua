@@ -28,10 +28,6 @@ local function way_back(id, version, anchor, snapshot, change)
   return '=', before
 end
 
--- As many entries of this size as there can be take less than half of HISTORY_BYTES. What is larger and still there
--- from before was measured then.
-local SMALL_ENTRY = HISTORY_BYTES / 2 / (HISTORY_VERSIONS + 32)
-
 -- Seldom.
 -- Drop the entries beyond the bounds, and return the oldest that is left. The newest, of `size`, stays. Up to two
 -- thousand are dropped in one call, which has no other bound: the rest go the next time.
@@ -39,7 +35,9 @@ local function tidied(id, version, anchor, oldest, size)
   oldest = first_kept(oldest)
   local least = math.max(version - HISTORY_VERSIONS + 1, oldest, 1)
   local from = least
-  if size > SMALL_ENTRY then
+  -- As many entries of a smaller size as there can be take less than half of HISTORY_BYTES. What is larger and still
+  -- there from before was measured then.
+  if size > HISTORY_BYTES / 2 / (HISTORY_VERSIONS + 32) then
     local bytes = size
     from = version
     for one = version - 1, least, -1 do

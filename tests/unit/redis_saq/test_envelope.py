@@ -18,8 +18,8 @@ COMMIT = Commit("c7", 7, b"snapshot", "look", GoOn())
 
 def test_what_both_scripts_begin_with():
     """Whose lease it is, which commit, on top of what, and the step's own."""
-    expected = ("w", "token", "c7", 7, b"snapshot", "look", b"", 0, "worker")
-    assert expected == envelope.step(LEASE, COMMIT)
+    expected = ("w", "token", "c7", 7, b"snapshot", "look", "1500 worker")
+    assert expected == envelope.step(LEASE, attrs.evolve(COMMIT, took_ms=1500))
 
 
 def test_parts():
@@ -27,6 +27,9 @@ def test_parts():
     assert () == envelope.parts(COMMIT)
     with_events = attrs.evolve(COMMIT, events=(b"1", b"2"))
     assert ("events", 2, b"1", b"2") == envelope.parts(with_events)
+    changed = attrs.evolve(with_events, snapshot=b"", change=b"some")
+    assert ("change", 1, b"~some", "events", 2, b"1", b"2") == envelope.parts(changed)
+    assert ("change", 1, b"=") == envelope.parts(attrs.evolve(COMMIT, is_base=True))
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,8 @@ local function tidied(id, version, anchor, oldest, size)
   local last = math.min(from - 1, first + 1999)
   for begin = first, last, 100 do
     local fields = {}
-    for one = begin, math.min(begin + 99, last) do fields[#fields + 1] = version_field(id, one) end
+    -- As `version_field` does it: this is done for each version in the end.
+    for one = begin, math.min(begin + 99, last) do fields[#fields + 1] = string.format('%s v%d', id, one) end
     redis.call('HDEL', K.work, unpack(fields))
   end
   return string.format('v%d', math.max(first, last + 1))

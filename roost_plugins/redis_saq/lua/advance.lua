@@ -23,7 +23,7 @@ local rest = string.sub(raw, rest_at)
 if token ~= given or given == '-' then
   if token == '!' .. given and last ~= commit_id then return 'late' end
   if token == '!' .. given then return 'ok ' .. running_answer(version, committed) .. ' 0' end
-  local answer = remembered(answers_in(rest), given, commit_id)
+  local answer = remembered(id, answers_in(rest), given, commit_id)
   return answer and 'ok ' .. answer .. ' 0' or 'lost'
 end
 if last == commit_id then return 'ok ' .. running_answer(version, committed) .. ' 0' end

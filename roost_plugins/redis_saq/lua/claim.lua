@@ -150,7 +150,7 @@ if has_expired or redis.pcall('ZCOUNT', K.sleeping, '-inf', now) ~= 0
     local expired = due_of('running', K.running, 'running', room)
     for _, one in ipairs(expired) do
       local id, r = one.id, one.r
-      if r.last ~= '-' then remember(r, string.match(r.token, '^!?(.*)$'), r.last, running_answer(r.version, r.committed)) end
+      if r.last ~= '-' then remember(id, r, string.match(r.token, '^!?(.*)$'), r.last, running_answer(r.version, r.committed)) end
       local holder, wish = quoted(r.worker), taken_wish(r)
       local b = note_lost(r, worker)
       release(id, r)

@@ -127,11 +127,11 @@ local function owner_of(id)
   return owners[id]
 end
 
--- An older Roost does not know of versions and forks, and leaves them when it purges work. Those of a life before, and
--- those that nobody would look for, are in nobody's bounds. What the newest follows from stays in any case.
+-- An older Roost does not know of versions, forks and answers, and leaves them when it purges work. Those of a life
+-- before, and those that nobody would look for, are in nobody's bounds. What the newest follows from stays in any case.
 local function look_at_left(field)
   local id, version = string.match(field, '^(%S+) v(%d+)$')
-  if not id then id = string.match(field, '^(%S+) forks$') end
+  if not id then id = string.match(field, '^(%S+) forks$') or string.match(field, '^(%S+) a[012]$') end
   local r = id and owner_of(id)
   if not r then return end
   local number = tonumber(version or '1')

@@ -18,13 +18,12 @@ end
 -- an entry of its history (history.lua), if there is to be one.
 local function given_back(id, r, token, commit_id, due, worker, engines, snapshot, entry)
   local answer = r.state .. ' ' .. r.version .. ' ' .. r.attempts .. ' ' .. now .. ' ' .. due
-  remember(r, token, commit_id, answer)
+  remember(id, r, token, commit_id, answer)
   note_lease(id, r)
   if entry and snapshot ~= '' then
     redis.call('HSET', K.work, id, text_of(r), id .. ' snapshot', snapshot, id .. ' v' .. r.version, entry,
-      unpack(r.trail or {}))
+      unpack(r.trail))
   else
-    r.trail = r.trail or {}
     if entry then push(r.trail, id .. ' v' .. r.version, entry) end
     if snapshot and snapshot ~= '' then push(r.trail, id .. ' snapshot', snapshot) end
     save(id, r)

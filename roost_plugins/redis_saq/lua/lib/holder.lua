@@ -5,7 +5,9 @@
 
 -- Answers are remembered for the current lease and for the last three that have ended, each its
 -- last, so that a caller whose reply was lost gets the same one again, even after others have had
--- the work.
+-- the work. Those of ended leases are in the fields "<id> a0" to "<id> a2", by the lease's fence modulo 3:
+-- "token commit-id answer". So each is written once, and without reading the others. An earlier Roost has them in the
+-- record (record.lua), and still writes them there beside this one.
 
 -- Seldom.
 -- The answer to the newest commit under the current lease.
@@ -14,24 +16,36 @@ local function running_answer(version, committed)
 end
 
 -- Seldom.
--- The answers in the unparsed rest of a record, and nothing else of it: what people have written there may look like
+-- The earlier Roost's answers in the unparsed rest of a record, and nothing else of it: what people have written there may look like
 -- one.
 local function answers_in(rest)
   return string.match(rest, '^[^\n]*\n[^\n]*\n[^\n]*\n([^\n]*)') or ''
 end
 
 -- Seldom.
--- The answer to the last commit of a lease that has ended.
-local function remembered(answers, token, commit_id)
-  local _, before = string.find(answers, ';' .. token .. ' ' .. commit_id .. ' ', 1, true)
+-- The answer to the last commit of a lease that has ended. `answers`: those in the record.
+local function remembered(id, answers, token, commit_id)
+  local asked = token .. ' ' .. commit_id .. ' '
+  for _, one in ipairs(redis.call('HMGET', K.work, id .. ' a0', id .. ' a1', id .. ' a2')) do
+    if one and string.sub(one, 1, #asked) == asked then return string.sub(one, #asked + 1) end
+  end
+  local _, before = string.find(answers, ';' .. asked, 1, true)
   if before then return string.match(answers, '^[^;]+', before + 1) end
 end
 
-local function remember(r, token, commit_id, answer)
-  local second = string.find(r.answers, ';', 2, true)
-  local third = second and string.find(r.answers, ';', second + 1, true)
-  local earlier = third and string.sub(r.answers, 1, third - 1) or r.answers
-  r.answers = ';' .. token .. ' ' .. commit_id .. ' ' .. answer .. earlier
+-- The answer of a lease that ends, to be stored with the record.
+local function remember(id, r, token, commit_id, answer)
+  local slot, fields = r.fence % 3, r.trail
+  local field = id .. (slot == 0 and ' a0' or slot == 1 and ' a1' or ' a2')
+  answer = token .. ' ' .. commit_id .. ' ' .. answer
+  if fields then
+    fields[#fields + 1] = field
+    fields[#fields + 1] = answer
+  else
+    r.trail = { field, answer }
+  end
+  -- Those in the record are of earlier leases. One of them goes with each that ends.
+  if r.answers ~= '' then r.answers = string.match(r.answers, '^(.*);[^;]*$') or '' end
 end
 
 -- Seldom.
@@ -49,6 +63,6 @@ local function held_by(id, token, commit_id)
   -- No two leases have the same token, so this one has not ended yet.
   local is_current = (r.token == token or is_marked(r, token)) and token ~= '-'
   if is_current and r.last ~= commit_id then return r, nil end
-  local answer = is_current and running_answer(r.version, r.committed) or remembered(r.answers, token, commit_id)
+  local answer = is_current and running_answer(r.version, r.committed) or remembered(id, r.answers, token, commit_id)
   return nil, answer and 'ok ' .. answer .. ' 0' or 'lost'
 end

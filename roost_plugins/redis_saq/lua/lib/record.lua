@@ -2,7 +2,8 @@
 --
 -- A whole work item is in one hash, `work`, so that one command reads or writes it: its record in
 -- the field <id>, and encoded bytes, which no script inspects, in "<id> item", "<id> snapshot",
--- "<id> error" and "<id> beat" (an engine's newest heartbeat).
+-- "<id> error" and "<id> beat" (an engine's newest heartbeat). Other fields of it: trail.lua,
+-- history.lua, past.lua and holder.lua.
 --
 -- A record is a string, because Lua and Redis are fastest with strings: it is parsed and rebuilt at
 -- every transition, and most of its values are passed on unchanged. Parsing costs by the character,
@@ -15,8 +16,8 @@
 --   line 3  fence, worker and so on
 --   line 4  resources, separated by spaces
 --   line 5  idempotency key
---   line 6  answers: of the last three leases that were given back, newest first, the last answer each,
---           as ";token commit-id answer"
+--   line 6  answers: empty, or by an earlier Roost, newest first, of the last three leases that were given back the
+--           last answer each, as ";token commit-id answer" (now in fields of their own: holder.lua)
 --
 -- Words are separated by single spaces and contain none. '-' means no text, '0' no number or no,
 -- '1' yes.

@@ -52,8 +52,9 @@ local function remove_all(those)
     redis.pcall('ZREM', K.index, unpack(found_under(id, r)))
     call_for('HDEL', K.work, trail_fields(id, r.entries))
     forget_versions(id, r)
-    for _, field in ipairs({ id, id .. ' item', id .. ' snapshot', id .. ' error', id .. ' beat', id .. ' forks' }) do
-      fields[#fields + 1] = field
+    fields[#fields + 1] = id
+    for _, name in ipairs({ 'item', 'snapshot', 'error', 'beat', 'forks', 'a0', 'a1', 'a2' }) do
+      fields[#fields + 1] = id .. ' ' .. name
     end
     if is_key_of(id, r.key) then keys[#keys + 1] = r.key end
   end

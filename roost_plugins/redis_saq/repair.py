@@ -36,7 +36,7 @@ _WORDS: Final = {
     "score": "scores in {} were out of bounds",
     "stale": "resources in {} had a holder that does not run",
     "stray": "idempotency keys in {} pointed to nothing, or to other work",
-    "past": "versions in {} belonged to work, or a life of it, that is gone",
+    "past": "versions or answers in {} belonged to work, or a life of it, that is gone",
     "counter": "{} was not a number, or lower than the stored work requires",
     "type": "{} held a value of another type, or one that is used up: it was renamed to {}",
 }

@@ -20,7 +20,7 @@ from roost_core.backend import (
     StoredWork,
     Yield,
 )
-from roost_core.errors import BackendError
+from roost_core.errors import BackendError, LeaseLost
 from roost_core.models import State
 from roost_plugins.redis_saq.ledger import envelope
 from roost_plugins.redis_saq.record import claims, fields, kinds, standing
@@ -57,8 +57,9 @@ ADVANCED = (
 FAILED = (
     b"2 retry_wait demo 1 - - {now} {committed} 1 - 1 9 1 0 4000000000000\nlook\n"
     b"1 - -7 1 {at} {started} - 6 2 a-nonce {started} 0 4\nr1 r2\na key\n"
-    b";{token} c2 retry_wait 1 1 {now} {due}"
 )
+#: It was the sixth line of the record, with a semicolon in front.
+ANSWER = b"{token} c2 retry_wait 1 1 {now} {due}"
 
 
 @pytest.fixture
@@ -126,6 +127,36 @@ async def test_stored_bytes(ledger):
     failed = await ledger.fail(claim.lease, Failure("c2", b"{}", permanent=False, delay_ms=5))
     values |= {"committed": ack.at_ms, "due": failed.due_ms, "now": failed.at_ms}
     assert filled(FAILED, **values) == await known(ledger)
+    assert filled(ANSWER, **values) == await stored(ledger, "w a1")
+
+
+async def test_answers_that_an_older_roost_has_kept(ledger):
+    """They are found where it has them, and go with the leases that end after them."""
+    await ledger.enqueue([attrs.evolve(NEW, resources=(), max_steps=0)])
+    records, fields_of_work = ledger.client, ledger.keys.key("work")
+    first = await claim_one(ledger)
+    ack = await ledger.commit(first.lease, step(1, Yield()))
+    answer = await stored(ledger, "w a1")
+    await records.hdel(fields_of_work, "w a1")
+    raw = await stored(ledger)
+    older = b";0123456789abcdef c0 queued 0 0 1 -1"
+    assert raw.endswith(b"\n")
+    await records.hset(fields_of_work, "w", raw + b";" + answer + older + older)
+
+    leases = []
+    for number, left in ((2, 2), (3, 1), (4, 0)):
+        leases.append(await claim_one(ledger))
+        assert ack == await ledger.commit(first.lease, step(1, Yield()))
+        await ledger.commit(leases[-1].lease, step(number, Yield()))
+        assert left == (await stored(ledger)).count(b";")
+    with pytest.raises(LeaseLost):
+        await ledger.commit(first.lease, step(1, Yield()))
+    # Its own are those of the last three leases.
+    for number, one in enumerate(leases, 2):
+        assert number == (await ledger.commit(one.lease, step(number, Yield()))).version
+    await ledger.commit((await claim_one(ledger)).lease, step(5, Yield()))
+    with pytest.raises(LeaseLost):
+        await ledger.commit(leases[0].lease, step(2, Yield()))
 
 
 # -- a new field ----------------------------------------------------------------------------------

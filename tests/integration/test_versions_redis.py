@@ -328,7 +328,7 @@ async def test_a_repair_removes_versions_of_what_is_gone(server):
             "a v99": b"y",
         }
         await kit.ledger.client.hset(key, mapping=left)
-        said = "versions in work belonged to work, or a life of it, that is gone"
+        said = "versions or answers in work belonged to work, or a life of it, that is gone"
         assert ("found", "work", 5, said) in await repaired(kit, dry_run=True)
         assert len(before) + 5 == await kit.ledger.client.hlen(key)
         assert ("mended", "work", 5, said) in await repaired(kit)

@@ -172,7 +172,8 @@ def test_versions_that_an_older_purge_leaves(sides: tuple[Side, Side]) -> None:
         names = await ledger.client.hkeys(ledger.keys.key("work"))
         return {name.decode() for name in names}
 
-    assert {f"{one} v{version}" for one in ids for version in range(1, 12)} == asked(today, left)
+    versions = {f"{one} v{version}" for one in ids for version in range(1, 12)}
+    assert versions | {f"{one} a{slot}" for one in ids for slot in range(3)} == asked(today, left)
     payload = json.dumps({"pad": SMALL, "steps": 30})
     words = ("enqueue", "--engine", "slow", "--payload", payload, "--work-id", ids[0])
     assert ids[0] == today.run(*words).strip()
@@ -180,9 +181,11 @@ def test_versions_that_an_older_purge_leaves(sides: tuple[Side, Side]) -> None:
     newest = int(str(today.meta(ids[0])["version"]))
     assert tuple(range(newest, 0, -1)) == history_of(today, ids[0]).versions
     said = today.run("doctor", "--repair")
-    assert "versions in work belonged to work, or a life of it, that is gone" in said
-    kept = {name for name in asked(today, left) if " v" in name}
+    assert "versions or answers in work belonged to work, or a life of it, that is gone" in said
+    found = asked(today, left)
+    kept = {name for name in found if " v" in name}
     assert {f"{ids[0]} v{version}" for version in range(1, newest + 1)} == kept
+    assert {f"{ids[0]} a{slot}" for slot in range(3)} == {name for name in found if " a" in name}
     assert tuple(range(newest, 0, -1)) == history_of(today, ids[0]).versions
 
 

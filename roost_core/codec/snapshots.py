@@ -74,7 +74,7 @@ class EncodedSnapshot(Stored):
         :raises CodecError: ``data`` is not JSON, a value in it is too deep, or the whole
             has over 8 MiB.
         """
-        plain = {"schema": SCHEMA, **_snapshot_writer()(snapshot)}
+        plain = plain_snapshot(snapshot)
         whole = dumps(plain, "the snapshot", MAX_SNAPSHOT_BYTES, envelope=_AROUND_DATA)
         known = {} if before is None else before.values
         if not known and not 0 < least <= len(whole):
@@ -104,8 +104,7 @@ class EncodedSnapshot(Stored):
                 finished_ms=finished_ms,
             )
         # Not checked again: these bytes were made here, without surrounding space.
-        whole = self.raw if self._whole is None else self._whole
-        plain, _ = DECODER.raw_decode(whole.decode())
+        plain, _ = DECODER.raw_decode(self.whole.decode())
         return with_data(mine, plain.get("data", {}), created_ms, updated_ms, finished_ms)
 
 

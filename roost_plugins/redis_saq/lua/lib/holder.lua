@@ -16,7 +16,7 @@ local function running_answer(version, committed)
 end
 
 -- Seldom.
--- The earlier Roost's answers in the unparsed rest of a record, and nothing else of it: what people have written there may look like
+-- The answers in the unparsed rest of a record, and nothing else of it: what people have written there may look like
 -- one.
 local function answers_in(rest)
   return string.match(rest, '^[^\n]*\n[^\n]*\n[^\n]*\n([^\n]*)') or ''

@@ -46,6 +46,10 @@ _WHOLE_WORD: Final = 10
 _UNSAFE_IN_JSON: Final = r"[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 
 
+#: What a line for people on standard error begins with.
+NOTE: Final = "roost: "
+
+
 def on_terminal() -> bool:
     """Return whether standard output is a terminal."""
     # It is missing if it was closed before the start: `>&-`.
@@ -56,7 +60,20 @@ def note(text: object) -> None:
     """Print one line for people on standard error, with the program's name."""
     # Where nobody can read it, the exit code still counts: printing decides nothing.
     with contextlib.suppress(OSError):
-        click.echo(f"roost: {clean(text)}", err=True)
+        click.echo(f"{NOTE}{clean(text)}", err=True)
+
+
+def error_columns(otherwise: int = 80) -> int:
+    """Return how many columns the terminal has that standard error goes to.
+
+    Standard output's may be another, or none: in ``NEW=$(roost replay …)`` a shell reads it.
+
+    :param otherwise: the answer if standard error goes to no terminal.
+    """
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or otherwise
+    except (AttributeError, ValueError, OSError):
+        return otherwise
 
 
 class _Message(logging.Formatter):

@@ -58,6 +58,21 @@ def test_looking_at_work(coloured, slow, columns):
     assert "\x1b" not in shell.ok("list") + shell.ok("status", work_id)
 
 
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_an_edit_before_a_replay(coloured, slow, columns):
+    """Each change has a line of its own, as wide as the terminal is."""
+    shell = coloured
+    work_id = shell.enqueue("slow", {"seconds": 0, "mark": str(shell.folder / "mark")})
+    assert 0 == shell.run("worker", *slow, "--burst").returncode
+    edit = f"note={'a long text of no use ' * 9}"
+    words = ("replay", work_id, "--from-version", "1", "-e", edit, "--dry-run")
+    text, code = on_terminal(shell, *words, columns=columns)
+    lines = _ESCAPES.sub("", text).replace("\r", "").splitlines()
+    assert 0 == code
+    (told,) = [one for one in lines if "/note" in one]
+    assert columns - 12 < len(told) <= columns
+
+
 def _lines(shell, *words):
     return _ESCAPES.sub("", on_terminal(shell, *words)[0]).replace("\r", "").splitlines()
 

@@ -65,7 +65,7 @@ class Bulk:
             totals.close()
             return True
         if not yes:
-            for line in previews.table(preview, _columns()):
+            for line in previews.table(preview, output.error_columns()):
                 click.echo(line, err=True)
         if not confirmed(previews.question(self.verb, preview, self.over), yes=yes):
             output.note("nothing was done")
@@ -95,7 +95,7 @@ class Bulk:
             output.json_line(previews.plain(self.verb, self.query, preview), indent=2)
             return
         output.data(previews.would(self.verb, preview))
-        width = _columns() if output.on_terminal() else None
+        width = shutil.get_terminal_size().columns if output.on_terminal() else None
         for line in previews.table(preview, width):
             # Each cell is clean, and a tab between two must stay.
             click.echo(line)
@@ -149,7 +149,3 @@ class _Counted(Iterator[tuple[str, Order]]):
         found = next(self._orders)
         self.begun += 1
         return found
-
-
-def _columns() -> int:
-    return shutil.get_terminal_size().columns

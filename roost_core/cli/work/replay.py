@@ -30,6 +30,7 @@ from roost_core.values import Json
 
 #: How many of the steps that ran before are named.
 _STEPS: Final = 8
+#: How many cells a difference is given where there is no terminal.
 _WIDTH: Final = 100
 
 _OPTIONS: Final = [
@@ -184,7 +185,8 @@ def _show(planned: Replay, typed: _Typed) -> None:
     if typed.as_json:
         return
     if typed.edit is not None:
-        for one in lines(planned.differences, _WIDTH, is_revealed=typed.reveal):
+        room = output.error_columns(_WIDTH) - len(output.NOTE)
+        for one in lines(planned.differences, room, is_revealed=typed.reveal):
             output.note(f"{one.mark} {one.text}".lstrip())
         if not planned.differences:
             output.note("the edit changes nothing")

@@ -57,9 +57,8 @@ ADVANCED = (
 FAILED = (
     b"2 retry_wait demo 1 - - {now} {committed} 1 - 1 9 1 0 4000000000000\nlook\n"
     b"1 - -7 1 {at} {started} - 6 2 a-nonce {started} 0 4\nr1 r2\na key\n"
+    b";{token} c2 retry_wait 1 1 {now} {due}"
 )
-#: It was the sixth line of the record, with a semicolon in front.
-ANSWER = b"{token} c2 retry_wait 1 1 {now} {due}"
 
 
 @pytest.fixture
@@ -127,36 +126,49 @@ async def test_stored_bytes(ledger):
     failed = await ledger.fail(claim.lease, Failure("c2", b"{}", permanent=False, delay_ms=5))
     values |= {"committed": ack.at_ms, "due": failed.due_ms, "now": failed.at_ms}
     assert filled(FAILED, **values) == await known(ledger)
-    assert filled(ANSWER, **values) == await stored(ledger, "w a1")
+
+
+async def stepped(ledger, number):
+    """Claim the work item, and commit one more step, which ends the lease; return the lease."""
+    lease = (await claim_one(ledger)).lease
+    assert number == (await ledger.commit(lease, step(number, Yield()))).version
+    return lease
+
+
+async def test_answers_of_the_last_three_leases(ledger):
+    """The first is in the record; of a second lease on they are beside it, each written once."""
+    await ledger.enqueue([attrs.evolve(NEW, resources=(), max_steps=0)])
+    leases = [await stepped(ledger, 1)]
+    assert b"\n;" in await stored(ledger)
+    assert await stored(ledger, "w a1") is None
+    for number in range(2, 9):
+        leases.append(await stepped(ledger, number))
+        assert b";" not in await stored(ledger)
+        for version, lease in enumerate(leases, 1):
+            asked = ledger.commit(lease, step(version, Yield()))
+            if version > number - 3:
+                assert version == (await asked).version
+            else:
+                with pytest.raises(LeaseLost):
+                    await asked
 
 
 async def test_answers_that_an_older_roost_has_kept(ledger):
-    """They are found where it has them, and go with the leases that end after them."""
+    """They are found where it has them, and as long as they would have been."""
     await ledger.enqueue([attrs.evolve(NEW, resources=(), max_steps=0)])
-    records, fields_of_work = ledger.client, ledger.keys.key("work")
-    first = await claim_one(ledger)
-    ack = await ledger.commit(first.lease, step(1, Yield()))
-    answer = await stored(ledger, "w a1")
-    await records.hdel(fields_of_work, "w a1")
-    raw = await stored(ledger)
-    older = b";0123456789abcdef c0 queued 0 0 1 -1"
-    assert raw.endswith(b"\n")
-    await records.hset(fields_of_work, "w", raw + b";" + answer + older + older)
-
-    leases = []
-    for number, left in ((2, 2), (3, 1), (4, 0)):
-        leases.append(await claim_one(ledger))
-        assert ack == await ledger.commit(first.lease, step(1, Yield()))
-        await ledger.commit(leases[-1].lease, step(number, Yield()))
-        assert left == (await stored(ledger)).count(b";")
-    with pytest.raises(LeaseLost):
-        await ledger.commit(first.lease, step(1, Yield()))
-    # Its own are those of the last three leases.
-    for number, one in enumerate(leases, 2):
-        assert number == (await ledger.commit(one.lease, step(number, Yield()))).version
-    await ledger.commit((await claim_one(ledger)).lease, step(5, Yield()))
-    with pytest.raises(LeaseLost):
-        await ledger.commit(leases[0].lease, step(2, Yield()))
+    work = ledger.keys.key("work")
+    leases = [await stepped(ledger, number) for number in (1, 2, 3)]
+    # As it writes them: the newest first, all in the record.
+    kept = [await stored(ledger, f"w a{fence % 3}") for fence in (3, 2, 1)]
+    await ledger.client.hdel(work, "w a0", "w a1", "w a2")
+    await ledger.client.hset(work, "w", await stored(ledger) + b"".join(kept))
+    for number in (4, 5):
+        for version in range(number - 3, 4):
+            again = await ledger.commit(leases[version - 1], step(version, Yield()))
+            assert version == again.version
+        leases.append(await stepped(ledger, number))
+        assert b";" not in await stored(ledger)
+    assert 3 == (await ledger.commit(leases[2], step(3, Yield()))).version
 
 
 # -- a new field ----------------------------------------------------------------------------------

@@ -22,8 +22,9 @@ local function given_back(id, r, token, commit_id, due, worker, engines, snapsho
   note_lease(id, r)
   if entry and snapshot ~= '' then
     redis.call('HSET', K.work, id, text_of(r), id .. ' snapshot', snapshot, id .. ' v' .. r.version, entry,
-      unpack(r.trail))
+      unpack(r.trail or {}))
   else
+    r.trail = r.trail or {}
     if entry then push(r.trail, id .. ' v' .. r.version, entry) end
     if snapshot and snapshot ~= '' then push(r.trail, id .. ' snapshot', snapshot) end
     save(id, r)

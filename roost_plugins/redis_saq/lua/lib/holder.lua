@@ -5,9 +5,10 @@
 
 -- Answers are remembered for the current lease and for the last three that have ended, each its
 -- last, so that a caller whose reply was lost gets the same one again, even after others have had
--- the work. Those of ended leases are in the fields "<id> a0" to "<id> a2", by the lease's fence modulo 3:
--- "token commit-id answer". So each is written once, and without reading the others. An earlier Roost has them in the
--- record (record.lua), and still writes them there beside this one.
+-- the work. Those of ended leases are in the fields "<id> a0" to "<id> a2", by the lease's fence modulo 3,
+-- as ";token commit-id answer": each is written once, and no claim has to read it. That of the first lease stays in
+-- the record, because a field takes more memory, and most work that sleeps for long has had one. An earlier Roost has
+-- the last three there, newest first, and adds to them beside this one.
 
 -- Seldom.
 -- The answer to the newest commit under the current lease.
@@ -25,27 +26,37 @@ end
 -- Seldom.
 -- The answer to the last commit of a lease that has ended. `answers`: those in the record.
 local function remembered(id, answers, token, commit_id)
-  local asked = token .. ' ' .. commit_id .. ' '
-  for _, one in ipairs(redis.call('HMGET', K.work, id .. ' a0', id .. ' a1', id .. ' a2')) do
-    if one and string.sub(one, 1, #asked) == asked then return string.sub(one, #asked + 1) end
+  local asked, stored = ';' .. token .. ' ' .. commit_id .. ' ', redis.call('HMGET', K.work, id .. ' a0', id .. ' a1', id .. ' a2')
+  for _, one in ipairs({ answers, unpack(stored) }) do
+    local _, before = string.find(one or '', asked, 1, true)
+    if before then return string.match(one, '^[^;]+', before + 1) end
   end
-  local _, before = string.find(answers, ';' .. asked, 1, true)
-  if before then return string.match(answers, '^[^;]+', before + 1) end
+end
+
+-- Seldom.
+-- Put the answers in the record beside it: that of the lease before, or all that an earlier Roost has kept. Either way
+-- the field of that lease is not in use.
+local function move_answers(id, r)
+  push(r.trail, string.format('%s a%d', id, (r.fence - 1) % 3), r.answers)
+  r.answers = ''
 end
 
 -- The answer of a lease that ends, to be stored with the record.
 local function remember(id, r, token, commit_id, answer)
+  answer = ';' .. token .. ' ' .. commit_id .. ' ' .. answer
+  if r.fence == '1' then
+    r.answers = answer
+    return
+  end
   local slot, fields = r.fence % 3, r.trail
   local field = id .. (slot == 0 and ' a0' or slot == 1 and ' a1' or ' a2')
-  answer = token .. ' ' .. commit_id .. ' ' .. answer
   if fields then
     fields[#fields + 1] = field
     fields[#fields + 1] = answer
   else
     r.trail = { field, answer }
   end
-  -- Those in the record are of earlier leases. One of them goes with each that ends.
-  if r.answers ~= '' then r.answers = string.match(r.answers, '^(.*);[^;]*$') or '' end
+  if r.answers ~= '' then move_answers(id, r) end
 end
 
 -- Seldom.

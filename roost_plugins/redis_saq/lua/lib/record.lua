@@ -16,8 +16,8 @@
 --   line 3  fence, worker and so on
 --   line 4  resources, separated by spaces
 --   line 5  idempotency key
---   line 6  answers: empty, or by an earlier Roost, newest first, of the last three leases that were given back the
---           last answer each, as ";token commit-id answer" (now in fields of their own: holder.lua)
+--   line 6  answers: of the first lease, once that was given back, its last, as ";token commit-id answer"; of later ones
+--           they are in fields of their own (holder.lua)
 --
 -- Words are separated by single spaces and contain none. '-' means no text, '0' no number or no,
 -- '1' yes.

@@ -64,7 +64,7 @@ def test_an_edit_before_a_replay(coloured, slow, columns):
     shell = coloured
     work_id = shell.enqueue("slow", {"seconds": 0, "mark": str(shell.folder / "mark")})
     assert 0 == shell.run("worker", *slow, "--burst").returncode
-    edit = f"note={'a long text of no use ' * 9}"
+    edit = f"note={'a long text that is cut ' * 9}"
     words = ("replay", work_id, "--from-version", "1", "-e", edit, "--dry-run")
     text, code = on_terminal(shell, *words, columns=columns)
     lines = _ESCAPES.sub("", text).replace("\r", "").splitlines()

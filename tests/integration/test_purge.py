@@ -6,7 +6,7 @@ import contextlib
 
 import pytest
 
-from roost_core.backend import EnqueueOutcome, Finish, OrderOutcome
+from roost_core.backend import EnqueueOutcome, Finish, OrderOutcome, Yield
 from roost_core.models import Verb
 from tests.contract.harnesses import RedisHarness
 
@@ -49,6 +49,25 @@ async def test_a_damaged_record_does_not_take_the_key_of_another(redis_server):
         await client.hset(key("work"), "a", "2 nonsense 5\n\n\n\nkey\n")
         assert ["a"] == await kit.purge(0, 0, 100)
         assert {b"key"} == set(await client.hgetall(key("key")))
+
+
+@pytest.mark.parametrize("is_dropped", [True, False])
+async def test_nothing_of_its_leases_stays(redis_server, is_dropped):
+    """Their trail, and the answers that are remembered for lost replies."""
+    async with driven(redis_server) as kit:
+        client, key = kit.ledger.client, kit.ledger.keys.key
+        claim = await kit.leased("a")
+        for _ in range(4):
+            await kit.commit(claim, Yield(), events=(b"{}",))
+            claim = await kit.claim_one("a")
+        await kit.fail(claim, permanent=True)
+        stored = {name.decode() for name in await client.hkeys(key("work"))}
+        assert {"a", "a item", "a snapshot", "a error", "a a0", "a a1", "a a2", "a t0"} <= stored
+        if is_dropped:
+            assert OrderOutcome.DONE == (await kit.order("a", Verb.DROP)).outcome
+        else:
+            assert ["a"] == await kit.purge(0, 0, 100)
+        assert [] == await client.hkeys(key("work"))
 
 
 @pytest.mark.parametrize("is_dropped", [True, False])

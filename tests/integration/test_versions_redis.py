@@ -324,14 +324,15 @@ async def test_a_repair_removes_versions_of_what_is_gone(server):
             "gone v1": b"1 1 w s\n",
             "gone v77": b"",
             "gone forks": b"a 1 1",
+            "gone a2": b";token c1 done 2 0 1 -1",
             "a v6": b"x",
             "a v99": b"y",
         }
         await kit.ledger.client.hset(key, mapping=left)
         said = "versions or answers in work belonged to work, or a life of it, that is gone"
-        assert ("found", "work", 5, said) in await repaired(kit, dry_run=True)
-        assert len(before) + 5 == await kit.ledger.client.hlen(key)
-        assert ("mended", "work", 5, said) in await repaired(kit)
+        assert ("found", "work", 6, said) in await repaired(kit, dry_run=True)
+        assert len(before) + 6 == await kit.ledger.client.hlen(key)
+        assert ("mended", "work", 6, said) in await repaired(kit)
         assert before == await kit.ledger.client.hgetall(key)
         assert said not in {words for *_, words in await repaired(kit)}
         await see_versions(kit, life)

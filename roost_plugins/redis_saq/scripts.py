@@ -24,6 +24,8 @@ from roost_plugins.redis_saq import composing
 from roost_plugins.redis_saq.keys import Keys
 
 _KEY: Final = re.compile(r"\bK\.([a-z_]+)")
+#: For how many numbers of arguments a script remembers how its calls begin.
+_MOST_HEADS: Final = 100
 
 
 def names() -> list[str]:
@@ -36,8 +38,7 @@ class Script(Value):
     """A script of one queue: its source, the source's SHA-1, and the full names of its keys.
 
     ``by_name`` and ``by_source`` are what precedes the arguments of a call: EVALSHA
-    with the SHA-1, or EVAL with the source, then the number of keys and the keys; ``packed``
-    is ``by_name`` as the server's protocol writes it, without the number of words in front.
+    with the SHA-1, or EVAL with the source, then the number of keys and the keys.
     """
 
     name: str
@@ -47,7 +48,7 @@ class Script(Value):
     keys: tuple[str, ...]
     by_name: tuple[str, ...] = attrs.field(init=False, repr=False)
     by_source: tuple[str, ...] = attrs.field(init=False, repr=False)
-    packed: bytes = attrs.field(init=False, repr=False)
+    _heads: dict[int, bytes] = attrs.field(factory=dict, init=False, repr=False)
 
     @by_name.default
     def _by_name(self) -> tuple[str, ...]:
@@ -57,11 +58,21 @@ class Script(Value):
     def _by_source(self) -> tuple[str, ...]:
         return ("EVAL", self.source, str(len(self.keys)), *self.keys)
 
-    @packed.default
-    def _packed(self) -> bytes:
+    def head(self, count: int) -> bytes:
+        """Return a call by name as the server's protocol writes it, up to its arguments.
+
+        :param count: how many of these there are.
+        """
         # Half of a call's bytes, and the same each time.
-        words = [word.encode() for word in self.by_name]
-        return b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in words)
+        head = self._heads.get(count)
+        if head is None:
+            words = [word.encode() for word in self.by_name]
+            written = (b"$%d\r\n%b\r\n" % (len(word), word) for word in words)
+            head = b"*%d\r\n%b" % (len(words) + count, b"".join(written))
+            # A claim has as many tokens as there are free lanes, and a commit any number of events.
+            if len(self._heads) < _MOST_HEADS:
+                self._heads[count] = head
+        return head
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)

@@ -54,9 +54,8 @@ class Call:
         self.at_once = at_once
         packed: bytes = hiredis.pack_command(words)
         if script is not None:
-            count = len(script.by_name) + len(words)
-            args = packed[packed.index(b"\r\n") + 2 :]
-            packed = b"*%d\r\n%b%b" % (count, script.packed, args)
+            # Without the number of arguments, which comes first.
+            packed = script.head(len(words)) + packed[packed.index(b"\n") + 1 :]
         self.packed = packed
 
     @property

@@ -41,10 +41,7 @@ def step(lease: Lease, commit: Commit) -> tuple[_Argument, ...]:
 
 def parts(commit: Commit) -> tuple[_Argument, ...]:
     """Return the parts that the commit has."""
-    events = commit.events
-    if not (events or commit.change or commit.is_base):
-        return ()
-    back = commit.back
+    back, events = commit.back, commit.events
     change = ("change", 1, back) if back else ()
     return (*change, "events", len(events), *events) if events else change
 

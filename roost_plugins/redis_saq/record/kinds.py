@@ -127,7 +127,7 @@ FLAG: Final = Kind("[01]", "0", write=int, is_number=True)
 BLAME: Final = Kind("[!-~]+", "-", "({0} == '-' or is_blame({0}))", Blame.of)
 #: "v" and a version, or "-" for none. It is no number alone, so that it is noticed if a word in
 #: front of it is lost: those behind would stand for others.
-VERSION: Final = Kind("[!-~]+", "-", "({0} == '-' or (#{0} <= 16 and string.byte({0}) == 118))")
+VERSION: Final = Kind("[!-~]+", "-", "({0} == '-' or (#{0} <= 16 and string.find({0}, '^v%d+$')))")
 #: A line of text.
 LINE: Final = Kind("[^\\n]*", "", write=lambda value: value or "")
 #: A line of words in their order.

@@ -24,9 +24,8 @@ local function given_back(id, r, token, commit_id, due, worker, engines, snapsho
     redis.call('HSET', K.work, id, text_of(r), id .. ' snapshot', snapshot, id .. ' v' .. r.version, entry,
       unpack(r.trail or {}))
   else
-    r.trail = r.trail or {}
-    if entry then push(r.trail, id .. ' v' .. r.version, entry) end
-    if snapshot and snapshot ~= '' then push(r.trail, id .. ' snapshot', snapshot) end
+    if entry then add_field(r, id .. ' v' .. r.version, entry) end
+    if snapshot and snapshot ~= '' then add_field(r, id .. ' snapshot', snapshot) end
     save(id, r)
   end
   if r.resources ~= '' then pass_on(r) end

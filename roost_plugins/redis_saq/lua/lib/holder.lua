@@ -26,7 +26,8 @@ end
 -- Seldom.
 -- The answer to the last commit of a lease that has ended. `answers`: those in the record.
 local function remembered(id, answers, token, commit_id)
-  local asked, stored = ';' .. token .. ' ' .. commit_id .. ' ', redis.call('HMGET', K.work, id .. ' a0', id .. ' a1', id .. ' a2')
+  local asked = ';' .. token .. ' ' .. commit_id .. ' '
+  local stored = redis.call('HMGET', K.work, id .. ' a0', id .. ' a1', id .. ' a2')
   for _, one in ipairs({ answers, unpack(stored) }) do
     local _, before = string.find(one or '', asked, 1, true)
     if before then return string.match(one, '^[^;]+', before + 1) end
@@ -37,7 +38,7 @@ end
 -- Put the answers in the record beside it: that of the lease before, or all that an earlier Roost has kept. Either way
 -- the field of that lease is not in use.
 local function move_answers(id, r)
-  push(r.trail, string.format('%s a%d', id, (r.fence - 1) % 3), r.answers)
+  add_field(r, string.format('%s a%d', id, (r.fence - 1) % 3), r.answers)
   r.answers = ''
 end
 
@@ -48,14 +49,8 @@ local function remember(id, r, token, commit_id, answer)
     r.answers = answer
     return
   end
-  local slot, fields = r.fence % 3, r.trail
-  local field = id .. (slot == 0 and ' a0' or slot == 1 and ' a1' or ' a2')
-  if fields then
-    fields[#fields + 1] = field
-    fields[#fields + 1] = answer
-  else
-    r.trail = { field, answer }
-  end
+  local slot = r.fence % 3
+  add_field(r, id .. (slot == 0 and ' a0' or slot == 1 and ' a1' or ' a2'), answer)
   if r.answers ~= '' then move_answers(id, r) end
 end
 

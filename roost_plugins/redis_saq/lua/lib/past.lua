@@ -12,9 +12,8 @@ local MOST_FORKS = 100
 -- the way back to the version before, as lib/history.lua describes it.
 local function take_version(id, r, version, snapshot, step, who, back)
   r.version, r.step, r.committed, r.anchor = version, step, now, '0'
-  r.trail = r.trail or {}
-  push(r.trail, id .. ' snapshot', snapshot)
-  push(r.trail, version_field(id, version), now .. ' 0 ' .. who .. ' ' .. step .. '\n' .. back)
+  add_field(r, id .. ' snapshot', snapshot)
+  add_field(r, version_field(id, version), now .. ' 0 ' .. who .. ' ' .. step .. '\n' .. back)
 end
 
 -- Seldom.
@@ -43,7 +42,7 @@ local function take_past(id, r, first)
       if #lines < MOST_FORKS then lines[#lines + 1] = line end
     end
     noted('forked', origin, other, '{"work_id":' .. quoted(id) .. ',"from_version":' .. at .. ',' .. string.sub(actor, 2))
-    push(other.trail, origin .. ' forks', table.concat(lines, '\n'))
+    add_field(other, origin .. ' forks', table.concat(lines, '\n'))
     save(origin, other)
   end
   return '{"forked_from":' .. quoted(origin) .. ',"from_version":' .. at .. ',' .. string.sub(actor, 2)

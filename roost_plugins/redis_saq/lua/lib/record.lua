@@ -199,6 +199,17 @@ local function push(fields, name, value)
   fields[#fields + 1] = value
 end
 
+-- Add a field of the work item's hash, to be stored with its record.
+local function add_field(r, name, value)
+  local fields = r.trail
+  if fields then
+    fields[#fields + 1] = name
+    fields[#fields + 1] = value
+  else
+    r.trail = { name, value }
+  end
+end
+
 -- Call a command once with many arguments, if there are any.
 local function call_for(command, key, arguments)
   if #arguments > 0 then redis.call(command, key, unpack(arguments)) end

@@ -22,19 +22,12 @@ local function add_entry(id, r, at, kind, data)
   if not count or #count > 15 then return end
   if #data > 320 then data = string.sub(data, 1, 320) end
   local entry = at .. ' ' .. kind .. ' ' .. r.version .. ' ' .. r.state .. ' ' .. data
-  local fields, slot = r.trail, count + 0
-  -- Most often it is the only one and short. Formatted, because joining a number to a string costs twice as much.
-  if fields then
-    fields[#fields + 1] = string.format('%s t%d', id, slot % 160)
-    fields[#fields + 1] = entry
-  else
-    fields = { string.format('%s t%d', id, slot % 160), entry }
-    r.trail = fields
-  end
+  local slot = count + 0
+  -- Formatted, because joining a number to a string costs twice as much.
+  add_field(r, string.format('%s t%d', id, slot % 160), entry)
   slot = slot + 1
   for _ = 101, #entry, 100 do
-    fields[#fields + 1] = string.format('%s t%d', id, slot % 160)
-    fields[#fields + 1] = ''
+    add_field(r, string.format('%s t%d', id, slot % 160), '')
     slot = slot + 1
   end
   count = string.format('%d', slot)

@@ -95,8 +95,10 @@ class Rewind(Value):
     """A version of a work item to be put back as its newest.
 
     ``request_id``, ``if_state``, ``if_fence`` and ``life`` are as in
-    :class:`~roost_core.backend.orders.Order`. Nothing happens unless the newest version is the one
-    before ``past.version``. ``deadline_ms`` is a new deadline, None for the one that it has.
+    :class:`~roost_core.backend.orders.Order`; work that waits its turn may also do so in another
+    state than ``if_state``. Nothing happens unless the newest version is the one before
+    ``past.version``. ``deadline_ms`` is a new deadline, None for the one that it has. ``mended``
+    are commits to be remembered in place of what is there for their versions.
 
     :raises InvalidInput: the request id is not one word.
     """
@@ -108,6 +110,7 @@ class Rewind(Value):
     if_fence: int | None = None
     deadline_ms: int | None = None
     life: int | None = None
+    mended: tuple[StoredVersion, ...] = attrs.field(default=(), repr=False)
 
 
 @attrs.frozen(eq=False, repr=False, slots=False)

@@ -9,19 +9,11 @@ from datetime import datetime
 
 import attrs
 
-from roost_core.backend.artifacts import ArtifactStore
-from roost_core.backend.history import (
-    BY_PERSON,
-    WHOLE,
-    ForkOf,
-    Past,
-    Rewind,
-    StoredHistory,
-    StoredVersion,
-)
+from roost_core.backend.history import ForkOf, Past, Rewind, StoredHistory
 from roost_core.backend.messages import EnqueueOutcome
 from roost_core.backend.orders import OrderOutcome
 from roost_core.backend.reports import StoredWork
+from roost_core.client import past
 from roost_core.client.connection import Connection
 from roost_core.client.missing import not_found
 from roost_core.client.requests import new_work_id, refusal, to_deadline_ms, to_store
@@ -31,14 +23,7 @@ from roost_core.codec.snapshots import EncodedSnapshot, decode_snapshot, encode_
 from roost_core.codec.strict_json import digest
 from roost_core.codec.times import from_milliseconds
 from roost_core.differences import Difference, compare
-from roost_core.errors import (
-    CorruptRecord,
-    InvalidInput,
-    RoostError,
-    VerbUnfit,
-    VersionGone,
-    WorkIdTaken,
-)
+from roost_core.errors import CorruptRecord, InvalidInput, RoostError, VerbUnfit, WorkIdTaken
 from roost_core.large_values import Texts, share
 from roost_core.models.control import Actor
 from roost_core.models.snapshot import Snapshot
@@ -90,7 +75,7 @@ class Replay(Value):
     def seen(self) -> Seen:
         """How the work stood when it was planned."""
         work = self._history.work
-        return Seen(work.version, work.fence, work.created_ms)
+        return Seen(work.version, work.fence, work.created_ms, work.state)
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -99,11 +84,14 @@ class Seen(Value):
 
     :ivar version: its newest version.
     :ivar life: when it was created, in milliseconds by the server's clock; 0 if that is not known.
+    :ivar state: where it stood, None if that is not known. From one state to another in which it
+        waits its turn is no change.
     """
 
     version: int
     fence: int
     life: int = 0
+    state: State | None = None
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -192,19 +180,21 @@ async def fork(
     :raises PluginError: no plugin offers an artifact store, and the version has artifacts.
     :raises BackendUnavailable: no answer; whether it was stored is not known.
     """
-    stored = replay._history.work
+    history = replay._history
+    stored = history.work
     new_id = work_id or (new_work_id() if request_id is None else id_for(request_id))
     now_ms = await repeated(roost.server.now_ms, PATIENCE_SECONDS)
     item = _item_of_fork(views.item(stored), replay, new_id, now_ms)
     begins = _as_version(replay, new_id, replay.version + 1)
-    past = Past(
+    made = Past(
         version=replay.version + 1,
         snapshot=begins,
         step=replay.snapshot.step,
-        who=_word_for(actor),
+        who=past.word_for(actor),
         from_version=replay.version,
-        back=_whole(replay._stored.raw, roost),
+        back=past.way_back(replay._stored.raw, begins, roost.settings),
     )
+    inherited = past.inherited(history, replay.version, roost.settings)
     # Its limits are those that the origin has by now: a retry may have changed them.
     new = attrs.evolve(
         to_store(item, deadline_ms=to_deadline_ms(item.deadline_at, None)),
@@ -212,7 +202,7 @@ async def fork(
         max_attempts=stored.max_attempts,
         max_recoveries=stored.max_recoveries,
         max_steps=stored.max_steps,
-        fork_of=ForkOf(past, replay.work_id, actor, _inherited(replay, roost)),
+        fork_of=ForkOf(made, replay.work_id, actor, inherited),
     )
     if request_id is not None:
         # What has stored it is what tells a repeat from somebody else's work.
@@ -223,17 +213,18 @@ async def fork(
     if there is not None and (request_id is None or not _may_be_it(there, replay)):
         # Before anything is noted in its name.
         raise WorkIdTaken(f"work id {new_id} is taken by another work item: leave --work-id out")
-    if replay.snapshot.artifacts and there is None:
-        await run_in_thread(_share, roost.store_of_queue, replay.snapshot, new_id, now_ms)
     if there is None:
-        history, version = replay._history, replay.version
+        version, artifacts = replay.version, replay.snapshot.artifacts
+        await run_in_thread(
+            past.share_artifacts, roost, artifacts, history, version, new_id, now_ms
+        )
         await run_in_thread(share, begins, history, version, roost.texts, new_id, now_ms)
     (answer,) = await repeated(lambda: roost.ledger.enqueue([new]), PATIENCE_SECONDS)
     refused = refusal(new, answer)
     if refused is not None:
         raise refused
     assert answer.outcome is EnqueueOutcome.CREATED
-    return Replayed(new_id, past.version, State.QUEUED if there is None else there.state)
+    return Replayed(new_id, made.version, State.QUEUED if there is None else there.state)
 
 
 async def rewind(
@@ -257,35 +248,37 @@ async def rewind(
     :raises CorruptRecord: its record does not decode any more.
     :raises BackendUnavailable: no answer; whether it was done is not known.
     """
-    stored, work_id = replay._history.work, replay.work_id
+    work_id = replay.work_id
     control = roost.controlling
-    as_seen = Seen(stored.version, stored.fence, stored.created_ms) if seen is None else seen
+    as_seen = replay.seen if seen is None else seen
     version = as_seen.version + 1
-    past = Past(
+    begins = _as_version(replay, work_id, version)
+    back, mended = past.what_stays(replay._history, begins, roost.settings)
+    made = Past(
         version=version,
-        snapshot=_as_version(replay, work_id, version),
+        snapshot=begins,
         step=replay.snapshot.step,
-        who=_word_for(actor),
+        who=past.word_for(actor),
         from_version=replay.version,
-        back=_newest(replay._history, roost),
+        back=back,
     )
     order = Rewind(
         request_id=request_id or secrets.token_hex(8),
-        past=past,
+        past=made,
         actor=actor,
+        if_state=as_seen.state,
         if_fence=as_seen.fence,
         deadline_ms=deadline_ms,
         life=as_seen.life or None,
+        mended=mended,
     )
     answer = await repeated(lambda: roost.ledger.rewind(work_id, order), PATIENCE_SECONDS)
     await control.refuse(work_id, answer, lambda _state, _wish: _running(work_id))
     if answer.outcome is not OrderOutcome.DONE or answer.state is None:
-        if answer.state is not None and request_id is not None and _was_done(replay, past):
-            return Replayed(work_id, version, answer.state)
         now = "" if answer.state is None else f", and is {answer.state.value}"
         raise VerbUnfit(f"{work_id} was left alone: it has changed meanwhile{now}; look again")
-    # What was done by a first try is not what is planned by now, nor what has come after it.
-    return Replayed(work_id, min(version, answer.version), answer.state)
+    # That of a first try, if this is another: it need not be what is planned by now.
+    return Replayed(work_id, answer.version, answer.state)
 
 
 def _running(work_id: str) -> str:
@@ -318,20 +311,6 @@ def _may_be_it(there: StoredWork, replay: Replay) -> bool:
     return item.forked_from == ForkedFrom(replay.work_id, replay.version)
 
 
-def _was_done(replay: Replay, past: Past) -> bool:
-    """Whether a person has put back the very same before: the server forgets who asked for it.
-
-    It knows the request until the work is run again.
-    """
-    commit = replay._history.commit(past.version)
-    if commit is None or commit.worker_id != past.who:
-        return False
-    try:
-        return replay._history.snapshot(past.version) == past.snapshot
-    except RoostError:
-        return False
-
-
 # -- what is stored ------------------------------------------------------------------------------
 
 
@@ -341,54 +320,16 @@ def _as_version(replay: Replay, work_id: str, version: int) -> bytes:
     return EncodedSnapshot.of(snapshot, replay._stored).raw
 
 
-def _word_for(actor: Actor) -> str:
-    word = "".join(one if one.isascii() and one.isprintable() else "?" for one in actor.who)
-    return BY_PERSON + word.replace(" ", "_")
-
-
-def _whole(text: bytes, roost: Connection) -> bytes:
-    kept = roost.settings.history_versions and roost.settings.history_bytes
-    return WHOLE + text if len(text) <= kept else b""
-
-
-def _newest(history: StoredHistory, roost: Connection) -> bytes:
-    """Return the way back to the newest version, which must not be lost even if it is damaged."""
-    try:
-        return _whole(history.snapshot(history.work.version), roost)
-    except (CorruptRecord, VersionGone):
-        return b""
-
-
-def _inherited(replay: Replay, roost: Connection) -> tuple[StoredVersion, ...]:
-    """Return the commits up to the version, within the bounds of a history, newest first."""
-    kept: list[StoredVersion] = []
-    room = roost.settings.history_bytes
-    for one in replay._history.commits:
-        if one.version > replay.version:
-            continue
-        room -= len(one.back)
-        if room < 0 or len(kept) >= roost.settings.history_versions:
-            break
-        kept.append(one)
-    return tuple(kept)
-
-
 def _item_of_fork(item: WorkItem, replay: Replay, work_id: str, now_ms: int) -> WorkItem:
-    deadline = item.deadline_at
-    is_past = deadline is not None and deadline <= from_milliseconds(now_ms)
+    # As the origin has it by now: it may have got a new one.
+    deadline_ms = replay._history.work.deadline_ms
+    is_past = deadline_ms is None or deadline_ms <= now_ms
     return attrs.evolve(
         item,
         work_id=work_id,
         labels=replay._history.work.labels,
         idempotency_key=None,
-        deadline_at=None if is_past else deadline,
+        deadline_at=None if is_past else from_milliseconds(deadline_ms),
         forked_from=ForkedFrom(replay.work_id, replay.version),
         created_at=None,
     )
-
-
-def _share(store: ArtifactStore, snapshot: Snapshot, work_id: str, now_ms: int) -> None:
-    # What was noted stays if one fails: to forget it would forget those of a work item that has got
-    # the same id meanwhile.
-    for one in snapshot.artifacts:
-        store.share(one, work_id=work_id, life=now_ms)

@@ -133,6 +133,19 @@ def between(old: bytes, new: bytes, at: int = 0) -> Splice:
     return Splice(at + before, old[before : len(old) - after], new[before : len(new) - after])
 
 
+def halved(old: bytes, new: bytes, mark: bytes) -> list[Splice]:
+    """Return the splices that turn a text into another, one on either side of a mark of both.
+
+    So what is in common around it need not be said, if both halves have changed a little.
+    """
+    first, second = old.find(mark), new.find(mark)
+    if first < 0 or second < 0:
+        found = [between(old, new)]
+    else:
+        found = [between(old[:first], new[:second]), between(old[first:], new[second:], first)]
+    return [one for one in found if one.old or one.new]
+
+
 def common_start(one: Sequence[_T], other: Sequence[_T]) -> int:
     """Return how much two sequences have in common at their beginning."""
     low, high = 0, min(len(one), len(other))

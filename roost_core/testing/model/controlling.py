@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import attrs
 
 from roost_core.backend.fitting import expected
@@ -10,9 +12,13 @@ from roost_core.backend.orders import Halt, Order, OrderAnswer, OrderOutcome
 from roost_core.backend.reports import Purged
 from roost_core.models.control import Actor, Verb
 from roost_core.models.events import Event
-from roost_core.models.work import State
+from roost_core.models.work import TERMINAL_STATES, State
 from roost_core.testing.model.wishes import FINAL, Wishes
-from roost_core.testing.model.work import Work
+from roost_core.testing.model.work import Done, Work
+from roost_core.values import Json
+
+#: Where only people, or its end, have put a work item.
+_SETTLED: Final = frozenset({State.PAUSED, *TERMINAL_STATES})
 
 
 class Controlling(Wishes):
@@ -25,16 +31,18 @@ class Controlling(Wishes):
             return self._drop(now, work_id, work, order)
         if work is None or order.life not in (None, work.created_ms):
             return OrderAnswer(OrderOutcome.MISSING)
-        for done in work.done:
-            if done.request_id == order.request_id:
-                return done.answer
+        before = work.answer_before(order.request_id)
+        if before is not None:
+            return before
         outcome = self._outcome(now, work, order)
         if outcome not in (OrderOutcome.DONE, OrderOutcome.REQUESTED):
             return OrderAnswer(outcome, work.state, work.version, work.wish)
         is_done = outcome is OrderOutcome.DONE
         event = self._done(now, work, order) if is_done else self._requested(now, work, order)
         answer = OrderAnswer(outcome, work.state, work.version, work.wish)
-        self._remember(work, order, answer, event, is_done)
+        confirmed = event if is_done else None
+        done = Done(order.request_id, answer, order.verb, order.actor, event, confirmed)
+        self._remember(work, done)
         return answer
 
     def _outcome(self, now: int, work: Work, order: Order) -> OrderOutcome:
@@ -74,10 +82,10 @@ class Controlling(Wishes):
         def answer(outcome: OrderOutcome) -> OrderAnswer:
             return OrderAnswer(outcome, work.state, work.version, work.wish)
 
-        if work.rewound_by == rewind.request_id:
-            return answer(OrderOutcome.DONE)
-        is_as_seen = rewind.if_state in (None, work.state) and rewind.if_fence in (None, work.fence)
-        if not is_as_seen or past.version != work.version + 1:
+        before = work.answer_before(rewind.request_id)
+        if before is not None:
+            return before
+        if not _is_as_seen(work, rewind):
             return answer(OrderOutcome.CHANGED)
         if work.state is State.RUNNING:
             return answer(OrderOutcome.UNFIT)
@@ -87,16 +95,21 @@ class Controlling(Wishes):
         was, waits = work.state, work.resources if work.is_in_line else ()
         work.new = attrs.evolve(work.new, deadline_ms=deadline_ms)
         work.as_if_none_had_failed()
-        work.put_back(past, now, self.history)
-        work.rewound_by, work.updated_ms = rewind.request_id, now
-        if was is not State.PAUSED:
+        work.put_back(past, now, self.history, rewind.mended)
+        work.updated_ms = now
+        if was is State.PAUSED:
+            work.was = State.QUEUED
+        else:
             work.finished_ms = None
             work.seq = next(self._seq)
             self._place(work, now, State.QUEUED)
-        self._note_act(work, now, "rewound", rewind.actor, was, {"to_version": past.from_version})
+        more: dict[str, Json] = {"to_version": past.from_version}
+        event = self._note_act(work, now, "rewound", rewind.actor, was, more)
         if waits:
             self._pass_on(work, now)
-        return answer(OrderOutcome.DONE)
+        done = answer(OrderOutcome.DONE)
+        self._remember(work, Done(rewind.request_id, done, None, rewind.actor, event, event))
+        return done
 
     def _resume(self, work: Work, now: int) -> None:
         if work.state is State.RUNNING:
@@ -160,3 +173,10 @@ class Controlling(Wishes):
             return False
         self._note_hold(engine, now, "engine_released", State.QUEUED, actor, request_id)
         return True
+
+
+def _is_as_seen(work: Work, rewind: Rewind) -> bool:
+    if rewind.if_fence not in (None, work.fence) or rewind.past.version != work.version + 1:
+        return False
+    seen = rewind.if_state
+    return seen in (None, work.state) or not _SETTLED & {seen, work.state}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from roost_core.backend.orders import Order, OrderAnswer, burial
+from roost_core.backend.orders import burial
 from roost_core.models.control import Actor, Verb
 from roost_core.models.events import OF_ENGINE, Event
 from roost_core.models.work import State
@@ -46,11 +46,7 @@ class Wishes(Places):
         if request_id is not None:
             self._holds[engine] = [request_id, *self._holds.get(engine, ())][:MOST_DONE]
 
-    def _remember(
-        self, work: Work, order: Order, answer: OrderAnswer, event: Event, is_done: bool
-    ) -> None:
-        confirmed = event if is_done else None
-        done = Done(order.request_id, answer, order.verb, order.actor, event, confirmed)
+    def _remember(self, work: Work, done: Done) -> None:
         work.done = [done, *work.done][:MOST_DONE]
 
     def _end(self, work: Work, now: int, verb: Verb, actor: Actor) -> Event:

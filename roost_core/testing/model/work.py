@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import attrs
@@ -24,18 +25,23 @@ DUE_STATES: Final = frozenset({State.SLEEPING, State.RETRY_WAIT})
 
 @attrs.define
 class Done:
-    """A verb that was used on a work item: the answer, the event, and that of its taking effect."""
+    """A verb that was used on a work item: the answer, the event, and that of its taking effect.
+
+    Without a verb, an earlier version was put back.
+    """
 
     request_id: str
     answer: OrderAnswer
-    verb: Verb
+    verb: Verb | None
     actor: Actor
     event: Event
     confirmed: Event | None = None
 
     @property
-    def as_act(self) -> Act:
+    def as_act(self) -> Act | None:
         """What people are shown of it."""
+        if self.verb is None:
+            return None
         at = None if self.confirmed is None else self.confirmed.at
         return Act(self.verb, self.actor, self.event.at, at)
 
@@ -72,8 +78,7 @@ class Work:
     snapshot: bytes | None = None
     #: What its snapshot was made from, if it was committed as a base, or follows from one.
     since: Since | None = None
-    #: The request that put it back to an earlier version last, and the work items forked from it.
-    rewound_by: str | None = None
+    #: The work items forked from it.
     forks: tuple[StoredFork, ...] = ()
     #: Its last commits, the oldest first.
     commits: list[StoredVersion] = attrs.field(factory=list)
@@ -133,8 +138,17 @@ class Work:
         self.blame = Blame()
         self.error = None
 
-    def put_back(self, past: Past, now: int, kept: tuple[int, int]) -> None:
+    def answer_before(self, request_id: str) -> OrderAnswer | None:
+        """Return the answer that a request has got before."""
+        return next((one.answer for one in self.done if one.request_id == request_id), None)
+
+    def put_back(
+        self, past: Past, now: int, kept: tuple[int, int], mended: Sequence[StoredVersion] = ()
+    ) -> None:
         """Store what a person has made of an earlier version as the newest one."""
+        others = {one.version for one in mended}
+        left = [one for one in self.commits if one.version not in others]
+        self.commits = sorted([*left, *mended], key=lambda one: one.version)
         self.version, self.step, self.committed_ms = past.version, past.step, now
         self.snapshot, self.since = past.snapshot, None
         made = StoredVersion(past.version, now, 0, past.who, past.step, past.back)
@@ -194,7 +208,7 @@ class Work:
         return StoredWork(
             recoveries=self.blame.deaths,
             suspicions=self.blame.suspicions,
-            act=self.done[0].as_act if self.done else None,
+            act=next((act for one in self.done if (act := one.as_act) is not None), None),
             **known,
         )
 

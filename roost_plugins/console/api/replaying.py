@@ -101,6 +101,7 @@ def work_replay(work_id: str, said: ToReplay, ticket: Ticket) -> Response:
         known.version if said.if_version is None else said.if_version,
         known.fence if said.if_fence is None else said.if_fence,
         known.life,
+        known.state,
     )
 
     async def begin(roost: Roost) -> Replayed:

@@ -10,6 +10,7 @@ from roost_core.backend import Halt, Order, OrderAnswer, OrderOutcome, Purged, R
 from roost_core.codec.strict_json import parse
 from roost_core.errors import BackendError
 from roost_core.models import Actor, Verb
+from roost_plugins.redis_saq.ledger.envelope import entries
 from roost_plugins.redis_saq.ledger.one_queue import Part
 from roost_plugins.redis_saq.record.acts import actor_json, actor_of
 from roost_plugins.redis_saq.record.answers import time_of
@@ -58,6 +59,7 @@ class RedisControl(Part):
             past.who,
             past.back,
             past.from_version,
+            *entries(rewind.mended),
         )
         return _answered(answer, work_id)
 

@@ -8,7 +8,7 @@ add one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, TypeAlias
 
 from roost_core.backend import Commit, Finish, ForkOf, GoOn, Next, Sleep, StoredVersion, Yield
@@ -50,11 +50,16 @@ def past(fork: ForkOf) -> tuple[_Argument, ...]:
     """Return what an enqueue says of the version that it begins with (``lua/lib/past.lua``)."""
     first = fork.past
     head = (first.version, first.snapshot, first.step, first.who, first.back)
-    entries = [word for one in fork.commits for word in (one.version, entry(one))]
-    return (*head, fork.origin, first.from_version, actor_json(fork.actor), *entries)
+    known = entries(fork.commits)
+    return (*head, fork.origin, first.from_version, actor_json(fork.actor), *known)
 
 
-def entry(one: StoredVersion) -> bytes:
+def entries(commits: Iterable[StoredVersion]) -> tuple[_Argument, ...]:
+    """Return remembered commits, each behind its version."""
+    return tuple(word for one in commits for word in (one.version, _entry(one)))
+
+
+def _entry(one: StoredVersion) -> bytes:
     """Return a remembered commit as it is stored (``lua/lib/history.lua``)."""
     head = f"{one.at_ms} {one.took_ms or 0} {one.worker_id} {one.step}\n"
     return head.encode() + one.back

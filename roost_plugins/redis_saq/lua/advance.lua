@@ -53,7 +53,8 @@ if ARGV[9] then
   take_parts(id, r, 9)
   rest, entries = r.rest, r.trail
 end
-if back and is_tidied(number, #back) then rest = tidied_rest(id, number, anchor, rest, #back) end
+local size = back and #back or 0
+if is_tidied(number, size) then rest = tidied_rest(id, number, anchor, rest, size) end
 -- Without a table if there is nothing else.
 local record, entry = F.accepted_text .. rest, back and now .. ' ' .. ARGV[7] .. ' ' .. step .. '\n' .. how .. back
 if snapshot ~= '' and back and not entries then

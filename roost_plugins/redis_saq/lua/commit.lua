@@ -35,7 +35,8 @@ r.row = string.format('%d', row)
 if r.blame ~= '-' then r.blame = cleared(r.blame) end
 r.step = ARGV[6]
 if snapshot ~= '' then r.anchor = change == '' and '0' or r.version end
-if back and is_tidied(version, #back) then r.oldest = tidied(id, version, r.anchor, r.oldest, #back) end
+local size = back and #back or 0
+if is_tidied(version, size) then r.oldest = tidied(id, version, r.anchor, r.oldest, size) end
 redis.call('ZREM', K.running, id)
 release(id, r)
 local due = '-1'

@@ -68,12 +68,8 @@ end
 if r.wish ~= '-' and r.state ~= 'running' then catch_up() end
 
 local acts, labels, others = acts_of(r)
-for _, one in ipairs(acts) do
-  if one.request == request then
-    return one.outcome .. ' ' .. one.state .. ' ' .. one.version .. ' '
-      .. (one.outcome == 'requested' and one.verb or '-')
-  end
-end
+local before = answer_before(acts, request)
+if before then return before end
 if (ARGV[4] ~= '' and ARGV[4] ~= r.state) or (ARGV[5] ~= '' and ARGV[5] ~= r.fence) then return answer('changed') end
 local is_asked = r.state == 'running' and r.wish ~= '-' and r.wish ~= 'halt'
 local fits = is_asked and (FITS['running ' .. r.wish] or {}) or FITS[r.state] or FITS.waiting_its_turn

@@ -213,6 +213,7 @@ def _seen(
         seen_version=str(now.version),
         seen_fence=str(now.fence),
         seen_life=str(now.life),
+        seen_state="" if now.state is None else now.state.value,
     )
     return _page(history, form, {"how": barred} if barred else {}, look, said, status)
 

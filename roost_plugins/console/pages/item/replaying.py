@@ -74,6 +74,7 @@ class Form:
     seen_version: str = ""
     seen_fence: str = ""
     seen_life: str = ""
+    seen_state: str = ""
 
     @classmethod
     def of(cls, given: Mapping[str, str]) -> Form:
@@ -123,7 +124,9 @@ class Form:
         texts = (self.seen_version, self.seen_fence, self.seen_life)
         if not all(one.isascii() and one.isdecimal() and len(one) <= 18 for one in texts):
             return None
-        return Seen(*map(int, texts))
+        version, fence, life = map(int, texts)
+        state = next((one for one in State if one.value == self.seen_state), None)
+        return Seen(version, fence, life, state)
 
     def edit(self) -> Edit | None:
         """Return what changes the data, or None if nothing is to be changed.

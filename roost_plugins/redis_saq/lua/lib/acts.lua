@@ -8,6 +8,7 @@
 --   request-id outcome verb from state version event-id confirmed-id|- confirmed-version due|- actor
 --
 --   outcome, state, version   the answer to the request, so that a repeat gets the same
+--   verb       one of control.lua, or 'rewind': that one's event is in the trail's other ring, and readers pass it over
 --   from       the state before it took effect: so that a paused one goes back there
 --   event-id   of its event; confirmed-id: of that which told that it took effect, the same if that was at once
 --   due        of what is paused: when it would have been due
@@ -60,6 +61,17 @@ local function set_acts(r, acts, labels, others)
   end
   for _, line in ipairs(others) do lines[#lines + 1] = '\n' .. line end
   r.tail = table.concat(lines)
+end
+
+-- Seldom.
+-- The answer that a request has got before, or nil.
+local function answer_before(acts, request)
+  for _, one in ipairs(acts) do
+    if one.request == request then
+      return one.outcome .. ' ' .. one.state .. ' ' .. one.version .. ' '
+        .. (one.outcome == 'requested' and one.verb or '-')
+    end
+  end
 end
 
 -- Seldom.

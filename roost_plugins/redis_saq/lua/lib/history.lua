@@ -29,8 +29,8 @@ local function way_back(id, version, anchor, snapshot, change)
 end
 
 -- Seldom.
--- Drop the entries beyond the bounds, and return the oldest that is left. The newest, of `size`, stays. Up to two
--- thousand are dropped in one call, which has no other bound: the rest go the next time.
+-- Drop the entries beyond the bounds, and return the oldest that is left. The newest, of `size`, stays; with no history
+-- there is none. Up to two thousand are dropped in one call, which has no other bound: the rest go the next time.
 local function tidied(id, version, anchor, oldest, size)
   oldest = first_kept(oldest)
   local least = math.max(version - HISTORY_VERSIONS + 1, oldest, 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import attrs
 
@@ -10,7 +11,7 @@ from roost_core.backend.history import BY_PERSON, CHANGE, WHOLE, StoredHistory, 
 from roost_core.client.connection import Connection
 from roost_core.codec import changes
 from roost_core.codec.moved import described
-from roost_core.codec.snapshots import DATA_KEY, decode_snapshot
+from roost_core.codec.snapshots import decode_snapshot
 from roost_core.errors import (
     ArtifactError,
     CorruptRecord,
@@ -21,6 +22,9 @@ from roost_core.errors import (
 from roost_core.models.control import Actor
 from roost_core.models.snapshot import Artifact
 from roost_core.settings import Settings
+
+#: Between two members of an object, or two texts of a list.
+_BETWEEN: Final = b',"'
 
 
 def word_for(actor: Actor) -> str:
@@ -36,7 +40,7 @@ def way_back(before: bytes, begins: bytes, settings: Settings) -> bytes:
     """
     if not (settings.history_versions and settings.history_bytes):
         return b""
-    change = changes.written(changes.halved(before, begins, DATA_KEY))
+    change = changes.written(changes.by_parts(before, begins, _BETWEEN))
     return CHANGE + change if len(change) < len(before) else WHOLE + before
 
 

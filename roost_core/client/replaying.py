@@ -186,13 +186,14 @@ async def fork(
     now_ms = await repeated(roost.server.now_ms, PATIENCE_SECONDS)
     item = _item_of_fork(views.item(stored), replay, new_id, now_ms)
     begins = _as_version(replay, new_id, replay.version + 1)
+    back = await run_in_thread(past.way_back, replay._stored.raw, begins, roost.settings)
     made = Past(
         version=replay.version + 1,
         snapshot=begins,
         step=replay.snapshot.step,
         who=past.word_for(actor),
         from_version=replay.version,
-        back=past.way_back(replay._stored.raw, begins, roost.settings),
+        back=back,
     )
     inherited = past.inherited(history, replay.version, roost.settings)
     # Its limits are those that the origin has by now: a retry may have changed them.
@@ -253,7 +254,7 @@ async def rewind(
     as_seen = replay.seen if seen is None else seen
     version = as_seen.version + 1
     begins = _as_version(replay, work_id, version)
-    back, mended = past.what_stays(replay._history, begins, roost.settings)
+    back, mended = await run_in_thread(past.what_stays, replay._history, begins, roost.settings)
     made = Past(
         version=version,
         snapshot=begins,

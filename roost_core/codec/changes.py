@@ -133,17 +133,28 @@ def between(old: bytes, new: bytes, at: int = 0) -> Splice:
     return Splice(at + before, old[before : len(old) - after], new[before : len(new) - after])
 
 
-def halved(old: bytes, new: bytes, mark: bytes) -> list[Splice]:
-    """Return the splices that turn a text into another, one on either side of a mark of both.
+def by_parts(old: bytes, new: bytes, separator: bytes) -> list[Splice]:
+    """Return the splices that turn a text into another, apart from the parts that both have.
 
-    So what is in common around it need not be said, if both halves have changed a little.
+    It takes time in proportion to n log n for texts of n parts, however much has changed.
+
+    :param separator: what both are parted behind.
     """
-    first, second = old.find(mark), new.find(mark)
-    if first < 0 or second < 0:
-        found = [between(old, new)]
-    else:
-        found = [between(old[:first], new[:second]), between(old[first:], new[second:], first)]
-    return [one for one in found if one.old or one.new]
+    parts, others = _parted(old, separator), _parted(new, separator)
+    found: list[Splice] = []
+    at = first = second = 0
+    for i, j in (*in_common(parts, others), (len(parts), len(others))):
+        gone, come = b"".join(parts[first:i]), b"".join(others[second:j])
+        if gone != come:
+            found.append(between(gone, come, at))
+        at += len(gone) + (len(parts[i]) if i < len(parts) else 0)
+        first, second = i + 1, j + 1
+    return found
+
+
+def _parted(text: bytes, separator: bytes) -> list[bytes]:
+    *parts, last = text.split(separator)
+    return [*(one + separator for one in parts), last]
 
 
 def common_start(one: Sequence[_T], other: Sequence[_T]) -> int:

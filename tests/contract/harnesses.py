@@ -18,7 +18,8 @@ class RedisHarness(Harness):
     """The real backend over a server that others use too: a namespace each."""
 
     def __init__(self, url: str, **more: Any) -> None:
-        settings = Settings(extra={"redis_url": url}, namespace=f"t-{uuid.uuid4().hex}", **more)
+        self.namespace = more.pop("namespace", f"t-{uuid.uuid4().hex}")
+        settings = Settings(extra={"redis_url": url}, namespace=self.namespace, **more)
         server = redis_saq.backend(settings)
         assert isinstance(server, RedisServer)
         self._server = server

@@ -163,10 +163,34 @@ def test_it_continues_from_what_is_sound(shell, grow, redis_server):
     assert [4, 3, 2, 1] == sound
     done = shell.run("replay", work_id, "--from-version", str(sound[0]), "--in-place", "--yes")
     assert f"{work_id}: put back to version 4, as version 7: it is queued\n" == done.stdout
+    # What could be read can still be.
+    sound = [one["version"] for one in history(shell, work_id) if one["problem"] is None]
+    assert [7, 4, 3, 2, 1] == sound
+    assert shell.ok("diff", work_id, "2", "4")
     assert 0 == shell.run(*worker).returncode
     found = json.loads(shell.ok("status", work_id))
     assert ("done", 12) == (found["meta"]["state"], found["snapshot"]["version"])
     assert [f"entry {n}" for n in (2, 3, 4, 8, 9, 11, 12)] == found["snapshot"]["data"]["log"]
+
+
+def test_nothing_is_lost_when_large_work_is_put_back(shell, grow):
+    """A version of more bytes than a history may have is kept as what has changed."""
+    work_id = run(shell, grow, size=1_300_000, steps=7)
+    put_back = ("--from-version", "3", "--in-place", "--yes")
+    assert 0 == shell.run("replay", work_id, *put_back).returncode
+    found = history(shell, work_id)
+    assert [(n, None) for n in (8, 7, 6, 5, 4, 3, 2, 1)] == [
+        (one["version"], one["problem"]) for one in found
+    ]
+    # The mistake can be undone, and a fork has all of it when the origin is gone.
+    assert 0 == shell.run("replay", work_id, "--from-version", "7", "--work-id", "w-2").returncode
+    shell.ok("cancel", work_id)
+    shell.ok("drop", work_id, "--yes")
+    assert [8, 7, 6, 5, 4, 3, 2, 1] == [
+        one["version"] for one in history(shell, "w-2") if one["problem"] is None
+    ]
+    log = json.loads(shell.ok("status", "w-2"))["snapshot"]["data"]["log"]
+    assert "entry 7" == log[-1]
 
 
 def test_on_a_terminal(shell, grow, size, monkeypatch):

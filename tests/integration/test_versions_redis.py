@@ -210,6 +210,29 @@ async def test_none_are_kept(server):
         assert life.raws[5] == taken.snapshot
 
 
+async def test_none_are_kept_any_more(server):
+    """Turned off, a history goes, little by little; so it does step by step, or in one lease."""
+    async with opened(server) as kit:
+        lives = {name: Life(name) for name in ("a", "b")}
+        claims = {name: await kit.leased(name) for name in lives}
+        for n in range(40):
+            for name, life in lives.items():
+                await kit.ledger.commit(claims[name].lease, life.whole({"n": n}))
+        async with opened(server, namespace=kit.namespace, history_versions=0) as off:
+            for n in range(40, 72):
+                await off.ledger.commit(claims["a"].lease, lives["a"].whole({"n": n}))
+                await off.ledger.commit(claims["b"].lease, lives["b"].whole({"n": n}, Yield()))
+                claims["b"] = await off.claim_one("b")
+            for name, life in lives.items():
+                assert [] == versions_in(await fields_of(off, name))
+                history = await off.ledger.history(name)
+                assert ((72,), life.raws[72]) == (history.versions, history.snapshot(72))
+        # Turned on again, it begins anew.
+        for n in range(72, 110):
+            await kit.ledger.commit(claims["a"].lease, lives["a"].whole({"n": n}))
+        await see_versions(kit, lives["a"], oldest=72)
+
+
 # -- what is damaged -------------------------------------------------------------------------------
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 import pytest
 
-from roost_core.backend.history import WHOLE, ForkOf, Past, Rewind
+from roost_core.backend.history import WHOLE, ForkOf, Past, Rewind, StoredVersion
 from roost_core.backend.messages import Claim, Commit, EnqueueOutcome, Finish, GoOn, NewWork, Sleep
 from roost_core.backend.orders import OrderAnswer, OrderOutcome
 from roost_core.codec.snapshots import encode_snapshot
@@ -173,6 +174,69 @@ class ReplayContract(ContractTests):
         other = Rewind("r2", rewind.past, ACTOR)
         assert _CHANGED is (await kit.ledger.rewind("w", other)).outcome
         assert 4 == (await kit.read("w")).version
+        # Also once it has run again, and whoever has made the request anew by what is there then.
+        again = await kit.claim_one()
+        await kit.commit(again, Finish(), version=4)
+        assert first == await kit.ledger.rewind("w", rewind)
+        assert first == await _rewind(kit, "w", 6, 1, request_id="r1")
+        found = await kit.read("w")
+        assert (State.DONE, 5) == (found.state, found.version)
+
+    @driven
+    async def test_what_people_have_done_since(self, kit: Harness) -> None:
+        """It is left as it is; but to wait for another reason is no change."""
+        claim = await _with_versions(kit, "w", 2)
+        await kit.commit(claim, Sleep(HOUR_MS), version=2)
+        await kit.order("w", Verb.CANCEL)
+        for state in (State.SLEEPING, State.QUEUED, State.DONE):
+            answer = await _rewind(kit, "w", 4, 1, if_state=state)
+            assert OrderAnswer(_CHANGED, State.CANCELLED, 3) == answer
+        answer = await _rewind(kit, "w", 4, 1, if_state=State.CANCELLED)
+        assert _DONE is answer.outcome
+        assert _CHANGED is (await _rewind(kit, "w", 5, 1, if_state=State.CANCELLED)).outcome
+        assert _DONE is (await _rewind(kit, "w", 5, 1, if_state=State.SLEEPING)).outcome
+
+    @driven
+    async def test_paused_work_does_not_sleep_on(self, kit: Harness) -> None:
+        """The nap was of a version that is not the newest any more: resumed, it is ready."""
+        claim = await _with_versions(kit, "w", 2)
+        await kit.commit(claim, Sleep(HOUR_MS), version=2)
+        await kit.order("w", Verb.PAUSE)
+        assert State.PAUSED is (await _rewind(kit, "w", 4, 1)).state
+        assert State.QUEUED is (await kit.order("w", Verb.RESUME)).state
+        assert "w" == (await kit.claim_one()).lease.work_id
+
+    @driven
+    async def test_a_commit_that_is_stored_anew(self, kit: Harness) -> None:
+        """It stands in place of what was there, or was not, for its version."""
+        claim = await _with_versions(kit, "w", 4)
+        await kit.interrupt(claim, HOUR_MS)
+        mended = tuple(
+            StoredVersion(version, 7, None, "?", "?", WHOLE + _text("w", version - 1, n=70))
+            for version in (2, 4)
+        )
+        past = attrs.evolve(_put_back(None, "w", 5, 1), back=b"")
+        answer = await kit.ledger.rewind("w", Rewind("r1", past, ACTOR, mended=mended))
+        assert _DONE is answer.outcome
+        history = await kit.ledger.history("w")
+        assert history is not None
+        assert (5, 3, 2, 1) == history.versions
+        assert [_text("w", version, n=n) for version, n in ((3, 70), (2, 2), (1, 70))] == [
+            history.snapshot(version) for version in (3, 2, 1)
+        ]
+
+    @driven
+    async def test_the_bounds_of_a_history(self, kit: Harness) -> None:
+        """However often it is put back, without a step in between."""
+        claim = await _with_versions(kit, "w", 1)
+        await kit.interrupt(claim, HOUR_MS)
+        newest = _text("w", 1, pad="x" * 100_000)
+        for version in range(2, 22):
+            past = Past(version, newest, "look", "@alice", 1, WHOLE + newest)
+            await kit.ledger.rewind("w", Rewind(unique("r"), past, ACTOR))
+        history = await kit.ledger.history("w")
+        assert history is not None
+        assert 5 <= len(history.commits) <= 12  # 1 MiB
 
     @driven
     async def test_a_late_commit_is_refused(self, kit: Harness) -> None:

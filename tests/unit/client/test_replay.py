@@ -109,6 +109,15 @@ def test_a_deadline_that_has_passed_is_not_inherited(bench, roost):
     assert ("w1", 5) == (put_back.work_id, put_back.version)
 
 
+def test_a_deadline_that_was_changed_is_inherited(bench, roost):
+    """As the origin has it by now, not as it was enqueued."""
+    bench.provider.clock.advance(10_000)
+    roost.work("w1").replay(2, in_place=True, deadline_seconds=600)
+    done = roost.work("w1").replay(2)
+    expected = roost.work("w1").status().meta.deadline_at
+    assert expected == roost.work(done.work_id).status().meta.deadline_at is not None
+
+
 def test_in_place(roost):
     """Version 2 of 4 becomes version 5."""
     done = roost.work("w1").replay(2, in_place=True)
@@ -124,6 +133,18 @@ def test_not_what_has_changed_since(roost):
     roost.work("w1").replay(3, in_place=True)
     with pytest.raises(VerbUnfit, match="left alone: it has changed meanwhile, and is queued"):
         roost.work("w1").replay(planned, in_place=True)
+
+
+@pytest.mark.parametrize("verb", ["cancel", "bury", "pause"])
+def test_not_what_people_have_done_since(roost, verb):
+    """Nobody has seen that it would be undone."""
+    planned = roost.work("w1").plan_replay(2)
+    getattr(roost.work("w1"), verb)()
+    state = roost.work("w1").status().meta.state
+    for seen in (None, planned.seen):
+        with pytest.raises(VerbUnfit, match=f"it has changed meanwhile, and is {state.value}"):
+            roost.work("w1").replay(planned, in_place=True, seen=seen)
+    assert state is roost.work("w1").status().meta.state
 
 
 @pytest.mark.parametrize(
@@ -176,6 +197,26 @@ def test_its_artifacts_are_shared(bench, roost):
     kept = store.put(b"report", work_id="w2", ext="txt", name="report")
     bench.finish("w2", artifacts=(kept,))
     done = roost.work("w2").replay(1)
+    roost.work("w2").drop()
+    assert b"report" == store.get(kept.artifact_id)
+    assert ["report"] == [one.name for one in store.of_work(done.work_id)]
+
+
+def test_artifacts_of_earlier_versions_are_shared(bench, roost):
+    """A fork can be put back to what it has inherited; what was gone by then stops nothing."""
+    store = bench.provider.store
+    bench.claim()
+    bench.enqueue(work_id="w2")
+    kept = store.put(b"report", work_id="w2", ext="txt", name="report")
+    snapshots = [
+        Snapshot("", "", artifacts=(kept,)),
+        Snapshot("", "", artifacts=(Artifact("0" * 64, 3),)),
+        Snapshot("", ""),
+    ]
+    bench.steps("w2", *snapshots)
+    bench.ledger.run(lambda state, now: state._place(state.works["w2"], now, State.QUEUED))
+    done = roost.work("w2").replay(3)
+    roost.work("w2").cancel()
     roost.work("w2").drop()
     assert b"report" == store.get(kept.artifact_id)
     assert ["report"] == [one.name for one in store.of_work(done.work_id)]
@@ -265,12 +306,13 @@ def test_a_fork_that_is_asked_for_again_counts_once(bench, roost, work_id):
 
 
 def test_in_place_that_is_asked_for_again_counts_once(bench, roost):
-    """Also once the work has been run again, when the server has forgotten who asked for it."""
+    """Also once the work has been run again, whether or not it says how the work stood."""
     planned = roost.work("w1").plan_replay(2)
+    seen = iter([planned.seen, None, planned.seen])
 
     def again():
         work = roost.work("w1")
-        return work.replay(2, in_place=True, request_id="r-1", seen=planned.seen)
+        return work.replay(2, in_place=True, request_id="r-1", seen=next(seen))
 
     assert (5, 5) == (again().version, again().version)
     _runs(bench, "w1")

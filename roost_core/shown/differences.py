@@ -10,9 +10,9 @@ from roost_core.codec.changes import common_end, common_start
 from roost_core.differences import Difference, Kind
 from roost_core.differences.pointers import parts_of
 from roost_core.shown.cells import cut, width_of
-from roost_core.shown.redaction import clean, is_secret, redacted
+from roost_core.shown.redaction import clean, redacted
 from roost_core.values import Json
-from roost_core.wording.secrets import HIDDEN
+from roost_core.wording.secrets import HIDDEN, is_secret
 
 #: The mark in front of a line.
 MARKS: Final = {Kind.ADDED: "+", Kind.REMOVED: "-", Kind.CHANGED: "~"}

@@ -8,7 +8,7 @@ from typing import Final
 
 from roost_core.values import Json
 from roost_core.wording.redaction import redacted_text
-from roost_core.wording.secrets import HIDDEN, HIDDEN_NAMES
+from roost_core.wording.secrets import HIDDEN, is_secret
 
 # Texts, not compiled patterns: `re` keeps what it has compiled, and most commands use none of them.
 #: Terminal commands: CSI sequences, and OSC and similar strings up to their end.
@@ -49,13 +49,3 @@ def redacted(value: Json) -> Json:
     if isinstance(value, list | tuple):
         return [redacted(child) for child in value]
     return value
-
-
-def is_secret(name: object, value: Json) -> bool:
-    """Whether a field's name says that its value is nothing for people's eyes."""
-    if value is None or isinstance(value, bool) or not isinstance(name, str):
-        return False
-    found = re.search(HIDDEN_NAMES, name)
-    # A count of tokens is a usual figure of an agent's step, not a secret.
-    is_count = isinstance(value, int | float) and "token" in name.lower()
-    return found is not None and not is_count

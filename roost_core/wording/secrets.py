@@ -1,4 +1,4 @@
-"""Secrets in free texts: ``password=...``, ``Authorization: Bearer ...`` and their like. Pure.
+"""Secrets: fields named like one, and in free texts ``password=...`` and its like. Pure.
 
 A reason, an error's message, a title: people and programs write into them what they should not.
 What stands behind the name of a secret is hidden, and so is what shows by its shape that it is one.
@@ -15,20 +15,25 @@ from typing import Final
 HIDDEN: Final = "***"
 
 # Texts, not compiled patterns: `re` keeps what it has compiled, and most commands use none of them.
-#: What the name of a secret contains.
-HIDDEN_NAMES: Final = (
-    r"(?i)passw(?:or)?d|passphrase|secret|token|api[-_]?key|authorization|credential"
-    r"|private[-_]?key|access[-_]?key"
+_NAMES: Final = (
+    r"pass(?:w(?:or)?d|phrase|code)|pwd|secret|token|authorization|bearer|jwt|credential|creds"
+    r"|cookie|(?:api|private|access|signing|encryption)[-_ ]?key"
 )
+#: What the name of a secret contains, in a text and of a field; or how a field's name ends.
+HIDDEN_NAMES: Final = rf"(?i){_NAMES}|(?:^|[-_. ])auth$"
 #: Any text with a name has one of these; to look for them costs next to nothing.
-_HINTS: Final = ("passw", "passphrase", "secret", "token", "key", "author", "cred", "cookie", "pwd")
+_HINTS: Final = (
+    *("passw", "passphrase", "passcode", "pwd", "secret", "token", "key", "author", "bearer"),
+    *("jwt", "cred", "cookie"),
+)
+#: How many there are is a usual figure of an agent's step, not a secret.
+_COUNTED: Final = ("token", "cookie")
 #: A name in a text, as far as its end, and what separates it from the value. A prefix does not
 #: matter. ``key: value`` is also how people write sentences, so that it is judged by its value.
 #: ``==`` and ``=~`` compare only before a space or what code compares with: values begin with any
 #: sign, and a password may be ``~x`` or ``=x``.
 _NAMED: Final = (
-    r"(?i)(?P<name>(?:passw(?:or)?d|passphrase|secret|token|(?:api|private|access)[-_ ]?key"
-    r"|authorization|credential|\bpwd|cookie)[\w.-]{0,40})"
+    rf"(?i)(?P<name>(?:{_NAMES})[\w.-]{{0,40}})"
     r"(?:(?P<quote>\\?[\"'])?\]?(?:"
     r"(?P<equals> ?(?:=>(?![ \t]*[\w.(])|=(?![=~>]=?(?:[\s\"'(]|$))) ?)"
     r"|(?P<colon> ?:(?![:=/])[ \t]*))"
@@ -70,6 +75,7 @@ _SAID_OF_ONE: Final = frozenset(
         "yes",
     ]
 )
+_SPOKEN_OF: Final = ("token", "jwt", "bearer")
 #: What is a secret by its shape alone, whatever stands before it.
 _SHAPES: Final = (
     r"(?P<before>\b[Bb]earer[ \t]+)(?=[\w.~+/-]{0,200}?[0-9])[\w.~+/-]{6,}=*"
@@ -78,6 +84,17 @@ _SHAPES: Final = (
     r"|(?P<begin>-----BEGIN [A-Z ]*PRIVATE KEY-----)(?s:.*?)(?P<end>-----END [A-Z ]*-----|\Z)"
 )
 _SHAPE_HINTS: Final = ("earer", "k-", "gh", "xox", "AKIA", "eyJ", "PRIVATE KEY")
+
+
+def is_secret(name: object, value: object) -> bool:
+    """Whether a field's name says that its value is nothing for people's eyes."""
+    if value is None or isinstance(value, bool) or not isinstance(name, str):
+        return False
+    if re.search(HIDDEN_NAMES, name) is None:
+        return False
+    if isinstance(value, int | float):
+        return not _is_counted(name.lower())
+    return not (isinstance(value, str) and _is_folder(name.lower(), value))
 
 
 def without_secrets(text: str) -> str:
@@ -117,7 +134,7 @@ def _pieces(text: str) -> Iterator[str]:
 def _value(found: re.Match[str], text: str) -> tuple[int, int] | None:
     """Return where the value behind a name begins and ends, or None if there is no secret."""
     name = found["name"].lower()
-    if name.startswith("cookie"):
+    if name.startswith("cookie") and found["colon"] and not found["quote"]:
         return _cookie(found, text)
     at = found.end() + (text[found.end() : found.end() + 1] in ("[", "("))
     is_login = False
@@ -137,10 +154,10 @@ def _value(found: re.Match[str], text: str) -> tuple[int, int] | None:
         begin, end = at, at + len(bare[0].rstrip(_AROUND))
     value = text[begin:end]
     is_number = re.fullmatch(r"[0-9][0-9_,.]*", value) is not None
-    if value.lower() in _NOTHING or ("token" in name and is_number):
+    if value.lower() in _NOTHING or (is_number and _is_counted(name)):
         return None
-    if name == "pwd" and value.startswith(("/", "~")):
-        return None  # the folder that a process is in
+    if name == "pwd" and _is_folder(_before(found, text) + name, value):
+        return None
     if found["space"] or found["listed"]:
         is_it = _is_option(found, text) and re.fullmatch(_OPTION, value) is None
         is_it = is_it and (found["listed"] is not None or not _is_word(value))
@@ -153,10 +170,17 @@ def _value(found: re.Match[str], text: str) -> tuple[int, int] | None:
 
 def _cookie(found: re.Match[str], text: str) -> tuple[int, int] | None:
     """Return where the cookies of a header begin and end."""
-    if found["colon"] is None:
-        return None
     pairs = re.compile(r"[\"']?(?P<pairs>[^\s=;\"']+=[^\n\r\"']*)").match(text, found.end())
     return None if pairs is None or pairs["pairs"] == HIDDEN else pairs.span("pairs")
+
+
+def _is_counted(name: str) -> bool:
+    return any(one in name for one in _COUNTED)
+
+
+def _is_folder(name: str, value: str) -> bool:
+    """Whether it is the folder that a process is in, or was: ``PWD=/home/bob``."""
+    return name in ("pwd", "oldpwd") and value.startswith(("/", "~"))
 
 
 def _is_option(found: re.Match[str], text: str) -> bool:
@@ -165,18 +189,25 @@ def _is_option(found: re.Match[str], text: str) -> bool:
     return re.search(r"(?:^|[\s\"'])--[\w-]{0,40}$", text[max(0, begin - 44) : begin]) is not None
 
 
+def _before(found: re.Match[str], text: str) -> str:
+    """Return what the name begins with, in lower case: the ``db_`` of ``db_pwd``."""
+    begin = found.start()
+    before = re.search(r"[\w.-]*$", text[max(0, begin - 44) : begin])
+    return "" if before is None else before[0].lower()
+
+
 def _is_word(value: str) -> bool:
     return re.fullmatch(_WORD, value) is not None
 
 
 def _reads_like_one(name: str, value: str, is_quoted: bool, is_last: bool) -> bool:
     """Whether what follows a name and a colon is a secret, and no sentence."""
-    if "token" in name:
+    if any(one in name for one in _SPOKEN_OF):
         # Parsers and tokenizers have much to say of tokens.
         return len(value) >= 12 and any(map(str.isdigit, value)) and " " not in value
     if not _is_word(value):
         return True
-    if name.startswith(("secret", "credential", "authorization")):
+    if name.startswith(("secret", "cred", "authorization")):
         return False
     if value.lower() in _SAID_OF_ONE or re.fullmatch(_VARIABLE, value) is not None:
         return False

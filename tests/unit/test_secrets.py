@@ -28,6 +28,11 @@ NAMES = st.sampled_from(
         "aws_secret_access_key",
         "credentials",
         "AUTHORIZATION",
+        "db_pwd",
+        "passcode",
+        "jwt",
+        "session_cookie",
+        "encryption_key",
     ]
 )
 #: A password without quotes or spaces.
@@ -111,6 +116,12 @@ SENTENCES = st.lists(
             "-----BEGIN RSA PRIVATE KEY-----***-----END RSA PRIVATE KEY-----",
         ),
         ('password="the rest was cut', 'password="***'),
+        ("db_pwd=hunter2, jwt=abc, creds='a:b'", "db_pwd=***, jwt=***, creds='***'"),
+        ("PWD=/home/bob DB_PWD=/x", "PWD=/home/bob DB_PWD=***"),
+        ("session_cookie=abc, signing-key=k", "session_cookie=***, signing-key=***"),
+        ('{"cookie": "sid=abc; b=c", "n": 1}', '{"cookie": "***", "n": 1}'),
+        ('{"Cookie": "abc", "n": 1}', '{"Cookie": "***", "n": 1}'),
+        ("run --cookie sid=abc -v", "run --cookie *** -v"),
     ],
 )
 def test_what_is_hidden(text, shown):
@@ -140,7 +151,9 @@ def test_what_is_hidden(text, shown):
         "Missing API key: OPENAI_API_KEY",
         "the secret: practice.",
         "a cookie: broken",
-        "PWD=/home/bob",
+        "PWD=/home/bob OLDPWD=/home",
+        "invalid jwt: malformed",
+        "a bearer: somebody, cookies=3",
         "monkey=1 keyboard=2 key: value",
     ],
 )
@@ -175,7 +188,8 @@ def test_sentences_stay(text):
 @given(st.text())
 def test_other_texts_stay(text):
     """A text that names no secret and has no URL is left as it is, to the letter."""
-    words = ("passw", "passphrase", "secret", "token", "key", "author", "cred", "cookie", "pwd")
+    words = ("passw", "passphrase", "passcode", "secret", "token", "key", "author", "bearer")
+    words = (*words, "jwt", "cred", "cookie", "pwd")
     if "://" not in text and not any(word in text.lower() for word in words):
         assert text == redacted_text(text)
 
@@ -207,3 +221,32 @@ def test_what_is_stored_of_an_error():
     assert "password=***" == long.message
     assert WORD not in str(long.traceback)
     assert "later: token=***" == text_of(ValueError("later: token=abc"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *["pwd", "db_pwd", "userPwd", "passwd", "passphrase", "passcode", "cookie", "Cookies"],
+        *["session_cookie", "Set-Cookie", "bearer", "jwt", "id_jwt", "credentials", "creds"],
+        *["private_key", "privateKey", "API key", "signing_key", "auth", "basic_auth", "X-Auth"],
+        *["Authorization", "refresh_token", "client_secret"],
+    ],
+)
+def test_fields_named_like_secrets(name):
+    """Whatever is in one."""
+    for value in ("Hunter2", {"Hunter2": "Hunter2"}, ["Hunter2"]):
+        assert {name: "***"} == redacted({name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[("author", "x"), ("authority", "x"), ("authenticated_as", "x"), ("auth_mode", "x")],
+        *[("keyboard", "x"), ("key", "x"), ("session_id", "x"), ("pass", "x"), ("incredible", "x")],
+        *[("tokens_used", 5), ("max_tokens", 5), ("cookies", 3), ("cookie_shown", True)],
+        *[("PWD", "/home/bob"), ("OLDPWD", "~/x"), ("cookie", None)],
+    ],
+)
+def test_other_fields(name, value):
+    """Names that only look like those, and figures."""
+    assert {name: value} == redacted({name: value})

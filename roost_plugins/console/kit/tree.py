@@ -15,9 +15,8 @@ import attrs
 from roost_core.errors import InvalidInput
 from roost_core.models import Json
 from roost_core.shown.counts import counted
-from roost_core.shown.redaction import is_secret
 from roost_core.wording.redaction import redacted_text
-from roost_core.wording.secrets import HIDDEN
+from roost_core.wording.secrets import HIDDEN, is_secret
 from roost_plugins.console.kit.pointers import child, escaped, steps, unescaped
 
 #: The most nodes that are drawn at once.

@@ -81,6 +81,16 @@ def is_same(old: Json, new: Json) -> bool:
     return bool(old == new) and (old != 0 or str(old) == str(new))
 
 
+def is_equal(old: Json, new: Json) -> bool:
+    """Whether two values are equal as JSON: numbers by value, so that ``1`` is ``1.0``."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        return old.keys() == new.keys() and all(is_equal(old[key], new[key]) for key in old)
+    if isinstance(old, list) and isinstance(new, list):
+        return len(old) == len(new) and all(map(is_equal, old, new))
+    # True is 1 to Python.
+    return isinstance(old, bool) == isinstance(new, bool) and bool(old == new)
+
+
 def _is_quickly_same(old: Json, new: Json) -> bool:
     return old is new or _mark(old) == _mark(new)
 

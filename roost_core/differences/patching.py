@@ -9,8 +9,8 @@ from typing import Final
 import attrs
 
 from roost_core.codec.strict_json import MAX_DEPTH, MAX_SNAPSHOT_BYTES, dumps, loads_typed
-from roost_core.differences.comparing import is_same
-from roost_core.differences.pointers import child, index_of, parts_of, quoted, written
+from roost_core.differences.comparing import is_equal
+from roost_core.differences.pointers import child, index_of, new_index_of, parts_of, quoted, written
 from roost_core.errors import CodecError, InvalidInput
 from roost_core.values import Json, Value
 
@@ -114,7 +114,7 @@ def _put(found: _Found, path: tuple[str, ...], value: Json, *, is_new: bool) -> 
         elif part == "-":
             parent.append(value)
         else:
-            parent.insert(index_of(part, len(parent) + 1, at), value)
+            parent.insert(new_index_of(part, len(parent), at), value)
         return
     if not is_new or not isinstance(parent, dict):
         child(parent, part, at)
@@ -148,7 +148,12 @@ def _move(found: _Found, one: Operation) -> None:
         return
     if one.path[: len(one.source)] == one.source:
         raise InvalidInput("nothing can be moved into itself")
-    _put(found, one.path, _taken(found, one.source), is_new=True)
+    value = _taken(found, one.source)
+    try:
+        _put(found, one.path, value, is_new=True)
+    except InvalidInput as error:
+        # What is said of a list may be true only then.
+        raise InvalidInput(f"with {quoted(written(one.source))} taken out, {error}") from error
 
 
 def _copy(found: _Found, one: Operation) -> None:
@@ -158,7 +163,7 @@ def _copy(found: _Found, one: Operation) -> None:
 
 
 def _test(found: _Found, one: Operation) -> None:
-    if not is_same(_value_at(found, one.path), one.value):
+    if not is_equal(_value_at(found, one.path), one.value):
         raise InvalidInput("the document has another value there")
 
 

@@ -54,12 +54,33 @@ def index_of(part: str, length: int, at: str) -> int:
     :param at: the pointer to the list, for errors.
     :raises InvalidInput: it is none, or the list has no such element.
     """
+    if not _is_up_to(length - 1, part, at):
+        raise InvalidInput(f"{_place(at)} has {_elements(length)}, and no {quoted(part)}")
+    return int(part)
+
+
+def new_index_of(part: str, length: int, at: str) -> int:
+    """Return the index that a new element of a list is to have: behind the last one at most.
+
+    :raises InvalidInput: as :func:`index_of`.
+    """
+    if not _is_up_to(length, part, at):
+        raise InvalidInput(
+            f"{_place(at)} has {_elements(length)}, and a new one cannot be {quoted(part)}: "
+            f"{length} is the end"
+        )
+    return int(part)
+
+
+def _is_up_to(most: int, part: str, at: str) -> bool:
     is_number = part.isascii() and part.isdigit() and (part == "0" or part[0] != "0")
     if not is_number:
         raise InvalidInput(f"{_place(at)} is a list, and {quoted(part)!r} is no index of it")
-    if len(part) > _DIGITS or int(part) >= length:
-        raise InvalidInput(f"{_place(at)} has {length} elements, and no {quoted(part)}")
-    return int(part)
+    return len(part) <= _DIGITS and int(part) <= most
+
+
+def _elements(count: int) -> str:
+    return f"{count} element{'' if count == 1 else 's'}"
 
 
 def child(value: Json, part: str, at: str) -> Json:

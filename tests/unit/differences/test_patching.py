@@ -29,6 +29,7 @@ WORKS = [
     ({"op": "move", "from": "/list/0", "path": "/list/1"}, ("list",), [2, 1, {"b": "x"}]),
     ({"op": "copy", "from": "/o", "path": "/o/deep/er"}, ("o", "deep", "er"), DOCUMENT["o"]),
     ({"op": "test", "path": "/o/deep", "value": {"er": None}}, ("a",), 1),
+    ({"op": "test", "path": "/list", "value": [1.0, 2, {"b": "x"}]}, ("a",), 1),
     ({"op": "replace", "path": "/m~1n", "value": 7}, ("m/n",), 7),
     ({"op": "replace", "path": "/~0", "value": 7}, ("~",), 7),
     ({"op": "replace", "path": "/", "value": 7}, ("",), 7),
@@ -50,6 +51,21 @@ FAILS = [
     ),
     ([{"op": "remove", "path": ""}], "the whole document cannot be taken away"),
     ([{"op": "replace", "path": "/list/3", "value": 1}], "/list has 3 elements, and no 3"),
+    (
+        [{"op": "add", "path": "/list/4", "value": 1}],
+        "/list has 3 elements, and a new one cannot be 4: 3 is the end",
+    ),
+    (
+        [{"op": "move", "from": "/list/0", "path": "/list/3"}],
+        "with /list/0 taken out, /list has 2 elements, and a new one cannot be 3: 2 is the end",
+    ),
+    (
+        [
+            {"op": "add", "path": "/o", "value": [1]},
+            {"op": "copy", "from": "/a", "path": "/o/" + "9" * 5000},
+        ],
+        "/o has 1 element, and a new one cannot be 99",
+    ),
     ([{"op": "replace", "path": "/list/01", "value": 1}], "'01' is no index of it"),
     ([{"op": "replace", "path": "/list/-", "value": 1}], "'-' is no index of it"),
     ([{"op": "remove", "path": "/list/" + "9" * 5000}], "/list has 3 elements, and no 99"),
@@ -95,6 +111,32 @@ def test_what_is_put_in_is_not_shared():
     )
     assert [1] == patched({}, patch)["x"]
     assert [1] == patched({}, patch)["x"]
+
+
+@pytest.mark.parametrize(
+    ("value", "other"),
+    [(1, 1.0), (0, -0.0), (-0.0, 0.0), ([{"a": 10}], [{"a": 1e1}]), (2**60, float(2**60))],
+)
+def test_equal_numbers(value, other):
+    """A test compares numbers by value, as RFC 6902 (4.6) says."""
+    for one, two in ((value, other), (other, value)):
+        patch = parse_patch([{"op": "test", "path": "/x", "value": two}])
+        assert {"x": one} == patched({"x": one}, patch)
+
+
+@pytest.mark.parametrize(
+    ("value", "other"),
+    [
+        *[(1, True), (0, False), (0, None), (False, None), ("1", 1), ("", None), ([], {})],
+        *[([1], [1, 1]), ([1], [True]), ({"a": 1}, {"a": 1, "b": 1}), (2**53 + 1, float(2**53))],
+    ],
+)
+def test_other_values(value, other):
+    """Booleans are no numbers, nor are texts."""
+    for one, two in ((value, other), (other, value)):
+        patch = parse_patch([{"op": "test", "path": "/x", "value": two}])
+        with pytest.raises(InvalidInput, match="another value"):
+            patched({"x": one}, patch)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import attrs
 
 from roost_core.codec.strict_json import MAX_DEPTH, MAX_SNAPSHOT_BYTES, dumps, loads_typed
 from roost_core.differences.comparing import is_equal
+from roost_core.differences.hiding import MARK, no_stand_in
 from roost_core.differences.pointers import child, index_of, new_index_of, parts_of, quoted, written
 from roost_core.errors import CodecError, InvalidInput
 from roost_core.values import Json, Value
@@ -23,6 +24,7 @@ _NEEDS: Final[Mapping[str, tuple[str, ...]]] = {
     "copy": ("from",),
     "test": ("value",),
 }
+_REVEAL: Final = "make the patch with --reveal"
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -48,7 +50,8 @@ def parse_patch(value: Json) -> tuple[Operation, ...]:
     """Check a patch.
 
     :param value: its JSON: a list of operations.
-    :raises InvalidInput: it is none; the text names the operation.
+    :raises InvalidInput: it is none, or would put what stands for a secret into the data; the text
+        names the operation.
     """
     if not isinstance(value, list):
         raise InvalidInput('a patch is a list of operations: [{"op": "replace", "path": "/a", …}]')
@@ -70,7 +73,12 @@ def _operation(number: int, value: Json) -> Operation:
             raise InvalidInput(f'{here}, {op}: "{name}" has to be a JSON pointer')
     try:
         source = parts_of(value["from"]) if "from" in _NEEDS[op] else ()
-        return Operation(number, op, parts_of(value["path"]), source, value.get("value"))
+        path, given = parts_of(value["path"]), value.get("value")
+        if value.get(MARK):
+            raise InvalidInput(f"something is hidden in it: {_REVEAL}")
+        if "value" in _NEEDS[op]:
+            no_stand_in(path, given, _REVEAL)
+        return Operation(number, op, path, source, given)
     except InvalidInput as error:
         raise InvalidInput(f"{here}, {op}: {error}") from error
 
@@ -185,7 +193,8 @@ def assigned(document: Json, *texts: str) -> Json:
     JSON, or else a text as it stands; one that begins like an object, a list or a JSON text has to
     be one.
 
-    :raises InvalidInput: one is no assignment, or its path leads nowhere.
+    :raises InvalidInput: one is no assignment, or its path leads nowhere, or it would put what
+        stands for a secret into the data.
     """
     # Once for all: a copy of a large document takes a while.
     found = [copy.deepcopy(document)]
@@ -206,6 +215,7 @@ def _assign(found: _Found, text: str) -> None:
             raise InvalidInput(f"{quoted(path)}: {error}") from error
         given = value
     try:
+        no_stand_in(where, given, "give the value itself")
         parent = _value_at(found, where[:-1])
         is_new = isinstance(parent, dict) or where[-1] == "-"
         _put(found, where, given, is_new=is_new)

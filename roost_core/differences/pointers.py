@@ -7,6 +7,7 @@ from typing import Final
 
 from roost_core.errors import InvalidInput
 from roost_core.values import Json
+from roost_core.wording.secrets import is_secret
 from roost_core.wording.suggestions import did_you_mean
 
 #: How much of a long pointer is quoted in an error. Characters.
@@ -91,7 +92,9 @@ def child(value: Json, part: str, at: str) -> Json:
     """
     if isinstance(value, dict):
         if part not in value:
-            meant = did_you_mean(part, value) if len(part) <= _QUOTED else ""
+            # What is in a hidden field has names that nobody is told, either.
+            is_told = len(part) <= _QUOTED and not any(is_secret(one, "") for one in parts_of(at))
+            meant = did_you_mean(part, value) if is_told else ""
             raise InvalidInput(f"{_place(at)} has no {quoted(part)!r}{meant}")
         return value[part]
     if isinstance(value, list):

@@ -8,7 +8,8 @@ from typing import Final, NamedTuple
 
 from roost_core.codec.changes import common_end, common_start
 from roost_core.differences import Difference, Kind
-from roost_core.differences.pointers import parts_of
+from roost_core.differences.hiding import MARK, hidden_above
+from roost_core.differences.pointers import parts_of, written
 from roost_core.shown.cells import cut, width_of
 from roost_core.shown.redaction import clean, redacted
 from roost_core.values import Json
@@ -44,11 +45,35 @@ def lines(
     :param is_revealed: whether secrets are shown.
     :param most: how many differences are shown; the rest are summed up.
     """
-    for one in differences[:most]:
+    found = differences if is_revealed else without_hidden(differences)
+    for one in found[:most]:
         yield Line(MARKS[one.kind], _text(one, width - 2, is_revealed=is_revealed))
-    left = len(differences) - most
+    left = len(found) - most
     if left > 0:
         yield Line("", f"and {left:,} more")
+
+
+def without_hidden(differences: Sequence[Difference]) -> list[Difference]:
+    """Return the differences without those in hidden fields: of each such field, that it changed.
+
+    Their paths would show the names that are in it. The values of the others are as they were.
+    """
+    found: list[Difference] = []
+    fields: set[str] = set()
+    for one in differences:
+        field = _hidden_field(one.path)
+        if field is None:
+            found.append(one)
+        elif field not in fields:
+            fields.add(field)
+            found.append(Difference(Kind.CHANGED, field, HIDDEN, HIDDEN))
+    return found
+
+
+def _hidden_field(path: str) -> str | None:
+    """Return where the field is that hides what is at a path; None if there is none."""
+    above = hidden_above(parts_of(path))
+    return None if above is None else written(above)
 
 
 def hidden_at(path: str, value: Json) -> Json:
@@ -56,19 +81,29 @@ def hidden_at(path: str, value: Json) -> Json:
 
     :raises InvalidInput: that is no JSON pointer.
     """
-    *ahead, last = parts_of(path) or ("",)
+    parts = parts_of(path) or ("",)
     # Whatever is in a field that is named like a secret is one, a number too.
-    if any(is_secret(part, "") for part in ahead) or is_secret(last, value):
-        return HIDDEN
-    return redacted(value)
+    is_hidden = hidden_above(parts) is not None or is_secret(parts[-1], value)
+    return HIDDEN if is_hidden else redacted(value)
 
 
 def hidden_patch(patch: Sequence[Mapping[str, Json]]) -> list[dict[str, Json]]:
-    """Return the operations of a patch without secrets: to be read, not to be carried out."""
-    return [
-        {**one, "value": hidden_at(one["path"], one["value"])} if "value" in one else dict(one)
-        for one in patch
-    ]
+    """Return the operations of a patch without secrets: to be read, not to be carried out.
+
+    Those in which something is hidden have a mark. Of a hidden field no more is told than that it
+    changed.
+    """
+    found: list[dict[str, Json]] = []
+    fields: set[str] = set()
+    for one in patch:
+        field = _hidden_field(one["path"])
+        shown = {**one, "value": hidden_at(one["path"], one["value"])} if "value" in one else one
+        if field is None:
+            found.append(dict(one) if shown == one else {**shown, MARK: True})
+        elif field not in fields:
+            fields.add(field)
+            found.append({"op": "replace", "path": field, "value": HIDDEN, MARK: True})
+    return found
 
 
 def _text(one: Difference, width: int, *, is_revealed: bool) -> str:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from roost_core.differences import compare, parse_patch, patch_between, patched
 from roost_core.differences.comparing import is_same
+from roost_core.errors import InvalidInput
 from roost_core.shown.cells import width_of
-from roost_core.shown.differences import lines
+from roost_core.shown.differences import hidden_patch, lines
 from roost_core.shown.redaction import UNSEEN
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
@@ -86,6 +88,20 @@ def test_lines(pair, width, is_revealed):
     for one in lines(compare(*pair), width, is_revealed=is_revealed):
         assert width_of(f"{one.mark} {one.text}") <= width
         assert re.search(UNSEEN, one.text) is None
+
+
+@given(PAIRS, st.sampled_from(["by_token", "cookies", "auth"]))
+def test_a_hidden_patch_is_refused(pair, name):
+    """What is in a hidden field shows nowhere, and its stand-in gets into no data."""
+    old, new = ({"x": {"y": one}, name: {f"n{SECRET}": one}} for one in pair)
+    patch = patch_between(old, new)
+    shown = hidden_patch(patch)
+    assert SECRET not in f"{shown} {[*lines(compare(old, new))]}"
+    if shown == patch:
+        assert not compare(old, new)
+        return
+    with pytest.raises(InvalidInput):
+        parse_patch(shown)
 
 
 SECRET = "Tr0ub4dor-and-3"

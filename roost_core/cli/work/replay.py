@@ -23,7 +23,7 @@ from roost_core.codec.strict_json import MAX_SNAPSHOT_BYTES
 from roost_core.differences import Difference, assigned, parse_patch, patched
 from roost_core.models.checks import MAX_COUNT
 from roost_core.models.control import Actor
-from roost_core.shown.differences import hidden_at, lines
+from roost_core.shown.differences import hidden_at, lines, without_hidden
 from roost_core.shown.plain import to_plain
 from roost_core.shown.redaction import clean
 from roost_core.values import Json
@@ -201,12 +201,13 @@ def _show(planned: Replay, typed: _Typed) -> None:
 
 
 def _plain(planned: Replay, typed: _Typed) -> dict[str, Json]:
+    found = planned.differences if typed.reveal else without_hidden(planned.differences)
     return {
         "work_id": planned.work_id,
         "from_version": planned.version,
         "newest_version": planned.newest,
         "in_place": typed.in_place,
-        "differences": [_difference(one, is_revealed=typed.reveal) for one in planned.differences],
+        "differences": [_difference(one, is_revealed=typed.reveal) for one in found],
         "ran_before": to_plain(planned.ran_before),
     }
 

@@ -261,7 +261,9 @@ def test_diff_as_json(bench):
 def test_a_patch_with_secrets_says_that_it_is_not_whole(bench):
     """It would write the stars into the data."""
     found = bench.json("diff", "work-1", "--json")
-    assert {"op": "replace", "path": "/api_key", "value": "***"} in found["patch"]
+    hidden = {"op": "replace", "path": "/api_key", "value": "***", "is_hidden": True}
+    assert hidden in found["patch"]
+    assert [hidden] == [one for one in found["patch"] if "is_hidden" in one]
     assert found["is_whole"] is False
 
 

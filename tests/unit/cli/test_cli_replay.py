@@ -86,6 +86,26 @@ def test_secrets_in_json(bench):
     assert ("k-old", "k-new") == (shown["old"], shown["new"])
 
 
+def test_a_patch_that_is_not_whole(bench):
+    """It would write the stars into the data."""
+    bench.enqueue(work_id="w5", priority=1)
+    before, after = ({"api_key": f"k-{n}", "by_token": {f"tok-{n}": n}} for n in (1, 2))
+    bench.steps("w5", Snapshot("", "", data=before), Snapshot("", "", data=after))
+    patch = json.dumps(bench.json("diff", "w5", "--json")["patch"])
+    args = ("replay", "w5", "--from-version", "1", "--work-id", "w6", "--edit")
+    for given in (patch, '[{"op": "add", "path": "/api_key", "value": "***"}]'):
+        result = bench.invoke(*args, given)
+        assert (2, "") == (result.exit_code, result.stdout)
+        assert "make the patch with --reveal" in result.stderr
+        assert 1 == result.stderr.count("\n")
+    patch = json.dumps(bench.json("diff", "w5", "--json", "--reveal")["patch"])
+    shown = bench.json(*args, patch, "--dry-run", "--json")["differences"]
+    assert ["/api_key", "/by_token"] == [one["path"] for one in shown]
+    assert "tok-" not in json.dumps(shown)
+    assert 0 == bench.invoke(*args, patch).exit_code
+    assert after == data_of(bench, "w6")
+
+
 def test_in_place(bench):
     """It says which version it has become."""
     result = bench.invoke("replay", "w1", "--from-version", "3", "--in-place")
@@ -130,6 +150,7 @@ def test_it_asks_on_a_terminal(bench, monkeypatch, is_wanted):
         (("--from-version", "2", "--edit", "@none.json"), 2, "cannot read none.json"),
         (("--from-version", "2", "-e", "nope"), 2, "'nope' is no assignment"),
         (("--from-version", "2", "-e", "todo.9=1"), 2, "/todo has 2 elements, and no 9"),
+        (("--from-version", "2", "-e", "api_key=***"), 2, "give the value itself"),
         (("--from-version", "2", "--in-place", "--work-id", "x"), 2, "--in-place keeps the id"),
         (("--from-version", "2", "--deadline", "1h"), 2, "--deadline goes with --in-place"),
         (("--from-version", "2", "--work-id", "w1"), 1, "work id w1 is taken"),

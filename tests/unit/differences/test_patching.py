@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 
 import pytest
 
@@ -30,6 +31,9 @@ WORKS = [
     ({"op": "copy", "from": "/o", "path": "/o/deep/er"}, ("o", "deep", "er"), DOCUMENT["o"]),
     ({"op": "test", "path": "/o/deep", "value": {"er": None}}, ("a",), 1),
     ({"op": "test", "path": "/list", "value": [1.0, 2, {"b": "x"}]}, ("a",), 1),
+    ({"op": "add", "path": "/note", "value": "***"}, ("note",), "***"),
+    ({"op": "add", "path": "/token", "value": "a***b"}, ("token",), "a***b"),
+    ({"op": "add", "path": "/token", "value": {"a": ["*** b"]}}, ("token",), {"a": ["*** b"]}),
     ({"op": "replace", "path": "/m~1n", "value": 7}, ("m/n",), 7),
     ({"op": "replace", "path": "/~0", "value": 7}, ("~",), 7),
     ({"op": "replace", "path": "/", "value": 7}, ("",), 7),
@@ -137,6 +141,37 @@ def test_other_values(value, other):
         patch = parse_patch([{"op": "test", "path": "/x", "value": two}])
         with pytest.raises(InvalidInput, match="another value"):
             patched({"x": one}, patch)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "place"),
+    [
+        ("/token", "***", "/token"),
+        ("/token/inner", "***", "/token"),
+        ("/list/0/db~1pwd", "***", "/list/0/db~1pwd"),
+        ("/login", {"user": "bob", "pwd": "***"}, "/login/pwd"),
+        ("", {"all": [1, {"cookie": "***"}]}, "/all/1/cookie"),
+    ],
+)
+def test_what_stands_for_a_secret(path, value, place):
+    """It is never written in its place, neither by a patch nor by an assignment."""
+    for op in ("add", "replace"):
+        with pytest.raises(InvalidInput) as caught:
+            parse_patch([{"op": op, "path": path, "value": value}])
+        said = f"{op}: *** only stands for what is hidden at {place}: make the patch with --reveal"
+        assert f"operation 1 of the patch, {said}" == str(caught.value)
+    if path:
+        with pytest.raises(InvalidInput, match=r"\*\*\* only stands for .*: give the value itself"):
+            assigned({"list": [{}]}, f"{path}={json.dumps(value)}")
+
+
+def test_names_in_a_hidden_field_are_not_suggested():
+    """Those elsewhere are."""
+    for name, has_hint in (("list", True), ("by_token", False)):
+        patch = parse_patch([{"op": "remove", "path": f"/{name}/vendor-13"}])
+        with pytest.raises(InvalidInput) as caught:
+            patched({name: {"vendor-12": 1}}, patch)
+        assert has_hint == ("vendor-12" in str(caught.value))
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from roost_core.differences import compare
-from roost_core.shown.differences import Line, lines
+from roost_core.differences import compare, parse_patch, patch_between, patched
+from roost_core.errors import InvalidInput
+from roost_core.shown.differences import Line, hidden_patch, lines
 
 
 def shown(old, new, width=80, **options):
@@ -67,7 +70,47 @@ def test_what_is_in_a_secret():
     """Whatever is below a field with such a name is hidden, numbers too."""
     for value in (5, True, "x", [1]):
         old, new = {"token": {"inner": None}}, {"token": {"inner": value}}
-        assert [Line("~", "/token/inner  *** (changed)")] == shown(old, new), value
+        assert [Line("~", "/token  *** (changed)")] == shown(old, new), value
+
+
+def test_names_in_a_secret():
+    """Nor is what is in such a field named: that it has changed is told once, at its place."""
+    old = {"a": 1, "by_token": {"tok-1": 1, "tok-2": {"n": 1}}, "l": [{"cookies": ["x"], "b": 1}]}
+    new = {
+        "a": 2,
+        "by_token": {"tok-3": 1, "tok-2": {"n": 2}},
+        "l": [{"cookies": [], "b": 1}],
+        "z": 0,
+    }
+    expected = [
+        Line("~", "/a  1 → 2"),
+        Line("~", "/by_token  *** (changed)"),
+        Line("~", "/l/0/cookies  *** (changed)"),
+        Line("+", "/z  0"),
+    ]
+    assert expected == shown(old, new)
+    assert [*expected[:2], Line("", "and 2 more")] == shown(old, new, most=2)
+    assert any("tok-3" in one.text for one in shown(old, new, is_revealed=True))
+    found = hidden_patch(patch_between(old, new))
+    assert "tok" not in json.dumps(found).replace("by_token", "")
+    hidden = {"op": "replace", "path": "/by_token", "value": "***", "is_hidden": True}
+    assert 1 == found.count(hidden)
+    assert [True, True] == [one["is_hidden"] for one in found if "is_hidden" in one]
+
+
+def test_a_patch_in_which_something_is_hidden_is_refused():
+    """However it is hidden: as a field, within one, or in a text."""
+    for name, value in [
+        ("api_key", "hunter2"),
+        ("login", {"user": "bob", "pwd": "hunter2"}),
+        ("note", "sk-0123456789abcdefgh"),
+        ("url", "redis://:hunter2@h"),
+        ("by_token", {"hunter2": 1}),
+    ]:
+        patch = patch_between({name: None, "n": 1}, {name: value, "n": 2})
+        assert {name: value, "n": 2} == patched({name: None, "n": 1}, parse_patch(patch))
+        with pytest.raises(InvalidInput, match="make the patch with --reveal"):
+            parse_patch(hidden_patch(patch))
 
 
 def test_what_differs_far_behind():

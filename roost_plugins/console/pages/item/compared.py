@@ -13,7 +13,7 @@ from roost_core.client.comparing import Comparison
 from roost_core.differences import Difference, Kind
 from roost_core.errors import InvalidInput
 from roost_core.models import Json
-from roost_core.shown.differences import apart, hidden_at
+from roost_core.shown.differences import apart, hidden_at, without_hidden
 from roost_core.wording.secrets import HIDDEN
 from roost_plugins.console.kit.tree import value_at
 
@@ -88,7 +88,7 @@ def differences_of(
     """
     lines: list[Line] = []
     room = _BUDGET
-    paired = [*_paired(found, old, new)]
+    paired = [*_paired(without_hidden(found), old, new)]
     for one in paired[:most]:
         line, used = _line(one, old, new, min(room, _OPENED))
         lines.append(line)

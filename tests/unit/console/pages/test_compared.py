@@ -88,6 +88,14 @@ def test_secrets_are_hidden():
     assert [True] * 3 == [one.is_hidden for one in found.lines]
 
 
+def test_names_in_secrets_are_hidden():
+    """All that differs in such a field is one difference."""
+    old = {"by_token": {"tok-1": 1, "tok-2": 2}, "cookies": ["a", "b"]}
+    new = {"by_token": {"tok-3": 1, "tok-2": 3}, "cookies": ["b"]}
+    lines = [("changed", place, "***", "***") for place in ("/by_token", "/cookies")]
+    assert lines == shown(old, new)
+
+
 def test_long_values_are_cut_and_can_be_opened():
     """To what differs, if something was there before."""
     text = "word " * 500

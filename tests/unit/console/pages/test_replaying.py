@@ -48,6 +48,8 @@ def test_lines_and_a_patch():
         ({"patch": '[{"op": "fly", "path": ""}]'}, "patch", 'has the "op"'),
         ({"patch": '[{"op": "remove", "path": "/x"}]'}, "patch", "has no 'x'"),
         ({"patch": '[{"op": "replace", "path": "", "value": 3}]'}, "patch", "stay an object"),
+        ({"patch": '[{"op": "add", "path": "/pwd", "value": "***"}]'}, "patch", "with --reveal"),
+        ({"lines": "token=***"}, "lines", "give the value itself"),
         ({"patch": "[" * 100_000}, "patch", "nests deeper"),
         ({"patch": "[" + "1," * MOST_TYPED + "1]"}, "patch", "a page takes"),
         ({"lines": "a=" + "x" * MOST_TYPED}, "lines", "a page takes"),

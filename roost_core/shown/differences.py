@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from roost_core.codec.changes import common_end, common_start
@@ -57,11 +57,14 @@ def without_hidden(differences: Sequence[Difference]) -> list[Difference]:
     """Return the differences without those in hidden fields: of each such field, that it changed.
 
     Their paths would show the names that are in it. The values of the others are as they were.
+
+    :raises InvalidInput: the path of one is no JSON pointer.
     """
     found: list[Difference] = []
     fields: set[str] = set()
+    field_of = _hidden_fields()
     for one in differences:
-        field = _hidden_field(one.path)
+        field = field_of(one.path)
         if field is None:
             found.append(one)
         elif field not in fields:
@@ -70,10 +73,19 @@ def without_hidden(differences: Sequence[Difference]) -> list[Difference]:
     return found
 
 
-def _hidden_field(path: str) -> str | None:
-    """Return where the field is that hides what is at a path; None if there is none."""
-    above = hidden_above(parts_of(path))
-    return None if above is None else written(above)
+def _hidden_fields() -> Callable[[str], str | None]:
+    """Return what finds the field that hides what is at a path; it finds None if there is none."""
+    known: dict[str, str | None] = {}
+
+    def find(path: str) -> str | None:
+        # Where many values differ, most are in the same few objects.
+        parent = path.rpartition("/")[0]
+        if parent not in known:
+            above = hidden_above(parts_of(path))
+            known[parent] = None if above is None else written(above)
+        return known[parent]
+
+    return find
 
 
 def hidden_at(path: str, value: Json) -> Json:
@@ -95,10 +107,12 @@ def hidden_patch(patch: Sequence[Mapping[str, Json]]) -> list[dict[str, Json]]:
     """
     found: list[dict[str, Json]] = []
     fields: set[str] = set()
+    field_of = _hidden_fields()
     for one in patch:
-        field = _hidden_field(one["path"])
-        shown = {**one, "value": hidden_at(one["path"], one["value"])} if "value" in one else one
+        field = field_of(one["path"])
         if field is None:
+            is_given = "value" in one
+            shown = {**one, "value": hidden_at(one["path"], one["value"])} if is_given else one
             found.append(dict(one) if shown == one else {**shown, MARK: True})
         elif field not in fields:
             fields.add(field)

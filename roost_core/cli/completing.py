@@ -53,7 +53,9 @@ def versions(ctx: click.Context, begin: str) -> list[CompletionItem]:
         return []
 
     async def ask(roost: Roost) -> list[CompletionItem]:
-        found = await with_full_id(roost, work_id, lambda full: roost.work(full).history())
+        found = await with_full_id(
+            roost, work_id, lambda full: roost.work(full).history(), is_told=False
+        )
         return [
             CompletionItem(str(one.version), help=clean(one.step or ""))
             for one in found

@@ -47,7 +47,7 @@ DOORS = {
     ("roost_core.backend.searching", "count", "roost_core.backend.finding"): START,
     ("roost_core.backend.searching", "find", "roost_core.backend.finding"): START,
     ("roost_core.cli.output", "failure", "roost_core.shown.verbs"): START,
-    ("roost_core.cli.work.naming", "_only_that_begins", "roost_core.query.terms"): START,
+    ("roost_core.cli.work.naming", "_that_begin", "roost_core.query.terms"): START,
     ("roost_core.client.connection", "_forgetter", "roost_core.upkeep"): START,
     ("roost_core.client.roost", "_enqueueing", "roost_core.client.enqueueing"): START,
     ("roost_core.client.connection", "texts", "roost_core.large_values"): START,

@@ -34,10 +34,12 @@ def command(session: Session, work_id: str, as_json: bool) -> None:
     Columns: artifact id, extension, size in bytes, name. `roost artifact-show` prints one.
     """
 
-    async def look(roost: Roost) -> Sequence[Artifact]:
-        return await with_full_id(roost, work_id, lambda full: roost.work(full).artifacts())
+    async def look(roost: Roost, full: str) -> tuple[str, Sequence[Artifact]]:
+        return full, await roost.work(full).artifacts()
 
-    found = session.read(look)
+    full, found = session.read(
+        lambda roost: with_full_id(roost, work_id, lambda full: look(roost, full))
+    )
     if as_json:
         output.json_line([to_plain(one) for one in found], indent=2)
         return
@@ -47,4 +49,4 @@ def command(session: Session, work_id: str, as_json: bool) -> None:
         return
     from roost_core.cli.look.artifacts import show
 
-    show(output.console(), work_id, found)
+    show(output.console(), full, found)

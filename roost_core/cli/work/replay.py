@@ -15,7 +15,7 @@ from roost_core.cli.options import RoostCommand, roost_options
 from roost_core.cli.session import Session
 from roost_core.cli.work.carrying_out import can_be_asked
 from roost_core.cli.work.files import json_from
-from roost_core.cli.work.naming import full_id
+from roost_core.cli.work.naming import with_whole_id
 from roost_core.cli.work.timing import deadline_from, deadline_option
 from roost_core.client.replaying import Edit, Replay, Replayed
 from roost_core.client.roost import Roost
@@ -111,7 +111,8 @@ def command(ctx: click.Context, /, work_id: str, **values: Any) -> None:
     history still has what was before.
 
     What is edited is shown before it begins, and which steps ran since that version: what they did
-    outside, such as messages sent, may happen again. On a terminal it asks first.
+    outside, such as messages sent, may happen again. On a terminal it asks first. The id is typed
+    in full.
     """
     session: Session = ctx.obj
     typed = _typed(ctx, values)
@@ -121,8 +122,11 @@ def command(ctx: click.Context, /, work_id: str, **values: Any) -> None:
 
     async def look(roost: Roost) -> Replay:
         actor(roost)
-        work = roost.work(await full_id(roost, work_id))
-        return await work.plan_replay(typed.version, edit=typed.edit)
+        return await with_whole_id(
+            roost,
+            work_id,
+            lambda whole: roost.work(whole).plan_replay(typed.version, edit=typed.edit),
+        )
 
     planned = session.read(look)
     _show(planned, typed)

@@ -10,7 +10,7 @@ import click
 from roost_core.backend.orders import Order
 from roost_core.cli.arguments import WORK_ID_TYPE, WholeType
 from roost_core.cli.work.carrying_out import Report, carry_out
-from roost_core.cli.work.naming import with_full_id
+from roost_core.cli.work.naming import with_whole_id
 from roost_core.cli.work.querying import query_from
 from roost_core.client.control import VerbResult
 from roost_core.client.roost import Roost
@@ -82,12 +82,12 @@ def _id(word: str, ctx: click.Context) -> str:
 async def use_on_ids(
     roost: Roost, ids: Sequence[str], order: Order, over: float, report: Report
 ) -> bool:
-    """Use a verb on work items; a single one may be typed in part. Return whether none failed."""
+    """Use a verb on work items, each by its whole id. Return whether none failed."""
     if len(ids) > 1:
         return await carry_out(roost, [*_spread(ids, order, over)], report=report)
     result: VerbResult | RoostError
     try:
-        result = await with_full_id(
+        result = await with_whole_id(
             roost, ids[0], lambda full: roost.controlling.carry_out(full, order)
         )
     except RoostError as error:

@@ -9,28 +9,36 @@ from typing import Any, Final
 
 import click
 
-from roost_core.backend.orders import Order
+from roost_core.backend.fitting import expected
+from roost_core.backend.orders import Order, OrderOutcome
 from roost_core.cli import output
 from roost_core.cli.arguments import ENGINE_TYPE, TARGET_TYPE, WholeType
 from roost_core.cli.options import roost_options
 from roost_core.cli.session import Session
 from roost_core.cli.work.bulk import Bulk, MakeOrder
-from roost_core.cli.work.carrying_out import Report, Typed, confirmed, verb_options
-from roost_core.cli.work.naming import full_id
+from roost_core.cli.work.carrying_out import (
+    Report,
+    Typed,
+    can_be_asked,
+    confirmed,
+    verb_options,
+)
+from roost_core.cli.work.naming import missing
 from roost_core.cli.work.querying import QueryCommand
 from roost_core.cli.work.selecting import Target, target_of, target_options, use_on_ids
 from roost_core.cli.work.timing import deadline_from, deadline_option, delay_option, span_option
 from roost_core.client.control import new_order
 from roost_core.client.roost import Roost
-from roost_core.errors import RoostError
+from roost_core.errors import RoostError, VerbUnfit
 from roost_core.models.checks import MAX_COUNT
 from roost_core.models.control import Verb
+from roost_core.shown.verbs import unfit
 
 #: What the help of every verb ends with.
 _ON_MANY: Final = """\
-Several ids are done at once, and so is all work of a query, as for `roost list`: an argument with a
-colon makes one. What it is used on is shown first, and what changes after that is left alone. The
-exit code is 1 if any of them failed."""
+Several ids, each in full, are done at once, and so is all work of a query, as for `roost list`: an
+argument with a colon makes one. What it is used on is shown first, and what changes after that is
+left alone. The exit code is 1 if any of them failed."""
 
 
 def _verb(
@@ -280,12 +288,38 @@ def drop(ctx: click.Context, target: Target, typed: Typed) -> None:
     one it needs --yes.
     """
     if target.ids:
-        session: Session = ctx.obj
-        if len(target.ids) == 1:
-            typed_id = target.ids[0]
-            target = Target((session.read(lambda roost: full_id(roost, typed_id)),))
+        if not typed.yes and can_be_asked():
+            _refuse_to_ask(ctx, target.ids, typed)
         what = target.ids[0] if len(target.ids) == 1 else f"{len(target.ids)} work items"
         if not confirmed(f"Remove {what} for good, with all artifacts?", yes=typed.yes):
             output.note("nothing was dropped")
             ctx.exit(1)
     _use(ctx, Verb.DROP, target, typed)
+
+
+def _refuse_to_ask(ctx: click.Context, ids: Sequence[str], typed: Typed) -> None:
+    """Say why none of them can be dropped, and exit with 1, if that is known before a question."""
+    session: Session = ctx.obj
+
+    async def look(roost: Roost) -> list[RoostError | None]:
+        return [await _why_not_dropped(roost, work_id) for work_id in ids]
+
+    errors = [one for one in session.read(look) if one is not None]
+    if len(errors) < len(ids):
+        return
+    report = Report(Verb.DROP, as_json=typed.as_json)
+    for work_id, error in zip(ids, errors, strict=True):
+        report(work_id, error)
+    report.close()
+    ctx.exit(1)
+
+
+async def _why_not_dropped(roost: Roost, work_id: str) -> RoostError | None:
+    stored = await roost.ledger.read(work_id)
+    if stored is None:
+        return await missing(roost, work_id)
+    # Of records that do not decode, or that are a newer Roost's, the server decides.
+    is_known = stored.newer_layout is None and stored.item is not None
+    if is_known and expected(Verb.DROP, stored.state, stored.wish) is OrderOutcome.UNFIT:
+        return VerbUnfit(unfit(work_id, Verb.DROP, stored.state, stored.wish))
+    return None

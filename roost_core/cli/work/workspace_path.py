@@ -11,7 +11,7 @@ from roost_core.cli import plugin_output
 from roost_core.cli.arguments import WORK_ID_TYPE
 from roost_core.cli.options import RoostCommand, roost_options
 from roost_core.cli.session import Session
-from roost_core.cli.work.naming import with_full_id
+from roost_core.cli.work.naming import with_whole_id
 from roost_core.client.roost import Roost
 
 
@@ -26,12 +26,13 @@ from roost_core.client.roost import Roost
 def command(session: Session, work_id: str) -> None:
     """Print the path of a work item's own folder; create it if necessary.
 
-    It is a git worktree of the workspace source, unless a plugin provides another kind.
+    It is a git worktree of the workspace source, unless a plugin provides another kind. The id is
+    typed in full.
     """
 
     async def ensure(roost: Roost) -> Path:
         # Only for work that exists: a typo must not leave a folder and a branch.
-        row = await with_full_id(roost, work_id, lambda full: roost.work(full).row())
+        row = await with_whole_id(roost, work_id, lambda full: roost.work(full).row())
         workspaces = session.workspaces()
         with plugin_output.to_stderr():  # only the path is printed
             return await asyncio.to_thread(workspaces.ensure, row.meta.work_id)

@@ -128,19 +128,6 @@ def test_an_engine_or_a_query(bench, words):
     assert "and no query" in result.stderr
 
 
-def test_a_short_id(bench):
-    """One id may be typed in part, if only one begins so; several are typed in full."""
-    assert "d1: retried: it is queued\n" == bench.ok("retry", "d1")
-    assert "d2: retried: it is queued\n" == bench.invoke("retry", "d2").stdout
-    result = bench.invoke("cancel", "w")
-    assert (1, "") == (result.exit_code, result.stdout)
-    assert "several work items begin with 'w': w1, w2" in result.stderr
-    bench.enqueue(work_id="only-one")
-    assert "only-one: cancelled\n" == bench.ok("cancel", "only")
-    assert 1 == bench.invoke("cancel", "only", "w1").exit_code
-    assert "only-one: dropped\n" == bench.ok("drop", "on", "--yes")
-
-
 # -- shown and asked ---------------------------------------------------------------------------
 
 

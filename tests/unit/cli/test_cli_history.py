@@ -369,7 +369,9 @@ def test_an_id_that_nothing_has(bench, words):
 @pytest.mark.parametrize("words", [("history",), ("diff",), ("status", "--version", "1")])
 def test_an_id_that_is_typed_in_part(bench, words):
     """It is enough if no other begins like that."""
-    assert bench.ok(*words, "work-1") == bench.ok(*words, "wo")
+    result = bench.invoke(*words, "wo")
+    assert bench.ok(*words, "work-1") == result.stdout
+    assert (0, "roost: wo stands for work-1\n") == (result.exit_code, result.stderr)
 
 
 def test_a_version_and_a_traceback(bench):

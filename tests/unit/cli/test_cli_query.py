@@ -5,11 +5,8 @@ from __future__ import annotations
 import json
 import re
 
-import click
 import pytest
 
-from roost_core.cli.app import build
-from roost_core.cli.arguments import TargetType, WorkIdType
 from roost_core.cli.work.querying import query_from
 from tests.unit.cli.cli_harness import Bench
 
@@ -200,55 +197,6 @@ def test_what_was_not_all_looked_at(bench):
         result.stdout,
         result.stderr,
     )
-
-
-@pytest.mark.parametrize("command", ["status", "events --work", "watch"])
-def test_short_ids(bench, command):
-    """The beginning is enough if only one begins so; an exact id wins."""
-    bench.enqueue(work_id="w-12")
-    words = command.split()
-    if command != "watch":  # which waits for the end
-        for typed, full in (("w-3", "w-3"), ("w-12", "w-12"), ("w-12b", "w-12b")):
-            assert full in bench.ok(*words, typed)
-    assert "w-12a" in bench.invoke(*words, "w-12a").stdout
-    bench.enqueue(work_id="solo-1")
-    result = bench.invoke(*words, "w-1")
-    assert (1, "") == (result.exit_code, result.stdout)
-    assert "several work items begin with 'w-1': w-12, w-12a, w-12b" in result.stderr
-    result = bench.invoke(*words, "nobody")
-    assert (1, "") == (result.exit_code, result.stdout)
-    assert "no work item 'nobody'" in result.stderr
-
-
-def takes_an_id():
-    """Return the commands that take the id of a work item that is there, as they are typed."""
-    group = build()
-    # A command keeps the names of its help option from the first context that it meets.
-    context = click.Context(group, **group.context_settings)
-    found = []
-    for name in group.list_commands(context):
-        for param in group.get_command(context, name).get_params(context):
-            is_new = name == "enqueue" or "new_id" == param.name
-            if isinstance(param.type, WorkIdType | TargetType) and not is_new:
-                option = [param.opts[0]] if isinstance(param, click.Option) else []
-                found.append((name, *option))
-    return found
-
-
-@pytest.mark.parametrize("words", takes_an_id(), ids=" ".join)
-def test_each_command_takes_short_ids(bench, words):
-    """None is left out: each says which work items an id may mean that several begin with."""
-    more = {"drop": ["--yes"], "replay": ["--from-version", "1"]}.get(words[0], [])
-    result = bench.invoke(*words, "w-1", *more)
-    assert (1, "") == (result.exit_code, result.stdout)
-    assert "several work items begin with 'w-1': w-12a, w-12b" in result.stderr
-
-
-def test_a_short_id_is_told_in_full(bench):
-    """What is printed names the work item."""
-    assert "solo-123" == bench.enqueue(work_id="solo-123")
-    assert "solo-123" == bench.json("status", "solo")["meta"]["work_id"]
-    assert "solo-123" in bench.ok("events", "--work", "so")
 
 
 def test_a_query_may_have_been_typed_for_a_shell():

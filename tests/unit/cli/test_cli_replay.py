@@ -166,13 +166,6 @@ def test_what_cannot_be_done(bench, args, code, said):
     assert 1 == len(bench.json("list", "--json"))
 
 
-def test_a_short_id(bench):
-    """The beginning will do."""
-    work_id = bench.enqueue(work_id="long-name-1")
-    result = bench.invoke("replay", "long", "--from-version", "1")
-    assert f"{work_id} has no version yet" in result.stderr
-
-
 @pytest.mark.parametrize("options", [(), ("--version", "9")])
 def test_status_tells_where_work_comes_from_and_led(bench, options):
     """Of a fork its origin, of the origin its forks, the newest first."""

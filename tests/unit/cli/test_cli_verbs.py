@@ -13,7 +13,7 @@ import pytest
 
 from roost_core.backend import Failure
 from roost_core.cli import output
-from roost_core.cli.work import carrying_out
+from roost_core.cli.work import carrying_out, verbs
 from roost_core.client import control
 from roost_core.codec.records import encode_model
 from roost_core.codec.times import from_milliseconds
@@ -266,6 +266,27 @@ def test_drop_asks_on_a_terminal(bench, monkeypatch, answer, code):
     assert ("nothing was dropped" in result.stderr) == bool(code)
     left = len(bench.json("list", "--json"))
     assert (2 if code else 0) == left
+
+
+def test_drop_does_not_ask_for_what_cannot_be(bench, monkeypatch):
+    """The refusal comes before the question, unless some of the work can be dropped."""
+    for module in (verbs, carrying_out):
+        monkeypatch.setattr(module, "can_be_asked", lambda: True)
+    text = "roost: w1 is queued: only work that has ended can be dropped: `roost cancel w1` first\n"
+    for words, said in (
+        (["w1"], text),
+        (["w1", "w2"], f"{text}{text.replace('w1', 'w2')}"),
+        (["none"], "roost: no work item 'none' in the queue"),
+        (["w"], "roost: no work item 'w': what changes work takes a whole id, and w1, w2 begin so"),
+    ):
+        result = bench.invoke("drop", *words, stdin="y\n")
+        assert (1, "") == (result.exit_code, result.stdout)
+        assert result.stderr.startswith(said)
+        assert "[y/N]" not in result.stderr
+    bench.ok("cancel", "w1")
+    result = bench.invoke("drop", "w1", "w2", stdin="y\n")
+    assert (1, "w1: dropped\n") == (result.exit_code, result.stdout)
+    assert "Remove 2 work items for good, with all artifacts? [y/N]" in result.stderr
 
 
 def test_drop_says_what_is_left(bench, monkeypatch):

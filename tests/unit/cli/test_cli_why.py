@@ -69,7 +69,9 @@ def test_it_changes_nothing(bench):
 def test_an_id_that_is_typed_in_part(bench):
     """It is enough if no other begins like that."""
     bench.enqueue(work_id="long-0123456789")
-    assert bench.ok("why", "long-0123456789") == bench.ok("why", "long-0")
+    result = bench.invoke("why", "long-0")
+    assert bench.ok("why", "long-0123456789") == result.stdout
+    assert (0, "roost: long-0 stands for long-0123456789\n") == (result.exit_code, result.stderr)
 
 
 def test_status_on_a_terminal_says_it_too(bench, monkeypatch):

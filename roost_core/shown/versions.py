@@ -82,8 +82,8 @@ def remarks(found: Sequence[Version], *, is_off: bool = False) -> Iterator[str]:
         yield "earlier versions are not kept while ROOST_HISTORY_VERSIONS is 0"
     elif len(found) == 1:
         yield (
-            "no earlier version is kept: an older Roost stored them, or one whose "
-            "ROOST_HISTORY_VERSIONS was 0"
+            "no earlier version is kept: an older Roost ran those steps, or "
+            "ROOST_HISTORY_VERSIONS was 0 then"
         )
     else:
         yield (

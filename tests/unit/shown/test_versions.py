@@ -131,7 +131,8 @@ def test_only_the_newest():
     assert (5, _STEP, None) == (found.version, found.step, found.worker_id)
     assert from_milliseconds(_START_MS + 5000) == found.committed_at
     (said,) = remarks([found])
-    assert "an older Roost" in said
+    why = "an older Roost ran those steps, or ROOST_HISTORY_VERSIONS was 0 then"
+    assert f"no earlier version is kept: {why}" == said
     (said,) = remarks([found], is_off=True)
     assert "while ROOST_HISTORY_VERSIONS is 0" in said
     with pytest.raises(VersionGone, match="the oldest is 5"):

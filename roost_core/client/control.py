@@ -187,7 +187,7 @@ class Controlling:
         if answer.outcome is OrderOutcome.UNFIT and answer.state is not None:
             raise VerbUnfit(unfit(answer.state, answer.wish))
         if answer.outcome is OrderOutcome.LATE:
-            raise VerbUnfit(f"{work_id}: its deadline has passed: give a new one with --deadline")
+            raise VerbUnfit(verbs.late(work_id))
         if answer.outcome is OrderOutcome.NEWER:
             stored = await self.ledger.read(work_id)
             if stored is not None:

@@ -25,10 +25,10 @@ from roost_core.codec.times import from_milliseconds
 from roost_core.differences import Difference, compare
 from roost_core.errors import CorruptRecord, InvalidInput, RoostError, VerbUnfit, WorkIdTaken
 from roost_core.large_values import Texts, share
-from roost_core.models.control import Actor
+from roost_core.models.control import Actor, Verb
 from roost_core.models.snapshot import Snapshot
 from roost_core.models.work import ForkedFrom, State, WorkItem
-from roost_core.shown import views
+from roost_core.shown import verbs, views
 from roost_core.threads import run_in_thread
 from roost_core.values import Json, Value
 
@@ -193,7 +193,7 @@ async def fork(
         there = await repeated(lambda: roost.ledger.read(new_id), PATIENCE_SECONDS)
     if there is not None and (request_id is None or not _may_be_it(there, replay)):
         # Before anything is noted in its name.
-        raise WorkIdTaken(f"work id {new_id} is taken by another work item: leave --work-id out")
+        raise _taken(new_id)
     if there is None:
         of, artifacts = (replay._history, replay.version), replay.snapshot.artifacts
         await run_in_thread(past.share_artifacts, roost, artifacts, *of, new_id, now_ms)
@@ -252,7 +252,7 @@ async def rewind(
         mended=mended,
     )
     answer = await repeated(lambda: roost.ledger.rewind(work_id, order), PATIENCE_SECONDS)
-    await control.refuse(work_id, answer, lambda _state, _wish: _running(work_id))
+    await control.refuse(work_id, answer, lambda _state, wish: _running(work_id, wish))
     if answer.outcome is not OrderOutcome.DONE or answer.state is None:
         now = "" if answer.state is None else f", and is {answer.state.value}"
         raise VerbUnfit(f"{work_id} was left alone: it has changed meanwhile{now}; look again")
@@ -260,11 +260,42 @@ async def rewind(
     return Replayed(work_id, answer.version, answer.state)
 
 
-def _running(work_id: str) -> str:
-    return (
-        f"{work_id} is running, and only work that does not can be put back: "
-        f"`roost pause {work_id}` first, or leave out --in-place to begin new work"
+def _running(work_id: str, wish: Verb | None) -> str:
+    under_way = None if wish is None else verbs.UNDER_WAY.get(wish)
+    first = (
+        f"`roost pause {work_id}` first"
+        if under_way is None
+        else f"it is {under_way}: try again then"
     )
+    return (
+        f"{work_id} is running, and only work that is not running can be put back: {first}, "
+        "or leave out --in-place to begin new work"
+    )
+
+
+def _taken(work_id: str) -> WorkIdTaken:
+    return WorkIdTaken(f"work id {work_id} is taken by another work item: leave --work-id out")
+
+
+async def why_not(
+    roost: Connection, replay: Replay, *, in_place: bool, work_id: str | None, has_deadline: bool
+) -> RoostError | None:
+    """Return what would be raised if it were begun now, as far as that is known before.
+
+    :param work_id: the id for the new work.
+    :param has_deadline: whether a new deadline is given.
+    :raises BackendUnavailable: no answer.
+    """
+    work = replay._history.work
+    if not in_place:
+        if work_id is None or await roost.ledger.read(work_id) is None:
+            return None
+        return _taken(work_id)
+    if work.state is State.RUNNING:
+        return VerbUnfit(_running(work.work_id, work.wish))
+    if work.deadline_ms and not has_deadline and work.deadline_ms <= await roost.server.now_ms():
+        return VerbUnfit(verbs.late(work.work_id))
+    return None
 
 
 # -- what was sent before ------------------------------------------------------------------------

@@ -78,6 +78,11 @@ def _already(verb: Verb, state: State | None, wish: Verb | None) -> str:
     return f"already {PAST[verb]}" if state is not State.FAILED else "already a dead letter"
 
 
+def late(work_id: str) -> str:
+    """Say why work cannot be ready again whose deadline has passed, and what to do."""
+    return f"{work_id}: its deadline has passed: give a new one with --deadline"
+
+
 def unfit(work_id: str, verb: Verb, state: State, wish: Verb | None) -> str:
     """Say in one line why a verb does not fit, and what to do."""
     if wish in (Verb.CANCEL, Verb.BURY):

@@ -17,10 +17,11 @@ from roost_core.cli.work.carrying_out import can_be_asked
 from roost_core.cli.work.files import json_from
 from roost_core.cli.work.naming import with_whole_id
 from roost_core.cli.work.timing import deadline_from, deadline_option
-from roost_core.client.replaying import Edit, Replay, Replayed
+from roost_core.client.replaying import Edit, Replay, Replayed, why_not
 from roost_core.client.roost import Roost
 from roost_core.codec.strict_json import MAX_SNAPSHOT_BYTES
 from roost_core.differences import Difference, assigned, parse_patch, patched
+from roost_core.errors import RoostError
 from roost_core.models.checks import MAX_COUNT
 from roost_core.models.control import Actor
 from roost_core.shown.differences import hidden_at, lines, without_hidden
@@ -65,7 +66,11 @@ _OPTIONS: Final = [
         help="The id of the new work. [made]",
     ),
     deadline_option("In place: a new deadline, if the old one has passed"),
-    click.Option(["--dry-run"], is_flag=True, help="Only show what it would come to."),
+    click.Option(
+        ["--dry-run"],
+        is_flag=True,
+        help="Only show what it would come to; exit with 1 if it would be refused.",
+    ),
     click.Option(["--yes"], is_flag=True, help="Do not ask."),
     click.Option(["--reveal"], is_flag=True, help="Show secrets in what is edited."),
     click.Option(["--reason"], metavar="TEXT", help="Why, for people; it is kept with the work."),
@@ -120,18 +125,20 @@ def command(ctx: click.Context, /, work_id: str, **values: Any) -> None:
     def actor(roost: Roost) -> Actor:
         return roost.controlling.actor(values["who"], values["reason"], "roost replay")
 
-    async def look(roost: Roost) -> Replay:
+    async def look(roost: Roost) -> tuple[Replay, RoostError | None]:
         actor(roost)
-        return await with_whole_id(
-            roost,
-            work_id,
-            lambda whole: roost.work(whole).plan_replay(typed.version, edit=typed.edit),
-        )
+        return await _plan(roost, work_id, typed)
 
-    planned = session.read(look)
-    _show(planned, typed)
-    if typed.dry_run or not _is_wanted(planned, typed):
-        return
+    planned, refused = session.read(look)
+    if refused is not None and not typed.dry_run:
+        # Nobody is asked in vain.
+        raise refused
+    _show(planned, typed, refused)
+    if typed.dry_run:
+        ctx.exit(0 if refused is None else 1)
+    if not _is_wanted(planned, typed):
+        output.note("nothing was put back" if typed.in_place else "nothing was begun")
+        ctx.exit(1)
 
     async def begin(roost: Roost) -> Replayed:
         return await roost.work(planned.work_id).replay(
@@ -144,6 +151,23 @@ def command(ctx: click.Context, /, work_id: str, **values: Any) -> None:
 
     done = session.run(begin)
     _told(done, planned, typed)
+
+
+async def _plan(roost: Roost, work_id: str, typed: _Typed) -> tuple[Replay, RoostError | None]:
+    """Return what it would come to, and why it would be refused, if it would."""
+    planned = await with_whole_id(
+        roost,
+        work_id,
+        lambda whole: roost.work(whole).plan_replay(typed.version, edit=typed.edit),
+    )
+    why = await why_not(
+        roost,
+        planned,
+        in_place=typed.in_place,
+        work_id=typed.new_id,
+        has_deadline=typed.deadline is not None,
+    )
+    return planned, why
 
 
 def _typed(ctx: click.Context, values: dict[str, Any]) -> _Typed:
@@ -182,10 +206,10 @@ def _edit(patch: str | None, assignments: Sequence[str]) -> Edit | None:
 # -- what is shown -------------------------------------------------------------------------------
 
 
-def _show(planned: Replay, typed: _Typed) -> None:
+def _show(planned: Replay, typed: _Typed, refused: RoostError | None) -> None:
     """Say on standard error what it would come to; in JSON, if nothing else follows."""
     if typed.as_json and typed.dry_run:
-        output.json_line(_plain(planned, typed), indent=2)
+        output.json_line(_plain(planned, typed, refused), indent=2)
     if typed.as_json:
         return
     if typed.edit is not None:
@@ -202,9 +226,20 @@ def _show(planned: Replay, typed: _Typed) -> None:
             f"these steps ran since version {planned.version}, and what they did outside may "
             f"happen again: {named}{more}"
         )
+    if typed.dry_run:
+        if planned.version == planned.newest:
+            output.note(f"no step ran since version {planned.version}: it is the newest")
+        output.note(_would(planned, typed) if refused is None else refused)
 
 
-def _plain(planned: Replay, typed: _Typed) -> dict[str, Json]:
+def _would(planned: Replay, typed: _Typed) -> str:
+    version, work_id = planned.version, planned.work_id
+    if typed.in_place:
+        return f"would put {work_id} back to version {version}, as version {planned.newest + 1}"
+    return f"would begin new work with version {version} of {work_id}"
+
+
+def _plain(planned: Replay, typed: _Typed, refused: RoostError | None) -> dict[str, Json]:
     found = planned.differences if typed.reveal else without_hidden(planned.differences)
     return {
         "work_id": planned.work_id,
@@ -213,6 +248,7 @@ def _plain(planned: Replay, typed: _Typed) -> dict[str, Json]:
         "in_place": typed.in_place,
         "differences": [_difference(one, is_revealed=typed.reveal) for one in found],
         "ran_before": to_plain(planned.ran_before),
+        "refused": None if refused is None else str(refused),
     }
 
 

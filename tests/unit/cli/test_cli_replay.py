@@ -65,6 +65,7 @@ def test_dry_run(bench):
     assert (0, "") == (result.exit_code, result.stdout)
     assert "~ /plan  null → 1" in result.stderr
     assert "and 0 more" not in result.stderr
+    assert result.stderr.endswith("roost: would begin new work with version 3 of w1\n")
     shown = bench.json("replay", "w1", "--from-version", "3", "-e", "plan=1", "--dry-run", "--json")
     assert ("w1", 3, 10, False) == (
         shown["work_id"],
@@ -74,7 +75,24 @@ def test_dry_run(bench):
     )
     assert [{"kind": "changed", "path": "/plan", "old": None, "new": 1}] == shown["differences"]
     assert list(range(4, 11)) == [one["version"] for one in shown["ran_before"]]
+    assert shown["refused"] is None
     assert 1 == len(bench.json("list", "--json"))
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ((), "would begin new work with version 10 of w1"),
+        (("--in-place",), "would put w1 back to version 10, as version 11"),
+    ],
+)
+def test_a_dry_run_from_the_newest(bench, more, said):
+    """It says that no step ran since, and what would begin."""
+    result = bench.invoke("replay", "w1", "--from-version", "10", "--dry-run", *more)
+    assert (0, "") == (result.exit_code, result.stdout)
+    assert (
+        f"roost: no step ran since version 10: it is the newest\nroost: {said}\n" == result.stderr
+    )
 
 
 def test_secrets_in_json(bench):
@@ -132,11 +150,74 @@ def test_it_asks_on_a_terminal(bench, monkeypatch, is_wanted):
     monkeypatch.setattr(replay, "can_be_asked", lambda: True)
     args = ("replay", "w1", "--from-version", "3", "--work-id", "w2")
     result = bench.invoke(*args, stdin="y\n" if is_wanted else "\n")
-    assert 0 == result.exit_code
+    assert (0 if is_wanted else 1) == result.exit_code
     assert "Begin new work with version 3 of w1? [y/N]" in result.stderr
+    assert is_wanted == ("roost: nothing was begun\n" not in result.stderr)
     assert is_wanted == (len(bench.json("list", "--json")) == 2)
     if not is_wanted:
         assert "w2\n" == bench.invoke(*args, "--yes").stdout
+
+
+def test_no_is_an_answer_in_place_too(bench, monkeypatch):
+    """It says that nothing has happened, as a drop does, and the exit code is 1."""
+    monkeypatch.setattr(replay, "can_be_asked", lambda: True)
+    result = bench.invoke("replay", "w1", "--from-version", "3", "--in-place", stdin="n\n")
+    assert (1, "") == (result.exit_code, result.stdout)
+    assert "Put w1 back to version 3? [y/N]" in result.stderr
+    assert result.stderr.endswith("roost: nothing was put back\n")
+
+
+RUNNING = "w1 is running, and only work that is not running can be put back: "
+
+
+@pytest.mark.parametrize(
+    ("verb", "then"),
+    [
+        (None, "`roost pause w1` first"),
+        ("pause", "it is pausing, after this step: try again then"),
+        ("cancel", "it is cancelling: try again then"),
+    ],
+)
+def test_running_work_is_refused_before_anybody_is_asked(bench, monkeypatch, verb, then):
+    """In a dry run, too, whose exit code tells a script the same."""
+    bench.claim()
+    if verb is not None:
+        bench.ok(verb, "w1")
+    said = f"roost: {RUNNING}{then}, or leave out --in-place to begin new work"
+    args = ("replay", "w1", "--from-version", "10", "--in-place")
+    monkeypatch.setattr(replay, "can_be_asked", lambda: True)
+    result = bench.invoke(*args, stdin="y\n")
+    assert (1, "", f"{said}\n") == (result.exit_code, result.stdout, result.stderr)
+    for more in ((), ("-e", "n=7")):
+        dry = bench.invoke(*args, *more, "--dry-run")
+        assert (1, "") == (dry.exit_code, dry.stdout)
+        assert said == dry.stderr.splitlines()[-1]
+        assert "would put" not in dry.stderr
+    shown = json.loads(bench.invoke(*args, "--dry-run", "--json").stdout)
+    assert said == f"roost: {shown['refused']}"
+    assert 0 == bench.invoke("replay", "w1", "--from-version", "10", "--dry-run").exit_code
+
+
+def test_what_else_is_refused_before_anybody_is_asked(bench, monkeypatch):
+    """An id that is taken, and a deadline that has passed, unless there is a new one."""
+    monkeypatch.setattr(replay, "can_be_asked", lambda: True)
+    bench.enqueue(work_id="w2", deadline_seconds=1)
+    bench.ok("pause", "w1")
+    bench.finish("w2")
+    bench.provider.clock.advance(20_000)
+    late = ("replay", "w2", "--from-version", "1", "--in-place")
+    for args, said in (
+        (("replay", "w1", "--from-version", "3", "--work-id", "w2"), "work id w2 is taken"),
+        (late, "w2: its deadline has passed: give a new one with --deadline"),
+    ):
+        for more in ((), ("--dry-run",)):
+            result = bench.invoke(*args, *more, stdin="y\n")
+            assert (1, "") == (result.exit_code, result.stdout)
+            assert said in result.stderr
+            assert "[y/N]" not in result.stderr
+    dry = bench.invoke(*late, "--deadline", "1h", "--dry-run")
+    assert 0 == dry.exit_code
+    assert "roost: would put w2 back to version 1, as version 2" in dry.stderr
 
 
 @pytest.mark.parametrize(

@@ -52,14 +52,17 @@ def versions(ctx: click.Context, begin: str) -> list[CompletionItem]:
     if work_id is None:
         return []
 
+    # A shell drops what does not begin as the word does.
+    mark = "v" if begin.startswith("v") else ""
+
     async def ask(roost: Roost) -> list[CompletionItem]:
         found = await with_full_id(
             roost, work_id, lambda full: roost.work(full).history(), is_told=False
         )
         return [
-            CompletionItem(str(one.version), help=clean(one.step or ""))
+            CompletionItem(f"{mark}{one.version}", help=clean(one.step or ""))
             for one in found
-            if one.is_readable and str(one.version).startswith(begin.removeprefix("v"))
+            if one.is_readable and f"{mark}{one.version}".startswith(begin)
         ]
 
     return _asked(ctx, ask)

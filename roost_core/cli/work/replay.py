@@ -10,7 +10,7 @@ import attrs
 import click
 
 from roost_core.cli import output
-from roost_core.cli.arguments import WORK_ID_TYPE, WholeType
+from roost_core.cli.arguments import VERSION_TYPE, WORK_ID_TYPE
 from roost_core.cli.options import RoostCommand, roost_options
 from roost_core.cli.session import Session
 from roost_core.cli.work.carrying_out import can_be_asked
@@ -22,7 +22,6 @@ from roost_core.client.roost import Roost
 from roost_core.codec.strict_json import MAX_SNAPSHOT_BYTES
 from roost_core.differences import Difference, assigned, parse_patch, patched
 from roost_core.errors import RoostError
-from roost_core.models.checks import MAX_COUNT
 from roost_core.models.control import Actor
 from roost_core.shown.differences import hidden_at, lines, without_hidden
 from roost_core.shown.plain import to_plain
@@ -37,7 +36,7 @@ _WIDTH: Final = 100
 _OPTIONS: Final = [
     click.Option(
         ["--from-version"],
-        type=WholeType(1, MAX_COUNT),
+        type=VERSION_TYPE,
         metavar="N",
         required=True,
         help="The version to begin with: see `roost history`.",

@@ -382,12 +382,19 @@ def test_a_version_and_a_traceback(bench):
 
 
 @pytest.mark.parametrize(
-    "words", [("diff", "work-1"), ("diff", "wo", "1"), ("status", "work-1", "--version")]
+    "words",
+    [
+        ("diff", "work-1"),
+        ("diff", "wo", "1"),
+        ("status", "work-1", "--version"),
+        ("replay", "work-1", "--from-version"),
+    ],
 )
 def test_versions_are_completed(bench, words):
     """Those of the work item that is named, newest first."""
     assert ["4", "3", "2", "1"] == completed(bench, *words)
     assert ["3"] == completed(bench, *words, begin="3")
+    assert ["v3"] == completed(bench, *words, begin="v3")
     assert [] == completed(bench, *words, begin="9")
 
 

@@ -44,6 +44,13 @@ def test_a_fork_prints_its_id_alone(bench):
     assert 8 == data_of(bench, "w2")["n"]
 
 
+def test_a_version_as_screens_have_it(bench):
+    """As for `roost diff` and `roost status --version`."""
+    result = bench.invoke("replay", "w1", "--from-version", "v8", "--work-id", "w2")
+    assert (0, "w2\n") == (result.exit_code, result.stdout)
+    assert 8 == data_of(bench, "w2")["n"]
+
+
 def test_an_edit_is_shown_first(bench):
     """Secrets stay hidden, and it is done."""
     patch = json.dumps([{"op": "add", "path": "/todo/-", "value": "c"}])
@@ -224,7 +231,8 @@ def test_what_else_is_refused_before_anybody_is_asked(bench, monkeypatch):
     ("args", "code", "said"),
     [
         (("--from-version", "99"), 1, "w1 has no version 99: the newest is 10"),
-        (("--from-version", "0"), 2, "0 is not in the range"),
+        (("--from-version", "0"), 2, "the first version is 1"),
+        (("--from-version", "3.0"), 2, "'3.0' is not a version"),
         ((), 2, "Missing option '--from-version'"),
         (("--from-version", "2", "--edit", "{"), 2, "the patch is not JSON"),
         (("--from-version", "2", "--edit", "{}"), 2, "a patch is a list of operations"),

@@ -26,9 +26,11 @@ from roost_core.differences import Difference, compare
 from roost_core.errors import CorruptRecord, InvalidInput, RoostError, VerbUnfit, WorkIdTaken
 from roost_core.large_values import Texts, share
 from roost_core.models.control import Actor, Verb
+from roost_core.models.history import Gap
 from roost_core.models.snapshot import Snapshot
 from roost_core.models.work import ForkedFrom, State, WorkItem
 from roost_core.shown import verbs, views
+from roost_core.shown.versions import not_remembered
 from roost_core.threads import run_in_thread
 from roost_core.values import Json, Value
 
@@ -58,7 +60,10 @@ class Replay(Value):
     :ivar work_id: the work item; ``version`` is the one to begin with, ``newest`` its newest.
     :ivar snapshot: what it would begin with.
     :ivar differences: what an edit has changed of the data.
-    :ivar ran_before: the steps after that version that are remembered, in order.
+    :ivar ran_before: the steps after that version that are remembered, in order; a version that a
+        person has put back is none.
+    :ivar not_remembered: the versions after it of which that is not known: steps may have made
+        them, too.
     """
 
     work_id: str
@@ -68,6 +73,7 @@ class Replay(Value):
     snapshot: Snapshot
     differences: tuple[Difference, ...]
     ran_before: tuple[RanBefore, ...]
+    not_remembered: tuple[Gap, ...]
     _history: StoredHistory = attrs.field(repr=False)
     _stored: Stored = attrs.field(repr=False)
 
@@ -146,7 +152,11 @@ def planned(history: StoredHistory, version: int, edit: Edit | None, texts: Text
         raise InvalidInput("the data has to stay an object")
     snapshot = attrs.evolve(before, data=data, is_finished=False, next_step_delay_seconds=None)
     encode_snapshot(snapshot)
-    ran = [one for one in history.commits if one.version > version]
+    ran = [
+        one
+        for one in history.commits
+        if one.version > version and not one.worker_id.startswith(BY_PERSON)
+    ]
     return Replay(
         work_id=history.work.work_id,
         version=version,
@@ -157,6 +167,7 @@ def planned(history: StoredHistory, version: int, edit: Edit | None, texts: Text
         ran_before=tuple(
             RanBefore(one.version, one.step, from_milliseconds(one.at_ms)) for one in reversed(ran)
         ),
+        not_remembered=not_remembered(history, version),
         history=history,
         stored=stored,
     )

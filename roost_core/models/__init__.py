@@ -50,13 +50,13 @@ from roost_core.values import Json
 if TYPE_CHECKING:
     # Most commands do without.
     from roost_core.models.control import Act, Actor, HeldEngine, Verb
-    from roost_core.models.history import Version
+    from roost_core.models.history import Gap, Version
 else:
     __getattr__, __dir__ = late_names(
         __name__,
         {
             **dict.fromkeys(("Act", "Actor", "HeldEngine", "Verb"), "control"),
-            "Version": "history",
+            **dict.fromkeys(("Gap", "Version"), "history"),
         },
     )
 
@@ -88,6 +88,7 @@ __all__ = [
     "Event",
     "Fork",
     "ForkedFrom",
+    "Gap",
     "Heartbeat",
     "HeldEngine",
     "Json",

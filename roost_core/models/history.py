@@ -10,6 +10,14 @@ from roost_core.values import Value
 
 
 @attrs.frozen(eq=False, repr=False)
+class Gap(Value):
+    """Versions in a row, ``first`` to ``last``, of which nothing is remembered."""
+
+    first: int
+    last: int
+
+
+@attrs.frozen(eq=False, repr=False)
 class Version(Value):
     """One version of a work item's snapshot, and how it came about.
 

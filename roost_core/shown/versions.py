@@ -16,7 +16,7 @@ from roost_core.codec.snapshots import DATA_KEY, decode_snapshot, plain_snapshot
 from roost_core.codec.times import from_milliseconds
 from roost_core.differences import compare
 from roost_core.errors import CorruptRecord, WrittenByNewer
-from roost_core.models.history import Version
+from roost_core.models.history import Gap, Version
 from roost_core.models.snapshot import Snapshot
 from roost_core.values import Json
 
@@ -24,6 +24,8 @@ from roost_core.values import Json
 _OWN: Final = ("schema", "work_id", "version", "step")
 _MISSING: Final = "its stored bytes are missing"
 _LOST: Final = "what leads back to it is not kept"
+#: No more ranges of versions are named.
+_MOST_GAPS: Final = 5
 
 #: Of texts that are kept elsewhere.
 Missing = Callable[[str], str | None]
@@ -102,6 +104,44 @@ def gaps(found: Sequence[Version]) -> Iterator[str]:
         if first <= last:
             which = f"version {first} is" if first == last else f"versions {first} to {last} are"
             yield f"{which} missing: an older Roost ran these steps, or their record is damaged"
+
+
+def not_remembered(history: StoredHistory, version: int) -> tuple[Gap, ...]:
+    """Return the versions after one whose commits are not remembered, in order."""
+    newest = history.work.version
+    known = sorted({one.version for one in history.commits if version < one.version <= newest})
+    return tuple(
+        Gap(before + 1, after - 1)
+        for before, after in pairwise([version, *known, newest + 1])
+        if before + 1 < after
+    )
+
+
+def forgotten(gaps: Sequence[Gap]) -> str:
+    """Say that steps which nothing is remembered of may have done something outside, too.
+
+    Empty if there is no gap.
+    """
+    if not gaps:
+        return ""
+    if [gaps[0].first] == [gaps[-1].last]:
+        which, whose = f"version {gaps[0].first} is", "its step"
+    else:
+        which, whose = f"versions {_in_words(gaps)} are", "their steps"
+    return f"{which} not remembered: what {whose} did outside may happen again, too"
+
+
+def _in_words(gaps: Sequence[Gap]) -> str:
+    """Return ``4 to 6 and 9``; of many gaps the first, and how many versions the others have."""
+    words = [
+        str(one.first) if one.first == one.last else f"{one.first} to {one.last}"
+        for one in gaps[:_MOST_GAPS]
+    ]
+    left = sum(one.last - one.first + 1 for one in gaps[_MOST_GAPS:])
+    if left:
+        words.append(f"{left:,} more")
+    *ahead, last = words
+    return f"{', '.join(ahead)} and {last}" if ahead else last
 
 
 class _Walk:

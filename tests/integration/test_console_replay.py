@@ -73,6 +73,26 @@ def test_a_look_changes_nothing(items):
     assert ([3, 2, 1], ()) == (versions(items), items.roost.work("w-1").status().forks)
 
 
+def test_a_look_says_what_is_not_remembered(items):
+    """Steps of which nothing is kept may have done something outside, too; people ran none."""
+    ended(items)
+    items.roost.work("w-1").replay(2, in_place=True)
+
+    async def forget(roost):
+        await roost.ledger.client.hdel(roost.ledger.keys.key("work"), "w-1 v3")
+
+    items.roost.run(forget)
+    text, _ = looked(items, version="1")
+    assert "1 step since version 1" in text
+    assert "may happen again: v2 read . Version 3 is not remembered: what its step did" in text
+    text, _ = looked(items, version="4")
+    assert "Nothing: no step was accepted after version 4" in text
+    head = {"Authorization": f"Bearer {items.site.token}", "Content_Type": "application/json"}
+    found = items.site.ask("POST", f"/api/v1{PATH}/plan", b'{"version": 1}', **head).json
+    assert [2] == [one["version"] for one in found["ran_before"]]
+    assert [{"first": 3, "last": 3}] == found["not_remembered"]
+
+
 def test_a_fork_begins_once(items):
     """A second click, and the form sent again once the fork has run."""
     agent(items)

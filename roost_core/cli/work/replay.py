@@ -26,6 +26,7 @@ from roost_core.models.control import Actor
 from roost_core.shown.differences import hidden_at, lines, without_hidden
 from roost_core.shown.plain import to_plain
 from roost_core.shown.redaction import clean
+from roost_core.shown.versions import forgotten
 from roost_core.values import Json
 
 #: How many of the steps that ran before are named.
@@ -115,8 +116,8 @@ def command(ctx: click.Context, /, work_id: str, **values: Any) -> None:
     history still has what was before.
 
     What is edited is shown before it begins, and which steps ran since that version: what they did
-    outside, such as messages sent, may happen again. On a terminal it asks first. The id is typed
-    in full.
+    outside, such as messages sent, may happen again; and which versions are not remembered, whose
+    steps cannot be named. On a terminal it asks first. The id is typed in full.
     """
     session: Session = ctx.obj
     typed = _typed(ctx, values)
@@ -225,6 +226,8 @@ def _show(planned: Replay, typed: _Typed, refused: RoostError | None) -> None:
             f"these steps ran since version {planned.version}, and what they did outside may "
             f"happen again: {named}{more}"
         )
+    if planned.not_remembered:
+        output.note(forgotten(planned.not_remembered))
     if typed.dry_run:
         if planned.version == planned.newest:
             output.note(f"no step ran since version {planned.version}: it is the newest")
@@ -247,6 +250,7 @@ def _plain(planned: Replay, typed: _Typed, refused: RoostError | None) -> dict[s
         "in_place": typed.in_place,
         "differences": [_difference(one, is_revealed=typed.reveal) for one in found],
         "ran_before": to_plain(planned.ran_before),
+        "not_remembered": to_plain(planned.not_remembered),
         "refused": None if refused is None else str(refused),
     }
 

@@ -79,6 +79,7 @@ def work_replay_plan(work_id: str, said: ToPlan, ticket: Ticket) -> shapes.Repla
         found.state,
         found.differences,
         found.ran_before,
+        found.not_remembered,
     )
 
 

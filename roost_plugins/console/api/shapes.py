@@ -14,6 +14,7 @@ from roost_core.differences import Difference
 from roost_core.models import (
     Artifact,
     Event,
+    Gap,
     HeldEngine,
     Json,
     State,
@@ -128,6 +129,7 @@ class ReplayPlan:
         ``if_fence``, so that what has changed since is left alone.
     :ivar differences: what the patch has changed.
     :ivar ran_before: the steps after that version: what they did outside may happen again.
+    :ivar not_remembered: versions after it whose steps are not known: the same goes for them.
     """
 
     work_id: str
@@ -137,6 +139,7 @@ class ReplayPlan:
     state: State
     differences: tuple[Difference, ...]
     ran_before: tuple[RanBefore, ...]
+    not_remembered: tuple[Gap, ...]
 
 
 @attrs.frozen

@@ -102,6 +102,26 @@ def test_a_dry_run_from_the_newest(bench, more, said):
     )
 
 
+def test_what_is_not_remembered(bench):
+    """It is said that more may happen again, and of which versions nothing is known."""
+
+    def forget(state, _now):
+        commits = state.works["w1"].commits
+        commits[:] = [one for one in commits if one.version not in (5, 6, 8)]
+
+    bench.ledger.run(forget)
+    args = ("replay", "w1", "--from-version", "8", "--dry-run")
+    assert "not remembered" not in bench.invoke(*args).stderr
+    bench.ledger.run(lambda state, _now: state.works["w1"].commits.pop())
+    said = bench.invoke(*args).stderr
+    assert "may happen again: 9 look 9\n" in said
+    assert (
+        "roost: version 10 is not remembered: what its step did outside may happen again, too\n"
+        in said
+    )
+    assert [{"first": 10, "last": 10}] == bench.json(*args, "--json")["not_remembered"]
+
+
 def test_secrets_in_json(bench):
     """Hidden unless somebody asks."""
     args = ("replay", "w1", "--from-version", "3", "-e", "api_key=k-new", "--dry-run", "--json")

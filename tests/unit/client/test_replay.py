@@ -66,6 +66,29 @@ def test_a_plan_changes_nothing(bench, roost):
     assert 4 == roost.work("w1").status().meta.version
 
 
+def test_what_a_person_put_back_did_not_run(roost):
+    """Neither in its own place nor as new work: no step made that version."""
+    roost.work("w1").replay(2, in_place=True)
+    planned = roost.work("w1").plan_replay(1)
+    assert [2, 3, 4] == [one.version for one in planned.ran_before]
+    assert () == planned.not_remembered
+    fork = roost.work("w1").replay(2).work_id
+    assert [2] == [one.version for one in roost.work(fork).plan_replay(1).ran_before]
+
+
+def test_what_is_not_remembered(bench, roost):
+    """Versions without a commit may have been steps: that is said, also of the newest."""
+
+    def forget(state, _now):
+        del state.works["w1"].commits[3]
+        del state.works["w1"].commits[1]
+
+    bench.ledger.run(forget)
+    planned = roost.work("w1").plan_replay(2)
+    assert [3] == [one.version for one in planned.ran_before]
+    assert [(4, 4)] == [(one.first, one.last) for one in planned.not_remembered]
+
+
 def test_a_fork_inherits(bench, roost):
     """All but the id, the key and what was counted; and each knows of the other."""
     done = roost.work("w1").replay(2, edit=lambda data: {**data, "plan": "b"}, reason="wrong plan")

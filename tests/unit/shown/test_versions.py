@@ -15,7 +15,7 @@ from roost_core.codec.snapshots import encode_snapshot
 from roost_core.codec.times import from_milliseconds
 from roost_core.errors import CorruptRecord, VersionGone, WrittenByNewer
 from roost_core.models import Artifact, Snapshot, State
-from roost_core.shown.versions import remarks, snapshot, versions
+from roost_core.shown.versions import forgotten, not_remembered, remarks, snapshot, versions
 
 _START_MS = 1_700_000_000_000
 #: Not to be told apart by its step.
@@ -259,3 +259,27 @@ def test_what_is_beyond_the_limit_is_not_read():
     assert [(3, 1)] == [(one.version, one.changed_bytes) for one in versions(kept, 1)]
     with pytest.raises(AttributeError):
         versions(kept)
+
+
+@pytest.mark.parametrize(
+    ("known", "gaps", "said"),
+    [
+        (range(1, 10), [], ""),
+        ((1, 2, 3, 4, 5, 6, 7, 9), [(8, 8)], "version 8 is not remembered: what its step did"),
+        ((1, 4, 9), [(3, 3), (5, 8)], "versions 3 and 5 to 8 are not remembered: what their steps"),
+        ((), [(3, 9)], "versions 3 to 9 are not remembered"),
+        ((3, 4), [(5, 9)], "versions 5 to 9 are not remembered"),
+    ],
+)
+def test_what_may_have_run(known, gaps, said):
+    """The versions after one whose commits are not remembered: also the newest."""
+    found = not_remembered(history(text(9), 9, *map(commit, known), version=9), 2)
+    assert gaps == [(one.first, one.last) for one in found]
+    assert forgotten(found).startswith(said)
+    assert bool(said) == bool(forgotten(found))
+
+
+def test_many_gaps():
+    """The first are named, the others counted."""
+    found = not_remembered(history(text(99), 99, *map(commit, range(2, 100, 2))), 2)
+    assert "versions 3, 5, 7, 9, 11 and 44 more are not remembered" in forgotten(found)

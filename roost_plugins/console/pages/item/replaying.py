@@ -25,6 +25,7 @@ from roost_core.codec.times import from_milliseconds
 from roost_core.differences import assigned, parse_patch, patched
 from roost_core.errors import CodecError, InvalidInput
 from roost_core.models import MAX_COUNT, WORD, WORK_ID, Json, State
+from roost_core.shown.versions import forgotten, not_remembered
 
 #: The largest edit that a page takes, in characters, assignments and operations; the command line
 #: takes more.
@@ -261,7 +262,8 @@ class Cost:
     """What the steps after the version took: running it again may take as much.
 
     :ivar steps: how many are remembered; ``named`` are the first, as "v32 plan".
-    :ivar missing: how many more there were, of which nothing is kept.
+    :ivar missing: how many more there may have been: their versions are not remembered, and
+        ``forgotten`` names these.
     :ivar seconds: how long they took together; None if that is not known.
     :ivar by_people: how many of the versions were made by people.
     """
@@ -269,6 +271,7 @@ class Cost:
     steps: int
     named: Sequence[str]
     missing: int
+    forgotten: str
     seconds: float | None
     figures: Sequence[Figure]
     by_people: int = 0
@@ -282,11 +285,13 @@ def cost_of(history: StoredHistory, version: int, old: Json, new: Json | None) -
     """
     since = [one for one in reversed(history.commits) if one.version > version]
     steps = [one for one in since if not one.worker_id.startswith("@")]
+    gaps = not_remembered(history, version)
     took = [one.took_ms for one in steps if one.took_ms is not None]
     return Cost(
         steps=len(steps),
         named=[f"v{one.version} {one.step}" for one in steps[:_STEPS]],
-        missing=max(0, history.work.version - version - len(since)),
+        missing=sum(one.last - one.first + 1 for one in gaps),
+        forgotten=forgotten(gaps),
         seconds=sum(took) / 1000 if took else None,
         figures=[] if new is None else figures(old, new),
         by_people=len(since) - len(steps),

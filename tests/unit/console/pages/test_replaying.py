@@ -124,6 +124,8 @@ def test_what_it_would_cost():
     assert (2, 0.01, 1, 0) == (cost.steps, cost.seconds, cost.by_people, cost.missing)
     assert ["v3 step 3", "v5 step 5"] == cost.named
     few = attrs.evolve(found, commits=found.commits[:1])
+    assert "versions 3 to 4 are not remembered" in cost_of(few, 2, {}, {}).forgotten
+    assert "" == cost.forgotten
     assert (1, 2) == (cost_of(few, 2, {}, {}).steps, cost_of(few, 2, {}, {}).missing)
     many = tuple(StoredVersion(n, n, None, "w", "s") for n in range(99, 0, -1))
     assert cost_of(attrs.evolve(found, commits=many), 1, {}, {}).seconds is None

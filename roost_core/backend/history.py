@@ -120,7 +120,7 @@ class StoredHistory(Value):
     ``work`` is how it stands; its snapshot is the newest version. ``base`` is a version that is
     stored as a whole, and ``base_version`` its number: all later ones follow from it by their
     changes, the earlier ones by going back. ``commits`` are the remembered commits, newest first;
-    some may be missing, which an older Roost made.
+    some may be missing: they were not kept, or are damaged.
     """
 
     work: StoredWork

@@ -84,13 +84,13 @@ def remarks(found: Sequence[Version], *, is_off: bool = False) -> Iterator[str]:
         yield "earlier versions are not kept while ROOST_HISTORY_VERSIONS is 0"
     elif len(found) == 1:
         yield (
-            "no earlier version is kept: an older Roost ran those steps, or "
-            "ROOST_HISTORY_VERSIONS was 0 then"
+            "no earlier version is kept: ROOST_HISTORY_VERSIONS and ROOST_HISTORY_BYTES say how "
+            "many are, an older Roost keeps none, or their record is damaged"
         )
     else:
         yield (
-            f"versions before {oldest} are not kept any more: "
-            "ROOST_HISTORY_VERSIONS and ROOST_HISTORY_BYTES say how many are"
+            f"versions before {oldest} are not kept any more: ROOST_HISTORY_VERSIONS and "
+            "ROOST_HISTORY_BYTES say how many are, and an older Roost keeps none"
         )
 
 
@@ -102,8 +102,13 @@ def gaps(found: Sequence[Version]) -> Iterator[str]:
     for later, earlier in pairwise(found):
         first, last = earlier.version + 1, later.version - 1
         if first <= last:
-            which = f"version {first} is" if first == last else f"versions {first} to {last} are"
-            yield f"{which} missing: an older Roost ran these steps, or their record is damaged"
+            one = first == last
+            which = f"version {first} is" if one else f"versions {first} to {last} are"
+            then, its = ("this step", "its") if one else ("these steps", "their")
+            yield (
+                f"{which} missing: ROOST_HISTORY_VERSIONS was 0 when {then} ran, an older Roost "
+                f"ran {'it' if one else 'them'}, or {its} record is damaged"
+            )
 
 
 def not_remembered(history: StoredHistory, version: int) -> tuple[Gap, ...]:

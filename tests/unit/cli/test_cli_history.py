@@ -143,7 +143,8 @@ def test_a_gap_is_said_also_within_a_limit():
     # Those of versions 3 and 4; the way back from 5 still has the latter.
     other.ledger.run(lambda state, _now: state.works["w"].commits.__delitem__(slice(2, 4)))
     gap = (
-        "roost: version 3 is missing: an older Roost ran these steps, or their record is damaged\n"
+        "roost: version 3 is missing: ROOST_HISTORY_VERSIONS was 0 when this step ran, an older "
+        "Roost ran it, or its record is damaged\n"
     )
     for limit, shown, said in (
         (9, "65421", gap),

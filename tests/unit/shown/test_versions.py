@@ -131,8 +131,7 @@ def test_only_the_newest():
     assert (5, _STEP, None) == (found.version, found.step, found.worker_id)
     assert from_milliseconds(_START_MS + 5000) == found.committed_at
     (said,) = remarks([found])
-    why = "an older Roost ran those steps, or ROOST_HISTORY_VERSIONS was 0 then"
-    assert f"no earlier version is kept: {why}" == said
+    assert all(one in said for one in ("an older Roost", "_VERSIONS", "_BYTES", "is damaged"))
     (said,) = remarks([found], is_off=True)
     assert "while ROOST_HISTORY_VERSIONS is 0" in said
     with pytest.raises(VersionGone, match="the oldest is 5"):
@@ -154,7 +153,10 @@ def test_those_of_an_older_roost_are_missing():
     found = versions(kept)
     assert [(5, True), (4, True), (1, False)] == [(one.version, one.is_readable) for one in found]
     (said,) = remarks(found)
-    assert said.startswith("versions 2 to 3 are missing")
+    assert said == (
+        "versions 2 to 3 are missing: ROOST_HISTORY_VERSIONS was 0 when these steps ran, an older "
+        "Roost ran them, or their record is damaged"
+    )
     (said,) = remarks(versions(history(TEXTS[5], 5, *WHOLES[:2], FIRST))[::1])
     assert said.startswith("version 2 is missing")
     with pytest.raises(VersionGone, match="version 2 of w is not kept"):

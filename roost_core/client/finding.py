@@ -8,7 +8,7 @@ import attrs
 
 from roost_core.backend.searching import LOOK
 from roost_core.client.connection import Connection
-from roost_core.errors import InvalidInput
+from roost_core.models.checks import check_limit, check_whole
 from roost_core.models.standing import ErrorRecord, WorkRow
 from roost_core.query.grouping import By
 from roost_core.query.parsing import parse
@@ -92,8 +92,8 @@ async def find(
 
     :raises InvalidInput: a text that is no query, a negative limit, or no cursor of this query.
     """
-    if limit < 0:
-        raise InvalidInput("limit must not be negative")
+    check_limit(limit)
+    check_whole(look, "look")
     asked = query_of(query)
     now_ms = await now_at(roost, asked)
     found = await roost.ledger.find(
@@ -113,6 +113,7 @@ async def count(
     asked = query_of(query)
     group_by = By.parse(by) if isinstance(by, str) else by
     now_ms = await now_at(roost, asked)
+    check_whole(look, "look")
     found = await roost.ledger.count(asked, group_by, now_ms=now_ms, look=look)
     groups = tuple(
         CountedGroup(one.name, one.count, views.error_of(one.error)) for one in found.groups

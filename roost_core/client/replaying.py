@@ -25,6 +25,7 @@ from roost_core.codec.times import from_milliseconds
 from roost_core.differences import Difference, compare
 from roost_core.errors import CorruptRecord, InvalidInput, RoostError, VerbUnfit, WorkIdTaken
 from roost_core.large_values import Texts, share
+from roost_core.models.checks import at_least
 from roost_core.models.control import Actor, Verb
 from roost_core.models.history import Gap
 from roost_core.models.snapshot import Snapshot
@@ -92,11 +93,13 @@ class Seen(Value):
     :ivar life: when it was created, in milliseconds by the server's clock; 0 if that is not known.
     :ivar state: where it stood, None if that is not known. From one state to another in which it
         waits its turn is no change.
+
+    :raises InvalidInput: a number is no whole number, or negative.
     """
 
-    version: int
-    fence: int
-    life: int = 0
+    version: int = attrs.field(validator=at_least(0))
+    fence: int = attrs.field(validator=at_least(0))
+    life: int = attrs.field(default=0, validator=at_least(0))
     state: State | None = None
 
 

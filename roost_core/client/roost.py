@@ -22,7 +22,8 @@ from roost_core.backend.searching import LOOK
 from roost_core.client import events
 from roost_core.client.connection import Connection
 from roost_core.client.work import Work
-from roost_core.errors import CorruptRecord, InvalidInput, RoostError, UnknownEngine
+from roost_core.errors import CorruptRecord, RoostError, UnknownEngine
+from roost_core.models.checks import check_limit
 from roost_core.models.events import Event
 from roost_core.models.standing import DeadLetter, WorkRow
 from roost_core.models.work import RetryPolicy, State, WorkItem, state_of
@@ -167,8 +168,8 @@ class Roost(Connection):
         :raises InvalidInput: an unknown state, or a negative limit or offset.
         :raises BackendUnavailable: no answer.
         """
-        if limit < 0 or offset < 0:
-            raise InvalidInput("limit and offset must not be negative")
+        check_limit(limit)
+        check_limit(offset, "offset")
         query = ListQuery(state_of(state), engine, limit, offset)
         return [views.row(stored) for stored in await self.ledger.list(query)]
 
@@ -247,8 +248,10 @@ class Roost(Connection):
 
         :meth:`Work.events` returns those of one work item.
 
+        :raises InvalidInput: the limit is no whole number, or negative.
         :raises BackendUnavailable: no answer.
         """
+        check_limit(limit)
         return await self.ledger.events(after=after, limit=limit)
 
     def follow(self, *, after: str | None = None) -> AsyncGenerator[Event, None]:

@@ -10,6 +10,7 @@ from roost_core.backend.reports import StoredWork
 from roost_core.client.connection import Connection
 from roost_core.client.missing import not_found
 from roost_core.errors import InvalidInput
+from roost_core.models.checks import check_limit, check_whole
 from roost_core.models.snapshot import Snapshot
 from roost_core.models.standing import WorkStatus
 from roost_core.shown import views
@@ -39,14 +40,14 @@ class Versions:
         why. There is none if no step was accepted yet.
 
         :param limit: how many at most; by default all.
-        :raises InvalidInput: the limit is negative.
+        :raises InvalidInput: the limit is no whole number, or negative.
         :raises WorkNotFound: no work item has this id.
         :raises BackendUnavailable: no answer.
         """
         from roost_core.shown.versions import versions
 
-        if limit is not None and limit < 0:
-            raise InvalidInput("limit must not be negative")
+        if limit is not None:
+            check_limit(limit)
         history = self._found(await self._roost.ledger.history(self.id))
         return await self._roost.reading(lambda texts: versions(history, limit, texts.missing))
 
@@ -54,6 +55,7 @@ class Versions:
         """Return an earlier version of the snapshot, with the time when it was accepted.
 
         :param version: its number, as :meth:`history` has it.
+        :raises InvalidInput: that is no whole number.
         :raises WorkNotFound: no work item has this id.
         :raises VersionGone: that version is not kept any more, or there was none.
         :raises CorruptRecord: its stored bytes, or what leads to them, do not decode.
@@ -62,6 +64,7 @@ class Versions:
         """
         from roost_core.shown.versions import snapshot
 
+        check_whole(version, "version")
         history = self._found(await self._roost.ledger.history(self.id))
         return await self._roost.reading(lambda texts: snapshot(history, version, texts.whole))
 
@@ -70,6 +73,7 @@ class Versions:
 
         :param old: a version's number; by default the one before ``new``.
         :param new: another's, before or after it; by default the newest.
+        :raises InvalidInput: one of them is no whole number.
         :raises WorkNotFound: no work item has this id.
         :raises VersionGone: one of them is not kept any more, or there was none.
         :raises CorruptRecord: the bytes of one, or what leads to them, do not decode.
@@ -78,6 +82,9 @@ class Versions:
         """
         from roost_core.client.comparing import compared
 
+        for name, version in (("old", old), ("new", new)):
+            if version is not None:
+                check_whole(version, name)
         history = self._found(await self._roost.ledger.history(self.id))
         return await self._roost.reading(lambda texts: compared(history, old, new, texts.whole))
 
@@ -92,11 +99,13 @@ class Versions:
         :raises VersionGone: the version is not kept.
         :raises CorruptRecord: what leads to it is damaged.
         :raises WrittenByNewer: a newer Roost wrote it.
-        :raises InvalidInput: the edit does not leave an object, or not JSON.
+        :raises InvalidInput: the version is no whole number, or the edit does not leave an object,
+            or not JSON.
         :raises BackendUnavailable: no answer.
         """
         from roost_core.client.replaying import plan
 
+        check_whole(version, "version")
         return await plan(self._roost, self.id, version, edit)
 
     async def replay(
@@ -159,6 +168,7 @@ class Versions:
     async def _status_at(self, version: int) -> WorkStatus:
         from roost_core.shown.versions import snapshot
 
+        check_whole(version, "version")
         history = self._found(await self._roost.ledger.history(self.id))
         work = history.work
         return WorkStatus(

@@ -15,7 +15,7 @@ from roost_core.client.versions import Versions
 from roost_core.client.waiting import until_terminal
 from roost_core.codec.moved import described
 from roost_core.codec.times import from_milliseconds
-from roost_core.models.checks import WORK_ID, matching
+from roost_core.models.checks import WORK_ID, check_limit, matching
 from roost_core.models.events import Event
 from roost_core.models.snapshot import Artifact, Snapshot
 from roost_core.models.standing import WorkRow, WorkStatus
@@ -58,6 +58,7 @@ class Work(Versions):
 
         :param version: give an earlier version of the snapshot, as :meth:`snapshot_at` does; the
             rest is as it stands now.
+        :raises InvalidInput: the version is no whole number.
         :raises WorkNotFound: no work item has this id.
         :raises VersionGone: that version is not kept any more, or there was none.
         :raises CorruptRecord: its stored bytes do not decode.
@@ -169,9 +170,11 @@ class Work(Versions):
         There are always some: what the queue's stream has already dropped comes from the item's own
         trail, with one ``leased`` for each lease.
 
+        :raises InvalidInput: the limit is no whole number, or negative.
         :raises WorkNotFound: no work item has this id, and no event is about it.
         :raises BackendUnavailable: no answer.
         """
+        check_limit(limit)
         return self._found(await events.of_work(self._roost.ledger, self.id, after, limit))
 
     def follow(self, *, after: str | None = None) -> AsyncGenerator[Event, None]:

@@ -111,11 +111,33 @@ def shown(value: object) -> str:
         return f"a {type(value).__name__}"
 
 
-def check_count(value: int, what: str, least: int = 0) -> int:
+def check_whole(value: object, what: str) -> int:
+    """Return ``value``, a whole number.
+
+    :raises InvalidInput: it is none; True and False are none, either.
+    """
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InvalidInput(f"{what} must be a whole number, not {shown(value)}")
+    return value
+
+
+def check_limit(value: object, what: str = "limit") -> int:
+    """Return how many there may be at most.
+
+    :raises InvalidInput: it is no whole number, or negative.
+    """
+    found = check_whole(value, what)
+    if found < 0:
+        raise InvalidInput(f"{what} must not be negative")
+    return found
+
+
+def check_count(value: object, what: str, least: int = 0) -> int:
     """Return a number of attempts, recoveries or steps for a new work item.
 
-    :raises InvalidInput: it is below ``least`` or above :data:`MAX_COUNT`.
+    :raises InvalidInput: it is no whole number, below ``least`` or above :data:`MAX_COUNT`.
     """
+    value = check_whole(value, what)
     if value < least:
         raise InvalidInput(f"{what} must be at least {least}, not {shown(value)}")
     if value > MAX_COUNT:

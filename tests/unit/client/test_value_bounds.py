@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from roost_core import SyncRoost
+from roost_core.client.replaying import Seen
 from roost_core.client.requests import EnqueueRequest
 from roost_core.codec.records import encode_model, encode_payload
 from roost_core.codec.snapshots import encode_snapshot
@@ -20,6 +22,7 @@ from roost_core.settings import load
 from roost_plugins.redis_saq.record import fields
 from roost_plugins.redis_saq.record.standing import stored_work
 from tests import rows
+from tests.unit.cli.cli_harness import Bench
 
 
 @pytest.mark.parametrize(
@@ -151,3 +154,56 @@ def test_keys_that_are_no_texts(key: Any) -> None:
 def test_texts_that_look_like_numbers_are_keys() -> None:
     """A text is a key, whatever it looks like."""
     assert b'{"1":{"true":null}}' == dumps({"1": {"true": None}}, "it", 1000)
+
+
+_NO_NUMBERS = [1.0, "2", True, None, [1], b"3", float("nan")]
+
+
+@pytest.mark.parametrize("value", _NO_NUMBERS, ids=repr)
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda work, value: work.snapshot_at(value),
+        lambda work, value: work.plan_replay(value),
+        lambda work, value: work.replay(value),
+        lambda work, value: work.replay(value, in_place=True),
+        lambda work, value: work.diff(value or [value], 1),
+        lambda work, value: work.diff(1, value or [value]),
+        lambda work, value: work.status(version=value or [value]),
+        lambda work, value: work.history(value or [value]),
+        lambda work, value: work.events(limit=value),
+        lambda work, value: work.retry(max_attempts=value or [value]),
+        lambda work, value: Seen(value, 1),
+        lambda work, value: Seen(1, 1, value),
+    ],
+)
+def test_what_is_no_whole_number(call: Any, value: Any) -> None:
+    """One clear line, wherever a number is wanted; also without an event loop."""
+    bench = Bench()
+    bench.enqueue(work_id="w1")
+    bench.steps("w1", Snapshot("", "", step="look", data={}))
+    with SyncRoost(bench.roost()) as roost:
+        with pytest.raises(InvalidInput, match=r"must be a whole number.*, not ") as caught:
+            call(roost.work("w1"), value)
+        assert 1 == len(str(caught.value).splitlines())
+
+
+@pytest.mark.parametrize("value", [*_NO_NUMBERS, -1], ids=repr)
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda roost, value: roost.list(limit=value),
+        lambda roost, value: roost.list(offset=value),
+        lambda roost, value: roost.find(limit=value),
+        lambda roost, value: roost.events(limit=value),
+        lambda roost, value: roost.dead_letters(value),
+        lambda roost, value: roost.select("").preview("retry", limit=value or [value]),
+    ],
+)
+def test_limits(call: Any, value: Any) -> None:
+    """The same for how many are wanted."""
+    with (
+        SyncRoost(Bench().roost()) as roost,
+        pytest.raises(InvalidInput, match=r"^(limit|offset) must "),
+    ):
+        call(roost, value)

@@ -54,14 +54,15 @@ class Work(Versions):
     async def status(self, *, version: int | None = None) -> WorkStatus:
         """Return everything known about the work item, read at one moment.
 
-        Where its worker hangs, or why it sleeps, is looked up after that.
+        Where its worker hangs, or why it sleeps, is looked up after that. If the newest snapshot
+        cannot be read, ``problem`` says why, and the rest is there.
 
         :param version: give an earlier version of the snapshot, as :meth:`snapshot_at` does; the
             rest is as it stands now.
         :raises InvalidInput: the version is no whole number.
         :raises WorkNotFound: no work item has this id.
         :raises VersionGone: that version is not kept any more, or there was none.
-        :raises CorruptRecord: its stored bytes do not decode.
+        :raises CorruptRecord: the work item's stored bytes do not decode, or that version's.
         :raises WrittenByNewer: a newer Roost wrote them.
         :raises BackendUnavailable: no answer.
         """
@@ -155,9 +156,10 @@ class Work(Versions):
         It waits up to 30 s for an unreachable server.
 
         :param timeout: seconds; None waits for ever.
-        :returns: its status then: check ``meta.state.is_terminal`` if you set a timeout.
+        :returns: its status then, as :meth:`status` returns it: check ``meta.state.is_terminal`` if
+            you set a timeout.
         :raises WorkNotFound: no work item has this id.
-        :raises CorruptRecord: its stored bytes do not decode.
+        :raises CorruptRecord: the work item's stored bytes do not decode.
         :raises WrittenByNewer: a newer Roost wrote them.
         :raises BackendUnavailable: the server is unreachable for longer.
         """

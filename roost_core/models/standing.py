@@ -96,8 +96,10 @@ class Fork(Value):
 class WorkStatus(Value):
     """Everything known about one work item: what ``roost status`` prints.
 
-    ``stuck`` is where the worker that holds its lease hangs, if it does. ``forks`` are the work
-    items that began with a version of this one, the newest first, at most 100; some may be gone.
+    ``snapshot`` is None if no step was accepted yet, or if it cannot be read: ``problem`` says why,
+    and is None otherwise. ``stuck`` is where the worker that holds its lease hangs, if it does.
+    ``forks`` are the work items that began with a version of this one, the newest first, at most
+    100; some may be gone.
     """
 
     meta: WorkMeta
@@ -105,6 +107,7 @@ class WorkStatus(Value):
     snapshot: Snapshot | None
     stuck: Stuck | None = None
     forks: tuple[Fork, ...] = ()
+    problem: str | None = None
 
 
 @attrs.frozen(eq=False, repr=False)

@@ -44,9 +44,9 @@ def to_plain(value: Any) -> Json:
 def status_json(value: WorkStatus) -> dict[str, Json]:
     """Return ``{"meta", "item", "snapshot", "forks"}`` as plain JSON, and ``"stuck"`` if it is.
 
-    Item and snapshot are the person's own data and stay whole. The error, the heartbeat and the
-    reason are texts from code: anything in them that looks like a secret is hidden. The lease's
-    token is never included.
+    ``"problem"`` is there if the snapshot cannot be read. Item and snapshot are the person's own
+    data and stay whole. The error, the heartbeat and the reason are texts from code: anything in
+    them that looks like a secret is hidden. The lease's token is never included.
     """
     plain = {
         "meta": meta_json(value.meta),
@@ -56,6 +56,8 @@ def status_json(value: WorkStatus) -> dict[str, Json]:
     }
     if value.stuck is not None:
         plain["stuck"] = to_plain(value.stuck)
+    if value.problem is not None:
+        plain["problem"] = redacted(value.problem)
     return plain
 
 

@@ -118,13 +118,15 @@ def snapshot(stored: StoredWork) -> Snapshot | None:
 
 
 def status(stored: StoredWork) -> WorkStatus:
-    """Return everything known about one work item.
+    """Return everything known about one work item; a snapshot that cannot be read hides nothing.
 
-    :raises CorruptRecord: item or snapshot does not decode.
+    :raises CorruptRecord: the item does not decode.
     """
-    return WorkStatus(
-        meta=meta(stored), item=item(stored), snapshot=snapshot(stored), forks=forks(stored)
-    )
+    known = WorkStatus(meta=meta(stored), item=item(stored), snapshot=None, forks=forks(stored))
+    try:
+        return attrs.evolve(known, snapshot=snapshot(stored))
+    except CorruptRecord as error:
+        return attrs.evolve(known, problem=str(error))
 
 
 def forks(stored: StoredWork) -> tuple[Fork, ...]:

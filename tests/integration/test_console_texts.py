@@ -108,10 +108,14 @@ def test_one_is_lost(items, home):
     _, form = looked(items, version="2")
     assert 303 == send(items, form).status
     api = Api(items.site, items)
-    for path in ("/work/w-1", "/work/w-1/diff?old=2&new=3"):
+    for path in ("/work/w-1/snapshot", "/work/w-1/diff?old=2&new=3"):
         found = api.get(path)
         assert 400 <= found.status < 600
         assert name in found.text
+    shown = api.get("/work/w-1").json
+    assert ("failed", None) == (shown["meta"]["state"], shown["snapshot"])
+    assert name in shown["problem"]
+    assert '"problem": ' in items.site.get("/work/w-1/json").text
     listed = api.get("/work/w-1/history").json["versions"]
     lacking = {one["version"]: one["problem"] for one in listed}
     assert name in lacking[3]

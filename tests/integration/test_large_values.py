@@ -177,9 +177,12 @@ def test_one_that_is_lost(shell, look, texts):
     lines = [line.split("\t") for line in shell.ok("history", "w-1").splitlines()]
     lost = {int(line[0]) for line in lines if third.name in line[-1]}
     assert {4, 5, 6} == lost
-    refused = shell.run("status", "w-1")
-    assert 1 == refused.returncode
-    assert f"no artifact {third.name} in {texts}" in refused.stderr
+    shown = shell.run("status", "w-1")
+    assert 1 == shown.returncode
+    assert f"no artifact {third.name} in {texts}" in shown.stderr
+    found = json.loads(shown.stdout)
+    assert ("done", None) == (found["meta"]["state"], found["snapshot"])
+    assert third.name in found["problem"]
     refused = shell.run("replay", "w-1", "--from-version", "5")
     assert 1 == refused.returncode
     assert "version 5 of w-1: a text of" in refused.stderr
@@ -246,9 +249,14 @@ def test_the_folder_is_not_there(shell, look, texts):
     """It is nobody's fault, and said as what it is."""
     run(shell, look)
     texts.rename(texts.with_name("elsewhere"))
-    refused = shell.run("status", "w-1")
-    assert 1 == refused.returncode
-    assert f"there is no folder {texts}: is its volume mounted" in refused.stderr
+    shown = shell.run("status", "w-1")
+    assert 1 == shown.returncode
+    assert f"there is no folder {texts}: is its volume mounted" in shown.stderr
+    found = json.loads(shown.stdout)
+    assert ("done", 6) == (found["meta"]["state"], found["meta"]["version"])
+    assert "is its volume mounted" in found["problem"]
+    assert 0 == shell.run("watch", "w-1").returncode
+    shell.ok("why", "w-1")
     assert "is its volume mounted" in shell.ok("history", "w-1")
     texts.with_name("elsewhere").rename(texts)
     assert [image(n) for n in range(5)] == images_of(shell, "w-1")

@@ -67,7 +67,7 @@ def show(
             show_event(event)
     console.print()
     has_artifacts = status.snapshot is not None and bool(status.snapshot.artifacts)
-    more = hints(status.meta, has_artifacts=has_artifacts)
+    more = hints(status.meta, has_artifacts=has_artifacts, has_problem=status.problem is not None)
     known = " ".join(more)
     tries = [f"try: {one}" for one in (why.commands if why else ()) if one not in known]
     for hint in (*tries, *more):
@@ -81,7 +81,7 @@ def reasons(why: Why) -> Iterator[Text]:
         yield plain(f"odd: {one}", colours.WARNING)
 
 
-def hints(meta: WorkMeta, *, has_artifacts: bool = False) -> list[str]:
+def hints(meta: WorkMeta, *, has_artifacts: bool = False, has_problem: bool = False) -> list[str]:
     """Return the commands that people may want next."""
     found = []
     by_people = next_command(meta)
@@ -93,7 +93,9 @@ def hints(meta: WorkMeta, *, has_artifacts: bool = False) -> list[str]:
         found.append(f"the whole error: roost status {meta.work_id} --traceback")
     if has_artifacts:
         found.append(f"artifacts: roost artifacts {meta.work_id}")
-    if meta.state is State.FAILED and meta.version > 1:
+    if has_problem:
+        found.append(f"which versions can be read: roost history {meta.work_id}")
+    elif meta.state is State.FAILED and meta.version > 1:
         found.append(f"what led there: roost history {meta.work_id}")
     found.append(f"all of it: roost status {meta.work_id} --json")
     return found
@@ -113,6 +115,8 @@ def _facts(
     yield "payload", _cut(status.item.payload, room, is_revealed=is_revealed)
     if status.snapshot is not None:
         yield from snapshot_facts(status.snapshot, room, is_revealed=is_revealed)
+    elif status.problem is not None:
+        yield "data", plain(f"cannot be read: {status.problem}", colours.BAD)
     if status.item.resources:
         yield "resources", plain(", ".join(status.item.resources))
     yield "times", plain(times(status.meta, now))

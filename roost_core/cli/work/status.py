@@ -46,9 +46,9 @@ _EVENTS: Final = 8
 )
 @click.option("--reveal", is_flag=True, help="Show fields named like secrets, too.")
 @roost_options()
-@click.pass_obj
+@click.pass_context
 def command(
-    session: Session,
+    ctx: click.Context,
     work_id: str,
     as_json: bool,
     traceback: bool,
@@ -70,7 +70,11 @@ def command(
     With --version the snapshot is an earlier one, as `roost history` lists them, and fields named
     like secrets are hidden unless you add --reveal. The rest is as it stands now: "meta" has
     "shown_version" and "is_newest" besides.
+
+    If the snapshot cannot be read, as when a large text of it is lost, all the rest is shown,
+    "problem" says why, and the exit code is 1.
     """
+    session: Session = ctx.obj
     if as_json and traceback:
         raise click.UsageError("--json and --traceback: one or the other")
     if version is not None and traceback:
@@ -78,13 +82,22 @@ def command(
     if version is not None:
         _show_version(session, work_id, version, as_json=as_json, is_revealed=reveal)
     elif not (as_json or traceback) and output.on_terminal():
-        _show(session, work_id, is_revealed=reveal)
+        _ended(ctx, _show(session, work_id, is_revealed=reveal))
     else:
         found = session.read(lambda roost: _status(roost, work_id))
         if traceback:
             _print_traceback(found)
-        else:
-            output.json_line(status_json(found), indent=2)
+            return
+        output.json_line(status_json(found), indent=2)
+        if found.problem is not None:
+            output.note(found.problem)
+        _ended(ctx, found)
+
+
+def _ended(ctx: click.Context, found: WorkStatus) -> None:
+    """Exit with 1 if the data is not there, so that no script takes it for none."""
+    if found.problem is not None:
+        ctx.exit(1)
 
 
 async def _status(roost: Roost, typed: str, version: int | None = None) -> WorkStatus:
@@ -119,7 +132,7 @@ def _version_json(found: WorkStatus, *, is_revealed: bool) -> dict[str, Json]:
     return plain
 
 
-def _show(session: Session, work_id: str, *, is_revealed: bool) -> None:
+def _show(session: Session, work_id: str, *, is_revealed: bool) -> WorkStatus:
     from roost_core.cli.look import screen
 
     async def read(roost: Roost, full: str) -> tuple[WorkStatus, Sequence[Event], Why]:
@@ -132,6 +145,7 @@ def _show(session: Session, work_id: str, *, is_revealed: bool) -> None:
 
     status, events, why, now = session.read(look)
     screen.show(output.console(), status, events, now=now, why=why, is_revealed=is_revealed)
+    return status
 
 
 def _print_traceback(status: WorkStatus) -> None:

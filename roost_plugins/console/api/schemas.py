@@ -69,7 +69,7 @@ class Schemas:
             del fields["reason"]
         if kind is Overview:
             fields["is_well"] = bool
-        optional = {"stuck"} if kind is WorkStatus else set()
+        optional = {"stuck", "problem"} if kind is WorkStatus else set()
         if name_of(kind) == "CountedGroup":
             optional = {"error"}
         found: dict[str, Json] = {

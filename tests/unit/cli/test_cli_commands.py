@@ -10,7 +10,9 @@ import attrs
 import pytest
 
 from roost_core.cli import output
+from roost_core.codec.snapshots import lost_snapshot
 from roost_core.errors import BackendUnavailable
+from roost_core.models import Snapshot
 from tests.unit.cli.cli_harness import Bench
 
 
@@ -107,6 +109,35 @@ def test_corrupt_work_is_told_and_listed(bench):
     rows = {row["work_id"]: row for row in bench.json("list", "--json")}
     assert {"w1": False, "w2": True} == {key: row["is_readable"] for key, row in rows.items()}
     assert "(its stored bytes do not decode)" in bench.ok("list")
+
+
+@pytest.mark.parametrize("raw", [b"{", lost_snapshot(Exception("a text is gone"))])
+def test_a_snapshot_that_cannot_be_read(bench, monkeypatch, raw):
+    """All the rest is shown, and in place of the data why it is not there; no data is exit 1."""
+    bench.enqueue(work_id="w1", title="T")
+    bench.steps("w1", Snapshot("", "", step="look", data={"n": 1}))
+    assert "problem" not in bench.json("status", "w1")
+    bench.ledger.run(lambda state, now: setattr(state.works["w1"], "snapshot", raw))
+    result = bench.invoke("status", "w1")
+    found = json.loads(result.stdout)
+    assert (1, f"roost: {found['problem']}\n") == (result.exit_code, result.stderr)
+    assert found["problem"].startswith("w1: ")
+    assert (None, "running", 1, "T") == (
+        found["snapshot"],
+        found["meta"]["state"],
+        found["meta"]["version"],
+        found["item"]["title"],
+    )
+    assert found["meta"]["lease"] is not None
+    assert 0 == bench.invoke("status", "w1", "--traceback").exit_code
+    assert 0 == bench.invoke("why", "w1").exit_code
+    monkeypatch.setattr(output, "on_terminal", lambda: True)
+    result = bench.invoke("status", "w1")
+    assert (1, "") == (result.exit_code, result.stderr)
+    lines = " ".join(result.stdout.split())
+    assert f"data cannot be read: {found['problem']}" in lines
+    assert all(f" {one} " in lines for one in ("lease", "payload", "step"))
+    assert "which versions can be read: roost history w1" in lines
 
 
 def _corrupt(work):

@@ -85,9 +85,9 @@ def test_the_last_snapshot_and_its_artifacts(bench):
     assert (ARTIFACT,) == run(bench, asked("artifacts"))
 
 
-@pytest.mark.parametrize("method", ["status", "snapshot", "artifacts"])
+@pytest.mark.parametrize("method", ["snapshot", "artifacts"])
 def test_a_snapshot_that_does_not_decode_is_told(bench, method):
-    """Its row can still be read."""
+    """Its row can still be read, and its status says why there is no snapshot."""
     bench.finish("w1")
 
     def corrupt(state, now):
@@ -97,6 +97,10 @@ def test_a_snapshot_that_does_not_decode_is_told(bench, method):
     with pytest.raises(CorruptRecord, match="w1"):
         run(bench, asked(method))
     assert "w1" == run(bench, asked("row")).meta.work_id
+    for asking in ("status", "wait"):
+        found = run(bench, asked(asking))
+        assert (None, True) == (found.snapshot, found.meta.state.is_terminal)
+        assert found.problem.startswith("w1: ")
 
 
 def test_events_are_the_work_items_own(bench):

@@ -9,7 +9,7 @@ from datetime import datetime
 
 import attrs
 
-from roost_core.backend.history import ForkOf, Past, Rewind, StoredHistory
+from roost_core.backend.history import BY_PERSON, ForkOf, Past, Rewind, StoredHistory
 from roost_core.backend.messages import EnqueueOutcome, NewWork
 from roost_core.backend.orders import OrderOutcome
 from roost_core.backend.reports import StoredWork

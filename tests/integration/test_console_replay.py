@@ -365,3 +365,19 @@ def test_the_api_after_a_restart(redis_server, tmp_path):
             assert [4, 3, 2, 1] == versions(items)
     assert found[0] == found[1]
     assert [4, 4] == put_back
+
+
+def test_what_was_used_before_it_was_put_back(items):
+    """Putting it back takes its counts back, and not what was paid."""
+    items.new("w-1")
+    claim = items.claim("w-1")
+    for tokens in (100, 300, 600):
+        items.step(claim, {"tokens": tokens})
+    items.fail(claim, "429")
+    _, form = looked(items, version="1", how="in-place")
+    assert 303 == send(items, form).status
+    claim = items.claim("w-1")
+    items.step(claim, {"tokens": 350})
+    text, _ = looked(items, version="1")
+    assert "3 steps since version 1" in text
+    assert "750 tokens" in text

@@ -200,11 +200,10 @@ def _seen(
     """Show what it would come to."""
     barred = replaying.barred(history) if form.is_in_place else ""
     before = _data(history, plan.version) or {}
-    newest = _data(history, history.work.version)
     look = Look(
         plan,
         differences_of(plan.differences, before, dict(plan.snapshot.data)),
-        replaying.cost_of(history, plan.version, before, newest),
+        replaying.cost_of(history, plan.version),
     )
     now = plan.seen
     form = attrs.evolve(

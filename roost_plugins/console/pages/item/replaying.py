@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import secrets
 import shlex
 from collections.abc import Mapping, Sequence
@@ -18,6 +17,7 @@ from typing import Any, Final
 import attrs
 
 from roost_core.backend import StoredHistory
+from roost_core.backend.history import BY_PERSON
 from roost_core.cli.arguments import iso_time, relative_seconds
 from roost_core.client.replaying import Edit, Replay, Seen, id_for
 from roost_core.codec.strict_json import loads_typed
@@ -26,6 +26,7 @@ from roost_core.differences import assigned, parse_patch, patched
 from roost_core.errors import CodecError, InvalidInput
 from roost_core.models import MAX_COUNT, WORD, WORK_ID, Json, State
 from roost_core.shown.versions import forgotten, not_remembered
+from roost_plugins.console.pages.item.used import Used, used_since
 
 #: The largest edit that a page takes, in characters, assignments and operations; the command line
 #: takes more.
@@ -34,12 +35,8 @@ MOST_LINES: Final = 200
 MOST_OPERATIONS: Final = 500
 #: A reason's longest text is the field's own; other fields are no longer than this.
 _FIELD: Final = 400
-#: This many of the steps that ran since are named, and this many figures are compared.
+#: This many of the steps that ran since are named.
 _STEPS: Final = 12
-_FIGURES: Final = 8
-#: What an agent's snapshots call what they have used, and how deep it is looked for.
-_USED: Final = re.compile(r"(^|_)(tokens?|cost|costs|usd|eur|spent)(_|$)", re.IGNORECASE)
-_DEEP: Final = 3
 FORK: Final = "fork"
 IN_PLACE: Final = "in-place"
 
@@ -250,14 +247,6 @@ class Form:
 
 
 @attrs.frozen
-class Figure:
-    """What the steps since have used, if the snapshots count it."""
-
-    name: str
-    amount: str
-
-
-@attrs.frozen
 class Cost:
     """What the steps after the version took: running it again may take as much.
 
@@ -273,18 +262,14 @@ class Cost:
     missing: int
     forgotten: str
     seconds: float | None
-    figures: Sequence[Figure]
+    used: Used
     by_people: int = 0
 
 
-def cost_of(history: StoredHistory, version: int, old: Json, new: Json | None) -> Cost:
-    """Return what the steps after a version took.
-
-    :param old: its data.
-    :param new: the newest version's, if it can be read.
-    """
+def cost_of(history: StoredHistory, version: int) -> Cost:
+    """Return what the steps after a version took."""
     since = [one for one in reversed(history.commits) if one.version > version]
-    steps = [one for one in since if not one.worker_id.startswith("@")]
+    steps = [one for one in since if not one.worker_id.startswith(BY_PERSON)]
     gaps = not_remembered(history, version)
     took = [one.took_ms for one in steps if one.took_ms is not None]
     return Cost(
@@ -293,35 +278,9 @@ def cost_of(history: StoredHistory, version: int, old: Json, new: Json | None) -
         missing=sum(one.last - one.first + 1 for one in gaps),
         forgotten=forgotten(gaps),
         seconds=sum(took) / 1000 if took else None,
-        figures=[] if new is None else figures(old, new),
+        used=used_since(history, version),
         by_people=len(since) - len(steps),
     )
-
-
-def figures(old: Json, new: Json) -> list[Figure]:
-    """Return by how much the counts of tokens and of money have grown from one value to another.
-
-    They are found by their names, at the top or in objects within: ``usage.total_tokens``.
-    """
-    before = dict(_counts(old, (), _DEEP))
-    found: list[Figure] = []
-    for path, value in _counts(new, (), _DEEP):
-        grown = value - before.get(path, 0)
-        if grown > 0 and len(found) < _FIGURES:
-            amount = f"{grown:,}" if isinstance(grown, int) else f"{grown:,.6g}"
-            found.append(Figure(".".join(path), amount))
-    return found
-
-
-def _counts(value: Json, path: tuple[str, ...], deep: int) -> Any:
-    if not isinstance(value, Mapping):
-        return
-    for key, child in value.items():
-        is_number = isinstance(child, int | float) and not isinstance(child, bool)
-        if is_number and _USED.search(str(key)):
-            yield (*path, str(key)), child
-        elif deep and isinstance(child, Mapping):
-            yield from _counts(child, (*path, str(key)), deep - 1)
 
 
 def barred(history: StoredHistory) -> str:

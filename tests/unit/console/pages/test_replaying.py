@@ -20,7 +20,6 @@ from roost_plugins.console.pages.item.replaying import (
     Mistyped,
     barred,
     cost_of,
-    figures,
     fork_id,
     has_changed,
 )
@@ -120,32 +119,16 @@ def test_the_command_does_the_same():
 def test_what_it_would_cost():
     """The steps since, without what people did; and what the snapshots count."""
     found = history(5, by_hand=(4,))
-    cost = cost_of(found, 2, {}, {})
+    cost = cost_of(found, 2)
     assert (2, 0.01, 1, 0) == (cost.steps, cost.seconds, cost.by_people, cost.missing)
     assert ["v3 step 3", "v5 step 5"] == cost.named
     few = attrs.evolve(found, commits=found.commits[:1])
-    assert "versions 3 to 4 are not remembered" in cost_of(few, 2, {}, {}).forgotten
+    assert "versions 3 to 4 are not remembered" in cost_of(few, 2).forgotten
     assert "" == cost.forgotten
-    assert (1, 2) == (cost_of(few, 2, {}, {}).steps, cost_of(few, 2, {}, {}).missing)
+    assert (1, 2) == (cost_of(few, 2).steps, cost_of(few, 2).missing)
     many = tuple(StoredVersion(n, n, None, "w", "s") for n in range(99, 0, -1))
-    assert cost_of(attrs.evolve(found, commits=many), 1, {}, {}).seconds is None
-    assert 12 == len(cost_of(attrs.evolve(found, commits=many), 1, {}, {}).named)
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "told"),
-    [
-        ({"total_tokens": 10}, {"total_tokens": 1_210}, [("total_tokens", "1,200")]),
-        ({}, {"usage": {"cost_usd": 0.25}}, [("usage.cost_usd", "0.25")]),
-        ({"tokens": 5}, {"tokens": 5}, []),
-        ({"tokens": 5}, {"tokens": "many"}, []),
-        ({"tokens": 5}, {"tokens": True, "tokenizer": 7, "accost": 3}, []),
-        ({"a": [{"tokens": 1}]}, {"a": [{"tokens": 9}]}, []),
-    ],
-)
-def test_figures(old, new, told):
-    """Counts of tokens and money, by their names."""
-    assert told == [(one.name, one.amount) for one in figures(old, new)]
+    assert cost_of(attrs.evolve(found, commits=many), 1).seconds is None
+    assert 12 == len(cost_of(attrs.evolve(found, commits=many), 1).named)
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,21 @@ def test_from_the_history_to_a_fork(console, items, eyes):
     page.locator("#row-v2 .version-fork a").wait_for()
 
 
+def test_from_version_to_version(console, items, eyes):
+    """By keys, as between differences; at either end there is nothing more."""
+    agent(items)
+    page = opened(eyes, console, "/work/w-1/version/2")
+    there(page, "Version 2 of w-1")
+    page.keyboard.press("n")
+    there(page, "Version 3 of w-1")
+    page.keyboard.press("p")
+    there(page, "Version 2 of w-1")
+    page.keyboard.press("p")
+    there(page, "Version 1 of w-1")
+    assert 0 == page.locator("[data-page=newer]").count()
+    assert 1 == page.locator("[data-page=older]").count()
+
+
 def test_in_place(console, items, eyes):
     """Put back with an edit; the page of the work says so, and it continues from there."""
     items.fail(agent(items), "429")
@@ -109,6 +124,52 @@ def test_in_place(console, items, eyes):
     page.locator(".told", has_text="put back to version 2, as version 5").wait_for()
     badge(page, "queued")
     assert "ask" == items.roost.work("w-1").snapshot().data["plan"][0]
+
+
+def test_back_from_what_has_begun(console, items, eyes):
+    """The preview is there again, says that it has begun, and has no button for it."""
+    eyes.expected += ("400",)
+    items.fail(agent(items), "429")
+    page = opened(eyes, console, "/work/w-1/replay?from=2")
+    page.get_by_text("In place", exact=True).click()
+    page.locator("[name=lines]").fill("goal")
+    page.get_by_role("button", name="Preview").click()
+    page.locator("#problem-lines").wait_for()
+    preview(page, lines="/plan/0=ask")
+    page.get_by_role("button", name="Put it back").click()
+    page.locator(".told", has_text="as version 5").wait_for()
+    page.go_back()
+    page.locator(".told", has_text="has begun already").wait_for()
+    assert "/plan/0=ask" == page.locator("[name=lines]").input_value()
+    assert 0 == page.get_by_role("button", name="Put it back").count()
+    page.go_back()
+    page.locator("#problem-lines").wait_for()
+    page.go_forward()
+    preview(page)
+    page.get_by_role("button", name="Put it back").wait_for()
+
+
+def test_who_put_it_back(console, items, eyes):
+    """On a telephone, too; the versions of its origin stand in the same columns."""
+    items.fail(agent(items), "429")
+    items.roost.work("w-1").replay(2, in_place=True)
+    items.roost.work("w-1").replay(5, work_id="w-2")
+    page = opened(eyes, console, "/work/w-1/history", viewport={"width": 400, "height": 800})
+    row = page.locator("#row-v5")
+    assert row.locator(".version-by").is_visible()
+    assert "took" not in row.inner_text()
+    assert 0 == page.locator("#row-v4 .version-by").count()
+    page.set_viewport_size({"width": 1280, "height": 900})
+    assert not row.locator(".version-by").is_visible()
+    assert row.locator("td.rank-2 .version-person").is_visible()
+    page.goto(f"{console.origin}/work/w-2/history")
+    lefts = [
+        page.locator(f"#row-v{version} td").evaluate_all(
+            "all => all.map(one => one.getBoundingClientRect().left)"
+        )
+        for version in (6, 2)
+    ]
+    assert lefts[0] == lefts[1]
 
 
 @pytest.mark.parametrize("how", ["fork", "in-place"])

@@ -26,8 +26,12 @@ def items(redis_server, tmp_path):
 
 
 def send(items, form, path=PATH, **headers):
-    """Send the form."""
-    return items.site.post(path, urlencode(form).encode(), **headers)
+    """Send the form, and go on to what it comes to, as a browser does."""
+    found = items.site.post(path, urlencode(form).encode(), **headers)
+    to = found.headers.get("location", "").removeprefix(items.site.origin)
+    if found.status == 303 and to.startswith(f"{path}?look="):
+        return items.site.get(to)
+    return found
 
 
 def form_of(page, **typed):
@@ -235,10 +239,13 @@ def test_what_cannot_be(items, typed, said):
 
 
 def test_an_id_that_is_taken(items):
-    """Nothing is stored, and the field says it."""
+    """The preview says it, and has no button; nothing is stored if it is taken since."""
     agent(items)
-    items.new("w-2")
     _, form = looked(items, new_id="w-2")
+    items.new("w-2")
+    text, other = looked(items, new_id="w-2")
+    assert "the id w-2 is taken: choose another one, or leave the field empty" in text.lower()
+    assert ("", False) == (other["stamp"], "Start the fork" in text)
     found = send(items, form)
     assert (409, True) == (found.status, "leave the field empty" in found.text)
 
@@ -381,3 +388,26 @@ def test_what_was_used_before_it_was_put_back(items):
     text, _ = looked(items, version="1")
     assert "3 steps since version 1" in text
     assert "750 tokens" in text
+
+
+def test_the_browser_goes_back(items):
+    """Each look has an address without anything of what was typed; what has begun says so."""
+    agent(items)
+    form = form_of(items.site.get(PATH).text, version="2", how="fork", lines="api_key=hunter9")
+    found = items.site.post(PATH, urlencode({**form, "do": "preview"}).encode())
+    address = found.headers["location"].removeprefix(items.site.origin)
+    assert (303, False) == (found.status, "hunter9" in address)
+    page = items.site.get(address).text
+    assert "Start the fork" in page
+    assert form_of(page) == form_of(items.site.get(address).text)
+    begun = form_of(page, version="2", how="fork", lines="api_key=hunter9", do="start")
+    assert 303 == send(items, begun).status
+    text = words(main(items.site.get(address).text))
+    assert "This has begun already" in text
+    assert "Start the fork" not in text
+    assert 303 == send(items, begun).status
+    assert 1 == len(items.roost.work("w-1").status().forks)
+    # Of another console, or of other work, it is nothing.
+    items.new("w-3")
+    for path in (f"{PATH}?look=none", address.replace("w-1", "w-3")):
+        assert "is not kept any more" in items.site.get(path).text

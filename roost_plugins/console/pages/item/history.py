@@ -41,6 +41,7 @@ def version(work_id: str, version: int) -> Response:
     """Show its snapshot as it was then."""
     history = history_of(here(), work_id)
     problem, state, status = "", None, 200
+    kept = history.versions
     try:
         state = snapshots().of_version(here(), history, version)
     except (VersionGone, CorruptRecord) as error:
@@ -52,7 +53,9 @@ def version(work_id: str, version: int) -> Response:
         version=version,
         state=state,
         problem=problem,
-        has_before=version - 1 in history.versions,
+        has_before=version - 1 in kept,
+        earlier=max((one for one in kept if one < version), default=None),
+        later=min((one for one in kept if one > version), default=None),
         hint=readable(history),
     )
     return make_response(text, status)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import attrs
 from flask import Response, make_response, redirect, render_template, request, url_for
@@ -28,9 +29,13 @@ from roost_plugins.console.notes import Told
 from roost_plugins.console.pages import verbs
 from roost_plugins.console.pages.item import replaying
 from roost_plugins.console.pages.item.compared import Differences, differences_of
+from roost_plugins.console.pages.item.looks import Looked
 from roost_plugins.console.pages.item.replaying import Cost, Form, Mistyped
-from roost_plugins.console.pages.item.routing import blueprint
+from roost_plugins.console.pages.item.routing import blueprint, looks
 from roost_plugins.console.pages.item.versions import label_of, readable
+
+#: What is wrong with what was typed.
+_MISTAKES: Final = (VersionGone, CorruptRecord, ArtifactError, InvalidInput)
 
 
 @attrs.frozen
@@ -75,8 +80,14 @@ class ReplayView:
 
 @blueprint.get("/<work_id>/replay")
 def replay(work_id: str) -> Response:
-    """Show the form; nothing is done."""
+    """Show the form, or what it comes to if it was sent for a look; nothing is done."""
     history = history_of(here(), work_id)
+    key, said = request.args.get("look", ""), None
+    if key:
+        looked = looks().get(key, history.work.work_id)
+        if looked is not None:
+            return _looked(history, looked)
+        said = Told("warn", "What was typed here is not kept any more: type it again.")
     asked = request.args.get("from", "").strip()[:40]
     form = Form(version=asked or str(max(1, history.work.version - 1)))
     problems = {}
@@ -85,35 +96,70 @@ def replay(work_id: str) -> Response:
             planned(history, form.number, None, texts_of(here()))
         except RoostError as error:
             problems["version"] = str(error)
-    return _page(history, form, problems)
+    return _page(history, form, problems, said=said)
 
 
 @blueprint.post("/<work_id>/replay")
 def begin(work_id: str) -> AnyResponse:
-    """Show what it would come to; or begin, if that was seen and is still so."""
+    """Send on to what it would come to; or begin, if that was seen and is still so."""
     history = history_of(here(), work_id)
+    if not request.form:
+        raise InvalidInput("no form was sent: open the page and use its buttons")
     form = Form.of(request.form)
-    try:
-        plan = _planned(history, form)
-        form.id_of_fork()
-        form.deadline_given()
-    except Mistyped as error:
-        return _page(history, form, {error.field: str(error)}, status=400)
-    except (VersionGone, CorruptRecord, ArtifactError) as error:
-        return _page(history, form, {"version": str(error)}, status=400)
-    except InvalidInput as error:
-        field = "patch" if form.patch.strip() else "lines" if form.assignments else ""
-        return _page(history, form, {field: str(error)}, status=400)
     if request.form.get("do") != "start":
-        return _seen(history, form.anew(), plan)
+        return _sent_on(history, form)
     if form.stamp != form.digest:
         text = "Nothing was begun: what you typed has changed since. This is what it comes to now."
-        return _seen(history, form.anew(), plan, Told("warn", text))
+        return _sent_on(history, form, Told("warn", text))
+    try:
+        plan = _planned(history, form)
+    except _MISTAKES as error:
+        return _mistaken(history, form, error)
     return _begun(history, form, plan)
 
 
+def _sent_on(history: StoredHistory, form: Form, said: Told | None = None) -> AnyResponse:
+    """Send the browser on to a page that it can come back to."""
+    work_id = history.work.work_id
+    key = looks().put(Looked(work_id, form.anew(), said))
+    return redirect(url_for("item.replay", work_id=work_id, look=key), 303)
+
+
+def _looked(history: StoredHistory, looked: Looked) -> Response:
+    form, said = looked.form, looked.said
+    try:
+        plan = _planned(history, form)
+    except _MISTAKES as error:
+        return _mistaken(history, form, error)
+    if looked.begun:
+        text = f"This has begun already: {looked.begun}. Preview it again to begin it once more."
+        return _seen(history, form, plan, Told("accent", text), may_begin=False)
+    new_id = form.id_of_fork()
+    if new_id is not None and _is_there(form):
+        problem = f"the id {new_id} is taken: choose another one, or leave the field empty"
+        return _seen(history, form, plan, said, {"new_id": problem}, may_begin=False)
+    return _seen(history, form, plan, said)
+
+
+def _mistaken(history: StoredHistory, form: Form, error: RoostError) -> Response:
+    """Show what is wrong beside its field."""
+    if isinstance(error, Mistyped):
+        field = error.field
+    elif isinstance(error, InvalidInput):
+        field = "patch" if form.patch.strip() else "lines" if form.assignments else ""
+    else:
+        field = "version"
+    return _page(history, form, {field: str(error)}, status=400)
+
+
 def _planned(history: StoredHistory, form: Form) -> Replay:
+    """Return what the form comes to.
+
+    :raises RoostError: it cannot be carried out: one of :data:`_MISTAKES`.
+    """
     plan = planned(history, form.number, form.edit(), texts_of(here()))
+    form.id_of_fork()
+    form.deadline_given()
     needs_deadline = form.is_in_place and replaying.is_late(history, here().now())
     if needs_deadline and not form.deadline.strip():
         raise Mistyped("deadline", "its deadline has passed: give a new one")
@@ -156,22 +202,22 @@ def _begun(history: StoredHistory, form: Form, plan: Replay) -> AnyResponse:
         if replaying.has_changed(form, plan):
             note = _changed(form, plan)
         return _seen(history, form, plan, note, status=409)
-    return redirect(_after(done, plan, form), 303)
+    text = _after(done, plan, form)
+    looks().begun(form.request, plan.work_id, text)
+    said = here().notes.put(Told("good", text))
+    return redirect(url_for("item.show", work_id=done.work_id, said=said), 303)
 
 
 def _after(done: Replayed, plan: Replay, form: Form) -> str:
     if form.is_in_place:
-        text = (
+        return (
             f"{plan.work_id}: put back to version {plan.version}, as version {done.version}: "
             f"it is {done.state.value}"
         )
-    else:
-        text = (
-            f"{done.work_id} has begun with version {plan.version} of {plan.work_id}, as version "
-            f"{done.version}: it is {done.state.value}"
-        )
-    said = here().notes.put(Told("good", text))
-    return url_for("item.show", work_id=done.work_id, said=said)
+    return (
+        f"{done.work_id} has begun with version {plan.version} of {plan.work_id}, as version "
+        f"{done.version}: it is {done.state.value}"
+    )
 
 
 def _is_there(form: Form) -> bool:
@@ -195,9 +241,19 @@ def _changed(form: Form, plan: Replay) -> Told:
 
 
 def _seen(
-    history: StoredHistory, form: Form, plan: Replay, said: Told | None = None, status: int = 200
+    history: StoredHistory,
+    form: Form,
+    plan: Replay,
+    said: Told | None = None,
+    problems: Mapping[str, str] | None = None,
+    *,
+    may_begin: bool = True,
+    status: int = 200,
 ) -> Response:
-    """Show what it would come to."""
+    """Show what it would come to.
+
+    :param may_begin: whether there is a button for it, unless the work cannot be put back.
+    """
     barred = replaying.barred(history) if form.is_in_place else ""
     before = _data(history, plan.version) or {}
     look = Look(
@@ -208,13 +264,14 @@ def _seen(
     now = plan.seen
     form = attrs.evolve(
         form,
-        stamp="" if barred else form.digest,
+        stamp=form.digest if may_begin and not barred else "",
         seen_version=str(now.version),
         seen_fence=str(now.fence),
         seen_life=str(now.life),
         seen_state="" if now.state is None else now.state.value,
     )
-    return _page(history, form, {"how": barred} if barred else {}, look, said, status)
+    found = {**(problems or {}), **({"how": barred} if barred else {})}
+    return _page(history, form, found, look, said, status)
 
 
 def _data(history: StoredHistory, version: int) -> dict[str, Json] | None:

@@ -6,6 +6,9 @@ request, and not in the loop of the connection that all requests share.
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Collection, Iterable
+
 from roost_core import Roost
 from roost_core.backend import StoredHistory
 from roost_core.errors import CorruptRecord, WorkNotFound
@@ -45,3 +48,10 @@ def texts_of(here: Here) -> Texts:
         return roost.texts
 
     return here.ask(texts)
+
+
+async def gone(roost: Roost, ids: Iterable[str]) -> Collection[str]:
+    """Return those of these ids, such as of an origin and of forks, that no work has any more."""
+    wanted = list(dict.fromkeys(ids))
+    found = await asyncio.gather(*(roost.ledger.facts(one) for one in wanted))
+    return {work_id for work_id, one in zip(wanted, found, strict=True) if one is None}

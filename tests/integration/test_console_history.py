@@ -173,6 +173,32 @@ def test_a_fork_and_its_origin(items):
     assert 'href="/work/w-1"' not in part(items, "/work/w-2/history")
 
 
+def test_about_a_fork_whose_origin_is_gone(items):
+    """And about an origin whose fork is: no link leads to what is not there."""
+    claim = agent(items)
+    items.roost.work("w-1").replay(2, work_id="w-2")
+    assert 'href="/work/w-1"' in items.page("w-2")
+    assert 'href="/work/w-2"' in items.page("w-1")
+    items.step(claim, {}, done=True)
+    items.roost.work("w-1").drop()
+    assert "w-1 version 2, which is gone" in words(main(items.page("w-2")))
+    assert 'href="/work/w-1"' not in items.page("w-2")
+    items.roost.work("w-2").replay(2, work_id="w-3")
+    items.fail(items.claim("w-3"), "broken")
+    items.roost.work("w-3").drop()
+    assert re.search("w-3 version 2, [^,]* , gone", words(main(items.page("w-2"))))
+    assert 'href="/work/w-3"' not in items.page("w-2")
+
+
+def test_the_version_of_an_error(items):
+    """That which the work was at, as its event and the command line say."""
+    claim = agent(items)
+    items.fail(claim, "429")
+    page = words(main(items.page("w-1")))
+    assert "v3" in page.partition("Errors")[2].partition("Snapshot")[0]
+    assert "v4" not in page.partition("Errors")[2]
+
+
 def test_hostile_versions(items):
     """Keys, labels, values and reasons are texts, whatever they are."""
     items.new("w-1")

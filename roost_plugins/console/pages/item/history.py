@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from typing import Final
 
 from flask import Response, make_response, render_template, request
 
-from roost_core import Roost
 from roost_core.backend import StoredHistory
 from roost_core.errors import CorruptRecord, VersionGone
 from roost_plugins.console.here import here
-from roost_plugins.console.histories import history_of, texts_of
+from roost_plugins.console.histories import gone, history_of, texts_of
 from roost_plugins.console.pages.item.routing import blueprint, snapshots
 from roost_plugins.console.pages.item.versions import ROWS, history_view, origin_of, readable
 
@@ -74,10 +72,4 @@ def _gone(history: StoredHistory) -> Collection[str]:
     ids = [one.work_id for one in history.work.forks[:_LOOKED]]
     if origin is not None:
         ids.append(origin.work_id)
-    return here().ask(lambda roost: _missing(roost, ids)) if ids else ()
-
-
-async def _missing(roost: Roost, ids: Iterable[str]) -> Collection[str]:
-    wanted = list(dict.fromkeys(ids))
-    found = await asyncio.gather(*(roost.ledger.facts(one) for one in wanted))
-    return {work_id for work_id, one in zip(wanted, found, strict=True) if one is None}
+    return here().ask(lambda roost: gone(roost, ids)) if ids else ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import attrs
@@ -18,6 +18,7 @@ from roost_core.query import Query
 from roost_core.shown.plain import status_json
 from roost_plugins.console.drawing.timeline import rows, timeline
 from roost_plugins.console.here import here
+from roost_plugins.console.histories import gone
 from roost_plugins.console.kit.tree import tree
 from roost_plugins.console.pages.item.routing import blueprint, snapshots
 from roost_plugins.console.pages.item.safely import as_json
@@ -28,6 +29,8 @@ from roost_plugins.console.pages.item.view import Happened, happened, view_of
 SMALL: Final = 64 << 10
 #: This many ids are named of those that a short one may mean.
 _NAMED: Final = 8
+#: This many forks are named.
+_FORKS: Final = 10
 #: How far back in the queue's events is looked for what is gone.
 _LOOK: Final = 3_000
 
@@ -81,10 +84,20 @@ def show(work_id: str) -> AnyResponse:
             view=view,
             payload=payload,
             state=state,
+            gone=_gone(one),
+            most_forks=_FORKS,
             mood=view.mood,
             version_url=lambda version: _url_of(one.meta.work_id, version),
         )
     )
+
+
+def _gone(one: Inspection) -> Collection[str]:
+    """Return the ids of its origin and of the forks that are named, if they are gone."""
+    ids = [fork.work_id for fork in one.forks[:_FORKS]]
+    if one.item is not None and one.item.forked_from is not None:
+        ids.append(one.item.forked_from.work_id)
+    return here().ask(lambda roost: gone(roost, ids)) if ids else ()
 
 
 def _url_of(work_id: str, version: int) -> str:

@@ -46,6 +46,7 @@ class Happened:
 class Failure:
     """One error, or the same one several times in a row; then the newest of them.
 
+    :ivar version: that the work was at, as the event and the command line say: no other was made.
     :ivar attempt: which one of how many, if that is known.
     :ivar count: how often it came.
     """
@@ -170,14 +171,14 @@ def _errors(one: Inspection) -> Iterator[Failure]:
         newest = told.pop() if told else None
         yield Failure(
             None if newest is None else newest.at,
-            one.meta.version + 1 if newest is None else newest.version + 1,
+            one.meta.version if newest is None else newest.version,
             one.meta.error,
             "" if newest is None else _attempt(newest),
         )
     for event in reversed(told):
         error = _error_of(event.data["error"])
         if error is not None:
-            yield Failure(event.at, event.version + 1, error, _attempt(event))
+            yield Failure(event.at, event.version, error, _attempt(event))
 
 
 def _error_of(value: Json) -> ErrorRecord | None:

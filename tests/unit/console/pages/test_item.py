@@ -41,7 +41,7 @@ def test_the_same_error_several_times_is_one():
     assert [("429 Too many", 4), ("other", 1)] == [
         (found.error.message, found.count) for found in view.errors
     ]
-    assert ("Traceback …", at(5), 4, "attempt 1 of 5") == (
+    assert ("Traceback …", at(5), 3, "attempt 1 of 5") == (
         view.errors[0].error.traceback,
         view.errors[0].at,
         view.errors[0].version,

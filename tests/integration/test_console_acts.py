@@ -153,10 +153,10 @@ def test_many_are_confirmed_by_their_number(items):
 @pytest.mark.parametrize(
     ("field", "text", "problem"),
     [
-        ("over", "soon", "the time to spread over"),
+        ("over", "soon", "The time to spread over"),
         ("delay", "-1", "delay_seconds"),
         ("attempts", "x", "is not a whole number"),
-        ("deadline", "yesterday", "the deadline"),
+        ("deadline", "yesterday", "The deadline"),
         ("reason", "x" * 300, "reason"),
     ],
 )
@@ -262,8 +262,8 @@ def test_the_console_ends_meanwhile(settings, slowly, caplog):
 def test_what_cannot_be_meant(items):
     """No verb, nothing selected, a wrong query: refused, with what to do."""
     for path, text in (
-        ("/act/explode?q=id:a", "there is no verb"),
-        ("/act/retry", "nothing is selected"),
+        ("/act/explode?q=id:a", "There is no verb"),
+        ("/act/retry", "Nothing is selected"),
         ("/act/retry?q=", "older:0s means all work"),
         ("/act/retry?q=stat:failed", "did you mean state?"),
         ("/act/retry?id=%2F..", "is no work id"),

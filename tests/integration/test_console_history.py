@@ -74,8 +74,26 @@ def test_nothing_yet(items):
     items.new("w-1")
     assert "No step was accepted yet" in seen(items, "/work/w-1/history")
     assert "no version yet" in seen(items, "/work/w-1/version/1", 404)
-    assert "no version can be read" in seen(items, "/work/w-1/diff", 404).lower()
+    text = seen(items, "/work/w-1/diff", 404)
+    assert "No version of w-1 yet" in text
+    assert "No step was accepted yet" in text
+    assert not re.search("version 0|-1|Compare", text.partition("Keys")[0].replace("w-1", ""))
     seen(items, "/work/w-1/replay")
+
+
+def test_messages_are_sentences(items):
+    """Whatever the command line makes of them; an id stays as it is."""
+    settings = items.roost.settings
+    claim = agent(items)
+    for n in range(2 * settings.history_versions):
+        items.step(claim, {"n": n})
+    assert "Version 1 of w-1 is not kept any more" in seen(items, "/work/w-1/version/1", 404)
+    assert "w-1 has no version 999" in seen(items, "/work/w-1/version/999", 404)
+    text = seen(items, "/work/none/history", 404)
+    assert "No work item 'none' in the queue 'default'." in text
+    text = seen(items, "/nothing", 404)
+    assert "This console has no page with this address." in text
+    assert "spelling" not in text
 
 
 def test_a_thousand_versions(items):
@@ -150,7 +168,7 @@ def test_a_damaged_version(items):
     items.poke("w-1 snapshot", b'{"broken')
     assert "does not decode" in seen(items, "/work/w-1/history")
     text = seen(items, "/work/w-1/diff?from=1&to=3", 409)
-    assert "version 3 of w-1" in text
+    assert "Version 3 of w-1" in text
     assert "can be read" in text
     seen(items, "/work/w-1/version/3", 409)
     seen(items, "/work/w-1/replay?from=1")

@@ -133,7 +133,7 @@ def test_an_unknown_verb(items):
     """It is refused as what cannot be read; nothing changes by GET."""
     items.new("w-1")
     found = items.use("w-1", "explode", {})
-    assert (400, True) == (found.status, "there is no verb" in found.text)
+    assert (400, True) == (found.status, "There is no verb" in found.text)
     assert 405 == items.site.get("/work/w-1/cancel").status
     assert "queued" == items.roost.work("w-1").row().meta.state
 

@@ -209,7 +209,7 @@ def test_in_place_does_not_fit_what_runs(items):
     [
         ({"lines": "goal"}, "is no assignment: write path=value"),
         ({"lines": "/x/y=1"}, "has no 'x'"),
-        ({"patch": "{not json"}, "the patch is not JSON"),
+        ({"patch": "{not json"}, "The patch is not JSON"),
         ({"patch": '[{"op": "replace", "path": "", "value": []}]'}, "stay an object"),
         ({"patch": "[" * 70_000}, "nests deeper than 64"),
         ({"patch": "x" * 300_000}, "and a page takes 262,144"),
@@ -264,7 +264,7 @@ def test_a_deadline_that_has_passed(items, monkeypatch):
     assert "it has passed" in page
     fields = {"version": "1", "how": "in-place", "do": "preview"}
     found = send(items, form_of(page, **fields))
-    assert (400, True) == (found.status, "its deadline has passed: give a new one" in found.text)
+    assert (400, True) == (found.status, "Its deadline has passed: give a new one" in found.text)
     _, form = looked(items, version="1", how="in-place", deadline="2h")
     assert 303 == send(items, form).status
 

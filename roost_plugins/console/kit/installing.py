@@ -16,7 +16,7 @@ from roost_core.shown.spans import ago, ahead, span, took
 from roost_core.shown.verbs import UNDER_WAY, told
 from roost_plugins.console.kit.folding import folded
 from roost_plugins.console.kit.navigation import Place, places
-from roost_plugins.console.kit.visible import coded, dated, masked, shown
+from roost_plugins.console.kit.visible import coded, dated, masked, sentence, shown
 
 
 @attrs.frozen
@@ -66,6 +66,7 @@ def install(app: Flask, now: Callable[[], datetime], asset: Callable[[str], str]
         shown=shown,
         masked=masked,
         coded=coded,
+        sentence=sentence,
         span=span,
         took=took,
         size=size,

@@ -26,6 +26,8 @@ _NAMES: Final = (
 )
 #: In a text of several lines these are what they should be.
 _KEPT: Final = "\n\t"
+#: A word that begins a message. An id may look like one, too.
+_WORD: Final = re.compile(r"[a-z]+(?=[\s,:;]|$)")
 #: Since when something is so, as the command line tells it.
 _SINCE: Final = re.compile(r"since (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)\b")
 
@@ -45,6 +47,18 @@ def shown(text: object, most: int = MOST) -> str:
 def masked(text: object) -> str:
     """Return a text from code, such as an error's, with what looks like a secret hidden."""
     return redacted_text("" if text is None else str(text))
+
+
+def sentence(text: object, *names: str) -> str:
+    """Return a message of Roost's as a sentence: it begins with a capital, and has an end.
+
+    :param names: what is written as it is, such as an id, also where the message begins with it.
+    """
+    found = "" if text is None else str(text).strip()
+    first = _WORD.match(found)
+    if first is not None and first[0] not in names:
+        found = found[0].upper() + found[1:]
+    return found if not found or found[-1] in ".!?…" else f"{found}."
 
 
 def coded(text: str) -> Markup:

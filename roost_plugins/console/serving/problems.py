@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 import traceback
+from collections.abc import Sequence
 from typing import Final
 
 import attrs
@@ -49,6 +50,17 @@ _STATUS: Final = (
 )
 
 
+#: What the web framework finds. Its own words are another program's.
+_WORDS: Final = {
+    400: ("That cannot be read", "The request is not one that this console understands."),
+    404: ("Not found", "This console has no page with this address."),
+    405: ("Not this way", "There is something with this address, but it is not asked like this."),
+    413: ("That is too large", "The request is larger than the console takes."),
+    414: ("That is too large", "The address is longer than the console takes."),
+    415: ("That cannot be read", "The request is of a kind that the console does not read here."),
+}
+
+
 @attrs.frozen
 class Problem:
     """What went wrong.
@@ -78,16 +90,24 @@ def answer(problem: Problem) -> Response:
         body = details(problem.status, problem.title, problem.text, problem.code, problem.number)
         found = Response(body, content_type=TYPE)
     else:
-        found = make_response(render_template("problem.html", page="", problem=problem))
+        found = make_response(
+            render_template("problem.html", page="", problem=problem, names=_names())
+        )
     found.status_code = problem.status
     if problem.status == 503 or problem.code == "key-busy":
         found.headers["Retry-After"] = "2"
     return found
 
 
+def _names() -> Sequence[str]:
+    """Return the names in the address: a message may begin with one."""
+    return [one for one in (request.view_args or {}).values() if isinstance(one, str)]
+
+
 def _http(error: HTTPException) -> Response:
     status = error.code or 500
-    found = answer(Problem(status, error.name, error.description or "", code_of(error.name)))
+    title, text = _WORDS.get(status, ("That did not work", "The console cannot answer this."))
+    found = answer(Problem(status, title, text, code_of(error.name)))
     for name, text in error.get_headers():
         if name == "Allow":
             found.headers[name] = text

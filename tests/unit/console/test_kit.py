@@ -15,7 +15,7 @@ from roost_plugins.console import kit
 from roost_plugins.console.kit.folding import MOST_LINES, folded
 from roost_plugins.console.kit.installing import STATES, VERBS
 from roost_plugins.console.kit.tree import BUDGET, CHILDREN, Node, tree
-from roost_plugins.console.kit.visible import coded, dated, masked, shown
+from roost_plugins.console.kit.visible import coded, dated, masked, sentence, shown
 
 #: What macros are made of.
 INNER = {"value", "more"}
@@ -62,6 +62,26 @@ def test_code_in_a_message():
     """What a reader is to type stands out; markup in it stays text."""
     assert "run <code>roost ui</code>" == coded("run `roost ui`")
     assert "<code>&lt;b&gt;</code> &lt;i&gt; `" == coded("`<b>` <i> `")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("version 3 of b-many is not kept any more", "Version 3 of b-many is not kept any more."),
+        ("no work item 'c-1' in the queue 'default'", "No work item 'c-1' in the queue 'default'."),
+        ("c-1 has no version 9: the newest is 3", "c-1 has no version 9: the newest is 3."),
+        ("done has no version 9", "done has no version 9."),
+        ("`roost pause` first", "`roost pause` first."),
+        ("'x' is no version", "'x' is no version."),
+        ("a_b is none", "a_b is none."),
+        ("Not now!", "Not now!"),
+        ("", ""),
+        (None, ""),
+    ],
+)
+def test_a_message_as_a_sentence(text, told):
+    """An id stays as it is written, also in front."""
+    assert told == sentence(text, "done")
 
 
 def test_every_state_and_verb_has_its_look():

@@ -13,17 +13,18 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from roost_core.backend.reports import StoredWork
 from roost_core.cli import colours
 from roost_core.cli.look.happening import day, line
 from roost_core.cli.look.screen import hints, reasons
 from roost_core.cli.look.standing import grid, heading, standing_facts
 from roost_core.cli.look.styles import plain
+from roost_core.cli.work.watching import Reason
 from roost_core.models.events import Event
 from roost_core.models.standing import WorkRow
 from roost_core.models.work import State
 from roost_core.models.worker import WorkerInfo
 from roost_core.shown.counts import told_counts
-from roost_core.shown.why import Why
 
 #: At most this many of the newest events are shown, and fewer if the terminal is low.
 SHOWN_EVENTS: Final = 12
@@ -102,47 +103,52 @@ class LiveView(_Picture):
 
         :param clock: tells the server's time; this machine's, if not given.
         """
-        self._row: WorkRow | None = None
         self._clock = clock
-        self._why: Why | None = None
+        # Drawn in another thread than the one that is told: what belongs together is set at once.
+        self._shown: tuple[WorkRow, StoredWork, bool] | None = None
+        self._reason: Reason | None = None
         super().__init__(console, SHOWN_EVENTS)
 
-    def standing(self, row: WorkRow) -> None:
+    def standing(self, row: WorkRow, stored: StoredWork) -> None:
         """Show the work item's current standing.
 
         What a step said stays until the next says something, so that the lines do not jump.
         """
-        before = self._row
-        meta = row.meta
-        if before is not None and meta.heartbeat is None and meta.state is State.RUNNING:
-            row = attrs.evolve(row, meta=attrs.evolve(meta, heartbeat=before.meta.heartbeat))
-        self._row = row
-        if self._why is not None and self._why.state is not meta.state:
-            self._why = None  # of a state that is over
+        meta, is_earlier = row.meta, False
+        if self._shown is not None and meta.heartbeat is None and meta.state is State.RUNNING:
+            before = self._shown[0].meta.heartbeat
+            row = attrs.evolve(row, meta=attrs.evolve(meta, heartbeat=before))
+            is_earlier = before is not None
+        self._shown = row, stored, is_earlier
         # At once, so that the last state before the end is seen as well.
         self._live.refresh()
 
-    def why(self, why: Why) -> None:
+    def why(self, reason: Reason) -> None:
         """Show why it does not run, and what would change that."""
-        self._why = why
+        self._reason = reason
 
     def _header(self) -> Iterator[RenderableType]:
-        # As `roost status` shows it. It is drawn in another thread than the one that is told.
-        row, why = self._row, self._why
-        if row is None:
+        # As `roost status` shows it.
+        shown, reason, now = self._shown, self._reason, self._clock()
+        if shown is None:
             return
+        row, stored, is_earlier = shown
         yield heading(row.meta, row.title)
-        if why is not None and not row.meta.state.is_terminal:
+        is_told = reason is not None and not row.meta.state.is_terminal and reason.fits(stored)
+        # Of the same reading and the same moment as the lines below.
+        why = reason.told(stored, now) if reason is not None and is_told else None
+        if why is not None:
             yield from reasons(why)
-        yield grid(list(standing_facts(row.meta, self._clock())))
-        if why is not None and not row.meta.state.is_terminal:
+        yield grid(list(standing_facts(row.meta, now, is_earlier_beat=is_earlier)))
+        if why is not None:
             for one in why.commands:
                 yield plain(f"try: {one}", "dim")
 
     def _footer(self) -> Iterator[RenderableType]:
-        if self._row is not None and self._row.meta.state.is_terminal:
+        meta = None if self._shown is None else self._shown[0].meta
+        if meta is not None and meta.state.is_terminal:
             yield Text()
-            for hint in hints(self._row.meta):
+            for hint in hints(meta):
                 yield Text(hint, "dim")
 
 

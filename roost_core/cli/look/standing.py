@@ -46,10 +46,13 @@ def grid(facts: Sequence[Fact]) -> RenderableType:
     return drawn
 
 
-def standing_facts(meta: WorkMeta, now: datetime, told_before: str = "") -> Iterator[Fact]:
+def standing_facts(
+    meta: WorkMeta, now: datetime, told_before: str = "", *, is_earlier_beat: bool = False
+) -> Iterator[Fact]:
     """Yield what is known of a work item that is not in its heading.
 
     :param told_before: what stands above: who did what is not said again.
+    :param is_earlier_beat: whether the heartbeat is of a step before the one that runs.
     """
     # Its error has the words of the person who buried it, too.
     is_buried = meta.act is not None and meta.act.verb is Verb.BURY
@@ -59,7 +62,7 @@ def standing_facts(meta: WorkMeta, now: datetime, told_before: str = "") -> Iter
         yield "by hand", plain(f"{told(meta.act)}, {ago(meta.act.at, now)}", colours.BY_HAND)
     yield "engine", plain(meta.engine + (f", priority {meta.priority}" if meta.priority else ""))
     if meta.heartbeat is not None:
-        yield "progress", _progress(meta.heartbeat, now)
+        yield "progress", _progress(meta.heartbeat, now, is_earlier=is_earlier_beat)
     yield "step", _step(meta)
     if trouble := _trouble(meta):
         yield "attempts", plain(trouble, colours.WARNING)
@@ -77,7 +80,7 @@ def standing_facts(meta: WorkMeta, now: datetime, told_before: str = "") -> Iter
         yield "because", plain(meta.reason)
 
 
-def _progress(beat: Heartbeat, now: datetime) -> Text:
+def _progress(beat: Heartbeat, now: datetime, *, is_earlier: bool) -> Text:
     text = Text()
     if beat.progress is not None:
         share = min(1.0, max(0.0, beat.progress))
@@ -87,7 +90,8 @@ def _progress(beat: Heartbeat, now: datetime) -> Text:
     if beat.message:
         text.append(f"{'  ' if text else ''}{clean(beat.message)}")
     if beat.at is not None:
-        text.append(f" ({ago(beat.at, now)})", "dim")
+        whose = ", in an earlier step" if is_earlier else ""
+        text.append(f" ({ago(beat.at, now)}{whose})", "dim")
     return text
 
 

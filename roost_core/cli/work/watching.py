@@ -7,18 +7,25 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
+import attrs
+
 from roost_core.backend.trail import go_on_from
 from roost_core.cli.work.event_lines import print_cells
 from roost_core.client.roost import Roost
 from roost_core.client.work import Work
-from roost_core.errors import BackendUnavailable, WorkNotFound
+from roost_core.errors import BackendUnavailable
 from roost_core.models.events import Event
 from roost_core.models.standing import WorkRow
 from roost_core.models.work import State
 from roost_core.models.worker import WorkerInfo
+from roost_core.shown import views
 
 if TYPE_CHECKING:
     # In a pipe it does without.
+    from datetime import datetime
+
+    from roost_core.backend.facts import Facts
+    from roost_core.backend.reports import StoredWork
     from roost_core.shown.why import Why
 
 #: How often a live view checks for a new heartbeat while a step runs, in seconds.
@@ -27,6 +34,31 @@ HEARTBEAT_SECONDS: Final = 1.0
 WORKERS_SECONDS: Final = 5.0
 #: How often it asks why the work does not run, in seconds.
 WHY_SECONDS: Final = 2.0
+
+
+@attrs.frozen
+class Reason:
+    """Why work runs or does not: told anew as it moves on, so that it fits what else is shown."""
+
+    facts: Facts
+    trail: Sequence[Event]
+    known: Sequence[str] | None
+
+    def fits(self, stored: StoredWork) -> bool:
+        """Whether it is about the work as it stands now, but for the steps of the same lease."""
+        before = self.facts.work
+        return (before.state, before.worker_id, before.fence) == (
+            stored.state,
+            stored.worker_id,
+            stored.fence,
+        )
+
+    def told(self, stored: StoredWork, now: datetime) -> Why:
+        """Return it for the work as it stands now."""
+        from roost_core.shown.why import explain
+
+        facts = attrs.evolve(self.facts, work=attrs.evolve(stored, snapshot=None))
+        return explain(facts, now, self.trail, known=self.known)
 
 
 class EventView(Protocol):
@@ -47,10 +79,10 @@ class EventView(Protocol):
 class View(EventView, Protocol):
     """Shows a work item."""
 
-    def standing(self, row: WorkRow) -> None:
+    def standing(self, row: WorkRow, stored: StoredWork) -> None:
         """Show the work item's current standing."""
 
-    def why(self, why: Why) -> None:
+    def why(self, reason: Reason) -> None:
         """Show why it does not run, and what would change that."""
 
 
@@ -85,10 +117,10 @@ class LinesView:
     def counts(self, counts: Mapping[State, int]) -> None:
         """Print nothing: the events show it."""
 
-    def standing(self, row: WorkRow) -> None:
+    def standing(self, row: WorkRow, stored: StoredWork) -> None:
         """Print nothing: the events show it."""
 
-    def why(self, why: Why) -> None:
+    def why(self, reason: Reason) -> None:
         """Print nothing: it is no event."""
 
 
@@ -99,19 +131,19 @@ async def watch(roost: Roost, work_id: str, view: View, history: int) -> WorkRow
     :raises WorkNotFound: no work item has this id.
     """
     work = roost.work(work_id)
-    row = await work.row()
+    row, stored = await _standing(work)
     with view:
-        view.standing(row)
+        view.standing(row, stored)
         # The place to continue from is taken before anything is shown, so nothing falls in between.
         newest = await roost.events(limit=1)
         shown = await work.events(limit=history) if history else ()
         for event in shown:
             view.event(event)
         last = go_on_from(*shown, *newest)
-        row = await work.row()
-        view.standing(row)
+        row, stored = await _standing(work)
+        view.standing(row, stored)
         if not row.meta.state.is_terminal:
-            async with _heartbeats(work, view), _reasons(work, view):
+            async with _heartbeats(work, view), _reasons(roost, work, view):
                 return await _follow(work, view, last)
         for event in await work.events(after=last) if last else ():
             view.event(event)
@@ -139,13 +171,19 @@ async def watch_queue(roost: Roost, view: OfQueue, history: int) -> None:
                     view.event(event)
 
 
+async def _standing(work: Work) -> tuple[WorkRow, StoredWork]:
+    """Return how it stands, as people see it and as it is stored."""
+    stored = await work._stored()
+    return views.row(stored), stored
+
+
 async def _follow(work: Work, view: View, last: str | None) -> WorkRow:
     async with contextlib.aclosing(work.follow(after=last)) as events:
         async for event in events:
             view.event(event)
             if view.is_live or event.state.is_terminal:
-                row = await work.row()
-                view.standing(row)
+                row, stored = await _standing(work)
+                view.standing(row, stored)
                 if row.meta.state.is_terminal:
                     return row
     raise AssertionError("the events of a queue have no end")
@@ -156,22 +194,24 @@ async def _heartbeats(work: Work, view: View) -> AsyncIterator[None]:
     """Check for heartbeats while a step runs: they make no events."""
 
     async def look() -> None:
-        row = await work.row()
+        row, stored = await _standing(work)
         if row.meta.state is State.RUNNING:
-            view.standing(row)
+            view.standing(row, stored)
 
     async with _repeatedly(look, HEARTBEAT_SECONDS, is_wanted=view.is_live, is_late=True):
         yield
 
 
 @contextlib.asynccontextmanager
-async def _reasons(work: Work, view: View) -> AsyncIterator[None]:
+async def _reasons(roost: Roost, work: Work, view: View) -> AsyncIterator[None]:
     """Ask now and then why it does not run."""
 
     async def look() -> None:
+        facts = await roost.ledger.facts(work.id)
         # The one who follows its events hears that it is gone.
-        with contextlib.suppress(WorkNotFound):
-            view.why(await work.why())
+        if facts is not None and not facts.work.state.is_terminal:
+            trail = await roost.ledger.trail(work.id)
+            view.why(Reason(facts, trail or (), roost.plugins.options_for(facts.work.engine)))
 
     async with _repeatedly(look, WHY_SECONDS, is_wanted=view.is_live):
         yield

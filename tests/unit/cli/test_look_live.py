@@ -8,8 +8,11 @@ from datetime import UTC, datetime, timedelta
 import attrs
 from rich.console import Console
 
+from roost_core.backend.facts import Facts
+from roost_core.backend.reports import StoredWork
 from roost_core.cli.look import live
 from roost_core.cli.look.live import LiveView, QueueView
+from roost_core.cli.work.watching import Reason
 from roost_core.models import ErrorRecord, Event, Heartbeat, State, WorkerInfo
 from roost_core.shown.why import Why
 from tests.unit.cli.test_look_listing import ID, row
@@ -39,6 +42,28 @@ def worker(*engines):
     return WorkerInfo("w1", "host", 1, engines, 10, 15.0, "1.0", NOW)
 
 
+def stand(view, found=None, /, **stored):
+    """Let a view show how work stands."""
+    found = row() if found is None else found
+    stored = {"state": found.meta.state, "version": found.meta.version, **stored}
+    view.standing(found, StoredWork(ID, "echo", **stored))
+
+
+class Known:
+    """A reason that is always the same."""
+
+    def __init__(self, why):
+        self.why = why
+
+    def fits(self, stored):
+        """Tell by the state alone."""
+        return stored.state is self.why.state
+
+    def told(self, _stored, _now):
+        """Tell it."""
+        return self.why
+
+
 def test_standing_and_events():
     """The picture has state, title, error, progress and events, all cleaned."""
     to = console()
@@ -46,7 +71,7 @@ def test_standing_and_events():
     error = ErrorRecord("permanent", "bad \x1b[31mthing")
     beat = Heartbeat(0.5, "half", datetime.now(UTC) - timedelta(hours=2))
     found = row(title="A [b] title", state=State.FAILED, error=error, heartbeat=beat)
-    view.standing(found)
+    stand(view, found)
     view.event(event(1))
     drawn = lines(view, to)
 
@@ -63,7 +88,7 @@ def test_the_header_stays_on_a_low_terminal():
     for text in ("short", "word " * 20):
         to = console(height=12)
         view = LiveView(to)
-        view.standing(row(state=State.RUNNING))
+        stand(view, row(state=State.RUNNING))
         for number in range(30):
             view.event(event(number, "emitted", text=text))
         drawn = lines(view, to)
@@ -91,13 +116,33 @@ def test_it_says_why_it_does_not_run():
     ):
         to = console()
         view = LiveView(to)
-        view.standing(row(state=State.QUEUED))
+        stand(view, row(state=State.QUEUED))
         if why is not None:
-            view.why(why)
-        view.standing(row(state=state))
+            view.why(Known(why))
+        stand(view, row(state=state))
         drawn = lines(view, to)
         assert is_told == ([WHY.sentence, "odd: a [b] thing"] == drawn[1:3])
         assert is_told == ("try: roost worker --engines echo" in drawn)
+
+
+def test_it_tells_of_the_step_that_the_lines_tell_of():
+    """Though it was asked for earlier: version, label and time are those of the last reading."""
+    to = console()
+    began = NOW + timedelta(seconds=60)
+    view = LiveView(to, lambda: began + timedelta(seconds=5))
+    lease = {"worker_id": "w1", "fence": 1, "leased_ms": int(NOW.timestamp() * 1000)}
+    work = StoredWork(ID, "echo", State.RUNNING, version=2, step="assistant", **lease)
+    view.why(Reason(Facts(work), (), None))
+    found = row(state=State.RUNNING, version=3, step="user")
+    committed = int(began.timestamp() * 1000)
+    stand(view, found, step="user", committed_ms=committed, **lease)
+    drawn = lines(view, to)
+    assert 'It runs on w1: version 3, after "user"; the step has run for 5 s.' == drawn[1]
+    assert any('v3 "user"' in line for line in drawn[2:])
+    # Of another lease it says nothing until it is asked for again.
+    stand(view, found, step="user", **{**lease, "fence": 2})
+    to.file.truncate(0)
+    assert not any("It runs on" in line for line in lines(view, to))
 
 
 def test_due_times_count_down():
@@ -105,7 +150,7 @@ def test_due_times_count_down():
     to = console()
     view = LiveView(to)
     due = datetime.now(UTC) + timedelta(seconds=7200)
-    view.standing(row(state=State.SLEEPING, due_at=due))
+    stand(view, row(state=State.SLEEPING, due_at=due))
     assert any(one.startswith("due        in 2 h, ") for one in lines(view, to))
 
 
@@ -133,7 +178,7 @@ def test_events_may_come_while_it_is_drawn(monkeypatch):
     """It is drawn in a thread of rich's own."""
     to = console()
     view = LiveView(to)
-    view.standing(row())
+    stand(view, row())
     view.event(event(1))
     drawn = live.line
 
@@ -151,9 +196,9 @@ def test_what_a_step_said_stays_for_the_next():
     view = LiveView(to)
     beat = Heartbeat(0.5, "half", datetime.now(UTC))
     for state, said in ((State.RUNNING, beat), (State.RUNNING, None)):
-        view.standing(row(state=state, heartbeat=said))
-    assert any("50%  half" in line for line in lines(view, to))
-    view.standing(row(state=State.SLEEPING))
+        stand(view, row(state=state, heartbeat=said))
+    assert any("50%  half (now, in an earlier step)" in line for line in lines(view, to))
+    stand(view, row(state=State.SLEEPING))
     to.file.truncate(0)
     assert not any("half" in line for line in lines(view, to))
 

@@ -89,9 +89,11 @@ def _progress(beat: Heartbeat, now: datetime, *, is_earlier: bool) -> Text:
         text.append(f" {share:.0%}")
     if beat.message:
         text.append(f"{'  ' if text else ''}{clean(beat.message)}")
-    if beat.at is not None:
-        whose = ", in an earlier step" if is_earlier else ""
-        text.append(f" ({ago(beat.at, now)}{whose})", "dim")
+    when = [] if beat.at is None else [ago(beat.at, now)]
+    if is_earlier:
+        when.append("in an earlier step")
+    if when:
+        text.append(f" ({', '.join(when)})", "dim")
     return text
 
 

@@ -26,7 +26,7 @@ def items(redis_server, tmp_path):
 
 
 def send(items, form, path=PATH, **headers):
-    """Send the form, and go on to what it comes to, as a browser does."""
+    """Send the form, and follow to what it comes to, as a browser does."""
     found = items.site.post(path, urlencode(form).encode(), **headers)
     to = found.headers.get("location", "").removeprefix(items.site.origin)
     if found.status == 303 and to.startswith(f"{path}?look="):

@@ -20,7 +20,7 @@ _MOST: Final = 8
 #: What an agent's snapshots call what they have used, and how deep it is looked for.
 _USED: Final = re.compile(r"(^|_)(tokens?|cost|costs|usd|eur|spent)(_|$)", re.IGNORECASE)
 _DEEP: Final = 3
-#: So many bytes of versions are decoded for it; those that are left out are stepped over.
+#: This many bytes of versions are decoded for it; those that are left out are stepped over.
 _ROOM: Final = 64 << 20
 
 _Path = tuple[str, ...]
@@ -51,7 +51,7 @@ def used_since(history: StoredHistory, version: int, room: int = _ROOM) -> Used:
 
     A version that a person has put back takes the counts back, too, and what was used stays used.
 
-    :param room: so many bytes are decoded at most, besides the first version and the last.
+    :param room: this many bytes are decoded at most, besides the first version and the last.
     """
     read = _read(history, version, room)
     sums: dict[_Path, float] = {}

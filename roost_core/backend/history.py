@@ -59,6 +59,11 @@ class StoredVersion(Value):
     step: str
     back: bytes = attrs.field(default=b"", repr=False)
 
+    @property
+    def is_by_person(self) -> bool:
+        """Whether no step made it: a person has put back an earlier version."""
+        return self.worker_id.startswith(BY_PERSON)
+
 
 @attrs.frozen(eq=False, repr=False)
 class Past(Value):

@@ -9,7 +9,7 @@ from datetime import datetime
 
 import attrs
 
-from roost_core.backend.history import BY_PERSON, ForkOf, Past, Rewind, StoredHistory
+from roost_core.backend.history import ForkOf, Past, Rewind, StoredHistory
 from roost_core.backend.messages import EnqueueOutcome, NewWork
 from roost_core.backend.orders import OrderOutcome
 from roost_core.backend.reports import StoredWork
@@ -155,11 +155,7 @@ def planned(history: StoredHistory, version: int, edit: Edit | None, texts: Text
         raise InvalidInput("the data has to stay an object")
     snapshot = attrs.evolve(before, data=data, is_finished=False, next_step_delay_seconds=None)
     encode_snapshot(snapshot)
-    ran = [
-        one
-        for one in history.commits
-        if one.version > version and not one.worker_id.startswith(BY_PERSON)
-    ]
+    ran = [one for one in history.commits if one.version > version and not one.is_by_person]
     return Replay(
         work_id=history.work.work_id,
         version=version,

@@ -10,7 +10,7 @@ from typing import Final
 
 import attrs
 
-from roost_core.backend.history import BY_PERSON, CHANGE, WHOLE, StoredHistory, StoredVersion
+from roost_core.backend.history import CHANGE, WHOLE, StoredHistory, StoredVersion
 from roost_core.codec import changes, moved
 from roost_core.codec.snapshots import DATA_KEY, decode_snapshot, plain_snapshot
 from roost_core.codec.times import from_milliseconds
@@ -228,8 +228,7 @@ class _Walk:
             problem=self._problem if self._text is None else self._lacking(self._text),
         )
         if commit is not None:
-            is_by_hand = commit.worker_id.startswith(BY_PERSON)
-            took_ms = None if is_by_hand else commit.took_ms
+            took_ms = None if commit.is_by_person else commit.took_ms
             return attrs.evolve(
                 found,
                 step=commit.step,

@@ -9,7 +9,6 @@ from typing import Final
 from rich.console import Console
 from rich.text import Text
 
-from roost_core.backend.history import BY_PERSON
 from roost_core.cli import colours
 from roost_core.cli.look.columns import Column, draw
 from roost_core.cli.look.styles import plain
@@ -50,12 +49,13 @@ def show(
 
 
 def _cells(one: Version, now: datetime) -> list[Text | None]:
-    is_by_hand = one.worker_id is not None and one.worker_id.startswith(BY_PERSON)
     return [
         plain(one.version, "bold"),
         None if one.step is None else plain(one.step),
         None if one.committed_at is None else plain(ago(one.committed_at, now), "dim"),
-        None if one.worker_id is None else plain(one.worker_id, colours.BY_HAND * is_by_hand),
+        None
+        if one.worker_id is None
+        else plain(one.worker_id, colours.BY_HAND * (one.person is not None)),
         None if one.took_seconds is None else plain(took(one.took_seconds * 1000)),
         None if one.changed_bytes is None else plain(size(one.changed_bytes)),
         None if one.size_bytes is None else plain(size(one.size_bytes), "dim"),

@@ -81,17 +81,20 @@ def command(
         raise click.UsageError("--version and --traceback: the last error is of no version")
     if version is not None:
         _show_version(session, work_id, version, as_json=as_json, is_revealed=reveal)
-    elif not (as_json or traceback) and output.on_terminal():
-        _ended(ctx, _show(session, work_id, is_revealed=reveal))
+    elif traceback:
+        _print_traceback(session.read(lambda roost: _status(roost, work_id)))
+    elif as_json or not output.on_terminal():
+        _ended(ctx, _print(session, work_id))
     else:
-        found = session.read(lambda roost: _status(roost, work_id))
-        if traceback:
-            _print_traceback(found)
-            return
-        output.json_line(status_json(found), indent=2)
-        if found.problem is not None:
-            output.note(found.problem)
-        _ended(ctx, found)
+        _ended(ctx, _show(session, work_id, is_revealed=reveal))
+
+
+def _print(session: Session, work_id: str) -> WorkStatus:
+    found = session.read(lambda roost: _status(roost, work_id))
+    output.json_line(status_json(found), indent=2)
+    if found.problem is not None:
+        output.note(found.problem)
+    return found
 
 
 def _ended(ctx: click.Context, found: WorkStatus) -> None:

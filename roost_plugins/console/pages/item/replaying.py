@@ -17,7 +17,6 @@ from typing import Any, Final
 import attrs
 
 from roost_core.backend import StoredHistory
-from roost_core.backend.history import BY_PERSON
 from roost_core.cli.arguments import iso_time, relative_seconds
 from roost_core.client.replaying import Edit, Replay, Seen, id_for
 from roost_core.codec.strict_json import loads_typed
@@ -269,7 +268,7 @@ class Cost:
 def cost_of(history: StoredHistory, version: int) -> Cost:
     """Return what the steps after a version took."""
     since = [one for one in reversed(history.commits) if one.version > version]
-    steps = [one for one in since if not one.worker_id.startswith(BY_PERSON)]
+    steps = [one for one in since if not one.is_by_person]
     gaps = not_remembered(history, version)
     took = [one.took_ms for one in steps if one.took_ms is not None]
     return Cost(

@@ -9,7 +9,6 @@ from typing import Final
 import attrs
 
 from roost_core.backend import StoredHistory
-from roost_core.backend.history import BY_PERSON
 from roost_core.codec import moved
 from roost_core.codec.snapshots import decode_snapshot
 from roost_core.errors import CorruptRecord
@@ -61,7 +60,7 @@ def used_since(history: StoredHistory, version: int, room: int = _ROOM) -> Used:
         commit, counts = history.commit(number), read.get(number)
         if counts is None:
             is_least = True
-        if commit is None or commit.worker_id.startswith(BY_PERSON):
+        if commit is None or commit.is_by_person:
             # A person has used nothing; of what is not remembered nobody knows who it was.
             is_least |= commit is None
             before = counts

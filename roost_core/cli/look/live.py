@@ -25,6 +25,7 @@ from roost_core.models.standing import WorkRow
 from roost_core.models.work import State
 from roost_core.models.worker import WorkerInfo
 from roost_core.shown.counts import told_counts
+from roost_core.shown.why import Why, explain
 
 #: At most this many of the newest events are shown, and fewer if the terminal is low.
 SHOWN_EVENTS: Final = 12
@@ -93,6 +94,12 @@ class _Picture(abc.ABC):
         return [] if later is None else [day(later), *found[::-1]]
 
 
+def _told(reason: Reason, stored: StoredWork, now: datetime) -> Why:
+    """Return why work runs or does not, as it stands now."""
+    facts = attrs.evolve(reason.facts, work=attrs.evolve(stored, snapshot=None))
+    return explain(facts, now, reason.trail, known=reason.known)
+
+
 class LiveView(_Picture):
     """A display of one work item."""
 
@@ -136,7 +143,7 @@ class LiveView(_Picture):
         yield heading(row.meta, row.title)
         is_told = reason is not None and not row.meta.state.is_terminal and reason.fits(stored)
         # Of the same reading and the same moment as the lines below.
-        why = reason.told(stored, now) if reason is not None and is_told else None
+        why = _told(reason, stored, now) if reason is not None and is_told else None
         if why is not None:
             yield from reasons(why)
         yield grid(list(standing_facts(row.meta, now, is_earlier_beat=is_earlier)))

@@ -22,11 +22,8 @@ from roost_core.shown import views
 
 if TYPE_CHECKING:
     # In a pipe it does without.
-    from datetime import datetime
-
     from roost_core.backend.facts import Facts
     from roost_core.backend.reports import StoredWork
-    from roost_core.shown.why import Why
 
 #: How often a live view checks for a new heartbeat while a step runs, in seconds.
 HEARTBEAT_SECONDS: Final = 1.0
@@ -38,7 +35,7 @@ WHY_SECONDS: Final = 2.0
 
 @attrs.frozen
 class Reason:
-    """Why work runs or does not: told anew as it moves on, so that it fits what else is shown."""
+    """What tells why work runs or does not, also when it has moved on."""
 
     facts: Facts
     trail: Sequence[Event]
@@ -52,13 +49,6 @@ class Reason:
             stored.worker_id,
             stored.fence,
         )
-
-    def told(self, stored: StoredWork, now: datetime) -> Why:
-        """Return it for the work as it stands now."""
-        from roost_core.shown.why import explain
-
-        facts = attrs.evolve(self.facts, work=attrs.evolve(stored, snapshot=None))
-        return explain(facts, now, self.trail, known=self.known)
 
 
 class EventView(Protocol):

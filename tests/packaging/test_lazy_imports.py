@@ -152,7 +152,6 @@ DOORS = {
     ("roost_core.cli.work.event_lines", "printer", "roost_core.cli.look.happening"): START,
     ("roost_core.cli.work.watch", "_view", "roost_core.cli.look.live"): START,
     ("roost_core.cli.work.watch", "_view_of_queue", "roost_core.cli.look.live"): START,
-    ("roost_core.cli.work.watching", "told", "roost_core.shown.why"): START,
     ("roost_core.cli.operate.worker", "_run", "roost_core.stepping.loops"): START,
     ("roost_core.cli.operate.worker_log", "_formatter", "roost_core.cli.look.log"): START,
     ("roost_core.cli.operate.worker", "_run", "roost_core.worker"): START,

@@ -23,6 +23,8 @@ WHOLE: Final = b"="
 CHANGE: Final = b"~"
 #: What stands for the worker of a version that a person has made begins with it.
 BY_PERSON: Final = "@"
+#: And this for one of which nothing is known any more but the way back from it.
+NOBODY: Final = "?"
 
 
 def newest(stored: Sequence[bytes | None]) -> bytes:
@@ -63,6 +65,11 @@ class StoredVersion(Value):
     def is_by_person(self) -> bool:
         """Whether no step made it: a person has put back an earlier version."""
         return self.worker_id.startswith(BY_PERSON)
+
+    @classmethod
+    def forgotten(cls, version: int, back: bytes) -> StoredVersion:
+        """Return the way back from a version whose commit is not remembered."""
+        return cls(version, 0, None, NOBODY, NOBODY, back)
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -125,7 +132,7 @@ class StoredHistory(Value):
     ``work`` is how it stands; its snapshot is the newest version. ``base`` is a version that is
     stored as a whole, and ``base_version`` its number: all later ones follow from it by their
     changes, the earlier ones by going back. ``commits`` are the remembered commits, newest first;
-    some may be missing: they were not kept, or are damaged.
+    some may be missing: they were not kept, or are damaged. Of some only the way back is known.
     """
 
     work: StoredWork
@@ -136,6 +143,11 @@ class StoredHistory(Value):
     @cached_property
     def _by_version(self) -> dict[int, StoredVersion]:
         return {one.version: one for one in self.commits}
+
+    @cached_property
+    def remembered(self) -> tuple[StoredVersion, ...]:
+        """The commits of which more is known than the way back, newest first."""
+        return tuple(one for one in self.commits if one.worker_id != NOBODY)
 
     @cached_property
     def versions(self) -> tuple[int, ...]:
@@ -160,7 +172,13 @@ class StoredHistory(Value):
 
     def commit(self, version: int) -> StoredVersion | None:
         """Return the commit that made a version, or None if it is not remembered."""
-        return self._by_version.get(version)
+        found = self._by_version.get(version)
+        return None if found is None or found.worker_id == NOBODY else found
+
+    def back(self, version: int) -> bytes:
+        """Return the way back from a version, as :class:`StoredVersion` has it."""
+        found = self._by_version.get(version)
+        return b"" if found is None else found.back
 
     def snapshot(self, version: int) -> bytes:
         """Return a version's bytes, as they were committed.

@@ -62,9 +62,7 @@ def what_stays(
             text = history.snapshot(version)
         except (CorruptRecord, VersionGone):
             continue
-        broken = history.commit(version + 1)
-        if broken is None:
-            broken = StoredVersion(version + 1, history.work.updated_ms, None, "?", "?")
+        broken = history.commit(version + 1) or StoredVersion.forgotten(version + 1, b"")
         return b"", (attrs.evolve(broken, back=WHOLE + text),)
     return b"", ()
 

@@ -155,7 +155,7 @@ def planned(history: StoredHistory, version: int, edit: Edit | None, texts: Text
         raise InvalidInput("the data has to stay an object")
     snapshot = attrs.evolve(before, data=data, is_finished=False, next_step_delay_seconds=None)
     encode_snapshot(snapshot)
-    ran = [one for one in history.commits if one.version > version and not one.is_by_person]
+    ran = [one for one in history.remembered if one.version > version and not one.is_by_person]
     return Replay(
         work_id=history.work.work_id,
         version=version,

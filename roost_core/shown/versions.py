@@ -114,7 +114,7 @@ def gaps(found: Sequence[Version]) -> Iterator[str]:
 def not_remembered(history: StoredHistory, version: int) -> tuple[Gap, ...]:
     """Return the versions after one whose commits are not remembered, in order."""
     newest = history.work.version
-    known = sorted({one.version for one in history.commits if version < one.version <= newest})
+    known = sorted({one.version for one in history.remembered if version < one.version <= newest})
     return tuple(
         Gap(before + 1, after - 1)
         for before, after in pairwise([version, *known, newest + 1])
@@ -176,9 +176,10 @@ class _Walk:
             if self._text is None and version == base_version < newest:
                 self._take(history.base)
             commit = history.commit(version)
-            if commit is not None or self._text is not None:
+            back = history.back(version)
+            if commit is not None or back or self._text is not None:
                 found = self._described(version, commit)
-                yield attrs.evolve(found, changed_bytes=self._go_back(commit))
+                yield attrs.evolve(found, changed_bytes=self._go_back(back))
             else:
                 self._problem = _LOST
 
@@ -194,12 +195,12 @@ class _Walk:
             return newest, ""
         text, problem = bytearray(history.base), ""
         while version < newest and not problem:
-            commit = history.commit(version + 1)
-            if commit is None or not commit.back.startswith(CHANGE):
+            back = history.back(version + 1)
+            if not back.startswith(CHANGE):
                 problem = f"the change that led to version {version + 1} is lost"
                 break
             try:
-                changes.followed(text, commit.back[1:])
+                changes.followed(text, back[1:])
                 version += 1
             except CorruptRecord as error:
                 # It may have been followed in part.
@@ -258,9 +259,8 @@ class _Walk:
                 return None
         return self._decoded
 
-    def _go_back(self, commit: StoredVersion | None) -> int | None:
+    def _go_back(self, back: bytes) -> int | None:
         """Turn the bytes into those of the version before, and return how much has changed."""
-        back = b"" if commit is None else commit.back
         values = moved.sizes(self._text or b"")
         changed = self._step_back(back)
         if changed is None or self._text is None:

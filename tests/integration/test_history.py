@@ -167,6 +167,11 @@ def test_it_continues_from_what_is_sound(shell, grow, redis_server):
     sound = [one["version"] for one in history(shell, work_id) if one["problem"] is None]
     assert [7, 4, 3, 2, 1] == sound
     assert shell.ok("diff", work_id, "2", "4")
+    (lost,) = (one for one in history(shell, work_id) if one["version"] == 5)
+    assert (None, None, None) == (lost["step"], lost["worker_id"], lost["committed_at"])
+    planned = json.loads(shell.ok("replay", work_id, "--from-version", "3", "--dry-run", "--json"))
+    assert [{"first": 5, "last": 5}] == planned["not_remembered"]
+    assert [4, 6] == [one["version"] for one in planned["ran_before"]]
     assert 0 == shell.run(*worker).returncode
     found = json.loads(shell.ok("status", work_id))
     assert ("done", 12) == (found["meta"]["state"], found["snapshot"]["version"])

@@ -267,7 +267,7 @@ class Cost:
 
 def cost_of(history: StoredHistory, version: int) -> Cost:
     """Return what the steps after a version took."""
-    since = [one for one in reversed(history.commits) if one.version > version]
+    since = [one for one in reversed(history.remembered) if one.version > version]
     steps = [one for one in since if not one.is_by_person]
     gaps = not_remembered(history, version)
     took = [one.took_ms for one in steps if one.took_ms is not None]

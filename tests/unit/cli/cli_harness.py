@@ -83,6 +83,12 @@ class Bench:
             raise result.exception
         return result
 
+    def answered(self, *args: str, said: str) -> tuple[int, str, str]:
+        """Run one command line that asks; return its exit code and what is on each stream."""
+        result = self.invoke(*args, stdin=f"{said}\n")
+        # Up to click 8.2 its runner shows what is typed, as a terminal would.
+        return result.exit_code, result.stdout.removeprefix(f" {said}\n"), result.stderr
+
     def ok(self, *args: str, stdin: str | bytes | None = None) -> str:
         """Run one command line that has to succeed silently; return what it prints."""
         result = self.invoke(*args, stdin=stdin)

@@ -188,10 +188,11 @@ def test_it_asks_on_a_terminal(bench, monkeypatch, is_wanted):
 def test_no_is_an_answer_in_place_too(bench, monkeypatch):
     """It says that nothing has happened, as a drop does, and the exit code is 1."""
     monkeypatch.setattr(replay, "can_be_asked", lambda: True)
-    result = bench.invoke("replay", "w1", "--from-version", "3", "--in-place", stdin="n\n")
-    assert (1, "") == (result.exit_code, result.stdout)
-    assert "Put w1 back to version 3? [y/N]" in result.stderr
-    assert result.stderr.endswith("roost: nothing was put back\n")
+    args = ("replay", "w1", "--from-version", "3", "--in-place")
+    code, printed, told = bench.answered(*args, said="n")
+    assert (1, "") == (code, printed)
+    assert "Put w1 back to version 3? [y/N]" in told
+    assert told.endswith("roost: nothing was put back\n")
 
 
 RUNNING = "w1 is running, and only work that is not running can be put back: "

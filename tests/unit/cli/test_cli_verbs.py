@@ -284,9 +284,9 @@ def test_drop_does_not_ask_for_what_cannot_be(bench, monkeypatch):
         assert result.stderr.startswith(said)
         assert "[y/N]" not in result.stderr
     bench.ok("cancel", "w1")
-    result = bench.invoke("drop", "w1", "w2", stdin="y\n")
-    assert (1, "w1: dropped\n") == (result.exit_code, result.stdout)
-    assert "Remove 2 work items for good, with all artifacts? [y/N]" in result.stderr
+    code, printed, told = bench.answered("drop", "w1", "w2", said="y")
+    assert (1, "w1: dropped\n") == (code, printed)
+    assert "Remove 2 work items for good, with all artifacts? [y/N]" in told
 
 
 def test_drop_says_what_is_left(bench, monkeypatch):

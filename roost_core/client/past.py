@@ -10,15 +10,8 @@ import attrs
 from roost_core.backend.history import BY_PERSON, CHANGE, WHOLE, StoredHistory, StoredVersion
 from roost_core.client.connection import Connection
 from roost_core.codec import changes
-from roost_core.codec.moved import described
-from roost_core.codec.snapshots import decode_snapshot
-from roost_core.errors import (
-    ArtifactError,
-    CorruptRecord,
-    PluginError,
-    VersionGone,
-    WrittenByNewer,
-)
+from roost_core.codec.snapshots import decode_outline
+from roost_core.errors import ArtifactError, CorruptRecord, PluginError, VersionGone
 from roost_core.models.control import Actor
 from roost_core.models.snapshot import Artifact
 from roost_core.settings import Settings
@@ -126,6 +119,6 @@ def _artifacts_in(text: bytes | bytearray) -> tuple[Artifact, ...]:
     if b'"artifacts":[{' not in text:
         return ()
     try:
-        return decode_snapshot(described(bytes(text))).artifacts
-    except (CorruptRecord, WrittenByNewer):
+        return decode_outline(text).artifacts
+    except CorruptRecord:
         return ()

@@ -16,6 +16,11 @@ class Gap(Value):
     first: int
     last: int
 
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return self.last - self.first + 1
+
 
 @attrs.frozen(eq=False, repr=False)
 class Version(Value):

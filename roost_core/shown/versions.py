@@ -12,7 +12,7 @@ import attrs
 
 from roost_core.backend.history import CHANGE, WHOLE, StoredHistory, StoredVersion
 from roost_core.codec import changes, moved
-from roost_core.codec.snapshots import DATA_KEY, decode_snapshot, plain_snapshot
+from roost_core.codec.snapshots import DATA_KEY, decode_outline, decode_snapshot, plain_snapshot
 from roost_core.codec.times import from_milliseconds
 from roost_core.differences import compare
 from roost_core.errors import CorruptRecord, WrittenByNewer
@@ -100,10 +100,10 @@ def gaps(found: Sequence[Version]) -> Iterator[str]:
     :param found: some in a row of those that are remembered, newest first.
     """
     for later, earlier in pairwise(found):
-        first, last = earlier.version + 1, later.version - 1
-        if first <= last:
-            one = first == last
-            which = f"version {first} is" if one else f"versions {first} to {last} are"
+        gap = Gap(earlier.version + 1, later.version - 1)
+        if gap.count > 0:
+            one = gap.count == 1
+            which = f"version {gap.first} is" if one else f"versions {_span(gap)} are"
             then, its = ("this step", "its") if one else ("these steps", "their")
             yield (
                 f"{which} missing: ROOST_HISTORY_VERSIONS was 0 when {then} ran, an older Roost "
@@ -129,7 +129,7 @@ def forgotten(gaps: Sequence[Gap]) -> str:
     """
     if not gaps:
         return ""
-    if [gaps[0].first] == [gaps[-1].last]:
+    if gaps[0].first == gaps[-1].last:
         which, whose = f"version {gaps[0].first} is", "its step"
     else:
         which, whose = f"versions {_in_words(gaps)} are", "their steps"
@@ -138,15 +138,16 @@ def forgotten(gaps: Sequence[Gap]) -> str:
 
 def _in_words(gaps: Sequence[Gap]) -> str:
     """Return ``4 to 6 and 9``; of many gaps the first, and how many versions the others have."""
-    words = [
-        str(one.first) if one.first == one.last else f"{one.first} to {one.last}"
-        for one in gaps[:_MOST_GAPS]
-    ]
-    left = sum(one.last - one.first + 1 for one in gaps[_MOST_GAPS:])
+    words = [*map(_span, gaps[:_MOST_GAPS])]
+    left = sum(one.count for one in gaps[_MOST_GAPS:])
     if left:
         words.append(f"{left:,} more")
     *ahead, last = words
     return f"{', '.join(ahead)} and {last}" if ahead else last
+
+
+def _span(gap: Gap) -> str:
+    return str(gap.first) if gap.count == 1 else f"{gap.first} to {gap.last}"
 
 
 class _Walk:
@@ -215,7 +216,7 @@ class _Walk:
             self._problem = _MISSING
             return
         try:
-            self._decoded = _decoded(text)
+            self._decoded = decode_outline(text)
             self._text, self._problem = bytearray(text), ""
         except CorruptRecord as error:
             self._problem = str(error)
@@ -254,7 +255,7 @@ class _Walk:
     def _snapshot(self) -> Snapshot | None:
         if self._decoded is None and self._text is not None:
             try:
-                self._decoded = _decoded(self._text)
+                self._decoded = decode_outline(self._text)
             except CorruptRecord:
                 return None
         return self._decoded
@@ -299,11 +300,6 @@ class _Walk:
         except CorruptRecord as error:
             self._text, self._problem = None, str(error)
             return None
-
-
-def _decoded(text: bytes | bytearray) -> Snapshot:
-    """Return a snapshot with a few words in place of each text that is kept elsewhere."""
-    return decode_snapshot(moved.described(bytes(text)))
 
 
 def _changed(old: Snapshot, new: Snapshot) -> int:

@@ -7,12 +7,13 @@ request, and not in the loop of the connection that all requests share.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
 from roost_core import Roost
-from roost_core.backend import StoredHistory
+from roost_core.backend import StoredFork, StoredHistory
 from roost_core.errors import CorruptRecord, WorkNotFound
 from roost_core.large_values import Texts
+from roost_core.models import Fork, ForkedFrom
 from roost_core.shown import views
 from roost_plugins.console.here import Here
 
@@ -50,8 +51,12 @@ def texts_of(here: Here) -> Texts:
     return here.ask(texts)
 
 
-async def gone(roost: Roost, ids: Iterable[str]) -> Collection[str]:
-    """Return those of these ids, such as of an origin and of forks, that no work has any more."""
-    wanted = list(dict.fromkeys(ids))
-    found = await asyncio.gather(*(roost.ledger.facts(one) for one in wanted))
-    return {work_id for work_id, one in zip(wanted, found, strict=True) if one is None}
+def gone(here: Here, *named: ForkedFrom | Fork | StoredFork | None) -> Collection[str]:
+    """Return the ids of an origin and of forks that no work has any more."""
+    wanted = list(dict.fromkeys(one.work_id for one in named if one is not None))
+
+    async def look(roost: Roost) -> Collection[str]:
+        found = await asyncio.gather(*(roost.ledger.facts(one) for one in wanted))
+        return {work_id for work_id, one in zip(wanted, found, strict=True) if one is None}
+
+    return here.ask(look) if wanted else ()

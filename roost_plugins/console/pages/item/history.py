@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Final
 
 from flask import Response, make_response, render_template, request
 
-from roost_core.backend import StoredHistory
 from roost_core.errors import CorruptRecord, VersionGone
 from roost_plugins.console.here import here
 from roost_plugins.console.histories import gone, history_of, texts_of
@@ -25,7 +23,7 @@ def versions(work_id: str) -> str:
     view = history_view(
         history,
         _rows(),
-        _gone(history),
+        gone(here(), origin_of(history), *history.work.forks[:_LOOKED]),
         is_off=not here().settings.history_versions,
         missing=texts_of(here()).missing,
     )
@@ -64,12 +62,3 @@ def _rows() -> int:
     text = request.args.get("rows", "")
     asked = int(text) if text.isascii() and text.isdecimal() and len(text) < 7 else ROWS[0]
     return next((size for size in ROWS if size >= asked), ROWS[-1])
-
-
-def _gone(history: StoredHistory) -> Collection[str]:
-    """Return the ids of its origin and its forks that are not there any more."""
-    origin = origin_of(history)
-    ids = [one.work_id for one in history.work.forks[:_LOOKED]]
-    if origin is not None:
-        ids.append(origin.work_id)
-    return here().ask(lambda roost: gone(roost, ids)) if ids else ()

@@ -94,10 +94,8 @@ def show(work_id: str) -> AnyResponse:
 
 def _gone(one: Inspection) -> Collection[str]:
     """Return the ids of its origin and of the forks that are named, if they are gone."""
-    ids = [fork.work_id for fork in one.forks[:_FORKS]]
-    if one.item is not None and one.item.forked_from is not None:
-        ids.append(one.item.forked_from.work_id)
-    return here().ask(lambda roost: gone(roost, ids)) if ids else ()
+    origin = None if one.item is None else one.item.forked_from
+    return gone(here(), origin, *one.forks[:_FORKS])
 
 
 def _url_of(work_id: str, version: int) -> str:

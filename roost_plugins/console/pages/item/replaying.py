@@ -274,7 +274,7 @@ def cost_of(history: StoredHistory, version: int) -> Cost:
     return Cost(
         steps=len(steps),
         named=[f"v{one.version} {one.step}" for one in steps[:_STEPS]],
-        missing=sum(one.last - one.first + 1 for one in gaps),
+        missing=sum(one.count for one in gaps),
         forgotten=forgotten(gaps),
         seconds=sum(took) / 1000 if took else None,
         used=used_since(history, version),

@@ -9,8 +9,7 @@ from typing import Final
 import attrs
 
 from roost_core.backend import StoredHistory
-from roost_core.codec import moved
-from roost_core.codec.snapshots import decode_snapshot
+from roost_core.codec.snapshots import decode_outline
 from roost_core.errors import CorruptRecord
 from roost_core.models import Json
 
@@ -88,7 +87,7 @@ def _read(history: StoredHistory, version: int, room: int) -> dict[int, _Counts]
                 continue
             room -= len(text)
         try:
-            snapshot = decode_snapshot(moved.described(bytes(text)))
+            snapshot = decode_outline(text)
         except CorruptRecord:
             continue
         found[number] = dict(_counts(snapshot.data, (), _DEEP))
